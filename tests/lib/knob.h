@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Knobs and counters: the simulator's in debugfs, the backend's in sysfs, and the
+ * question who serves a device.
+ *
+ * The _try functions return 0 or a negative errno; the others bail out, since a knob
+ * that is not there makes a test meaningless.
+ */
+#ifndef TESTS_LIB_KNOB_H
+#define TESTS_LIB_KNOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KNOB_SIM_DIR	"/sys/kernel/debug/iopf_sim"
+#define KNOB_IOPF_DIR	"/sys/kernel/vfio_iopf"
+
+/** knob_read_try() - a number, decimal or 0x, from the file at the printf-style path */
+int knob_read_try(uint64_t *value, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** knob_read_text() - a line of text without its newline; -errno when it can't be read */
+int knob_read_text(char *buf, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/** knob_write_try() - write a number */
+int knob_write_try(uint64_t value, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** sim_knob() - set a knob of one simulated device */
+void sim_knob(const char *bdf, const char *name, uint64_t value);
+
+/** sim_knob_get() - read it: how many drops are left, and so on */
+uint64_t sim_knob_get(const char *bdf, const char *name);
+
+/** sim_count() - a counter of one simulated device */
+uint64_t sim_count(const char *bdf, const char *name);
+
+/** sim_iommu_knob() - set a knob of the simulated IOMMU */
+void sim_iommu_knob(const char *name, uint64_t value);
+
+/** sim_iommu_knob_get() - read it */
+uint64_t sim_iommu_knob_get(const char *name);
+
+/** sim_iommu_count() - a counter of the simulated IOMMU */
+uint64_t sim_iommu_count(const char *name);
+
+/** sim_calm() - every knob of this device and of the IOMMU back to harmless */
+void sim_calm(const char *bdf);
+
+/** iopf_count() - a counter of the backend about one device */
+uint64_t iopf_count(const char *bdf, const char *name);
+
+/** iopf_text() - a text attribute of the backend about one device; "" when not there */
+const char *iopf_text(const char *bdf, const char *name);
+
+/** iopf_enable() - switch demand paging of this device on or off; 0 or a negative errno */
+int iopf_enable(const char *bdf, bool on);
+
+/** iopf_param() - set a parameter of the backend module; 0 or a negative errno */
+int iopf_param(const char *name, uint64_t value);
+
+/** iopf_loaded() - is the backend module there */
+bool iopf_loaded(void);
+
+/** kmsg_mark() - remember this point of the kernel log */
+void kmsg_mark(void);
+
+/** kmsg_count() - records with @needle in them since kmsg_mark() */
+unsigned int kmsg_count(const char *needle);
+
+#endif /* TESTS_LIB_KNOB_H */

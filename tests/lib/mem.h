@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Memory for tests: every kind the host's memory manager knows, ways to take it away,
+ * and ways to see what became of it.
+ *
+ * The mmap helpers bail out when the memory can't be had (hugetlb returns NULL,
+ * because its pool may be too small). The rest return 0 or a negative errno,
+ * or a count.
+ *
+ * Vocabulary: resident = present in this process's page table; swapped = its page table entry
+ * is a swap entry. Both come from /proc/self/pagemap.
+ */
+#ifndef TESTS_LIB_MEM_H
+#define TESTS_LIB_MEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define MEM_PAGE	4096ul
+#define MEM_HUGE	(2ul << 20)
+#define MiB		(1ul << 20)
+
+/** mem_anon() - private anonymous memory, page-aligned, THP off */
+void *mem_anon(size_t len);
+
+/** mem_shared_anon() - shared anonymous memory */
+void *mem_shared_anon(size_t len);
+
+/** mem_thp() - private anonymous memory at a 2 MiB boundary, THP asked for, not yet touched */
+void *mem_thp(size_t len);
+
+/** mem_memfd() - shared mapping of a new memfd; *@fd is the memfd */
+void *mem_memfd(size_t len, int *fd);
+
+/**
+ * mem_hugetlb() - private or shared hugetlb memory of 2 MiB pages; grows the pool if it can
+ *
+ * Return: NULL when the pool is too small
+ */
+void *mem_hugetlb(size_t len, bool shared);
+
+/**
+ * mem_file() - map a file, created with this length and filled with zeros if @create
+ * @path: the file
+ * @len: bytes
+ * @shared: MAP_SHARED or MAP_PRIVATE
+ * @create: make it anew
+ * @fd: out
+ */
+void *mem_file(const char *path, size_t len, bool shared, bool create, int *fd);
+
+/** mem_aligned() - reserve @len bytes of address space (PROT_NONE) at a multiple of @align */
+void *mem_aligned(size_t len, size_t align);
+
+/** mem_unmap() - munmap(), bails out on failure */
+void mem_unmap(void *va, size_t len);
+
+/** mem_drop() - MADV_DONTNEED */
+void mem_drop(void *va, size_t len);
+
+/** mem_punch() - FALLOC_FL_PUNCH_HOLE */
+void mem_punch(int fd, off_t off, size_t len);
+
+/** mem_resident() - resident pages of this process in the range */
+size_t mem_resident(const void *va, size_t len);
+
+/** mem_swapped() - swap entries in the range */
+size_t mem_swapped(const void *va, size_t len);
+
+/** mem_incore() - pages in core whoever maps them (mincore(2)): page cache, shmem */
+size_t mem_incore(const void *va, size_t len);
+
+/** mem_huge_kb() - AnonHugePages + ShmemPmdMapped + FilePmdMapped of the range, in KiB */
+size_t mem_huge_kb(const void *va, size_t len);
+
+/** mem_smaps_kb() - one field of /proc/self/smaps, summed over the mappings inside the range */
+size_t mem_smaps_kb(const void *va, size_t len, const char *field);
+
+/** mem_status_kb() - a field of /proc/<pid>/status, e.g. "VmLck", "VmPin", "VmRSS"; pid 0: self */
+size_t mem_status_kb(pid_t pid, const char *field);
+
+/** mem_info_kb() - a field of /proc/meminfo */
+size_t mem_info_kb(const char *field);
+
+/** mem_vmstat() - a field of /proc/vmstat */
+uint64_t mem_vmstat(const char *field);
+
+/** mem_pfn() - page frame of @va from pagemap, 0 when it is not present; needs CAP_SYS_ADMIN */
+uint64_t mem_pfn(const void *va);
+
+/** mem_have_swap() - is there any swap space */
+bool mem_have_swap(void);
+
+/** mem_swap_is_disk() - is all swap space on a disk (no zram) */
+bool mem_swap_is_disk(void);
+
+/**
+ * mem_swap_out() - swap a range out and see that it is
+ *
+ * MADV_PAGEOUT, then pressure from a memory cgroup of this process's own, until no page of the
+ * range is resident or it stops helping.
+ *
+ * Return: pages that are swapped out now (for shared memory: pages no longer in core)
+ */
+size_t mem_swap_out(void *va, size_t len);
+
+/**
+ * mem_pressure() - ask the process's own memory cgroup to give back @bytes
+ *
+ * The process is moved into a cgroup of its own at the first call. memory.high is set
+ * below the current use for a moment, then lifted again.
+ */
+int mem_pressure(size_t bytes);
+
+/** mem_sync_drop_caches() - sync, then drop clean page cache and slab */
+void mem_sync_drop_caches(void);
+
+/** mem_write_file() - write a string to a file of /proc, /sys: 0 or a negative errno */
+int mem_write_file(const char *path, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif /* TESTS_LIB_MEM_H */

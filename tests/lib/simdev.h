@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Driver of the iopf_sim device (include/uapi/linux/iopf_sim.h), over VFIO.
+ *
+ * One struct simdev is used by one thread at a time. Commands may be submitted while
+ * others are in flight; completions come in the order the device writes them.
+ *
+ * Waiting yields the CPU and sleeps in short naps; it never decides a verdict by
+ * time. A command that makes no progress for SIM_HANG_SECONDS is reported as a
+ * hang, with the device's registers and counters, and the test bails out, except where
+ * the caller asks for -ETIMEDOUT instead.
+ *
+ * Data: the pattern at address a is iopf_sim_word(seed, a - origin). A struct simbuf is
+ * memory of this process together with the address the device sees it at; its
+ * pattern has its origin at the buffer's first byte, so the CPU and the
+ * device agree about every word, whatever the IOVA.
+ */
+#ifndef TESTS_LIB_SIMDEV_H
+#define TESTS_LIB_SIMDEV_H
+
+#include <linux/iopf_sim.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vfio.h"
+
+#define SIM_HANG_SECONDS	240
+
+/**
+ * struct simbuf - memory the device may reach
+ * @va: where this process sees it
+ * @iova: where the device sees it
+ * @len: bytes
+ */
+struct simbuf {
+	void *va;
+	uint64_t iova;
+	size_t len;
+};
+
+/**
+ * struct sim_rings - where the rings are and how long
+ * @sq_entries: 0 means the default (as many as fit into the BAR page)
+ * @cq_entries: the same
+ * @sq: memory for the submission ring; va NULL means in the BAR
+ * @cq: memory for the completion ring; va NULL means in the BAR
+ *
+ * Ring memory must be mapped for the device by the caller; it is zeroed by sim_up().
+ */
+struct sim_rings {
+	uint32_t sq_entries;
+	uint32_t cq_entries;
+	struct simbuf sq;
+	struct simbuf cq;
+};
+
+/**
+ * struct simdev - a device in operation
+ * @vfio: the device
+ * @sq: submission ring
+ * @cq: completion ring
+ * @sq_entries: slots
+ * @cq_entries: slots
+ * @sq_tail: commands submitted, free-running; rung or not
+ * @cq_head: completions consumed, free-running
+ * @kick: offset of the kick register in configuration space, 0 when there is none
+ * @engines: engines of the device
+ * @use_kick: write the kick register at each sim_ring()
+ */
+struct simdev {
+	struct vfio_dev *vfio;
+	volatile struct iopf_sim_cmd *sq;
+	volatile struct iopf_sim_cpl *cq;
+	uint32_t sq_entries;
+	uint32_t cq_entries;
+	uint32_t sq_tail;
+	uint32_t cq_head;
+	unsigned int kick;
+	unsigned int engines;
+	bool use_kick;
+};
+
+/**
+ * sim_up() - enable the device
+ * @s: out
+ * @vfio: an open device, disabled (fresh, after FLR or after sim_down())
+ * @rings: NULL means both in the BAR, default length
+ *
+ * Return: 0, -ENODEV when it is not a device of the kind, -EIO when it halted,
+ * -ETIMEDOUT when it did neither
+ */
+int sim_up(struct simdev *s, struct vfio_dev *vfio, const struct sim_rings *rings);
+
+/** sim_down() - disable the device, wait until READY is clear; 0 or -ETIMEDOUT */
+int sim_down(struct simdev *s);
+
+uint32_t sim_reg(struct simdev *s, unsigned int off);
+uint64_t sim_reg64(struct simdev *s, unsigned int off);
+void sim_reg_set(struct simdev *s, unsigned int off, uint32_t value);
+void sim_reg64_set(struct simdev *s, unsigned int off, uint64_t value);
+
+/** sim_space() - commands that can be submitted before the submission ring is full */
+uint32_t sim_space(struct simdev *s);
+
+/** sim_submit() - put @cmd into the ring, without ringing; -EAGAIN when it is full */
+int sim_submit(struct simdev *s, const struct iopf_sim_cmd *cmd);
+
+/** sim_ring() - ring the doorbell, and kick the device if it has a kick register */
+void sim_ring(struct simdev *s);
+
+/** sim_poll() - take one completion: 1, or 0 when there is none */
+int sim_poll(struct simdev *s, struct iopf_sim_cpl *cpl);
+
+/** sim_wait() - take one completion, wait for it; bails out on a hang */
+void sim_wait(struct simdev *s, struct iopf_sim_cpl *cpl);
+
+/**
+ * sim_wait_for() - the same, giving up after @seconds
+ *
+ * Return: 0, -ETIMEDOUT, or -EIO when the device is halted
+ */
+int sim_wait_for(struct simdev *s, struct iopf_sim_cpl *cpl, unsigned int seconds);
+
+/** sim_run() - submit, ring, wait; returns the completion's status (IOPF_SIM_ST_*) */
+int sim_run(struct simdev *s, const struct iopf_sim_cmd *cmd, struct iopf_sim_cpl *cpl);
+
+/** sim_start() - submit (bails out when the ring is full) and ring; wait with sim_wait() */
+void sim_start(struct simdev *s, const struct iopf_sim_cmd *cmd);
+
+/** sim_nap() - let others run: what every waiting loop here does; *@spins starts at 0 */
+void sim_nap(unsigned int *spins);
+
+/** sim_status_name() - "OK", "INVALID", ... */
+const char *sim_status_name(unsigned int status);
+
+/** sim_describe() - the registers of the device, as comments */
+void sim_describe(struct simdev *s);
+
+/* Commands. All of them: 4 KiB accesses, sequential, one request at a time; change after. */
+struct iopf_sim_cmd sim_cmd(unsigned int opcode, const struct simbuf *b, size_t off, size_t len,
+			    uint64_t seed);
+struct iopf_sim_cmd sim_cmd_copy(const struct simbuf *dst, size_t dst_off,
+				 const struct simbuf *src, size_t src_off, size_t len);
+struct iopf_sim_cmd sim_cmd_nop(uint64_t cookie);
+
+/**
+ * sim_cmd_order() - make @cmd strided or random, over the same bytes
+ * @cmd: from sim_cmd()
+ * @order: IOPF_SIM_ORDER_*
+ * @size: bytes per access
+ * @stride: STRIDED, RANDOM: bytes between slots; at least @size for accesses that don't overlap
+ * @order_seed: RANDOM
+ *
+ * STRIDED: as many accesses as fit. RANDOM: as many accesses as there are slots (so some slots
+ * are met more than once and some never); set count after for another number.
+ */
+void sim_cmd_order(struct iopf_sim_cmd *cmd, unsigned int order, uint32_t size, uint64_t stride,
+		   uint64_t order_seed);
+
+/* One command each, run to its end; return its status, and the completion if @cpl is not NULL. */
+int sim_write(struct simdev *s, const struct simbuf *b, size_t off, size_t len, uint64_t seed,
+	      struct iopf_sim_cpl *cpl);
+int sim_verify(struct simdev *s, const struct simbuf *b, size_t off, size_t len, uint64_t seed,
+	       struct iopf_sim_cpl *cpl);
+int sim_read(struct simdev *s, const struct simbuf *b, size_t off, size_t len,
+	     struct iopf_sim_cpl *cpl);
+int sim_checksum(struct simdev *s, const struct simbuf *b, size_t off, size_t len, uint64_t *sum,
+		 struct iopf_sim_cpl *cpl);
+int sim_copy(struct simdev *s, const struct simbuf *dst, size_t dst_off, const struct simbuf *src,
+	     size_t src_off, size_t len, struct iopf_sim_cpl *cpl);
+/** sim_touch() - read 8 bytes of every page */
+int sim_touch(struct simdev *s, const struct simbuf *b, size_t off, size_t len,
+	      struct iopf_sim_cpl *cpl);
+
+/* The CPU's side of the pattern. */
+
+/** simbuf_fill() - write the pattern into bytes [off, off + len) */
+void simbuf_fill(const struct simbuf *b, size_t off, size_t len, uint64_t seed);
+
+/**
+ * simbuf_differs() - words that are not the pattern; describes the first one as a comment
+ *
+ * Return: how many, 0 when every byte is right
+ */
+size_t simbuf_differs(const struct simbuf *b, size_t off, size_t len, uint64_t seed);
+
+/** simbuf_sum() - what CHECKSUM should say */
+uint64_t simbuf_sum(const struct simbuf *b, size_t off, size_t len);
+
+/** simbuf_nonzero() - words that are not zero */
+size_t simbuf_nonzero(const struct simbuf *b, size_t off, size_t len);
+
+#endif /* TESTS_LIB_SIMDEV_H */

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * VFIO as the tests use it: a container, the devices in it, their BAR 0 and
+ * configuration space.
+ *
+ * Unless said otherwise a function returns 0 (or a file descriptor) or a negative
+ * errno; wrap it in must() where it has to work. Nothing here knows which IOMMU
+ * backend serves the container.
+ */
+#ifndef TESTS_LIB_VFIO_H
+#define TESTS_LIB_VFIO_H
+
+#include <linux/vfio.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define VFIO_BDF_LEN	32
+
+/**
+ * struct vfio_container - a VFIO container
+ * @fd: /dev/vfio/vfio
+ * @type: VFIO_TYPE1_IOMMU or VFIO_TYPE1v2_IOMMU once it is set, else 0
+ */
+struct vfio_container {
+	int fd;
+	int type;
+};
+
+/**
+ * struct vfio_dev - a device opened through VFIO
+ * @container: where its group is
+ * @bdf: domain:bus:device.function
+ * @group_fd: /dev/vfio/<group>; -1 when the group belongs to another struct vfio_dev
+ * @fd: the device; -1 when closed
+ * @bar: BAR 0, mapped
+ * @bar_size: its size
+ * @config: offset of the configuration space region in @fd
+ */
+struct vfio_dev {
+	struct vfio_container *container;
+	char bdf[VFIO_BDF_LEN];
+	int group_fd;
+	int fd;
+	volatile void *bar;
+	size_t bar_size;
+	off_t config;
+};
+
+/** vfio_container_open() - an empty container; no group, no IOMMU type yet */
+int vfio_container_open(struct vfio_container *c);
+
+/** vfio_container_close() - close its fd; fine when closed already */
+void vfio_container_close(struct vfio_container *c);
+
+/** vfio_set_iommu() - VFIO_SET_IOMMU; needs a group in the container */
+int vfio_set_iommu(struct vfio_container *c, int type);
+
+/** vfio_group_id() - number of the IOMMU group of @bdf, from sysfs */
+int vfio_group_id(const char *bdf);
+
+/** vfio_group_open() - open the group of @bdf and check that it is viable */
+int vfio_group_open(const char *bdf);
+
+/**
+ * vfio_dev_open() - all steps: group into the container, IOMMU type if none is set yet,
+ * device, BAR 0, bus master on
+ * @d: out
+ * @c: an open container
+ * @bdf: the device
+ * @type: VFIO_TYPE1_IOMMU or VFIO_TYPE1v2_IOMMU
+ */
+int vfio_dev_open(struct vfio_dev *d, struct vfio_container *c, const char *bdf, int type);
+
+/**
+ * vfio_dev_attach() - the first part of vfio_dev_open(): group into the container, IOMMU type
+ */
+int vfio_dev_attach(struct vfio_dev *d, struct vfio_container *c, const char *bdf, int type);
+
+/** vfio_dev_get() - the second part: device fd, BAR 0, bus master on */
+int vfio_dev_get(struct vfio_dev *d);
+
+/** vfio_dev_unmap_bar() - unmap BAR 0; fine when it is not mapped */
+void vfio_dev_unmap_bar(struct vfio_dev *d);
+
+/** vfio_dev_put() - unmap BAR 0 and close the device fd; the group stays in the container */
+void vfio_dev_put(struct vfio_dev *d);
+
+/** vfio_dev_detach() - VFIO_GROUP_UNSET_CONTAINER; the device must be closed first */
+int vfio_dev_detach(struct vfio_dev *d);
+
+/** vfio_dev_close() - vfio_dev_put() and close the group; fine when closed already */
+void vfio_dev_close(struct vfio_dev *d);
+
+/** vfio_reset() - VFIO_DEVICE_RESET: function level reset */
+int vfio_reset(struct vfio_dev *d);
+
+/** vfio_bus_master() - set or clear PCI_COMMAND_MASTER */
+int vfio_bus_master(struct vfio_dev *d, bool on);
+
+/** vfio_config_read() - @len 1, 2, 4 bytes of configuration space at @off */
+int vfio_config_read(struct vfio_dev *d, unsigned int off, unsigned int len, uint32_t *value);
+
+/** vfio_config_write() - the same, written */
+int vfio_config_write(struct vfio_dev *d, unsigned int off, unsigned int len, uint32_t value);
+
+/**
+ * vfio_find_cap() - offset of a capability (@id) or an extended one (@id | VFIO_EXT_CAP)
+ *
+ * Return: the offset, or -ENOENT, or another negative errno
+ */
+int vfio_find_cap(struct vfio_dev *d, unsigned int id);
+#define VFIO_EXT_CAP	0x10000
+
+/**
+ * vfio_req_eventfd() - an eventfd that the kernel signals when it wants the device back
+ * (VFIO_PCI_REQ_IRQ_INDEX): the start of an unplug
+ */
+int vfio_req_eventfd(struct vfio_dev *d);
+
+/** vfio_map_flags() - VFIO_IOMMU_MAP_DMA with these VFIO_DMA_MAP_FLAG_* */
+int vfio_map_flags(struct vfio_container *c, const void *va, uint64_t iova, uint64_t size,
+		   uint32_t flags);
+
+/** vfio_map() - VFIO_IOMMU_MAP_DMA, readable and writable */
+int vfio_map(struct vfio_container *c, const void *va, uint64_t iova, uint64_t size);
+
+/**
+ * vfio_unmap_flags() - VFIO_IOMMU_UNMAP_DMA
+ * @c: container
+ * @iova: first address
+ * @size: bytes
+ * @flags: VFIO_DMA_UNMAP_FLAG_*
+ * @unmapped: out, may be NULL: bytes the kernel says it unmapped
+ */
+int vfio_unmap_flags(struct vfio_container *c, uint64_t iova, uint64_t size, uint32_t flags,
+		     uint64_t *unmapped);
+
+/** vfio_unmap() - unmap exactly this; -ENOENT when the kernel says it unmapped another size */
+int vfio_unmap(struct vfio_container *c, uint64_t iova, uint64_t size);
+
+/**
+ * vfio_get_info() - VFIO_IOMMU_GET_INFO with all its capabilities
+ *
+ * Return: allocated, to be freed by the caller; NULL with errno on failure
+ */
+struct vfio_iommu_type1_info *vfio_get_info(struct vfio_container *c);
+
+/** vfio_info_cap() - capability @id in what vfio_get_info() gave, or NULL */
+const struct vfio_info_cap_header *vfio_info_cap(const struct vfio_iommu_type1_info *info,
+						 unsigned int id);
+
+/** vfio_avail() - mappings the container can still take (dma_avail), or -1 if it won't say */
+int64_t vfio_avail(struct vfio_container *c);
+
+#endif /* TESTS_LIB_VFIO_H */
