@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory for tests: see mem.h.
+ *
+ * The memory cgroup: cgroup v2 does not move the charge of memory with a process, so
+ * the process joins its cgroup when the first mapping is made, before it has touched it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mem.h"
+#include "tap.h"
+
+#define CGROUP_ROOT	"/sys/fs/cgroup"
+#define CGROUP_MINE	CGROUP_ROOT "/iopf-test"
+
+#define PAGEMAP_PRESENT	(1ull << 63)
+#define PAGEMAP_SWAPPED	(1ull << 62)
+#define PAGEMAP_PFN	((1ull << 55) - 1)
+
+int mem_write_file(const char *path, const char *fmt, ...)
+{
+	char text[256];
+	va_list args;
+	ssize_t n;
+	int fd, err = 0;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, strlen(text));
+	if (n < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+static int mem_cgroup_join(void)
+{
+	static int joined = 1;
+
+	if (joined <= 0)
+		return joined;
+	if (access(CGROUP_ROOT "/cgroup.controllers", R_OK) &&
+	    mount("cgroup2", CGROUP_ROOT, "cgroup2", 0, NULL))
+		return joined = -errno;
+	joined = mem_write_file(CGROUP_ROOT "/cgroup.subtree_control", "+memory");
+	if (joined)
+		return joined;
+	if (mkdir(CGROUP_MINE, 0755) && errno != EEXIST)
+		return joined = -errno;
+	return joined = mem_write_file(CGROUP_MINE "/cgroup.procs", "0");
+}
+
+static void *mem_map(void *at, size_t len, int prot, int flags, int fd)
+{
+	void *va;
+
+	/* Without a memory controller only mem_pressure() can't work, and says so. */
+	(void)mem_cgroup_join();
+	va = mmap(at, len, prot, flags, fd, 0);
+	if (va == MAP_FAILED)
+		tap_bail("mmap of %zu bytes: %s", len, strerror(errno));
+	return va;
+}
+
+void *mem_anon(size_t len)
+{
+	void *va = mem_map(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	must_sys(madvise(va, len, MADV_NOHUGEPAGE));
+	return va;
+}
+
+void *mem_shared_anon(size_t len)
+{
+	return mem_map(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
+}
+
+void *mem_aligned(size_t len, size_t align)
+{
+	uintptr_t start, want;
+
+	start = (uintptr_t)mem_map(NULL, len + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	want = (start + align - 1) / align * align;
+	if (want > start)
+		mem_unmap((void *)start, want - start);
+	if (start + align > want)
+		mem_unmap((void *)(want + len), start + align - want);
+	return (void *)want;
+}
+
+void *mem_thp(size_t len)
+{
+	void *va = mem_aligned(len, MEM_HUGE);
+
+	va = mem_map(va, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1);
+	must_sys(madvise(va, len, MADV_HUGEPAGE));
+	return va;
+}
+
+void *mem_memfd(size_t len, int *fd)
+{
+	*fd = must_sys(memfd_create("iopf-test", MFD_CLOEXEC));
+	must_sys(ftruncate(*fd, (off_t)len));
+	return mem_map(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, *fd);
+}
+
+void *mem_hugetlb(size_t len, bool shared)
+{
+	static const char pool[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+	size_t pages = (len + MEM_HUGE - 1) / MEM_HUGE;
+	void *va;
+
+	if (mem_info_kb("HugePages_Free") < pages)
+		(void)mem_write_file(pool, "%zu", mem_info_kb("HugePages_Total") -
+				     mem_info_kb("HugePages_Free") + pages);
+	va = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		  (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	return va == MAP_FAILED ? NULL : va;
+}
+
+void *mem_file(const char *path, size_t len, bool shared, bool create, int *fd)
+{
+	*fd = must_sys(open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_TRUNC : 0), 0600));
+	if (create) {
+		static const char zeros[65536];
+		size_t done = 0;
+
+		/* Real blocks, not a hole: a write fault then has nothing to allocate. */
+		while (done < len) {
+			size_t n = len - done < sizeof(zeros) ? len - done : sizeof(zeros);
+
+			done += (size_t)must_sys(write(*fd, zeros, n));
+		}
+	}
+	return mem_map(NULL, len, PROT_READ | PROT_WRITE, shared ? MAP_SHARED : MAP_PRIVATE, *fd);
+}
+
+void mem_unmap(void *va, size_t len)
+{
+	must_sys(munmap(va, len));
+}
+
+void mem_drop(void *va, size_t len)
+{
+	must_sys(madvise(va, len, MADV_DONTNEED));
+}
+
+void mem_punch(int fd, off_t off, size_t len)
+{
+	must_sys(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, (off_t)len));
+}
+
+#define PAGEMAP_BATCH	512
+
+static size_t mem_pagemap_count(const void *va, size_t len, uint64_t bit)
+{
+	size_t page = (uintptr_t)va / MEM_PAGE, left = len / MEM_PAGE, count = 0, i;
+	uint64_t entries[PAGEMAP_BATCH];
+	int fd;
+
+	fd = must_sys(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+	while (left) {
+		size_t n = left < PAGEMAP_BATCH ? left : PAGEMAP_BATCH;
+		ssize_t got = must_sys(pread(fd, entries, n * 8, (off_t)(page * 8)));
+
+		if (got <= 0 || got % 8)
+			tap_bail("pagemap: short read");
+		n = (size_t)got / 8;
+		for (i = 0; i < n; i++)
+			count += (entries[i] & bit) != 0;
+		page += n;
+		left -= n;
+	}
+	close(fd);
+	return count;
+}
+
+size_t mem_resident(const void *va, size_t len)
+{
+	return mem_pagemap_count(va, len, PAGEMAP_PRESENT);
+}
+
+size_t mem_swapped(const void *va, size_t len)
+{
+	return mem_pagemap_count(va, len, PAGEMAP_SWAPPED);
+}
+
+uint64_t mem_pfn(const void *va)
+{
+	uint64_t entry = 0;
+	int fd;
+
+	fd = must_sys(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+	must_sys(pread(fd, &entry, 8, (off_t)((uintptr_t)va / MEM_PAGE * 8)));
+	close(fd);
+	return entry & PAGEMAP_PRESENT ? entry & PAGEMAP_PFN : 0;
+}
+
+size_t mem_incore(const void *va, size_t len)
+{
+	unsigned char vec[PAGEMAP_BATCH];
+	size_t done, count = 0, i;
+
+	for (done = 0; done < len; done += PAGEMAP_BATCH * MEM_PAGE) {
+		size_t n = len - done;
+
+		if (n > PAGEMAP_BATCH * MEM_PAGE)
+			n = PAGEMAP_BATCH * MEM_PAGE;
+		must_sys(mincore((char *)va + done, n, vec));
+		for (i = 0; i < n / MEM_PAGE; i++)
+			count += vec[i] & 1;
+	}
+	return count;
+}
+
+/* Value of "Field:  123 kB" when @line is that field's, else -1. */
+static long mem_field(const char *line, const char *field)
+{
+	size_t n = strlen(field);
+
+	if (strncmp(line, field, n) || line[n] != ':')
+		return -1;
+	return atol(line + n + 1);
+}
+
+size_t mem_smaps_kb(const void *va, size_t len, const char *field)
+{
+	unsigned long start, end, from = (uintptr_t)va, to = from + len;
+	bool inside = false;
+	size_t sum = 0;
+	char line[512];
+	FILE *f;
+
+	f = fopen("/proc/self/smaps", "re");
+	if (!f)
+		tap_bail("smaps: %s", strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
+			inside = start >= from && end <= to;
+		} else if (inside) {
+			long kb = mem_field(line, field);
+
+			if (kb > 0)
+				sum += (size_t)kb;
+		}
+	}
+	fclose(f);
+	return sum;
+}
+
+size_t mem_huge_kb(const void *va, size_t len)
+{
+	return mem_smaps_kb(va, len, "AnonHugePages") + mem_smaps_kb(va, len, "ShmemPmdMapped") +
+	       mem_smaps_kb(va, len, "FilePmdMapped");
+}
+
+static size_t mem_file_field(const char *path, const char *field)
+{
+	char line[512];
+	long value = -1;
+	FILE *f;
+
+	f = fopen(path, "re");
+	if (!f)
+		tap_bail("%s: %s", path, strerror(errno));
+	while (value < 0 && fgets(line, sizeof(line), f))
+		value = mem_field(line, field);
+	fclose(f);
+	return value < 0 ? 0 : (size_t)value;
+}
+
+size_t mem_status_kb(pid_t pid, const char *field)
+{
+	char path[64];
+
+	if (pid)
+		snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	else
+		snprintf(path, sizeof(path), "/proc/self/status");
+	return mem_file_field(path, field);
+}
+
+size_t mem_info_kb(const char *field)
+{
+	return mem_file_field("/proc/meminfo", field);
+}
+
+uint64_t mem_vmstat(const char *field)
+{
+	unsigned long long value = 0;
+	char line[256], name[128];
+	FILE *f;
+
+	f = fopen("/proc/vmstat", "re");
+	if (!f)
+		tap_bail("vmstat: %s", strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%127s %llu", name, &value) == 2 && !strcmp(name, field))
+			break;
+		value = 0;
+	}
+	fclose(f);
+	return value;
+}
+
+bool mem_have_swap(void)
+{
+	return mem_info_kb("SwapTotal") > 0;
+}
+
+bool mem_swap_is_disk(void)
+{
+	bool disk = false;
+	char line[256];
+	FILE *f;
+
+	f = fopen("/proc/swaps", "re");
+	if (!f)
+		return false;
+	/* The first line is a heading. */
+	while (fgets(line, sizeof(line), f)) {
+		if (strstr(line, "zram"))
+			disk = false;
+		else if (line[0] == '/')
+			disk = true;
+		if (strstr(line, "zram"))
+			break;
+	}
+	fclose(f);
+	return disk;
+}
+
+static uint64_t mem_cgroup_read(const char *name)
+{
+	unsigned long long value = 0;
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), CGROUP_MINE "/%s", name);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%llu", &value) != 1)
+		value = 0;
+	fclose(f);
+	return value;
+}
+
+int mem_pressure(size_t bytes)
+{
+	uint64_t current, high;
+	int err;
+
+	err = mem_cgroup_join();
+	if (err)
+		return err;
+	current = mem_cgroup_read("memory.current");
+	high = current > bytes ? current - bytes : 0;
+	/* Writing memory.high reclaims down to it before the write returns, as far as it can. */
+	err = mem_write_file(CGROUP_MINE "/memory.high", "%llu", (unsigned long long)high);
+	if (err)
+		return err;
+	return mem_write_file(CGROUP_MINE "/memory.high", "max");
+}
+
+#define SWAP_OUT_ROUNDS	20
+
+size_t mem_swap_out(void *va, size_t len)
+{
+	size_t pages = len / MEM_PAGE, gone = 0, before;
+	bool shared = !mem_smaps_kb(va, len, "Anonymous") && !mem_swapped(va, len);
+	unsigned int round;
+
+	for (round = 0; round < SWAP_OUT_ROUNDS && gone < pages; round++) {
+		before = gone;
+		must_sys(madvise(va, len, MADV_PAGEOUT));
+		if (round)
+			must(mem_pressure(len - gone * MEM_PAGE));
+		gone = shared ? pages - mem_incore(va, len) : mem_swapped(va, len);
+		if (round > 4 && gone == before)
+			break;
+	}
+	return gone;
+}
+
+void mem_sync_drop_caches(void)
+{
+	sync();
+	must(mem_write_file("/proc/sys/vm/drop_caches", "3"));
+}

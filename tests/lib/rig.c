@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The rig: see rig.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rig.h"
+
+#define RIG_DOMAIN	"10f5"
+
+/* Users first: each module only after those that use it. */
+static const char * const rig_modules[] = { "vfio_iommu_iopf", "iopf_sim", "iopf_sim_iommu" };
+
+static bool rig_loaded;
+static bool rig_no_backend;
+
+bool rig_stock(void)
+{
+	const char *env = getenv("NOBACKEND");
+
+	return rig_no_backend || (env && *env && *env != '0');
+}
+
+void rig_backend_only(void)
+{
+	if (rig_stock())
+		tap_skip_all("this test is about the backend, and NOBACKEND is set");
+}
+
+int rig_unload(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(rig_modules) / sizeof(rig_modules[0]); i++) {
+		if (syscall(SYS_delete_module, rig_modules[i], O_NONBLOCK) && errno != ENOENT)
+			return -errno;
+	}
+	rig_loaded = false;
+	return 0;
+}
+
+void rig_load(const char *sim_args, const char *iopf_args)
+{
+	char command[512];
+	int status, err;
+
+	rig_no_backend = !iopf_args;
+	err = rig_unload();
+	if (err)
+		tap_bail("can't unload the modules: %s", strerror(-err));
+	snprintf(command, sizeof(command), "%siopf-load %s -- %s",
+		 rig_stock() ? "NOBACKEND=1 " : "", sim_args, iopf_args ? iopf_args : "");
+	status = system(command);
+	if (status)
+		tap_bail("%s: status 0x%x", command, status);
+	rig_loaded = true;
+}
+
+const char *rig_bdf(unsigned int n)
+{
+	static char names[64][VFIO_BDF_LEN];
+
+	must_be(n < 64);
+	snprintf(names[n], sizeof(names[n]), RIG_DOMAIN ":%02x:%02x.0", n / 32, n % 32);
+	return names[n];
+}
+
+int rig_bind(const char *bdf)
+{
+	char path[128];
+	int err;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override", bdf);
+	err = mem_write_file(path, "vfio-pci");
+	if (err)
+		return err;
+	return mem_write_file("/sys/bus/pci/drivers_probe", "%s", bdf);
+}
+
+void rig_served_right(const char *bdf)
+{
+	const char *by = iopf_text(bdf, "served_by");
+
+	if (rig_stock()) {
+		tap_diag("%s: stock type1 (backend not loaded)", bdf);
+		return;
+	}
+	tap_diag("%s: served by %s", bdf, *by ? by : "nobody knows");
+	tap_ok(strstr(by, "iopf") != NULL, "%s is served by vfio_iommu_iopf", bdf);
+}
+
+void rig_open_at(struct rig *r, unsigned int first, unsigned int devices, int type)
+{
+	unsigned int i;
+
+	must_be(devices <= RIG_MAX_DEVICES);
+	if (!rig_loaded)
+		rig_load("", "");
+	memset(r, 0, sizeof(*r));
+	must(vfio_container_open(&r->c));
+	for (i = 0; i < devices; i++) {
+		must(vfio_dev_open(&r->vfio[i], &r->c, rig_bdf(first + i), type));
+		must(sim_up(&r->sim[i], &r->vfio[i], NULL));
+		r->devices++;
+	}
+	if (devices)
+		rig_served_right(r->vfio[0].bdf);
+}
+
+void rig_open(struct rig *r, unsigned int devices, int type)
+{
+	rig_open_at(r, 0, devices, type);
+}
+
+void rig_close(struct rig *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < r->devices; i++)
+		vfio_dev_close(&r->vfio[i]);
+	r->devices = 0;
+	vfio_container_close(&r->c);
+}
+
+void rig_map(struct rig *r, const struct simbuf *b)
+{
+	must(vfio_map(&r->c, b->va, b->iova, b->len));
+}
+
+void rig_unmap(struct rig *r, const struct simbuf *b)
+{
+	must(vfio_unmap(&r->c, b->iova, b->len));
+}
+
+bool rig_both_ways(struct simdev *s, const struct simbuf *b, uint64_t seed, const char *what)
+{
+	struct iopf_sim_cmd cmd;
+	struct iopf_sim_cpl cpl;
+	size_t wrong;
+	int status;
+
+	status = sim_write(s, b, 0, b->len, seed, &cpl);
+	if (status)
+		return tap_ok(false, "%s: device writes: %s at 0x%llx", what,
+			      sim_status_name((unsigned int)status),
+			      (unsigned long long)cpl.result);
+	wrong = simbuf_differs(b, 0, b->len, seed);
+	if (wrong)
+		return tap_ok(false, "%s: CPU finds %zu wrong words of the device's", what, wrong);
+
+	simbuf_fill(b, 0, b->len, seed + 1);
+	cmd = sim_cmd(IOPF_SIM_OP_VERIFY, b, 0, b->len, seed + 1);
+	status = sim_run(s, &cmd, &cpl);
+	if (status)
+		return tap_ok(false, "%s: device reads: %s at 0x%llx, %llu words", what,
+			      sim_status_name((unsigned int)status),
+			      (unsigned long long)cpl.result,
+			      (unsigned long long)cpl.mismatches);
+
+	/* Random writes meet some pages often and some never: same pattern, so nothing changes. */
+	cmd = sim_cmd(IOPF_SIM_OP_WRITE, b, 0, b->len, seed + 1);
+	sim_cmd_order(&cmd, IOPF_SIM_ORDER_RANDOM, 256, 256, seed);
+	if (cmd.count > 4096)
+		cmd.count = 4096;
+	status = sim_run(s, &cmd, &cpl);
+	wrong = simbuf_differs(b, 0, b->len, seed + 1);
+	return tap_ok(!status && !wrong, "%s: data both ways, %zu KiB", what, b->len / 1024);
+}
+
+void rig_clean(struct rig *r)
+{
+	uint64_t stale = 0, freed = 0;
+	unsigned int i;
+
+	for (i = 0; i < r->devices; i++) {
+		stale += sim_count(r->vfio[i].bdf, "stale_uses");
+		freed += sim_count(r->vfio[i].bdf, "dma_to_free");
+	}
+	tap_is(stale, 0, "no stale translation was used");
+	tap_is(freed, 0, "no DMA went to freed memory");
+	tap_is(sim_iommu_count("unmap_holes") + sim_iommu_count("map_collisions"), 0,
+	       "no hole unmapped, nothing mapped twice");
+}
+
+void rig_balanced(void)
+{
+	tap_is(sim_iommu_count("leaves_4k") + sim_iommu_count("leaves_2m"), 0,
+	       "nothing is left mapped in the IOMMU");
+}
