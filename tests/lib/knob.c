@@ -164,7 +164,7 @@ void sim_calm(const char *bdf)
 	};
 	unsigned int i;
 
-	for (i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(zero); i++)
 		sim_knob(bdf, zero[i], 0);
 }
 

@@ -38,7 +38,7 @@ int rig_unload(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < sizeof(rig_modules) / sizeof(rig_modules[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(rig_modules); i++) {
 		if (syscall(SYS_delete_module, rig_modules[i], O_NONBLOCK) && errno != ENOENT)
 			return -errno;
 	}
@@ -93,7 +93,7 @@ void rig_served_right(const char *bdf)
 		return;
 	}
 	tap_diag("%s: served by %s", bdf, *by ? by : "nobody knows");
-	tap_ok(strstr(by, "iopf") != NULL, "%s is served by vfio_iommu_iopf", bdf);
+	tap_ok(strstr(by, "iopf"), "%s is served by vfio_iommu_iopf", bdf);
 }
 
 void rig_open_at(struct rig *r, unsigned int first, unsigned int devices, int type)

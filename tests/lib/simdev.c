@@ -76,7 +76,7 @@ const char *sim_status_name(unsigned int status)
 		[IOPF_SIM_ST_STALE] = "STALE",
 	};
 
-	if (status < sizeof(names) / sizeof(names[0]))
+	if (status < ARRAY_SIZE(names))
 		return names[status];
 	return "unknown";
 }
@@ -208,7 +208,7 @@ int sim_submit(struct simdev *s, const struct iopf_sim_cmd *cmd)
 		return -EAGAIN;
 	memcpy(words, cmd, sizeof(words));
 	to = (volatile uint64_t *)&s->sq[s->sq_tail % s->sq_entries];
-	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(words); i++)
 		to[i] = words[i];
 	s->sq_tail++;
 	return 0;
@@ -231,7 +231,7 @@ int sim_poll(struct simdev *s, struct iopf_sim_cpl *cpl)
 	/* Pairs with the device writing the phase last. */
 	if (__atomic_load_n(&slot->phase, __ATOMIC_ACQUIRE) != (lap & 1))
 		return 0;
-	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(words); i++)
 		words[i] = from[i];
 	memcpy(cpl, words, sizeof(*cpl));
 	s->cq_head++;

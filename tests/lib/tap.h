@@ -19,6 +19,10 @@
 
 #define TAP_EXIT_SKIP	77
 
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#endif
+
 /**
  * tap_plan() - announce how many points will follow; optional, at most once, first
  * @points: how many
