@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The initial RAM file system of a guest, made of busybox, vm/guest, modules and the job."""
+
+import os
+import shlex
+import shutil
+import subprocess
+
+import cpio
+from paths import BUILD, TOP, die
+
+# Modules that are always on board, for those who load them themselves. What a kernel does not have
+# (debug: built in or left out) is no error here; it is when something asks for it.
+USUAL = ("vfio", "vfio_iommu_type1", "vfio_pci", "virtio_blk", "virtio_pci", "virtio_console",
+         "zram", "lz4", "crc32c_generic", "ext4")
+
+
+def busybox():
+    for path in (shutil.which("busybox"), "/bin/busybox", "/usr/lib/busybox/busybox-static"):
+        if path and os.path.exists(path):
+            return path
+    return die("there is no busybox; run scripts/setup")
+
+
+def base(archive):
+    path = busybox()
+    archive.host("bin/busybox", path)
+    listing = subprocess.run([path, "--list"], stdout=subprocess.PIPE, check=True).stdout
+    for name in listing.decode().split():
+        if name != "busybox":
+            archive.symlink("bin/" + name, "busybox")
+    for name in ("dev", "proc", "sys", "tmp", "run", "mnt", "out", "root", "etc", "usr"):
+        archive.directory(name)
+    for name in ("sbin", "usr/bin", "usr/sbin"):
+        archive.symlink(name, "/bin")
+    # The kernel opens it for process 1 before devtmpfs is mounted.
+    archive.device("dev/console", 5, 1)
+    archive.device("dev/null", 1, 3, 0o666)
+    archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
+    archive.file("etc/group", b"root:x:0:\n")
+
+
+def add_dir(archive, where, path):
+    """All files of a directory of the build, when it has been built."""
+    if os.path.isdir(path):
+        for name in sorted(os.listdir(path)):
+            if os.path.isfile(os.path.join(path, name)):
+                archive.host(where + "/" + name, os.path.join(path, name))
+
+
+def find_test(name):
+    """A test is named, or given as a file. Compiled ones are in build/tests, scripts in tests/vm."""
+    places = [name] if "/" in name else [os.path.join(BUILD, "tests", name),
+                                         os.path.join(TOP, "tests", "vm", name),
+                                         os.path.join(TOP, "tests", "vm", name + ".sh")]
+    for path in places:
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return die(f"there is no test {name} (looked for {', '.join(places)})")
+
+
+def build(path, kernel, job):
+    """Write the archive for a job (see vm/run for its fields) to path."""
+    archive = cpio.Archive()
+    base(archive)
+    here = os.path.join(TOP, "vm", "guest")
+    archive.host("init", os.path.join(here, "init"))
+    archive.host("iopf/lib.sh", os.path.join(here, "lib.sh"))
+    archive.host("iopf/run-tests", os.path.join(here, "run-tests"))
+    archive.host("iopf/complaints", os.path.join(TOP, "vm", "complaints"))
+    for name in ("iopf-load", "iopf-unload"):
+        archive.host("iopf/bin/" + name, os.path.join(here, name))
+
+    # What the guest loads by itself, in an order that serves: the file system wants its checksum.
+    loads = ["virtio_blk"] if job.swap or job.disk else []
+    loads += ["crc32c_generic", "ext4"] if job.disk else []
+    loads = [m for m in loads if kernel.has(m)] + list(job.modules)
+    kernel.add_modules(archive, [m for m in USUAL if kernel.has(m)] + loads)
+    for name, ko in sorted(kernel.our_modules(job.variant).items()):
+        archive.host("iopf/modules/" + name, ko)
+
+    add_dir(archive, "iopf/bin", os.path.join(BUILD, "bin"))
+    for name in sorted(os.listdir(os.path.join(TOP, "tests", "lib"))
+                       if os.path.isdir(os.path.join(TOP, "tests", "lib")) else ()):
+        if name.endswith(".sh"):
+            archive.host("iopf/lib/" + name, os.path.join(TOP, "tests", "lib", name))
+
+    lines = []
+    for test, seconds in job.tests:
+        source = find_test(test)
+        name = os.path.basename(source)
+        archive.host("iopf/tests/" + name, source)
+        lines.append(f"{name} {seconds}\n")
+    archive.file("iopf/tests.list", "".join(lines).encode())
+    if job.mode != "tests":
+        directory = os.path.join(BUILD, "tests")
+        for name in sorted(os.listdir(directory) if os.path.isdir(directory) else ()):
+            # All the tests take long to unpack; a command gets those it names.
+            if name.startswith("t_") and os.access(os.path.join(directory, name), os.X_OK) and \
+               (job.mode == "shell" or name in " ".join(job.command)):
+                archive.host("iopf/tests/" + name, os.path.join(directory, name))
+    archive.file("iopf/command", (shlex.join(job.command) + "\n").encode())
+    for source, target in job.add:
+        archive.host(target, source)
+    archive.file("iopf/job", "".join(
+        f"{key}={shlex.quote(value)}\n" for key, value in (
+            ("MODE", job.mode), ("MODULES", " ".join(loads)),
+            ("SWAP", "1" if job.swap else ""), ("DISK", "1" if job.disk else ""))).encode())
+    archive.write(path)

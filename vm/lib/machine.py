@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One run of one virtual machine: start, stream, watch, end.
+
+QEMU writes four files into the directory of the run, and this process follows them: console (the
+kernel's serial console, where complaints are looked for), out (what the job prints), verdict (one
+event a line, written by vm/guest), files (a tar archive of the guest's /out). Files rather than
+pipes, so that a slow reader never slows the guest, and all is still there when something went wrong.
+
+Only the verdict says that a run was good: a guest that ends without the EXIT event has failed.
+Times are limits for a hang, never verdicts on speed.
+"""
+
+import ctypes
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tarfile
+import time
+
+import accel
+import complaints
+import guest
+from paths import die, say
+
+OK, FAILED, ERROR, COMPLAINT, TIMEOUT, SKIPPED = 0, 1, 2, 3, 4, 77
+
+# memmap of the simulator's BARs; the guest always has memory there.
+BAR_RESERVE = "memmap=2M$0x10000000"
+MIN_MEM = 512
+POLL = 0.03
+
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+def die_with_parent():
+    """Called in the child before exec: the guest does not outlive the runner, however that ends."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Job:
+    """What to run, and on what. vm/run and vm/check fill it in."""
+
+    def __init__(self):
+        self.mode = "command"       # or tests, shell
+        self.command = []
+        self.tests = []             # (name or file, seconds)
+        self.mem = 1024
+        self.cpus = 1
+        self.icount = False
+        self.timeout = 300
+        self.swap = 0
+        self.disk = 0
+        self.devices = []           # further arguments of QEMU, as pairs or single words
+        self.add = []               # (host path, guest path)
+        self.modules = []
+        self.append = []
+        self.variant = "prod"
+        self.machine = "pc"
+        self.accel = "auto"
+        self.out = None
+        self.expect_complaint = False
+
+
+class Machine:
+    """A run. Callbacks: on_text(str) gets what the job prints, on_event(list of words) the events."""
+
+    def __init__(self, kernel, job, directory, on_text, on_event=None, on_console=None):
+        self.kernel, self.job, self.dir = kernel, job, directory
+        self.on_text, self.on_event, self.on_console = on_text, on_event, on_console
+        self.accel = accel.pick("tcg" if job.icount else job.accel, kernel, job.icount)
+        self.booted = None          # seconds from start to the BOOT event
+        self.exit = None            # status in the EXIT event
+        self.complained = []        # what COMPLAINT events named
+        self.timed_out = False
+        self.stuck = False
+        self.buffers = {}
+        # TCG is 10 to 50 times slower than hardware, the debug kernel again several times.
+        self.boot_limit = (30 if self.accel == "kvm" else 90) * (4 if kernel.debug else 1)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    # What QEMU is started with.
+
+    def _cpu_args(self):
+        job = self.job
+        if self.accel == "kvm":
+            return ["-accel", "kvm", "-cpu", "host", "-smp", str(job.cpus)]
+        if job.icount:
+            # Deterministic: nothing random, no clock of the host, 1 ns is 1 instruction.
+            return ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off",
+                    "-cpu", "max,-rdrand,-rdseed", "-smp", str(job.cpus), "-seed", "1",
+                    "-rtc", "base=2026-01-01,clock=vm"]
+        # Suspected of rare crashes with several CPUs in QEMU 7.2: its cmpxchg16b.
+        return ["-accel", "tcg,thread=" + ("multi" if job.cpus > 1 else "single"),
+                "-cpu", "max,-cx16" if job.cpus > 1 else "max", "-smp", str(job.cpus)]
+
+    def _append(self):
+        words = ["console=ttyS0", "loglevel=5", "panic=-1", "oops=panic", "nokaslr",
+                 "mitigations=off", "cryptomgr.notests", "log_buf_len=4M", BAR_RESERVE,
+                 # Of the guest's clock; a busy host must not look like a stall.
+                 "rcupdate.rcu_cpu_stall_timeout=150", "watchdog_thresh=60"]
+        if self.kernel.debug:
+            words += ["kasan_multi_shot"]
+        if self.job.icount:
+            words += ["random.trust_cpu=off"]
+        return " ".join(words + self.job.append)
+
+    def _argv(self):
+        job = self.job
+        # ioeventfd would hand a guest's output to another thread, at a moment of its own choosing.
+        argv = [accel.QEMU, "-machine", job.machine, "-m", str(max(job.mem, MIN_MEM)),
+                "-nodefaults", "-no-reboot", "-display", "none", "-nic", "none", "-monitor", "none"]
+        argv += self._cpu_args()
+        argv += ["-kernel", self.kernel.image, "-initrd", self.path("initramfs"),
+                 "-append", self._append()]
+        if job.mode == "shell":
+            argv += ["-chardev", "stdio,id=console,signal=off,mux=off,logfile=" +
+                     self.path("console"), "-serial", "chardev:console"]
+        else:
+            argv += ["-serial", "file:" + self.path("console")]
+        argv += ["-device", "virtio-serial-pci,ioeventfd=off"]
+        for name in ("out", "verdict", "files"):
+            argv += ["-chardev", f"file,id={name},path={self.path(name)}",
+                     "-device", f"virtserialport,chardev={name},name=iopf.{name}"]
+        for name, size in (("swap", job.swap), ("scratch", job.disk)):
+            if size:
+                argv += ["-drive", f"file={self.path(name)},id={name},if=none,format=raw,"
+                         "cache=unsafe", "-device", f"virtio-blk-pci,drive={name},serial={name}"]
+        return argv + job.devices
+
+    # The run.
+
+    def _prepare(self):
+        os.makedirs(self.dir, exist_ok=True)
+        for name in ("console", "out", "verdict", "files"):
+            with open(self.path(name), "wb"):
+                pass
+        for name, size in (("swap", self.job.swap), ("scratch", self.job.disk)):
+            if size:
+                with open(self.path(name), "wb") as f:
+                    f.truncate(size << 20)
+        if self.job.disk:
+            path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+            made = subprocess.run(["mkfs.ext4", "-q", "-F", self.path("scratch")], check=False,
+                                  env=dict(os.environ, PATH=path))
+            if made.returncode:
+                die("mkfs.ext4 failed")
+        guest.build(self.path("initramfs"), self.kernel, self.job)
+
+    def run(self):
+        """Returns one of the statuses above, or None when the guest did not come up."""
+        self._prepare()
+        argv = self._argv()
+        with open(self.path("command"), "w", encoding="utf-8") as f:
+            f.write(shlex.join(argv) + "\n")
+        shell = self.job.mode == "shell"
+        follow = {name: open(self.path(name), "rb") for name in ("out", "verdict", "console")}
+        with open(self.path("qemu.log"), "wb") as log:
+            qemu = subprocess.Popen(argv, stdin=None if shell else subprocess.DEVNULL,
+                                    stdout=None if shell else log, stderr=log,
+                                    preexec_fn=die_with_parent)
+        try:
+            self._watch(qemu, follow, limited=not shell)
+        finally:
+            if qemu.poll() is None:
+                qemu.kill()
+            qemu.wait()
+            self._poll(follow)
+            for f in follow.values():
+                f.close()
+            for name in ("swap", "scratch", "initramfs"):
+                if os.path.exists(self.path(name)):
+                    os.unlink(self.path(name))
+        if shell:
+            return OK
+        return self._verdict(qemu.returncode)
+
+    def _watch(self, qemu, follow, limited):
+        start = time.monotonic()
+        ending = None
+        while qemu.poll() is None:
+            grew = self._poll(follow)
+            now = time.monotonic()
+            if self.booted is True:
+                self.booted = now - start
+            if self.exit is not None:
+                # It powers off by itself; it need not be waited for long.
+                ending = ending or now + 5
+                if now > ending:
+                    return
+            elif limited and self.booted is None and now - start > self.boot_limit:
+                return
+            elif limited and now - start > self.job.timeout:
+                self.timed_out = True
+                return
+            if not grew:
+                time.sleep(POLL)
+        self._poll(follow)
+        if self.booted is True:
+            self.booted = time.monotonic() - start
+
+    def _poll(self, follow):
+        """Take up what the files have grown by. The output first: an event follows what it is about."""
+        grew = False
+        verdict = follow["verdict"].read()
+        for name in ("console", "out"):
+            data = follow[name].read()
+            if data:
+                grew = True
+                text = data.decode("utf-8", "replace")
+                if name == "out":
+                    self.on_text(text)
+                elif self.on_console:
+                    self.on_console(text)
+        if verdict:
+            grew = True
+            lines = (self.buffers.get("verdict", "") + verdict.decode("ascii", "replace")).split("\n")
+            self.buffers["verdict"] = lines.pop()
+            for line in lines:
+                self._event(line.split())
+        return grew
+
+    def _event(self, words):
+        if not words:
+            return
+        if words[0] == "BOOT":
+            self.booted = True
+        elif words[0] == "EXIT":
+            self.exit = int(words[1])
+        elif words[0] == "COMPLAINT":
+            self.complained.append(words[1])
+        elif words[0] == "STUCK":
+            self.stuck = True
+        if self.on_event:
+            self.on_event(words)
+
+    def console(self):
+        with open(self.path("console"), "rb") as f:
+            return f.read().decode("utf-8", "replace")
+
+    def _verdict(self, status):
+        found = complaints.excerpts(self.console())
+        if self.booted is None and not found:
+            if status not in (0, -9):
+                with open(self.path("qemu.log"), encoding="utf-8", errors="replace") as f:
+                    die("QEMU failed: " + f.read().strip())
+            return None
+        self.collect()
+        if found or self.complained:
+            # The guest has shown those that it found by itself.
+            if not self.complained:
+                for text in found:
+                    say("the kernel complained:")
+                    self.on_text(text + "\n")
+            if not self.job.expect_complaint:
+                return COMPLAINT
+        if self.timed_out or self.stuck:
+            say(f"the job did not end within {self.job.timeout} s" if self.timed_out else
+                "a test could not be ended")
+            return TIMEOUT
+        if self.exit is None:
+            say("the guest ended without a verdict; its console ended with:")
+            self.on_text("\n".join(self.console().splitlines()[-30:]) + "\n")
+            return FAILED
+        if self.exit == SKIPPED:
+            return SKIPPED
+        return OK if self.exit == 0 else FAILED
+
+    def collect(self):
+        """Unpack what the guest left in /out."""
+        if not self.job.out or not os.path.getsize(self.path("files")):
+            return
+        os.makedirs(self.job.out, exist_ok=True)
+        top = os.path.realpath(self.job.out)
+        with tarfile.open(self.path("files")) as tar:
+            for member in tar:
+                target = os.path.realpath(os.path.join(top, member.name))
+                if (member.isfile() or member.isdir()) and (target + "/").startswith(top + "/"):
+                    member.mode |= 0o600 if member.isfile() else 0o700
+                    tar.extract(member, top)
+
+
+def run(kernel, job, directory, on_text, **callbacks):
+    """Run a job, a second time when the guest did not come up the first time (a known, rare fault of
+    multi-threaded TCG; it says nothing about the job). Returns status, the machine, boots that failed.
+    """
+    failed = 0
+    while True:
+        machine = Machine(kernel, job, directory, on_text, **callbacks)
+        status = machine.run()
+        if status is not None:
+            return status, machine, failed
+        failed += 1
+        shutil.copy(machine.path("console"), machine.path(f"console.failed{failed}"))
+        tail = "\n".join(machine.console().splitlines()[-20:])
+        say(f"the guest did not come up within {machine.boot_limit} s (attempt {failed}); its "
+            f"console ended with:\n{tail}")
+        if failed == 2:
+            return TIMEOUT, machine, failed
