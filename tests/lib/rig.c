@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,13 +50,10 @@ int rig_unload(void)
 void rig_load(const char *sim_args, const char *iopf_args)
 {
 	char command[512];
-	int status, err;
+	int status;
 
 	rig_no_backend = !iopf_args;
-	err = rig_unload();
-	if (err)
-		tap_bail("can't unload the modules: %s", strerror(-err));
-	snprintf(command, sizeof(command), "%siopf-load %s -- %s",
+	snprintf(command, sizeof(command), "%siopf-load %s -- %s >/dev/null",
 		 rig_stock() ? "NOBACKEND=1 " : "", sim_args, iopf_args ? iopf_args : "");
 	status = system(command);
 	if (status)
@@ -172,6 +170,34 @@ bool rig_both_ways(struct simdev *s, const struct simbuf *b, uint64_t seed, cons
 	status = sim_run(s, &cmd, &cpl);
 	wrong = simbuf_differs(b, 0, b->len, seed + 1);
 	return tap_ok(!status && !wrong, "%s: data both ways, %zu KiB", what, b->len / 1024);
+}
+
+void rig_unpinned(const char *what)
+{
+	if (!rig_stock())
+		tap_is(mem_status_kb(0, "VmLck") + mem_status_kb(0, "VmPin"), 0,
+		       "%s: nothing is pinned", what);
+}
+
+bool rig_status_is(int got, int want, const char *what, ...)
+{
+	char text[256];
+	va_list args;
+
+	va_start(args, what);
+	vsnprintf(text, sizeof(text), what, args);
+	va_end(args);
+	tap_ok(got == want, "%s: %s", text, sim_status_name((unsigned int)want));
+	if (got != want)
+		tap_diag("ended with %s", sim_status_name((unsigned int)got));
+	return got == want;
+}
+
+bool rig_same(const struct simbuf *b, uint64_t seed, const char *what)
+{
+	size_t wrong = simbuf_differs(b, 0, b->len, seed);
+
+	return tap_ok(!wrong, "%s: every byte is right, %zu KiB", what, b->len / 1024);
 }
 
 void rig_clean(struct rig *r)

@@ -71,8 +71,16 @@ void rig_close(struct rig *r);
 /** rig_served_right() - decide a point: the device is served by who should serve it */
 void rig_served_right(const char *bdf);
 
-/** rig_check_both_ways() - the basic check: device writes, CPU verifies; CPU writes, device
- * verifies; four points' worth in one, named @what; random order for the second half */
+/**
+ * rig_both_ways() - the basic check, one point: the device writes and the CPU verifies, the
+ * CPU writes and the device verifies, then the device writes in random order
+ * @s: the device
+ * @b: the memory; ends up with the pattern of @seed + 1
+ * @seed: of the pattern
+ * @what: what the point says
+ *
+ * Return: passed
+ */
 bool rig_both_ways(struct simdev *s, const struct simbuf *b, uint64_t seed, const char *what);
 
 /**
@@ -80,6 +88,20 @@ bool rig_both_ways(struct simdev *s, const struct simbuf *b, uint64_t seed, cons
  * or collision in the simulated IOMMU, no unexpected response
  */
 void rig_clean(struct rig *r);
+
+/** rig_unpinned() - decide a point: this process has nothing pinned (no point on stock type1) */
+void rig_unpinned(const char *what);
+
+/**
+ * rig_status_is() - decide a point: a command ended with this status
+ * @got: IOPF_SIM_ST_*, what it ended with
+ * @want: IOPF_SIM_ST_*
+ * @what: what the point says
+ */
+bool rig_status_is(int got, int want, const char *what, ...) __attribute__((format(printf, 3, 4)));
+
+/** rig_same() - decide a point: the CPU sees the pattern of @seed in all of @b */
+bool rig_same(const struct simbuf *b, uint64_t seed, const char *what);
 
 /** rig_balanced() - decide a point: nothing is mapped in the IOMMU (containers closed) */
 void rig_balanced(void);

@@ -59,7 +59,9 @@ static void check_commands(struct simdev *s, const struct simbuf *b)
 	refused_with(s, good, cmd.size = IOPF_SIM_MAX_ACCESS + 8, "size over the maximum");
 	refused_with(s, random, cmd.slots = 0, "random without slots");
 	refused_with(s, random, cmd.stride = 12, "random, stride no multiple of 8");
-	refused_with(s, random, cmd.order = IOPF_SIM_ORDER_STRIDED, cmd.stride = 4, "strided, stride no multiple of 8");
+	random.order = IOPF_SIM_ORDER_STRIDED;
+	refused_with(s, random, cmd.stride = 4, "strided, stride no multiple of 8");
+	random.order = IOPF_SIM_ORDER_RANDOM;
 	refused_with(s, good, cmd.prg_pages = 33, "33 pages in a group");
 	refused_with(s, good, cmd.prg_depth = 33, "33 groups outstanding");
 	for (i = 0; i < ARRAY_SIZE(good.reserved); i++)

@@ -36,8 +36,11 @@ static void check_round(const char *args, unsigned int devices, unsigned int eng
 	b.va = mem_anon(b.len);
 	rig_map(&r, &b);
 	rig_both_ways(&r.sim[r.devices - 1], &b, devices, args);
-	tap_errno_is(rig_unload(), -EAGAIN, "[%s] modules in use do not go", args);
-	rig_both_ways(&r.sim[0], &b, devices, "and nothing was disturbed");
+	/* The simulator itself can go at any time, as hardware can; see t_sim_unplug. */
+	if (!rig_stock()) {
+		tap_errno_is(rig_unload(), -EAGAIN, "[%s] the backend in use does not go", args);
+		rig_both_ways(&r.sim[0], &b, devices, "and nothing was disturbed");
+	}
 	rig_close(&r);
 	mem_unmap(b.va, b.len);
 	tap_errno_is(rig_unload(), 0, "[%s] modules go when unused", args);
