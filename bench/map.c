@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The cost of MAP_DMA and UNMAP_DMA: see dma.h.
+ *
+ * Three kinds of memory: not yet there ("absent"), there in 4 KiB pages ("present"), and there in
+ * huge pages ("thp"). Stock pins, so its sizes end where this machine's memory ends; 8 GiB are
+ * only mapped where nothing is pinned.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "busy.h"
+#include "dma.h"
+#include "figures.h"
+#include "sample.h"
+
+#define GiB	(1ul << 30)
+
+struct map_case {
+	const char *name;
+	size_t len;
+	void *(*get)(size_t len);
+	bool fill;
+	unsigned int times;
+	bool pins;	/* can stock do it here */
+};
+
+static const struct map_case map_cases[] = {
+	{ "64m_absent", 64 * MiB, mem_anon, false, 5, true },
+	{ "512m_absent", 512 * MiB, mem_anon, false, 1, true },
+	{ "8g_absent", 8 * GiB, mem_anon, false, 5, false },
+	{ "64m_present", 64 * MiB, mem_anon, true, 5, true },
+	{ "512m_present", 512 * MiB, mem_anon, true, 3, true },
+	{ "64m_thp", 64 * MiB, mem_thp, true, 5, true },
+};
+
+static struct sample mapped, unmapped;
+
+static void map_case(struct rig *r, const char *side, const struct map_case *c)
+{
+	char key[64];
+
+	for (unsigned int i = 0; i < c->times; i++) {
+		struct simbuf b = { .va = c->get(c->len), .iova = RIG_IOVA, .len = c->len };
+		uint64_t t0;
+
+		if (c->fill)
+			memset(b.va, 1, b.len);
+		busy_settle();
+		t0 = now_ns();
+		must(vfio_map(&r->c, b.va, b.iova, b.len));
+		sample_add(&mapped, now_ns() - t0);
+		busy_settle();
+		t0 = now_ns();
+		must(vfio_unmap(&r->c, b.iova, b.len));
+		sample_add(&unmapped, now_ns() - t0);
+		mem_unmap(b.va, b.len);
+	}
+	snprintf(key, sizeof(key), "map_%s", c->name);
+	sample_figures(&mapped, side, key);
+	snprintf(key, sizeof(key), "unmap_%s", c->name);
+	sample_figures(&unmapped, side, key);
+}
+
+void map_costs(struct rig *r, const char *side)
+{
+	for (size_t i = 0; i < sizeof(map_cases) / sizeof(map_cases[0]); i++) {
+		const struct map_case *c = &map_cases[i];
+
+		if (!c->pins && rig_stock())
+			continue;
+		printf("%s: MAP_DMA %s\n", side, c->name);
+		map_case(r, side, c);
+	}
+}

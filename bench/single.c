@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The cost of one fault on one page that the CPU has mapped, in an idle machine: see dma.h.
+ *
+ * Two pages in each 2 MiB block of a large anonymous mapping are present, the first from the start,
+ * the second only after the device has faulted on the first: so no fault can be answered
+ * by work done for another one, and fault-around finds nothing to map. The first of a block pays for the backend's
+ * bookkeeping of the block, the second does not.
+ *
+ * The figure is what the device measures, report to response, and beside it the whole machine's
+ * busy time for such a command, less that of the same command with the page mapped.
+ */
+#include <stdio.h>
+
+#include "busy.h"
+#include "dma.h"
+#include "figures.h"
+#include "sample.h"
+
+#define SINGLE_BLOCKS	64u
+#define SINGLE_SECOND	(MEM_HUGE / 2)
+
+static struct sample fault, host;
+
+static void single_run(struct simdev *s, const struct iopf_sim_cmd *cmd, bool faults)
+{
+	struct iopf_sim_cpl cpl;
+	uint64_t before = busy_ns();
+	uint64_t busy;
+
+	sim_start(s, cmd);
+	while (!sim_poll(s, &cpl))
+		busy_settle();
+	busy = busy_ns() - before;
+	if (cpl.status != IOPF_SIM_ST_OK || cpl.faults != faults)
+		tap_bail("single fault: %s, %llu faults", sim_status_name(cpl.status),
+			 (unsigned long long)cpl.faults);
+	if (faults)
+		sample_add(&fault, cpl.fault_ns);
+	sample_add(&host, busy);
+}
+
+/* The page at @off of each block, made present right before its turn. */
+static void single_round(struct rig *r, const struct simbuf *b, unsigned int opcode, size_t off,
+			 const char *side, const char *key, bool faults)
+{
+	char name[64];
+
+	for (unsigned int i = 0; i < SINGLE_BLOCKS; i++) {
+		struct iopf_sim_cmd cmd = sim_cmd(opcode, b, i * MEM_HUGE + off, MEM_PAGE, 1);
+
+		cmd.size = 8;
+		cmd.count = 1;
+		*((volatile char *)b->va + i * MEM_HUGE + off) = 1;
+		single_run(&r->sim[0], &cmd, faults);
+	}
+	if (faults) {
+		snprintf(name, sizeof(name), "single_%s", key);
+		sample_figures(&fault, side, name);
+	}
+	snprintf(name, sizeof(name), "single_%s_host", key);
+	sample_figures(&host, side, name);
+}
+
+static void single_opcode(struct rig *r, const char *side, unsigned int opcode, const char *name)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = SINGLE_BLOCKS * MEM_HUGE };
+	char key[32];
+
+	b.va = mem_anon(b.len);
+	must(vfio_map(&r->c, b.va, b.iova, b.len));
+	snprintf(key, sizeof(key), "%s_first", name);
+	single_round(r, &b, opcode, 0, side, key, true);
+	snprintf(key, sizeof(key), "%s_second", name);
+	single_round(r, &b, opcode, SINGLE_SECOND, side, key, true);
+	snprintf(key, sizeof(key), "%s_hot", name);
+	single_round(r, &b, opcode, SINGLE_SECOND, side, key, false);
+	must(vfio_unmap(&r->c, b.iova, b.len));
+	mem_unmap(b.va, b.len);
+}
+
+void single_costs(struct rig *r, const char *side)
+{
+	printf("%s: single faults\n", side);
+	single_opcode(r, side, IOPF_SIM_OP_WRITE, "write");
+	single_opcode(r, side, IOPF_SIM_OP_READ, "read");
+}
