@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Fuzz target for the usable addresses: programs of holes and apertures against the model.
+ */
+#include "fuzz.h"
+
+#include "model_iovas.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	iovas_run(data, size);
+	return 0;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The model of a chunk map: an array with the state of each page, and whether
+ * one leaf maps them all. Runs a program of operations on map and model and
+ * compares everything after each one.
+ *
+ * The program keeps the caller's side of the contract (what is set was not
+ * present before); everything else is up to the bytes. The includer defines
+ * CHECK().
+ */
+#ifndef IOPF_CORE_TEST_MODEL_CHUNKMAP_H
+#define IOPF_CORE_TEST_MODEL_CHUNKMAP_H
+
+#include "../chunkmap.h"
+#include "input.h"
+
+enum page_state {
+	PAGE_ABSENT,
+	PAGE_READ,
+	PAGE_WRITE,
+	PAGE_PINNED_READ,
+	PAGE_PINNED_WRITE,
+};
+
+struct chunkmap_model {
+	enum page_state page[IOPF_CHUNK_PAGES];
+	bool huge;
+};
+
+/* A map and its model, which agree between two operations. */
+struct chunkmap_pair {
+	struct iopf_chunkmap map;
+	struct chunkmap_model model;
+};
+
+static inline bool page_is_writable(enum page_state s)
+{
+	return s == PAGE_WRITE || s == PAGE_PINNED_WRITE;
+}
+
+static inline bool page_is_pinned(enum page_state s)
+{
+	return s == PAGE_PINNED_READ || s == PAGE_PINNED_WRITE;
+}
+
+static inline bool page_is_unpinned(enum page_state s)
+{
+	return s == PAGE_READ || s == PAGE_WRITE;
+}
+
+static inline enum iopf_lookup page_lookup(enum page_state s, bool write)
+{
+	if (s == PAGE_ABSENT)
+		return IOPF_MISS;
+	return write && !page_is_writable(s) ? IOPF_UPGRADE : IOPF_HIT;
+}
+
+/* The invariants of chunkmap.h, from the map alone, and that the model agrees page by page. */
+static inline void chunkmap_compare(const struct chunkmap_pair *p)
+{
+	const struct iopf_chunkmap *m = &p->map;
+	unsigned int mapped = 0, pinned = 0;
+
+	for (unsigned int i = 0; i < IOPF_CHUNK_PAGES; i++) {
+		bool present = test_bit(i, m->present);
+		enum page_state s = p->model.page[i];
+
+		CHECK(present || !test_bit(i, m->writable));
+		CHECK(present || !test_bit(i, m->pinned));
+		CHECK(!m->huge || (present && !test_bit(i, m->pinned)));
+
+		CHECK(present == (s != PAGE_ABSENT));
+		CHECK(test_bit(i, m->writable) == page_is_writable(s));
+		CHECK(test_bit(i, m->pinned) == page_is_pinned(s));
+		CHECK(iopf_chunkmap_lookup(m, i, false) == page_lookup(s, false));
+		CHECK(iopf_chunkmap_lookup(m, i, true) == page_lookup(s, true));
+		mapped += s != PAGE_ABSENT;
+		pinned += page_is_pinned(s);
+	}
+	CHECK(m->huge == p->model.huge);
+	CHECK(iopf_chunkmap_mapped(m) == mapped);
+	CHECK(iopf_chunkmap_pinned(m) == pinned);
+	CHECK(iopf_chunkmap_empty(m) == !mapped);
+}
+
+static inline void model_fill(struct chunkmap_model *model, unsigned int page, unsigned int n,
+			      enum page_state s)
+{
+	for (unsigned int i = page; i < page + n; i++)
+		model->page[i] = s;
+}
+
+/* How much of a run of @n pages is absent, from its start: what may be set. */
+static inline unsigned int model_room(const struct chunkmap_model *model, unsigned int page,
+				      unsigned int n)
+{
+	unsigned int room = 0;
+
+	while (room < n && page + room < IOPF_CHUNK_PAGES &&
+	       model->page[page + room] == PAGE_ABSENT)
+		room++;
+	return room;
+}
+
+/* The next run in [*page, last] of pages that are @wanted; removes it. */
+static inline bool model_take(struct chunkmap_model *model, unsigned int *page, unsigned int last,
+			      unsigned int *n, bool (*wanted)(enum page_state))
+{
+	unsigned int i = *page;
+
+	while (i <= last && !wanted(model->page[i]))
+		i++;
+	if (i > last)
+		return false;
+	*page = i;
+	while (i <= last && wanted(model->page[i]))
+		model->page[i++] = PAGE_ABSENT;
+	*n = i - *page;
+	return true;
+}
+
+static inline bool model_take_unpinned(struct chunkmap_model *model, unsigned int *page,
+				       unsigned int last, unsigned int *n)
+{
+	if (!model->huge)
+		return model_take(model, page, last, n, page_is_unpinned);
+	if (*page > last)
+		return false;
+	*model = (struct chunkmap_model){ .huge = false };
+	*page = 0;
+	*n = IOPF_CHUNK_PAGES;
+	return true;
+}
+
+static inline void chunkmap_do_set(struct chunkmap_pair *p, unsigned int page, unsigned int n,
+				   bool pinned, bool writable)
+{
+	n = model_room(&p->model, page, n);
+	if (!n)
+		return;
+	if (pinned) {
+		iopf_chunkmap_set_pinned(&p->map, page, n, writable);
+		model_fill(&p->model, page, n, writable ? PAGE_PINNED_WRITE : PAGE_PINNED_READ);
+	} else {
+		iopf_chunkmap_set(&p->map, page, n, writable);
+		model_fill(&p->model, page, n, writable ? PAGE_WRITE : PAGE_READ);
+	}
+}
+
+static inline void chunkmap_do_set_huge(struct chunkmap_pair *p, bool writable)
+{
+	if (model_room(&p->model, 0, IOPF_CHUNK_PAGES) != IOPF_CHUNK_PAGES)
+		return;
+	iopf_chunkmap_set_huge(&p->map, writable);
+	model_fill(&p->model, 0, IOPF_CHUNK_PAGES, writable ? PAGE_WRITE : PAGE_READ);
+	p->model.huge = true;
+}
+
+/* Takes up to @runs runs out of [page, last], the way a caller walks a range. */
+static inline void chunkmap_do_take(struct chunkmap_pair *p, unsigned int page, unsigned int last,
+				    bool pinned, unsigned int runs)
+{
+	while (runs--) {
+		unsigned int page_model = page, page_map = page;
+		unsigned int n_model = 0, n_map = 0;
+		bool any_model, any_map;
+
+		if (pinned) {
+			any_model = model_take(&p->model, &page_model, last, &n_model,
+					       page_is_pinned);
+			any_map = iopf_chunkmap_take_pinned(&p->map, &page_map, last, &n_map);
+		} else {
+			any_model = model_take_unpinned(&p->model, &page_model, last, &n_model);
+			any_map = iopf_chunkmap_take(&p->map, &page_map, last, &n_map);
+		}
+		CHECK(any_map == any_model);
+		CHECK(page_map == page_model);
+		CHECK(n_map == n_model);
+		chunkmap_compare(p);
+		if (!any_model)
+			break;
+		page = page_model + n_model;
+	}
+}
+
+/* One operation: what to do, a page and a length or last page. */
+static inline void chunkmap_step(struct chunkmap_pair *p, struct input *in)
+{
+	u8 op = input_u8(in);
+	unsigned int page = input_u16(in) % IOPF_CHUNK_PAGES;
+	u8 len = input_u8(in);
+	unsigned int n = op & 0x80 ? 2 * len + 1 : len % 16 + 1;
+	unsigned int last = min(page + n - 1, IOPF_CHUNK_PAGES - 1);
+	bool flag = op & 0x40;
+
+	switch (op % 8) {
+	case 0:
+	case 1:
+		chunkmap_do_set(p, page, n, false, flag);
+		break;
+	case 2:
+		chunkmap_do_set(p, page, n, true, flag);
+		break;
+	case 3:
+		chunkmap_do_take(p, page, last, false, 1);
+		break;
+	case 4:
+		chunkmap_do_take(p, page, last, false, IOPF_CHUNK_PAGES + 1);
+		break;
+	case 5:
+		chunkmap_do_take(p, page, last, true, flag ? IOPF_CHUNK_PAGES + 1 : 1);
+		break;
+	case 6:
+		chunkmap_do_set_huge(p, flag);
+		break;
+	case 7:
+		/* Make room for huge and whole-chunk runs now and then. */
+		if (op & 0x30)
+			break;
+		chunkmap_do_take(p, 0, IOPF_CHUNK_PAGES - 1, false, IOPF_CHUNK_PAGES + 1);
+		chunkmap_do_take(p, 0, IOPF_CHUNK_PAGES - 1, true, IOPF_CHUNK_PAGES + 1);
+		CHECK(iopf_chunkmap_empty(&p->map));
+		if (op & 0x08)
+			chunkmap_do_set(p, 0, IOPF_CHUNK_PAGES, len & 1, flag);
+		break;
+	}
+	chunkmap_compare(p);
+}
+
+static inline void chunkmap_run(const u8 *data, size_t size)
+{
+	struct chunkmap_pair p = { };
+	struct input in = { .data = data, .left = size };
+
+	chunkmap_compare(&p);
+	while (in.left)
+		chunkmap_step(&p, &in);
+}
+
+#endif /* IOPF_CORE_TEST_MODEL_CHUNKMAP_H */

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * User-space stand-in for the kernel names that core/ uses, so that the same
+ * files compile into the native tests.
+ *
+ * What must hold: each name means here what it means in the kernel, the corner
+ * cases included (a search from beyond the end answers the size; nothing is
+ * read past the last bit; ctype knows Latin-1). t_shim.c checks that. Bitmaps
+ * are arrays of long words, but worked one bit at a time: plainness is worth
+ * more here than speed.
+ *
+ * What is stricter than the kernel: min() and max() refuse operands of
+ * different signedness even where one is a constant, WARN_ON() aborts, and the
+ * bitmap calls check their bounds against the bitmap they are given, which
+ * sanitizers cannot do for one member of a struct.
+ *
+ * Names that core/ does not use yet do not belong here.
+ */
+#ifndef IOPF_CORE_TEST_SHIM_H
+#define IOPF_CORE_TEST_SHIM_H
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The kernel's types; u64 is long long there on every architecture. */
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef signed char s8;
+typedef short s16;
+typedef int s32;
+typedef long long s64;
+
+#define U8_MAX		((u8)~0U)
+#define U16_MAX		((u16)~0U)
+#define U32_MAX		((u32)~0U)
+#define U64_MAX		((u64)~0ULL)
+
+#define PAGE_SHIFT	12
+#define PAGE_SIZE	(1UL << PAGE_SHIFT)
+
+/* An annotation for compilers newer than the ones the tests run with. */
+#define __counted_by(member)
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+static inline void shim_complain(const char *what, const char *file, int line)
+{
+	fprintf(stderr, "%s:%d: %s\n", file, line, what);
+	abort();
+}
+
+#define WARN_ON(cond) ({						\
+	bool warn_on_ = !!(cond);					\
+	if (warn_on_)							\
+		shim_complain("WARN_ON(" #cond ")", __FILE__, __LINE__);\
+	warn_on_;							\
+})
+#define WARN_ON_ONCE(cond)	WARN_ON(cond)
+
+/* Comparisons */
+
+#define shim_is_signed(x)	((__typeof__((x) + 0))-1 < (__typeof__((x) + 0))1)
+
+#define shim_pick(a, op, b) ({						\
+	__auto_type pick_a_ = (a);					\
+	__auto_type pick_b_ = (b);					\
+	_Static_assert(shim_is_signed(pick_a_) ==			\
+		       shim_is_signed(pick_b_),				\
+		       "operands differ in signedness");		\
+	pick_a_ op pick_b_ ? pick_a_ : pick_b_;				\
+})
+
+#define min(a, b)		shim_pick(a, <, b)
+#define max(a, b)		shim_pick(a, >, b)
+#define min_t(type, a, b)	min((type)(a), (type)(b))
+#define max_t(type, a, b)	max((type)(a), (type)(b))
+#define clamp(val, lo, hi)	min(max(val, lo), hi)
+#define clamp_t(type, val, lo, hi) clamp((type)(val), (type)(lo), (type)(hi))
+
+/* Powers of two: @y is one; the result has the type of @x. */
+
+#define round_down(x, y)	((x) & ~((__typeof__(x))((y) - 1)))
+#define round_up(x, y)		((((x) - 1) | ((__typeof__(x))((y) - 1))) + 1)
+
+static inline unsigned long rounddown_pow_of_two(unsigned long n)
+{
+	unsigned long p = 1;
+
+	if (WARN_ON(!n))
+		return 0;
+	while (n >>= 1)
+		p <<= 1;
+	return p;
+}
+
+/* Bitmaps */
+
+#define BITS_PER_LONG		(CHAR_BIT * (int)sizeof(long))
+#define BITS_TO_LONGS(bits)	(((bits) + BITS_PER_LONG - 1) / BITS_PER_LONG)
+#define DECLARE_BITMAP(name, bits) unsigned long name[BITS_TO_LONGS(bits)]
+
+static inline bool shim_get(const unsigned long *map, unsigned long bit)
+{
+	return map[bit / BITS_PER_LONG] >> (bit % BITS_PER_LONG) & 1;
+}
+
+static inline void shim_put(unsigned long *map, unsigned long bit, bool val)
+{
+	unsigned long mask = 1UL << (bit % BITS_PER_LONG);
+
+	if (val)
+		map[bit / BITS_PER_LONG] |= mask;
+	else
+		map[bit / BITS_PER_LONG] &= ~mask;
+}
+
+static inline void shim_fill(unsigned long *map, unsigned long start, unsigned long nbits, bool val)
+{
+	for (unsigned long i = 0; i < nbits; i++)
+		shim_put(map, start + i, val);
+}
+
+static inline unsigned long shim_weight(const unsigned long *map, unsigned long nbits)
+{
+	unsigned long weight = 0;
+
+	for (unsigned long i = 0; i < nbits; i++)
+		weight += shim_get(map, i);
+	return weight;
+}
+
+/* First bit from @start on that is @a_val in @a and, when there is a @b, @b_val in @b. */
+static inline unsigned long shim_find(const unsigned long *a, bool a_val, const unsigned long *b,
+				      bool b_val, unsigned long size, unsigned long start)
+{
+	for (unsigned long i = start; i < size; i++)
+		if (shim_get(a, i) == a_val && (!b || shim_get(b, i) == b_val))
+			return i;
+	return size;
+}
+
+/*
+ * @map, after a check that its first @nbits bits are its own. The size of an
+ * array that is a member of a struct is known even if the struct is not.
+ */
+#define shim_bits(map, nbits) ({					\
+	__auto_type bits_map_ = (map);					\
+	size_t bits_room_ = __builtin_object_size(map, 1);		\
+	if (bits_room_ != (size_t)-1)					\
+		WARN_ON((nbits) > bits_room_ * CHAR_BIT);		\
+	bits_map_;							\
+})
+
+/*
+ * As in the kernel the whole of the last word is written, but that is more than
+ * its name promises, so no test may depend on it.
+ */
+#define bitmap_zero(map, nbits)						\
+	memset(shim_bits(map, (size_t)(nbits)), 0,			\
+	       BITS_TO_LONGS((size_t)(nbits)) * sizeof(long))
+#define bitmap_set(map, start, nbits) ({				\
+	size_t set_start_ = (start), set_n_ = (nbits);			\
+	shim_fill(shim_bits(map, set_start_ + set_n_), set_start_, set_n_, true); \
+})
+#define bitmap_clear(map, start, nbits) ({				\
+	size_t clear_start_ = (start), clear_n_ = (nbits);		\
+	shim_fill(shim_bits(map, clear_start_ + clear_n_), clear_start_, clear_n_, false); \
+})
+#define bitmap_weight(map, nbits) \
+	((unsigned int)shim_weight(shim_bits(map, (size_t)(nbits)), nbits))
+#define bitmap_empty(map, nbits)	(!bitmap_weight(map, nbits))
+#define bitmap_full(map, nbits)		(bitmap_weight(map, nbits) == (nbits))
+
+#define test_bit(bit, map) ({						\
+	size_t test_bit_ = (bit);					\
+	shim_get(shim_bits(map, test_bit_ + 1), test_bit_);		\
+})
+
+#define find_next_bit(map, size, start)					\
+	shim_find(shim_bits(map, (size_t)(size)), true, NULL, false, size, start)
+#define find_next_zero_bit(map, size, start)				\
+	shim_find(shim_bits(map, (size_t)(size)), false, NULL, false, size, start)
+#define find_next_andnot_bit(map, other, size, start)			\
+	shim_find(shim_bits(map, (size_t)(size)), true,			\
+		  shim_bits(other, (size_t)(size)), false, size, start)
+
+/* Characters */
+
+/* The kernel's ctype is not the C locale's: 0xc0 to 0xff are the letters of Latin-1. */
+static inline int shim_isalnum(unsigned char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       (c >= 0xc0 && c != 0xd7 && c != 0xf7);
+}
+
+#define isalnum(c)	shim_isalnum(c)
+#define isascii(c)	((unsigned char)(c) <= 0x7f)
+
+static inline int hex_to_bin(unsigned char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+#endif /* IOPF_CORE_TEST_SHIM_H */

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The chunk map: the contract case by case, then long random programs against
+ * the model.
+ */
+#include "unit.h"
+
+#include "model_chunkmap.h"
+#include "rng.h"
+
+#define LAST_PAGE (IOPF_CHUNK_PAGES - 1)
+
+static void page_of_iova(void **state)
+{
+	(void)state;
+	assert_int_equal(IOPF_CHUNK_PAGES, 512);
+	assert_int_equal(iopf_chunkmap_page(0), 0);
+	assert_int_equal(iopf_chunkmap_page(0xfff), 0);
+	assert_int_equal(iopf_chunkmap_page(0x1000), 1);
+	assert_int_equal(iopf_chunkmap_page(IOPF_CHUNK_SIZE - 1), LAST_PAGE);
+	assert_int_equal(iopf_chunkmap_page(IOPF_CHUNK_SIZE), 0);
+	assert_int_equal(iopf_chunkmap_page(U64_MAX), LAST_PAGE);
+	assert_int_equal(iopf_chunkmap_page(1ULL << 63 | 5 << PAGE_SHIFT), 5);
+}
+
+static void lookup(void **state)
+{
+	struct iopf_chunkmap m = { };
+
+	(void)state;
+	iopf_chunkmap_set(&m, 3, 1, false);
+	iopf_chunkmap_set(&m, 4, 1, true);
+	assert_int_equal(iopf_chunkmap_lookup(&m, 2, false), IOPF_MISS);
+	assert_int_equal(iopf_chunkmap_lookup(&m, 2, true), IOPF_MISS);
+	assert_int_equal(iopf_chunkmap_lookup(&m, 3, false), IOPF_HIT);
+	assert_int_equal(iopf_chunkmap_lookup(&m, 3, true), IOPF_UPGRADE);
+	assert_int_equal(iopf_chunkmap_lookup(&m, 4, false), IOPF_HIT);
+	assert_int_equal(iopf_chunkmap_lookup(&m, 4, true), IOPF_HIT);
+	assert_int_equal(iopf_chunkmap_lookup(&m, 5, false), IOPF_MISS);
+}
+
+/* Every run [first, last], set in each of the four ways, and taken with every kind of take. */
+static void set_and_take_every_run(void **state)
+{
+	(void)state;
+	for (unsigned int first = 0; first <= LAST_PAGE; first += first % 64 < 2 ? 1 : 31) {
+		for (unsigned int last = first; last <= LAST_PAGE; last += last % 64 > 61 ? 1 : 15) {
+			for (unsigned int kind = 0; kind < 4; kind++) {
+				struct chunkmap_pair p = { };
+
+				chunkmap_do_set(&p, first, last - first + 1, kind & 2, kind & 1);
+				chunkmap_compare(&p);
+				/* The wrong kind finds nothing. */
+				chunkmap_do_take(&p, 0, LAST_PAGE, !(kind & 2), 2);
+				/* A part, then the rest. */
+				chunkmap_do_take(&p, (first + last) / 2, last, kind & 2, 2);
+				chunkmap_do_take(&p, 0, LAST_PAGE, kind & 2, 2);
+				assert_true(iopf_chunkmap_empty(&p.map));
+			}
+		}
+	}
+}
+
+static void take_stops_at_pinned(void **state)
+{
+	struct iopf_chunkmap m = { };
+	unsigned int page = 0, n;
+
+	(void)state;
+	iopf_chunkmap_set(&m, 10, 5, true);
+	iopf_chunkmap_set_pinned(&m, 15, 2, true);
+	iopf_chunkmap_set(&m, 17, 3, false);
+
+	assert_true(iopf_chunkmap_take(&m, &page, LAST_PAGE, &n));
+	assert_int_equal(page, 10);
+	assert_int_equal(n, 5);
+	page += n;
+	assert_true(iopf_chunkmap_take(&m, &page, LAST_PAGE, &n));
+	assert_int_equal(page, 17);
+	assert_int_equal(n, 3);
+	page += n;
+	assert_false(iopf_chunkmap_take(&m, &page, LAST_PAGE, &n));
+
+	assert_int_equal(iopf_chunkmap_mapped(&m), 2);
+	assert_int_equal(iopf_chunkmap_pinned(&m), 2);
+	assert_int_equal(iopf_chunkmap_lookup(&m, 15, true), IOPF_HIT);
+}
+
+/* Whatever page of a huge chunk goes, the whole leaf goes, and what comes after is not huge. */
+static void huge_goes_whole(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i <= LAST_PAGE; i++) {
+		struct iopf_chunkmap m = { };
+		unsigned int page = i, n = 0;
+
+		iopf_chunkmap_set_huge(&m, true);
+		assert_int_equal(iopf_chunkmap_mapped(&m), IOPF_CHUNK_PAGES);
+		assert_int_equal(iopf_chunkmap_lookup(&m, i, true), IOPF_HIT);
+		assert_true(iopf_chunkmap_take(&m, &page, i, &n));
+		assert_int_equal(page, 0);
+		assert_int_equal(n, IOPF_CHUNK_PAGES);
+		assert_false(m.huge);
+		assert_true(iopf_chunkmap_empty(&m));
+
+		page += n;
+		assert_false(iopf_chunkmap_take(&m, &page, i, &n));
+
+		/* Nothing of the old permissions shines through. */
+		iopf_chunkmap_set(&m, 0, IOPF_CHUNK_PAGES, false);
+		assert_int_equal(iopf_chunkmap_lookup(&m, i, true), IOPF_UPGRADE);
+		page = i;
+		assert_true(iopf_chunkmap_take(&m, &page, i, &n));
+		assert_int_equal(page, i);
+		assert_int_equal(n, 1);
+	}
+}
+
+static void huge_has_no_pinned_runs(void **state)
+{
+	struct iopf_chunkmap m = { };
+	unsigned int page = 0, n;
+
+	(void)state;
+	iopf_chunkmap_set_huge(&m, false);
+	assert_false(iopf_chunkmap_take_pinned(&m, &page, LAST_PAGE, &n));
+	assert_true(m.huge);
+	assert_int_equal(iopf_chunkmap_mapped(&m), IOPF_CHUNK_PAGES);
+	assert_int_equal(iopf_chunkmap_lookup(&m, 7, true), IOPF_UPGRADE);
+}
+
+/* An empty interval, which a walk that has consumed its last run asks about. */
+static void take_beyond_last(void **state)
+{
+	struct iopf_chunkmap m = { }, before;
+	unsigned int page, n;
+
+	(void)state;
+	iopf_chunkmap_set(&m, 0, 100, true);
+	iopf_chunkmap_set_pinned(&m, 100, 412, true);
+	before = m;
+	for (unsigned int last = 0; last <= LAST_PAGE; last++) {
+		page = last + 1;
+		assert_false(iopf_chunkmap_take(&m, &page, last, &n));
+		assert_false(iopf_chunkmap_take_pinned(&m, &page, last, &n));
+		assert_int_equal(page, last + 1);
+	}
+	assert_memory_equal(&m, &before, sizeof(m));
+}
+
+static void random_programs(void **state)
+{
+	u8 program[4096];
+
+	(void)state;
+	for (u64 seed = 1; seed <= 40; seed++) {
+		u64 rng = seed;
+
+		rng_fill(&rng, program, sizeof(program));
+		chunkmap_run(program, sizeof(program));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(page_of_iova),
+		cmocka_unit_test(lookup),
+		cmocka_unit_test(set_and_take_every_run),
+		cmocka_unit_test(take_stops_at_pinned),
+		cmocka_unit_test(huge_goes_whole),
+		cmocka_unit_test(huge_has_no_pinned_runs),
+		cmocka_unit_test(take_beyond_last),
+		cmocka_unit_test(random_programs),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
