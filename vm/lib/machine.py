@@ -68,8 +68,11 @@ class Job:
 class Machine:
     """A run. Callbacks: on_text(str) gets what the job prints, on_event(list of words) the events."""
 
-    def __init__(self, kernel, job, directory, on_text, on_event=None, on_console=None):
+    def __init__(self, kernel, job, directory, on_text, on_event=None, on_console=None,
+                 on_start=None):
         self.kernel, self.job, self.dir = kernel, job, directory
+        if on_start:
+            on_start(self)
         self.on_text, self.on_event, self.on_console = on_text, on_event, on_console
         self.accel = accel.pick("tcg" if job.icount else job.accel, kernel, job.icount)
         self.booted = None          # seconds from start to the BOOT event
@@ -77,6 +80,7 @@ class Machine:
         self.complained = []        # what COMPLAINT events named
         self.timed_out = False
         self.stuck = False
+        self.deadline = None
         self.buffers = {}
         # TCG is 10 to 50 times slower than hardware, the debug kernel again several times.
         self.boot_limit = (30 if self.accel == "kvm" else 90) * (4 if kernel.debug else 1)
@@ -133,6 +137,10 @@ class Machine:
                          "cache=unsafe", "-device", f"virtio-blk-pci,drive={name},serial={name}"]
         return argv + job.devices
 
+    def extend(self, seconds):
+        """The guest has come on: give it time from now."""
+        self.deadline = time.monotonic() + seconds
+
     # The run.
 
     def _prepare(self):
@@ -182,6 +190,7 @@ class Machine:
 
     def _watch(self, qemu, follow, limited):
         start = time.monotonic()
+        self.deadline = start + self.job.timeout
         ending = None
         while qemu.poll() is None:
             grew = self._poll(follow)
@@ -195,7 +204,7 @@ class Machine:
                     return
             elif limited and self.booted is None and now - start > self.boot_limit:
                 return
-            elif limited and now - start > self.job.timeout:
+            elif limited and now > self.deadline:
                 self.timed_out = True
                 return
             if not grew:
@@ -251,25 +260,28 @@ class Machine:
                     die("QEMU failed: " + f.read().strip())
             return None
         self.collect()
-        if found or self.complained:
-            # The guest has shown those that it found by itself.
-            if not self.complained:
-                for text in found:
-                    say("the kernel complained:")
-                    self.on_text(text + "\n")
-            if not self.job.expect_complaint:
-                return COMPLAINT
+        if self.job.mode != "tests":
+            self._explain(found)
+        if (found or self.complained) and not self.job.expect_complaint:
+            return COMPLAINT
         if self.timed_out or self.stuck:
-            say(f"the job did not end within {self.job.timeout} s" if self.timed_out else
-                "a test could not be ended")
             return TIMEOUT
         if self.exit is None:
-            say("the guest ended without a verdict; its console ended with:")
-            self.on_text("\n".join(self.console().splitlines()[-30:]) + "\n")
             return FAILED
         if self.exit == SKIPPED:
             return SKIPPED
         return OK if self.exit == 0 else FAILED
+
+    def _explain(self, found):
+        """Show why the run failed, unless the guest has done so."""
+        for text in found if not self.complained else ():
+            say("the kernel complained:")
+            self.on_text(text + "\n")
+        if self.timed_out:
+            say(f"the job did not end within {self.job.timeout:g} s")
+        elif self.exit is None and not found:
+            say("the guest ended without a verdict; its console ended with:")
+            self.on_text("\n".join(self.console().splitlines()[-30:]) + "\n")
 
     def collect(self):
         """Unpack what the guest left in /out."""

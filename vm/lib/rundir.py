@@ -3,8 +3,6 @@
 
 import os
 import shutil
-import signal
-import sys
 import tempfile
 
 from paths import BUILD, say
@@ -21,11 +19,11 @@ def in_use(path):
 
 
 class RunDir:
-    """Used by a with statement. Signals that end the process end the statement first, and with it
-    the guest."""
+    """Used by a with statement."""
 
     def __init__(self):
         self.keep = True
+        self.quiet = False          # someone else says where it is
         self.path = None
 
     def __enter__(self):
@@ -39,12 +37,10 @@ class RunDir:
         self.path = tempfile.mkdtemp(prefix="run.", dir=parent)
         with open(os.path.join(self.path, "pid"), "w", encoding="ascii") as f:
             f.write(str(os.getpid()))
-        for sig in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(sig, lambda number, frame: sys.exit(128 + number))
         return self
 
     def __exit__(self, kind, value, trace):
-        if self.keep:
+        if self.keep and not self.quiet:
             say(f"console and all else of this run: {self.path}")
-        else:
+        elif not self.keep:
             shutil.rmtree(self.path, ignore_errors=True)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The front door: `make help` lists what there is. Each target first does what it needs: installs
+# missing packages (scripts/setup), fetches or builds the kernel (vm/), builds modules and programs.
+#
+# The work is done by the scripts; they can be used without make. All output is below build/.
+
+BUILD	?= $(CURDIR)/build
+KERNEL	?= stock
+# Names of tests, without path; empty: all.
+CHECK_TESTS ?=
+# Of the demo.
+SIZE	?=
+DEVICES	?=
+
+export IOPF_BUILD := $(BUILD)
+
+CC	?= gcc
+CFLAGS	?= -O2 -g
+WARN	:= -Wall -Wextra -Werror
+USER_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -pthread -Iinclude/uapi -Itests/lib -MMD -MP
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+.PHONY: help
+help:
+	@echo 'make demo         the main job: the same work through stock type1 and through ours, compared'
+	@echo '                  (SIZE=MiB DEVICES=N)'
+	@echo 'make check        unit tests, then the VM tests, as TAP   (CHECK_TESTS="t_one t_two")'
+	@echo 'make check-debug  the VM tests on a kernel with KASAN, lockdep, kmemleak, ...; built once'
+	@echo 'make bench        figures on a deterministic clock'
+	@echo 'make style        checkpatch, sparse, kernel-doc, clang-format, shellcheck'
+	@echo 'make modules      build the kernel modules                (KERNEL=stock|debug|DIR)'
+	@echo 'make tools        build the programs and the tests'
+	@echo 'make shell        a prompt in a VM with everything on board'
+	@echo 'make clean        remove build/ but the downloads and kernels; distclean: all of it'
+
+# Preparation
+
+.PHONY: setup kernel
+setup:
+	@scripts/setup vm build
+kernel: setup
+	@vm/fetch-kernel >/dev/null
+
+.PHONY: modules modules-prod modules-controls
+modules: modules-prod modules-controls
+modules-prod modules-controls: modules-%: setup
+	@scripts/build-modules $(KERNEL) $*
+
+# Programs for the guest: static, since nothing else is there.
+
+TEST_LIB_SRC := $(wildcard tests/lib/*.c)
+TEST_LIB_OBJ := $(TEST_LIB_SRC:tests/lib/%.c=$(BUILD)/tests/lib/%.o)
+TEST_LIB     := $(BUILD)/tests/lib/libtest.a
+TEST_SRC     := $(wildcard tests/vm/t_*.c)
+TEST_BIN     := $(TEST_SRC:tests/vm/%.c=$(BUILD)/tests/%)
+
+.PHONY: tools tests
+tools tests: setup
+	@+$(MAKE) $(TEST_BIN)
+
+$(BUILD)/tests/lib/%.o: tests/lib/%.c Makefile
+	@mkdir -p $(@D)
+	@echo '  CC      $<'
+	@$(CC) $(USER_CFLAGS) -c -o $@ $<
+
+$(TEST_LIB): $(TEST_LIB_OBJ)
+	@rm -f $@
+	@ar rcs $@ $^
+
+# Without debug information in the binaries the guest's memory is not spent on it.
+$(BUILD)/tests/%: tests/vm/%.c $(TEST_LIB) Makefile
+	@mkdir -p $(@D)
+	@echo '  TEST    $<'
+	@$(CC) $(USER_CFLAGS) -MF $@.d -static -Wl,--strip-debug -o $@ $< $(TEST_LIB)
+
+-include $(wildcard $(BUILD)/tests/*.d $(BUILD)/tests/lib/*.d)
+
+# What it is all for
+
+.PHONY: demo
+demo: kernel modules-prod
+	@SIZE=$(SIZE) DEVICES=$(DEVICES) demo/run $(DEMO_ARGS)
+
+.PHONY: bench
+bench: kernel modules-prod
+	@bench/run $(BENCH_ARGS)
+
+.PHONY: check check-debug
+check: kernel modules tests
+	@scripts/check --kernel $(KERNEL) --native $(CHECK_ARGS) $(CHECK_TESTS)
+
+check-debug: tests
+	@scripts/setup debug
+	@vm/build-debug-kernel >/dev/null
+	@+$(MAKE) KERNEL=debug modules
+	@scripts/check --kernel debug $(CHECK_ARGS) $(CHECK_TESTS)
+
+.PHONY: shell
+shell: kernel modules-prod tests
+	@vm/run --kernel $(KERNEL) --shell
+
+.PHONY: style
+style: setup
+	@scripts/setup style
+	@vm/fetch-kernel >/dev/null
+	@scripts/style $(STYLE_ARGS)
+
+.PHONY: clean distclean
+clean:
+	@if [ -d $(BUILD) ]; then \
+		find $(BUILD) -mindepth 1 -maxdepth 1 ! -name download ! -name kernel -exec rm -rf {} +; \
+	fi
+distclean:
+	rm -rf $(BUILD)

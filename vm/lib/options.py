@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The options that say what machine a job needs: the same for vm/run and for a test's "vm:" line."""
+
+import argparse
+import os
+import shlex
+
+import machine
+from paths import die
+
+
+def add_machine_options(p):
+    p.add_argument("--mem", type=int, default=1024, metavar="MIB", help="memory (1024)")
+    p.add_argument("--cpus", type=int, default=1, metavar="N", help="processors (1)")
+    p.add_argument("--icount", action="store_true", help="deterministic instruction clock")
+    p.add_argument("--swap", type=int, default=0, metavar="MIB", help="a disk swapped on")
+    p.add_argument("--disk", type=int, default=0, metavar="MIB", help="a disk, ext4, on /mnt")
+    p.add_argument("--device", action="append", default=[], metavar="QEMUARG",
+                   help="further argument of QEMU: -device by default, or '-option value'")
+    p.add_argument("--machine", default="pc", help="machine of QEMU (pc; q35 for PCIe, VT-d)")
+    p.add_argument("--add", action="append", default=[], metavar="HOST[:GUEST]",
+                   help="file or directory for the guest (default /iopf/bin/NAME)")
+    p.add_argument("--module", action="append", default=[], metavar="NAME",
+                   help="kernel module to load, with what it needs")
+    p.add_argument("--append", action="append", default=[], metavar="ARGS",
+                   help="for the kernel's command line")
+    p.add_argument("--variant", default="prod", choices=("prod", "controls"),
+                   help="build of our modules (prod)")
+    p.add_argument("--test-timeout", type=int, default=120, metavar="S",
+                   help="limit of one test in guest time (120)")
+    p.add_argument("--expect-complaint", action="store_true",
+                   help="kernel complaints do not fail the run")
+
+
+def test_parser():
+    p = argparse.ArgumentParser(prog="vm:", add_help=False, allow_abbrev=False)
+    add_machine_options(p)
+    return p
+
+
+def device_args(items):
+    argv = []
+    for item in items:
+        argv += shlex.split(item) if item.startswith("-") else ["-device", item]
+    return argv
+
+
+def make_job(args):
+    """A job with what the machine options ask for."""
+    job = machine.Job()
+    for name in ("mem", "cpus", "icount", "swap", "disk", "append", "variant", "machine",
+                 "expect_complaint"):
+        setattr(job, name, getattr(args, name))
+    job.devices = device_args(args.device)
+    job.modules = [m for arg in args.module for m in arg.split(",")]
+    for item in args.add:
+        host, _, guest = item.partition(":")
+        if not os.path.exists(host):
+            die(f"--add {host}: there is no such file")
+        job.add.append((host, guest or "/iopf/bin/" + os.path.basename(host.rstrip("/"))))
+    return job

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tests in virtual machines: which machine each needs, one boot for those that need the same.
+
+A test is run by vm/guest/run-tests, which puts marks into its output: a line of "@@", a word and the
+test's name. What comes between BEGIN and END is the test's own.
+
+When a guest dies or a test cannot be ended, that test has failed, and the tests that had not begun
+get a new boot. So each test runs exactly once.
+"""
+
+import re
+import shlex
+import time
+
+import complaints
+import machine
+import options
+import rundir
+import tap
+
+MARK = "@@ "
+OPTIONS = re.compile(r"\bvm:[ \t]*(--.*?)\s*(?:\*/)?$", re.M)
+# The host's grace on top of a test's own limit, which the guest keeps: stacks are printed then.
+GRACE = 120
+
+
+def read_options(source):
+    """The machine options in the "vm:" lines of a test's source."""
+    with open(source, encoding="utf-8") as f:
+        text = f.read(16384)
+    words = [w for found in OPTIONS.findall(text) for w in shlex.split(found)]
+    return options.test_parser().parse_args(words)
+
+
+class Group:
+    """Tests that share a boot."""
+
+    def __init__(self, args):
+        self.args = args
+        self.tests = []             # (file, seconds)
+
+    def title(self):
+        given = vars(self.args)
+        default = vars(options.test_parser().parse_args([]))
+        words = [f"--{k.replace('_', '-')} {v}" for k, v in sorted(given.items())
+                 if v != default[k] and k != "test_timeout"]
+        return " ".join(words) or "default machine"
+
+
+def group(tests, scale):
+    """Group (file to run, source with the options) pairs; limits of time are scaled."""
+    groups = {}
+    for path, source in tests:
+        args = read_options(source)
+        seconds = args.test_timeout * scale
+        key = repr(sorted((k, v) for k, v in vars(args).items() if k != "test_timeout"))
+        groups.setdefault(key, Group(args)).tests.append((path, seconds))
+    return list(groups.values())
+
+
+def base(path):
+    return path.rsplit("/", 1)[-1]
+
+
+class Boot:
+    """One boot for some tests: follows the marks, feeds each test's lines to its stream."""
+
+    def __init__(self, report, tests):
+        self.report = report
+        self.seconds = {base(p): s for p, s in tests}
+        self.begun = set()
+        self.current = None
+        self.tail = ""
+        self.machine = None
+
+    def text(self, data):
+        lines = (self.tail + data).split("\n")
+        self.tail = lines.pop()
+        for line in lines:
+            line = line.rstrip("\r")
+            if line.startswith(MARK):
+                self._mark(line.split()[1:])
+            elif self.current:
+                self.current.line(line)
+            elif line.strip():
+                self.report.diag(line)
+
+    def _mark(self, words):
+        word, name = words[0], words[1]
+        if word == "BEGIN":
+            self.begun.add(name)
+            self.current = tap.Test(self.report, name)
+        elif not self.current:
+            return
+        elif word == "TIMEOUT":
+            self.current.fail(f"did not end within {self.seconds[name]} s")
+        elif word == "LEFTOVER":
+            self.current.fail("the modules could not be unloaded after it")
+        elif word == "COMPLAINT":
+            if not self.machine.job.expect_complaint:
+                self.current.fail("the kernel complained")
+        elif word == "STUCK":
+            self.current.fail("could not be killed")
+            self.current = None
+        elif word == "END":
+            self.current.end(int(words[2]))
+            self.current = None
+
+    def event(self, words):
+        """On the verdict channel: the host's own limit follows the test."""
+        if words[0] == "BEGIN":
+            self.machine.extend(self.seconds[words[1]] + GRACE)
+        elif words[0] in ("END", "BOOT"):
+            self.machine.extend(GRACE * 4)
+
+
+def run_group(report, kernel, grp, accel):
+    """Run a group's tests. Returns the number of boots, and of those that were repeated."""
+    todo = list(grp.tests)
+    boots = repeated = 0
+    while todo:
+        job = options.make_job(grp.args)
+        job.mode, job.tests, job.accel, job.timeout = "tests", todo, accel, GRACE * 4
+        boot = Boot(report, todo)
+        start = time.monotonic()
+
+        def started(vm, boot=boot):
+            boot.machine = vm
+
+        with rundir.RunDir() as directory:
+            status, vm, failed = machine.run(kernel, job, directory.path, boot.text,
+                                             on_event=boot.event, on_start=started)
+            boots += 1 + failed
+            repeated += failed
+            report.diag(f"boot for {len(todo)} tests, {grp.title()}: up after "
+                        f"{vm.booted or 0:.1f} s, ended after {time.monotonic() - start:.0f} s")
+            directory.keep = status not in (machine.OK, machine.SKIPPED)
+            todo = after(report, job, boot, vm, status)
+            if directory.keep:
+                report.diag(f"console of this boot: {directory.path}/console")
+                directory.quiet = True
+    return boots, repeated
+
+
+def after(report, job, boot, vm, status):
+    """Account for how the boot ended. Returns the tests that need another one."""
+    todo = job.tests
+    left = [t for t in todo if base(t[0]) not in boot.begun]
+    if vm.booted is None:
+        report.point(False, "the guest did not come up, twice: " +
+                     ", ".join(base(t[0]) for t in left))
+        return []
+    if "kmemleak" in vm.complained:
+        report.point(False, "kmemleak found leaks after " +
+                     ", ".join(base(t[0]) for t in todo if t not in left))
+    found = complaints.excerpts(vm.console()) if not vm.complained else []
+    if found and not job.expect_complaint:
+        report.diag("\n".join(found))
+    if boot.current:
+        boot.current.fail("the kernel complained and the guest died" if found else
+                          "the guest hung" if vm.timed_out else "the guest died")
+        if not found:
+            report.diag("\n".join(vm.console().splitlines()[-30:]))
+    elif found and not job.expect_complaint:
+        report.point(False, "the kernel complained outside any test")
+    elif vm.exit is None and not vm.stuck:
+        report.point(False, "the guest hung after the tests" if vm.timed_out else
+                     "the guest ended without a verdict")
+    elif vm.exit is not None and left:
+        report.point(False, f"the guest ran only {len(boot.begun)} of {len(todo)} tests")
+        return []
+    if len(left) == len(todo):
+        # Nothing has begun: another boot would do no better.
+        if status == machine.OK:
+            report.point(False, "the guest ran no test")
+        return []
+    return left

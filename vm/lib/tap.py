@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""TAP: many tests' points made into one stream, numbered anew, with the count at the end.
+
+A test passes by what it prints and how it ends together: the points it announced, all of them ok,
+and exit status 0. A test that ends early, prints no plan, or exits otherwise counts one failed point
+more. A skipped point or test is counted and its reason shown.
+"""
+
+import re
+import sys
+import threading
+
+POINT = re.compile(r"^(not )?ok\b(?:\s+\d+)?(?:\s+-)?\s*(.*?)\s*(?:#\s*(SKIP|TODO)\b\s*(.*))?$", re.I)
+PLAN = re.compile(r"^1\.\.(\d+)\s*(?:#\s*SKIP\b\s*(.*))?$", re.I)
+SKIP_STATUS = 77
+
+
+class Report:
+    """The stream that goes out. Tests may run side by side: each writes its points as one piece."""
+
+    def __init__(self):
+        self.number = self.passed = self.failed = self.skipped = 0
+        self.failures = []
+        self.lock = threading.RLock()
+
+    def diag(self, text):
+        with self.lock:
+            for line in text.splitlines():
+                print(line if line.startswith("#") else "# " + line)
+            sys.stdout.flush()
+
+    def point(self, good, what, skip=None):
+        with self.lock:
+            self.number += 1
+            if skip is not None:
+                self.skipped += 1
+            elif good:
+                self.passed += 1
+            else:
+                self.failed += 1
+                self.failures.append(what)
+            print(f"{'ok' if good else 'not ok'} {self.number} - {what}" +
+                  (f" # SKIP {skip}" if skip is not None else ""), flush=True)
+
+    def finish(self):
+        """The last lines. Returns the exit status."""
+        print(f"1..{self.number}")
+        for what in self.failures:
+            print(f"# failed: {what}")
+        print(f"{self.passed} passed, {self.failed} failed" +
+              (f", {self.skipped} skipped" if self.skipped else ""), flush=True)
+        return 1 if self.failed or not self.number else 0
+
+
+class Test:
+    """One test's own stream, line by line, and its end."""
+
+    def __init__(self, report, name):
+        self.report, self.name = report, name
+        self.planned = None
+        self.points = self.failed = 0
+        self.skip_reason = None
+        self.bailed = False
+
+    def line(self, text):
+        point, plan = POINT.match(text), PLAN.match(text)
+        if point:
+            self._point(*point.groups())
+        elif plan:
+            self.planned = int(plan.group(1))
+            if self.planned == 0:
+                self.skip_reason = plan.group(2) or "no reason given"
+        elif text.startswith("Bail out!"):
+            self.bailed = True
+            self.report.diag(f"{self.name}: {text}")
+        elif text.strip() and text != "TAP version 13" and text != "TAP version 14":
+            self.report.diag(text)
+
+    def _point(self, bad, what, directive, reason):
+        self.points += 1
+        what = f"{self.name}: {what}" if what else f"{self.name}: point {self.points}"
+        if directive and directive.upper() == "SKIP":
+            self.report.point(True, what, reason or "no reason given")
+            return
+        if bad:
+            self.failed += 1
+        self.report.point(not bad, what)
+
+    def fail(self, why):
+        self.failed += 1
+        self.report.point(False, f"{self.name}: {why}")
+
+    def end(self, status):
+        if status == SKIP_STATUS or (status == 0 and self.planned == 0):
+            if not self.failed:
+                self.report.point(True, self.name, self.skip_reason or "no reason given")
+                return
+        elif self.bailed:
+            self.fail("bailed out")
+        elif status != 0 and not self.failed:
+            self.fail(f"ended with status {status}")
+        elif self.planned is None:
+            self.fail("printed no plan")
+        if self.planned is not None and self.planned != self.points and not self.bailed:
+            self.fail(f"announced {self.planned} points, printed {self.points}")
