@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "figures.h"
@@ -45,6 +47,23 @@ size_t held_now(void)
 
 	rss = rss > held_rss0 ? rss - held_rss0 : 0;
 	return rss > pinned ? rss : pinned;
+}
+
+size_t held_free(void)
+{
+	size_t kept = 0, count;
+	char line[256];
+	FILE *f;
+
+	f = fopen("/proc/zoneinfo", "re");
+	if (!f)
+		tap_bail("/proc/zoneinfo: %s", strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, " count: %zu", &count) == 1)
+			kept += count;
+	}
+	fclose(f);
+	return mem_info_kb("MemFree") * 1024 + kept * MEM_PAGE;
 }
 
 static void held_sample(void)

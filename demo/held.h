@@ -24,6 +24,9 @@ size_t held_now(void);
 /** held_pinned() - bytes of them that are pinned */
 size_t held_pinned(void);
 
+/** held_free() - free bytes of the machine, those on the allocator's per-CPU lists included */
+size_t held_free(void);
+
 /** held_stop() - no more samples */
 void held_stop(void);
 

@@ -178,12 +178,11 @@ static void side_drop(struct side *s)
 
 	held_phase("drop");
 	say("drop %zu MiB: MADV_DONTNEED on half of it, punch-hole on the other half", len >> 19);
-	before = mem_info_kb("MemFree");
+	before = held_free();
 	mem_drop(s->buf.va, len);
 	mem_punch(s->memfd, 0, len);
 	figure(s->name, "dropped", 2 * len);
-	figure_line("%s freed_by_drop %lld", s->name,
-		    ((long long)mem_info_kb("MemFree") - (long long)before) * 1024);
+	figure_line("%s freed_by_drop %zd", s->name, (ssize_t)(held_free() - before));
 	figure(s->name, "held_after_drop", held_now());
 }
 
