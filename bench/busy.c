@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Busy time: see busy.h. /proc/schedstat, a line for each CPU: the seventh number is the time tasks ran.
+ * Busy time: see busy.h. /proc/schedstat has a line for each CPU, whose seventh number is the time
+ * tasks ran.
  */
 #include "busy.h"
 

@@ -9,7 +9,8 @@
  * cpu_faults() - figures of side "cpu"
  *
  * minor_write, minor_read: touching a populated memfd page through a fresh mapping, the
- * kernel's fault-around switched off. zero_fill: first write to private anonymous memory, 4 KiB pages.
+ * kernel's fault-around switched off. zero_fill: first write to private anonymous memory in
+ * 4 KiB pages.
  */
 void cpu_faults(void);
 

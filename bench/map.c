@@ -64,7 +64,7 @@ static void map_case(struct rig *r, const char *side, const struct map_case *c)
 
 void map_costs(struct rig *r, const char *side)
 {
-	for (size_t i = 0; i < sizeof(map_cases) / sizeof(map_cases[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(map_cases); i++) {
 		const struct map_case *c = &map_cases[i];
 
 		if (!c->pins && rig_stock())

@@ -138,7 +138,7 @@ static void pass_case(struct rig *r, const char *side, const struct pass_case *c
 
 void pass_costs(struct rig *r, const char *side)
 {
-	for (size_t i = 0; i < sizeof(pass_cases) / sizeof(pass_cases[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(pass_cases); i++) {
 		printf("%s: pass %s\n", side, pass_cases[i].name);
 		pass_case(r, side, &pass_cases[i]);
 	}

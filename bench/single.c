@@ -3,9 +3,9 @@
  * The cost of one fault on one page that the CPU has mapped, in an idle machine: see dma.h.
  *
  * Two pages in each 2 MiB block of a large anonymous mapping are present, the first from the start,
- * the second only after the device has faulted on the first: so no fault can be answered
- * by work done for another one, and fault-around finds nothing to map. The first of a block pays for the backend's
- * bookkeeping of the block, the second does not.
+ * the second only after the device has faulted on the first: so no fault can be answered by work
+ * done for another one, and fault-around finds nothing to map. The first of a block pays for
+ * the backend's bookkeeping of the block, the second does not.
  *
  * The figure is what the device measures, report to response, and beside it the whole machine's
  * busy time for such a command, less that of the same command with the page mapped.

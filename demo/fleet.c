@@ -65,7 +65,10 @@ void fleet_run(struct rig *r, const struct simbuf *b, struct fleet_work *w)
 		share[i].end = i + 1 == r->devices ? w->off + w->len : share[i].next + each;
 		share[i].flying = 0;
 	}
-	w->wrong = w->faults = w->fault_ns = w->fault_ns_max = 0;
+	w->wrong = 0;
+	w->faults = 0;
+	w->fault_ns = 0;
+	w->fault_ns_max = 0;
 	t0 = now_ns();
 	while (done < w->len) {
 		size_t before = done;

@@ -28,7 +28,7 @@ static size_t number(const char *text)
 	unsigned long n = strtoul(text, &rest, 10);
 
 	if (*rest || !n)
-		tap_bail("'%s' is not a number greater than zero", text);
+		tap_bail("'%s': a size or a count greater than zero is wanted", text);
 	return n;
 }
 

@@ -2,10 +2,10 @@
 /*
  * Held memory: how much memory the buffer keeps from the rest of the machine, followed over time.
  *
- * Resident pages alone would flatter pinning: a page that is dropped from the process but still pinned
- * for the device is gone from the process's resident set and yet not free. The process's
- * pinned amount (VmLck, where type1 accounts it) stands for those, so held = the larger of the two.
- * What the program itself uses is subtracted.
+ * Resident pages alone would flatter pinning: a page that is dropped from the process but still
+ * pinned for the device is gone from the process's resident set and yet not free. The
+ * process's pinned amount (VmLck, where type1 accounts it) stands for those, so held is the
+ * larger of the two. What the program itself uses is subtracted.
  */
 #ifndef DEMO_HELD_H
 #define DEMO_HELD_H

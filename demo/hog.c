@@ -20,7 +20,7 @@ extern char **environ;
 void hog_start(struct hog *h, size_t mib)
 {
 	char arg[24];
-	char *argv[] = { "hog", "hog", arg, NULL };
+	char * const argv[] = { "hog", "hog", arg, NULL };
 	posix_spawn_file_actions_t fa;
 	int in[2], out[2];
 
