@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Ranges of I/O virtual addresses.
+ *
+ * A range is [first, last], both inclusive, so that the range ending at the
+ * very top of the address space can be written down and no code adds one to
+ * a last address unchecked.
+ */
+#ifndef IOPF_CORE_RANGE_H
+#define IOPF_CORE_RANGE_H
+
+#include "shim.h"
+
+/**
+ * struct iopf_range - [first, last], both inclusive
+ * @first: lowest address
+ * @last: highest address, never below @first
+ */
+struct iopf_range {
+	u64 first;
+	u64 last;
+};
+
+/**
+ * iopf_range_init() - make a range of a start and a size
+ * @r: result, untouched on error
+ * @start: lowest address
+ * @size: bytes
+ *
+ * Return: 0, or -EINVAL when @size is zero or the range would wrap.
+ */
+static inline int iopf_range_init(struct iopf_range *r, u64 start, u64 size)
+{
+	if (!size || size - 1 > U64_MAX - start)
+		return -EINVAL;
+	r->first = start;
+	r->last = start + (size - 1);
+	return 0;
+}
+
+static inline bool iopf_range_contains(const struct iopf_range *outer,
+				       const struct iopf_range *inner)
+{
+	return outer->first <= inner->first && inner->last <= outer->last;
+}
+
+static inline bool iopf_range_overlaps(const struct iopf_range *a, const struct iopf_range *b)
+{
+	return a->first <= b->last && b->first <= a->last;
+}
+
+/**
+ * iopf_range_intersect() - the part two ranges share
+ * @r: result, untouched when there is none
+ * @a: one range
+ * @b: the other
+ *
+ * Return: whether they share anything.
+ */
+static inline bool iopf_range_intersect(struct iopf_range *r, const struct iopf_range *a,
+					const struct iopf_range *b)
+{
+	if (!iopf_range_overlaps(a, b))
+		return false;
+	*r = (struct iopf_range){
+		.first = max(a->first, b->first),
+		.last = min(a->last, b->last),
+	};
+	return true;
+}
+
+#endif /* IOPF_CORE_RANGE_H */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What core/ needs from its surroundings: the kernel's own headers in the
+ * module, a small user-space stand-in under the same names in the native tests.
+ */
+#ifndef IOPF_CORE_SHIM_H
+#define IOPF_CORE_SHIM_H
+
+#ifdef __KERNEL__
+#include <linux/align.h>
+#include <linux/bitmap.h>
+#include <linux/ctype.h>
+#include <linux/errno.h>
+#include <linux/hex.h>
+#include <linux/kernel.h>
+#include <linux/limits.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/string.h>
+#include <linux/types.h>
+#else
+#include "test/shim.h"
+#endif
+
+#endif /* IOPF_CORE_SHIM_H */

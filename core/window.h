@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Fault-around windows: which pages of a chunk to look at when one faults.
+ */
+#ifndef IOPF_CORE_WINDOW_H
+#define IOPF_CORE_WINDOW_H
+
+#include "chunkmap.h"
+
+/**
+ * struct iopf_window - pages [first, last] of a chunk
+ * @first: first page
+ * @last: last page
+ */
+struct iopf_window {
+	unsigned int first;
+	unsigned int last;
+};
+
+/**
+ * iopf_window_around() - the naturally aligned window around a page
+ * @w: result; always holds @page
+ * @page: the page that faulted
+ * @size: pages of the window, rounded down to a power of two; 0 and 1 mean
+ *        just the page, and no window is larger than a chunk
+ * @bound_first: first page of the chunk that belongs to the area
+ * @bound_last: last page of the chunk that belongs to the area; @page is within
+ */
+static inline void iopf_window_around(struct iopf_window *w, unsigned int page, unsigned int size,
+				      unsigned int bound_first, unsigned int bound_last)
+{
+	size = clamp_t(unsigned int, size, 1, IOPF_CHUNK_PAGES);
+	size = rounddown_pow_of_two(size);
+	w->first = max(round_down(page, size), bound_first);
+	w->last = min(round_down(page, size) + size - 1, bound_last);
+}
+
+#endif /* IOPF_CORE_WINDOW_H */

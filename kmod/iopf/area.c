@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Areas: the ranges that user space has mapped for DMA.
+ *
+ * An area is found by its IOVA under RCU (faults) and by its CPU address under its
+ * mm's lock (notifier). It is published last and withdrawn first:
+ *
+ *   create: fill in; into the mm's tree; into the container's tree
+ *   destroy: out of the container's tree; dead; kill the chunks; out of the
+ *            mm's tree; free after a grace period
+ *
+ * From the moment the container's tree has forgotten it new faults find no address;
+ * those that found it before meet dead chunks. iopf_area_destroy() returns with
+ * nothing mapped.
+ *
+ * Chunks are made on the first touch and stay until the area goes. Making one
+ * reads the container's current set of domains under the lock of @chunks;
+ * changing the set passes through the same lock before it moves the chunks, so each
+ * chunk is either made with the new set or moved to it.
+ */
+#include <linux/iommu.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "area.h"
+#include "chunk.h"
+#include "container.h"
+#include "main.h"
+#include "mm.h"
+
+static unsigned long chunk_index(u64 iova)
+{
+	return iova >> IOPF_CHUNK_SHIFT;
+}
+
+static void area_free_work(struct work_struct *work)
+{
+	struct iopf_area *area = container_of(to_rcu_work(work), struct iopf_area, free_work);
+
+	xa_destroy(&area->chunks);
+	put_task_struct(area->task);
+	iopf_mm_put(area->mm);
+	kfree(area);
+}
+
+/**
+ * iopf_area_create() - an area of the calling process's memory, not yet published
+ * @container: whose
+ * @range: I/O virtual addresses, checked
+ * @vaddr: CPU address, checked
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ *
+ * Context: process context, under the container's lock.
+ * Return: the area, in its mm's tree; the caller puts it into the container's tree
+ * or destroys it. An error pointer otherwise.
+ */
+struct iopf_area *iopf_area_create(struct iopf_container *container,
+				   const struct iopf_range *range, unsigned long vaddr, int prot)
+{
+	struct iopf_area *area;
+	struct iopf_mm *mm;
+
+	lockdep_assert_held(&container->lock);
+
+	mm = iopf_mm_get(container, current->mm);
+	if (IS_ERR(mm))
+		return ERR_CAST(mm);
+
+	area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+	if (!area) {
+		iopf_mm_put(mm);
+		return ERR_PTR(-ENOMEM);
+	}
+	area->container = container;
+	area->mm = mm;
+	area->range = *range;
+	area->vaddr = vaddr;
+	area->prot = prot;
+	area->huge_ok = container->huge_ok;
+	area->task = get_task_struct(current->group_leader);
+	area->lock_cap = capable(CAP_IPC_LOCK);
+	xa_init(&area->chunks);
+	INIT_RCU_WORK(&area->free_work, area_free_work);
+	area->hva.start = vaddr;
+	area->hva.last = vaddr + (unsigned long)(range->last - range->first);
+
+	write_lock(&mm->lock);
+	interval_tree_insert(&area->hva, &mm->areas);
+	write_unlock(&mm->lock);
+	return area;
+}
+
+/**
+ * iopf_area_destroy() - unmap an area for good and free it
+ * @area: out of the container's tree already, and not pinned
+ *
+ * Context: process context, under the container's lock.
+ */
+void iopf_area_destroy(struct iopf_area *area)
+{
+	struct iopf_chunk *chunk;
+	unsigned long index;
+
+	lockdep_assert_held(&area->container->lock);
+	WARN_ON(area->pinned);
+
+	xa_lock(&area->chunks);
+	area->dead = true;
+	xa_unlock(&area->chunks);
+
+	xa_for_each(&area->chunks, index, chunk)
+		iopf_chunk_kill(chunk);
+
+	write_lock(&area->mm->lock);
+	interval_tree_remove(&area->hva, &area->mm->areas);
+	write_unlock(&area->mm->lock);
+
+	xa_for_each(&area->chunks, index, chunk) {
+		xa_erase(&area->chunks, index);
+		iopf_chunk_free_rcu(chunk);
+	}
+	queue_rcu_work(iopf_wq, &area->free_work);
+}
+
+static int area_store_chunk(struct iopf_area *area, unsigned long index,
+			    struct iopf_chunk **chunk)
+{
+	struct iopf_chunk *other;
+
+	lockdep_assert_held(&area->chunks.xa_lock);
+
+	if (area->dead)
+		return -ESHUTDOWN;
+	other = xa_load(&area->chunks, index);
+	if (other) {
+		iopf_chunk_free(*chunk);
+		*chunk = other;
+		return 0;
+	}
+	(*chunk)->domains = area->container->domains;
+	return xa_err(__xa_store(&area->chunks, index, *chunk, GFP_NOWAIT | __GFP_NOWARN));
+}
+
+/**
+ * iopf_area_chunk() - the chunk at an address, made if need be
+ * @area: the area
+ * @iova: an address in it
+ * @gfp: how to get memory; without blocking, callable under RCU
+ *
+ * Return: the chunk, -ENOMEM, or -ESHUTDOWN when the area is being removed.
+ */
+struct iopf_chunk *iopf_area_chunk(struct iopf_area *area, u64 iova, gfp_t gfp)
+{
+	unsigned long index = chunk_index(iova);
+	struct iopf_chunk *chunk;
+	int ret;
+
+	chunk = xa_load(&area->chunks, index);
+	if (likely(chunk))
+		return chunk;
+
+	chunk = iopf_chunk_alloc(area, iova, gfp);
+	if (!chunk)
+		return ERR_PTR(-ENOMEM);
+	if (gfpflags_allow_blocking(gfp)) {
+		ret = xa_reserve(&area->chunks, index, gfp);
+		if (ret)
+			goto err_free;
+	}
+	xa_lock(&area->chunks);
+	ret = area_store_chunk(area, index, &chunk);
+	xa_unlock(&area->chunks);
+	if (ret)
+		goto err_free;
+	return chunk;
+
+err_free:
+	iopf_chunk_free(chunk);
+	return ERR_PTR(ret);
+}
+
+/* The pages of @chunk that lie in @range. */
+static void chunk_part(const struct iopf_chunk *chunk, const struct iopf_range *range,
+		       unsigned int *first, unsigned int *last)
+{
+	u64 end = chunk->iova + (IOPF_CHUNK_SIZE - 1);
+
+	*first = range->first > chunk->iova ? iopf_chunkmap_page(range->first) : 0;
+	*last = range->last < end ? iopf_chunkmap_page(range->last) : IOPF_CHUNK_PAGES - 1;
+}
+
+/**
+ * iopf_area_zap() - unmap what is mapped and not pinned in a range
+ * @area: the area
+ * @range: within it
+ *
+ * Context: any that may take a spinlock.
+ * Return: pages unmapped.
+ */
+unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *range)
+{
+	struct iopf_chunk *chunk;
+	unsigned long index;
+	unsigned int zapped = 0, first, last;
+
+	xa_for_each_range(&area->chunks, index, chunk, chunk_index(range->first),
+			  chunk_index(range->last)) {
+		chunk_part(chunk, range, &first, &last);
+		zapped += iopf_chunk_zap(chunk, first, last);
+	}
+	return zapped;
+}
+
+/**
+ * iopf_area_mapped() - whether any page of a range is mapped
+ * @area: the area
+ * @range: within it
+ *
+ * Context: any that may take a spinlock.
+ */
+bool iopf_area_mapped(struct iopf_area *area, const struct iopf_range *range)
+{
+	struct iopf_chunk *chunk;
+	unsigned long index;
+	unsigned int first, last;
+	bool mapped;
+
+	xa_for_each_range(&area->chunks, index, chunk, chunk_index(range->first),
+			  chunk_index(range->last)) {
+		chunk_part(chunk, range, &first, &last);
+		spin_lock(&chunk->lock);
+		mapped = find_next_bit(chunk->map.present, last + 1, first) <= last;
+		spin_unlock(&chunk->lock);
+		if (mapped)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * iopf_area_set_domains() - move the chunks of an area to another set of domains
+ * @area: the area
+ * @domains: the set, already the container's
+ * @added: a domain that is new in it, or NULL
+ *
+ * Context: process context, under the container's lock.
+ * Return: 0, or a negative error number when pinned pages could not be mapped in
+ * @added: the caller goes back to the old set.
+ */
+int iopf_area_set_domains(struct iopf_area *area, const struct iopf_domains *domains,
+			  struct iommu_domain *added)
+{
+	struct iopf_chunk *chunk;
+	unsigned long index;
+	int ret = 0;
+
+	/* Chunks made with the old set are in the array from here on. */
+	xa_lock(&area->chunks);
+	xa_unlock(&area->chunks);
+
+	xa_for_each(&area->chunks, index, chunk) {
+		iopf_chunk_move(chunk, domains);
+		if (added && !ret)
+			ret = iopf_chunk_replay(chunk, added);
+	}
+	return ret;
+}
+
+/**
+ * iopf_area_count() - count pages, for people
+ * @area: the area, found under RCU
+ * @mapped: incremented by the pages in the IOMMU's page table
+ * @pinned: incremented by those of them that are pinned
+ */
+void iopf_area_count(struct iopf_area *area, unsigned long *mapped, unsigned long *pinned)
+{
+	struct iopf_chunk *chunk;
+	unsigned long index;
+
+	xa_for_each(&area->chunks, index, chunk) {
+		spin_lock(&chunk->lock);
+		*mapped += iopf_chunkmap_mapped(&chunk->map);
+		*pinned += iopf_chunkmap_pinned(&chunk->map);
+		spin_unlock(&chunk->lock);
+	}
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_AREA_H
+#define IOPF_AREA_H
+
+#include <linux/interval_tree.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "../../core/range.h"
+
+struct iopf_chunk;
+struct iopf_container;
+struct iopf_domains;
+struct iopf_mm;
+struct mm_struct;
+struct task_struct;
+
+/**
+ * struct iopf_area - one VFIO_IOMMU_MAP_DMA range
+ * @container: whose
+ * @mm: whose memory
+ * @range: I/O virtual addresses
+ * @vaddr: where @range.first is in @mm
+ * @prot: IOMMU_READ, IOMMU_WRITE: what the device may do
+ * @huge_ok: 2 MiB mappings are allowed
+ * @dead: being removed; no new chunks. Under @chunks' lock.
+ * @chunks: by IOVA >> IOPF_CHUNK_SHIFT; only what has been touched
+ * @hva: in @mm's tree of areas, under its lock
+ * @task: whose RLIMIT_MEMLOCK counts for pinned pages
+ * @lock_cap: @task was not limited (CAP_IPC_LOCK) when it mapped
+ * @pinned: everything is pinned. Under the container's lock.
+ * @locked: pages charged to @mm. Under the container's lock.
+ * @free_work: frees it after a grace period
+ *
+ * All but what is said to be under a lock is constant once published.
+ */
+struct iopf_area {
+	struct iopf_container *container;
+	struct iopf_mm *mm;
+	struct iopf_range range;
+	unsigned long vaddr;
+	int prot;
+	bool huge_ok;
+	bool dead;
+	struct xarray chunks;
+	struct interval_tree_node hva;
+	struct task_struct *task;
+	bool lock_cap;
+	bool pinned;
+	unsigned long locked;
+	struct rcu_work free_work;
+};
+
+static inline unsigned long iopf_area_vaddr(const struct iopf_area *area, u64 iova)
+{
+	return area->vaddr + (unsigned long)(iova - area->range.first);
+}
+
+static inline unsigned long iopf_area_pages(const struct iopf_area *area)
+{
+	return ((area->range.last - area->range.first) >> PAGE_SHIFT) + 1;
+}
+
+struct iopf_area *iopf_area_create(struct iopf_container *container,
+				   const struct iopf_range *range, unsigned long vaddr, int prot);
+void iopf_area_destroy(struct iopf_area *area);
+struct iopf_chunk *iopf_area_chunk(struct iopf_area *area, u64 iova, gfp_t gfp);
+unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *range);
+bool iopf_area_mapped(struct iopf_area *area, const struct iopf_range *range);
+int iopf_area_set_domains(struct iopf_area *area, const struct iopf_domains *domains,
+			  struct iommu_domain *added);
+void iopf_area_count(struct iopf_area *area, unsigned long *mapped, unsigned long *pinned);
+
+#endif /* IOPF_AREA_H */

@@ -1,0 +1,614 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Attaching IOMMU groups to containers.
+ *
+ * A group is "faulting" when each of its devices is enabled for it and the
+ * IOMMU driver could turn page faults on for it. The first group of a container
+ * must be: otherwise it is refused, the VFIO core falls through to
+ * the next backend, stock type1, and the device's sysfs directory and the
+ * log say why. Groups that join later may be of either kind; one that can't
+ * fault makes the container pin everything for as long as it is there.
+ *
+ * Order of attaching: page faults on; everything pinned, if need be; a domain,
+ * with the container's pinned pages in it; attach. Detaching is the
+ * reverse, after iopf_fault_drain().
+ *
+ * Domains are shared by groups whose IOMMU agrees to it, as in type1.
+ *
+ * Locking: iopf_devices_lock, then the container's.
+ */
+#include <linux/cleanup.h>
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
+#include "../compat/iommu.h"
+#include "area.h"
+#include "attach.h"
+#include "chunk.h"
+#include "container.h"
+#include "device.h"
+#include "fault.h"
+#include "main.h"
+
+static const char reason_disabled[] =
+	"it is not enabled for I/O page faults (see the module parameter ids, or its sysfs file enabled)";
+static const char reason_no_iopf[] =
+	"its IOMMU driver can't turn I/O page faults on for it (PRI and ATS, or stall, are needed)";
+static const char reason_pinned[] = "it may not fault, so its container is pinned";
+
+static const char served_type1[] = "vfio_iommu_type1";
+static const char served_here[] = IOPF_DRIVER_NAME;
+static const char served_none[] = "none";
+
+static int count_device(struct device *dev, void *data)
+{
+	(*(unsigned int *)data)++;
+	return 0;
+}
+
+struct collect {
+	struct device **dev;
+	unsigned int nr;
+	unsigned int max;
+};
+
+static int collect_device(struct device *dev, void *data)
+{
+	struct collect *collect = data;
+
+	if (collect->nr == collect->max)
+		return -EAGAIN;
+	collect->dev[collect->nr++] = get_device(dev);
+	return 0;
+}
+
+static void attach_free(struct iopf_attach *at)
+{
+	for (unsigned int i = 0; i < at->nr_devices; i++)
+		if (at->device[i])
+			iopf_device_put(at->device[i]);
+	kfree(at);
+}
+
+/**
+ * iopf_attach_put() - drop a reference
+ * @at: the attachment
+ */
+void iopf_attach_put(struct iopf_attach *at)
+{
+	if (refcount_dec_and_test(&at->refs))
+		attach_free(at);
+}
+
+/**
+ * iopf_attach_device() - the device of a group that a fault is from
+ * @at: the group
+ * @dev: the device
+ *
+ * Return: it. A device can't join a group that user space owns, so it is there.
+ */
+struct iopf_device *iopf_attach_device(struct iopf_attach *at, struct device *dev)
+{
+	for (unsigned int i = 1; i < at->nr_devices; i++)
+		if (at->device[i]->dev == dev)
+			return at->device[i];
+	return at->device[0];
+}
+
+/* An attachment with its devices, not attached yet. */
+static struct iopf_attach *attach_alloc(struct iopf_container *c, struct iommu_group *group)
+{
+	struct collect collect = { };
+	struct iopf_attach *at;
+	unsigned int nr = 0;
+	int ret;
+
+	iommu_group_for_each_dev(group, &nr, count_device);
+	if (!nr)
+		return ERR_PTR(-ENODEV);
+	at = kzalloc(struct_size(at, device, nr), GFP_KERNEL_ACCOUNT);
+	collect.dev = kcalloc(nr, sizeof(*collect.dev), GFP_KERNEL);
+	if (!at || !collect.dev) {
+		ret = -ENOMEM;
+		goto err_free;
+	}
+	at->nr_devices = nr;
+	at->container = c;
+	at->group = group;
+	refcount_set(&at->refs, 1);
+	spin_lock_init(&at->lock);
+	INIT_LIST_HEAD(&at->parked);
+	init_waitqueue_head(&at->idle);
+
+	collect.max = nr;
+	ret = iommu_group_for_each_dev(group, &collect, collect_device);
+	if (!ret && collect.nr != nr)
+		ret = -EAGAIN;
+	for (unsigned int i = 0; i < collect.nr; i++) {
+		struct iopf_device *d = ret ? ERR_PTR(ret) : iopf_device_get(collect.dev[i]);
+
+		if (IS_ERR(d))
+			ret = PTR_ERR(d);
+		else
+			at->device[i] = d;
+		put_device(collect.dev[i]);
+	}
+	kfree(collect.dev);
+	if (ret) {
+		attach_free(at);
+		return ERR_PTR(ret);
+	}
+	return at;
+
+err_free:
+	kfree(collect.dev);
+	kfree(at);
+	return ERR_PTR(ret);
+}
+
+static void attach_served(struct iopf_attach *at, const char *by, const char *reason)
+{
+	for (unsigned int i = 0; i < at->nr_devices; i++)
+		iopf_device_served(at->device[i], by, reason);
+}
+
+static void attach_faults_off(struct iopf_attach *at, unsigned int nr)
+{
+	while (nr--)
+		iommu_dev_disable_feature(at->device[nr]->dev, IOMMU_DEV_FEAT_IOPF);
+}
+
+/* Turn page faults on for each device. NULL, or why it can't be. */
+static const char *attach_faults_on(struct iopf_attach *at)
+{
+	for (unsigned int i = 0; i < at->nr_devices; i++)
+		if (!at->device[i]->enabled)
+			return reason_disabled;
+	for (unsigned int i = 0; i < at->nr_devices; i++) {
+		if (iommu_dev_enable_feature(at->device[i]->dev, IOMMU_DEV_FEAT_IOPF)) {
+			attach_faults_off(at, i);
+			return reason_no_iopf;
+		}
+	}
+	return NULL;
+}
+
+/* Aperture and reserved regions */
+
+static unsigned int count_resv(struct list_head *regions)
+{
+	struct iommu_resv_region *region;
+	unsigned int n = 0;
+
+	list_for_each_entry(region, regions, list)
+		n++;
+	return n;
+}
+
+static void resv_free(struct list_head *regions)
+{
+	struct iommu_resv_region *region, *next;
+
+	list_for_each_entry_safe(region, next, regions, list) {
+		list_del(&region->list);
+		kfree(region);
+	}
+}
+
+static void limit_aperture(struct iopf_iovas *iovas, const struct iommu_domain *domain)
+{
+	struct iopf_range aperture = {
+		.first = domain->geometry.aperture_start,
+		.last = domain->geometry.aperture_end,
+	};
+
+	iopf_iovas_limit(iovas, &aperture);
+}
+
+/* The usable addresses for all domains and attached groups, and for @more as well, if given. */
+static struct iopf_iovas *compute_iovas(struct iopf_container *c, struct iopf_attach *more)
+{
+	struct iommu_resv_region *region;
+	struct iopf_iovas *iovas;
+	struct iopf_attach *at;
+	LIST_HEAD(regions);
+	unsigned int max;
+	int ret;
+
+	list_for_each_entry(at, &c->attaches, node) {
+		ret = iommu_get_group_resv_regions(at->group, &regions);
+		if (ret)
+			goto err_free;
+	}
+	if (more) {
+		ret = iommu_get_group_resv_regions(more->group, &regions);
+		if (ret)
+			goto err_free;
+	}
+
+	max = count_resv(&regions) + 1;
+	iovas = kzalloc(struct_size(iovas, range, max), GFP_KERNEL_ACCOUNT);
+	if (!iovas) {
+		ret = -ENOMEM;
+		goto err_free;
+	}
+	iovas->max = max;
+	iovas->nr = 1;
+	iovas->range[0] = (struct iopf_range){ .first = 0, .last = U64_MAX };
+	for (unsigned int i = 0; i < c->domains->nr; i++)
+		limit_aperture(iovas, c->domains->domain[i].iommu);
+	list_for_each_entry(region, &regions, list) {
+		struct iopf_range hole;
+
+		if (region->type == IOMMU_RESV_DIRECT_RELAXABLE ||
+		    iopf_range_init(&hole, region->start, region->length))
+			continue;
+		iopf_iovas_exclude(iovas, &hole);
+	}
+	resv_free(&regions);
+	return iovas;
+
+err_free:
+	resv_free(&regions);
+	return ERR_PTR(ret);
+}
+
+/* All areas must lie in the addresses that are left. */
+static bool areas_fit(struct iopf_container *c, const struct iopf_iovas *iovas)
+{
+	unsigned long index = 0;
+	struct iopf_area *area;
+
+	mt_for_each(&c->areas, area, index, ULONG_MAX)
+		if (!iopf_iovas_contain(iovas, &area->range))
+			return false;
+	return true;
+}
+
+/* Domains */
+
+static u64 container_pgsizes(struct iopf_container *c)
+{
+	u64 pgsizes = PAGE_MASK;
+
+	for (unsigned int i = 0; i < c->domains->nr; i++)
+		pgsizes &= c->domains->domain[i].pgsizes;
+	return pgsizes;
+}
+
+static int domain_create(struct device *dev, struct iopf_domain *d)
+{
+	struct iommu_domain *domain = iommu_paging_domain_alloc(dev);
+
+	if (IS_ERR(domain))
+		return PTR_ERR(domain);
+	if (!(domain->pgsize_bitmap & PAGE_SIZE)) {
+		iommu_domain_free(domain);
+		return -EINVAL;
+	}
+	d->iommu = domain;
+	d->pgsizes = domain->pgsize_bitmap;
+	/*
+	 * Some IOMMUs make one leaf of any power of two, and unmap the whole leaf
+	 * when asked for part of it. We must know what a leaf is: a page, or a chunk.
+	 */
+	domain->pgsize_bitmap &= PAGE_SIZE | IOPF_CHUNK_SIZE;
+	domain->iopf_handler = iopf_fault_handler;
+	d->coherent = domain->ops->enforce_cache_coherency &&
+		      domain->ops->enforce_cache_coherency(domain);
+	return 0;
+}
+
+static struct iopf_domains *domains_with(const struct iopf_domains *old,
+					 const struct iopf_domain *domain)
+{
+	struct iopf_domains *new = kzalloc(struct_size(new, domain, old->nr + 1),
+					   GFP_KERNEL_ACCOUNT);
+
+	if (!new)
+		return NULL;
+	new->nr = old->nr + 1;
+	for (unsigned int i = 0; i < old->nr; i++)
+		new->domain[i] = old->domain[i];
+	new->domain[old->nr] = *domain;
+	return new;
+}
+
+/* In place of @old, which goes: needs no memory that could be missing. */
+static struct iopf_domains *domains_without(const struct iopf_domains *old,
+					    struct iommu_domain *domain)
+{
+	struct iopf_domains *new = kzalloc(struct_size(new, domain, old->nr - 1),
+					   GFP_KERNEL | __GFP_NOFAIL);
+
+	new->nr = old->nr - 1;
+	for (unsigned int i = 0, j = 0; i < old->nr; i++)
+		if (old->domain[i].iommu != domain)
+			new->domain[j++] = old->domain[i];
+	return new;
+}
+
+/* Attach to a domain that the container has, if one will do. */
+static int attach_shared(struct iopf_container *c, struct iopf_attach *at)
+{
+	for (unsigned int i = 0; i < c->domains->nr; i++) {
+		struct iommu_domain *domain = c->domains->domain[i].iommu;
+		int ret = iommu_attach_group_handle(domain, at->group, &at->handle);
+
+		if (!ret) {
+			at->domain = domain;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/* Attach to a domain of its own, with the pinned pages in it from the start. */
+static int attach_own(struct iopf_container *c, struct iopf_attach *at)
+{
+	struct iopf_domains *domains;
+	struct iopf_domain domain;
+	int ret;
+
+	ret = domain_create(at->device[0]->dev, &domain);
+	if (ret)
+		return ret;
+	domains = domains_with(c->domains, &domain);
+	if (!domains) {
+		ret = -ENOMEM;
+		goto err_free;
+	}
+	ret = iopf_container_set_domains(c, domains, domain.iommu);
+	if (ret) {
+		kfree(domains);
+		goto err_free;
+	}
+	ret = iommu_attach_group_handle(domain.iommu, at->group, &at->handle);
+	if (ret)
+		goto err_remove;
+	at->domain = domain.iommu;
+	return 0;
+
+err_remove:
+	iopf_container_set_domains(c, domains_without(c->domains, domain.iommu), NULL);
+err_free:
+	iommu_domain_free(domain.iommu);
+	return ret;
+}
+
+static void attach_undo(struct iopf_container *c, struct iopf_attach *at)
+{
+	struct iopf_attach *other;
+
+	iommu_detach_group_handle(at->domain, at->group);
+	list_for_each_entry(other, &c->attaches, node)
+		if (other->domain == at->domain)
+			return;
+	iopf_container_set_domains(c, domains_without(c->domains, at->domain), NULL);
+	iommu_domain_free(at->domain);
+}
+
+static int attach_check(struct iopf_container *c, struct iopf_attach *at,
+			struct iopf_iovas **iovas)
+{
+	*iovas = compute_iovas(c, at);
+	if (IS_ERR(*iovas))
+		return PTR_ERR(*iovas);
+	if (!areas_fit(c, *iovas) || !(*iovas)->nr) {
+		kfree(*iovas);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int attach_locked(struct iopf_container *c, struct iopf_attach *at)
+{
+	struct iopf_iovas *iovas;
+	int ret;
+
+	lockdep_assert_held(&c->lock);
+
+	if (!at->faulting) {
+		ret = iopf_container_pin(c);
+		if (ret)
+			return ret;
+	}
+	ret = attach_shared(c, at);
+	if (ret)
+		ret = attach_own(c, at);
+	if (ret)
+		goto err_unpin;
+	ret = attach_check(c, at, &iovas);
+	if (ret)
+		goto err_detach;
+
+	list_add_tail(&at->node, &c->attaches);
+	kfree(c->iovas);
+	c->iovas = iovas;
+	c->pgsizes = container_pgsizes(c);
+	return 0;
+
+err_detach:
+	iopf_fault_drain(at);
+	attach_undo(c, at);
+err_unpin:
+	if (!at->faulting)
+		iopf_container_unpin(c);
+	return ret;
+}
+
+/**
+ * iopf_attach_group() - attach a group to a container
+ * @c: the container
+ * @group: the group, which VFIO owns
+ *
+ * Return: 0; -ENODEV when the container is new and the group can't fault;
+ * -EPERM without isolated interrupts, unless the administrator allows that;
+ * -EINVAL when the group's addresses do not agree with the
+ * container's; what pinning returns; -ENOMEM.
+ */
+int iopf_attach_group(struct iopf_container *c, struct iommu_group *group)
+{
+	struct iopf_attach *at;
+	const char *reason;
+	int ret;
+
+	guard(mutex)(&iopf_devices_lock);
+	guard(mutex)(&c->lock);
+
+	list_for_each_entry(at, &c->attaches, node)
+		if (at->group == group)
+			return -EINVAL;
+
+	at = attach_alloc(c, group);
+	if (IS_ERR(at))
+		return PTR_ERR(at);
+
+	if (!READ_ONCE(iopf_allow_unsafe_interrupts) && !iommu_group_has_isolated_msi(group)) {
+		pr_warn(IOPF_DRIVER_NAME ": no interrupt remapping; the module parameter allow_unsafe_interrupts permits use without it\n");
+		ret = -EPERM;
+		goto err_free;
+	}
+
+	reason = attach_faults_on(at);
+	at->iopf_on = !reason;
+	at->faulting = !reason;
+	if (reason && list_empty(&c->attaches)) {
+		attach_served(at, served_type1, reason);
+		ret = -ENODEV;
+		goto err_free;
+	}
+
+	ret = attach_locked(c, at);
+	if (ret)
+		goto err_faults_off;
+	for (unsigned int i = 0; i < at->nr_devices; i++)
+		at->device[i]->attach = at;
+	attach_served(at, served_here, reason ?: "");
+	return 0;
+
+err_faults_off:
+	if (at->iopf_on)
+		attach_faults_off(at, at->nr_devices);
+err_free:
+	iopf_attach_put(at);
+	return ret;
+}
+
+/**
+ * iopf_detach_group() - detach a group
+ * @c: the container
+ * @group: attached to it
+ *
+ * Can't fail. The last group takes the areas with it.
+ */
+void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
+{
+	struct iopf_attach *at, *found = NULL;
+	struct iopf_iovas *iovas;
+
+	guard(mutex)(&iopf_devices_lock);
+	guard(mutex)(&c->lock);
+
+	list_for_each_entry(at, &c->attaches, node)
+		if (at->group == group)
+			found = at;
+	if (WARN_ON(!found))
+		return;
+	at = found;
+
+	for (unsigned int i = 0; i < at->nr_devices; i++)
+		at->device[i]->attach = NULL;
+	attach_served(at, served_none, "");
+
+	iopf_fault_drain(at);
+	list_del(&at->node);
+	if (list_empty(&c->attaches))
+		iopf_container_unmap_all(c);
+	attach_undo(c, at);
+	if (!at->faulting)
+		iopf_container_unpin(c);
+	if (at->iopf_on)
+		attach_faults_off(at, at->nr_devices);
+
+	iovas = compute_iovas(c, NULL);
+	if (!IS_ERR(iovas)) {
+		kfree(c->iovas);
+		c->iovas = iovas;
+	}
+	c->pgsizes = container_pgsizes(c);
+	iopf_attach_put(at);
+}
+
+/**
+ * iopf_attach_domain() - the domain that a group is attached to
+ * @c: the container
+ * @group: the group
+ *
+ * Return: the domain, or an error pointer: -ENODEV when it is not attached.
+ */
+struct iommu_domain *iopf_attach_domain(struct iopf_container *c, struct iommu_group *group)
+{
+	struct iopf_attach *at;
+
+	guard(mutex)(&c->lock);
+	list_for_each_entry(at, &c->attaches, node)
+		if (at->group == group)
+			return at->domain;
+	return ERR_PTR(-ENODEV);
+}
+
+/**
+ * iopf_attach_enable() - a device of an attached group has its flag switched
+ * @at: the group
+ * @d: the device; its flag still has the old value
+ * @enable: the new value
+ *
+ * Context: under iopf_devices_lock.
+ * Return: 0; -ENODEV when page faults can't be turned on; what pinning returns.
+ * On error nothing has changed.
+ */
+int iopf_attach_enable(struct iopf_attach *at, struct iopf_device *d, bool enable)
+{
+	struct iopf_container *c = at->container;
+	const char *reason;
+	int ret;
+
+	lockdep_assert_held(&iopf_devices_lock);
+	guard(mutex)(&c->lock);
+
+	if (!enable) {
+		if (!at->faulting)
+			return 0;
+		ret = iopf_container_pin(c);
+		if (ret)
+			return ret;
+		at->faulting = false;
+		/*
+		 * Page faults stay on in the IOMMU: an access to the gap where a page
+		 * was replaced by its pinned self has to be answered.
+		 */
+		attach_served(at, served_here, reason_pinned);
+		return 0;
+	}
+
+	if (at->faulting)
+		return 0;
+	for (unsigned int i = 0; i < at->nr_devices; i++)
+		if (at->device[i] != d && !at->device[i]->enabled)
+			return 0;
+	if (!at->iopf_on) {
+		d->enabled = true;
+		reason = attach_faults_on(at);
+		d->enabled = false;
+		if (reason)
+			return -ENODEV;
+		at->iopf_on = true;
+	}
+	at->faulting = true;
+	iopf_container_unpin(c);
+	attach_served(at, served_here, "");
+	return 0;
+}

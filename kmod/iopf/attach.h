@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_ATTACH_H
+#define IOPF_ATTACH_H
+
+#include <linux/iommu.h>
+#include <linux/list.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+struct iopf_container;
+struct iopf_device;
+
+/**
+ * struct iopf_attach - an IOMMU group attached to a container
+ * @handle: how the IOMMU core finds us when a device of the group faults
+ * @container: where it is attached; outlives it
+ * @group: the IOMMU group
+ * @domain: the domain it is attached to
+ * @node: in the container's list, under its lock
+ * @iopf_on: page faults are on in the IOMMU driver. Under the container's lock.
+ * @faulting: they are used; otherwise the group is a pinner. Under the container's lock.
+ * @refs: one for the attachment, one for each parked fault
+ * @lock: protects @dead, @parked and @active
+ * @dead: being detached: take no more faults
+ * @parked: faults that wait for memory, and nothing of ours
+ * @active: faults being handled out of the reporting context; never for long
+ * @idle: woken when @active falls to zero
+ * @nr_devices: devices in the group
+ * @device: the devices
+ */
+struct iopf_attach {
+	struct iommu_attach_handle handle;
+	struct iopf_container *container;
+	struct iommu_group *group;
+	struct iommu_domain *domain;
+	struct list_head node;
+	bool iopf_on;
+	bool faulting;
+	refcount_t refs;
+	spinlock_t lock;
+	bool dead;
+	struct list_head parked;
+	unsigned int active;
+	wait_queue_head_t idle;
+	unsigned int nr_devices;
+	struct iopf_device *device[] __counted_by(nr_devices);
+};
+
+int iopf_attach_group(struct iopf_container *c, struct iommu_group *group);
+void iopf_detach_group(struct iopf_container *c, struct iommu_group *group);
+struct iommu_domain *iopf_attach_domain(struct iopf_container *c, struct iommu_group *group);
+int iopf_attach_enable(struct iopf_attach *at, struct iopf_device *d, bool enable);
+void iopf_attach_put(struct iopf_attach *at);
+struct iopf_device *iopf_attach_device(struct iopf_attach *at, struct device *dev);
+
+#endif /* IOPF_ATTACH_H */

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_CHUNK_H
+#define IOPF_CHUNK_H
+
+#include <linux/rcupdate.h>
+#include <linux/spinlock.h>
+
+#include "../../core/chunkmap.h"
+
+struct iommu_domain;
+struct iopf_area;
+
+/**
+ * struct iopf_domain - an IOMMU domain of a container
+ * @iommu: the domain; its page sizes are narrowed to what we use
+ * @pgsizes: the page sizes that its IOMMU has
+ * @coherent: its devices can't bypass the CPU's caches (no-snoop is ignored)
+ */
+struct iopf_domain {
+	struct iommu_domain *iommu;
+	u64 pgsizes;
+	bool coherent;
+};
+
+/**
+ * struct iopf_domains - the IOMMU domains of a container at one time
+ * @nr: how many
+ * @domain: the domains; a mapping goes into each
+ *
+ * Never changes once published; a container that gains or loses a domain
+ * makes a new one and moves its chunks over, see iopf_container_set_domains().
+ */
+struct iopf_domains {
+	unsigned int nr;
+	struct iopf_domain domain[] __counted_by(nr);
+};
+
+/**
+ * struct iopf_chunk - what is mapped of an area in one 2 MiB of IOVA
+ * @lock: innermost of our locks; only the IOMMU driver's own nest inside
+ * @dead: the area is being removed: map nothing more. Under @lock.
+ * @area: whose; the area outlives its chunks
+ * @iova: of page 0, 2 MiB aligned; it may lie before the area's start
+ * @first: first page that belongs to the area
+ * @last: last page that belongs to the area
+ * @domains: where @map is mapped. Under @lock.
+ * @map: what is mapped. Under @lock.
+ * @rcu: readers find chunks under RCU
+ */
+struct iopf_chunk {
+	spinlock_t lock;
+	bool dead;
+	struct iopf_area *area;
+	u64 iova;
+	u16 first;
+	u16 last;
+	const struct iopf_domains *domains;
+	struct iopf_chunkmap map;
+	struct rcu_head rcu;
+};
+
+int iopf_chunk_cache_init(void);
+void iopf_chunk_cache_exit(void);
+struct iopf_chunk *iopf_chunk_alloc(struct iopf_area *area, u64 iova, gfp_t gfp);
+void iopf_chunk_free(struct iopf_chunk *chunk);
+void iopf_chunk_free_rcu(struct iopf_chunk *chunk);
+
+int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, unsigned int around,
+		     unsigned int *mapped);
+unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsigned int last);
+void iopf_chunk_kill(struct iopf_chunk *chunk);
+void iopf_chunk_move(struct iopf_chunk *chunk, const struct iopf_domains *domains);
+int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pages,
+		   unsigned int n);
+int iopf_chunk_replay(struct iopf_chunk *chunk, struct iommu_domain *domain);
+unsigned int iopf_chunk_unpin(struct iopf_chunk *chunk, struct page **pages);
+
+#endif /* IOPF_CHUNK_H */

@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Containers: the address space that a set of devices shares.
+ *
+ * A container is made by VFIO_SET_IOMMU, gets groups attached, ranges mapped and
+ * unmapped, and goes when its last group leaves. Mapping records the range
+ * and is done; devices fault in what they use. While a group is attached that
+ * can't fault (a "pinner"), every area is pinned, as stock type1 would.
+ *
+ * Invariants, under the container's lock:
+ *  - areas do not overlap and lie in usable addresses;
+ *  - each area is pinned if and only if there are pinners;
+ *  - each chunk's set of domains is the container's.
+ *
+ * Teardown: all groups have been detached (the VFIO core sees to it, or their
+ * attaching failed), so no fault is in progress; unmap all; unregister notifiers; free.
+ */
+#include <linux/cleanup.h>
+#include <linux/idr.h>
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/vfio.h>
+
+#include "area.h"
+#include "chunk.h"
+#include "container.h"
+#include "main.h"
+#include "mm.h"
+#include "pin.h"
+
+static DEFINE_IDA(iopf_container_ida);
+static struct kobject *iopf_containers_kobj;
+
+/* sysfs: one file each, read-only */
+
+struct container_attr {
+	struct attribute attr;
+	ssize_t (*show)(struct iopf_container *c, char *buf);
+};
+
+struct container_sums {
+	unsigned long areas;
+	unsigned long size;
+	unsigned long mapped;
+	unsigned long pinned;
+};
+
+static void container_sum(struct iopf_container *c, struct container_sums *sums)
+{
+	unsigned long index = 0;
+	struct iopf_area *area;
+
+	*sums = (struct container_sums){ };
+	rcu_read_lock();
+	mt_for_each(&c->areas, area, index, ULONG_MAX) {
+		sums->areas++;
+		sums->size += iopf_area_pages(area);
+		iopf_area_count(area, &sums->mapped, &sums->pinned);
+	}
+	rcu_read_unlock();
+}
+
+#define CONTAINER_ATTR(_name) \
+	static const struct container_attr container_##_name = { \
+		.attr = { .name = #_name, .mode = 0444 }, \
+		.show = _name##_show, \
+	}
+
+static ssize_t pid_show(struct iopf_container *c, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", c->pid);
+}
+CONTAINER_ATTR(pid);
+
+static ssize_t comm_show(struct iopf_container *c, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", c->comm);
+}
+CONTAINER_ATTR(comm);
+
+#define CONTAINER_SUM_ATTR(_name, _expr) \
+	static ssize_t _name##_show(struct iopf_container *c, char *buf) \
+	{ \
+		struct container_sums sums; \
+\
+		container_sum(c, &sums); \
+		return sysfs_emit(buf, "%lu\n", _expr); \
+	} \
+	CONTAINER_ATTR(_name)
+
+CONTAINER_SUM_ATTR(areas, sums.areas);
+CONTAINER_SUM_ATTR(mapped, sums.size << PAGE_SHIFT);
+CONTAINER_SUM_ATTR(resident, sums.mapped << PAGE_SHIFT);
+CONTAINER_SUM_ATTR(pinned, sums.pinned << PAGE_SHIFT);
+
+static const struct attribute *const container_attrs[] = {
+	&container_pid.attr,
+	&container_comm.attr,
+	&container_areas.attr,
+	&container_mapped.attr,
+	&container_resident.attr,
+	&container_pinned.attr,
+	NULL,
+};
+
+static ssize_t container_attr_show(struct kobject *kobj, struct attribute *attr, char *buf)
+{
+	return container_of_const(attr, struct container_attr, attr)
+		->show(container_of(kobj, struct iopf_container, kobj), buf);
+}
+
+static const struct sysfs_ops container_sysfs_ops = {
+	.show = container_attr_show,
+};
+
+static void container_free(struct kobject *kobj)
+{
+	struct iopf_container *c = container_of(kobj, struct iopf_container, kobj);
+
+	ida_free(&iopf_container_ida, c->id);
+	mutex_destroy(&c->lock);
+	kfree(c->domains);
+	kfree(c->iovas);
+	kfree(c);
+}
+
+static const struct kobj_type container_ktype = {
+	.sysfs_ops = &container_sysfs_ops,
+	.release = container_free,
+};
+
+int iopf_containers_init(struct kobject *root)
+{
+	iopf_containers_kobj = kobject_create_and_add("containers", root);
+	return iopf_containers_kobj ? 0 : -ENOMEM;
+}
+
+void iopf_containers_exit(void)
+{
+	kobject_put(iopf_containers_kobj);
+}
+
+/**
+ * iopf_container_create() - a container without groups
+ * @v2: VFIO_TYPE1v2_IOMMU rather than VFIO_TYPE1_IOMMU
+ *
+ * Return: the container or an error pointer.
+ */
+struct iopf_container *iopf_container_create(bool v2)
+{
+	struct iopf_container *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!c)
+		return ERR_PTR(-ENOMEM);
+	c->id = ida_alloc(&iopf_container_ida, GFP_KERNEL);
+	if (c->id < 0) {
+		ret = c->id;
+		kfree(c);
+		return ERR_PTR(ret);
+	}
+	c->pid = task_tgid_nr(current);
+	get_task_comm(c->comm, current->group_leader);
+	c->v2 = v2;
+	c->huge_ok = !READ_ONCE(iopf_disable_hugepages);
+	c->dma_avail = READ_ONCE(iopf_dma_entry_limit);
+	c->pgsizes = PAGE_MASK;
+	mutex_init(&c->lock);
+	mt_init_flags(&c->areas, MT_FLAGS_USE_RCU);
+	INIT_LIST_HEAD(&c->mms);
+	INIT_LIST_HEAD(&c->attaches);
+	kobject_init(&c->kobj, &container_ktype);
+
+	ret = -ENOMEM;
+	c->domains = kzalloc(struct_size(c->domains, domain, 0), GFP_KERNEL_ACCOUNT);
+	c->iovas = kzalloc(struct_size(c->iovas, range, 0), GFP_KERNEL_ACCOUNT);
+	if (!c->domains || !c->iovas)
+		goto err_put;
+	ret = kobject_add(&c->kobj, iopf_containers_kobj, "%d", c->id);
+	if (ret)
+		goto err_put;
+	ret = sysfs_create_files(&c->kobj, (const struct attribute *const *)container_attrs);
+	if (ret)
+		goto err_del;
+	return c;
+
+err_del:
+	kobject_del(&c->kobj);
+err_put:
+	kobject_put(&c->kobj);
+	return ERR_PTR(ret);
+}
+
+/**
+ * iopf_container_release() - the end of a container
+ * @c: without groups
+ */
+void iopf_container_release(struct iopf_container *c)
+{
+	struct iopf_mm *m, *next;
+
+	kobject_del(&c->kobj);
+	scoped_guard(mutex, &c->lock) {
+		WARN_ON(!list_empty(&c->attaches));
+		iopf_container_unmap_all(c);
+		list_for_each_entry_safe(m, next, &c->mms, node)
+			iopf_mm_unregister(m);
+		mtree_destroy(&c->areas);
+	}
+	kobject_put(&c->kobj);
+}
+
+static void container_remove_area(struct iopf_container *c, struct iopf_area *area)
+{
+	mtree_erase(&c->areas, area->range.first);
+	if (area->pinned)
+		iopf_pin_undo(area);
+	iopf_area_destroy(area);
+	c->dma_avail++;
+}
+
+/**
+ * iopf_container_unmap_all() - remove every area
+ * @c: the container, locked
+ */
+void iopf_container_unmap_all(struct iopf_container *c)
+{
+	unsigned long index = 0;
+	struct iopf_area *area;
+
+	lockdep_assert_held(&c->lock);
+
+	while ((area = mt_find(&c->areas, &index, ULONG_MAX))) {
+		container_remove_area(c, area);
+		index = 0;
+	}
+}
+
+static u64 container_pgsize(const struct iopf_container *c)
+{
+	return BIT_ULL(__ffs64(c->pgsizes));
+}
+
+/* Notifiers of processes that are gone serve nobody. */
+static void container_reap_mms(struct iopf_container *c)
+{
+	struct iopf_mm *m, *next;
+
+	list_for_each_entry_safe(m, next, &c->mms, node)
+		if (READ_ONCE(m->exited) && RB_EMPTY_ROOT(&m->areas.rb_root))
+			iopf_mm_unregister(m);
+}
+
+/**
+ * iopf_container_map() - VFIO_IOMMU_MAP_DMA
+ * @c: the container
+ * @map: argsz and flags have been checked
+ *
+ * The order of the checks and their results are those of stock type1.
+ *
+ * Return: 0; -EINVAL for a bad range or one that is not usable; -EEXIST when it
+ * overlaps an area; -ENOSPC when there are dma_entry_limit areas;
+ * -EFAULT without memory or permission at the CPU address; -ENODEV without
+ * an mm; while everything is pinned, also the errors of iopf_pin_area().
+ */
+int iopf_container_map(struct iopf_container *c, const struct vfio_iommu_type1_dma_map *map)
+{
+	struct iopf_range range, va;
+	struct iopf_area *area;
+	unsigned long index;
+	int prot = 0, ret;
+
+	if (map->flags & VFIO_DMA_MAP_FLAG_WRITE)
+		prot |= IOMMU_WRITE;
+	if (map->flags & VFIO_DMA_MAP_FLAG_READ)
+		prot |= IOMMU_READ;
+	if (!prot)
+		return -EINVAL;
+
+	guard(mutex)(&c->lock);
+
+	if ((map->size | map->iova | map->vaddr) & (container_pgsize(c) - 1))
+		return -EINVAL;
+	if (iopf_range_init(&range, map->iova, map->size) ||
+	    iopf_range_init(&va, map->vaddr, map->size))
+		return -EINVAL;
+	index = range.first;
+	if (mt_find(&c->areas, &index, range.last))
+		return -EEXIST;
+	if (!c->dma_avail)
+		return -ENOSPC;
+	if (!iopf_iovas_contain(c->iovas, &range))
+		return -EINVAL;
+	if (!current->mm)
+		return -ENODEV;
+	ret = iopf_mm_check(current->mm, va.first, va.last, prot);
+	if (ret)
+		return ret;
+
+	container_reap_mms(c);
+	area = iopf_area_create(c, &range, va.first, prot);
+	if (IS_ERR(area))
+		return PTR_ERR(area);
+	c->dma_avail--;
+	if (c->pinners) {
+		ret = iopf_pin_area(area);
+		if (ret)
+			goto err_destroy;
+	}
+	ret = mtree_insert_range(&c->areas, range.first, range.last, area, GFP_KERNEL_ACCOUNT);
+	if (ret)
+		goto err_unpin;
+	return 0;
+
+err_unpin:
+	if (area->pinned)
+		iopf_pin_undo(area);
+err_destroy:
+	iopf_area_destroy(area);
+	c->dma_avail++;
+	return ret;
+}
+
+/* v2 unmaps whole areas only: neither end of the range may lie inside one. */
+static bool container_bisected(struct iopf_container *c, const struct iopf_range *range)
+{
+	struct iopf_area *area = mtree_load(&c->areas, range->first);
+
+	if (area && area->range.first != range->first)
+		return true;
+	area = mtree_load(&c->areas, range->last);
+	return area && area->range.last != range->last;
+}
+
+/**
+ * iopf_container_unmap() - VFIO_IOMMU_UNMAP_DMA
+ * @c: the container
+ * @unmap: argsz and flags have been checked; size: out: bytes unmapped
+ *
+ * When this returns no device reaches the memory any more.
+ *
+ * Return: 0 or -EINVAL, as stock type1; see the comment there on what type
+ * 1 (not v2) does with ranges that cut areas.
+ */
+int iopf_container_unmap(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *unmap)
+{
+	bool all = unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL;
+	struct iopf_range range = { .first = 0, .last = U64_MAX };
+	struct iopf_area *area;
+	unsigned long index;
+	u64 iova = unmap->iova, size = unmap->size;
+
+	unmap->size = 0;
+
+	guard(mutex)(&c->lock);
+
+	if (iova & (container_pgsize(c) - 1))
+		return -EINVAL;
+	if (all ? iova || size
+		: (size & (container_pgsize(c) - 1)) || iopf_range_init(&range, iova, size))
+		return -EINVAL;
+	if (c->v2 && !all && container_bisected(c, &range))
+		return -EINVAL;
+
+	index = range.first;
+	while ((area = mt_find(&c->areas, &index, range.last))) {
+		/* Type 1: a range that starts inside an area unmaps nothing. */
+		if (!c->v2 && range.first > area->range.first)
+			break;
+		index = area->range.last + 1;
+		unmap->size += area->range.last - area->range.first + 1;
+		container_remove_area(c, area);
+		if (!index)
+			break;
+	}
+	return 0;
+}
+
+/**
+ * iopf_container_set_domains() - change the domains that mappings go into
+ * @c: the container, locked
+ * @domains: the new set, which the container takes over on success
+ * @added: the domain in it that the old one lacks, or NULL
+ *
+ * What is not pinned is unmapped; devices fault it in again.
+ *
+ * Return: 0, or a negative error number and the old set is back in place.
+ */
+int iopf_container_set_domains(struct iopf_container *c, struct iopf_domains *domains,
+			       struct iommu_domain *added)
+{
+	struct iopf_domains *old = c->domains;
+	unsigned long index = 0;
+	struct iopf_area *area;
+	int ret = 0;
+
+	lockdep_assert_held(&c->lock);
+
+	WRITE_ONCE(c->domains, domains);
+	mt_for_each(&c->areas, area, index, ULONG_MAX) {
+		ret = iopf_area_set_domains(area, domains, added);
+		if (ret)
+			goto err_back;
+	}
+	kfree(old);
+	return 0;
+
+err_back:
+	WRITE_ONCE(c->domains, old);
+	index = 0;
+	mt_for_each(&c->areas, area, index, ULONG_MAX)
+		iopf_area_set_domains(area, old, NULL);
+	return ret;
+}
+
+/**
+ * iopf_container_coherent() - whether no device can bypass the CPU's caches
+ * @c: the container
+ */
+bool iopf_container_coherent(struct iopf_container *c)
+{
+	guard(mutex)(&c->lock);
+	for (unsigned int i = 0; i < c->domains->nr; i++)
+		if (!c->domains->domain[i].coherent)
+			return false;
+	return true;
+}
+
+/**
+ * iopf_container_pin() - one more group needs everything pinned
+ * @c: the container, locked
+ *
+ * Return: 0, or the error of iopf_pin_area() and nothing has changed.
+ */
+int iopf_container_pin(struct iopf_container *c)
+{
+	unsigned long index = 0;
+	struct iopf_area *area;
+	int ret;
+
+	lockdep_assert_held(&c->lock);
+
+	if (c->pinners++)
+		return 0;
+	mt_for_each(&c->areas, area, index, ULONG_MAX) {
+		ret = iopf_pin_area(area);
+		if (ret) {
+			iopf_container_unpin(c);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/**
+ * iopf_container_unpin() - one group less needs everything pinned
+ * @c: the container, locked
+ */
+void iopf_container_unpin(struct iopf_container *c)
+{
+	unsigned long index = 0;
+	struct iopf_area *area;
+
+	lockdep_assert_held(&c->lock);
+
+	if (--c->pinners)
+		return;
+	mt_for_each(&c->areas, area, index, ULONG_MAX)
+		if (area->pinned)
+			iopf_pin_undo(area);
+}

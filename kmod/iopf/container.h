@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_CONTAINER_H
+#define IOPF_CONTAINER_H
+
+#include <linux/kobject.h>
+#include <linux/list.h>
+#include <linux/maple_tree.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+
+#include "../../core/iovas.h"
+
+struct iommu_domain;
+struct iopf_area;
+struct iopf_domains;
+struct vfio_iommu_type1_dma_map;
+struct vfio_iommu_type1_dma_unmap;
+
+/*
+ * Lock order of the module, outermost first:
+ *
+ *   iopf_devices_lock     device list, which container a device is in (mutex)
+ *   iopf_container.lock   mapping, attaching, switching a device (mutex)
+ *   mmap_lock             of a user process
+ *   [the notifier's and reclaim's context begins here]
+ *   iopf_mm.lock          areas by CPU address (rwlock)
+ *   iopf_area.chunks      chunk array (xarray's spinlock)
+ *   iopf_chunk.lock       what is mapped (spinlock)
+ *   the IOMMU driver's    page tables, invalidation
+ *
+ * iopf_attach.lock (parked faults) is a leaf spinlock. The fault path takes RCU,
+ * iopf_area.chunks when it makes a chunk, and iopf_chunk.lock; when it has to
+ * wait, it holds nothing.
+ */
+
+/**
+ * struct iopf_container - one VFIO container that is served here
+ * @kobj: /sys/kernel/vfio_iopf/containers/<id>
+ * @id: that id
+ * @pid: who set it up
+ * @comm: its name
+ * @v2: VFIO_TYPE1v2_IOMMU semantics of unmapping
+ * @huge_ok: 2 MiB mappings are allowed
+ * @lock: see above; protects all that follows
+ * @areas: areas by IOVA; read under RCU
+ * @mms: the processes whose memory is mapped
+ * @dma_avail: areas that may still be mapped
+ * @attaches: attached groups
+ * @domains: the IOMMU domains; chunks copy the pointer under iopf_area.chunks
+ * @iovas: usable addresses
+ * @pgsizes: page sizes that all IOMMUs have, as VFIO_IOMMU_GET_INFO reports
+ * @pinners: attached groups that can't fault or may not; when not zero, all areas are pinned
+ */
+struct iopf_container {
+	struct kobject kobj;
+	int id;
+	pid_t pid;
+	char comm[TASK_COMM_LEN];
+	bool v2;
+	bool huge_ok;
+	struct mutex lock;
+	struct maple_tree areas;
+	struct list_head mms;
+	unsigned int dma_avail;
+	struct list_head attaches;
+	struct iopf_domains *domains;
+	struct iopf_iovas *iovas;
+	u64 pgsizes;
+	unsigned int pinners;
+};
+
+int iopf_containers_init(struct kobject *root);
+void iopf_containers_exit(void);
+
+struct iopf_container *iopf_container_create(bool v2);
+void iopf_container_release(struct iopf_container *c);
+int iopf_container_map(struct iopf_container *c, const struct vfio_iommu_type1_dma_map *map);
+int iopf_container_unmap(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *unmap);
+void iopf_container_unmap_all(struct iopf_container *c);
+int iopf_container_set_domains(struct iopf_container *c, struct iopf_domains *domains,
+			       struct iommu_domain *added);
+bool iopf_container_coherent(struct iopf_container *c);
+int iopf_container_pin(struct iopf_container *c);
+void iopf_container_unpin(struct iopf_container *c);
+
+#endif /* IOPF_CONTAINER_H */

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Negative controls: switches that take one safety check away, so that the tests can
+ * show that they notice. Built only with IOPF_CONTROLS; the module that is
+ * installed has none of this.
+ */
+#ifndef IOPF_CONTROLS_H
+#define IOPF_CONTROLS_H
+
+#ifdef IOPF_CONTROLS
+#include <linux/compiler.h>
+#include <linux/delay.h>
+
+/* No check for an invalidation in progress when CPU pages are mapped. */
+extern bool iopf_break_retry;
+/* Clean CPU pages are mapped writable, as if the device's writes were noted elsewhere. */
+extern bool iopf_break_dirty;
+/* The notifier leaves everything mapped. */
+extern bool iopf_break_notifier;
+/* How long the notifier lingers between unmapping and letting the mm go on, µs. */
+extern unsigned int iopf_invalidate_delay_us;
+
+#define iopf_broken(check) unlikely(READ_ONCE(iopf_break_##check))
+
+static inline void iopf_control_delay(void)
+{
+	unsigned int us = READ_ONCE(iopf_invalidate_delay_us);
+
+	if (us)
+		udelay(min(us, 20000U));
+}
+#else
+#define iopf_broken(check) false
+
+static inline void iopf_control_delay(void)
+{
+}
+#endif
+
+#endif /* IOPF_CONTROLS_H */

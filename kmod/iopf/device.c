@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Devices: which may fault, who serves them, and what they did.
+ *
+ * Every device that is bound to a VFIO driver has a directory under
+ * /sys/kernel/vfio_iopf/devices. Its flag "enabled" is the administrator's word that the
+ * device copes with I/O page faults; no hardware register says that. The
+ * default comes from the parameter "ids".
+ *
+ * The flag can be switched at any time. On a device in use, off means: everything is
+ * populated and pinned, then the flag changes; on means the reverse.
+ *
+ * PCI devices are followed by a bus notifier; devices on other buses appear when
+ * they are first attached and stay until the module goes.
+ *
+ * Locking: iopf_devices_lock, outside the container's lock. A directory is
+ * removed without it, since that waits for readers and writers of its files.
+ */
+#include <linux/device.h>
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+
+#include "../../core/ids.h"
+#include "attach.h"
+#include "device.h"
+#include "main.h"
+
+DEFINE_MUTEX(iopf_devices_lock);
+
+static LIST_HEAD(iopf_devices);
+static struct kobject *iopf_devices_kobj;
+
+struct device_attr {
+	struct attribute attr;
+	ssize_t (*show)(struct iopf_device *d, char *buf);
+	ssize_t (*store)(struct iopf_device *d, const char *buf, size_t count);
+	enum iopf_stat stat;
+};
+
+#define DEVICE_RO(_name) \
+	static const struct device_attr device_##_name = { \
+		.attr = { .name = #_name, .mode = 0444 }, \
+		.show = _name##_show, \
+	}
+
+static ssize_t enabled_show(struct iopf_device *d, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", READ_ONCE(d->enabled));
+}
+
+static ssize_t enabled_store(struct iopf_device *d, const char *buf, size_t count)
+{
+	bool enable;
+	int ret = kstrtobool(buf, &enable);
+
+	if (ret)
+		return ret;
+
+	guard(mutex)(&iopf_devices_lock);
+	if (enable == d->enabled)
+		return count;
+	if (d->attach) {
+		ret = iopf_attach_enable(d->attach, d, enable);
+		if (ret)
+			return ret;
+	}
+	WRITE_ONCE(d->enabled, enable);
+	return count;
+}
+
+static const struct device_attr device_enabled = {
+	.attr = { .name = "enabled", .mode = 0644 },
+	.show = enabled_show,
+	.store = enabled_store,
+};
+
+static ssize_t served_by_show(struct iopf_device *d, char *buf)
+{
+	guard(mutex)(&iopf_devices_lock);
+	return sysfs_emit(buf, "%s\n", d->served_by);
+}
+DEVICE_RO(served_by);
+
+static ssize_t reason_show(struct iopf_device *d, char *buf)
+{
+	guard(mutex)(&iopf_devices_lock);
+	return sysfs_emit(buf, "%s\n", d->reason);
+}
+DEVICE_RO(reason);
+
+static u64 device_stat(struct iopf_device *d, enum iopf_stat stat)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(d->stats, cpu)->count[stat]);
+	return sum;
+}
+
+#define DEVICE_STAT(_name, _stat) \
+	static const struct device_attr device_##_name = { \
+		.attr = { .name = #_name, .mode = 0444 }, \
+		.stat = _stat, \
+	}
+
+DEVICE_STAT(faults, IOPF_STAT_FAULTS);
+DEVICE_STAT(requests, IOPF_STAT_REQUESTS);
+DEVICE_STAT(pages_mapped, IOPF_STAT_MAPPED);
+DEVICE_STAT(slow, IOPF_STAT_SLOW);
+DEVICE_STAT(retries, IOPF_STAT_RETRIES);
+DEVICE_STAT(gave_up, IOPF_STAT_GAVE_UP);
+DEVICE_STAT(invalid, IOPF_STAT_INVALID);
+
+static const struct attribute *const device_attrs[] = {
+	&device_enabled.attr,
+	&device_served_by.attr,
+	&device_reason.attr,
+	&device_faults.attr,
+	&device_requests.attr,
+	&device_pages_mapped.attr,
+	&device_slow.attr,
+	&device_retries.attr,
+	&device_gave_up.attr,
+	&device_invalid.attr,
+	NULL,
+};
+
+static ssize_t device_attr_show(struct kobject *kobj, struct attribute *attr, char *buf)
+{
+	const struct device_attr *a = container_of_const(attr, struct device_attr, attr);
+	struct iopf_device *d = container_of(kobj, struct iopf_device, kobj);
+
+	if (a->show)
+		return a->show(d, buf);
+	return sysfs_emit(buf, "%llu\n", device_stat(d, a->stat));
+}
+
+static ssize_t device_attr_store(struct kobject *kobj, struct attribute *attr, const char *buf,
+				 size_t count)
+{
+	const struct device_attr *a = container_of_const(attr, struct device_attr, attr);
+
+	return a->store ? a->store(container_of(kobj, struct iopf_device, kobj), buf, count)
+			: -EIO;
+}
+
+static const struct sysfs_ops device_sysfs_ops = {
+	.show = device_attr_show,
+	.store = device_attr_store,
+};
+
+static void device_free(struct kobject *kobj)
+{
+	struct iopf_device *d = container_of(kobj, struct iopf_device, kobj);
+
+	put_device(d->dev);
+	free_percpu(d->stats);
+	kfree(d);
+}
+
+static const struct kobj_type device_ktype = {
+	.sysfs_ops = &device_sysfs_ops,
+	.release = device_free,
+};
+
+static struct iopf_device *device_new(struct device *dev)
+{
+	struct iopf_device *d = kzalloc(sizeof(*d), GFP_KERNEL);
+	struct iopf_id id = { .name = dev_name(dev), .pci = dev_is_pci(dev) };
+	int ret = -ENOMEM;
+
+	if (!d)
+		return ERR_PTR(-ENOMEM);
+	kobject_init(&d->kobj, &device_ktype);
+	d->dev = get_device(dev);
+	d->served_by = "none";
+	d->reason = "";
+	ratelimit_state_init(&d->ratelimit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+	if (id.pci) {
+		id.vendor = to_pci_dev(dev)->vendor;
+		id.device = to_pci_dev(dev)->device;
+	}
+	d->enabled = iopf_ids_param_match(&id);
+
+	d->stats = alloc_percpu(struct iopf_stats);
+	if (!d->stats)
+		goto err_put;
+	ret = kobject_add(&d->kobj, iopf_devices_kobj, "%s", dev_name(dev));
+	if (ret)
+		goto err_put;
+	ret = sysfs_create_files(&d->kobj, (const struct attribute *const *)device_attrs);
+	if (ret)
+		goto err_del;
+	list_add_tail(&d->node, &iopf_devices);
+	return d;
+
+err_del:
+	kobject_del(&d->kobj);
+err_put:
+	kobject_put(&d->kobj);
+	return ERR_PTR(ret);
+}
+
+/**
+ * iopf_device_get() - what is known of a device
+ * @dev: the device
+ *
+ * Context: under iopf_devices_lock.
+ * Return: it, made if need be, with a reference; or an error pointer.
+ */
+struct iopf_device *iopf_device_get(struct device *dev)
+{
+	struct iopf_device *d;
+
+	lockdep_assert_held(&iopf_devices_lock);
+
+	list_for_each_entry(d, &iopf_devices, node)
+		if (d->dev == dev)
+			goto found;
+	d = device_new(dev);
+	if (IS_ERR(d))
+		return d;
+found:
+	kobject_get(&d->kobj);
+	return d;
+}
+
+void iopf_device_put(struct iopf_device *d)
+{
+	kobject_put(&d->kobj);
+}
+
+/**
+ * iopf_device_served() - note, and say once, who serves a device and why
+ * @d: the device
+ * @by: a module, or "none"
+ * @reason: why not this one, or ""; a constant
+ *
+ * Context: under iopf_devices_lock.
+ */
+void iopf_device_served(struct iopf_device *d, const char *by, const char *reason)
+{
+	lockdep_assert_held(&iopf_devices_lock);
+
+	if (*reason && (d->reason != reason || d->served_by != by))
+		dev_info(d->dev, IOPF_DRIVER_NAME ": memory is pinned by %s: %s\n", by, reason);
+	d->served_by = by;
+	d->reason = reason;
+}
+
+static bool device_is_vfio(struct pci_dev *pdev)
+{
+	/* Bridges' drivers manage no DMA of their own either, and are nobody's to pass on. */
+	return pdev->driver && pdev->driver->driver_managed_dma &&
+	       pdev->hdr_type == PCI_HEADER_TYPE_NORMAL;
+}
+
+static void device_appear(struct device *dev)
+{
+	struct iopf_device *d;
+
+	if (!device_is_vfio(to_pci_dev(dev)))
+		return;
+	guard(mutex)(&iopf_devices_lock);
+	d = iopf_device_get(dev);
+	if (IS_ERR(d))
+		dev_warn(dev, IOPF_DRIVER_NAME ": no sysfs directory: %ld\n", PTR_ERR(d));
+	else
+		iopf_device_put(d);
+}
+
+/* Take a device off the list, then, without the lock, out of sysfs. */
+static void device_vanish(struct device *dev)
+{
+	struct iopf_device *d, *found = NULL;
+
+	scoped_guard(mutex, &iopf_devices_lock) {
+		list_for_each_entry(d, &iopf_devices, node)
+			if (d->dev == dev)
+				found = d;
+		if (found)
+			list_del(&found->node);
+	}
+	if (found) {
+		kobject_del(&found->kobj);
+		iopf_device_put(found);
+	}
+}
+
+static int device_notify(struct notifier_block *nb, unsigned long action, void *data)
+{
+	switch (action) {
+	case BUS_NOTIFY_BOUND_DRIVER:
+		device_appear(data);
+		break;
+	case BUS_NOTIFY_UNBOUND_DRIVER:
+	case BUS_NOTIFY_REMOVED_DEVICE:
+		device_vanish(data);
+		break;
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block iopf_pci_notifier = {
+	.notifier_call = device_notify,
+};
+
+static int device_scan(struct device *dev, void *data)
+{
+	device_lock(dev);
+	device_appear(dev);
+	device_unlock(dev);
+	return 0;
+}
+
+int iopf_devices_init(struct kobject *root)
+{
+	int ret;
+
+	iopf_devices_kobj = kobject_create_and_add("devices", root);
+	if (!iopf_devices_kobj)
+		return -ENOMEM;
+	ret = bus_register_notifier(&pci_bus_type, &iopf_pci_notifier);
+	if (ret) {
+		kobject_put(iopf_devices_kobj);
+		return ret;
+	}
+	bus_for_each_dev(&pci_bus_type, NULL, NULL, device_scan);
+	return 0;
+}
+
+void iopf_devices_exit(void)
+{
+	struct iopf_device *d, *next;
+	LIST_HEAD(gone);
+
+	bus_unregister_notifier(&pci_bus_type, &iopf_pci_notifier);
+	scoped_guard(mutex, &iopf_devices_lock)
+		list_splice_init(&iopf_devices, &gone);
+	list_for_each_entry_safe(d, next, &gone, node) {
+		kobject_del(&d->kobj);
+		iopf_device_put(d);
+	}
+	kobject_put(iopf_devices_kobj);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_DEVICE_H
+#define IOPF_DEVICE_H
+
+#include <linux/kobject.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/ratelimit.h>
+
+struct device;
+struct iopf_attach;
+
+/**
+ * enum iopf_stat - what is counted for each device
+ * @IOPF_STAT_FAULTS: page request groups (or stalls) answered
+ * @IOPF_STAT_REQUESTS: page requests in them
+ * @IOPF_STAT_MAPPED: pages mapped for them
+ * @IOPF_STAT_SLOW: groups that had to wait for memory, a disk or user space
+ * @IOPF_STAT_RETRIES: attempts repeated because of an invalidation or lack of memory
+ * @IOPF_STAT_GAVE_UP: groups told to go on without their page after too many attempts;
+ *                     the device asks again
+ * @IOPF_STAT_INVALID: groups answered "invalid request"
+ */
+enum iopf_stat {
+	IOPF_STAT_FAULTS,
+	IOPF_STAT_REQUESTS,
+	IOPF_STAT_MAPPED,
+	IOPF_STAT_SLOW,
+	IOPF_STAT_RETRIES,
+	IOPF_STAT_GAVE_UP,
+	IOPF_STAT_INVALID,
+	IOPF_STAT_NR,
+};
+
+struct iopf_stats {
+	u64 count[IOPF_STAT_NR];
+};
+
+/**
+ * struct iopf_device - a device that a VFIO driver has
+ * @kobj: /sys/kernel/vfio_iopf/devices/<name>
+ * @dev: the device, referenced
+ * @node: in the list of devices
+ * @enabled: it may fault: the administrator's word
+ * @attach: where it is attached, or NULL
+ * @served_by: who serves its container: a module name, or "none"
+ * @reason: why not this module, or ""
+ * @stats: counters
+ * @ratelimit: of its complaints in the log
+ *
+ * iopf_devices_lock protects @node, @enabled, @attach, @served_by, @reason.
+ */
+struct iopf_device {
+	struct kobject kobj;
+	struct device *dev;
+	struct list_head node;
+	bool enabled;
+	struct iopf_attach *attach;
+	const char *served_by;
+	const char *reason;
+	struct iopf_stats __percpu *stats;
+	struct ratelimit_state ratelimit;
+};
+
+extern struct mutex iopf_devices_lock;
+
+int iopf_devices_init(struct kobject *root);
+void iopf_devices_exit(void);
+
+struct iopf_device *iopf_device_get(struct device *dev);
+void iopf_device_put(struct iopf_device *d);
+void iopf_device_served(struct iopf_device *d, const char *by, const char *reason);
+
+static inline void iopf_device_count(struct iopf_device *d, enum iopf_stat stat, u64 n)
+{
+	this_cpu_add(d->stats->count[stat], n);
+}
+
+#endif /* IOPF_DEVICE_H */

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Faults: from the IOMMU core's report to the response.
+ *
+ * A fault is handled in place, in the context that reports it, when the CPU has the
+ * page: look up, read the CPU's entry, map, respond. That takes no lock but the chunk's
+ * and waits for nothing.
+ *
+ * Otherwise it is parked: taken off the core's list (so that nobody else
+ * answers it), put on its attachment's list, and given to a worker, which has the
+ * page faulted in and tries again. While it waits, for a disk or a
+ * userfaultfd that may never come, it holds nothing of the container's. Its states:
+ *
+ *   PARKED     on at->parked; the worker may be asleep in the mm
+ *   ACTIVE     off the list, counted in at->active; the worker handles it, without
+ *              sleeping
+ *   CANCELLED  off the list, answered by iopf_fault_drain(); the worker only
+ *              frees it
+ *
+ * Every group gets one response: from iopf_fault_handler() in place, from
+ * the worker in ACTIVE, or from the drain, which takes PARKED ones only. The
+ * transitions happen under at->lock.
+ *
+ * fault vs detach: the drain marks the attachment dead (new faults are answered
+ *   at once and nothing is parked), cancels what is parked and waits for what is
+ *   active. A worker asleep in the mm keeps the attachment's memory and the mm's,
+ *   and touches no more of either than the list state. The IOMMU driver drains
+ *   faults still handled in place when the domain is detached.
+ * fault vs unmap: areas and chunks are found under RCU and checked under the chunk's
+ *   lock; see area.c.
+ * fault vs exit: mm_users is held only while the worker populates, see
+ *   iopf_mm_populate().
+ * fault vs unload: a parked fault holds the module.
+ *
+ * Answers: INVALID for what the container does not have or permit, never
+ * FAILURE, which turns the device's page request interface off for good. When memory
+ * or quiet can't be had after many attempts, SUCCESS: the device tries again.
+ */
+#include <linux/delay.h>
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "area.h"
+#include "attach.h"
+#include "chunk.h"
+#include "container.h"
+#include "device.h"
+#include "fault.h"
+#include "main.h"
+#include "mm.h"
+
+/* How often a parked fault tries before the device is told to try itself. */
+#define MAX_ATTEMPTS 64
+
+enum slow_state {
+	SLOW_PARKED,
+	SLOW_ACTIVE,
+	SLOW_CANCELLED,
+};
+
+/**
+ * struct iopf_slow - a fault that has to wait
+ * @work: the worker's
+ * @at: its attachment, referenced
+ * @node: in at->parked while PARKED
+ * @state: under at->lock
+ * @group: the page request group; gone once CANCELLED
+ * @limit: attempts
+ * @want: what to populate next
+ */
+struct iopf_slow {
+	struct work_struct work;
+	struct iopf_attach *at;
+	struct list_head node;
+	enum slow_state state;
+	struct iopf_group *group;
+	unsigned int limit;
+	struct iopf_want {
+		struct mm_struct *mm;	/* mmgrab()bed, or NULL */
+		unsigned long vaddr;
+		bool write;
+	} want;
+};
+
+static struct kmem_cache *iopf_slow_cache;
+
+int iopf_fault_cache_init(void)
+{
+	iopf_slow_cache = KMEM_CACHE(iopf_slow, 0);
+	return iopf_slow_cache ? 0 : -ENOMEM;
+}
+
+void iopf_fault_cache_exit(void)
+{
+	kmem_cache_destroy(iopf_slow_cache);
+}
+
+static struct device *group_dev(const struct iopf_group *group)
+{
+	return group->fault_param->dev;
+}
+
+/* The only place that answers. Frees the group. */
+static void fault_respond(struct iopf_device *d, struct iopf_group *group,
+			  enum iommu_page_response_code code)
+{
+	iopf_device_count(d, IOPF_STAT_FAULTS, 1);
+	iopf_device_count(d, IOPF_STAT_REQUESTS, group->fault_count);
+	if (code == IOMMU_PAGE_RESP_INVALID)
+		iopf_device_count(d, IOPF_STAT_INVALID, 1);
+	iopf_group_response(group, code);
+	iopf_free_group(group);
+}
+
+static void fault_complain(struct iopf_device *d, const struct iommu_fault_page_request *prm,
+			   const char *what)
+{
+	if (__ratelimit(&d->ratelimit))
+		dev_warn(d->dev, IOPF_DRIVER_NAME ": %s at 0x%llx %s, answered INVALID\n",
+			 prm->perm & IOMMU_FAULT_PERM_WRITE ? "write" : "read", prm->addr, what);
+}
+
+/*
+ * One page request, without sleeping. 0 when the page is mapped; -EPERM when the
+ * container has no such address or permission; otherwise as
+ * iopf_chunk_fault(), with @want filled in for -ENOENT.
+ */
+static int fault_request(struct iopf_container *c, struct iopf_device *d,
+			 const struct iommu_fault_page_request *prm, struct iopf_want *want)
+{
+	bool write = prm->perm & IOMMU_FAULT_PERM_WRITE;
+	unsigned int mapped = 0;
+	struct iopf_chunk *chunk;
+	struct iopf_area *area;
+	int ret;
+
+	rcu_read_lock();
+	area = mtree_load(&c->areas, prm->addr);
+	if (unlikely(!area)) {
+		rcu_read_unlock();
+		fault_complain(d, prm, "is outside any mapped range");
+		return -EPERM;
+	}
+	if (unlikely(!(area->prot & (write ? IOMMU_WRITE : IOMMU_READ)))) {
+		rcu_read_unlock();
+		fault_complain(d, prm, "is beyond the range's permission");
+		return -EPERM;
+	}
+
+	chunk = iopf_area_chunk(area, prm->addr, GFP_NOWAIT | __GFP_NOWARN);
+	if (IS_ERR(chunk))
+		ret = PTR_ERR(chunk);
+	else
+		ret = iopf_chunk_fault(chunk, iopf_chunkmap_page(prm->addr), write,
+				       READ_ONCE(iopf_fault_around), &mapped);
+	if (ret == -ENOENT && !want->mm) {
+		want->mm = area->mm->mm;
+		mmgrab(want->mm);
+		want->vaddr = iopf_area_vaddr(area, prm->addr & PAGE_MASK);
+		want->write = write;
+	}
+	rcu_read_unlock();
+
+	if (mapped)
+		iopf_device_count(d, IOPF_STAT_MAPPED, mapped);
+	if (ret == -EFAULT)
+		fault_complain(d, prm, "is not memory for devices");
+	return ret;
+}
+
+/*
+ * All requests of a group, without sleeping. Those that can be served are,
+ * even when another has to wait: doing them again costs little.
+ */
+static int fault_group(struct iopf_attach *at, struct iopf_device *d, struct iopf_group *group,
+		       struct iopf_want *want)
+{
+	struct iopf_fault *fault;
+	int ret = 0;
+
+	list_for_each_entry(fault, &group->faults, list) {
+		int one = fault_request(at->container, d, &fault->fault.prm, want);
+
+		/* What can't be served decides, then what there is to wait for. */
+		if (one == -EPERM || one == -EFAULT || one == -ESHUTDOWN)
+			return one;
+		if (one && ret != -ENOENT)
+			ret = one;
+	}
+	return ret;
+}
+
+static bool fault_must_wait(int ret)
+{
+	return ret == -ENOENT || ret == -EBUSY || ret == -ENOMEM;
+}
+
+static enum iommu_page_response_code fault_code(int ret)
+{
+	return ret ? IOMMU_PAGE_RESP_INVALID : IOMMU_PAGE_RESP_SUCCESS;
+}
+
+/* PARKED -> ACTIVE, unless it has been cancelled meanwhile. */
+static bool slow_activate(struct iopf_slow *slow)
+{
+	guard(spinlock)(&slow->at->lock);
+	if (slow->state == SLOW_CANCELLED)
+		return false;
+	list_del(&slow->node);
+	slow->state = SLOW_ACTIVE;
+	slow->at->active++;
+	return true;
+}
+
+static void active_done(struct iopf_attach *at)
+{
+	lockdep_assert_held(&at->lock);
+
+	if (!--at->active)
+		wake_up(&at->idle);
+}
+
+/* ACTIVE -> PARKED, unless the attachment is dead. */
+static bool slow_park_again(struct iopf_slow *slow)
+{
+	guard(spinlock)(&slow->at->lock);
+	if (slow->at->dead)
+		return false;
+	list_add_tail(&slow->node, &slow->at->parked);
+	slow->state = SLOW_PARKED;
+	active_done(slow->at);
+	return true;
+}
+
+static void want_drop(struct iopf_want *want)
+{
+	if (want->mm)
+		mmdrop(want->mm);
+	want->mm = NULL;
+}
+
+/* The waiting half: have what is wanted, holding nothing of the container. */
+static int slow_wait(struct iopf_slow *slow, unsigned int attempt)
+{
+	unsigned long page;
+	int ret;
+
+	if (slow->want.mm) {
+		ret = iopf_mm_populate(slow->want.mm, slow->want.vaddr, slow->want.write);
+		want_drop(&slow->want);
+		if (ret != -ENOMEM && ret != -EAGAIN && ret != -EINTR)
+			return ret;
+	}
+	/* An invalidation, or no memory: get reclaim going, and give it time. */
+	page = __get_free_page(GFP_KERNEL | __GFP_NOWARN);
+	free_page(page);
+	usleep_range(20, 20 + 50 * attempt);
+	return 0;
+}
+
+static void slow_work(struct work_struct *work)
+{
+	struct iopf_slow *slow = container_of(work, struct iopf_slow, work);
+	struct iopf_attach *at = slow->at;
+	int waited, ret;
+
+	for (unsigned int attempt = 0;; attempt++) {
+		enum iommu_page_response_code code;
+		struct iopf_device *d;
+
+		waited = slow_wait(slow, attempt);
+		if (!slow_activate(slow))
+			break;
+
+		d = iopf_attach_device(at, group_dev(slow->group));
+		if (waited)
+			fault_complain(d, &slow->group->last_fault.fault.prm,
+				       waited == -ESRCH ? "is memory of a process that is gone"
+							: "has no memory behind it");
+		ret = waited ?: fault_group(at, d, slow->group, &slow->want);
+		if (fault_must_wait(ret) && !waited) {
+			if (ret != -ENOENT)
+				iopf_device_count(d, IOPF_STAT_RETRIES, 1);
+			if (attempt < slow->limit && slow_park_again(slow))
+				continue;
+			iopf_device_count(d, IOPF_STAT_GAVE_UP, 1);
+			ret = 0;
+		}
+		code = fault_code(ret);
+		fault_respond(d, slow->group, code);
+		spin_lock(&at->lock);
+		active_done(at);
+		spin_unlock(&at->lock);
+		break;
+	}
+	want_drop(&slow->want);
+	kmem_cache_free(iopf_slow_cache, slow);
+	iopf_attach_put(at);
+	module_put(THIS_MODULE);
+}
+
+/* Park a group that has to wait. False: the attachment is dead, or no memory. */
+static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct iopf_want *want)
+{
+	struct iopf_slow *slow = kmem_cache_alloc(iopf_slow_cache, GFP_KERNEL);
+
+	if (!slow)
+		return false;
+	INIT_WORK(&slow->work, slow_work);
+	slow->at = at;
+	slow->group = group;
+	slow->state = SLOW_PARKED;
+	slow->want = *want;
+	/* One page is populated at a time. */
+	slow->limit = MAX_ATTEMPTS + group->fault_count;
+
+	scoped_guard(spinlock, &at->lock) {
+		if (at->dead) {
+			kmem_cache_free(iopf_slow_cache, slow);
+			return false;
+		}
+		/* From here on it is ours alone to answer. */
+		list_add_tail(&slow->node, &at->parked);
+		refcount_inc(&at->refs);
+		/* The container's use of the module keeps it from going before this. */
+		__module_get(THIS_MODULE);
+	}
+	queue_work(iopf_wq, &slow->work);
+	return true;
+}
+
+/**
+ * iopf_fault_handler() - a device of ours has faulted
+ * @group: the page request group, which this function answers and frees, now
+ *         or later
+ *
+ * Context: the IOMMU driver's reporting context; may sleep for memory.
+ * Return: 0: the core has nothing left to do.
+ */
+int iopf_fault_handler(struct iopf_group *group)
+{
+	struct iopf_attach *at = container_of(group->attach_handle, struct iopf_attach, handle);
+	struct iopf_device *d = iopf_attach_device(at, group_dev(group));
+	struct iopf_want want = { };
+	int ret;
+
+	ret = READ_ONCE(at->dead) ? -ESHUTDOWN : fault_group(at, d, group, &want);
+	if (likely(!fault_must_wait(ret))) {
+		want_drop(&want);
+		fault_respond(d, group, fault_code(ret));
+		return 0;
+	}
+
+	iopf_device_count(d, IOPF_STAT_SLOW, 1);
+	/* Nobody else may answer or free it once it is parked. */
+	iopf_group_dequeue(group);
+	if (!fault_park(at, group, &want)) {
+		want_drop(&want);
+		/* Dead: no more of this address space. No memory: ask again. */
+		fault_respond(d, group, fault_code(READ_ONCE(at->dead) ? -ESHUTDOWN : 0));
+	}
+	return 0;
+}
+
+/**
+ * iopf_fault_drain() - answer everything that is outstanding and take no more
+ * @at: about to be detached
+ *
+ * When this returns, no worker touches a group, the container or a device of
+ * the attachment, though some may still sleep in an mm.
+ */
+void iopf_fault_drain(struct iopf_attach *at)
+{
+	struct iopf_slow *slow;
+
+	spin_lock(&at->lock);
+	WRITE_ONCE(at->dead, true);
+	spin_unlock(&at->lock);
+
+	for (;;) {
+		struct iopf_group *group = NULL;
+
+		spin_lock(&at->lock);
+		slow = list_first_entry_or_null(&at->parked, struct iopf_slow, node);
+		if (slow) {
+			list_del(&slow->node);
+			slow->state = SLOW_CANCELLED;
+			group = slow->group;
+			slow->group = NULL;
+		}
+		spin_unlock(&at->lock);
+		if (!group)
+			break;
+		fault_respond(iopf_attach_device(at, group_dev(group)), group,
+			      IOMMU_PAGE_RESP_INVALID);
+	}
+	wait_event(at->idle, !READ_ONCE(at->active));
+	/* The last active worker is out of the lock before anything is freed. */
+	spin_lock(&at->lock);
+	spin_unlock(&at->lock);
+}

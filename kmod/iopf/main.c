@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vfio_iommu_iopf: a VFIO IOMMU backend that maps memory when the device faults.
+ *
+ * Module parameters, start and end. Where to read on: type1.c (what user space
+ * calls), container.c, attach.c, then fault.c, chunk.c and mm.c, which are the product.
+ */
+#include <linux/init.h>
+#include <linux/kobject.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/workqueue.h>
+
+#include "../../core/ids.h"
+#include "../compat/iommu.h"
+#include "chunk.h"
+#include "container.h"
+#include "controls.h"
+#include "device.h"
+#include "fault.h"
+#include "main.h"
+#include "type1.h"
+
+bool iopf_allow_unsafe_interrupts;
+module_param_named(allow_unsafe_interrupts, iopf_allow_unsafe_interrupts, bool, 0644);
+MODULE_PARM_DESC(allow_unsafe_interrupts,
+		 "Allow use on platforms without interrupt remapping, as in vfio_iommu_type1 (default: no)");
+
+bool iopf_disable_hugepages;
+module_param_named(disable_hugepages, iopf_disable_hugepages, bool, 0644);
+MODULE_PARM_DESC(disable_hugepages,
+		 "Map pages of the base size only; for containers made from now on (default: no)");
+
+unsigned int iopf_dma_entry_limit __read_mostly = U16_MAX;
+module_param_named(dma_entry_limit, iopf_dma_entry_limit, uint, 0644);
+MODULE_PARM_DESC(dma_entry_limit,
+		 "Mappings a container may have; for containers made from now on (default: 65535)");
+
+/* 16 pages: what the CPU's own fault-around takes by default. */
+unsigned int iopf_fault_around __read_mostly = 16;
+module_param_named(fault_around, iopf_fault_around, uint, 0644);
+MODULE_PARM_DESC(fault_around,
+		 "Pages to look at around a fault, mapping those the CPU has; 0 is off, 512 the most (default: 16)");
+
+#ifdef IOPF_CONTROLS
+bool iopf_break_retry;
+module_param_named(break_retry, iopf_break_retry, bool, 0644);
+bool iopf_break_dirty;
+module_param_named(break_dirty, iopf_break_dirty, bool, 0644);
+bool iopf_break_notifier;
+module_param_named(break_notifier, iopf_break_notifier, bool, 0644);
+unsigned int iopf_invalidate_delay_us;
+module_param_named(invalidate_delay_us, iopf_invalidate_delay_us, uint, 0644);
+#endif
+
+struct workqueue_struct *iopf_wq;
+
+/* The list of devices that may fault; under the module's parameter lock. */
+static char iopf_ids[1024];
+
+static int ids_set(const char *val, const struct kernel_param *kp)
+{
+	const char *bad;
+	size_t len;
+
+	if (strlen(val) >= sizeof(iopf_ids)) {
+		pr_err(IOPF_DRIVER_NAME ": ids: longer than %zu characters\n",
+		       sizeof(iopf_ids) - 1);
+		return -ENOSPC;
+	}
+	if (iopf_ids_check(val, &bad, &len)) {
+		pr_err(IOPF_DRIVER_NAME ": ids: '%.*s' is neither vendor:device, a device's name, nor 'all'\n",
+		       (int)min(len, (size_t)64), bad);
+		return -EINVAL;
+	}
+	strscpy(iopf_ids, val, sizeof(iopf_ids));
+	strim(iopf_ids);
+	return 0;
+}
+
+static int ids_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%s\n", iopf_ids);
+}
+
+static const struct kernel_param_ops ids_ops = {
+	.set = ids_set,
+	.get = ids_get,
+};
+
+module_param_cb(ids, &ids_ops, NULL, 0644);
+MODULE_PARM_DESC(ids,
+		 "Devices that may fault: vendor:device in hexadecimal (* for any device), device names, or all; comma-separated; for devices that turn up from now on (default: none)");
+
+/**
+ * iopf_ids_param_match() - whether the parameter "ids" names a device
+ * @id: the device
+ */
+bool iopf_ids_param_match(const struct iopf_id *id)
+{
+	bool match;
+
+	kernel_param_lock(THIS_MODULE);
+	match = iopf_ids_match(iopf_ids, id);
+	kernel_param_unlock(THIS_MODULE);
+	return match;
+}
+
+static struct kobject *iopf_kobj;
+
+static int __init iopf_init(void)
+{
+	int ret;
+
+	ret = iopf_chunk_cache_init();
+	if (ret)
+		return ret;
+	ret = iopf_fault_cache_init();
+	if (ret)
+		goto err_chunk_cache;
+
+	ret = -ENOMEM;
+	iopf_wq = alloc_workqueue(IOPF_DRIVER_NAME, WQ_UNBOUND, 0);
+	if (!iopf_wq)
+		goto err_fault_cache;
+	iopf_kobj = kobject_create_and_add("vfio_iopf", kernel_kobj);
+	if (!iopf_kobj)
+		goto err_wq;
+	ret = iopf_containers_init(iopf_kobj);
+	if (ret)
+		goto err_kobj;
+	ret = iopf_devices_init(iopf_kobj);
+	if (ret)
+		goto err_containers;
+	ret = iopf_type1_register();
+	if (ret)
+		goto err_devices;
+	return 0;
+
+err_devices:
+	iopf_devices_exit();
+err_containers:
+	iopf_containers_exit();
+err_kobj:
+	kobject_put(iopf_kobj);
+err_wq:
+	destroy_workqueue(iopf_wq);
+err_fault_cache:
+	iopf_fault_cache_exit();
+err_chunk_cache:
+	iopf_chunk_cache_exit();
+	return ret;
+}
+
+static void __exit iopf_exit(void)
+{
+	iopf_type1_unregister();
+	iopf_devices_exit();
+	iopf_containers_exit();
+	kobject_put(iopf_kobj);
+	/* Areas are freed by RCU, then by the workqueue; chunks by RCU. */
+	rcu_barrier();
+	destroy_workqueue(iopf_wq);
+	mmu_notifier_synchronize();
+	iopf_fault_cache_exit();
+	iopf_chunk_cache_exit();
+}
+
+module_init(iopf_init);
+module_exit(iopf_exit);
+
+MODULE_DESCRIPTION("VFIO IOMMU backend that maps memory on I/O page faults");
+MODULE_LICENSE("GPL");
+MODULE_SOFTDEP("pre: vfio_iommu_type1");
+IOPF_IMPORT_IOMMU_NS();

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_MAIN_H
+#define IOPF_MAIN_H
+
+#include <linux/types.h>
+
+struct workqueue_struct;
+
+#define IOPF_DRIVER_NAME "vfio_iommu_iopf"
+
+/* Slow faults and deferred freeing. */
+extern struct workqueue_struct *iopf_wq;
+
+/* Module parameters; see main.c. */
+extern bool iopf_allow_unsafe_interrupts;
+extern bool iopf_disable_hugepages;
+extern unsigned int iopf_dma_entry_limit;
+extern unsigned int iopf_fault_around;
+
+struct iopf_id;
+
+bool iopf_ids_param_match(const struct iopf_id *id);
+
+#endif /* IOPF_MAIN_H */

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Following a process's memory: what its CPU page tables lose, the device loses.
+ *
+ * A plain mmu_notifier, with one spinning read lock and one counter per invalidation.
+ * Between range_start and range_end the CPU's entries of the range are in
+ * flux: start unmaps what is mapped, and the counters tell faults to stay away.
+ *
+ * The counters belong to 2 MiB of CPU addresses, hashed into a small array: no memory
+ * for what was never touched, nothing to allocate in a callback, and unrelated
+ * invalidations do not hold up a fault (one count for everything livelocks
+ * under load). A range of IOPF_INV_BUCKETS * 2 MiB and more has one counter of its own.
+ *
+ * A start that unmaps must never fail, and may be called where sleeping is
+ * forbidden: spinning locks only, no memory is taken.
+ *
+ * Young callbacks: IOMMUs without access bits can't say whether a device has used a
+ * page since the last look. Unmapping it makes the next use a fault, so
+ * "mapped" is the answer to "used since the last look", and the look unmaps.
+ *
+ * Exit: the release callback runs before the page tables go. After it, @exited keeps
+ * faults out, by the same lock and barrier as an invalidation.
+ *
+ * Locking: container lock -> mmap_lock -> iopf_mm.lock (read in callbacks) ->
+ * chunk lock. Nothing that is taken here may be held across an allocation that
+ * reclaims.
+ */
+#include <linux/hash.h>
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "area.h"
+#include "chunk.h"
+#include "container.h"
+#include "controls.h"
+#include "mm.h"
+
+static unsigned int bucket(unsigned long vaddr)
+{
+	return (vaddr >> IOPF_CHUNK_SHIFT) % IOPF_INV_BUCKETS;
+}
+
+/* Add @delta to the counters of [first, last]. Each start is undone by its end. */
+static void inv_add(struct iopf_mm *m, unsigned long first, unsigned long last, int delta)
+{
+	unsigned long n = (last >> IOPF_CHUNK_SHIFT) - (first >> IOPF_CHUNK_SHIFT) + 1;
+
+	if (n >= IOPF_INV_BUCKETS) {
+		atomic_add(delta, &m->inv_wide);
+		return;
+	}
+	for (unsigned int i = bucket(first); n--; i = (i + 1) % IOPF_INV_BUCKETS)
+		atomic_add(delta, &m->inv[i]);
+}
+
+/**
+ * iopf_mm_busy() - whether the CPU's page tables may be changing
+ * @m: the process
+ * @first: first address
+ * @last: last address, less than 2 MiB further on
+ *
+ * Called under the lock of the chunk that is about to map what the CPU has
+ * there; when false, it stays so in effect until that lock is dropped.
+ */
+bool iopf_mm_busy(const struct iopf_mm *m, unsigned long first, unsigned long last)
+{
+	bool busy = READ_ONCE(m->exited) || atomic_read(&m->inv_wide) ||
+		    atomic_read(&m->inv[bucket(first)]) || atomic_read(&m->inv[bucket(last)]);
+
+	/* Pairs with the barrier in iopf_mm_invalidate_end(). */
+	smp_rmb();
+	return busy;
+}
+
+/* Call @fn for the part of each area that lies in CPU addresses [first, last]; or the results. */
+static bool mm_for_each_part(struct iopf_mm *m, unsigned long first, unsigned long last,
+			     bool (*fn)(struct iopf_area *area, const struct iopf_range *range))
+{
+	struct interval_tree_node *node;
+	bool any = false;
+
+	read_lock(&m->lock);
+	for (node = interval_tree_iter_first(&m->areas, first, last); node;
+	     node = interval_tree_iter_next(node, first, last)) {
+		struct iopf_area *area = container_of(node, struct iopf_area, hva);
+		struct iopf_range range = {
+			.first = area->range.first + (max(first, node->start) - node->start),
+			.last = area->range.first + (min(last, node->last) - node->start),
+		};
+
+		any |= fn(area, &range);
+	}
+	read_unlock(&m->lock);
+	return any;
+}
+
+static bool zap_part(struct iopf_area *area, const struct iopf_range *range)
+{
+	return iopf_area_zap(area, range);
+}
+
+static int iopf_mm_invalidate_start(struct mmu_notifier *notifier,
+				    const struct mmu_notifier_range *range)
+{
+	struct iopf_mm *m = container_of(notifier, struct iopf_mm, notifier);
+
+	inv_add(m, range->start, range->end - 1, 1);
+	/*
+	 * Pairs with the barrier in chunk_fault_locked(): a chunk that is not found
+	 * below was published after this, and whoever maps into it sees the count.
+	 */
+	smp_mb__after_atomic();
+	if (!iopf_broken(notifier))
+		mm_for_each_part(m, range->start, range->end - 1, zap_part);
+	iopf_control_delay();
+	return 0;
+}
+
+static void iopf_mm_invalidate_end(struct mmu_notifier *notifier,
+				   const struct mmu_notifier_range *range)
+{
+	struct iopf_mm *m = container_of(notifier, struct iopf_mm, notifier);
+
+	/* The new entries before the count. Pairs with iopf_mm_busy(). */
+	smp_mb__before_atomic();
+	inv_add(m, range->start, range->end - 1, -1);
+}
+
+static int iopf_mm_clear_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+			       unsigned long start, unsigned long end)
+{
+	struct iopf_mm *m = container_of(notifier, struct iopf_mm, notifier);
+
+	if (iopf_broken(notifier))
+		return 0;
+	return mm_for_each_part(m, start, end - 1, zap_part);
+}
+
+static int iopf_mm_test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+			      unsigned long address)
+{
+	struct iopf_mm *m = container_of(notifier, struct iopf_mm, notifier);
+
+	return mm_for_each_part(m, address, address | ~PAGE_MASK, iopf_area_mapped);
+}
+
+static void iopf_mm_release(struct mmu_notifier *notifier, struct mm_struct *mm)
+{
+	struct iopf_mm *m = container_of(notifier, struct iopf_mm, notifier);
+
+	WRITE_ONCE(m->exited, true);
+	/* As in iopf_mm_invalidate_start(). */
+	smp_mb();
+	mm_for_each_part(m, 0, ULONG_MAX, zap_part);
+}
+
+static const struct mmu_notifier_ops iopf_mm_notifier_ops = {
+	.release = iopf_mm_release,
+	.invalidate_range_start = iopf_mm_invalidate_start,
+	.invalidate_range_end = iopf_mm_invalidate_end,
+	.clear_flush_young = iopf_mm_clear_young,
+	.clear_young = iopf_mm_clear_young,
+	.test_young = iopf_mm_test_young,
+};
+
+/*
+ * Reclaim calls the notifier. Tell lockdep at once that these locks are taken
+ * there, rather than when memory first runs low.
+ */
+static void mm_prime_lockdep(struct iopf_mm *m)
+{
+#ifdef CONFIG_LOCKDEP
+	fs_reclaim_acquire(GFP_KERNEL);
+	read_lock(&m->lock);
+	read_unlock(&m->lock);
+	fs_reclaim_release(GFP_KERNEL);
+#endif
+}
+
+static struct iopf_mm *mm_create(struct iopf_container *container, struct mm_struct *mm)
+{
+	struct iopf_mm *m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!m)
+		return ERR_PTR(-ENOMEM);
+	m->container = container;
+	m->mm = mm;
+	m->areas = RB_ROOT_CACHED;
+	m->notifier.ops = &iopf_mm_notifier_ops;
+	refcount_set(&m->refs, 1);
+	rwlock_init(&m->lock);
+	mm_prime_lockdep(m);
+
+	ret = mmu_notifier_register(&m->notifier, mm);
+	if (ret) {
+		kfree(m);
+		return ERR_PTR(ret);
+	}
+	mmgrab(mm);
+	list_add(&m->node, &container->mms);
+	return m;
+}
+
+/**
+ * iopf_mm_get() - the calling process's memory, as a container sees it
+ * @container: the container
+ * @mm: current->mm
+ *
+ * Context: process context, under the container's lock.
+ * Return: it, with a reference for the caller's area; or an error pointer:
+ * -ENODEV without an mm.
+ */
+struct iopf_mm *iopf_mm_get(struct iopf_container *container, struct mm_struct *mm)
+{
+	struct iopf_mm *m, *found = NULL;
+
+	lockdep_assert_held(&container->lock);
+
+	if (!mm)
+		return ERR_PTR(-ENODEV);
+	list_for_each_entry(m, &container->mms, node)
+		if (m->mm == mm)
+			found = m;
+	if (!found)
+		found = mm_create(container, mm);
+	if (!IS_ERR(found))
+		refcount_inc(&found->refs);
+	return found;
+}
+
+/**
+ * iopf_mm_put() - drop a reference taken with iopf_mm_get()
+ * @m: the process
+ */
+void iopf_mm_put(struct iopf_mm *m)
+{
+	if (refcount_dec_and_test(&m->refs)) {
+		mmdrop(m->mm);
+		kfree(m);
+	}
+}
+
+/**
+ * iopf_mm_unregister() - stop following a process and drop the container's reference
+ * @m: the process; no area of it is left in the tree
+ *
+ * Waits for callbacks that run.
+ *
+ * Context: process context, under the container's lock.
+ */
+void iopf_mm_unregister(struct iopf_mm *m)
+{
+	lockdep_assert_held(&m->container->lock);
+	WARN_ON(!RB_EMPTY_ROOT(&m->areas.rb_root));
+
+	list_del(&m->node);
+	mmu_notifier_unregister(&m->notifier, m->mm);
+	iopf_mm_put(m);
+}
+
+/**
+ * iopf_mm_populate() - have the CPU's page tables filled at one address
+ * @mm: whose; the caller holds it by mmgrab()
+ * @vaddr: where
+ * @write: for writing: copy-on-write is broken and the entry becomes dirty
+ *
+ * May wait for a disk, for memory, or for user space (userfaultfd), so no
+ * caller may hold anything that detaching or exiting waits for. The address space is
+ * kept alive (mm_users) for just that long.
+ *
+ * Context: process context, any process or kernel thread; sleeps.
+ * Return: 0; -ESRCH when the process is gone; -EFAULT when there is no memory or no
+ * permission; -EHWPOISON, -ENOMEM.
+ */
+int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, bool write)
+{
+	unsigned int flags = FAULT_FLAG_REMOTE | (write ? FAULT_FLAG_WRITE : 0);
+	bool unlocked = false;
+	int ret;
+
+	if (!mmget_not_zero(mm))
+		return -ESRCH;
+	mmap_read_lock(mm);
+	ret = fixup_user_fault(mm, vaddr, flags, &unlocked);
+	mmap_read_unlock(mm);
+	/* The last user's exit must not run here, where a driver may be waiting for us. */
+	mmput_async(mm);
+	return ret;
+}
+
+/**
+ * iopf_mm_check() - whether memory exists and permits what a device shall do
+ * @mm: the calling process's
+ * @first: first address
+ * @last: last address
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ *
+ * The error that pinning would have found, at the price of a look at each VMA.
+ *
+ * Return: 0 or -EFAULT.
+ */
+int iopf_mm_check(struct mm_struct *mm, unsigned long first, unsigned long last, int prot)
+{
+	vm_flags_t need = prot & IOMMU_WRITE ? VM_WRITE : VM_READ;
+	unsigned long next = first;
+	struct vm_area_struct *vma;
+	int ret = -EFAULT;
+
+	VMA_ITERATOR(vmi, mm, first);
+
+	mmap_read_lock(mm);
+	for_each_vma_range(vmi, vma, last) {
+		if (vma->vm_start > next || !(vma->vm_flags & need))
+			break;
+		next = vma->vm_end;
+		if (next - 1 >= last)
+			break;
+	}
+	if (next > first && next - 1 >= last)
+		ret = 0;
+	mmap_read_unlock(mm);
+	return ret;
+}

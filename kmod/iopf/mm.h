@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_MM_H
+#define IOPF_MM_H
+
+#include <linux/atomic.h>
+#include <linux/mmu_notifier.h>
+#include <linux/rbtree.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+
+struct iopf_container;
+
+/* Counters of invalidations in progress: one for each 2 MiB of CPU addresses, modulo this. */
+#define IOPF_INV_BUCKETS 64
+
+/**
+ * struct iopf_mm - a process whose memory a container uses
+ * @notifier: tells of every change to the CPU's page tables
+ * @container: whose
+ * @mm: the process's memory; held (mmgrab), not kept alive
+ * @node: in the container's list of mms, under its lock
+ * @refs: one for each area, and one for the container
+ * @lock: protects @areas
+ * @areas: the areas by CPU address; they may overlap
+ * @exited: the address space is going or gone
+ * @inv_wide: invalidations in progress too wide for @inv
+ * @inv: invalidations in progress, by 2 MiB of CPU address modulo IOPF_INV_BUCKETS
+ */
+struct iopf_mm {
+	struct mmu_notifier notifier;
+	struct iopf_container *container;
+	struct mm_struct *mm;
+	struct list_head node;
+	refcount_t refs;
+	rwlock_t lock;
+	struct rb_root_cached areas;
+	bool exited;
+	atomic_t inv_wide;
+	atomic_t inv[IOPF_INV_BUCKETS];
+};
+
+struct iopf_mm *iopf_mm_get(struct iopf_container *container, struct mm_struct *mm);
+void iopf_mm_put(struct iopf_mm *m);
+void iopf_mm_unregister(struct iopf_mm *m);
+bool iopf_mm_busy(const struct iopf_mm *m, unsigned long first, unsigned long last);
+int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, bool write);
+int iopf_mm_check(struct mm_struct *mm, unsigned long first, unsigned long last, int prot);
+
+#endif /* IOPF_MM_H */

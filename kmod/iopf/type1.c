@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The VFIO type1 interface: what the VFIO core calls, and the ioctls that user
+ * space makes on a container. Copies in, checks sizes and flags, and leaves the
+ * work to the container.
+ *
+ * Both VFIO_TYPE1_IOMMU and VFIO_TYPE1v2_IOMMU are offered: many programs still
+ * ask for the first.
+ */
+#include <linux/capability.h>
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
+
+#include "../compat/vfio_driver.h"
+#include "attach.h"
+#include "container.h"
+#include "main.h"
+#include "type1.h"
+
+static void *type1_open(unsigned long arg)
+{
+	switch (arg) {
+	case VFIO_TYPE1_IOMMU:
+		return iopf_container_create(false);
+	case VFIO_TYPE1v2_IOMMU:
+		return iopf_container_create(true);
+	}
+	return ERR_PTR(-EINVAL);
+}
+
+static void type1_release(void *data)
+{
+	iopf_container_release(data);
+}
+
+static int type1_attach_group(void *data, struct iommu_group *group, enum vfio_group_type type)
+{
+	/* Emulated devices have stock type1. */
+	if (type != VFIO_IOMMU)
+		return -ENODEV;
+	return iopf_attach_group(data, group);
+}
+
+static void type1_detach_group(void *data, struct iommu_group *group)
+{
+	iopf_detach_group(data, group);
+}
+
+static struct iommu_domain *type1_group_domain(void *data, struct iommu_group *group)
+{
+	return iopf_attach_domain(data, group);
+}
+
+static int check_extension(struct iopf_container *c, unsigned long arg)
+{
+	switch (arg) {
+	case VFIO_TYPE1_IOMMU:
+	case VFIO_TYPE1v2_IOMMU:
+	case VFIO_UNMAP_ALL:
+		return 1;
+	case VFIO_DMA_CC_IOMMU:
+		return c && iopf_container_coherent(c);
+	}
+	return 0;
+}
+
+static int add_iova_ranges(struct iopf_container *c, struct vfio_info_cap *caps)
+{
+	const struct iopf_iovas *iovas = c->iovas;
+	struct vfio_iommu_type1_info_cap_iova_range *cap;
+	struct vfio_info_cap_header *header;
+
+	if (!iovas->nr)
+		return 0;
+	header = vfio_info_cap_add(caps, struct_size(cap, iova_ranges, iovas->nr),
+				   VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, 1);
+	if (IS_ERR(header))
+		return PTR_ERR(header);
+	cap = container_of(header, struct vfio_iommu_type1_info_cap_iova_range, header);
+	cap->nr_iovas = iovas->nr;
+	cap->reserved = 0;
+	for (unsigned int i = 0; i < iovas->nr; i++) {
+		cap->iova_ranges[i].start = iovas->range[i].first;
+		cap->iova_ranges[i].end = iovas->range[i].last;
+	}
+	return 0;
+}
+
+static int add_dma_avail(struct iopf_container *c, struct vfio_info_cap *caps)
+{
+	struct vfio_iommu_type1_info_dma_avail cap = {
+		.header = { .id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, .version = 1 },
+		.avail = c->dma_avail,
+	};
+
+	return vfio_info_add_capability(caps, &cap.header, sizeof(cap));
+}
+
+static long get_info(struct iopf_container *c, void __user *arg)
+{
+	size_t minsz = offsetofend(struct vfio_iommu_type1_info, iova_pgsizes);
+	struct vfio_iommu_type1_info info = { };
+	struct vfio_info_cap caps = { };
+	int ret;
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+	/* An older caller's structure ends before cap_offset. */
+	minsz = min_t(size_t, info.argsz, sizeof(info));
+
+	mutex_lock(&c->lock);
+	info.flags = VFIO_IOMMU_INFO_PGSIZES;
+	info.iova_pgsizes = c->pgsizes;
+	ret = add_dma_avail(c, &caps);
+	if (!ret)
+		ret = add_iova_ranges(c, &caps);
+	mutex_unlock(&c->lock);
+	if (ret) {
+		kfree(caps.buf);
+		return ret;
+	}
+
+	info.flags |= VFIO_IOMMU_INFO_CAPS;
+	if (info.argsz < sizeof(info) + caps.size) {
+		info.argsz = sizeof(info) + caps.size;
+	} else {
+		vfio_info_cap_shift(&caps, sizeof(info));
+		if (copy_to_user(arg + sizeof(info), caps.buf, caps.size)) {
+			kfree(caps.buf);
+			return -EFAULT;
+		}
+		info.cap_offset = sizeof(info);
+	}
+	kfree(caps.buf);
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static long map_dma(struct iopf_container *c, void __user *arg)
+{
+	size_t minsz = offsetofend(struct vfio_iommu_type1_dma_map, size);
+	struct vfio_iommu_type1_dma_map map;
+
+	if (copy_from_user(&map, arg, minsz))
+		return -EFAULT;
+	if (map.argsz < minsz ||
+	    map.flags & ~(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE))
+		return -EINVAL;
+	return iopf_container_map(c, &map);
+}
+
+static long unmap_dma(struct iopf_container *c, void __user *arg)
+{
+	size_t minsz = offsetofend(struct vfio_iommu_type1_dma_unmap, size);
+	struct vfio_iommu_type1_dma_unmap unmap;
+	int ret;
+
+	if (copy_from_user(&unmap, arg, minsz))
+		return -EFAULT;
+	if (unmap.argsz < minsz || unmap.flags & ~VFIO_DMA_UNMAP_FLAG_ALL)
+		return -EINVAL;
+	ret = iopf_container_unmap(c, &unmap);
+	if (ret)
+		return ret;
+	return copy_to_user(arg, &unmap, minsz) ? -EFAULT : 0;
+}
+
+static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
+{
+	switch (cmd) {
+	case VFIO_CHECK_EXTENSION:
+		return check_extension(data, arg);
+	case VFIO_IOMMU_GET_INFO:
+		return get_info(data, (void __user *)arg);
+	case VFIO_IOMMU_MAP_DMA:
+		return map_dma(data, (void __user *)arg);
+	case VFIO_IOMMU_UNMAP_DMA:
+		return unmap_dma(data, (void __user *)arg);
+	}
+	return -ENOTTY;
+}
+
+static const struct vfio_iommu_driver_ops iopf_type1_ops = {
+	.name = IOPF_DRIVER_NAME,
+	.owner = THIS_MODULE,
+	.open = type1_open,
+	.release = type1_release,
+	.ioctl = type1_ioctl,
+	.attach_group = type1_attach_group,
+	.detach_group = type1_detach_group,
+	.group_iommu_domain = type1_group_domain,
+};
+
+/**
+ * iopf_type1_register() - put ourselves in front of stock type1
+ *
+ * The VFIO core asks the backend that registered last first; the module's soft
+ * dependency sees to it that type1 is there before.
+ */
+int iopf_type1_register(void)
+{
+	return vfio_register_iommu_driver(&iopf_type1_ops);
+}
+
+void iopf_type1_unregister(void)
+{
+	vfio_unregister_iommu_driver(&iopf_type1_ops);
+}
