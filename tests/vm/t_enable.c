@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The enable flag at run time. Off: every range is populated and pinned before the write to the
+ * flag returns, and the device faults no more. On: nothing is pinned any more. Under DMA, with two
+ * devices, and failing cleanly when the user may not lock that much.
+ *
+ * vm: --mem 1024
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "dma.h"
+#include "rig.h"
+
+#define LEN	(8 * MiB)
+
+static size_t pinned_kb(void)
+{
+	return mem_status_kb(0, "VmLck");
+}
+
+static void check_still(struct rig *r, const struct simbuf *b)
+{
+	const char *bdf = r->vfio[0].bdf;
+	uint64_t requests;
+
+	tap_is(pinned_kb(), 0, "on: nothing is pinned");
+	tap_errno_is(iopf_enable(bdf, false), 0, "switched off");
+	tap_is(pinned_kb(), LEN / 1024, "off: all of it is pinned");
+	tap_is(mem_resident(b->va, LEN), LEN / MEM_PAGE, "off: and there");
+	requests = sim_count(bdf, "requests");
+	rig_both_ways(&r->sim[0], b, 1, "off");
+	tap_is(sim_count(bdf, "requests"), requests, "off: the device asks for nothing");
+
+	tap_errno_is(iopf_enable(bdf, true), 0, "switched on");
+	tap_is(pinned_kb(), 0, "on: nothing is pinned");
+	rig_same(b, 2, "on: the data stayed");
+	mem_drop(b->va, LEN);
+	tap_is(mem_resident(b->va, LEN), 0, "on: memory can be dropped");
+	requests = sim_count(bdf, "requests");
+	rig_both_ways(&r->sim[0], b, 3, "on");
+	tap_ok(sim_count(bdf, "requests") > requests, "on: the device asks again");
+	tap_errno_is(iopf_enable(bdf, true), 0, "switching on what is on is nothing");
+	tap_errno_is(iopf_enable(bdf, false), 0, "off");
+	tap_errno_is(iopf_enable(bdf, false), 0, "switching off what is off is nothing");
+	tap_is(pinned_kb(), LEN / 1024, "and pins once");
+	tap_errno_is(iopf_enable(bdf, true), 0, "on");
+}
+
+/* Ranges mapped and unmapped while the flag is off are pinned and released one by one. */
+static void check_mapping_while_off(struct rig *r, const struct simbuf *b)
+{
+	struct simbuf more = { mem_anon(LEN), b->iova + LEN, LEN };
+	const char *bdf = r->vfio[0].bdf;
+
+	must(iopf_enable(bdf, false));
+	rig_map(r, &more);
+	tap_is(pinned_kb(), 2 * LEN / 1024, "off: a new range is pinned");
+	rig_both_ways(&r->sim[0], &more, 5, "off: a new range");
+	rig_unmap(r, &more);
+	tap_is(pinned_kb(), LEN / 1024, "off: unmapping releases it");
+	rig_map(r, &more);
+	must(iopf_enable(bdf, true));
+	tap_is(pinned_kb(), 0, "on: both are released");
+	rig_both_ways(&r->sim[0], &more, 6, "on: the new range");
+	rig_unmap(r, &more);
+	mem_unmap(more.va, LEN);
+}
+
+static void check_under_dma(struct rig *r, const struct simbuf *b)
+{
+	const char *bdf = r->vfio[0].bdf;
+	struct dma dma;
+	int i, err = 0;
+
+	simbuf_fill(b, 0, LEN, 7);
+	dma_start_both(&dma, &r->sim[0], b, 7);
+	for (i = 0; i < 12; i++) {
+		err = err ? err : iopf_enable(bdf, i & 1);
+		if (!(i % 4))
+			dma_wait_rounds(&dma, 1);
+	}
+	tap_errno_is(err, 0, "switched under DMA");
+	tap_is(dma_stop(&dma), 0, "under DMA: data right");
+	dma_describe(&dma);
+	tap_is(pinned_kb(), 0, "nothing stays pinned");
+}
+
+/* Pinned as long as one of the devices in the container may not fault. */
+static void check_two(struct rig *r, const struct simbuf *b)
+{
+	const char *first = r->vfio[0].bdf, *second = r->vfio[1].bdf;
+
+	must(iopf_enable(first, false));
+	must(iopf_enable(second, false));
+	tap_is(pinned_kb(), LEN / 1024, "both off: pinned, and accounted once");
+	must(iopf_enable(first, true));
+	tap_is(pinned_kb(), LEN / 1024, "one off: pinned");
+	rig_both_ways(&r->sim[0], b, 8, "one off: the one that is on");
+	rig_both_ways(&r->sim[1], b, 10, "one off: the one that is off");
+	must(iopf_enable(second, true));
+	tap_is(pinned_kb(), 0, "both on: not pinned");
+}
+
+/* Data in memory that is swapped or was never there is populated by switching off. */
+static void check_populates(struct rig *r, const struct simbuf *b)
+{
+	const char *bdf = r->vfio[0].bdf;
+
+	mem_drop(b->va, LEN);
+	must(iopf_enable(bdf, false));
+	tap_is(mem_resident(b->va, LEN), LEN / MEM_PAGE, "off: populated from nothing");
+	rig_both_ways(&r->sim[0], b, 12, "off");
+	must(iopf_enable(bdf, true));
+}
+
+/*
+ * A user without CAP_IPC_LOCK who may lock less than the range: the flag can't be
+ * switched off, the error says so, and the device works on, faulting.
+ */
+static void check_limit(void)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = LEN };
+	struct rlimit limit = { 1 * MiB, 1 * MiB };
+	int go[2], said[2], status;
+	char path[64], byte = 0;
+	pid_t pid;
+
+	must_sys(chmod("/dev/vfio/vfio", 0666));
+	snprintf(path, sizeof(path), "/dev/vfio/%d", must(vfio_group_id(rig_bdf(0))));
+	must_sys(chmod(path, 0666));
+	must_sys(pipe(go));
+	must_sys(pipe(said));
+	pid = must_sys(fork());
+	if (!pid) {
+		struct vfio_container c;
+		struct vfio_dev d;
+		struct simdev s;
+
+		must_sys(setrlimit(RLIMIT_MEMLOCK, &limit));
+		must_sys(setresgid(1000, 1000, 1000));
+		must_sys(setresuid(1000, 1000, 1000));
+		must(vfio_container_open(&c));
+		must(vfio_dev_open(&d, &c, rig_bdf(0), VFIO_TYPE1v2_IOMMU));
+		must(sim_up(&s, &d, NULL));
+		b.va = mem_anon(LEN);
+		must(vfio_map(&c, b.va, b.iova, LEN));
+		if (sim_write(&s, &b, 0, LEN, 20, NULL))
+			_exit(1);
+		must_sys(write(said[1], &byte, 1));
+		must_sys(read(go[0], &byte, 1));
+		mem_drop(b.va, LEN);
+		_exit(sim_write(&s, &b, 0, LEN, 21, NULL) || simbuf_differs(&b, 0, LEN, 21));
+	}
+	close(said[1]);
+	must_be(read(said[0], &byte, 1) == 1);
+	tap_errno_is(iopf_enable(rig_bdf(0), false), -ENOMEM,
+		     "switching off fails when the user may not lock that much");
+	tap_is(mem_status_kb(pid, "VmLck"), 0, "nothing stays pinned");
+	must_sys(write(go[1], &byte, 1));
+	must_sys(waitpid(pid, &status, 0));
+	tap_is((unsigned int)status, 0, "the user's device works on");
+	must(iopf_enable(rig_bdf(0), true));
+}
+
+int main(void)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = LEN };
+	struct rig r;
+
+	rig_backend_only();
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	b.va = mem_anon(LEN);
+	rig_map(&r, &b);
+	check_still(&r, &b);
+	check_mapping_while_off(&r, &b);
+	check_under_dma(&r, &b);
+	check_populates(&r, &b);
+	rig_close(&r);
+	rig_balanced();
+
+	rig_open(&r, 2, VFIO_TYPE1v2_IOMMU);
+	rig_map(&r, &b);
+	check_two(&r, &b);
+	rig_clean(&r);
+	must(iopf_enable(r.vfio[0].bdf, false));
+	rig_close(&r);
+	tap_is(pinned_kb(), 0, "closing a pinned container releases everything");
+	rig_balanced();
+	must(iopf_enable(rig_bdf(0), true));
+	check_limit();
+	rig_balanced();
+	tap_errno_is(rig_unload(), 0, "the modules can be unloaded");
+	return tap_done();
+}
