@@ -7,10 +7,7 @@
 #ifndef IOPF_CORE_TEST_FUZZ_H
 #define IOPF_CORE_TEST_FUZZ_H
 
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "shim.h"
 
 /* For the models: here a broken promise ends the process, as fuzzers want it. */
 #define CHECK(cond) do {						\
@@ -20,6 +17,9 @@
 	}								\
 } while (0)
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* Inputs that fuzz-smoke makes: what takes a second or two. Each target defines it. */
+extern const unsigned int fuzz_smoke_runs;
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 #endif /* IOPF_CORE_TEST_FUZZ_H */

@@ -6,7 +6,9 @@
 
 #include "model_chunkmap.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+const unsigned int fuzz_smoke_runs = 1000;
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	chunkmap_run(data, size);
 	return 0;

@@ -7,7 +7,9 @@
 
 #include "model_ids.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+const unsigned int fuzz_smoke_runs = 40000;
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	/* The exact size: reading beyond the end shows. */
 	char *list = strndup((const char *)data, size);

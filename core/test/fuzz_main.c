@@ -10,11 +10,8 @@
  * give it as FILE to see it again.
  */
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,8 +29,8 @@ static struct sample corpus[MAX_FILES];
 static size_t nr_corpus;
 
 /* What the target is working on, for the signal handler. */
-static const u8 *volatile current;
-static volatile size_t current_size;
+static const u8 *current;
+static size_t current_size;
 static char crash_file[64];
 
 /* Sanitizers end the process by a signal too, so that the handler sees all failures. */
@@ -187,7 +184,7 @@ static size_t make_input(u64 *rng, u8 *buf, size_t max)
 
 int main(int argc, char **argv)
 {
-	unsigned long runs = 10000, max = 512;
+	unsigned long runs = fuzz_smoke_runs, max = 512;
 	u64 seed = 1, rng;
 	const char *name = strrchr(argv[0], '/');
 	u8 *buf;

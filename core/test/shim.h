@@ -19,6 +19,7 @@
 #ifndef IOPF_CORE_TEST_SHIM_H
 #define IOPF_CORE_TEST_SHIM_H
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -46,8 +47,12 @@ typedef long long s64;
 #define PAGE_SHIFT	12
 #define PAGE_SIZE	(1UL << PAGE_SHIFT)
 
-/* An annotation for compilers newer than the ones the tests run with. */
-#define __counted_by(member)
+/* Compilers that know it check accesses against it. */
+#if __has_attribute(__counted_by__)
+#define __counted_by(member)	__attribute__((__counted_by__(member)))
+#else
+#define __counted_by(...)
+#endif
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -67,14 +72,13 @@ static inline void shim_complain(const char *what, const char *file, int line)
 
 /* Comparisons */
 
-#define shim_is_signed(x)	((__typeof__((x) + 0))-1 < (__typeof__((x) + 0))1)
+#define shim_is_signed(x)	((__typeof__((x) + 0))(-1) < 1)
 
 #define shim_pick(a, op, b) ({						\
 	__auto_type pick_a_ = (a);					\
 	__auto_type pick_b_ = (b);					\
-	_Static_assert(shim_is_signed(pick_a_) ==			\
-		       shim_is_signed(pick_b_),				\
-		       "operands differ in signedness");		\
+	static_assert(shim_is_signed(pick_a_) == shim_is_signed(pick_b_), \
+		      "operands differ in signedness");			\
 	pick_a_ op pick_b_ ? pick_a_ : pick_b_;				\
 })
 
@@ -103,6 +107,7 @@ static inline unsigned long rounddown_pow_of_two(unsigned long n)
 
 /* Bitmaps */
 
+#define BIT(nr)			(1UL << (nr))
 #define BITS_PER_LONG		(CHAR_BIT * (int)sizeof(long))
 #define BITS_TO_LONGS(bits)	(((bits) + BITS_PER_LONG - 1) / BITS_PER_LONG)
 #define DECLARE_BITMAP(name, bits) unsigned long name[BITS_TO_LONGS(bits)]
@@ -163,9 +168,10 @@ static inline unsigned long shim_find(const unsigned long *a, bool a_val, const 
  * As in the kernel the whole of the last word is written, but that is more than
  * its name promises, so no test may depend on it.
  */
-#define bitmap_zero(map, nbits)						\
-	memset(shim_bits(map, (size_t)(nbits)), 0,			\
-	       BITS_TO_LONGS((size_t)(nbits)) * sizeof(long))
+#define bitmap_zero(map, nbits) ({					\
+	size_t zero_n_ = (nbits);					\
+	memset(shim_bits(map, zero_n_), 0, BITS_TO_LONGS(zero_n_) * sizeof(long)); \
+})
 #define bitmap_set(map, start, nbits) ({				\
 	size_t set_start_ = (start), set_n_ = (nbits);			\
 	shim_fill(shim_bits(map, set_start_ + set_n_), set_start_, set_n_, true); \
@@ -174,23 +180,37 @@ static inline unsigned long shim_find(const unsigned long *a, bool a_val, const 
 	size_t clear_start_ = (start), clear_n_ = (nbits);		\
 	shim_fill(shim_bits(map, clear_start_ + clear_n_), clear_start_, clear_n_, false); \
 })
-#define bitmap_weight(map, nbits) \
-	((unsigned int)shim_weight(shim_bits(map, (size_t)(nbits)), nbits))
-#define bitmap_empty(map, nbits)	(!bitmap_weight(map, nbits))
-#define bitmap_full(map, nbits)		(bitmap_weight(map, nbits) == (nbits))
+#define bitmap_weight(map, nbits) ({					\
+	size_t weight_n_ = (nbits);					\
+	(unsigned int)shim_weight(shim_bits(map, weight_n_), weight_n_); \
+})
+#define bitmap_empty(map, nbits) ({					\
+	size_t empty_n_ = (nbits);					\
+	!shim_weight(shim_bits(map, empty_n_), empty_n_);		\
+})
+#define bitmap_full(map, nbits) ({					\
+	size_t full_n_ = (nbits);					\
+	shim_weight(shim_bits(map, full_n_), full_n_) == full_n_;	\
+})
 
 #define test_bit(bit, map) ({						\
 	size_t test_bit_ = (bit);					\
 	shim_get(shim_bits(map, test_bit_ + 1), test_bit_);		\
 })
 
-#define find_next_bit(map, size, start)					\
-	shim_find(shim_bits(map, (size_t)(size)), true, NULL, false, size, start)
-#define find_next_zero_bit(map, size, start)				\
-	shim_find(shim_bits(map, (size_t)(size)), false, NULL, false, size, start)
-#define find_next_andnot_bit(map, other, size, start)			\
-	shim_find(shim_bits(map, (size_t)(size)), true,			\
-		  shim_bits(other, (size_t)(size)), false, size, start)
+#define find_next_bit(map, size, start) ({				\
+	size_t find_n_ = (size);					\
+	shim_find(shim_bits(map, find_n_), true, NULL, false, find_n_, start); \
+})
+#define find_next_zero_bit(map, size, start) ({				\
+	size_t find_n_ = (size);					\
+	shim_find(shim_bits(map, find_n_), false, NULL, false, find_n_, start); \
+})
+#define find_next_andnot_bit(map, other, size, start) ({		\
+	size_t find_n_ = (size);					\
+	shim_find(shim_bits(map, find_n_), true, shim_bits(other, find_n_), false, \
+		  find_n_, start);					\
+})
 
 /* Characters */
 

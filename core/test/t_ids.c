@@ -13,7 +13,7 @@ static const char *const good[] = {
 	"", "\n", "all", "all\n", "8086:10c9", "8086:10c9\n", "0:0", "f:f", "FFFF:ffff", "8086:*",
 	"0000:01:00.0", "10f5:00:1f.7", "platform-device.0", "a", "all,all", "8086:1,8086:2",
 	"8086:*,0000:01:00.0,all", "a:b:c", "...", "allx", "xall", "al", "All", "01:00.0", "_",
-	"8086", 	NAME_63, "a," NAME_63 ",b",
+	"8086", NAME_63, "a," NAME_63 ",b",
 	/* A newline ends the list; what follows is not looked at. */
 	"all\n,,", "a\n*", "\n:",
 };
@@ -23,9 +23,9 @@ static const struct {
 	size_t at;
 	size_t len;
 } bad[] = {
-	{ ",", 0, 0 }, { ",all", 0, 0 }, { "all,", 4, 0 }, { "all,,all", 4, 0 }, { "all,\n", 4, 0 },
-	{ " ", 0, 1 }, { " all", 0, 4 }, { "all ", 0, 4 }, { "all, all", 4, 4 }, { "all;all", 0, 7 },
-	{ "8086:", 0, 5 }, { ":10c9", 0, 5 }, { ":", 0, 1 }, { "::*", 0, 3 }, { "*", 0, 1 },
+	{ ",", 0, 0 }, { ",all", 0, 0 }, { "all,", 4, 0 }, { "all,,all", 4, 0 },
+	{ "all,\n", 4, 0 }, { " ", 0, 1 }, { " all", 0, 4 }, { "all ", 0, 4 }, { "all, all", 4, 4 },
+	{ "all;all", 0, 7 }, { "8086:", 0, 5 }, { ":10c9", 0, 5 }, { ":", 0, 1 }, { "::*", 0, 3 }, { "*", 0, 1 },
 	{ "*:*", 0, 3 }, { "*:10c9", 0, 6 }, { "8086:**", 0, 7 }, { "8086:1*", 0, 7 },
 	{ "80861:1", 0, 7 }, { "8086:00001", 0, 10 }, { "808g:1", 0, 6 }, { "0x8086:1", 0, 8 },
 	{ "-1:1", 0, 4 }, { "+1:1", 0, 4 }, { "8086:1\r\n", 0, 7 }, { "8086:1\t", 0, 7 },
@@ -37,9 +37,11 @@ static const struct {
 static const struct iopf_id sim = {
 	.name = "10f5:00:00.0", .vendor = 0x10f5, .device = 0xa, .pci = true,
 };
+
 static const struct iopf_id nic = {
 	.name = "0000:01:00.0", .vendor = 0x8086, .device = 0x10c9, .pci = true,
 };
+
 static const struct iopf_id zero = { .name = "0000:00:00.0", .pci = true };
 static const struct iopf_id plat = { .name = "fsl-mc.1", .vendor = 0x8086, .device = 0x10c9 };
 static const struct iopf_id nameless = { .name = "" };

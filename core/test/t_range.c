@@ -7,8 +7,6 @@
 
 #include "../range.h"
 
-typedef unsigned __int128 u128;
-
 static const u64 edge[] = {
 	0, 1, 2, 0xffe, 0xfff, 0x1000, 0x1001, 0x7fffffff, 0x80000000, 0xfffff000, 0xffffffff,
 	0x100000000ULL, 0x100000001ULL, (1ULL << 48) - 1, 1ULL << 48, (1ULL << 63) - 2,
@@ -24,14 +22,14 @@ static void init_edges(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(edge); i++) {
 		for (size_t k = 0; k < ARRAY_SIZE(edge); k++) {
 			u64 start = edge[i], size = edge[k];
-			bool good = size && (u128)start + size <= (u128)1 << 64;
+			bool good = size && (__uint128_t)start + size <= (__uint128_t)1 << 64;
 			struct iopf_range r = untouched;
 			int ret = iopf_range_init(&r, start, size);
 
 			if (good) {
 				assert_int_equal(ret, 0);
 				assert_true(r.first == start);
-				assert_true((u128)r.last + 1 == (u128)start + size);
+				assert_true((__uint128_t)r.last + 1 == (__uint128_t)start + size);
 			} else {
 				assert_int_equal(ret, -EINVAL);
 				assert_memory_equal(&r, &untouched, sizeof(r));
@@ -42,9 +40,9 @@ static void init_edges(void **state)
 
 static void check_pair(const struct iopf_range *a, const struct iopf_range *b)
 {
-	u128 a_end = (u128)a->last + 1, b_end = (u128)b->last + 1;
-	u128 start = a->first > b->first ? a->first : b->first;
-	u128 end = a_end < b_end ? a_end : b_end;
+	__uint128_t a_end = (__uint128_t)a->last + 1, b_end = (__uint128_t)b->last + 1;
+	__uint128_t start = a->first > b->first ? a->first : b->first;
+	__uint128_t end = a_end < b_end ? a_end : b_end;
 	const struct iopf_range untouched = { .first = 77, .last = 88 };
 	struct iopf_range r = untouched, alias_a = *a, alias_b = *b;
 
@@ -53,7 +51,7 @@ static void check_pair(const struct iopf_range *a, const struct iopf_range *b)
 	assert_true(iopf_range_intersect(&r, a, b) == (start < end));
 	if (start < end) {
 		assert_true(r.first == start);
-		assert_true((u128)r.last + 1 == end);
+		assert_true((__uint128_t)r.last + 1 == end);
 	} else {
 		assert_memory_equal(&r, &untouched, sizeof(r));
 		r = *a;

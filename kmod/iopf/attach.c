@@ -4,10 +4,10 @@
  *
  * A group is "faulting" when each of its devices is enabled for it and the
  * IOMMU driver could turn page faults on for it. The first group of a container
- * must be: otherwise it is refused, the VFIO core falls through to
- * the next backend, stock type1, and the device's sysfs directory and the
- * log say why. Groups that join later may be of either kind; one that can't
- * fault makes the container pin everything for as long as it is there.
+ * must be: otherwise it is refused, the VFIO core tries the next backend, stock
+ * type1, and the device's sysfs directory and the log say why. Groups that join
+ * later may be of either kind; one that can't fault makes the container pin
+ * everything for as long as it is there.
  *
  * Order of attaching: page faults on; everything pinned, if need be; a domain,
  * with the container's pinned pages in it; attach. Detaching is the
@@ -33,7 +33,7 @@
 #include "main.h"
 
 static const char reason_disabled[] =
-	"it is not enabled for I/O page faults (see the module parameter ids, or its sysfs file enabled)";
+	"it is not enabled for I/O page faults (module parameter ids, or its sysfs file enabled)";
 static const char reason_no_iopf[] =
 	"its IOMMU driver can't turn I/O page faults on for it (PRI and ATS, or stall, are needed)";
 static const char reason_pinned[] = "it may not fault, so its container is pinned";

@@ -38,7 +38,7 @@ struct iopf_attach {
 	bool iopf_on;
 	bool faulting;
 	refcount_t refs;
-	spinlock_t lock;
+	spinlock_t lock; /* leaf */
 	bool dead;
 	struct list_head parked;
 	unsigned int active;

@@ -268,23 +268,19 @@ static int chunk_fault_locked(struct iopf_chunk *chunk, unsigned int page, bool 
 {
 	struct iopf_window w;
 	u64 entries[WALK_BATCH];
+	enum iopf_lookup found;
 	u64 entry;
 	int ret;
 
 	if (chunk->dead)
 		return -ESHUTDOWN;
 
-	switch (iopf_chunkmap_lookup(&chunk->map, page, write)) {
-	case IOPF_HIT:
+	found = iopf_chunkmap_lookup(&chunk->map, page, write);
+	if (found == IOPF_HIT)
 		return 0;
-	case IOPF_UPGRADE:
-		/* A page pinned for reading has an area that is for reading. */
-		if (WARN_ON_ONCE(test_bit(page, chunk->map.pinned)))
-			return -EFAULT;
-		break;
-	case IOPF_MISS:
-		break;
-	}
+	/* A page pinned for reading has an area that is for reading. */
+	if (WARN_ON_ONCE(found == IOPF_UPGRADE && test_bit(page, chunk->map.pinned)))
+		return -EFAULT;
 
 	/*
 	 * Pairs with the barrier in iopf_mm_invalidate_start(): either that
@@ -309,8 +305,8 @@ static int chunk_fault_locked(struct iopf_chunk *chunk, unsigned int page, bool 
 		return ret;
 	}
 
-	/* For IOPF_UPGRADE: the read-only mapping of the page goes first. */
-	chunk_zap_locked(chunk, page, page);
+	if (found == IOPF_UPGRADE)
+		chunk_zap_locked(chunk, page, page);
 	ret = chunk_map_entries(chunk, page, 1, &entry, write, mapped);
 	if (ret)
 		return ret;

@@ -48,7 +48,7 @@ struct iopf_domains {
  * @rcu: readers find chunks under RCU
  */
 struct iopf_chunk {
-	spinlock_t lock;
+	spinlock_t lock; /* innermost */
 	bool dead;
 	struct iopf_area *area;
 	u64 iova;

@@ -71,12 +71,14 @@ static ssize_t pid_show(struct iopf_container *c, char *buf)
 {
 	return sysfs_emit(buf, "%d\n", c->pid);
 }
+
 CONTAINER_ATTR(pid);
 
 static ssize_t comm_show(struct iopf_container *c, char *buf)
 {
 	return sysfs_emit(buf, "%s\n", c->comm);
 }
+
 CONTAINER_ATTR(comm);
 
 #define CONTAINER_SUM_ATTR(_name, _expr) \

@@ -58,7 +58,7 @@ struct iopf_container {
 	char comm[TASK_COMM_LEN];
 	bool v2;
 	bool huge_ok;
-	struct mutex lock;
+	struct mutex lock; /* order: see above */
 	struct maple_tree areas;
 	struct list_head mms;
 	unsigned int dma_avail;

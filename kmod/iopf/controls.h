@@ -30,7 +30,8 @@ static inline void iopf_control_delay(void)
 		udelay(min(us, 20000U));
 }
 #else
-#define iopf_broken(check) false
+/* The argument is no C name here. */
+#define iopf_broken(check) (!#check)
 
 static inline void iopf_control_delay(void)
 {

@@ -27,6 +27,7 @@
 #include "device.h"
 #include "main.h"
 
+/* Outermost; see device.h and container.h. */
 DEFINE_MUTEX(iopf_devices_lock);
 
 static LIST_HEAD(iopf_devices);
@@ -81,6 +82,7 @@ static ssize_t served_by_show(struct iopf_device *d, char *buf)
 	guard(mutex)(&iopf_devices_lock);
 	return sysfs_emit(buf, "%s\n", d->served_by);
 }
+
 DEVICE_RO(served_by);
 
 static ssize_t reason_show(struct iopf_device *d, char *buf)
@@ -88,6 +90,7 @@ static ssize_t reason_show(struct iopf_device *d, char *buf)
 	guard(mutex)(&iopf_devices_lock);
 	return sysfs_emit(buf, "%s\n", d->reason);
 }
+
 DEVICE_RO(reason);
 
 static u64 device_stat(struct iopf_device *d, enum iopf_stat stat)

@@ -21,6 +21,7 @@ struct iopf_attach;
  * @IOPF_STAT_GAVE_UP: groups told to go on without their page after too many attempts;
  *                     the device asks again
  * @IOPF_STAT_INVALID: groups answered "invalid request"
+ * @IOPF_STAT_NR: how many counters there are
  */
 enum iopf_stat {
 	IOPF_STAT_FAULTS,

@@ -206,13 +206,17 @@ static enum iommu_page_response_code fault_code(int ret)
 /* PARKED -> ACTIVE, unless it has been cancelled meanwhile. */
 static bool slow_activate(struct iopf_slow *slow)
 {
-	guard(spinlock)(&slow->at->lock);
-	if (slow->state == SLOW_CANCELLED)
-		return false;
-	list_del(&slow->node);
-	slow->state = SLOW_ACTIVE;
-	slow->at->active++;
-	return true;
+	bool mine;
+
+	spin_lock(&slow->at->lock);
+	mine = slow->state == SLOW_PARKED;
+	if (mine) {
+		list_del(&slow->node);
+		slow->state = SLOW_ACTIVE;
+		slow->at->active++;
+	}
+	spin_unlock(&slow->at->lock);
+	return mine;
 }
 
 static void active_done(struct iopf_attach *at)
@@ -226,13 +230,18 @@ static void active_done(struct iopf_attach *at)
 /* ACTIVE -> PARKED, unless the attachment is dead. */
 static bool slow_park_again(struct iopf_slow *slow)
 {
-	guard(spinlock)(&slow->at->lock);
-	if (slow->at->dead)
-		return false;
-	list_add_tail(&slow->node, &slow->at->parked);
-	slow->state = SLOW_PARKED;
-	active_done(slow->at);
-	return true;
+	struct iopf_attach *at = slow->at;
+	bool parked;
+
+	spin_lock(&at->lock);
+	parked = !at->dead;
+	if (parked) {
+		list_add_tail(&slow->node, &at->parked);
+		slow->state = SLOW_PARKED;
+		active_done(at);
+	}
+	spin_unlock(&at->lock);
+	return parked;
 }
 
 static void want_drop(struct iopf_want *want)
@@ -306,6 +315,7 @@ static void slow_work(struct work_struct *work)
 static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct iopf_want *want)
 {
 	struct iopf_slow *slow = kmem_cache_alloc(iopf_slow_cache, GFP_KERNEL);
+	bool dead;
 
 	if (!slow)
 		return false;
@@ -317,19 +327,20 @@ static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct 
 	/* One page is populated at a time. */
 	slow->limit = MAX_ATTEMPTS + group->fault_count;
 
-	scoped_guard(spinlock, &at->lock) {
-		if (at->dead) {
-			kmem_cache_free(iopf_slow_cache, slow);
-			return false;
-		}
-		/* From here on it is ours alone to answer. */
+	spin_lock(&at->lock);
+	dead = at->dead;
+	if (!dead) {
 		list_add_tail(&slow->node, &at->parked);
 		refcount_inc(&at->refs);
 		/* The container's use of the module keeps it from going before this. */
 		__module_get(THIS_MODULE);
+		/* Under the lock: once parked and unlocked, the drain may answer it. */
+		queue_work(iopf_wq, &slow->work);
 	}
-	queue_work(iopf_wq, &slow->work);
-	return true;
+	spin_unlock(&at->lock);
+	if (dead)
+		kmem_cache_free(iopf_slow_cache, slow);
+	return !dead;
 }
 
 /**

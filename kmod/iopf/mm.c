@@ -74,9 +74,11 @@ bool iopf_mm_busy(const struct iopf_mm *m, unsigned long first, unsigned long la
 	return busy;
 }
 
+typedef bool (*part_fn)(struct iopf_area *area, const struct iopf_range *range);
+
 /* Call @fn for the part of each area that lies in CPU addresses [first, last]; or the results. */
-static bool mm_for_each_part(struct iopf_mm *m, unsigned long first, unsigned long last,
-			     bool (*fn)(struct iopf_area *area, const struct iopf_range *range))
+static bool mm_visit_parts(struct iopf_mm *m, unsigned long first, unsigned long last,
+			     part_fn fn)
 {
 	struct interval_tree_node *node;
 	bool any = false;
@@ -113,7 +115,7 @@ static int iopf_mm_invalidate_start(struct mmu_notifier *notifier,
 	 */
 	smp_mb__after_atomic();
 	if (!iopf_broken(notifier))
-		mm_for_each_part(m, range->start, range->end - 1, zap_part);
+		mm_visit_parts(m, range->start, range->end - 1, zap_part);
 	iopf_control_delay();
 	return 0;
 }
@@ -135,7 +137,7 @@ static int iopf_mm_clear_young(struct mmu_notifier *notifier, struct mm_struct *
 
 	if (iopf_broken(notifier))
 		return 0;
-	return mm_for_each_part(m, start, end - 1, zap_part);
+	return mm_visit_parts(m, start, end - 1, zap_part);
 }
 
 static int iopf_mm_test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
@@ -143,7 +145,7 @@ static int iopf_mm_test_young(struct mmu_notifier *notifier, struct mm_struct *m
 {
 	struct iopf_mm *m = container_of(notifier, struct iopf_mm, notifier);
 
-	return mm_for_each_part(m, address, address | ~PAGE_MASK, iopf_area_mapped);
+	return mm_visit_parts(m, address, address | ~PAGE_MASK, iopf_area_mapped);
 }
 
 static void iopf_mm_release(struct mmu_notifier *notifier, struct mm_struct *mm)
@@ -153,7 +155,7 @@ static void iopf_mm_release(struct mmu_notifier *notifier, struct mm_struct *mm)
 	WRITE_ONCE(m->exited, true);
 	/* As in iopf_mm_invalidate_start(). */
 	smp_mb();
-	mm_for_each_part(m, 0, ULONG_MAX, zap_part);
+	mm_visit_parts(m, 0, ULONG_MAX, zap_part);
 }
 
 static const struct mmu_notifier_ops iopf_mm_notifier_ops = {

@@ -106,8 +106,8 @@ static void unpin_chunks(struct iopf_area *area, struct page **pages)
 int iopf_pin_area(struct iopf_area *area)
 {
 	unsigned long npages = iopf_area_pages(area);
+	u64 iova, chunk_last;
 	struct page **pages;
-	u64 iova;
 	int ret;
 
 	lockdep_assert_held(&area->container->lock);
@@ -120,11 +120,13 @@ int iopf_pin_area(struct iopf_area *area)
 	if (ret)
 		goto err_free;
 
-	for (iova = area->range.first;; iova = round_down(iova, IOPF_CHUNK_SIZE) + IOPF_CHUNK_SIZE) {
+	for (iova = area->range.first; iova <= area->range.last; iova = chunk_last + 1) {
+		chunk_last = iova | (IOPF_CHUNK_SIZE - 1);
 		ret = fatal_signal_pending(current) ? -EINTR : pin_chunk(area, iova, pages);
 		if (ret)
 			goto err_unpin;
-		if (area->range.last - iova < IOPF_CHUNK_SIZE - (iova & (IOPF_CHUNK_SIZE - 1)))
+		/* The very last chunk there is. */
+		if (chunk_last == U64_MAX)
 			break;
 	}
 	area->pinned = true;
