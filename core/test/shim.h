@@ -44,8 +44,10 @@ typedef long long s64;
 #define U32_MAX		((u32)~0U)
 #define U64_MAX		((u64)~0ULL)
 
+#define BIT(nr)		(1UL << (nr))
+
 #define PAGE_SHIFT	12
-#define PAGE_SIZE	(1UL << PAGE_SHIFT)
+#define PAGE_SIZE	BIT(PAGE_SHIFT)
 
 /* Compilers that know it check accesses against it. */
 #if __has_attribute(__counted_by__)
@@ -107,7 +109,6 @@ static inline unsigned long rounddown_pow_of_two(unsigned long n)
 
 /* Bitmaps */
 
-#define BIT(nr)			(1UL << (nr))
 #define BITS_PER_LONG		(CHAR_BIT * (int)sizeof(long))
 #define BITS_TO_LONGS(bits)	(((bits) + BITS_PER_LONG - 1) / BITS_PER_LONG)
 #define DECLARE_BITMAP(name, bits) unsigned long name[BITS_TO_LONGS(bits)]
