@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * iopf_sim - PCI devices in software that fault, behind the simulated IOMMU.
+ *
+ * Purpose: a PCI host bridge without hardware, in a PCI domain of its own. Its devices
+ * are bound by stock vfio-pci and driven from user space.
+ *
+ * Invariants:
+ *  - Devices exist from load to unload; what is on the bus is the PCI core's affair.
+ *  - The memory of the BARs is RAM that the kernel was told not to use (memmap=).
+ *    Loading fails unless it is reserved.
+ *
+ * Locking: configuration accesses come under pci_lock or none; config.c locks.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/io.h>
+#include <linux/ioport.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/pci.h>
+
+#include "device.h"
+
+static unsigned int devices = 2;
+module_param(devices, uint, 0444);
+MODULE_PARM_DESC(devices, "number of devices, 1 to 64 (default 2)");
+
+static unsigned int engines = 1;
+module_param(engines, uint, 0444);
+MODULE_PARM_DESC(engines, "DMA engines of each device, 1 to 8 (default 1)");
+
+static unsigned long bar_base = 0x10000000;
+module_param(bar_base, ulong, 0444);
+MODULE_PARM_DESC(bar_base, "reserved RAM for the BARs, 16 KiB for each device (default 0x10000000)");
+
+static unsigned long long stall;
+module_param(stall, ullong, 0444);
+MODULE_PARM_DESC(stall, "bit mask of the devices that fault by stalling, not by page requests");
+
+static unsigned int domain = 0x10f5;
+module_param(domain, uint, 0444);
+MODULE_PARM_DESC(domain, "PCI domain of the bus (default 0x10f5)");
+
+static struct iopf_sim_device *device[IOPF_SIM_MAX_DEVICES];
+static struct device *bus_parent;
+static struct pci_bus *root;
+static void *window_va;
+
+static struct resource bus_numbers = {
+	.name = "iopf_sim bus",
+	.start = 0,
+	.end = 0,
+	.flags = IORESOURCE_BUS,
+};
+
+static struct resource window = {
+	.name = "iopf_sim BARs",
+	.flags = IORESOURCE_MEM,
+};
+
+static struct pci_sysdata sysdata = {
+	.node = NUMA_NO_NODE,
+};
+
+static struct iopf_sim_device *find(struct pci_bus *bus, unsigned int devfn)
+{
+	unsigned int index = PCI_SLOT(devfn) + 32 * PCI_FUNC(devfn);
+
+	return bus->number || index >= devices ? NULL : device[index];
+}
+
+static int read_config(struct pci_bus *bus, unsigned int devfn, int where, int size, u32 *val)
+{
+	struct iopf_sim_device *dev = find(bus, devfn);
+
+	if (!dev || where < 0 || where + size > IOPF_SIM_CFG_SIZE)
+		return PCIBIOS_DEVICE_NOT_FOUND;
+	*val = iopf_sim_config_read(dev, where, size);
+	return PCIBIOS_SUCCESSFUL;
+}
+
+static int write_config(struct pci_bus *bus, unsigned int devfn, int where, int size, u32 val)
+{
+	struct iopf_sim_device *dev = find(bus, devfn);
+
+	if (!dev || where < 0 || where + size > IOPF_SIM_CFG_SIZE)
+		return PCIBIOS_DEVICE_NOT_FOUND;
+	iopf_sim_config_write(dev, where, size, val);
+	return PCIBIOS_SUCCESSFUL;
+}
+
+static struct pci_ops bus_ops = {
+	.read = read_config,
+	.write = write_config,
+};
+
+static int scan_bus(void)
+{
+	LIST_HEAD(resources);
+
+	bus_parent = root_device_register("iopf_sim");
+	if (IS_ERR(bus_parent))
+		return PTR_ERR(bus_parent);
+
+	pci_add_resource(&resources, &bus_numbers);
+	pci_add_resource(&resources, &window);
+	sysdata.domain = domain;
+
+	pci_lock_rescan_remove();
+	root = pci_create_root_bus(bus_parent, 0, &bus_ops, &sysdata, &resources);
+	if (!root) {
+		pci_unlock_rescan_remove();
+		pci_free_resource_list(&resources);
+		root_device_unregister(bus_parent);
+		return -ENOMEM;
+	}
+	pci_scan_child_bus(root);
+	pci_bus_claim_resources(root);
+	pci_assign_unassigned_bus_resources(root);
+	pci_bus_add_devices(root);
+	pci_unlock_rescan_remove();
+	return 0;
+}
+
+static void remove_bus(void)
+{
+	pci_lock_rescan_remove();
+	pci_stop_root_bus(root);
+	pci_remove_root_bus(root);
+	pci_unlock_rescan_remove();
+	root_device_unregister(bus_parent);
+}
+
+static int map_window(void)
+{
+	int ret;
+
+	window.start = bar_base;
+	window.end = bar_base + (u64)devices * IOPF_SIM_BAR_SIZE - 1;
+	if (!IS_ALIGNED(bar_base, IOPF_SIM_BAR_SIZE) || window.end >> 32 ||
+	    region_intersects(window.start, resource_size(&window), IORESOURCE_SYSTEM_RAM,
+			      IORES_DESC_NONE) != REGION_DISJOINT) {
+		pr_err("%pR is not reserved: boot with memmap=2M$0x%lx\n", &window, bar_base);
+		return -EINVAL;
+	}
+	ret = insert_resource(&iomem_resource, &window);
+	if (ret) {
+		pr_err("%pR is in use\n", &window);
+		return ret;
+	}
+	/*
+	 * Uncached, as vfio-pci maps it too; two cache types for one page are not
+	 * allowed. It is RAM all the same, and used as such.
+	 */
+	window_va = (__force void *)ioremap(window.start, resource_size(&window));
+	if (!window_va) {
+		remove_resource(&window);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void unmap_window(void)
+{
+	iounmap((__force void __iomem *)window_va);
+	remove_resource(&window);
+}
+
+static void destroy_devices(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < devices && device[i]; i++)
+		iopf_sim_device_destroy(device[i]);
+}
+
+static int create_devices(void)
+{
+	struct iopf_sim_device *dev;
+	unsigned int i;
+
+	for (i = 0; i < devices; i++) {
+		dev = iopf_sim_device_create(i, engines, stall & BIT_ULL(i), domain, window.start,
+					     resource_size(&window), window_va);
+		if (IS_ERR(dev)) {
+			destroy_devices();
+			return PTR_ERR(dev);
+		}
+		device[i] = dev;
+	}
+	return 0;
+}
+
+static int __init iopf_sim_init(void)
+{
+	int ret;
+
+	if (!devices || devices > IOPF_SIM_MAX_DEVICES || !engines ||
+	    engines > IOPF_SIM_MAX_ENGINES || domain > 0xffff ||
+	    pci_find_bus(domain, 0)) {
+		pr_err("bad parameter: devices 1..%u, engines 1..%u, a PCI domain not in use\n",
+		       IOPF_SIM_MAX_DEVICES, IOPF_SIM_MAX_ENGINES);
+		return -EINVAL;
+	}
+	ret = map_window();
+	if (ret)
+		return ret;
+	ret = create_devices();
+	if (ret)
+		goto err_window;
+	ret = scan_bus();
+	if (ret)
+		goto err_devices;
+	return 0;
+
+err_devices:
+	destroy_devices();
+err_window:
+	unmap_window();
+	return ret;
+}
+
+static void __exit iopf_sim_exit(void)
+{
+	remove_bus();
+	destroy_devices();
+	unmap_window();
+}
+
+module_init(iopf_sim_init);
+module_exit(iopf_sim_exit);
+
+MODULE_DESCRIPTION("Simulated PCI DMA devices with I/O page faults");
+MODULE_LICENSE("GPL");

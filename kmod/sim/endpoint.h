@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The link between a simulated device (iopf_sim.ko) and the simulated IOMMU
+ * (iopf_sim_iommu.ko): what a PCIe link with ATS and PRI is to hardware.
+ *
+ * The device side owns struct iopf_sim_endpoint and asks for translations and page
+ * service; the IOMMU side attaches domains, invalidates, and hands back responses.
+ *
+ * Lock order, outermost first:
+ *
+ *   iommu group mutex, iommu_probe_device_lock		(IOMMU core)
+ *     endpoint.reports		rwsem: read by who reports a fault, written by attach
+ *       (the fault handler's own locks)
+ *         iommu_fault_param.lock			(IOMMU core)
+ *           device.lock	raw: the device's registers and page request groups
+ *             bank.lock	raw: translations in use
+ *   pt.lock			spin: changes of a page table
+ *   domain.lock		raw: who is attached
+ *     bank.lock
+ *
+ * The raw ones are raw because configuration space is accessed under pci_lock, which is
+ * raw, and map and unmap are called under any lock there is.
+ */
+#ifndef IOPF_SIM_ENDPOINT_H
+#define IOPF_SIM_ENDPOINT_H
+
+#include <linux/iommu.h>
+#include <linux/list.h>
+#include <linux/rwsem.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+#define IOPF_SIM_MAX_BANKS	8
+#define IOPF_SIM_MAX_ATC	4096
+
+struct dentry;
+struct iopf_sim_atc_entry;
+struct iopf_sim_endpoint;
+
+/**
+ * struct iopf_sim_bank - the part of a device's ATC that one engine uses
+ * @lock: held while a translation is in use, so that who holds it knows that none is
+ * @ep: the endpoint it belongs to
+ * @domain: what translates, never NULL
+ * @epoch: accesses made for another epoch are refused: the device was reset meanwhile
+ * @dma: the device may do DMA (bus master enable)
+ * @ats: translations may be cached
+ * @atc: direct-mapped cache, NULL if @atc_entries is 0
+ * @atc_entries: its size, a power of two
+ * @hits: translations found in the cache
+ * @misses: translations not found there
+ * @invalidations: entries dropped by invalidation
+ * @stale: uses of entries that should have been invalidated
+ * @to_free: accesses refused because the page was free memory
+ *
+ * All fields but @ep are protected by @lock.
+ */
+struct iopf_sim_bank {
+	raw_spinlock_t lock;
+	struct iopf_sim_endpoint *ep;
+	struct iommu_domain *domain;
+	u32 epoch;
+	bool dma;
+	bool ats;
+	struct iopf_sim_atc_entry *atc;
+	u32 atc_entries;
+	u64 hits;
+	u64 misses;
+	u64 invalidations;
+	u64 stale;
+	u64 to_free;
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct iopf_sim_endpoint_ops - what the IOMMU asks of a device
+ * @response: a page request group was answered. Atomic; called under
+ *            iommu_fault_param.lock or by whoever submitted the request.
+ */
+struct iopf_sim_endpoint_ops {
+	void (*response)(struct iopf_sim_endpoint *ep, u32 prg, u64 tag,
+			 enum iommu_page_response_code code);
+};
+
+/**
+ * struct iopf_sim_endpoint - a device as the IOMMU knows it
+ * @ops: the device's side
+ * @segment: PCI domain
+ * @devfn: device and function, on bus 0
+ * @stall: faults by stalling, not by page requests
+ * @nr_banks: banks in use
+ * @bank: one for each engine
+ * @window: physical address of the BARs, reachable by peer-to-peer DMA
+ * @window_size: bytes of them
+ * @window_va: the same for the CPU
+ * @ignore_inv: negative control: invalidations are not carried out
+ * @overflows: groups lost to a full page request queue
+ * @node: in the list of endpoints
+ * @reports: see the lock order
+ * @dev: the PCI device while the IOMMU core has it, protected by @reports
+ * @domain: attached domain, protected by @reports
+ * @attachment: in the list of @domain, protected by @reports
+ * @iopf: the fault feature is on, protected by @reports
+ */
+struct iopf_sim_endpoint {
+	const struct iopf_sim_endpoint_ops *ops;
+	u16 segment;
+	u8 devfn;
+	bool stall;
+	u32 nr_banks;
+	struct iopf_sim_bank bank[IOPF_SIM_MAX_BANKS];
+	u64 window;
+	u64 window_size;
+	void *window_va;
+	bool ignore_inv;
+	atomic64_t overflows;
+
+	struct list_head node;
+	struct rw_semaphore reports;
+	struct device *dev;
+	struct iommu_domain *domain;
+	struct iopf_sim_attachment *attachment;
+	bool iopf;
+};
+
+/**
+ * struct iopf_sim_access - one use of a translation
+ * @va: where the data is, up to the end of the 4 KiB page
+ * @irq: saved interrupt state
+ */
+struct iopf_sim_access {
+	void *va;
+	unsigned long irq;
+};
+
+/**
+ * struct iopf_sim_request - a page request message
+ * @ep: who asks
+ * @addr: page address
+ * @tag: the device's own name for the group, comes back with the response
+ * @prg: page request group index, or stall tag
+ * @pasid: for a stop marker
+ * @perm: IOMMU_FAULT_PERM_*; 0 in a last request is a stop marker
+ * @last: last of its group
+ */
+struct iopf_sim_request {
+	struct iopf_sim_endpoint *ep;
+	u64 addr;
+	u64 tag;
+	u32 prg;
+	u32 pasid;
+	u32 perm;
+	bool last;
+};
+
+int iopf_sim_endpoint_register(struct iopf_sim_endpoint *ep);
+void iopf_sim_endpoint_unregister(struct iopf_sim_endpoint *ep);
+int iopf_sim_endpoint_set_atc(struct iopf_sim_endpoint *ep, u32 entries);
+void iopf_sim_endpoint_set_dma(struct iopf_sim_endpoint *ep, bool dma, bool ats);
+void iopf_sim_endpoint_reset(struct iopf_sim_endpoint *ep, u32 epoch);
+
+int iopf_sim_access_begin(struct iopf_sim_bank *bank, u32 epoch, u64 iova, bool write,
+			  struct iopf_sim_access *access);
+void iopf_sim_access_end(struct iopf_sim_bank *bank, struct iopf_sim_access *access);
+bool iopf_sim_translates(struct iopf_sim_bank *bank, u64 iova, bool write);
+
+void iopf_sim_request_pages(struct iopf_sim_request *req, unsigned int nr);
+
+struct dentry *iopf_sim_debugfs(void);
+
+#endif /* IOPF_SIM_ENDPOINT_H */

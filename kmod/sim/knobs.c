@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Knobs and counters of a device, in debugfs: iopf_sim/<PCI address>/, one value a file.
+ *
+ * Purpose: let tests make a device misbehave, and see what it has done.
+ *
+ * Invariants: a knob that counts down is shown with what is left of it. Writing 0 to a
+ * counter resets it; nothing else can be written to it.
+ *
+ * Locking: bank counters under the banks' locks; everything else is one word.
+ */
+#include <linux/debugfs.h>
+
+#include "device.h"
+
+#define RETRY_LIMIT_DEFAULT	1000
+
+static int counter_get(void *data, u64 *val)
+{
+	*val = atomic64_read(data);
+	return 0;
+}
+
+static int counter_set(void *data, u64 val)
+{
+	if (val)
+		return -EINVAL;
+	atomic64_set(data, 0);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(counter_fops, counter_get, counter_set, "%llu\n");
+
+/* Sums (or clears) a counter that the banks have each. */
+static u64 sum_banks(struct iopf_sim_device *dev, size_t offset, bool clear)
+{
+	u64 sum = 0;
+	u32 i;
+
+	for (i = 0; i < dev->ep.nr_banks; i++) {
+		struct iopf_sim_bank *bank = &dev->ep.bank[i];
+		u64 *counter = (void *)bank + offset;
+
+		raw_spin_lock_irq(&bank->lock);
+		sum += *counter;
+		if (clear)
+			*counter = 0;
+		raw_spin_unlock_irq(&bank->lock);
+	}
+	return sum;
+}
+
+#define BANK_COUNTER(name, field)							\
+static int name##_get(void *data, u64 *val)						\
+{											\
+	*val = sum_banks(data, offsetof(struct iopf_sim_bank, field), false);		\
+	return 0;									\
+}											\
+static int name##_set(void *data, u64 val)						\
+{											\
+	if (val)									\
+		return -EINVAL;								\
+	sum_banks(data, offsetof(struct iopf_sim_bank, field), true);			\
+	return 0;									\
+}											\
+DEFINE_DEBUGFS_ATTRIBUTE(name##_fops, name##_get, name##_set, "%llu\n")
+
+BANK_COUNTER(atc_hits, hits);
+BANK_COUNTER(atc_misses, misses);
+BANK_COUNTER(atc_invalidations, invalidations);
+BANK_COUNTER(stale_uses, stale);
+BANK_COUNTER(dma_to_free, to_free);
+
+static int atc_entries_get(void *data, u64 *val)
+{
+	struct iopf_sim_device *dev = data;
+
+	*val = READ_ONCE(dev->ep.bank[0].atc_entries);
+	return 0;
+}
+
+static int atc_entries_set(void *data, u64 val)
+{
+	struct iopf_sim_device *dev = data;
+
+	if (val > IOPF_SIM_MAX_ATC)
+		return -EINVAL;
+	return iopf_sim_endpoint_set_atc(&dev->ep, val);
+}
+DEFINE_DEBUGFS_ATTRIBUTE(atc_entries_fops, atc_entries_get, atc_entries_set, "%llu\n");
+
+static int atc_ignore_inv_get(void *data, u64 *val)
+{
+	struct iopf_sim_device *dev = data;
+
+	*val = READ_ONCE(dev->ep.ignore_inv);
+	return 0;
+}
+
+static int atc_ignore_inv_set(void *data, u64 val)
+{
+	struct iopf_sim_device *dev = data;
+
+	if (val > 1)
+		return -EINVAL;
+	WRITE_ONCE(dev->ep.ignore_inv, val);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(atc_ignore_inv_fops, atc_ignore_inv_get, atc_ignore_inv_set, "%llu\n");
+
+static void add_knobs(struct iopf_sim_device *dev, struct dentry *dir)
+{
+#define KNOB(name)	debugfs_create_u32(#name, 0600, dir, &dev->knobs.name)
+	KNOB(resp_delay_us);
+	KNOB(resp_drop);
+	KNOB(resp_dup);
+	KNOB(resp_reorder);
+	KNOB(bad_range);
+	KNOB(bad_perm);
+	KNOB(bad_group);
+	KNOB(stop_marker);
+	KNOB(never_take);
+	KNOB(retry_limit);
+#undef KNOB
+	debugfs_create_file("atc_entries", 0600, dir, dev, &atc_entries_fops);
+	debugfs_create_file("atc_ignore_inv", 0600, dir, dev, &atc_ignore_inv_fops);
+}
+
+static void add_counters(struct iopf_sim_device *dev, struct dentry *dir)
+{
+#define COUNTER(name)	debugfs_create_file(#name, 0600, dir, &dev->counters.name, &counter_fops)
+	COUNTER(requests);
+	COUNTER(groups);
+	COUNTER(responses_success);
+	COUNTER(responses_invalid);
+	COUNTER(responses_failure);
+	COUNTER(responses_unexpected);
+	COUNTER(bytes_read);
+	COUNTER(bytes_written);
+	COUNTER(commands);
+	COUNTER(flr);
+#undef COUNTER
+	debugfs_create_file("prq_overflows", 0600, dir, &dev->ep.overflows, &counter_fops);
+	debugfs_create_file("atc_hits", 0600, dir, dev, &atc_hits_fops);
+	debugfs_create_file("atc_misses", 0600, dir, dev, &atc_misses_fops);
+	debugfs_create_file("atc_invalidations", 0600, dir, dev, &atc_invalidations_fops);
+	debugfs_create_file("stale_uses", 0600, dir, dev, &stale_uses_fops);
+	debugfs_create_file("dma_to_free", 0600, dir, dev, &dma_to_free_fops);
+}
+
+/**
+ * iopf_sim_knobs_create() - set the defaults and add the debugfs directory
+ * @dev: the device
+ */
+void iopf_sim_knobs_create(struct iopf_sim_device *dev)
+{
+	dev->knobs.retry_limit = RETRY_LIMIT_DEFAULT;
+	dev->debugfs = debugfs_create_dir(dev->name, iopf_sim_debugfs());
+	add_knobs(dev, dev->debugfs);
+	add_counters(dev, dev->debugfs);
+}
+
+/**
+ * iopf_sim_knobs_destroy() - remove the debugfs directory
+ * @dev: the device
+ */
+void iopf_sim_knobs_destroy(struct iopf_sim_device *dev)
+{
+	debugfs_remove_recursive(dev->debugfs);
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Page request queue of the simulated IOMMU.
+ *
+ * Purpose: take page requests from the devices, hand them to the IOMMU core.
+ *
+ * Invariants:
+ *  - The queue has room for prq_entries requests. When it is full, requests are lost
+ *    until it has been drained: the state real hardware calls page request overflow.
+ *    A lost last request of a group is answered "success" by the IOMMU itself, so that
+ *    the device tries again; the core drops groups it has only the beginning of.
+ *  - The requests of one call enter the queue together and leave it in order.
+ *  - Every group gets one response: from the fault handler, from the core if there is no
+ *    handler, or from here (overflow, or the domain takes no faults).
+ *
+ * Locking: prq.lock (raw) for the occupancy and the list; endpoint.reports is held for
+ * reading around each report, so that an attach can wait for reports under way.
+ *
+ * By default the queue is drained by who filled it, in place, each its own requests: a
+ * fault then costs no context switch, and faults of several engines are handled in
+ * parallel. With prq_thread, a thread drains it, as an interrupt thread does for
+ * hardware.
+ */
+#include <linux/debugfs.h>
+#include <linux/kthread.h>
+#include <linux/slab.h>
+
+#include "iommu.h"
+
+#define PRQ_DEFAULT_ENTRIES	1024
+#define PRQ_MAX_ENTRIES		65536
+
+/**
+ * struct iopf_sim_prq - the queue; there is one
+ * @queue: the core's side of it
+ * @worker: drains @batches when @thread is set
+ * @work: the work it does
+ * @lock: protects @used, @overflow and @batches
+ * @used: requests in the queue
+ * @overflow: requests are lost until the queue is empty
+ * @batches: struct prq_batch for the thread, in order
+ * @entries: knob: how many requests fit
+ * @thread: knob: let @worker drain
+ */
+static struct iopf_sim_prq {
+	struct iopf_queue *queue;
+	struct kthread_worker *worker;
+	struct kthread_work work;
+	raw_spinlock_t lock;
+	u32 used;
+	bool overflow;
+	struct list_head batches;
+	u32 entries;
+	u32 thread;
+} prq;
+
+/* Requests that entered the queue together. */
+struct prq_batch {
+	struct list_head node;
+	unsigned int nr;
+	struct iopf_sim_request req[];
+};
+
+struct iopf_queue *iopf_sim_prq_queue(void)
+{
+	return prq.queue;
+}
+
+static void respond(struct iopf_sim_request *req, enum iommu_page_response_code code)
+{
+	req->ep->ops->response(req->ep, req->prg, req->tag, code);
+}
+
+static void report(struct iopf_sim_request *req)
+{
+	struct iopf_sim_endpoint *ep = req->ep;
+	struct iopf_fault evt = {};
+
+	/* A stop marker wants no response and means nothing to the core. */
+	if (!req->perm && req->last) {
+		atomic64_inc(&iopf_sim_stats.stop_markers);
+		return;
+	}
+
+	evt.fault.type = IOMMU_FAULT_PAGE_REQ;
+	evt.fault.prm.addr = req->addr;
+	evt.fault.prm.grpid = req->prg;
+	evt.fault.prm.perm = req->perm;
+	evt.fault.prm.private_data[0] = req->tag;
+	if (req->last)
+		evt.fault.prm.flags = IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE;
+
+	down_read(&ep->reports);
+	if (likely(ep->iopf && ep->domain->iopf_handler)) {
+		/* If there is no handler after all, the core answers. */
+		iommu_report_device_fault(ep->dev, &evt);
+	} else {
+		atomic64_inc(&iopf_sim_stats.refused);
+		if (req->last)
+			respond(req, IOMMU_PAGE_RESP_INVALID);
+	}
+	up_read(&ep->reports);
+}
+
+/* How many of @nr requests fit; they are in the queue then. */
+static unsigned int enter(unsigned int nr)
+{
+	unsigned long irq;
+
+	raw_spin_lock_irqsave(&prq.lock, irq);
+	if (unlikely(prq.overflow)) {
+		nr = 0;
+	} else if (unlikely(prq.used + nr > prq.entries)) {
+		prq.overflow = true;
+		nr = prq.used < prq.entries ? prq.entries - prq.used : 0;
+	}
+	prq.used += nr;
+	raw_spin_unlock_irqrestore(&prq.lock, irq);
+	return nr;
+}
+
+/* @nr requests have been handed over; ends an overflow when they were the last. */
+static void leave(unsigned int nr)
+{
+	unsigned long irq;
+	bool clear;
+
+	raw_spin_lock_irqsave(&prq.lock, irq);
+	prq.used -= nr;
+	clear = prq.overflow && !prq.used;
+	raw_spin_unlock_irqrestore(&prq.lock, irq);
+	if (likely(!clear))
+		return;
+
+	/* Nothing enters the queue before the overflow is over. */
+	iopf_queue_discard_partial(prq.queue);
+	raw_spin_lock_irqsave(&prq.lock, irq);
+	prq.overflow = false;
+	raw_spin_unlock_irqrestore(&prq.lock, irq);
+}
+
+static void lose(struct iopf_sim_request *req, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		if (!req[i].last || !req[i].perm)
+			continue;
+		atomic64_inc(&req[i].ep->overflows);
+		respond(&req[i], IOMMU_PAGE_RESP_SUCCESS);
+	}
+}
+
+static void drain_in_place(struct iopf_sim_request *req, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		report(&req[i]);
+	leave(nr);
+}
+
+static void drain_work(struct kthread_work *work)
+{
+	struct prq_batch *batch;
+	unsigned long irq;
+
+	for (;;) {
+		raw_spin_lock_irqsave(&prq.lock, irq);
+		batch = list_first_entry_or_null(&prq.batches, struct prq_batch, node);
+		if (batch)
+			list_del(&batch->node);
+		raw_spin_unlock_irqrestore(&prq.lock, irq);
+		if (!batch)
+			return;
+		drain_in_place(batch->req, batch->nr);
+		kfree(batch);
+	}
+}
+
+static bool hand_to_thread(struct iopf_sim_request *req, unsigned int nr)
+{
+	struct prq_batch *batch = kmalloc(struct_size(batch, req, nr), GFP_KERNEL);
+	unsigned long irq;
+
+	if (!batch)
+		return false;
+	batch->nr = nr;
+	memcpy(batch->req, req, array_size(nr, sizeof(*req)));
+	raw_spin_lock_irqsave(&prq.lock, irq);
+	list_add_tail(&batch->node, &prq.batches);
+	raw_spin_unlock_irqrestore(&prq.lock, irq);
+	kthread_queue_work(prq.worker, &prq.work);
+	return true;
+}
+
+/**
+ * iopf_sim_request_pages() - page requests arrive at the IOMMU
+ * @req: the requests, of one device, in order
+ * @nr: how many
+ *
+ * May sleep. The responses come through iopf_sim_endpoint_ops.response, possibly before
+ * this returns.
+ */
+void iopf_sim_request_pages(struct iopf_sim_request *req, unsigned int nr)
+{
+	unsigned int in = enter(nr);
+
+	if (unlikely(in < nr))
+		lose(req + in, nr - in);
+	if (unlikely(!in)) {
+		leave(0);
+		return;
+	}
+	if (READ_ONCE(prq.thread) && hand_to_thread(req, in))
+		return;
+	drain_in_place(req, in);
+}
+EXPORT_SYMBOL_GPL(iopf_sim_request_pages);
+
+/**
+ * iopf_sim_prq_flush() - wait until all requests made so far have been reported
+ * @ep: of this endpoint
+ */
+void iopf_sim_prq_flush(struct iopf_sim_endpoint *ep)
+{
+	kthread_flush_worker(prq.worker);
+	/* Who drains in place holds it for reading. */
+	down_write(&ep->reports);
+	up_write(&ep->reports);
+}
+
+static int entries_get(void *data, u64 *val)
+{
+	*val = READ_ONCE(prq.entries);
+	return 0;
+}
+
+static int entries_set(void *data, u64 val)
+{
+	if (!val || val > PRQ_MAX_ENTRIES)
+		return -EINVAL;
+	WRITE_ONCE(prq.entries, val);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(entries_fops, entries_get, entries_set, "%llu\n");
+
+/**
+ * iopf_sim_prq_init() - make the queue
+ * @dir: debugfs directory for its knobs
+ *
+ * Return: 0 or a negative error.
+ */
+int iopf_sim_prq_init(struct dentry *dir)
+{
+	raw_spin_lock_init(&prq.lock);
+	INIT_LIST_HEAD(&prq.batches);
+	kthread_init_work(&prq.work, drain_work);
+	prq.entries = PRQ_DEFAULT_ENTRIES;
+
+	prq.queue = iopf_queue_alloc("iopf_sim");
+	if (!prq.queue)
+		return -ENOMEM;
+	prq.worker = kthread_create_worker(0, "iopf_sim_prq");
+	if (IS_ERR(prq.worker)) {
+		iopf_queue_free(prq.queue);
+		return PTR_ERR(prq.worker);
+	}
+	debugfs_create_file_unsafe("prq_entries", 0600, dir, NULL, &entries_fops);
+	debugfs_create_u32("prq_thread", 0600, dir, &prq.thread);
+	return 0;
+}
+
+/**
+ * iopf_sim_prq_exit() - free the queue; no device is left
+ */
+void iopf_sim_prq_exit(void)
+{
+	kthread_destroy_worker(prq.worker);
+	iopf_queue_free(prq.queue);
+}

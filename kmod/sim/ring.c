@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Rings: how commands come in and completions go out.
+ *
+ * Purpose: fetch a command, write a completion, in the BAR or in host memory. Rings in
+ * host memory are reached by DMA like any other memory, and can fault.
+ *
+ * Invariants: a command is copied before it is looked at. A completion's phase is
+ * written last. Nothing is written for an epoch that is over.
+ *
+ * Locking: sq_lock while fetching, cq_lock while completing; iopf_sim_device.lock for
+ * counts and for the BAR.
+ */
+#include <linux/ktime.h>
+#include <linux/mm.h>
+
+#include "device.h"
+
+#define PHASE		offsetof(struct iopf_sim_cpl, phase)
+#define SLOT_SIZE	128
+
+/* One slot of a ring in host memory; a slot never crosses a page. */
+static int dma(struct iopf_sim_engine *e, u64 iova, bool write, void *buf)
+{
+	struct iopf_sim_access access;
+	u32 tries = 0;
+	u64 page = iova & PAGE_MASK;
+	int st;
+
+	for (;;) {
+		st = iopf_sim_access_begin(e->bank, e->epoch, iova, write, &access);
+		if (st != IOPF_SIM_ST_UNTRANSLATED)
+			break;
+		if (tries++ > READ_ONCE(e->dev->knobs.retry_limit))
+			return IOPF_SIM_ST_RETRIES;
+		st = iopf_sim_prg_send(e, &page, 1, write ? IOMMU_FAULT_PERM_WRITE :
+				       IOMMU_FAULT_PERM_READ);
+		if (st == -EAGAIN)
+			st = iopf_sim_prg_back_off(e);
+		else if (!st)
+			st = iopf_sim_prg_wait(e, &e->sent[e->nr_sent - 1]);
+		if (st)
+			return st;
+		cond_resched();
+	}
+	if (st)
+		return st;
+	if (write) {
+		memcpy(access.va, buf, PHASE);
+		/* The record before its phase; pairs with the driver's read barrier. */
+		smp_wmb();
+		WRITE_ONCE(*(u32 *)(access.va + PHASE), *(u32 *)(buf + PHASE));
+	} else {
+		memcpy(buf, access.va, SLOT_SIZE);
+	}
+	iopf_sim_access_end(e->bank, &access);
+	return 0;
+}
+
+/**
+ * iopf_sim_ring_fetch() - fetch the next command
+ * @e: the poller; the command is in @e->cmd then
+ *
+ * Return: 0, or why there is no command.
+ */
+int iopf_sim_ring_fetch(struct iopf_sim_engine *e)
+{
+	struct iopf_sim_device *dev = e->dev;
+	u64 base, iova;
+	int st = 0;
+	u32 slot;
+
+	lockdep_assert_held(&dev->sq_lock);
+	memset(&e->cpl, 0, sizeof(e->cpl));
+
+	raw_spin_lock_irq(&dev->lock);
+	e->epoch = dev->epoch;
+	base = dev->sq_base;
+	slot = dev->sq_head & (dev->sq_entries - 1);
+	iova = base + (u64)slot * SLOT_SIZE;
+	if (dev->state != IOPF_SIM_READY || !dev->bar)
+		st = IOPF_SIM_ST_ABORTED;
+	else if (base == IOPF_SIM_IN_BAR)
+		memcpy(&e->cmd, dev->bar + IOPF_SIM_BAR_SQ + slot * SLOT_SIZE, SLOT_SIZE);
+	raw_spin_unlock_irq(&dev->lock);
+	if (st)
+		return st;
+
+	e->started = ktime_get_ns();
+	if (base != IOPF_SIM_IN_BAR) {
+		st = dma(e, iova, false, &e->cmd);
+		if (st) {
+			if (st != IOPF_SIM_ST_ABORTED)
+				iopf_sim_device_halt(e, st, iova);
+			return st;
+		}
+		/* the faults of the ring are not the command's */
+		memset(&e->cpl, 0, sizeof(e->cpl));
+	}
+
+	raw_spin_lock_irq(&dev->lock);
+	if (dev->epoch == e->epoch && dev->state == IOPF_SIM_READY) {
+		dev->running++;
+		iopf_sim_device_set_reg(dev, IOPF_SIM_REG_SQ_HEAD, ++dev->sq_head);
+	} else {
+		st = IOPF_SIM_ST_ABORTED;
+	}
+	raw_spin_unlock_irq(&dev->lock);
+	return st;
+}
+
+/* Waits for a free slot of the completion ring. Called and returns with the lock held. */
+static bool wait_for_slot(struct iopf_sim_engine *e)
+{
+	struct iopf_sim_device *dev = e->dev;
+	u32 used;
+
+	lockdep_assert_held(&dev->lock);
+	for (;;) {
+		if (dev->epoch != e->epoch || dev->state != IOPF_SIM_READY || dev->dead)
+			return false;
+		used = dev->cq_tail - iopf_sim_device_reg(dev, IOPF_SIM_REG_CQ_HEAD);
+		if (dev->bar && used < dev->cq_entries)
+			return true;
+		/* Nobody takes completions, nobody wants them. */
+		if (dev->bar &&
+		    !(iopf_sim_device_reg(dev, IOPF_SIM_REG_CTRL) & IOPF_SIM_CTRL_ENABLE))
+			return false;
+		raw_spin_unlock_irq(&dev->lock);
+		schedule_timeout_idle(1);
+		raw_spin_lock_irq(&dev->lock);
+	}
+}
+
+/* Writes @e->cpl into the next slot; cq_lock keeps it the next one. */
+static void write_completion(struct iopf_sim_engine *e)
+{
+	struct iopf_sim_device *dev = e->dev;
+	void *slot_va;
+	bool in_bar;
+	int st = 0;
+	u64 iova;
+	u32 slot;
+
+	lockdep_assert_held(&dev->cq_lock);
+	raw_spin_lock_irq(&dev->lock);
+	if (!wait_for_slot(e)) {
+		raw_spin_unlock_irq(&dev->lock);
+		return;
+	}
+	slot = dev->cq_tail & (dev->cq_entries - 1);
+	e->cpl.phase = !((dev->cq_tail / dev->cq_entries) & 1);
+	iova = dev->cq_base + (u64)slot * SLOT_SIZE;
+	in_bar = dev->cq_base == IOPF_SIM_IN_BAR;
+	if (in_bar) {
+		slot_va = dev->bar + IOPF_SIM_BAR_CQ + slot * SLOT_SIZE;
+		memcpy(slot_va, &e->cpl, PHASE);
+		/* The record before its phase; pairs with the driver's read barrier. */
+		smp_wmb();
+		WRITE_ONCE(*(u32 *)(slot_va + PHASE), e->cpl.phase);
+	}
+	raw_spin_unlock_irq(&dev->lock);
+
+	if (!in_bar)
+		st = dma(e, iova, true, &e->cpl);
+	if (st) {
+		if (st != IOPF_SIM_ST_ABORTED)
+			iopf_sim_device_halt(e, st, iova);
+		return;
+	}
+
+	raw_spin_lock_irq(&dev->lock);
+	if (dev->epoch == e->epoch)
+		iopf_sim_device_set_reg(dev, IOPF_SIM_REG_CQ_TAIL, ++dev->cq_tail);
+	raw_spin_unlock_irq(&dev->lock);
+}
+
+/**
+ * iopf_sim_ring_complete() - write the completion of the current command
+ * @e: the engine
+ *
+ * Waits while the completion ring is full.
+ */
+void iopf_sim_ring_complete(struct iopf_sim_engine *e)
+{
+	struct iopf_sim_device *dev = e->dev;
+
+	e->cpl.ns = ktime_get_ns() - e->started;
+	mutex_lock(&dev->cq_lock);
+	write_completion(e);
+	mutex_unlock(&dev->cq_lock);
+
+	raw_spin_lock_irq(&dev->lock);
+	if (dev->epoch == e->epoch)
+		dev->running--;
+	raw_spin_unlock_irq(&dev->lock);
+}
