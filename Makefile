@@ -60,7 +60,7 @@ TEST_BIN     := $(TEST_SRC:tests/vm/%.c=$(BUILD)/tests/%)
 
 .PHONY: tools tests
 tools tests: setup
-	@+$(MAKE) $(TEST_BIN)
+	@+$(MAKE) -s $(TEST_BIN)
 
 $(BUILD)/tests/lib/%.o: tests/lib/%.c Makefile
 	@mkdir -p $(@D)
@@ -75,9 +75,9 @@ $(TEST_LIB): $(TEST_LIB_OBJ)
 $(BUILD)/tests/%: tests/vm/%.c $(TEST_LIB) Makefile
 	@mkdir -p $(@D)
 	@echo '  TEST    $<'
-	@$(CC) $(USER_CFLAGS) -MF $@.d -static -Wl,--strip-debug -o $@ $< $(TEST_LIB)
+	@$(CC) $(USER_CFLAGS) -MF $(BUILD)/tests/lib/$*.d -static -Wl,--strip-debug -o $@ $< $(TEST_LIB)
 
--include $(wildcard $(BUILD)/tests/*.d $(BUILD)/tests/lib/*.d)
+-include $(wildcard $(BUILD)/tests/lib/*.d)
 
 # What it is all for
 
