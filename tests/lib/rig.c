@@ -66,7 +66,7 @@ const char *rig_bdf(unsigned int n)
 	static char names[64][VFIO_BDF_LEN];
 
 	must_be(n < 64);
-	snprintf(names[n], sizeof(names[n]), RIG_DOMAIN ":%02x:%02x.0", n / 32, n % 32);
+	snprintf(names[n], sizeof(names[n]), RIG_DOMAIN ":00:%02x.%x", n % 32, n / 32);
 	return names[n];
 }
 
