@@ -396,7 +396,7 @@ static int attach_check(struct iopf_container *c, struct iopf_attach *at,
 	*iovas = compute_iovas(c, at);
 	if (IS_ERR(*iovas))
 		return PTR_ERR(*iovas);
-	if (!areas_fit(c, *iovas) || !(*iovas)->nr) {
+	if (!(*iovas)->nr || !areas_fit(c, *iovas)) {
 		kfree(*iovas);
 		return -EINVAL;
 	}

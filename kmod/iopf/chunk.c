@@ -38,6 +38,7 @@
 
 /* Pages looked at per time with interrupts off; the entries live on the stack. */
 #define WALK_BATCH 32
+static_assert(WALK_BATCH < IOPF_CHUNK_PAGES);
 
 static struct kmem_cache *iopf_chunk_cache;
 
@@ -287,6 +288,8 @@ static int chunk_fault_locked(struct iopf_chunk *chunk, unsigned int page, bool 
 	 * invalidation finds this chunk, or it is seen here.
 	 */
 	smp_mb();
+	if (READ_ONCE(chunk->area->mm->exited))
+		return -ESRCH;
 	if (!iopf_broken(retry) &&
 	    iopf_mm_busy(chunk->area->mm, chunk_page_vaddr(chunk, chunk->first),
 			 chunk_page_vaddr(chunk, chunk->last)))
@@ -339,6 +342,7 @@ static int chunk_fault_locked(struct iopf_chunk *chunk, unsigned int page, bool 
  * -EBUSY when an invalidation is in progress: call again a little later;
  * -ENOMEM when the IOMMU's tables could not grow without waiting;
  * -EFAULT when what is there is not for devices;
+ * -ESRCH when the process is gone;
  * -ESHUTDOWN when the area is gone.
  */
 int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, unsigned int around,

@@ -168,7 +168,14 @@ static int fault_request(struct iopf_container *c, struct iopf_device *d,
 		iopf_device_count(d, IOPF_STAT_MAPPED, mapped);
 	if (ret == -EFAULT)
 		fault_complain(d, prm, "is not memory for devices");
+	else if (ret == -ESRCH)
+		fault_complain(d, prm, "is memory of a process that is gone");
 	return ret;
+}
+
+static bool fault_must_wait(int ret)
+{
+	return ret == -ENOENT || ret == -EBUSY || ret == -ENOMEM;
 }
 
 /*
@@ -185,17 +192,12 @@ static int fault_group(struct iopf_attach *at, struct iopf_device *d, struct iop
 		int one = fault_request(at->container, d, &fault->fault.prm, want);
 
 		/* What can't be served decides, then what there is to wait for. */
-		if (one == -EPERM || one == -EFAULT || one == -ESHUTDOWN)
+		if (one && !fault_must_wait(one))
 			return one;
 		if (one && ret != -ENOENT)
 			ret = one;
 	}
 	return ret;
-}
-
-static bool fault_must_wait(int ret)
-{
-	return ret == -ENOENT || ret == -EBUSY || ret == -ENOMEM;
 }
 
 static enum iommu_page_response_code fault_code(int ret)

@@ -66,8 +66,8 @@ static void inv_add(struct iopf_mm *m, unsigned long first, unsigned long last, 
  */
 bool iopf_mm_busy(const struct iopf_mm *m, unsigned long first, unsigned long last)
 {
-	bool busy = READ_ONCE(m->exited) || atomic_read(&m->inv_wide) ||
-		    atomic_read(&m->inv[bucket(first)]) || atomic_read(&m->inv[bucket(last)]);
+	bool busy = atomic_read(&m->inv_wide) || atomic_read(&m->inv[bucket(first)]) ||
+		    atomic_read(&m->inv[bucket(last)]);
 
 	/* Pairs with the barrier in iopf_mm_invalidate_end(). */
 	smp_rmb();
