@@ -3,7 +3,8 @@
  * iopf_sim - PCI devices in software that fault, behind the simulated IOMMU.
  *
  * Purpose: a PCI host bridge without hardware, in a PCI domain of its own. Its devices
- * are bound by stock vfio-pci and driven from user space.
+ * are bound by stock vfio-pci and driven from user space. Device n is function n / 32 of
+ * slot n % 32.
  *
  * Invariants:
  *  - Devices exist from load to unload; what is on the bus is the PCI core's affair.
@@ -95,13 +96,37 @@ static struct pci_ops bus_ops = {
 	.write = write_config,
 };
 
+/*
+ * The BARs stay where they are: reserved RAM is not memory the PCI core would assign to
+ * anybody. So they are claimed as soon as a device is found, by a rescan too.
+ */
+static int bus_notify(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct pci_dev *pdev = to_pci_dev(data);
+
+	if (action != BUS_NOTIFY_ADD_DEVICE || pdev->bus->ops != &bus_ops)
+		return NOTIFY_DONE;
+	if (pci_claim_resource(pdev, IOPF_SIM_BAR))
+		pci_err(pdev, "BAR is not where it was\n");
+	return NOTIFY_OK;
+}
+
+static struct notifier_block bus_nb = {
+	.notifier_call = bus_notify,
+};
+
 static int scan_bus(void)
 {
 	LIST_HEAD(resources);
 
+	int ret;
+
 	bus_parent = root_device_register("iopf_sim");
 	if (IS_ERR(bus_parent))
 		return PTR_ERR(bus_parent);
+	ret = bus_register_notifier(&pci_bus_type, &bus_nb);
+	if (ret)
+		goto err_parent;
 
 	pci_add_resource(&resources, &bus_numbers);
 	pci_add_resource(&resources, &window);
@@ -112,15 +137,19 @@ static int scan_bus(void)
 	if (!root) {
 		pci_unlock_rescan_remove();
 		pci_free_resource_list(&resources);
-		root_device_unregister(bus_parent);
-		return -ENOMEM;
+		ret = -ENOMEM;
+		goto err_notifier;
 	}
 	pci_scan_child_bus(root);
-	pci_bus_claim_resources(root);
-	pci_assign_unassigned_bus_resources(root);
 	pci_bus_add_devices(root);
 	pci_unlock_rescan_remove();
 	return 0;
+
+err_notifier:
+	bus_unregister_notifier(&pci_bus_type, &bus_nb);
+err_parent:
+	root_device_unregister(bus_parent);
+	return ret;
 }
 
 static void remove_bus(void)
@@ -129,6 +158,7 @@ static void remove_bus(void)
 	pci_stop_root_bus(root);
 	pci_remove_root_bus(root);
 	pci_unlock_rescan_remove();
+	bus_unregister_notifier(&pci_bus_type, &bus_nb);
 	root_device_unregister(bus_parent);
 }
 

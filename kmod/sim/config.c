@@ -55,7 +55,7 @@ static void ext_cap(struct iopf_sim_device *dev, int where, u16 id, int next)
 /* Everything as after power-on. */
 void iopf_sim_config_reset(struct iopf_sim_device *dev)
 {
-	u32 multi = dev->index >= 32 || dev->ep.window_size > 32 * IOPF_SIM_BAR_SIZE;
+	u32 multi = dev->ep.window_size > 32 * IOPF_SIM_BAR_SIZE;
 
 	lockdep_assert_held(&dev->lock);
 	memset(dev->cfg, 0, sizeof(dev->cfg));
@@ -68,6 +68,7 @@ void iopf_sim_config_reset(struct iopf_sim_device *dev)
 	set16(dev, PCI_STATUS, PCI_STATUS_CAP_LIST | PCI_STATUS_IMM_READY, 0);
 	set32(dev, PCI_CLASS_REVISION, PCI_CLASS_SYSTEM_OTHER << 16 | IOPF_SIM_VERSION, 0);
 	dev->writable[PCI_CACHE_LINE_SIZE] = 0xff;
+	/* More than 32 devices are functions of the same slots. */
 	dev->cfg[PCI_HEADER_TYPE] = multi << 7;
 	set32(dev, PCI_BASE_ADDRESS_0, PCI_BASE_ADDRESS_SPACE_MEMORY, ~(IOPF_SIM_BAR_SIZE - 1));
 	set16(dev, PCI_SUBSYSTEM_VENDOR_ID, IOPF_SIM_PCI_VENDOR, 0);
@@ -116,12 +117,14 @@ void iopf_sim_config_init(struct iopf_sim_device *dev)
 	put_unaligned_le32(bar, dev->cfg + PCI_BASE_ADDRESS_0);
 }
 
-/* Whether page requests can be sent, or, with stall, are needed not at all. */
+/* Whether faults can be reported. A request is a DMA write: no bus master, no requests. */
 bool iopf_sim_config_pri(struct iopf_sim_device *dev)
 {
 	lockdep_assert_held(&dev->lock);
+	if (!(get16(dev, PCI_COMMAND) & PCI_COMMAND_MASTER))
+		return false;
 	if (dev->ep.stall)
-		return true;
+		return READ_ONCE(dev->ep.iopf);
 	return get16(dev, CAP_PRI + PCI_PRI_CTRL) & PCI_PRI_CTRL_ENABLE &&
 	       !(get16(dev, CAP_PRI + PCI_PRI_STATUS) & PCI_PRI_STATUS_RF) &&
 	       get16(dev, CAP_ATS + PCI_ATS_CTRL) & PCI_ATS_CTRL_ENABLE;

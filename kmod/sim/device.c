@@ -148,7 +148,8 @@ static bool ring_ok(u64 base, u32 entries)
 		return false;
 	if (base == IOPF_SIM_IN_BAR)
 		return entries <= BAR_RING_MAX;
-	return entries <= RING_MAX && IS_ALIGNED(base, CMD_SIZE);
+	return entries <= RING_MAX && IS_ALIGNED(base, CMD_SIZE) &&
+	       base <= base + entries * CMD_SIZE - 1;
 }
 
 static void enable(struct iopf_sim_device *dev)
@@ -160,7 +161,9 @@ static void enable(struct iopf_sim_device *dev)
 	dev->cq_entries = iopf_sim_device_reg(dev, IOPF_SIM_REG_CQ_ENTRIES);
 	dev->sq_head = 0;
 	dev->cq_tail = 0;
-	if (ring_ok(dev->sq_base, dev->sq_entries) && ring_ok(dev->cq_base, dev->cq_entries))
+	if (ring_ok(dev->sq_base, dev->sq_entries) && ring_ok(dev->cq_base, dev->cq_entries) &&
+	    !iopf_sim_device_reg(dev, IOPF_SIM_REG_SQ_TAIL) &&
+	    !iopf_sim_device_reg(dev, IOPF_SIM_REG_CQ_HEAD))
 		set_state(dev, IOPF_SIM_READY, 0, 0);
 	else
 		set_state(dev, IOPF_SIM_HALTED, IOPF_SIM_ST_BAD_COMMAND, 0);
