@@ -26,12 +26,12 @@ struct map_case {
 };
 
 static const struct map_case map_cases[] = {
-	{ "64m_absent", 64 * MiB, mem_anon, false, 5, true },
+	{ "64m_absent", 64 * MiB, mem_anon, false, 3, true },
 	{ "512m_absent", 512 * MiB, mem_anon, false, 1, true },
-	{ "8g_absent", 8 * GiB, mem_anon, false, 5, false },
-	{ "64m_present", 64 * MiB, mem_anon, true, 5, true },
-	{ "512m_present", 512 * MiB, mem_anon, true, 3, true },
-	{ "64m_thp", 64 * MiB, mem_thp, true, 5, true },
+	{ "8g_absent", 8 * GiB, mem_anon, false, 3, false },
+	{ "64m_present", 64 * MiB, mem_anon, true, 3, true },
+	{ "512m_present", 512 * MiB, mem_anon, true, 1, true },
+	{ "64m_thp", 64 * MiB, mem_thp, true, 3, true },
 };
 
 static struct sample mapped, unmapped;
@@ -64,6 +64,8 @@ static void map_case(struct rig *r, const char *side, const struct map_case *c)
 
 void map_costs(struct rig *r, const char *side)
 {
+	/* Address space far beyond the memory is what 8 GiB in this machine are. */
+	must(mem_write_file("/proc/sys/vm/overcommit_memory", "1"));
 	for (size_t i = 0; i < ARRAY_SIZE(map_cases); i++) {
 		const struct map_case *c = &map_cases[i];
 

@@ -5,11 +5,14 @@
  */
 #include "fleet.h"
 
+#include <unistd.h>
+
 #include "figures.h"
 #include "say.h"
 
 #define FLEET_PIECE	(4 * MiB)
 #define FLEET_AHEAD	2
+#define FLEET_NAP_US	1000	/* looking for completions costs the CPU that the devices need */
 
 /* One device's share: [next, end) is not yet submitted. */
 struct share {
@@ -56,7 +59,6 @@ void fleet_run(struct rig *r, const struct simbuf *b, struct fleet_work *w)
 {
 	struct share share[RIG_MAX_DEVICES];
 	size_t each = (w->len / r->devices) & ~(MEM_PAGE - 1);
-	unsigned int spins = 0;
 	size_t done = 0;
 	uint64_t t0;
 
@@ -77,12 +79,10 @@ void fleet_run(struct rig *r, const struct simbuf *b, struct fleet_work *w)
 			share_feed(&share[i], &r->sim[i], b, w);
 			done += share_reap(&share[i], &r->sim[i], w);
 		}
-		if (done > before) {
-			spins = 0;
+		if (done > before)
 			say_progress(w->what, done, w->len);
-		} else {
-			sim_nap(&spins);
-		}
+		else
+			usleep(FLEET_NAP_US);
 	}
 	w->ns = now_ns() - t0;
 }

@@ -55,25 +55,30 @@ bool hog_end(struct hog *h)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* Something in each page: the kernel does not write zeros to the swap disk. */
+static void hog_use(char *p, size_t value)
+{
+	for (size_t off = 0; off < MiB; off += MEM_PAGE)
+		*(size_t *)(p + off) = value + off + 1;
+}
+
 int hog_main(size_t mib)
 {
-	char byte;
+	char byte, *all;
 
 	if (mem_write_file("/proc/self/oom_score_adj", "1000"))
 		return 1;
-	for (size_t m = 0; m < mib; m++) {
-		char *p = mmap(NULL, MiB, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-		if (p == MAP_FAILED)
-			return 1;
-		/* Something in each page: the kernel does not write zeros to the swap disk. */
-		for (size_t off = 0; off < MiB; off += MEM_PAGE)
-			*(size_t *)(p + off) = m + off + 1;
-		if (write(STDOUT_FILENO, "+", 1) != 1)
-			return 1;
+	all = mmap(NULL, mib * MiB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (all == MAP_FAILED)
+		return 1;
+	for (unsigned int round = 0; round < HOG_ROUNDS; round++) {
+		for (size_t m = 0; m < mib; m++) {
+			hog_use(all + m * MiB, m + round);
+			if (write(STDOUT_FILENO, "+", 1) != 1)
+				return 1;
+		}
 	}
-	/* All there: say so, and sit on it until stdin is closed. */
+	/* Done: say so, and sit on it until stdin is closed. */
 	if (write(STDOUT_FILENO, ".", 1) != 1)
 		return 1;
 	return read(STDIN_FILENO, &byte, 1) == 0 ? 0 : 1;

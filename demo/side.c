@@ -24,6 +24,10 @@
 #define UNITS_DROPPED	2
 #define UNITS_REWRITTEN	5	/* the dropped ones among them */
 
+#define HOT_PASSES	3	/* the best of them: others use this machine too */
+#define WARM_UPS	4
+#define WARM_UP_IOVA	(RIG_IOVA / 2)
+
 enum { SEED_COLD = 1, SEED_HOT, SEED_LATE };
 
 struct side {
@@ -112,6 +116,21 @@ static uint64_t side_verdict(struct side *s, const char *when)
 	return wrong;
 }
 
+/* Map, fault and unmap a page elsewhere first: an emulator has to translate the code once. */
+static void side_warm_up(struct side *s)
+{
+	struct simbuf b = { .va = mem_anon(MEM_PAGE), .iova = WARM_UP_IOVA, .len = MEM_PAGE };
+
+	for (unsigned int i = 0; i < WARM_UPS; i++) {
+		must(vfio_map(&s->rig.c, b.va, b.iova, b.len));
+		must_be(sim_write(&s->rig.sim[0], &b, 0, MEM_PAGE, SEED_COLD, NULL) ==
+			IOPF_SIM_ST_OK);
+		must(vfio_unmap(&s->rig.c, b.iova, b.len));
+		mem_drop(b.va, b.len);
+	}
+	mem_unmap(b.va, b.len);
+}
+
 static void side_map(struct side *s)
 {
 	uint64_t t0, map, first;
@@ -143,6 +162,7 @@ static void side_passes(struct side *s)
 		.seed = SEED_COLD,
 	};
 	struct fleet_work hot = cold;
+	uint64_t faults = 0, best = 0;
 
 	held_phase("cold pass");
 	say("cold pass: the devices write the whole buffer for the first time");
@@ -154,12 +174,16 @@ static void side_passes(struct side *s)
 	figure(s->name, "held_after_cold", held_now());
 
 	held_phase("hot pass");
-	say("hot pass: the same again");
-	hot.what = "hot pass";
-	hot.seed = SEED_HOT;
-	fleet_run(&s->rig, &s->buf, &hot);
-	figure(s->name, "hot_ns", hot.ns);
-	figure(s->name, "hot_faults", hot.faults);
+	say("hot pass: the same again, %u times", HOT_PASSES);
+	for (unsigned int i = 0; i < HOT_PASSES; i++) {
+		hot.what = "hot pass";
+		hot.seed = SEED_HOT;
+		fleet_run(&s->rig, &s->buf, &hot);
+		faults += hot.faults;
+		best = !i || hot.ns < best ? hot.ns : best;
+	}
+	figure(s->name, "hot_ns", best);
+	figure(s->name, "hot_faults", faults);
 }
 
 static void side_check(struct side *s)
@@ -190,15 +214,15 @@ static void side_pressure(struct side *s, struct hog *h, size_t mib)
 {
 	uint64_t out = mem_vmstat("pswpout");
 	uint64_t t0 = now_ns();
-	size_t has = 0;
+	size_t written = 0;
 
 	held_phase("pressure");
-	say("pressure: another program takes %zu MiB", mib);
+	say("pressure: another program takes %zu MiB and uses them", mib);
 	hog_start(h, mib);
 	while (hog_grow(h))
-		say_progress("pressure", ++has * MiB, mib * MiB);
-	if (has != mib)
-		tap_bail("the memory hog was killed at %zu of %zu MiB", has, mib);
+		say_progress("written", ++written * MiB, HOG_ROUNDS * mib * MiB);
+	if (written != HOG_ROUNDS * mib)
+		tap_bail("the memory hog was killed after writing %zu MiB", written);
 	figure(s->name, "pressure_ns", now_ns() - t0);
 	figure(s->name, "hog", mib * MiB);
 	figure(s->name, "hog_swapped", mem_status_kb(h->pid, "VmSwap") * 1024);
@@ -255,6 +279,7 @@ bool side_run(const struct side_job *job, bool stock)
 	rig_open(&s.rig, job->devices, VFIO_TYPE1v2_IOMMU);
 	side_buffer(&s, job->size);
 
+	side_warm_up(&s);
 	held_start(s.name);
 	side_map(&s);
 	side_passes(&s);
