@@ -16,10 +16,14 @@
 
 #define RIG_DOMAIN	"10f5"
 
+#define RIG_BUSY_SPINS	20000
+
 /* Users first: each module only after those that use it. */
 static const char * const rig_modules[] = { "vfio_iommu_iopf", "iopf_sim", "iopf_sim_iommu" };
 
 static bool rig_loaded;
+/* Said already who serves; once for each time the modules are loaded. */
+static bool rig_said;
 static bool rig_no_backend;
 
 bool rig_stock(void)
@@ -59,6 +63,7 @@ void rig_load(const char *sim_args, const char *iopf_args)
 	if (status)
 		tap_bail("%s: status 0x%x", command, status);
 	rig_loaded = true;
+	rig_said = false;
 }
 
 const char *rig_bdf(unsigned int n)
@@ -86,12 +91,33 @@ void rig_served_right(const char *bdf)
 {
 	const char *by = iopf_text(bdf, "served_by");
 
-	if (rig_stock()) {
-		tap_diag("%s: stock type1 (backend not loaded)", bdf);
+	if (!rig_said)
+		tap_diag("%s: served by %s", bdf, rig_stock() ? "stock type1, backend not loaded" :
+			 *by ? by : "nobody knows");
+	rig_said = true;
+	if (rig_stock())
 		return;
-	}
-	tap_diag("%s: served by %s", bdf, *by ? by : "nobody knows");
 	tap_ok(strstr(by, "iopf"), "%s is served by vfio_iommu_iopf", bdf);
+}
+
+/*
+ * The last use of a process's memory by a fault under way outlives the process for a moment, and with
+ * it the mapping of the BAR, which keeps the device open. So who follows a process that
+ * was killed may find the device busy at first.
+ */
+static int rig_open_device(struct rig *r, unsigned int i, const char *bdf, int type)
+{
+	unsigned int spins = 0;
+	int err;
+
+	do {
+		err = vfio_dev_open(&r->vfio[i], &r->c, bdf, type);
+		if (err == -EBUSY)
+			sim_nap(&spins);
+	} while (err == -EBUSY && spins < RIG_BUSY_SPINS);
+	if (spins)
+		tap_diag("%s was busy, %u attempts", bdf, spins);
+	return err;
 }
 
 void rig_open_at(struct rig *r, unsigned int first, unsigned int devices, int type)
@@ -104,7 +130,7 @@ void rig_open_at(struct rig *r, unsigned int first, unsigned int devices, int ty
 	memset(r, 0, sizeof(*r));
 	must(vfio_container_open(&r->c));
 	for (i = 0; i < devices; i++) {
-		must(vfio_dev_open(&r->vfio[i], &r->c, rig_bdf(first + i), type));
+		must(rig_open_device(r, i, rig_bdf(first + i), type));
 		must(sim_up(&r->sim[i], &r->vfio[i], NULL));
 		r->devices++;
 	}
@@ -215,8 +241,32 @@ void rig_clean(struct rig *r)
 	       "no hole unmapped, nothing mapped twice");
 }
 
+void rig_describe_faults(const char *bdf)
+{
+	static const char * const names[] = {
+		"faults", "requests", "slow", "retries", "gave_up", "invalid", "pages_mapped",
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names) && !rig_stock(); i++)
+		tap_diag("%s: %s %s", bdf, names[i], iopf_text(bdf, names[i]));
+}
+
+static uint64_t rig_leaves(void)
+{
+	return sim_iommu_count("leaves_4k") + sim_iommu_count("leaves_2m");
+}
+
+void rig_balanced_soon(void)
+{
+	unsigned int spins = 0;
+
+	while (rig_leaves() && spins < RIG_BUSY_SPINS)
+		sim_nap(&spins);
+	rig_balanced();
+}
+
 void rig_balanced(void)
 {
-	tap_is(sim_iommu_count("leaves_4k") + sim_iommu_count("leaves_2m"), 0,
-	       "nothing is left mapped in the IOMMU");
+	tap_is(rig_leaves(), 0, "nothing is left mapped in the IOMMU");
 }

@@ -106,6 +106,15 @@ bool rig_same(const struct simbuf *b, uint64_t seed, const char *what);
 /** rig_balanced() - decide a point: nothing is mapped in the IOMMU (containers closed) */
 void rig_balanced(void);
 
+/**
+ * rig_balanced_soon() - the same after a process died, whose memory may live on for as long as
+ * a fault under way needs it
+ */
+void rig_balanced_soon(void);
+
+/** rig_describe_faults() - the backend's counters of a device, as comments */
+void rig_describe_faults(const char *bdf);
+
 /** rig_map() - map the buffer for the devices, bails out on failure */
 void rig_map(struct rig *r, const struct simbuf *b);
 

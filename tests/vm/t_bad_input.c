@@ -3,14 +3,13 @@
  * Every ioctl input that has to be refused: the errno is the one of stock type1, which is asked first
  * in the same run, and nothing is changed by it.
  *
- * Not compared: inputs that type1 refuses because it pins at once (memory that isn't there, or is not
- * writable). Here a mapping only records; such an access is refused when the device makes it,
- * see t_bad_fault.
+ * Meant to be different: who does not advertise dirty tracking has no VFIO_IOMMU_DIRTY_PAGES.
  *
  * vm: --mem 1024
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -35,7 +34,6 @@ static const struct map_case map_cases[] = {
 	{ "unknown flag 3", MAP_SIZE, RW | 1u << 3, 0, RIG_IOVA, LEN },
 	{ "unknown flag 31", MAP_SIZE, RW | 1u << 31, 0, RIG_IOVA, LEN },
 	{ "no permission", MAP_SIZE, 0, 0, RIG_IOVA, LEN },
-	{ "VADDR of nothing", MAP_SIZE, VFIO_DMA_MAP_FLAG_VADDR, 0, RIG_IOVA, LEN },
 	{ "VADDR with permissions", MAP_SIZE, VFIO_DMA_MAP_FLAG_VADDR | RW, 0, RIG_IOVA, LEN },
 	{ "size 0", MAP_SIZE, RW, 0, RIG_IOVA, 0 },
 	{ "size 1", MAP_SIZE, RW, 0, RIG_IOVA, 1 },
@@ -90,6 +88,7 @@ struct results {
 	int unmap[ARRAY_SIZE(unmap_cases)];
 	uint64_t unmap_size[ARRAY_SIZE(unmap_cases)];
 	int other[OTHERS];
+	bool dirty;
 };
 
 static const char *const other_what[OTHERS] = {
@@ -139,6 +138,7 @@ static void others(struct rig *r, int *result)
 static void run(struct results *res, int type, bool stock)
 {
 	struct simbuf good = { mem_anon(LEN), 2 * RIG_IOVA, LEN };
+	struct vfio_iommu_type1_info *info;
 	struct rig r;
 	unsigned int i;
 
@@ -175,6 +175,10 @@ static void run(struct results *res, int type, bool stock)
 		tap_diag("%s: \"%s\" unmapped the range", stock ? "stock" : "ours", u->what);
 	}
 	others(&r, res->other);
+	info = vfio_get_info(&r.c);
+	must_be(info);
+	res->dirty = vfio_info_cap(info, VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION);
+	free(info);
 	rig_both_ways(&r.sim[0], &good, 2, "after");
 	rig_unmap(&r, &good);
 	mem_unmap(good.va, LEN);
@@ -199,7 +203,8 @@ static void compare(const struct results *ours, const struct results *stock, con
 		       unmap_cases[i].what);
 	}
 	for (i = 0; i < OTHERS; i++)
-		tap_errno_is(ours->other[i], stock->other[i], "%s: %s", type, other_what[i]);
+		tap_errno_is(ours->other[i], strncmp(other_what[i], "DIRTY_PAGES", 11) || ours->dirty ?
+			     stock->other[i] : -ENOTTY, "%s: %s", type, other_what[i]);
 }
 
 int main(void)

@@ -5,6 +5,7 @@
  *
  * vm: --mem 1024 --swap 256
  */
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -67,6 +68,7 @@ static void check_under_dma(struct rig *r, const struct simbuf *b, int advice, c
 		if (off + len > LEN)
 			len = LEN - off;
 		must_sys(madvise((char *)b->va + off, len, advice));
+		sched_yield();
 		if (i % 100 == 99) {
 			dma_wait_rounds(&dma, 1);
 			if (advice == MADV_FREE)

@@ -56,7 +56,7 @@ static void check_killed(unsigned int devices, int how, const char *what)
 	must_sys(waitpid(pid, &status, 0));
 	tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == how, "%s: dies", what);
 	close(said[0]);
-	rig_balanced();
+	rig_balanced_soon();
 }
 
 /* The owner of the memory dies, the container lives: its memory is gone for the device. */
@@ -92,8 +92,9 @@ static void check_owner_dies(void)
 	if (rig_stock()) {
 		tap_skip("stock type1 keeps the pages pinned", "memory of a dead process");
 	} else {
-		rig_status_is(sim_write(&r.sim[0], &b, 0, LEN, 2, NULL), IOPF_SIM_ST_INVALID,
-			      "memory of a dead process");
+		if (!rig_status_is(sim_write(&r.sim[0], &b, 0, LEN, 2, NULL), IOPF_SIM_ST_INVALID,
+				   "memory of a dead process"))
+			rig_describe_faults(rig_bdf(0));
 	}
 	mine.va = mem_anon(LEN);
 	rig_map(&r, &mine);
@@ -129,7 +130,7 @@ static void check_exec(void)
 	}
 	must_sys(waitpid(pid, &status, 0));
 	tap_is((unsigned int)status, 0, "exec under DMA");
-	rig_balanced();
+	rig_balanced_soon();
 }
 
 int main(void)

@@ -26,6 +26,7 @@ static void check_one(const char *bdf, const char *what)
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
 	struct vfio_container c;
 	struct vfio_dev d;
+	uint64_t requests = sim_count(bdf, "requests");
 	struct simdev s;
 
 	must(vfio_container_open(&c));
@@ -35,7 +36,7 @@ static void check_one(const char *bdf, const char *what)
 	must(vfio_map(&c, b.va, b.iova, b.len));
 	tap_is(mem_status_kb(0, "VmLck"), LEN / 1024, "%s: pinned", what);
 	rig_both_ways(&s, &b, 1, what);
-	tap_is(sim_count(bdf, "requests"), 0, "%s: no page request", what);
+	tap_is(sim_count(bdf, "requests"), requests, "%s: no page request", what);
 	vfio_dev_close(&d);
 	vfio_container_close(&c);
 	tap_is(mem_status_kb(0, "VmLck"), 0, "%s: released", what);

@@ -68,8 +68,11 @@ static void check_punch_under_dma(struct rig *r, const struct simbuf *b, int fd)
 
 	dma_start_both(&dma, &r->sim[0], b, 5);
 	dma_wait_rounds(&dma, 1);
-	for (i = 0; i < 60; i++)
+	for (i = 0; i < 60; i++) {
 		mem_punch(fd, (off_t)(i * 37 % 128 * 65536), 65536);
+		if (!(i % 8))
+			dma_wait_rounds(&dma, 1);
+	}
 	dma_wait_rounds(&dma, 1);
 	dma_stop(&dma);
 	dma_describe(&dma);

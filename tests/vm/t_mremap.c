@@ -79,6 +79,9 @@ static void check_under_dma(struct rig *r, const struct simbuf *b)
 	struct dma dma;
 	unsigned int i;
 
+	/* One mapping: what was cut up before can't be moved as a whole. */
+	must_be(mmap(b->va, LEN, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == b->va);
 	dma_start(&dma, &r->sim[0], &cmd, 1);
 	for (i = 0; i < 20; i++) {
 		must_be(mremap(b->va, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, away) == away);

@@ -72,6 +72,15 @@ static void *provider(void *arg)
 	}
 }
 
+/* Wait for the thread to have counted what the device has already been given. */
+static void provided(struct provider *p, unsigned long pages)
+{
+	unsigned int spins = 0;
+
+	while (__atomic_load_n(&p->provided, __ATOMIC_RELAXED) < pages && spins < 10000)
+		sim_nap(&spins);
+}
+
 static void provider_open(struct provider *p, const struct simbuf *b)
 {
 	struct uffdio_register reg = {
@@ -102,12 +111,14 @@ static void check_kind(struct rig *r, void *va, const char *kind)
 
 	rig_status_is(sim_verify(&r->sim[0], &b, 0, LEN / 2, SEED, NULL), IOPF_SIM_ST_OK,
 		      "the device reads what the thread provides");
+	provided(&p, LEN / 2 / MEM_PAGE);
 	tap_is(p.provided, LEN / 2 / MEM_PAGE, "each page was provided once");
 
 	cmd = sim_cmd(IOPF_SIM_OP_WRITE, &b, LEN / 2, LEN / 2, SEED + 1);
 	cmd.prg_depth = 8;
 	rig_status_is(sim_run(&r->sim[0], &cmd, NULL), IOPF_SIM_ST_OK,
 		      "the device writes over what the thread provides, 8 groups deep");
+	provided(&p, LEN / MEM_PAGE);
 	tap_is(p.provided, LEN / MEM_PAGE, "each page was provided once");
 	tap_is(simbuf_differs(&b, 0, LEN / 2, SEED) +
 	       simbuf_differs(&b, LEN / 2, LEN / 2, SEED + 1), 0, "every byte is right");
