@@ -96,7 +96,7 @@ void iopf_sim_atc_fill(struct iopf_sim_bank *bank, u64 iova, const struct iopf_s
 static void drop(struct iopf_sim_bank *bank, struct iopf_sim_atc_entry *entry)
 {
 	entry->tag = 0;
-	bank->invalidations++;
+	bank->atc_invalidations++;
 }
 
 /* Drops every entry that overlaps [@iova, @last]. */

@@ -182,6 +182,16 @@ u32 iopf_sim_config_read(struct iopf_sim_device *dev, int where, int size)
 	return val;
 }
 
+static void set_dma(struct iopf_sim_device *dev)
+{
+	bool dma = get16(dev, PCI_COMMAND) & PCI_COMMAND_MASTER;
+	bool ats = dev->ep.stall ||
+		   get16(dev, CAP_ATS + PCI_ATS_CTRL) & PCI_ATS_CTRL_ENABLE;
+
+	lockdep_assert_held(&dev->lock);
+	iopf_sim_endpoint_set_dma(&dev->ep, dma, ats);
+}
+
 static void kick(struct iopf_sim_device *dev)
 {
 	lockdep_assert_held(&dev->lock);
@@ -220,9 +230,7 @@ void iopf_sim_config_write(struct iopf_sim_device *dev, int where, int size, u32
 		iopf_sim_device_decode(dev);
 	if (touches(where, size, PCI_COMMAND, 2) ||
 	    (!dev->ep.stall && touches(where, size, CAP_ATS + PCI_ATS_CTRL, 2)))
-		iopf_sim_endpoint_set_dma(&dev->ep, get16(dev, PCI_COMMAND) & PCI_COMMAND_MASTER,
-					  dev->ep.stall ||
-					  get16(dev, CAP_ATS + PCI_ATS_CTRL) & PCI_ATS_CTRL_ENABLE);
+		set_dma(dev);
 	if (!dev->ep.stall && touches(where, size, CAP_PRI + PCI_PRI_CTRL, 1))
 		pri_ctrl_written(dev, written[CAP_PRI + PCI_PRI_CTRL - where]);
 	if (touches(where, size, CAP_VNDR + IOPF_SIM_VNDR_KICK, 1) &&

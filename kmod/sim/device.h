@@ -116,6 +116,18 @@ struct iopf_sim_counters {
 	atomic64_t flr;
 };
 
+#define IOPF_SIM_BANK_COUNTERS	5
+
+/**
+ * struct iopf_sim_bank_counter - a counter kept in the banks
+ * @ep: whose banks
+ * @offset: where in the bank
+ */
+struct iopf_sim_bank_counter {
+	struct iopf_sim_endpoint *ep;
+	size_t offset;
+};
+
 struct iopf_sim_engine;
 
 /**
@@ -125,6 +137,7 @@ struct iopf_sim_engine;
  * @index: number of the device
  * @knobs: see there; read and written without lock
  * @counters: see there
+ * @bank_counter: what debugfs shows of the banks
  * @debugfs: its directory
  *
  * @lock: raw; protects the fields from here to @held, and the BAR's registers against resets
@@ -136,7 +149,10 @@ struct iopf_sim_engine;
  * @state: see above
  * @error: why it is halted
  * @error_iova: where
- * @sq_base, @cq_base, @sq_entries, @cq_entries: latched ring registers
+ * @sq_base: latched ring register
+ * @cq_base: latched ring register
+ * @sq_entries: latched ring register
+ * @cq_entries: latched ring register
  * @sq_head: commands fetched
  * @cq_tail: completions written
  * @running: commands under way
@@ -161,6 +177,7 @@ struct iopf_sim_device {
 	u32 index;
 	struct iopf_sim_knobs knobs;
 	struct iopf_sim_counters counters;
+	struct iopf_sim_bank_counter bank_counter[IOPF_SIM_BANK_COUNTERS];
 	struct dentry *debugfs;
 
 	raw_spinlock_t lock;
@@ -188,8 +205,8 @@ struct iopf_sim_device {
 	atomic_t held;
 	struct iopf_sim_held *reordered;
 
-	struct mutex sq_lock;
-	struct mutex cq_lock;
+	struct mutex sq_lock;	/* the poller's */
+	struct mutex cq_lock;	/* one completion at a time */
 	bool dead;
 	u32 nr_engines;
 	struct iopf_sim_engine *engine[IOPF_SIM_MAX_ENGINES];

@@ -328,7 +328,7 @@ static int translate_paging(struct iopf_sim_bank *bank, u64 iova, bool write, u6
 	rcu_read_unlock();
 
 	if (!hit) {
-		bank->misses++;
+		bank->atc_misses++;
 		if (!mapped || !leaf_allows(&walked, write))
 			return IOPF_SIM_ST_UNTRANSLATED;
 		iopf_sim_atc_fill(bank, iova, &walked);
@@ -336,18 +336,18 @@ static int translate_paging(struct iopf_sim_bank *bank, u64 iova, bool write, u6
 		return 0;
 	}
 
-	bank->hits++;
+	bank->atc_hits++;
 	*phys = leaf_phys(&cached, iova);
 	if (likely(mapped && leaf_phys(&walked, iova) == *phys && leaf_allows(&walked, write)))
 		return 0;
 	/*
-	 * Pairs with the barrier in iopf_sim_unmap_pages(): an entry that was unmapped a
+	 * Pairs with the barrier in unmap_pages(): an entry that was unmapped a
 	 * moment ago is seen together with the count that excuses its use.
 	 */
 	smp_rmb();
 	if (!mapped && atomic_read(&domain->unsynced))
 		return 0;
-	bank->stale++;
+	bank->stale_uses++;
 	return IOPF_SIM_ST_STALE;
 }
 
@@ -397,7 +397,7 @@ int iopf_sim_access_begin(struct iopf_sim_bank *bank, u32 epoch, u64 iova, bool 
 		goto err_unlock;
 	}
 	if (unlikely(phys_free(bank, phys))) {
-		bank->to_free++;
+		bank->dma_to_free++;
 		st = IOPF_SIM_ST_STALE;
 		goto err_unlock;
 	}

@@ -47,11 +47,11 @@ struct iopf_sim_endpoint;
  * @ats: translations may be cached
  * @atc: direct-mapped cache, NULL if @atc_entries is 0
  * @atc_entries: its size, a power of two
- * @hits: translations found in the cache
- * @misses: translations not found there
- * @invalidations: entries dropped by invalidation
- * @stale: uses of entries that should have been invalidated
- * @to_free: accesses refused because the page was free memory
+ * @atc_hits: translations found in the cache
+ * @atc_misses: translations not found there
+ * @atc_invalidations: entries dropped by invalidation
+ * @stale_uses: uses of entries that should have been invalidated
+ * @dma_to_free: accesses refused because the page was free memory
  *
  * All fields but @ep are protected by @lock.
  */
@@ -64,11 +64,11 @@ struct iopf_sim_bank {
 	bool ats;
 	struct iopf_sim_atc_entry *atc;
 	u32 atc_entries;
-	u64 hits;
-	u64 misses;
-	u64 invalidations;
-	u64 stale;
-	u64 to_free;
+	u64 atc_hits;
+	u64 atc_misses;
+	u64 atc_invalidations;
+	u64 stale_uses;
+	u64 dma_to_free;
 } ____cacheline_aligned_in_smp;
 
 /**

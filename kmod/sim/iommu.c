@@ -114,11 +114,11 @@ static size_t unmap_pages(struct iommu_domain *iommu_domain, unsigned long iova,
 	atomic64_inc(&iopf_sim_stats.unmaps);
 	/*
 	 * From here to the sync, the device may use what is being unmapped. The first
-	 * unmap of a gather opens that window, the sync closes it. The barrier pairs with
-	 * the one in translate_paging().
+	 * unmap of a gather opens that window, the sync closes it.
 	 */
 	if (!gather->end) {
 		atomic_inc(&domain->unsynced);
+		/* Before the entries go; pairs with the barrier in translate_paging(). */
 		smp_mb__after_atomic();
 	}
 	size = iopf_sim_pt_unmap(&domain->pt, iova, pgsize * count);

@@ -30,45 +30,55 @@ static int counter_set(void *data, u64 val)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(counter_fops, counter_get, counter_set, "%llu\n");
 
-/* Sums (or clears) a counter that the banks have each. */
-static u64 sum_banks(struct iopf_sim_device *dev, size_t offset, bool clear)
+/* Counters that the banks have each, and that are shown as their sum. */
+static const struct {
+	const char *name;
+	size_t offset;
+} bank_counters[] = {
+	{ "atc_hits", offsetof(struct iopf_sim_bank, atc_hits) },
+	{ "atc_misses", offsetof(struct iopf_sim_bank, atc_misses) },
+	{ "atc_invalidations", offsetof(struct iopf_sim_bank, atc_invalidations) },
+	{ "stale_uses", offsetof(struct iopf_sim_bank, stale_uses) },
+	{ "dma_to_free", offsetof(struct iopf_sim_bank, dma_to_free) },
+};
+
+static_assert(ARRAY_SIZE(bank_counters) == IOPF_SIM_BANK_COUNTERS);
+
+static int bank_counter_get(void *data, u64 *val)
 {
-	u64 sum = 0;
+	struct iopf_sim_bank_counter *counter = data;
+	struct iopf_sim_endpoint *ep = counter->ep;
 	u32 i;
 
-	for (i = 0; i < dev->ep.nr_banks; i++) {
-		struct iopf_sim_bank *bank = &dev->ep.bank[i];
-		u64 *counter = (void *)bank + offset;
+	*val = 0;
+	for (i = 0; i < ep->nr_banks; i++) {
+		struct iopf_sim_bank *bank = &ep->bank[i];
 
 		raw_spin_lock_irq(&bank->lock);
-		sum += *counter;
-		if (clear)
-			*counter = 0;
+		*val += *(u64 *)((void *)bank + counter->offset);
 		raw_spin_unlock_irq(&bank->lock);
 	}
-	return sum;
+	return 0;
 }
 
-#define BANK_COUNTER(name, field)							\
-static int name##_get(void *data, u64 *val)						\
-{											\
-	*val = sum_banks(data, offsetof(struct iopf_sim_bank, field), false);		\
-	return 0;									\
-}											\
-static int name##_set(void *data, u64 val)						\
-{											\
-	if (val)									\
-		return -EINVAL;								\
-	sum_banks(data, offsetof(struct iopf_sim_bank, field), true);			\
-	return 0;									\
-}											\
-DEFINE_DEBUGFS_ATTRIBUTE(name##_fops, name##_get, name##_set, "%llu\n")
+static int bank_counter_set(void *data, u64 val)
+{
+	struct iopf_sim_bank_counter *counter = data;
+	struct iopf_sim_endpoint *ep = counter->ep;
+	u32 i;
 
-BANK_COUNTER(atc_hits, hits);
-BANK_COUNTER(atc_misses, misses);
-BANK_COUNTER(atc_invalidations, invalidations);
-BANK_COUNTER(stale_uses, stale);
-BANK_COUNTER(dma_to_free, to_free);
+	if (val)
+		return -EINVAL;
+	for (i = 0; i < ep->nr_banks; i++) {
+		struct iopf_sim_bank *bank = &ep->bank[i];
+
+		raw_spin_lock_irq(&bank->lock);
+		*(u64 *)((void *)bank + counter->offset) = 0;
+		raw_spin_unlock_irq(&bank->lock);
+	}
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(bank_counter_fops, bank_counter_get, bank_counter_set, "%llu\n");
 
 static int atc_entries_get(void *data, u64 *val)
 {
@@ -127,6 +137,8 @@ static void add_knobs(struct iopf_sim_device *dev, struct dentry *dir)
 
 static void add_counters(struct iopf_sim_device *dev, struct dentry *dir)
 {
+	u32 i;
+
 #define COUNTER(name)	debugfs_create_file(#name, 0600, dir, &dev->counters.name, &counter_fops)
 	COUNTER(requests);
 	COUNTER(groups);
@@ -140,11 +152,12 @@ static void add_counters(struct iopf_sim_device *dev, struct dentry *dir)
 	COUNTER(flr);
 #undef COUNTER
 	debugfs_create_file("prq_overflows", 0600, dir, &dev->ep.overflows, &counter_fops);
-	debugfs_create_file("atc_hits", 0600, dir, dev, &atc_hits_fops);
-	debugfs_create_file("atc_misses", 0600, dir, dev, &atc_misses_fops);
-	debugfs_create_file("atc_invalidations", 0600, dir, dev, &atc_invalidations_fops);
-	debugfs_create_file("stale_uses", 0600, dir, dev, &stale_uses_fops);
-	debugfs_create_file("dma_to_free", 0600, dir, dev, &dma_to_free_fops);
+	for (i = 0; i < ARRAY_SIZE(bank_counters); i++) {
+		dev->bank_counter[i].ep = &dev->ep;
+		dev->bank_counter[i].offset = bank_counters[i].offset;
+		debugfs_create_file(bank_counters[i].name, 0600, dir, &dev->bank_counter[i],
+				    &bank_counter_fops);
+	}
 }
 
 /**

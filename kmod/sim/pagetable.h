@@ -23,7 +23,7 @@
  * RCU read-side section, as a device walks tables in memory.
  */
 struct iopf_sim_pt {
-	spinlock_t lock;
+	spinlock_t lock;	/* changes */
 	u64 *root;
 	u64 idle;
 };

@@ -61,9 +61,13 @@
 
 /*
  * Control. Setting ENABLE latches the ring registers, zeroes SQ_HEAD and CQ_TAIL,
- * and sets STATUS.READY (or STATUS.HALTED with ERROR when the ring registers
- * make no sense); SQ_TAIL and CQ_HEAD must be zero by then. Clearing it lets
- * the commands in flight finish, fetches no more, and clears READY when done.
+ * and sets STATUS.READY (or STATUS.HALTED with ERROR IOPF_SIM_ST_BAD_COMMAND when
+ * the ring registers make no sense: entries out of range, a ring in memory that is
+ * not aligned to 128 bytes or wraps, one in the BAR of more than 32 entries);
+ * SQ_TAIL and CQ_HEAD must be zero by then. Clearing it lets the commands in
+ * flight finish, fetches no more, and clears READY when done. A command that waits
+ * for a page response then finishes at once, with IOPF_SIM_ST_ABORTED, for the response may
+ * never come; so does a completion that waits for room, which is lost.
  * The device comes out of FLR with everything zero but the ro identity.
  */
 #define IOPF_SIM_CTRL_ENABLE		(1u << 0)
@@ -85,34 +89,41 @@
  * Rings. SQ_TAIL, SQ_HEAD, CQ_TAIL and CQ_HEAD are free-running counts; the
  * slot is count % entries. The device never fetches past SQ_TAIL and never
  * has more than CQ_ENTRIES completions not yet consumed (CQ_TAIL - CQ_HEAD).
+ * An SQ_TAIL more than SQ_ENTRIES ahead of SQ_HEAD halts it, as does a ring that it
+ * cannot reach.
  * Commands may complete in any order when there are several engines.
  * A completion is valid once its phase is 1 in odd laps and 0 in even laps of
  * the ring, counting from lap 1; memory starts as zero. The phase is written last.
  */
 
-/* Opcodes */
+/*
+ * Opcodes. REQUEST asks for every page of the accesses, translated or not, for writing
+ * (IOPF_SIM_F_READ_FIRST: for reading). STOP_MARKER is a PRI stop marker.
+ */
 #define IOPF_SIM_OP_NOP			0
 #define IOPF_SIM_OP_WRITE		1	/* write the pattern */
 #define IOPF_SIM_OP_VERIFY		2	/* read, compare with the pattern */
 #define IOPF_SIM_OP_COPY		3	/* read at src, write at iova */
 #define IOPF_SIM_OP_CHECKSUM		4	/* read, sum the 64-bit words */
 #define IOPF_SIM_OP_READ		5	/* read, look at nothing */
-#define IOPF_SIM_OP_STOP_MARKER		6	/* send a PRI stop marker for @pasid */
-#define IOPF_SIM_OP_REQUEST		7	/* send page requests for the accesses,
-						 * wait for the responses, move nothing */
+#define IOPF_SIM_OP_STOP_MARKER		6	/* send a stop marker for @pasid */
+#define IOPF_SIM_OP_REQUEST		7	/* send page requests, move nothing */
 
 /* Order of the accesses. Access i, 0 <= i < count, is at iova + offset(i). */
 #define IOPF_SIM_ORDER_SEQUENTIAL	0	/* offset = i * size */
 #define IOPF_SIM_ORDER_STRIDED		1	/* offset = i * stride */
 #define IOPF_SIM_ORDER_RANDOM		2	/* offset = stride * iopf_sim_slot() */
 
-/* Flags */
-#define IOPF_SIM_F_RETRY_NEVER		(1u << 0)	/* fail at the first missing translation
-							 * after one response */
-#define IOPF_SIM_F_READ_FIRST		(1u << 1)	/* request read permission even for a
-							 * write; the write then faults again */
-#define IOPF_SIM_F_NO_FAULT		(1u << 2)	/* never send a page request: a missing
-							 * translation is IOPF_SIM_ST_UNTRANSLATED */
+/*
+ * Flags
+ *   RETRY_NEVER  fail (IOPF_SIM_ST_RETRIES) when an access misses again after its response
+ *   READ_FIRST   request read permission even for a write; the write then faults again
+ *   NO_FAULT     never send a page request: a missing translation is
+ *                IOPF_SIM_ST_UNTRANSLATED
+ */
+#define IOPF_SIM_F_RETRY_NEVER		(1u << 0)
+#define IOPF_SIM_F_READ_FIRST		(1u << 1)
+#define IOPF_SIM_F_NO_FAULT		(1u << 2)
 
 /**
  * struct iopf_sim_cmd - one command, 128 bytes
@@ -161,17 +172,20 @@ struct iopf_sim_cmd {
 #define IOPF_SIM_MAX_ACCESS		(1u << 20)
 #define IOPF_SIM_MAX_PRG		32
 
-/* Completion status */
+/*
+ * Completion status. UNTRANSLATED: no translation and no way to ask for one, or bus
+ * mastering is off. STALE: the device would have used a translation that was not valid
+ * any more, or memory that was freed: an invalidation was missing; no data was moved.
+ */
 #define IOPF_SIM_ST_OK			0
 #define IOPF_SIM_ST_BAD_COMMAND		1	/* a field makes no sense */
-#define IOPF_SIM_ST_UNTRANSLATED	2	/* no translation and no way to ask for one */
+#define IOPF_SIM_ST_UNTRANSLATED	2
 #define IOPF_SIM_ST_INVALID		3	/* page request answered "invalid request" */
 #define IOPF_SIM_ST_FAILURE		4	/* page request answered "response failure" */
 #define IOPF_SIM_ST_MISMATCH		5	/* VERIFY found other data */
 #define IOPF_SIM_ST_RETRIES		6	/* gave up after too many retries of one access */
 #define IOPF_SIM_ST_ABORTED		7	/* FLR, disable or removal */
-#define IOPF_SIM_ST_STALE		8	/* used a translation that was not valid any more:
-						 * an invalidation was missing */
+#define IOPF_SIM_ST_STALE		8
 
 /**
  * struct iopf_sim_cpl - one completion record, 128 bytes
@@ -180,7 +194,8 @@ struct iopf_sim_cmd {
  * @bytes: bytes moved
  * @faults: page request groups sent
  * @pages: page requests sent
- * @retries: accesses that missed again after a positive response
+ * @retries: accesses that missed again after a positive response, not counting the
+ *           second fault of IOPF_SIM_F_READ_FIRST
  * @mismatches: VERIFY: words that differed
  * @ns: from fetch to completion
  * @fault_ns: time from report to response, summed over the groups
