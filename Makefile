@@ -83,10 +83,12 @@ $(BUILD)/tests/%: tests/vm/%.c $(TEST_LIB) Makefile
 
 .PHONY: demo
 demo: kernel modules-prod
+	@scripts/setup chart
 	@SIZE=$(SIZE) DEVICES=$(DEVICES) demo/run $(DEMO_ARGS)
 
 .PHONY: bench
 bench: kernel modules-prod
+	@scripts/setup chart
 	@bench/run $(BENCH_ARGS)
 
 .PHONY: check check-debug

@@ -83,7 +83,8 @@ class Machine:
         self.deadline = None
         self.buffers = {}
         # TCG is 10 to 50 times slower than hardware, the debug kernel again several times.
-        self.boot_limit = (30 if self.accel == "kvm" else 90) * (4 if kernel.debug else 1)
+        self.boot_limit = (30 if self.accel == "kvm" else 90) * (4 if kernel.debug else 1) * \
+            (3 if job.icount else 1)
 
     def path(self, name):
         return os.path.join(self.dir, name)
