@@ -377,21 +377,27 @@ int mem_pressure(size_t bytes)
 	return mem_write_file(CGROUP_MINE "/memory.high", "max");
 }
 
-#define SWAP_OUT_ROUNDS	20
+#define SWAP_OUT_ROUNDS	30
 
+/*
+ * A swap entry in the page table is not enough: the page may still be in the swap cache, and would
+ * come back from there with everything that was ever written to it. mincore(2) looks into the cache.
+ */
 size_t mem_swap_out(void *va, size_t len)
 {
 	size_t pages = len / MEM_PAGE, gone = 0, before;
-	bool shared = !mem_smaps_kb(va, len, "Anonymous") && !mem_swapped(va, len);
 	unsigned int round;
 
 	for (round = 0; round < SWAP_OUT_ROUNDS && gone < pages; round++) {
 		before = gone;
 		must_sys(madvise(va, len, MADV_PAGEOUT));
 		if (round)
-			must(mem_pressure(len - gone * MEM_PAGE));
-		gone = shared ? pages - mem_incore(va, len) : mem_swapped(va, len);
-		if (round > 4 && gone == before)
+			must(mem_pressure((pages - gone) * MEM_PAGE));
+		gone = pages - mem_incore(va, len);
+		/* What is being written can't go yet. */
+		if (gone < pages)
+			usleep(2000);
+		if (round > 10 && gone == before)
 			break;
 	}
 	return gone;

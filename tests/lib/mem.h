@@ -100,9 +100,9 @@ bool mem_swap_is_disk(void);
  * mem_swap_out() - swap a range out and see that it is
  *
  * MADV_PAGEOUT, then pressure from a memory cgroup of this process's own, until no page of the
- * range is resident or it stops helping.
+ * range is in core or it stops helping.
  *
- * Return: pages that are swapped out now (for shared memory: pages no longer in core)
+ * Return: pages that are out of core now, the swap cache included
  */
 size_t mem_swap_out(void *va, size_t len);
 

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Negative control: with clean pages mapped writable, so that a device's write leaves the CPU's page
+ * clean, data written after a swap-in is lost at the next swap-out, and the swap check notices.
+ *
+ * vm: --mem 512 --swap 512 --variant controls
+ */
+#include "rig.h"
+
+#define LEN	(2 * MiB)
+
+static unsigned int run(struct rig *r, bool broken)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	size_t pages = LEN / MEM_PAGE, gone;
+
+	must(iopf_param("break_dirty", broken));
+	tap_quiet(true);
+	rig_map(r, &b);
+	simbuf_fill(&b, 0, LEN, 1);
+	gone = mem_swap_out(b.va, LEN);
+	tap_ok(gone >= pages - pages / 8, "swapped out");
+	/* Read back: the pages are clean now, their copy on the disk is good. */
+	rig_status_is(sim_verify(&r->sim[0], &b, 0, LEN, 1, NULL), IOPF_SIM_ST_OK, "read back");
+	rig_status_is(sim_write(&r->sim[0], &b, 0, LEN, 2, NULL), IOPF_SIM_ST_OK, "written");
+	gone = mem_swap_out(b.va, LEN);
+	tap_ok(gone >= pages - pages / 8, "swapped out again");
+	rig_same(&b, 2, "written after swap-in");
+	rig_unmap(r, &b);
+	tap_quiet(false);
+	must(iopf_param("break_dirty", 0));
+	mem_unmap(b.va, LEN);
+	return tap_quiet_failures();
+}
+
+int main(void)
+{
+	struct rig r;
+
+	rig_backend_only();
+	if (!mem_have_swap())
+		tap_bail("no swap space: run with --swap");
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	tap_is(run(&r, false), 0, "only dirty pages writable: passes");
+	tap_ok(run(&r, true) > 0, "clean pages writable: data is lost, and it is noticed");
+	tap_is(run(&r, false), 0, "only dirty pages writable again: passes");
+	rig_clean(&r);
+	rig_close(&r);
+	rig_balanced();
+	return tap_done();
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Negative control: with the check for invalidations in progress off, a fault that meets one maps the
+ * page that is just going away, and the data check notices.
+ *
+ * The invalidation is made to linger, so that the device's fault falls into it. As in
+ * t_control_notifier the page that goes away is another file's, so that stray writes hit nobody.
+ *
+ * vm: --mem 1024 --cpus 2 --variant controls
+ */
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "dma.h"
+#include "rig.h"
+
+#define LEN	(16ul * 4096)
+#define ROUNDS	40
+
+/* Rounds in which the device did not find the new memory. */
+static unsigned int run(struct rig *r, bool broken)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = LEN };
+	unsigned int i, wrong = 0;
+	struct iopf_sim_cmd cmd;
+	struct dma dma;
+	int fd[2];
+
+	b.va = mem_memfd(LEN, &fd[0]);
+	fd[1] = must_sys(memfd_create("second", 0));
+	must_sys(ftruncate(fd[1], LEN));
+	rig_map(r, &b);
+	cmd = sim_cmd(IOPF_SIM_OP_WRITE, &b, 0, LEN, 1);
+	must(iopf_param("break_retry", broken));
+	must(iopf_param("invalidate_delay_us", 10000));
+	for (i = 0; i < ROUNDS && (!wrong || !broken); i++) {
+		dma_start(&dma, &r->sim[0], &cmd, 1);
+		dma_wait_rounds(&dma, 1);
+		must_be(mmap(b.va, LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			     fd[(i + 1) & 1], 0) == b.va);
+		dma_stop(&dma);
+		if (sim_write(&r->sim[0], &b, 0, LEN, 100 + i, NULL) ||
+		    simbuf_differs(&b, 0, LEN, 100 + i))
+			wrong++;
+	}
+	must(iopf_param("invalidate_delay_us", 0));
+	must(iopf_param("break_retry", 0));
+	tap_diag("check %s: wrong in %u of %u rounds", broken ? "off" : "on", wrong, i);
+	rig_unmap(r, &b);
+	mem_unmap(b.va, LEN);
+	close(fd[0]);
+	close(fd[1]);
+	return wrong;
+}
+
+int main(void)
+{
+	struct rig r;
+
+	rig_backend_only();
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	tap_is(run(&r, false), 0, "check on: the device always finds the new memory");
+	tap_ok(run(&r, true) > 0, "check off: it does not, and it is noticed");
+	tap_is(run(&r, false), 0, "check on again: it does");
+	rig_close(&r);
+	rig_balanced();
+	return tap_done();
+}
