@@ -11,13 +11,18 @@
 
 #include "tap.h"
 
-#define SETTLE_NS	50000000
+#define SETTLE_MS	50
+
+static void rest(unsigned int ms)
+{
+	struct timespec nap = { .tv_nsec = ms * 1000000l };
+
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+}
 
 void busy_settle(void)
 {
-	struct timespec nap = { .tv_nsec = SETTLE_NS };
-
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+	rest(SETTLE_MS);
 }
 
 uint64_t busy_ns(void)
@@ -38,4 +43,18 @@ uint64_t busy_ns(void)
 	if (!sum)
 		tap_bail("/proc/schedstat does not tell how long tasks ran");
 	return sum;
+}
+
+uint64_t busy_run(struct simdev *s, const struct iopf_sim_cmd *cmd, unsigned int span_ms,
+		  struct iopf_sim_cpl *cpl)
+{
+	uint64_t before = busy_ns();
+
+	sim_start(s, cmd);
+	rest(span_ms);
+	if (!sim_poll(s, cpl))
+		tap_bail("a command takes longer than %u ms", span_ms);
+	if (cpl->status != IOPF_SIM_ST_OK)
+		tap_bail("the device says %s", sim_status_name(cpl->status));
+	return busy_ns() - before;
 }

@@ -21,8 +21,6 @@ static void side(const char *name, bool stock)
 	printf("%s: loading modules\n", name);
 	rig_load("devices=1", stock ? NULL : "");
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
-	/* An idle device that watches its doorbell would be busy time: only the kick wakes it. */
-	sim_knob(r.vfio[0].bdf, "kick_only", 1);
 	busy_settle();
 	map_costs(&r, name);
 	pass_costs(&r, name);

@@ -15,6 +15,7 @@
 #include "figures.h"
 
 #define PASS_PAGES	4096ul
+#define PASS_SPAN_MS	400
 #define PASS_LEN	(PASS_PAGES * MEM_PAGE)
 
 enum memory { ANON, MEMFD, THP };
@@ -48,17 +49,9 @@ struct pass {
 	uint64_t busy;
 };
 
-/* One command, from rest to rest. The waiting is one long sleep: idle costs nothing. */
 static void pass_run(struct simdev *s, const struct iopf_sim_cmd *cmd, struct pass *p)
 {
-	uint64_t before = busy_ns();
-
-	sim_start(s, cmd);
-	while (!sim_poll(s, &p->cpl))
-		busy_settle();
-	p->busy = busy_ns() - before;
-	if (p->cpl.status != IOPF_SIM_ST_OK)
-		tap_bail("the device says %s", sim_status_name(p->cpl.status));
+	p->busy = busy_run(s, cmd, PASS_SPAN_MS, &p->cpl);
 }
 
 /* How many different pages the command meets. */

@@ -18,6 +18,7 @@
 #include "sample.h"
 
 #define SINGLE_BLOCKS	64u
+#define SINGLE_SPAN_MS	20
 #define SINGLE_SECOND	(MEM_HUGE / 2)
 
 static struct sample fault, host;
@@ -25,16 +26,10 @@ static struct sample fault, host;
 static void single_run(struct simdev *s, const struct iopf_sim_cmd *cmd, bool faults)
 {
 	struct iopf_sim_cpl cpl;
-	uint64_t before = busy_ns();
-	uint64_t busy;
+	uint64_t busy = busy_run(s, cmd, SINGLE_SPAN_MS, &cpl);
 
-	sim_start(s, cmd);
-	while (!sim_poll(s, &cpl))
-		busy_settle();
-	busy = busy_ns() - before;
-	if (cpl.status != IOPF_SIM_ST_OK || cpl.faults != faults)
-		tap_bail("single fault: %s, %llu faults", sim_status_name(cpl.status),
-			 (unsigned long long)cpl.faults);
+	if (cpl.faults != faults)
+		tap_bail("single fault: %llu faults", (unsigned long long)cpl.faults);
 	if (faults)
 		sample_add(&fault, cpl.fault_ns);
 	sample_add(&host, busy);

@@ -21,6 +21,7 @@ set multiplot title sprintf("The same work on the same %d devices, a buffer of %
 set origin 0.0, 0.0
 set size 0.34, 0.93
 set lmargin 9
+set bmargin 3
 set title "Time until work can start (ms, logarithmic)" font ",13" textcolor rgb ink
 set logscale y
 stats dir."/start.dat" using 2 nooutput name "S"
@@ -47,7 +48,6 @@ set grid ytics lc rgb "#e6e6e6" lw 0.6 lt 1
 set yrange [0 : buffer * 1.2]
 set xrange [0 : phases]
 unset xtics
-set bmargin 3
 set ytics autofreq
 set for [i = 1 : phases - 1] arrow 100 + i from i, graph 0 to i, graph 1 nohead lc rgb "#d8d8d8" lw 0.7 dt 3 back
 set key at graph 0.99, 0.99 right top horizontal samplen 2 width 1 textcolor rgb ink

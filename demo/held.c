@@ -18,7 +18,7 @@
 #include "mem.h"
 #include "tap.h"
 
-#define HELD_PERIOD_MS	25
+#define HELD_PERIOD_MS	50
 
 static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_t held_thread;
@@ -29,10 +29,7 @@ static size_t held_rss0;
 
 size_t held_pinned(void)
 {
-	size_t locked = mem_status_kb(0, "VmLck") * 1024;
-	size_t pinned = mem_status_kb(0, "VmPin") * 1024;
-
-	return locked > pinned ? locked : pinned;
+	return mem_status_kb(0, "VmLck") * 1024;
 }
 
 static size_t held_rss(void)

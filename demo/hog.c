@@ -71,12 +71,10 @@ int hog_main(size_t mib)
 	all = mmap(NULL, mib * MiB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (all == MAP_FAILED)
 		return 1;
-	for (unsigned int round = 0; round < HOG_ROUNDS; round++) {
-		for (size_t m = 0; m < mib; m++) {
-			hog_use(all + m * MiB, m + round);
-			if (write(STDOUT_FILENO, "+", 1) != 1)
-				return 1;
-		}
+	for (size_t m = 0; m < hog_writes(mib); m++) {
+		hog_use(all + m % mib * MiB, m);
+		if (write(STDOUT_FILENO, "+", 1) != 1)
+			return 1;
 	}
 	/* Done: say so, and sit on it until stdin is closed. */
 	if (write(STDOUT_FILENO, ".", 1) != 1)

@@ -90,7 +90,7 @@ def rows(result):
          size(ours["freed_by_drop"]), "stock: stays pinned"),
         (f"freed for a program wanting {size(run_hog(result))}", size(squeezed[0]), size(squeezed[1]),
          "stock: stays pinned"),
-        timed("  until it has them, written twice", "pressure_ns"),
+        timed("  until it has written them", "pressure_ns"),
         sized("  swapped out of that program instead", "hog_swapped"),
         sized("  written to the swap disk meanwhile", "swap_written"),
         timed("devices work on, memory still short", "work_on_ns"),

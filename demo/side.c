@@ -4,8 +4,8 @@
  * is private anonymous memory and whose second half is a memfd, mapped for the
  * devices by one MAP_DMA.
  *
- * Vocabulary: a "unit" is an eighth of a half. Units 0 and 1 are dropped, 2 to 4 are rewritten
- * by the devices after the memory pressure, 5 to 7 keep what the hot pass left there.
+ * Vocabulary: a "unit" is an eighth of a half. Units 0 and 1 are dropped, 2 and 3 are rewritten
+ * by the devices under memory pressure, 4 to 7 keep what the hot pass left there.
  */
 #include "side.h"
 
@@ -22,7 +22,7 @@
 
 #define UNITS		8	/* of a half */
 #define UNITS_DROPPED	2
-#define UNITS_REWRITTEN	5	/* the dropped ones among them */
+#define UNITS_REWRITTEN	4	/* the dropped ones among them */
 
 #define HOT_PASSES	3	/* the best of them: others use this machine too */
 #define WARM_UPS	4
@@ -220,8 +220,8 @@ static void side_pressure(struct side *s, struct hog *h, size_t mib)
 	say("pressure: another program takes %zu MiB and uses them", mib);
 	hog_start(h, mib);
 	while (hog_grow(h))
-		say_progress("written", ++written * MiB, HOG_ROUNDS * mib * MiB);
-	if (written != HOG_ROUNDS * mib)
+		say_progress("written", ++written * MiB, hog_writes(mib) * MiB);
+	if (written != hog_writes(mib))
 		tap_bail("the memory hog was killed after writing %zu MiB", written);
 	figure(s->name, "pressure_ns", now_ns() - t0);
 	figure(s->name, "hog", mib * MiB);
@@ -238,8 +238,9 @@ static void side_work_on(struct side *s)
 	uint64_t ns;
 
 	held_phase("work on");
-	say("work on: devices read what was swapped out, write what was dropped, and more");
-	ns = side_units(s, "devices compare", IOPF_SIM_OP_VERIFY, UNITS_DROPPED, UNITS, SEED_HOT);
+	say("work on: devices read what was swapped out, write there and where was dropped");
+	ns = side_units(s, "devices compare", IOPF_SIM_OP_VERIFY, UNITS_DROPPED, UNITS_REWRITTEN,
+			SEED_HOT);
 	ns += side_units(s, "devices write", IOPF_SIM_OP_WRITE, 0, UNITS_REWRITTEN, SEED_LATE);
 	figure(s->name, "work_on_ns", ns);
 	figure(s->name, "swap_read", (mem_vmstat("pswpin") - in) * MEM_PAGE);
