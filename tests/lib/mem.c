@@ -344,37 +344,19 @@ bool mem_swap_is_disk(void)
 	return disk;
 }
 
-static uint64_t mem_cgroup_read(const char *name)
-{
-	unsigned long long value = 0;
-	char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), CGROUP_MINE "/%s", name);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	if (fscanf(f, "%llu", &value) != 1)
-		value = 0;
-	fclose(f);
-	return value;
-}
-
 int mem_pressure(size_t bytes)
 {
-	uint64_t current, high;
 	int err;
 
 	err = mem_cgroup_join();
 	if (err)
 		return err;
-	current = mem_cgroup_read("memory.current");
-	high = current > bytes ? current - bytes : 0;
-	/* Writing memory.high reclaims down to it before the write returns, as far as it can. */
-	err = mem_write_file(CGROUP_MINE "/memory.high", "%llu", (unsigned long long)high);
-	if (err)
-		return err;
-	return mem_write_file(CGROUP_MINE "/memory.high", "max");
+	/*
+	 * memory.reclaim, not memory.high: the latter also puts to sleep whoever allocates
+	 * while the use is above it. -EAGAIN: less than that could be reclaimed.
+	 */
+	err = mem_write_file(CGROUP_MINE "/memory.reclaim", "%zu", bytes);
+	return err == -EAGAIN ? 0 : err;
 }
 
 #define SWAP_OUT_ROUNDS	30

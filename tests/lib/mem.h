@@ -109,8 +109,8 @@ size_t mem_swap_out(void *va, size_t len);
 /**
  * mem_pressure() - ask the process's own memory cgroup to give back @bytes
  *
- * The process is moved into a cgroup of its own at the first call. memory.high is set
- * below the current use for a moment, then lifted again.
+ * The process is moved into a cgroup of its own when it first maps memory here. Less may be
+ * reclaimed than was asked for.
  */
 int mem_pressure(size_t bytes);
 

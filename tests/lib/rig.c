@@ -51,6 +51,18 @@ int rig_unload(void)
 	return 0;
 }
 
+int rig_unload_soon(void)
+{
+	unsigned int spins = 0;
+	int err;
+
+	do {
+		err = rig_unload();
+		sim_nap(&spins);
+	} while (err == -EAGAIN && spins < RIG_BUSY_SPINS);
+	return err;
+}
+
 void rig_load(const char *sim_args, const char *iopf_args)
 {
 	char command[512];

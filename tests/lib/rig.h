@@ -45,6 +45,9 @@ void rig_load(const char *sim_args, const char *iopf_args);
 /** rig_unload() - unload backend and simulator; 0 or a negative errno (-EBUSY: in use) */
 int rig_unload(void);
 
+/** rig_unload_soon() - the same after a process died; see rig_balanced_soon() */
+int rig_unload_soon(void);
+
 /** rig_stock() - is stock type1 meant to serve: NOBACKEND=1, or loaded with NULL */
 bool rig_stock(void);
 

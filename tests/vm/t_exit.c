@@ -138,7 +138,8 @@ int main(void)
 	struct simbuf b = { .iova = RIG_IOVA, .len = LEN };
 	struct rig r;
 
-	rig_load("", "");
+	rig_open(&r, 2, VFIO_TYPE1v2_IOMMU);
+	rig_close(&r);
 	check_killed(1, SIGKILL, "killed with one device");
 	check_killed(2, SIGKILL, "killed with two devices");
 	check_killed(2, SIGTERM, "terminated");
