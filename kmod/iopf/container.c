@@ -25,6 +25,7 @@
 #include "area.h"
 #include "chunk.h"
 #include "container.h"
+#include "fault.h"
 #include "main.h"
 #include "mm.h"
 #include "pin.h"
@@ -122,6 +123,7 @@ static void container_free(struct kobject *kobj)
 
 	ida_free(&iopf_container_ida, c->id);
 	mutex_destroy(&c->lock);
+	iopf_fault_queue_put(c->faults);
 	kfree(c->domains);
 	kfree(c->iovas);
 	kfree(c);
@@ -177,7 +179,8 @@ struct iopf_container *iopf_container_create(bool v2)
 	ret = -ENOMEM;
 	c->domains = kzalloc(struct_size(c->domains, domain, 0), GFP_KERNEL_ACCOUNT);
 	c->iovas = kzalloc(struct_size(c->iovas, range, 0), GFP_KERNEL_ACCOUNT);
-	if (!c->domains || !c->iovas)
+	c->faults = iopf_fault_queue_create(c->id);
+	if (!c->domains || !c->iovas || !c->faults)
 		goto err_put;
 	ret = kobject_add(&c->kobj, iopf_containers_kobj, "%d", c->id);
 	if (ret)

@@ -13,6 +13,7 @@
 struct iommu_domain;
 struct iopf_area;
 struct iopf_domains;
+struct iopf_fault_queue;
 struct vfio_iommu_type1_dma_map;
 struct vfio_iommu_type1_dma_unmap;
 
@@ -41,6 +42,7 @@ struct vfio_iommu_type1_dma_unmap;
  * @comm: its name
  * @v2: VFIO_TYPE1v2_IOMMU semantics of unmapping
  * @huge_ok: 2 MiB mappings are allowed
+ * @faults: workers for faults that have to wait
  * @lock: see above; protects all that follows
  * @areas: areas by IOVA; read under RCU
  * @mms: the processes whose memory is mapped
@@ -58,6 +60,7 @@ struct iopf_container {
 	char comm[TASK_COMM_LEN];
 	bool v2;
 	bool huge_ok;
+	struct iopf_fault_queue *faults;
 	struct mutex lock; /* order: see above */
 	struct maple_tree areas;
 	struct list_head mms;

@@ -62,8 +62,23 @@ enum slow_state {
 };
 
 /**
+ * struct iopf_want - a run of pages to have faulted in
+ * @mm: whose; mmgrab()bed, or NULL when nothing is wanted
+ * @vaddr: first address
+ * @pages: how many
+ * @write: for writing
+ */
+struct iopf_want {
+	struct mm_struct *mm;
+	unsigned long vaddr;
+	unsigned int pages;
+	bool write;
+};
+
+/**
  * struct iopf_slow - a fault that has to wait
  * @work: the worker's
+ * @queue: its workers, referenced
  * @at: its attachment, referenced
  * @node: in at->parked while PARKED
  * @state: under at->lock
@@ -73,16 +88,13 @@ enum slow_state {
  */
 struct iopf_slow {
 	struct work_struct work;
+	struct iopf_fault_queue *queue;
 	struct iopf_attach *at;
 	struct list_head node;
 	enum slow_state state;
 	struct iopf_group *group;
 	unsigned int limit;
-	struct iopf_want {
-		struct mm_struct *mm;	/* mmgrab()bed, or NULL */
-		unsigned long vaddr;
-		bool write;
-	} want;
+	struct iopf_want want;
 };
 
 static struct kmem_cache *iopf_slow_cache;
@@ -96,6 +108,46 @@ int iopf_fault_cache_init(void)
 void iopf_fault_cache_exit(void)
 {
 	kmem_cache_destroy(iopf_slow_cache);
+}
+
+static void queue_free_work(struct work_struct *work)
+{
+	struct iopf_fault_queue *q = container_of(work, struct iopf_fault_queue, free_work);
+
+	destroy_workqueue(q->wq);
+	kfree(q);
+}
+
+/**
+ * iopf_fault_queue_create() - workers for a container
+ * @id: the container's number, for the workers' names
+ *
+ * Return: the queue, with a reference; or NULL.
+ */
+struct iopf_fault_queue *iopf_fault_queue_create(int id)
+{
+	struct iopf_fault_queue *q = kzalloc(sizeof(*q), GFP_KERNEL_ACCOUNT);
+
+	if (!q)
+		return NULL;
+	q->wq = alloc_workqueue("vfio_iopf/%d", WQ_UNBOUND, 0, id);
+	if (!q->wq) {
+		kfree(q);
+		return NULL;
+	}
+	refcount_set(&q->refs, 1);
+	INIT_WORK(&q->free_work, queue_free_work);
+	return q;
+}
+
+/**
+ * iopf_fault_queue_put() - drop a reference
+ * @q: the queue, or NULL
+ */
+void iopf_fault_queue_put(struct iopf_fault_queue *q)
+{
+	if (q && refcount_dec_and_test(&q->refs))
+		queue_work(iopf_wq, &q->free_work);
 }
 
 static struct device *group_dev(const struct iopf_group *group)
@@ -124,9 +176,33 @@ static void fault_complain(struct iopf_device *d, const struct iommu_fault_page_
 }
 
 /*
+ * Note that a page is missing. The pages of a group mostly lie side by side: a run is
+ * faulted in at once. What does not join the run has its turn after it.
+ */
+static void want_page(struct iopf_want *want, const struct iopf_area *area, u64 iova, bool write)
+{
+	unsigned long vaddr = iopf_area_vaddr(area, iova & PAGE_MASK);
+
+	if (!want->mm) {
+		want->mm = area->mm->mm;
+		mmgrab(want->mm);
+		want->vaddr = vaddr;
+		want->pages = 1;
+		want->write = write;
+	} else if (want->mm != area->mm->mm || want->write != write) {
+		return;
+	} else if (vaddr == want->vaddr + ((unsigned long)want->pages << PAGE_SHIFT)) {
+		want->pages++;
+	} else if (vaddr + PAGE_SIZE == want->vaddr) {
+		want->vaddr = vaddr;
+		want->pages++;
+	}
+}
+
+/*
  * One page request, without sleeping. 0 when the page is mapped; -EPERM when the
  * container has no such address or permission; otherwise as
- * iopf_chunk_fault(), with @want filled in for -ENOENT.
+ * iopf_chunk_fault(), with the page added to @want for -ENOENT.
  */
 static int fault_request(struct iopf_container *c, struct iopf_device *d,
 			 const struct iommu_fault_page_request *prm, struct iopf_want *want)
@@ -156,12 +232,8 @@ static int fault_request(struct iopf_container *c, struct iopf_device *d,
 	else
 		ret = iopf_chunk_fault(chunk, iopf_chunkmap_page(prm->addr), write,
 				       READ_ONCE(iopf_fault_around), &mapped);
-	if (ret == -ENOENT && !want->mm) {
-		want->mm = area->mm->mm;
-		mmgrab(want->mm);
-		want->vaddr = iopf_area_vaddr(area, prm->addr & PAGE_MASK);
-		want->write = write;
-	}
+	if (ret == -ENOENT)
+		want_page(want, area, prm->addr, write);
 	rcu_read_unlock();
 
 	if (mapped)
@@ -260,7 +332,8 @@ static int slow_wait(struct iopf_slow *slow, unsigned int attempt)
 	int ret;
 
 	if (slow->want.mm) {
-		ret = iopf_mm_populate(slow->want.mm, slow->want.vaddr, slow->want.write);
+		ret = iopf_mm_populate(slow->want.mm, slow->want.vaddr, slow->want.pages,
+				       slow->want.write);
 		want_drop(&slow->want);
 		if (ret != -ENOMEM && ret != -EAGAIN && ret != -EINTR)
 			return ret;
@@ -275,6 +348,7 @@ static int slow_wait(struct iopf_slow *slow, unsigned int attempt)
 static void slow_work(struct work_struct *work)
 {
 	struct iopf_slow *slow = container_of(work, struct iopf_slow, work);
+	struct iopf_fault_queue *queue = slow->queue;
 	struct iopf_attach *at = slow->at;
 	int waited, ret;
 
@@ -310,6 +384,7 @@ static void slow_work(struct work_struct *work)
 	want_drop(&slow->want);
 	kmem_cache_free(iopf_slow_cache, slow);
 	iopf_attach_put(at);
+	iopf_fault_queue_put(queue);
 	module_put(THIS_MODULE);
 }
 
@@ -322,11 +397,12 @@ static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct 
 	if (!slow)
 		return false;
 	INIT_WORK(&slow->work, slow_work);
+	slow->queue = at->container->faults;
 	slow->at = at;
 	slow->group = group;
 	slow->state = SLOW_PARKED;
 	slow->want = *want;
-	/* One page is populated at a time. */
+	/* At worst one page is populated at a time. */
 	slow->limit = MAX_ATTEMPTS + group->fault_count;
 
 	spin_lock(&at->lock);
@@ -334,10 +410,11 @@ static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct 
 	if (!dead) {
 		list_add_tail(&slow->node, &at->parked);
 		refcount_inc(&at->refs);
+		refcount_inc(&slow->queue->refs);
 		/* The container's use of the module keeps it from going before this. */
 		__module_get(THIS_MODULE);
 		/* Under the lock: once parked and unlocked, the drain may answer it. */
-		queue_work(iopf_wq, &slow->work);
+		queue_work(slow->queue->wq, &slow->work);
 	}
 	spin_unlock(&at->lock);
 	if (dead)

@@ -2,11 +2,28 @@
 #ifndef IOPF_FAULT_H
 #define IOPF_FAULT_H
 
+#include <linux/refcount.h>
+#include <linux/workqueue.h>
+
 struct iopf_attach;
 struct iopf_group;
 
+/**
+ * struct iopf_fault_queue - the workers of a container
+ * @wq: each container has its own: a userfaultfd can keep all of a queue's workers asleep
+ * @refs: one for the container, one for each parked fault, which may outlive it
+ * @free_work: destroys the queue, which none of its own workers could
+ */
+struct iopf_fault_queue {
+	struct workqueue_struct *wq;
+	refcount_t refs;
+	struct work_struct free_work;
+};
+
 int iopf_fault_cache_init(void);
 void iopf_fault_cache_exit(void);
+struct iopf_fault_queue *iopf_fault_queue_create(int id);
+void iopf_fault_queue_put(struct iopf_fault_queue *q);
 int iopf_fault_handler(struct iopf_group *group);
 void iopf_fault_drain(struct iopf_attach *at);
 

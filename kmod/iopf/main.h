@@ -8,7 +8,7 @@ struct workqueue_struct;
 
 #define IOPF_DRIVER_NAME "vfio_iommu_iopf"
 
-/* Slow faults and deferred freeing. */
+/* Deferred freeing. */
 extern struct workqueue_struct *iopf_wq;
 
 /* Module parameters; see main.c. */

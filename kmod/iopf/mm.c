@@ -264,9 +264,10 @@ void iopf_mm_unregister(struct iopf_mm *m)
 }
 
 /**
- * iopf_mm_populate() - have the CPU's page tables filled at one address
+ * iopf_mm_populate() - have the CPU's page tables filled
  * @mm: whose; the caller holds it by mmgrab()
- * @vaddr: where
+ * @vaddr: first address
+ * @pages: pages; if it can't be all, the first of them
  * @write: for writing: copy-on-write is broken and the entry becomes dirty
  *
  * May wait for a disk, for memory, or for user space (userfaultfd), so no
@@ -274,23 +275,29 @@ void iopf_mm_unregister(struct iopf_mm *m)
  * kept alive (mm_users) for just that long.
  *
  * Context: process context, any process or kernel thread; sleeps.
- * Return: 0; -ESRCH when the process is gone; -EFAULT when there is no memory or no
- * permission; -EHWPOISON, -ENOMEM.
+ * Return: 0 when at least the first page is there; -ESRCH when the process is gone;
+ * -EFAULT when there is no memory or no permission; -EHWPOISON, -ENOMEM.
  */
-int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, bool write)
+int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write)
 {
 	unsigned int flags = FAULT_FLAG_REMOTE | (write ? FAULT_FLAG_WRITE : 0);
-	bool unlocked = false;
+	unsigned int done;
 	int ret;
 
 	if (!mmget_not_zero(mm))
 		return -ESRCH;
 	mmap_read_lock(mm);
-	ret = fixup_user_fault(mm, vaddr, flags, &unlocked);
+	for (done = 0; done < pages; done++, vaddr += PAGE_SIZE) {
+		bool unlocked = false;
+
+		ret = fixup_user_fault(mm, vaddr, flags, &unlocked);
+		if (ret)
+			break;
+	}
 	mmap_read_unlock(mm);
 	/* The last user's exit must not run here, where a driver may be waiting for us. */
 	mmput_async(mm);
-	return ret;
+	return done ? 0 : ret;
 }
 
 /**
