@@ -42,9 +42,22 @@ class Group:
     def title(self):
         given = vars(self.args)
         default = vars(options.test_parser().parse_args([]))
-        words = [f"--{k.replace('_', '-')} {v}" for k, v in sorted(given.items())
-                 if v != default[k] and k != "test_timeout"]
+        words = []
+        for key, value in sorted(given.items()):
+            if value != default[key] and key != "test_timeout":
+                for one in value if isinstance(value, list) else [value]:
+                    words.append(f"--{key.replace('_', '-')}" + (f" {one}" if one is not True else ""))
         return " ".join(words) or "default machine"
+
+    def split(self, parts):
+        """The same as several groups of about equal size, for machines side by side."""
+        size = -(-len(self.tests) // parts)
+        result = []
+        for i in range(0, len(self.tests), size):
+            part = Group(self.args)
+            part.tests = self.tests[i:i + size]
+            result.append(part)
+        return result
 
 
 def group(tests, scale):
