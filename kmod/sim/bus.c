@@ -191,6 +191,21 @@ static int map_window(void)
 	return 0;
 }
 
+/* Whether there is memory behind the window, not just nothing. */
+static bool window_works(void)
+{
+	u64 *word;
+
+	for (word = window_va; (void *)word < window_va + resource_size(&window);
+	     word += PAGE_SIZE / sizeof(*word)) {
+		WRITE_ONCE(*word, 0x10f5);
+		if (READ_ONCE(*word) != 0x10f5)
+			return false;
+		WRITE_ONCE(*word, 0);
+	}
+	return true;
+}
+
 static void unmap_window(void)
 {
 	iounmap((__force void __iomem *)window_va);
@@ -236,6 +251,11 @@ static int __init iopf_sim_init(void)
 	ret = map_window();
 	if (ret)
 		return ret;
+	if (!window_works()) {
+		pr_err("%pR is no memory: boot with memmap=2M$0x%lx\n", &window, bar_base);
+		ret = -ENXIO;
+		goto err_window;
+	}
 	ret = create_devices();
 	if (ret)
 		goto err_window;
@@ -256,6 +276,8 @@ static void __exit iopf_sim_exit(void)
 	remove_bus();
 	destroy_devices();
 	unmap_window();
+	/* The last response held back may not have left its timer function yet. */
+	synchronize_rcu();
 }
 
 module_init(iopf_sim_init);

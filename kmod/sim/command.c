@@ -26,6 +26,9 @@
 /* How far the device looks ahead for pages to put into a group. */
 #define LOOKAHEAD_PIECES	4096
 
+/* After so many misses of one access the device waits a tick before it asks again. */
+#define IMPATIENT	16
+
 /* A place in a command: byte @off of access @i. */
 struct place {
 	u64 i;
@@ -175,6 +178,7 @@ static int request(struct iopf_sim_engine *e, enum stream stream, struct place a
 {
 	u32 size = group_size(e), depth = group_depth(e), budget = LOOKAHEAD_PIECES;
 	u64 list[IOPF_SIM_MAX_PRG];
+	bool first = true;
 	u32 perm, nr;
 	int st;
 
@@ -192,12 +196,17 @@ static int request(struct iopf_sim_engine *e, enum stream stream, struct place a
 			nr = look_ahead(e, stream, &at, write, list, nr, size, &budget);
 		while ((st = iopf_sim_prg_send(e, list, nr, perm)) == -EAGAIN) {
 			/* What follows can wait. */
-			if (e->nr_sent)
+			if (!first)
 				return 0;
+			if (e->nr_sent) {
+				iopf_sim_prg_wait(e, &e->sent[0]);
+				continue;
+			}
 			st = iopf_sim_prg_back_off(e);
 			if (st)
 				return st;
 		}
+		first = false;
 		if (st || e->nr_sent >= depth)
 			return st;
 		nr = look_ahead(e, stream, &at, write, list, 0, 1, &budget);
@@ -221,12 +230,12 @@ static int fault(struct iopf_sim_engine *e, enum stream stream, struct place at,
 	sent = find_sent(e, page);
 	if (!sent) {
 		st = request(e, stream, at, write);
-		if (st)
-			return st;
+		/* No group for what follows, but there is one for this page. */
 		sent = find_sent(e, page);
+		if (!sent)
+			return st;
 	}
-	/* Not sent after all: other groups of ours were in the way and are gone by now. */
-	st = sent ? iopf_sim_prg_wait(e, sent) : 0;
+	st = iopf_sim_prg_wait(e, sent);
 	e->cpl.wait_ns += ktime_get_ns() - start;
 	return st;
 }
@@ -259,7 +268,8 @@ static int begin(struct iopf_sim_engine *e, enum stream stream, struct place at,
 		st = fault(e, stream, at, write);
 		if (st)
 			return st;
-		misses++;
+		if (unlikely(++misses > IMPATIENT))
+			schedule_timeout_idle(1);
 		cond_resched();
 	}
 }

@@ -410,6 +410,7 @@ void iopf_sim_prg_answer(struct iopf_sim_device *dev, u32 prg, u64 tag, u32 code
 	group->state = IOPF_SIM_GROUP_ANSWERED;
 	group->code = code;
 	group->answered = ktime_get_ns();
-	if (group->task != current)
+	/* Who answers its own request is awake. */
+	if (group->task != current || !in_task())
 		wake_up_process(group->task);
 }

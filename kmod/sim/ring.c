@@ -11,6 +11,7 @@
  * Locking: sq_lock while fetching, cq_lock while completing; iopf_sim_device.lock for
  * counts and for the BAR.
  */
+#include <linux/delay.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
 
@@ -127,15 +128,19 @@ static bool wait_for_slot(struct iopf_sim_engine *e)
 		    !(iopf_sim_device_reg(dev, IOPF_SIM_REG_CTRL) & IOPF_SIM_CTRL_ENABLE))
 			return false;
 		raw_spin_unlock_irq(&dev->lock);
-		schedule_timeout_idle(1);
+		usleep_range_state(100, 1000, TASK_IDLE);
 		raw_spin_lock_irq(&dev->lock);
 	}
 }
 
-/* Writes @e->cpl into the next slot; cq_lock keeps it the next one. */
+/*
+ * Writes @e->cpl into the next slot; cq_lock keeps it the next one. A copy of it, for the
+ * ring may fault, which is not the command's affair.
+ */
 static void write_completion(struct iopf_sim_engine *e)
 {
 	struct iopf_sim_device *dev = e->dev;
+	struct iopf_sim_cpl cpl = e->cpl;
 	void *slot_va;
 	bool in_bar;
 	int st = 0;
@@ -149,20 +154,20 @@ static void write_completion(struct iopf_sim_engine *e)
 		return;
 	}
 	slot = dev->cq_tail & (dev->cq_entries - 1);
-	e->cpl.phase = !((dev->cq_tail / dev->cq_entries) & 1);
+	cpl.phase = !((dev->cq_tail / dev->cq_entries) & 1);
 	iova = dev->cq_base + (u64)slot * SLOT_SIZE;
 	in_bar = dev->cq_base == IOPF_SIM_IN_BAR;
 	if (in_bar) {
 		slot_va = dev->bar + IOPF_SIM_BAR_CQ + slot * SLOT_SIZE;
-		memcpy(slot_va, &e->cpl, PHASE);
+		memcpy(slot_va, &cpl, PHASE);
 		/* The record before its phase; pairs with the driver's read barrier. */
 		smp_wmb();
-		WRITE_ONCE(*(u32 *)(slot_va + PHASE), e->cpl.phase);
+		WRITE_ONCE(*(u32 *)(slot_va + PHASE), cpl.phase);
 	}
 	raw_spin_unlock_irq(&dev->lock);
 
 	if (!in_bar)
-		st = dma(e, iova, true, &e->cpl);
+		st = dma(e, iova, true, &cpl);
 	if (st) {
 		if (st != IOPF_SIM_ST_ABORTED)
 			iopf_sim_device_halt(e, st, iova);
@@ -186,7 +191,9 @@ void iopf_sim_ring_complete(struct iopf_sim_engine *e)
 	struct iopf_sim_device *dev = e->dev;
 
 	e->cpl.ns = ktime_get_ns() - e->started;
-	mutex_lock(&dev->cq_lock);
+	/* Nobody sends signals: this is to wait without being reported as hung. */
+	while (mutex_lock_interruptible(&dev->cq_lock))
+		;
 	write_completion(e);
 	mutex_unlock(&dev->cq_lock);
 
