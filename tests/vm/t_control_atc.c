@@ -3,7 +3,7 @@
  * Negative control: with the device's ATC not invalidated, the checks of the suite notice: a stale
  * translation is used.
  *
- * vm: --mem 1024 --variant controls
+ * vm: --mem 768 --swap 512 --variant controls
  */
 #include "rig.h"
 

@@ -3,7 +3,7 @@
  * Negative control: with clean pages mapped writable, so that a device's write leaves the CPU's page
  * clean, data written after a swap-in is lost at the next swap-out, and the swap check notices.
  *
- * vm: --mem 512 --swap 512 --variant controls
+ * vm: --mem 768 --swap 512 --variant controls
  */
 #include "rig.h"
 

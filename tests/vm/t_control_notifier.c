@@ -6,7 +6,7 @@
  * Where a write goes astray it goes to a file's memory that is still there, so nobody else's memory is
  * damaged; freed memory is only read.
  *
- * vm: --mem 1024 --variant controls
+ * vm: --mem 768 --swap 512 --variant controls
  */
 #include <sys/mman.h>
 #include <unistd.h>

@@ -3,7 +3,7 @@
  * MADV_DONTNEED and MADV_FREE under running DMA. Whatever the timing, a word the device wrote is
  * there or the page is zero, and no DMA goes to a page that was given back.
  *
- * vm: --mem 1024 --swap 256
+ * vm: --mem 1024
  */
 #include <sched.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 /*
  * A private mapping of a file: the device reads the file, and what it writes stays out of it.
  *
- * vm: --mem 1024 --disk 256
+ * vm: --mem 768 --swap 512 --disk 256
  */
 #include <fcntl.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * A shared mapping of a file on a disk: what the device writes is in the file, whatever
  * write-back and dropped caches do to its pages, and survives unmounting.
  *
- * vm: --mem 1024 --disk 256
+ * vm: --mem 768 --swap 512 --disk 256
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -17,7 +17,7 @@
  *
  * Everything random comes from seeds; timing does not decide anything but how much is done.
  *
- * vm: --mem 768 --swap 512
+ * vm: --mem 768 --swap 512 --disk 256
  */
 #include <fcntl.h>
 #include <pthread.h>

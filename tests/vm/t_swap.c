@@ -4,7 +4,7 @@
  * memory and for shmem. A lost dirty bit shows here and nowhere else: the page is dropped as
  * clean, and old data comes back.
  *
- * vm: --mem 512 --swap 512
+ * vm: --mem 768 --swap 512 --disk 256
  */
 #include <sys/mman.h>
 
