@@ -278,7 +278,7 @@ static u64 container_pgsizes(struct iopf_container *c)
 	return pgsizes;
 }
 
-static int domain_create(struct device *dev, struct iopf_domain *d)
+static int domain_create(struct device *dev, bool huge_ok, struct iopf_domain *d)
 {
 	struct iommu_domain *domain = iommu_paging_domain_alloc(dev);
 
@@ -294,7 +294,7 @@ static int domain_create(struct device *dev, struct iopf_domain *d)
 	 * Some IOMMUs make one leaf of any power of two, and unmap the whole leaf
 	 * when asked for part of it. We must know what a leaf is: a page, or a chunk.
 	 */
-	domain->pgsize_bitmap &= PAGE_SIZE | IOPF_CHUNK_SIZE;
+	domain->pgsize_bitmap &= PAGE_SIZE | (huge_ok ? IOPF_CHUNK_SIZE : 0);
 	domain->iopf_handler = iopf_fault_handler;
 	d->coherent = domain->ops->enforce_cache_coherency &&
 		      domain->ops->enforce_cache_coherency(domain);
@@ -352,7 +352,7 @@ static int attach_own(struct iopf_container *c, struct iopf_attach *at)
 	struct iopf_domain domain;
 	int ret;
 
-	ret = domain_create(at->device[0]->dev, &domain);
+	ret = domain_create(at->device[0]->dev, c->huge_ok, &domain);
 	if (ret)
 		return ret;
 	domains = domains_with(c->domains, &domain);
