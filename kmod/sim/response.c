@@ -17,7 +17,7 @@
 #include "device.h"
 
 /* A response held back for another one to overtake it goes on alone after this time. */
-#define REORDER_NS	(20 * NSEC_PER_MSEC)
+#define REORDER_NS	(2 * NSEC_PER_MSEC)
 #define DELAY_MAX_US	(10 * USEC_PER_SEC)
 
 /**
