@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Unit tests of vm/lib: what judges the tests is tested first. Prints TAP."""
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
+
+# pylint: disable=wrong-import-position
+import complaints
+import cpio
+import suite
+import tap
+
+points = []
+
+
+def check(good, what):
+    points.append(bool(good))
+    print(f"{'ok' if good else 'not ok'} {len(points)} - {what}")
+
+
+def counts(lines, status):
+    """(passed, failed, skipped) of a test that prints lines and ends with status."""
+    report = tap.Report()
+    with contextlib.redirect_stdout(io.StringIO()):
+        test = tap.Test(report, "t")
+        for line in lines:
+            test.line(line)
+        test.end(status)
+    return report.passed, report.failed, report.skipped
+
+
+def test_tap():
+    for what, lines, status, want in (
+            ("all good", ["1..2", "ok 1 - a", "ok 2"], 0, (2, 0, 0)),
+            ("plan at the end", ["ok 1 - a", "1..1"], 0, (1, 0, 0)),
+            ("a failed point", ["1..2", "ok 1", "not ok 2 - b"], 1, (1, 1, 0)),
+            ("a failed point, but status 0", ["1..1", "not ok 1"], 0, (0, 1, 0)),
+            ("all good, but status 1", ["1..1", "ok 1"], 1, (1, 1, 0)),
+            ("killed", ["1..2", "ok 1"], 137, (1, 2, 0)),
+            ("no plan", ["ok 1"], 0, (1, 1, 0)),
+            ("nothing at all", [], 0, (0, 1, 0)),
+            ("too few points", ["1..3", "ok 1"], 0, (1, 1, 0)),
+            ("too many points", ["1..1", "ok 1", "ok 2"], 0, (2, 1, 0)),
+            ("a skipped point", ["1..2", "ok 1 # SKIP why", "ok 2"], 0, (1, 0, 1)),
+            ("skipped as a whole", ["1..0 # SKIP why"], 77, (0, 0, 1)),
+            ("skipped as a whole, status 0", ["1..0 # SKIP why"], 0, (0, 0, 1)),
+            ("skipped after a failure", ["not ok 1", "1..1"], 77, (0, 1, 0)),
+            ("an unfinished feature does not pass", ["1..1", "not ok 1 # TODO"], 0, (0, 1, 0)),
+            ("gave up", ["1..3", "ok 1", "Bail out! no device"], 1, (1, 1, 0)),
+            ("other output is no point", ["1..1", "okay", "not okay", "ok 1"], 0, (1, 0, 0)),
+    ):
+        got = counts(lines, status)
+        check(got == want, f"tap: {what}" + ("" if got == want else f": {got}, want {want}"))
+
+
+def test_complaints():
+    for line in (
+            "BUG: unable to handle page fault for address: ffff",
+            "BUG: KASAN: slab-use-after-free in iopf_chunk_put+0x1/0x2",
+            "WARNING: CPU: 0 PID: 7 at kernel/x.c:1 f+0x1/0x2",
+            "WARNING: possible circular locking dependency detected",
+            "WARNING: suspicious RCU usage",
+            "Oops: 0000 [#1] PREEMPT SMP",
+            "Oops: general protection fault, probably for non-canonical address",
+            "UBSAN: array-index-out-of-bounds in x.c:1:2",
+            "BUG: sleeping function called from invalid context at x.c:1",
+            "BUG: scheduling while atomic: t/1/0x2",
+            "INFO: task t:1 blocked for more than 120 seconds.",
+            "watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [t:1]",
+            "rcu: INFO: rcu_preempt self-detected stall on CPU",
+            "refcount_t: underflow; use-after-free.",
+            "list_del corruption. prev->next should be 1, but was 2.",
+            "ODEBUG: free active (active state 0) object: 1 object type: timer_list",
+            "BUG: Bad page state in process t  pfn:1",
+            "BUG: Bad rss-counter state mm:1 type:2 val:3",
+            "DEBUG_LOCKS_WARN_ON(1)",
+            "unreferenced object 0xffff888003 (size 64):",
+            "Kernel panic - not syncing: x",
+            "WARNING: inconsistent lock state",
+            "BUG kmalloc-64 (Not tainted): Redzone overwritten",
+            "[ BUG: Invalid wait context ]",
+    ):
+        check(complaints.PATTERN.search(line), "complaint: " + line)
+    for line in (
+            "Spectre V2 : WARNING: Unprivileged eBPF is enabled",
+            "iopf_sim: loading out-of-tree module taints kernel.",
+            "FAULT_INJECTION: forcing a failure.",
+            "vfio-pci 10f5:00:00.0: resetting",
+            "pci 10f5:00:00.0: BAR 0 [mem 0x10000000-0x10003fff]",
+            "rcu: Hierarchical SRCU implementation.",
+            "Freeing unused kernel image (initmem) memory: 1348K",
+    ):
+        check(not complaints.PATTERN.search(line), "no complaint: " + line)
+    text = "\n".join(["a"] * 10 + ["BUG: x", "b", "BUG: y"] + ["c"] * 200)
+    found = complaints.excerpts(text)
+    check(len(found) == 1 and found[0].startswith("a\na\na\nBUG: x\nb\nBUG: y\nc"),
+          "complaints close together are one excerpt, with what is around")
+    # The guest's grep reads the same file.
+    with tempfile.NamedTemporaryFile("w", suffix=".re") as f, open(complaints.FILE) as patterns:
+        f.writelines(line for line in patterns if not line.startswith("#"))
+        f.flush()
+        done = subprocess.run(["grep", "-E", "-c", "-f", f.name], input=text, text=True,
+                              stdout=subprocess.PIPE, check=False)
+    check(done.stdout.strip() == "2", "grep understands the expressions")
+
+
+def test_cpio():
+    def make(order):
+        archive = cpio.Archive()
+        for name in order:
+            archive.file(name, b"x" * 5, 0o755)
+        archive.symlink("b/link", "a")
+        with tempfile.NamedTemporaryFile() as f:
+            archive.write(f.name)
+            with open(f.name, "rb") as g:
+                return g.read()
+
+    data = make(["b/a", "c"])
+    check(data == make(["c", "b/a"]), "cpio: the order of adding does not show")
+    check(len(data) % 4 == 0 and data.startswith(b"070701") and b"TRAILER!!!" in data,
+          "cpio: form")
+    names = [data[i + 110:data.index(b"\0", i + 110)] for i in range(0, len(data) - 6, 4)
+             if data[i:i + 6] == b"070701"]
+    check(names == [b"b", b"b/a", b"b/link", b"c", b"TRAILER!!!"],
+          "cpio: directories appear, before what is in them")
+
+
+def test_suite():
+    with tempfile.TemporaryDirectory() as d:
+        def source(name, text):
+            path = os.path.join(d, name)
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+            return path
+
+        one = source("t_one.c", "/*\n * Text.\n *\n * vm: --mem 2048 --append 'a=b c'\n */\n")
+        two = source("t_two.sh", "#!/bin/sh\n# vm: --append 'a=b c' --mem 2048 --test-timeout 7\n")
+        three = source("t_three.c", "/* No options: vm-less. */\n")
+        groups = suite.group([(p, p) for p in (one, two, three)], 2)
+        check([[suite.base(p) for p, _ in g.tests] for g in groups] ==
+              [["t_one.c", "t_two.sh"], ["t_three.c"]], "suite: same machine, same boot")
+        check([s for _, s in groups[0].tests] == [240, 14], "suite: limits are scaled")
+        check(groups[0].args.append == ["a=b c"], "suite: quotes in options")
+        check([len(g.tests) for g in groups[0].split(2)] == [1, 1], "suite: a group is split")
+
+    report = tap.Report()
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        boot = suite.Boot(report, [("/x/t_a", 5), ("/x/t_b", 5)])
+        boot.text("@@ BEGIN t_a\n1..1\nok")
+        boot.text(" 1 - half a line\n@@ END t_a 0\n@@ BEGIN t_b\n1..1\n@@ TIMEOUT t_b\n")
+    check(report.passed == 1 and report.failed == 1 and boot.current.name == "t_b" and
+          "ok 1 - t_a: half a line" in out.getvalue(), "suite: output in pieces")
+
+
+test_tap()
+test_complaints()
+test_cpio()
+test_suite()
+print(f"1..{len(points)}")
+sys.exit(not all(points))
