@@ -27,7 +27,7 @@
 #define LOOKAHEAD_PIECES	4096
 
 /* After so many misses of one access the device waits a tick before it asks again. */
-#define IMPATIENT	16
+#define IMPATIENT	8
 
 /* A place in a command: byte @off of access @i. */
 struct place {
@@ -173,10 +173,15 @@ static u32 look_ahead(struct iopf_sim_engine *e, enum stream stream, struct plac
 	return nr;
 }
 
-/* Sends the group for the page at @at, and as many more for what follows as allowed. */
-static int request(struct iopf_sim_engine *e, enum stream stream, struct place at, bool write)
+/*
+ * Sends the group for the page at @at, and unless it is to go @alone, as many more for what
+ * follows as allowed.
+ */
+static int request(struct iopf_sim_engine *e, enum stream stream, struct place at, bool write,
+		   bool alone)
 {
-	u32 size = group_size(e), depth = group_depth(e), budget = LOOKAHEAD_PIECES;
+	u32 size = alone ? 1 : group_size(e), depth = alone ? 1 : group_depth(e);
+	u32 budget = LOOKAHEAD_PIECES;
 	u64 list[IOPF_SIM_MAX_PRG];
 	bool first = true;
 	u32 perm, nr;
@@ -216,7 +221,8 @@ static int request(struct iopf_sim_engine *e, enum stream stream, struct place a
 }
 
 /* A translation is missing at @at. 0: try again. */
-static int fault(struct iopf_sim_engine *e, enum stream stream, struct place at, bool write)
+static int fault(struct iopf_sim_engine *e, enum stream stream, struct place at, bool write,
+		 bool alone)
 {
 	u64 page = place_iova(&e->cmd, stream, at) & PAGE_MASK;
 	struct iopf_sim_sent *sent;
@@ -229,7 +235,7 @@ static int fault(struct iopf_sim_engine *e, enum stream stream, struct place at,
 	start = ktime_get_ns();
 	sent = find_sent(e, page);
 	if (!sent) {
-		st = request(e, stream, at, write);
+		st = request(e, stream, at, write, alone);
 		/* No group for what follows, but there is one for this page. */
 		sent = find_sent(e, page);
 		if (!sent)
@@ -248,8 +254,8 @@ static int begin(struct iopf_sim_engine *e, enum stream stream, struct place at,
 		 struct iopf_sim_access *access)
 {
 	u64 iova = place_iova(&e->cmd, stream, at);
+	bool upgrade, retry;
 	u32 misses = 0;
-	bool upgrade;
 	int st;
 
 	for (;;) {
@@ -259,13 +265,15 @@ static int begin(struct iopf_sim_engine *e, enum stream stream, struct place at,
 		/* The second fault of a write that asked for reading first is no retry. */
 		upgrade = write && e->cmd.flags & IOPF_SIM_F_READ_FIRST && misses == 1 &&
 			  iopf_sim_translates(e->bank, iova, false);
-		if (misses && !upgrade) {
+		retry = misses && !upgrade;
+		if (retry) {
 			e->cpl.retries++;
 			if (e->cmd.flags & IOPF_SIM_F_RETRY_NEVER ||
 			    misses > READ_ONCE(e->dev->knobs.retry_limit))
 				return IOPF_SIM_ST_RETRIES;
 		}
-		st = fault(e, stream, at, write);
+		/* Where things go wrong, one thing at a time: no page but this one. */
+		st = fault(e, stream, at, write, retry);
 		if (st)
 			return st;
 		if (unlikely(++misses > IMPATIENT))
