@@ -15,8 +15,14 @@
 #include "simdev.h"
 #include "tap.h"
 
-#define SIM_SPINS	200
+/*
+ * Waiting: yields first, then naps that get longer. On a kernel full of checks a wake-up costs
+ * more than a short nap, and on one CPU it is the engine and the workers that are kept waiting.
+ */
+#define SIM_SPINS	50
 #define SIM_NAP_US	200
+#define SIM_NAPS	8	/* as many of each length */
+#define SIM_NAP_MAX_US	10000
 
 /* Entries that fit into a ring page of the BAR. */
 #define SIM_BAR_ENTRIES	(4096 / (unsigned int)sizeof(struct iopf_sim_cmd))
@@ -48,10 +54,15 @@ void sim_reg64_set(struct simdev *s, unsigned int off, uint64_t value)
 
 void sim_nap(unsigned int *spins)
 {
-	if ((*spins)++ < SIM_SPINS)
+	unsigned int us, spun = (*spins)++;
+
+	if (spun < SIM_SPINS) {
 		sched_yield();
-	else
-		usleep(SIM_NAP_US);
+		return;
+	}
+	spun = (spun - SIM_SPINS) / SIM_NAPS;
+	us = SIM_NAP_US << (spun < 6 ? spun : 6);
+	usleep(us < SIM_NAP_MAX_US ? us : SIM_NAP_MAX_US);
 }
 
 static uint64_t sim_seconds(void)
