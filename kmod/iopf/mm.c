@@ -77,8 +77,7 @@ bool iopf_mm_busy(const struct iopf_mm *m, unsigned long first, unsigned long la
 typedef bool (*part_fn)(struct iopf_area *area, const struct iopf_range *range);
 
 /* Call @fn for the part of each area that lies in CPU addresses [first, last]; or the results. */
-static bool mm_visit_parts(struct iopf_mm *m, unsigned long first, unsigned long last,
-			     part_fn fn)
+static bool mm_visit_parts(struct iopf_mm *m, unsigned long first, unsigned long last, part_fn fn)
 {
 	struct interval_tree_node *node;
 	bool any = false;
