@@ -18,6 +18,7 @@
 
 /**
  * struct dma - DMA in the background
+ * @thread: the thread
  * @s: the device
  * @cmds: what it does, in turn
  * @n: how many of them

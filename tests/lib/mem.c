@@ -362,8 +362,9 @@ int mem_pressure(size_t bytes)
 #define SWAP_OUT_ROUNDS	30
 
 /*
- * A swap entry in the page table is not enough: the page may still be in the swap cache, and would
- * come back from there with everything that was ever written to it. mincore(2) looks into the cache.
+ * A swap entry in the page table is not enough: the page may still be in the swap cache, and
+ * would come back from there with everything that was ever written to it. mincore(2) looks into
+ * the cache.
  */
 size_t mem_swap_out(void *va, size_t len)
 {

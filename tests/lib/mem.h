@@ -35,7 +35,9 @@ void *mem_thp(size_t len);
 void *mem_memfd(size_t len, int *fd);
 
 /**
- * mem_hugetlb() - private or shared hugetlb memory of 2 MiB pages; grows the pool if it can
+ * mem_hugetlb() - hugetlb memory of 2 MiB pages; grows the pool if it can
+ * @len: bytes
+ * @shared: MAP_SHARED or MAP_PRIVATE
  *
  * Return: NULL when the pool is too small
  */
@@ -98,6 +100,8 @@ bool mem_swap_is_disk(void);
 
 /**
  * mem_swap_out() - swap a range out and see that it is
+ * @va: first byte
+ * @len: bytes
  *
  * MADV_PAGEOUT, then pressure from a memory cgroup of this process's own, until no page of the
  * range is in core or it stops helping.
@@ -107,7 +111,8 @@ bool mem_swap_is_disk(void);
 size_t mem_swap_out(void *va, size_t len);
 
 /**
- * mem_pressure() - ask the process's own memory cgroup to give back @bytes
+ * mem_pressure() - ask the process's own memory cgroup to give memory back
+ * @bytes: how much
  *
  * The process is moved into a cgroup of its own when it first maps memory here. Less may be
  * reclaimed than was asked for.

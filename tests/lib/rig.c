@@ -103,9 +103,10 @@ void rig_served_right(const char *bdf)
 {
 	const char *by = iopf_text(bdf, "served_by");
 
+	if (rig_stock())
+		by = "stock type1, backend not loaded";
 	if (!rig_said)
-		tap_diag("%s: served by %s", bdf, rig_stock() ? "stock type1, backend not loaded" :
-			 *by ? by : "nobody knows");
+		tap_diag("%s: served by %s", bdf, *by ? by : "nobody knows");
 	rig_said = true;
 	if (rig_stock())
 		return;
@@ -113,9 +114,9 @@ void rig_served_right(const char *bdf)
 }
 
 /*
- * The last use of a process's memory by a fault under way outlives the process for a moment, and with
- * it the mapping of the BAR, which keeps the device open. So who follows a process that
- * was killed may find the device busy at first.
+ * The last use of a process's memory by a fault under way outlives the process for a moment,
+ * and with it the mapping of the BAR, which keeps the device open. So who follows a process
+ * that was killed may find the device busy at first.
  */
 static int rig_open_device(struct rig *r, unsigned int i, const char *bdf, int type)
 {

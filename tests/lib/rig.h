@@ -60,9 +60,7 @@ const char *rig_bdf(unsigned int n);
 /** rig_bind() - give a device that is bound to nothing (after rescan) to vfio-pci */
 int rig_bind(const char *bdf);
 
-/**
- * rig_open() - devices 0..@devices - 1 into one container of type @type, rings in the BAR
- */
+/** rig_open() - devices 0..@devices - 1 into one container of type @type, rings in the BAR */
 void rig_open(struct rig *r, unsigned int devices, int type);
 
 /** rig_open_at() - the same, from device @first on */
@@ -88,7 +86,8 @@ bool rig_both_ways(struct simdev *s, const struct simbuf *b, uint64_t seed, cons
 
 /**
  * rig_clean() - decide points: no stale translation was used, no DMA to freed memory, no hole
- * or collision in the simulated IOMMU, no unexpected response
+ * or collision in the simulated IOMMU
+ * @r: the rig
  */
 void rig_clean(struct rig *r);
 

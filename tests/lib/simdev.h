@@ -116,7 +116,10 @@ int sim_poll(struct simdev *s, struct iopf_sim_cpl *cpl);
 void sim_wait(struct simdev *s, struct iopf_sim_cpl *cpl);
 
 /**
- * sim_wait_for() - the same, giving up after @seconds
+ * sim_wait_for() - the same, giving up after some time
+ * @s: the device
+ * @cpl: out
+ * @seconds: how long
  *
  * Return: 0, -ETIMEDOUT, or -EIO when the device is halted
  */
@@ -180,6 +183,10 @@ void simbuf_fill(const struct simbuf *b, size_t off, size_t len, uint64_t seed);
 
 /**
  * simbuf_differs() - words that are not the pattern; describes the first one as a comment
+ * @b: the buffer
+ * @off: first byte to look at
+ * @len: bytes
+ * @seed: of the pattern
  *
  * Return: how many, 0 when every byte is right
  */

@@ -54,12 +54,13 @@ static void tap_point(bool pass, const char *what, const char *more)
 
 #define TAP_TEXT	512
 
-#define tap_format(text, fmt)						\
+/* Print the caller's variable arguments, which follow its parameter fmt, into @text. */
+#define tap_format(text)						\
 do {									\
 	va_list format_args;						\
 									\
 	va_start(format_args, fmt);					\
-	vsnprintf(text, sizeof(text), fmt, format_args);		\
+	vsnprintf(text, TAP_TEXT, fmt, format_args);			\
 	va_end(format_args);						\
 } while (0)
 
@@ -67,7 +68,7 @@ bool tap_ok(bool pass, const char *fmt, ...)
 {
 	char what[TAP_TEXT];
 
-	tap_format(what, fmt);
+	tap_format(what);
 	tap_point(pass, what, "");
 	return pass;
 }
@@ -76,7 +77,7 @@ bool tap_is(uint64_t got, uint64_t want, const char *fmt, ...)
 {
 	char what[TAP_TEXT];
 
-	tap_format(what, fmt);
+	tap_format(what);
 	tap_point(got == want, what, "");
 	if (got != want)
 		tap_diag("got %llu (0x%llx), want %llu (0x%llx)", (unsigned long long)got,
@@ -99,7 +100,7 @@ bool tap_errno_is(int got, int want, const char *fmt, ...)
 {
 	char what[TAP_TEXT];
 
-	tap_format(what, fmt);
+	tap_format(what);
 	tap_point(got == want, what, "");
 	if (got != want)
 		tap_diag("got %s (%d), want %s (%d)", tap_errno_name(got), got,
@@ -111,7 +112,7 @@ void tap_diag(const char *fmt, ...)
 {
 	char what[TAP_TEXT];
 
-	tap_format(what, fmt);
+	tap_format(what);
 	pthread_mutex_lock(&tap.lock);
 	printf("# %s\n", what);
 	pthread_mutex_unlock(&tap.lock);
@@ -121,7 +122,7 @@ void tap_skip(const char *why, const char *fmt, ...)
 {
 	char what[TAP_TEXT], more[TAP_TEXT];
 
-	tap_format(what, fmt);
+	tap_format(what);
 	snprintf(more, sizeof(more), " # SKIP %s", why);
 	tap_point(true, what, more);
 }
@@ -130,7 +131,7 @@ void tap_skip_all(const char *fmt, ...)
 {
 	char what[TAP_TEXT];
 
-	tap_format(what, fmt);
+	tap_format(what);
 	printf("1..0 # SKIP %s\n", what);
 	exit(TAP_EXIT_SKIP);
 }
@@ -139,7 +140,7 @@ void tap_bail(const char *fmt, ...)
 {
 	char what[TAP_TEXT];
 
-	tap_format(what, fmt);
+	tap_format(what);
 	pthread_mutex_lock(&tap.lock);
 	printf("Bail out! %s\n", what);
 	fflush(stdout);

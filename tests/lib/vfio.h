@@ -73,9 +73,7 @@ int vfio_group_open(const char *bdf);
  */
 int vfio_dev_open(struct vfio_dev *d, struct vfio_container *c, const char *bdf, int type);
 
-/**
- * vfio_dev_attach() - the first part of vfio_dev_open(): group into the container, IOMMU type
- */
+/** vfio_dev_attach() - the first part of vfio_dev_open(): group into the container, IOMMU type */
 int vfio_dev_attach(struct vfio_dev *d, struct vfio_container *c, const char *bdf, int type);
 
 /** vfio_dev_get() - the second part: device fd, BAR 0, bus master on */
@@ -106,7 +104,9 @@ int vfio_config_read(struct vfio_dev *d, unsigned int off, unsigned int len, uin
 int vfio_config_write(struct vfio_dev *d, unsigned int off, unsigned int len, uint32_t value);
 
 /**
- * vfio_find_cap() - offset of a capability (@id) or an extended one (@id | VFIO_EXT_CAP)
+ * vfio_find_cap() - offset of a capability
+ * @d: the device
+ * @id: of the capability; with VFIO_EXT_CAP: of an extended one
  *
  * Return: the offset, or -ENOENT, or another negative errno
  */
@@ -116,6 +116,9 @@ int vfio_find_cap(struct vfio_dev *d, unsigned int id);
 /**
  * vfio_req_eventfd() - an eventfd that the kernel signals when it wants the device back
  * (VFIO_PCI_REQ_IRQ_INDEX): the start of an unplug
+ * @d: the device
+ *
+ * Return: the eventfd or a negative errno
  */
 int vfio_req_eventfd(struct vfio_dev *d);
 
@@ -142,6 +145,7 @@ int vfio_unmap(struct vfio_container *c, uint64_t iova, uint64_t size);
 
 /**
  * vfio_get_info() - VFIO_IOMMU_GET_INFO with all its capabilities
+ * @c: the container
  *
  * Return: allocated, to be freed by the caller; NULL with errno on failure
  */

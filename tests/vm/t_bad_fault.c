@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page requests that must not succeed: outside every range, beyond the range's permission, for memory
- * the process does not have. Each is answered INVALID (never FAILURE, which would take the device's PRI
- * away), counted, told to the log at a limited rate, and disturbs nobody else.
+ * Page requests that must not succeed: outside every range, beyond the range's permission, for
+ * memory the process does not have. Each is answered INVALID (never FAILURE, which would take
+ * the device's PRI away), counted, told to the log at a limited rate, and disturbs nobody else.
  *
  * vm: --mem 1024
  */

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Negative control: with the MMU notifier doing nothing, the checks of the suite notice: the device
- * reads memory that was given back, and writes into memory that is no longer at the address.
+ * Negative control: with the MMU notifier doing nothing, the checks of the suite notice: the
+ * device reads memory that was given back, and writes into memory that is no longer at the
+ * address.
  *
- * Where a write goes astray it goes to a file's memory that is still there, so nobody else's memory is
- * damaged; freed memory is only read.
+ * Where a write goes astray it goes to a file's memory that is still there, so nobody else's
+ * memory is damaged; freed memory is only read.
  *
  * vm: --mem 768 --swap 512 --variant controls
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Negative control: with the check for invalidations in progress off, a fault that meets one maps the
- * page that is just going away, and the data check notices.
+ * Negative control: with the check for invalidations in progress off, a fault that meets one
+ * maps the page that is just going away, and the data check notices.
  *
  * The invalidation is made to linger, so that the device's fault falls into it. As in
  * t_control_notifier the page that goes away is another file's, so that stray writes hit nobody.

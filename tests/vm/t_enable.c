@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The enable flag at run time. Off: every range is populated and pinned before the write to the
- * flag returns, and the device faults no more. On: nothing is pinned any more. Under DMA, with two
- * devices, and failing cleanly when the user may not lock that much.
+ * flag returns, and the device faults no more. On: nothing is pinned any more. Under DMA, with
+ * two devices, and failing cleanly when the user may not lock that much.
  *
  * vm: --mem 1024
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that may not or can't fault: the container falls through to stock type1, and the log and
- * sysfs say who serves and why.
+ * Devices that may not or can't fault: the container falls through to stock type1, and the log
+ * and sysfs say who serves and why.
  *
  * vm: --mem 1024
  */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Function level reset while the device is waiting for faults, again and again: every page request
- * is answered or forgotten, no response meets a request it does not belong to, no DMA after.
+ * Function level reset while the device is waiting for faults, again and again: every page
+ * request is answered or forgotten, no response meets a request it does not belong to, no DMA
+ * after.
  *
  * vm: --mem 1024
  */

@@ -46,14 +46,14 @@ static void all_same(const struct simbuf *b, uint64_t seed)
 	}
 }
 
-static unsigned long pages_differ(const struct simbuf *b, uint64_t seed, unsigned long not)
+static unsigned long pages_differ(const struct simbuf *b, uint64_t seed, unsigned long except)
 {
 	unsigned long i, wrong = 0;
 
 	for (i = 0; i < PAGES; i++) {
 		struct simbuf page = { (char *)b->va + i * MEM_PAGE, 0, MEM_PAGE };
 
-		wrong += i != not && simbuf_differs(&page, 0, MEM_PAGE, seed);
+		wrong += i != except && simbuf_differs(&page, 0, MEM_PAGE, seed);
 	}
 	return wrong;
 }

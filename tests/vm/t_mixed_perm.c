@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mappings with permissions of their own: read-only, write-only, both, next to each other and of the
- * same memory; and read-only memory mapped for reading.
+ * Mappings with permissions of their own: read-only, write-only, both, next to each other and
+ * of the same memory; and read-only memory mapped for reading.
  *
  * vm: --mem 1024
  */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Simulator: the address translation cache. A translation is kept until it is invalidated; without the
- * invalidation (atc_ignore_inv) its next use is noticed, counted, and no DMA happens.
+ * Simulator: the address translation cache. A translation is kept until it is invalidated;
+ * without the invalidation (atc_ignore_inv) its next use is noticed, counted, and no DMA
+ * happens.
  *
  * On stock type1, so that the simulator alone is looked at.
  *

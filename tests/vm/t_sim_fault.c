@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Simulator: page requests. Groups of several pages, many outstanding, an overflowing queue, late,
- * lost, doubled and reordered responses, devices that misbehave, and devices that stall. Data
- * is right throughout, and whatever was lost on purpose, a reset gets the device back.
+ * Simulator: page requests. Groups of several pages, many outstanding, an overflowing queue,
+ * late, lost, doubled and reordered responses, devices that misbehave, and devices that stall.
+ * Data is right throughout, and whatever was lost on purpose, a reset gets the device back.
  *
  * vm: --mem 1024
  */

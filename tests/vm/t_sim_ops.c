@@ -71,7 +71,8 @@ static void check_verify(struct simdev *s, const struct simbuf *b, struct iopf_s
 
 	cmd.opcode = IOPF_SIM_OP_VERIFY;
 	simbuf_fill(b, 0, b->len, cmd.seed);
-	tap_is((unsigned int)sim_run(s, &cmd, &cpl), IOPF_SIM_ST_OK, "%s verify of good data", what);
+	tap_is((unsigned int)sim_run(s, &cmd, &cpl), IOPF_SIM_ST_OK, "%s verify of good data",
+	       what);
 
 	/* Spoil one word of the last access. */
 	bad = (uint64_t *)((char *)b->va + cmd.iova - b->iova + offset(&cmd, cmd.count - 1));

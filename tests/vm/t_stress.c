@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stress: two devices do DMA without pause while their memory is dropped, punched, swapped out, moved
- * between sizes of pages, forked, protected, unmapped and mapped, merged, and pinned and released by
- * the enable flag, and while the process is killed and started again.
+ * Stress: two devices do DMA without pause while their memory is dropped, punched, swapped out,
+ * moved between sizes of pages, forked, protected, unmapped and mapped, merged, and pinned and
+ * released by the enable flag, and while the process is killed and started again.
  *
- * A supervisor (main) starts the worker process, lets each of its threads get something done, kills it
- * at a random moment, sees that nothing is left mapped, and starts the next one, for as many seconds
- * as the kernel's command line says (iopf.stress=SECONDS; 30 without).
+ * A supervisor (main) starts the worker process, lets each of its threads get something done,
+ * kills it at a random moment, sees that nothing is left mapped, and starts the next one, for
+ * as many seconds as the kernel's command line says (iopf.stress=SECONDS; 30 without).
  *
  * How data stays verifiable. Each arena has one rule for what its words may be:
  *   KEPT     never dropped by anyone. One thread owns each half and writes it with a new seed in
  *            every round; it must read back exactly, by the device and by the CPU.
- *   DROPPED  is dropped page by page at any time. Its only pattern is the arena's: each word is the
- *            pattern's or zero, in memory and in what a device copies out of it.
+ *   DROPPED  is dropped page by page at any time. Its only pattern is the arena's: each word is
+ *            the pattern's or zero, in memory and in what a device copies out of it.
  * An INVALID is right where the arena is being unmapped or protected, and nowhere else.
  *
  * Everything random comes from seeds; timing does not decide anything but how much is done.
@@ -118,7 +118,7 @@ static uint64_t arena_seed(enum arena_kind k)
 	return 1000 + k;
 }
 
-/* Words that are neither the arena's pattern nor zero, in @va, which is a copy of [off, off + len). */
+/* Words in @va, a copy of [off, off + len), that are neither the arena's pattern nor zero. */
 static size_t alien_words(enum arena_kind k, const void *va, size_t off, size_t len)
 {
 	const uint64_t *word = va;
@@ -160,7 +160,7 @@ static void piece(uint64_t *rng, size_t len, size_t *off, size_t *n)
 		*n = len - *off;
 }
 
-/* This device's half of a KEPT arena: new data, through the device or the CPU, read by the other. */
+/* This device's half of a KEPT arena: written by the device or the CPU, read by the other. */
 static void kept_round(struct thread *t, struct simdev *s, enum arena_kind k)
 {
 	struct simbuf *b = &w.b[k];
@@ -336,7 +336,7 @@ static void *mapping_thread(void *arg)
 					 rnd(&t->rng) & 1 ? MADV_MERGEABLE : MADV_UNMERGEABLE));
 			break;
 		default:
-			/* Off fails where memory is being unmapped at the time. That is no error. */
+			/* Off fails where memory is being unmapped at the time: no error. */
 			if (!rig_stock() && !(rnd(&t->rng) % 8)) {
 				(void)iopf_enable(rig_bdf(dev), false);
 				sched_yield();
@@ -373,8 +373,8 @@ static void arena_map(enum arena_kind k)
 
 static void worker(struct progress *p, uint64_t life, uint64_t seed)
 {
+	static void *(*code[])(void *arg) = { drop_thread, reclaim_thread, mapping_thread };
 	static struct thread threads[THREADS];
-	static void *(*const code[])(void *) = { drop_thread, reclaim_thread, mapping_thread };
 	unsigned int i;
 	pthread_t id;
 

@@ -25,7 +25,8 @@ static void check_still(struct rig *r, const struct simbuf *b)
 	rig_both_ways(&r->sim[0], b, 1, "mapped");
 	rig_unmap(r, b);
 	rig_balanced();
-	rig_status_is(sim_write(&r->sim[0], b, 0, LEN, 3, NULL), nothing_there(), "unmapped: write");
+	rig_status_is(sim_write(&r->sim[0], b, 0, LEN, 3, NULL), nothing_there(),
+		      "unmapped: write");
 	rig_status_is(sim_read(&r->sim[0], b, 0, LEN, NULL), nothing_there(), "unmapped: read");
 	rig_same(b, 2, "unmapped: the memory was left alone");
 }
@@ -117,7 +118,8 @@ static void check_all(struct rig *r, const struct simbuf *b)
 			break;
 	}
 	tap_is(i, 16, "16 mappings");
-	tap_errno_is(vfio_unmap_flags(&r->c, b->iova, 131072 * 4, 0, &got), 0, "unmap four of them");
+	tap_errno_is(vfio_unmap_flags(&r->c, b->iova, 131072 * 4, 0, &got), 0,
+		     "unmap four of them");
 	tap_is(got, 4 * 65536, "by one call over the gaps");
 	tap_errno_is(vfio_unmap_flags(&r->c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, &got), 0, "unmap all");
 	tap_is(got, 12 * 65536, "the other twelve");
