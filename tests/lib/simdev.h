@@ -25,7 +25,7 @@
 
 #include "vfio.h"
 
-#define SIM_HANG_SECONDS	240
+#define SIM_HANG_SECONDS	90
 
 /**
  * struct simbuf - memory the device may reach
