@@ -9,15 +9,26 @@
 #include <string.h>
 #include <time.h>
 
+#include "figures.h"
 #include "tap.h"
 
 #define SETTLE_MS	50
+#define GRID_MS		20	/* five ticks at 250 Hz */
 
+/*
+ * Sleep @ms, and then to the next point of a grid of absolute time. Timer ticks are on that grid too:
+ * whatever happened before, a measurement begins in the same place between two ticks.
+ */
 static void rest(unsigned int ms)
 {
-	struct timespec nap = { .tv_nsec = ms * 1000000l };
+	uint64_t grid = GRID_MS * 1000000ull;
+	uint64_t until = (now_ns() + ms * 1000000ull + grid) / grid * grid;
+	struct timespec ts = {
+		.tv_sec = (time_t)(until / 1000000000u),
+		.tv_nsec = (long)(until % 1000000000u),
+	};
 
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
 }
 
 void busy_settle(void)
