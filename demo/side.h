@@ -22,6 +22,8 @@ struct side_job {
 
 /**
  * side_run() - do the job, through stock vfio_iommu_type1 or through ours
+ * @job: the job
+ * @stock: through stock
  *
  * Return: was the data right wherever this side promises it: stock makes no promise about
  * memory that was dropped under a pinned mapping
