@@ -9,6 +9,8 @@ BUILD	?= $(CURDIR)/build
 KERNEL	?= stock
 # Names of tests, without path; empty: all.
 CHECK_TESTS ?=
+# Seconds of `make stress`.
+STRESS	?= 1200
 # Of the demo.
 SIZE	?=
 DEVICES	?=
@@ -30,6 +32,8 @@ help:
 	@echo '                  (SIZE=MiB DEVICES=N)'
 	@echo 'make check        unit tests, then the VM tests, as TAP   (CHECK_TESTS="t_one t_two")'
 	@echo 'make check-debug  the VM tests on a kernel with KASAN, lockdep, kmemleak, ...; built once'
+	@echo 'make stress       DMA while memory is dropped, swapped, moved, forked, the process killed: 20 minutes'
+	@echo '                  (STRESS=seconds)'
 	@echo 'make bench        figures on a deterministic clock'
 	@echo 'make style        checkpatch, sparse, kernel-doc, clang-format, shellcheck'
 	@echo 'make modules      build the kernel modules                (KERNEL=stock|debug|DIR)'
@@ -100,6 +104,13 @@ check-debug: tests
 	@vm/build-debug-kernel >/dev/null
 	@+$(MAKE) KERNEL=debug modules
 	@scripts/check --kernel debug $(CHECK_ARGS) $(CHECK_TESTS)
+
+# Guest time runs slower than the clock on the wall under load; hence the generous limits.
+.PHONY: stress
+stress: kernel modules-prod tests
+	@vm/run --kernel $(KERNEL) --mem 768 --swap 512 --disk 256 --append iopf.stress=$(STRESS) \
+		--test-timeout $$(($(STRESS) * 2 + 120)) --timeout $$(($(STRESS) * 3 + 600)) \
+		--tests t_stress
 
 .PHONY: shell
 shell: kernel modules-prod tests
