@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Hog: the neighbour, another program on the same host that wants memory and uses it. It writes
- * all of it twice, so it is plain to the kernel who needs memory and who only has it, and
+ * half of it twice, so it is plain to the kernel who needs memory and who only has it, and
  * then keeps it.
  *
  * It is a process of its own, started without a copy of the caller's address space, and
@@ -23,7 +23,7 @@ struct hog {
 /** hog_writes() - MiB that a hog of @mib MiB writes in all */
 static inline size_t hog_writes(size_t mib)
 {
-	return 2 * mib;
+	return mib + mib / 2;
 }
 
 /** hog_start() - want @mib MiB: follow it with hog_grow() */

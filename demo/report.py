@@ -112,7 +112,10 @@ def verdict(result):
         "both sides.",
     ]
     if result["run"]["accelerator"] == "tcg":
-        lines.append("The CPU is emulated: compare the columns, do not take the times for a machine's.")
+        lines.append("The CPU is emulated and the times are the host's: compare the columns, on a quiet machine, or use "
+                     "--exact.")
+    elif result["run"]["accelerator"].startswith("tcg"):
+        lines.append("A nanosecond is an instruction; waiting for the disk counts for nothing.")
     if result["run"]["right"]:
         lines.append(f"Every byte right with vfio-iopf; {size(total)} of {size(result['run']['size'])} came back.")
     else:
