@@ -51,8 +51,8 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], "hog"))
 		return hog_main(number(argv[2]));
-	if (argc != 4) {
-		fprintf(stderr, "usage: demo MIB DEVICES FIGURES-FILE\n");
+	if (argc != 5) {
+		fprintf(stderr, "usage: demo MIB DEVICES PROGRESS-MS FIGURES-FILE\n");
 		return 2;
 	}
 	job.size = number(argv[1]) * MiB;
@@ -61,7 +61,8 @@ int main(int argc, char **argv)
 	if (!mem_have_swap() || !mem_swap_is_disk())
 		tap_bail("the demo wants a swap disk: vm/run --swap");
 
-	figures_open(argv[3]);
+	say_every((unsigned int)number(argv[3]));
+	figures_open(argv[4]);
 	about(&job);
 	right = side_run(&job, true);
 	right &= side_run(&job, false);

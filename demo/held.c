@@ -16,6 +16,7 @@
 
 #include "figures.h"
 #include "mem.h"
+#include "say.h"
 #include "tap.h"
 
 #define HELD_PERIOD_MS	50
@@ -24,6 +25,7 @@ static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_t held_thread;
 static bool held_run;
 static const char *held_side;
+static size_t held_size;
 static uint64_t held_t0;
 static size_t held_rss0;
 
@@ -76,6 +78,7 @@ static void *held_sampler(void *unused)
 	while (held_run) {
 		held_sample();
 		pthread_mutex_unlock(&held_lock);
+		say_progress("memory held", held_now(), held_size);
 		usleep(HELD_PERIOD_MS * 1000);
 		pthread_mutex_lock(&held_lock);
 	}
@@ -83,8 +86,9 @@ static void *held_sampler(void *unused)
 	return NULL;
 }
 
-void held_start(const char *side)
+void held_start(const char *side, size_t size)
 {
+	held_size = size;
 	held_side = side;
 	held_run = true;
 	held_rss0 = held_rss();

@@ -12,8 +12,14 @@
 
 #include <stddef.h>
 
-/** held_start() - sample into the figures of @side from now on; the buffer is still untouched */
-void held_start(const char *side);
+/**
+ * held_start() - sample from now on; the buffer is still untouched
+ * @side: whose figures they are
+ * @size: of the buffer
+ *
+ * A long silence of the main thread, which may be in one long ioctl, is filled with progress.
+ */
+void held_start(const char *side, size_t size);
 
 /** held_phase() - a new phase of the work begins */
 void held_phase(const char *name);

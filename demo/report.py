@@ -113,7 +113,7 @@ def verdict(result):
     ]
     if result["run"]["accelerator"] == "tcg":
         lines.append("The CPU is emulated and the times are the host's: compare the columns, on a quiet machine, or use "
-                     "--exact.")
+                     "--clock exact.")
     elif result["run"]["accelerator"].startswith("tcg"):
         lines.append("A nanosecond is an instruction; waiting for the disk counts for nothing.")
     if result["run"]["right"]:

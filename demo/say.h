@@ -7,13 +7,16 @@
 
 #include <stddef.h>
 
+/** say_every() - progress lines at most once in @ms of the guest's time */
+void say_every(unsigned int ms);
+
 /** say_side() - the name that every line begins with from now on */
 void say_side(const char *side);
 
 /** say() - one line, printf-style */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/** say_progress() - a line about @done of @total bytes, at most one each two seconds */
+/** say_progress() - a line about @done of @total bytes, when nothing was said for a while */
 void say_progress(const char *what, size_t done, size_t total);
 
 #endif /* DEMO_SAY_H */

@@ -281,7 +281,7 @@ bool side_run(const struct side_job *job, bool stock)
 	side_buffer(&s, job->size);
 
 	side_warm_up(&s);
-	held_start(s.name);
+	held_start(s.name, job->size);
 	side_map(&s);
 	side_passes(&s);
 	side_check(&s);
