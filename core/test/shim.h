@@ -50,6 +50,8 @@ typedef long long s64;
 #define PAGE_SIZE	BIT(PAGE_SHIFT)
 
 /* Compilers that know it check accesses against it. */
+/* Newer <linux/stddef.h> has it already. */
+#undef __counted_by
 #if __has_attribute(__counted_by__)
 #define __counted_by(member)	__attribute__((__counted_by__(member)))
 #else
