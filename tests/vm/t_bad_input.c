@@ -128,6 +128,8 @@ static void others(struct rig *r, int *result)
 	result[n++] = try_ioctl(fd, VFIO_IOMMU_DIRTY_PAGES, &dirty);
 	dirty.head.argsz = sizeof(dirty);
 	dirty.head.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP;
+	/* Stock type1 takes the logarithm unasked: of 0 it is undefined, and UBSAN says so. */
+	dirty.get.bitmap.pgsize = MEM_PAGE;
 	result[n++] = try_ioctl(fd, VFIO_IOMMU_DIRTY_PAGES, &dirty);
 	result[n++] = try_ioctl(fd, _IO(VFIO_TYPE, VFIO_BASE + 99), NULL);
 	result[n++] = vfio_set_iommu(&r->c, VFIO_TYPE1v2_IOMMU);
