@@ -154,10 +154,14 @@ err_parent:
 
 static void remove_bus(void)
 {
+	struct pci_host_bridge *bridge = to_pci_host_bridge(root->bridge);
+
 	pci_lock_rescan_remove();
 	pci_stop_root_bus(root);
 	pci_remove_root_bus(root);
 	pci_unlock_rescan_remove();
+	/* The reference that pci_create_root_bus() began with is nobody else's to drop. */
+	pci_free_host_bridge(bridge);
 	bus_unregister_notifier(&pci_bus_type, &bus_nb);
 	root_device_unregister(bus_parent);
 }
