@@ -7,10 +7,14 @@
  * page table at this moment; it is exact, because unmapping must name mapped
  * runs only (an IOMMU driver may stop at the first hole without a word).
  *
+ * It also says what the device has written while writes are tracked: a page gets
+ * dirty when it becomes writable, and stays so when it is unmapped.
+ *
  * Invariants:
- *  - writable and pinned are subsets of present;
+ *  - writable and pinned are subsets of present, and mmio is one of pinned;
  *  - huge means that one 2 MiB leaf maps the chunk: all of present is set, and
- *    nothing is pinned; whatever is taken away, the whole leaf goes.
+ *    nothing is pinned; whatever is taken away, the whole leaf goes;
+ *  - reported is empty but while user space is being told.
  *
  * Locking: the caller's; in the module, the chunk's spinlock.
  *
@@ -30,12 +34,19 @@
  * @present: in the IOMMU's page table
  * @writable: mapped so that the device may write
  * @pinned: mapped and pinned: stays until it is unpinned, whatever the CPU side does
+ * @mmio: mapped as if pinned, but memory of a device, which has no pages to pin: its owner may
+ *        take it back
+ * @dirty: written, as far as is known, since tracking began or since the last report
+ * @reported: taken from @dirty for a report that may yet fail
  * @huge: one 2 MiB leaf
  */
 struct iopf_chunkmap {
 	DECLARE_BITMAP(present, IOPF_CHUNK_PAGES);
 	DECLARE_BITMAP(writable, IOPF_CHUNK_PAGES);
 	DECLARE_BITMAP(pinned, IOPF_CHUNK_PAGES);
+	DECLARE_BITMAP(mmio, IOPF_CHUNK_PAGES);
+	DECLARE_BITMAP(dirty, IOPF_CHUNK_PAGES);
+	DECLARE_BITMAP(reported, IOPF_CHUNK_PAGES);
 	bool huge;
 };
 
@@ -118,6 +129,42 @@ static inline void iopf_chunkmap_set_pinned(struct iopf_chunkmap *m, unsigned in
 }
 
 /**
+ * iopf_chunkmap_hold_mmio() - have a mapped page of a device stay as if it were pinned
+ * @m: the map
+ * @page: present and not pinned
+ */
+static inline void iopf_chunkmap_hold_mmio(struct iopf_chunkmap *m, unsigned int page)
+{
+	bitmap_set(m->pinned, page, 1);
+	bitmap_set(m->mmio, page, 1);
+}
+
+/**
+ * iopf_chunkmap_revoke_mmio() - let go of devices' pages, which are taken as any other then
+ * @m: the map
+ * @first: first page
+ * @last: last page
+ */
+static inline void iopf_chunkmap_revoke_mmio(struct iopf_chunkmap *m, unsigned int first,
+					     unsigned int last)
+{
+	unsigned int page = find_next_bit(m->mmio, last + 1, first);
+
+	for (; page <= last; page = find_next_bit(m->mmio, last + 1, page + 1)) {
+		bitmap_clear(m->pinned, page, 1);
+		bitmap_clear(m->mmio, page, 1);
+	}
+}
+
+/* One leaf goes as a whole. */
+static inline void iopf_chunkmap_clear_huge(struct iopf_chunkmap *m)
+{
+	bitmap_zero(m->present, IOPF_CHUNK_PAGES);
+	bitmap_zero(m->writable, IOPF_CHUNK_PAGES);
+	m->huge = false;
+}
+
+/**
  * iopf_chunkmap_take() - remove the next run of mapped pages that are not pinned
  * @m: the map
  * @page: in: where to look from; out: first page of the run
@@ -137,9 +184,7 @@ static inline bool iopf_chunkmap_take(struct iopf_chunkmap *m, unsigned int *pag
 	if (m->huge) {
 		if (*page > last)
 			return false;
-		bitmap_zero(m->present, IOPF_CHUNK_PAGES);
-		bitmap_zero(m->writable, IOPF_CHUNK_PAGES);
-		m->huge = false;
+		iopf_chunkmap_clear_huge(m);
 		*page = 0;
 		*n = IOPF_CHUNK_PAGES;
 		return true;
@@ -159,16 +204,109 @@ static inline bool iopf_chunkmap_take(struct iopf_chunkmap *m, unsigned int *pag
 }
 
 /**
+ * iopf_chunkmap_take_writable() - remove the next run of writable pages that are not pinned
+ * @m: the map
+ * @page: in: where to look from; out: first page of the run
+ * @n: out: length of the run
+ *
+ * As iopf_chunkmap_take(), for the whole chunk.
+ *
+ * Return: whether there was a run.
+ */
+static inline bool iopf_chunkmap_take_writable(struct iopf_chunkmap *m, unsigned int *page,
+					       unsigned int *n)
+{
+	unsigned int first, end;
+
+	first = find_next_andnot_bit(m->writable, m->pinned, IOPF_CHUNK_PAGES, *page);
+	if (first >= IOPF_CHUNK_PAGES)
+		return false;
+	if (m->huge) {
+		iopf_chunkmap_clear_huge(m);
+		*page = 0;
+		*n = IOPF_CHUNK_PAGES;
+		return true;
+	}
+	end = find_next_zero_bit(m->writable, IOPF_CHUNK_PAGES, first);
+	end = min_t(unsigned int, end, find_next_bit(m->pinned, IOPF_CHUNK_PAGES, first));
+
+	*page = first;
+	*n = end - first;
+	bitmap_clear(m->present, first, *n);
+	bitmap_clear(m->writable, first, *n);
+	return true;
+}
+
+/**
+ * iopf_chunkmap_dirty() - note that pages have been written
+ * @m: the map
+ * @page: first page; mapped or not
+ * @n: pages
+ */
+static inline void iopf_chunkmap_dirty(struct iopf_chunkmap *m, unsigned int page, unsigned int n)
+{
+	bitmap_set(m->dirty, page, n);
+}
+
+/**
+ * iopf_chunkmap_forget_dirty() - note that no page has been written
+ * @m: the map
+ */
+static inline void iopf_chunkmap_forget_dirty(struct iopf_chunkmap *m)
+{
+	bitmap_zero(m->dirty, IOPF_CHUNK_PAGES);
+	bitmap_zero(m->reported, IOPF_CHUNK_PAGES);
+}
+
+/**
+ * iopf_chunkmap_report() - take the dirty pages for a report
+ * @m: the map; no page that is writable but the pinned ones
+ * @pins_dirty: what is pinned for writing counts as dirty
+ * @bits: out: the pages to report
+ *
+ * Followed by iopf_chunkmap_report_end(). Pages that get dirty in between belong to the next
+ * report.
+ */
+static inline void iopf_chunkmap_report(struct iopf_chunkmap *m, bool pins_dirty,
+					unsigned long *bits)
+{
+	bitmap_or(m->reported, m->reported, m->dirty, IOPF_CHUNK_PAGES);
+	bitmap_zero(m->dirty, IOPF_CHUNK_PAGES);
+	bitmap_copy(bits, m->reported, IOPF_CHUNK_PAGES);
+	if (pins_dirty) {
+		DECLARE_BITMAP(pins, IOPF_CHUNK_PAGES);
+
+		bitmap_and(pins, m->pinned, m->writable, IOPF_CHUNK_PAGES);
+		bitmap_or(bits, bits, pins, IOPF_CHUNK_PAGES);
+	}
+}
+
+/**
+ * iopf_chunkmap_report_end() - the report has been made, or has failed
+ * @m: the map
+ * @made: user space has it; otherwise its pages are dirty still
+ */
+static inline void iopf_chunkmap_report_end(struct iopf_chunkmap *m, bool made)
+{
+	if (!made)
+		bitmap_or(m->dirty, m->dirty, m->reported, IOPF_CHUNK_PAGES);
+	bitmap_zero(m->reported, IOPF_CHUNK_PAGES);
+}
+
+/**
  * iopf_chunkmap_take_pinned() - remove the next run of pinned pages
  * @m: the map
  * @page: in: where to look from; out: first page of the run
  * @last: where to stop looking
  * @n: out: length of the run
+ * @mmio: out: whether it is of a device
+ *
+ * A run is all of a device or has nothing of it.
  *
  * Return: whether there was a run.
  */
 static inline bool iopf_chunkmap_take_pinned(struct iopf_chunkmap *m, unsigned int *page,
-					     unsigned int last, unsigned int *n)
+					     unsigned int last, unsigned int *n, bool *mmio)
 {
 	unsigned int first, end;
 
@@ -176,12 +314,18 @@ static inline bool iopf_chunkmap_take_pinned(struct iopf_chunkmap *m, unsigned i
 	if (first > last)
 		return false;
 	end = find_next_zero_bit(m->pinned, last + 1, first);
+	*mmio = test_bit(first, m->mmio);
+	if (*mmio)
+		end = find_next_zero_bit(m->mmio, end, first);
+	else
+		end = find_next_bit(m->mmio, end, first);
 
 	*page = first;
 	*n = end - first;
 	bitmap_clear(m->present, first, *n);
 	bitmap_clear(m->writable, first, *n);
 	bitmap_clear(m->pinned, first, *n);
+	bitmap_clear(m->mmio, first, *n);
 	return true;
 }
 

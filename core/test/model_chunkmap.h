@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The model of a chunk map: an array with the state of each page, and whether
- * one leaf maps them all. Runs a program of operations on map and model and
+ * The model of a chunk map: an array with the state of each page, whether it is dirty or in a
+ * report, and whether one leaf maps them all. Runs a program of operations on map and model and
  * compares everything after each one.
  *
  * The program keeps the caller's side of the contract (what is set was not
@@ -20,10 +20,14 @@ enum page_state {
 	PAGE_WRITE,
 	PAGE_PINNED_READ,
 	PAGE_PINNED_WRITE,
+	PAGE_MMIO_READ,
+	PAGE_MMIO_WRITE,
 };
 
 struct chunkmap_model {
 	enum page_state page[IOPF_CHUNK_PAGES];
+	bool dirty[IOPF_CHUNK_PAGES];
+	bool reported[IOPF_CHUNK_PAGES];
 	bool huge;
 };
 
@@ -35,12 +39,28 @@ struct chunkmap_pair {
 
 static inline bool page_is_writable(enum page_state s)
 {
-	return s == PAGE_WRITE || s == PAGE_PINNED_WRITE;
+	return s == PAGE_WRITE || s == PAGE_PINNED_WRITE || s == PAGE_MMIO_WRITE;
+}
+
+static inline bool page_is_mmio(enum page_state s)
+{
+	return s == PAGE_MMIO_READ || s == PAGE_MMIO_WRITE;
 }
 
 static inline bool page_is_pinned(enum page_state s)
 {
-	return s == PAGE_PINNED_READ || s == PAGE_PINNED_WRITE;
+	return s == PAGE_PINNED_READ || s == PAGE_PINNED_WRITE || page_is_mmio(s);
+}
+
+/* Pinned, and not a device's. */
+static inline bool page_is_pinned_memory(enum page_state s)
+{
+	return page_is_pinned(s) && !page_is_mmio(s);
+}
+
+static inline bool page_is_unpinned_writable(enum page_state s)
+{
+	return s == PAGE_WRITE;
 }
 
 static inline bool page_is_unpinned(enum page_state s)
@@ -68,10 +88,14 @@ static inline void chunkmap_compare(const struct chunkmap_pair *p)
 		CHECK(present || !test_bit(i, m->writable));
 		CHECK(present || !test_bit(i, m->pinned));
 		CHECK(!m->huge || (present && !test_bit(i, m->pinned)));
+		CHECK(test_bit(i, m->pinned) || !test_bit(i, m->mmio));
 
 		CHECK(present == (s != PAGE_ABSENT));
 		CHECK(test_bit(i, m->writable) == page_is_writable(s));
 		CHECK(test_bit(i, m->pinned) == page_is_pinned(s));
+		CHECK(test_bit(i, m->mmio) == page_is_mmio(s));
+		CHECK(test_bit(i, m->dirty) == p->model.dirty[i]);
+		CHECK(test_bit(i, m->reported) == p->model.reported[i]);
 		CHECK(iopf_chunkmap_lookup(m, i, false) == page_lookup(s, false));
 		CHECK(iopf_chunkmap_lookup(m, i, true) == page_lookup(s, true));
 		mapped += s != PAGE_ABSENT;
@@ -119,17 +143,34 @@ static inline bool model_take(struct chunkmap_model *model, unsigned int *page, 
 	return true;
 }
 
+/* As model_take(), but a leaf of 2 MiB goes whole. */
 static inline bool model_take_unpinned(struct chunkmap_model *model, unsigned int *page,
-				       unsigned int last, unsigned int *n)
+				       unsigned int last, unsigned int *n,
+				       bool (*wanted)(enum page_state))
 {
 	if (!model->huge)
-		return model_take(model, page, last, n, page_is_unpinned);
-	if (*page > last)
+		return model_take(model, page, last, n, wanted);
+	if (*page > last || !wanted(model->page[0]))
 		return false;
-	*model = (struct chunkmap_model){ .huge = false };
+	model_fill(model, 0, IOPF_CHUNK_PAGES, PAGE_ABSENT);
+	model->huge = false;
 	*page = 0;
 	*n = IOPF_CHUNK_PAGES;
 	return true;
+}
+
+/* The next run of pinned pages, all of a device or none of them. */
+static inline bool model_take_pinned(struct chunkmap_model *model, unsigned int *page,
+				     unsigned int last, unsigned int *n, bool *mmio)
+{
+	unsigned int i = *page;
+
+	while (i <= last && !page_is_pinned(model->page[i]))
+		i++;
+	if (i > last)
+		return false;
+	*mmio = page_is_mmio(model->page[i]);
+	return model_take(model, page, last, n, *mmio ? page_is_mmio : page_is_pinned_memory);
 }
 
 static inline void chunkmap_do_set(struct chunkmap_pair *p, unsigned int page, unsigned int n,
@@ -156,31 +197,115 @@ static inline void chunkmap_do_set_huge(struct chunkmap_pair *p, bool writable)
 	p->model.huge = true;
 }
 
+enum take {
+	TAKE_UNPINNED,
+	TAKE_WRITABLE,
+	TAKE_PINNED,
+};
+
 /* Takes up to @runs runs out of [page, last], the way a caller walks a range. */
 static inline void chunkmap_do_take(struct chunkmap_pair *p, unsigned int page, unsigned int last,
-				    bool pinned, unsigned int runs)
+				    enum take what, unsigned int runs)
 {
+	if (what == TAKE_WRITABLE)
+		last = IOPF_CHUNK_PAGES - 1;
 	while (runs--) {
 		unsigned int page_model = page, page_map = page;
 		unsigned int n_model = 0, n_map = 0;
-		bool any_model, any_map;
+		bool any_model = false, any_map = false, mmio_model = false, mmio_map = false;
 
-		if (pinned) {
-			any_model = model_take(&p->model, &page_model, last, &n_model,
-					       page_is_pinned);
-			any_map = iopf_chunkmap_take_pinned(&p->map, &page_map, last, &n_map);
-		} else {
-			any_model = model_take_unpinned(&p->model, &page_model, last, &n_model);
+		switch (what) {
+		case TAKE_PINNED:
+			any_model = model_take_pinned(&p->model, &page_model, last, &n_model,
+						      &mmio_model);
+			any_map = iopf_chunkmap_take_pinned(&p->map, &page_map, last, &n_map,
+							    &mmio_map);
+			break;
+		case TAKE_WRITABLE:
+			any_model = model_take_unpinned(&p->model, &page_model, last, &n_model,
+							page_is_unpinned_writable);
+			any_map = iopf_chunkmap_take_writable(&p->map, &page_map, &n_map);
+			break;
+		case TAKE_UNPINNED:
+			any_model = model_take_unpinned(&p->model, &page_model, last, &n_model,
+							page_is_unpinned);
 			any_map = iopf_chunkmap_take(&p->map, &page_map, last, &n_map);
+			break;
 		}
 		CHECK(any_map == any_model);
-		CHECK(page_map == page_model);
-		CHECK(n_map == n_model);
+		if (any_model) {
+			CHECK(page_map == page_model);
+			CHECK(n_map == n_model);
+			CHECK(mmio_map == mmio_model);
+		}
 		chunkmap_compare(p);
 		if (!any_model)
 			break;
 		page = page_model + n_model;
 	}
+}
+
+static inline void chunkmap_do_hold_mmio(struct chunkmap_pair *p, unsigned int page)
+{
+	enum page_state *s = &p->model.page[page];
+
+	if (p->model.huge || !page_is_unpinned(*s))
+		return;
+	iopf_chunkmap_hold_mmio(&p->map, page);
+	*s = *s == PAGE_WRITE ? PAGE_MMIO_WRITE : PAGE_MMIO_READ;
+}
+
+static inline void chunkmap_do_revoke_mmio(struct chunkmap_pair *p, unsigned int page,
+					   unsigned int last)
+{
+	iopf_chunkmap_revoke_mmio(&p->map, page, last);
+	for (unsigned int i = page; i <= last; i++) {
+		enum page_state *s = &p->model.page[i];
+
+		if (page_is_mmio(*s))
+			*s = *s == PAGE_MMIO_WRITE ? PAGE_WRITE : PAGE_READ;
+	}
+}
+
+static inline void chunkmap_do_dirty(struct chunkmap_pair *p, unsigned int page, unsigned int last)
+{
+	iopf_chunkmap_dirty(&p->map, page, last - page + 1);
+	for (unsigned int i = page; i <= last; i++)
+		p->model.dirty[i] = true;
+}
+
+/* A report, during which @page gets dirty again. */
+static inline void chunkmap_do_report(struct chunkmap_pair *p, unsigned int page, bool pins,
+				      bool made)
+{
+	DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
+
+	chunkmap_do_take(p, 0, IOPF_CHUNK_PAGES - 1, TAKE_WRITABLE, IOPF_CHUNK_PAGES + 1);
+	iopf_chunkmap_report(&p->map, pins, bits);
+	for (unsigned int i = 0; i < IOPF_CHUNK_PAGES; i++) {
+		enum page_state s = p->model.page[i];
+
+		CHECK(!page_is_unpinned_writable(s));
+		CHECK(test_bit(i, bits) ==
+		      (p->model.dirty[i] || (pins && page_is_pinned(s) && page_is_writable(s))));
+		p->model.reported[i] = p->model.dirty[i];
+		p->model.dirty[i] = false;
+	}
+	chunkmap_compare(p);
+	chunkmap_do_dirty(p, page, page);
+	chunkmap_compare(p);
+	iopf_chunkmap_report_end(&p->map, made);
+	for (unsigned int i = 0; i < IOPF_CHUNK_PAGES; i++) {
+		p->model.dirty[i] |= !made && p->model.reported[i];
+		p->model.reported[i] = false;
+	}
+}
+
+static inline void chunkmap_do_forget(struct chunkmap_pair *p)
+{
+	iopf_chunkmap_forget_dirty(&p->map);
+	memset(p->model.dirty, 0, sizeof(p->model.dirty));
+	memset(p->model.reported, 0, sizeof(p->model.reported));
 }
 
 /* One operation: what to do, a page and a length or last page. */
@@ -193,7 +318,7 @@ static inline void chunkmap_step(struct chunkmap_pair *p, struct input *in)
 	unsigned int last = min(page + n - 1, IOPF_CHUNK_PAGES - 1);
 	bool flag = op & 0x40;
 
-	switch (op % 8) {
+	switch (op % 16) {
 	case 0:
 	case 1:
 		chunkmap_do_set(p, page, n, false, flag);
@@ -202,26 +327,48 @@ static inline void chunkmap_step(struct chunkmap_pair *p, struct input *in)
 		chunkmap_do_set(p, page, n, true, flag);
 		break;
 	case 3:
-		chunkmap_do_take(p, page, last, false, 1);
+		chunkmap_do_take(p, page, last, TAKE_UNPINNED, 1);
 		break;
 	case 4:
-		chunkmap_do_take(p, page, last, false, IOPF_CHUNK_PAGES + 1);
+		chunkmap_do_take(p, page, last, TAKE_UNPINNED, IOPF_CHUNK_PAGES + 1);
 		break;
 	case 5:
-		chunkmap_do_take(p, page, last, true, flag ? IOPF_CHUNK_PAGES + 1 : 1);
+		chunkmap_do_take(p, page, last, TAKE_PINNED, flag ? IOPF_CHUNK_PAGES + 1 : 1);
 		break;
 	case 6:
 		chunkmap_do_set_huge(p, flag);
 		break;
 	case 7:
 		/* Make room for huge and whole-chunk runs now and then. */
-		if (op & 0x30)
+		if (op & 0x20)
 			break;
-		chunkmap_do_take(p, 0, IOPF_CHUNK_PAGES - 1, false, IOPF_CHUNK_PAGES + 1);
-		chunkmap_do_take(p, 0, IOPF_CHUNK_PAGES - 1, true, IOPF_CHUNK_PAGES + 1);
+		chunkmap_do_take(p, 0, IOPF_CHUNK_PAGES - 1, TAKE_UNPINNED, IOPF_CHUNK_PAGES + 1);
+		chunkmap_do_take(p, 0, IOPF_CHUNK_PAGES - 1, TAKE_PINNED, IOPF_CHUNK_PAGES + 1);
 		CHECK(iopf_chunkmap_empty(&p->map));
-		if (op & 0x08)
+		if (op & 0x10)
 			chunkmap_do_set(p, 0, IOPF_CHUNK_PAGES, len & 1, flag);
+		break;
+	case 8:
+		chunkmap_do_take(p, page, last, TAKE_WRITABLE, flag ? IOPF_CHUNK_PAGES + 1 : 1);
+		break;
+	case 9:
+	case 10:
+		for (unsigned int i = page; i <= last; i++)
+			chunkmap_do_hold_mmio(p, i);
+		break;
+	case 11:
+		chunkmap_do_revoke_mmio(p, page, last);
+		break;
+	case 12:
+	case 13:
+		chunkmap_do_dirty(p, page, last);
+		break;
+	case 14:
+		chunkmap_do_report(p, page, flag, op & 0x20);
+		break;
+	case 15:
+		if (!(op & 0x30))
+			chunkmap_do_forget(p);
 		break;
 	}
 	chunkmap_compare(p);

@@ -136,6 +136,14 @@ static inline void shim_fill(unsigned long *map, unsigned long start, unsigned l
 		shim_put(map, start + i, val);
 }
 
+static inline void shim_combine(unsigned long *dst, const unsigned long *a, const unsigned long *b,
+				unsigned long nbits, bool both)
+{
+	for (unsigned long i = 0; i < nbits; i++)
+		shim_put(dst, i, both ? shim_get(a, i) && shim_get(b, i)
+				      : shim_get(a, i) || shim_get(b, i));
+}
+
 static inline unsigned long shim_weight(const unsigned long *map, unsigned long nbits)
 {
 	unsigned long weight = 0;
@@ -182,6 +190,21 @@ static inline unsigned long shim_find(const unsigned long *a, bool a_val, const 
 #define bitmap_clear(map, start, nbits) ({				\
 	size_t clear_start_ = (start), clear_n_ = (nbits);		\
 	shim_fill(shim_bits(map, clear_start_ + clear_n_), clear_start_, clear_n_, false); \
+})
+#define bitmap_copy(dst, src, nbits) ({					\
+	size_t copy_n_ = (nbits);					\
+	shim_combine(shim_bits(dst, copy_n_), shim_bits(src, copy_n_), shim_bits(src, copy_n_), \
+		     copy_n_, false);					\
+})
+#define bitmap_or(dst, a, b, nbits) ({					\
+	size_t or_n_ = (nbits);						\
+	shim_combine(shim_bits(dst, or_n_), shim_bits(a, or_n_), shim_bits(b, or_n_), \
+		     or_n_, false);					\
+})
+#define bitmap_and(dst, a, b, nbits) ({					\
+	size_t and_n_ = (nbits);					\
+	shim_combine(shim_bits(dst, and_n_), shim_bits(a, and_n_), shim_bits(b, and_n_), \
+		     and_n_, true);					\
 })
 #define bitmap_weight(map, nbits) ({					\
 	size_t weight_n_ = (nbits);					\

@@ -52,15 +52,17 @@ static void set_and_take_runs(void **state)
 		for (unsigned int last = first; last <= LAST_PAGE;
 		     last += near_word_edge(last) ? 1 : 15) {
 			for (unsigned int kind = 0; kind < 4; kind++) {
+				enum take right = kind & 2 ? TAKE_PINNED : TAKE_UNPINNED;
+				enum take wrong = kind & 2 ? TAKE_UNPINNED : TAKE_PINNED;
 				struct chunkmap_pair p = { };
 
 				chunkmap_do_set(&p, first, last - first + 1, kind & 2, kind & 1);
 				chunkmap_compare(&p);
 				/* The wrong kind finds nothing. */
-				chunkmap_do_take(&p, 0, LAST_PAGE, !(kind & 2), 2);
+				chunkmap_do_take(&p, 0, LAST_PAGE, wrong, 2);
 				/* A part, then the rest. */
-				chunkmap_do_take(&p, (first + last) / 2, last, kind & 2, 2);
-				chunkmap_do_take(&p, 0, LAST_PAGE, kind & 2, 2);
+				chunkmap_do_take(&p, (first + last) / 2, last, right, 2);
+				chunkmap_do_take(&p, 0, LAST_PAGE, right, 2);
 				assert_true(iopf_chunkmap_empty(&p.map));
 			}
 		}
@@ -126,10 +128,11 @@ static void huge_has_no_pinned_runs(void **state)
 {
 	struct iopf_chunkmap m = { };
 	unsigned int page = 0, n;
+	bool mmio;
 
 	(void)state;
 	iopf_chunkmap_set_huge(&m, false);
-	assert_false(iopf_chunkmap_take_pinned(&m, &page, LAST_PAGE, &n));
+	assert_false(iopf_chunkmap_take_pinned(&m, &page, LAST_PAGE, &n, &mmio));
 	assert_true(m.huge);
 	assert_int_equal(iopf_chunkmap_mapped(&m), IOPF_CHUNK_PAGES);
 	assert_int_equal(iopf_chunkmap_lookup(&m, 7, true), IOPF_UPGRADE);
@@ -140,6 +143,7 @@ static void take_beyond_last(void **state)
 {
 	struct iopf_chunkmap m = { }, before;
 	unsigned int page, n;
+	bool mmio;
 
 	(void)state;
 	iopf_chunkmap_set(&m, 0, 100, true);
@@ -148,7 +152,7 @@ static void take_beyond_last(void **state)
 	for (unsigned int last = 0; last <= LAST_PAGE; last++) {
 		page = last + 1;
 		assert_false(iopf_chunkmap_take(&m, &page, last, &n));
-		assert_false(iopf_chunkmap_take_pinned(&m, &page, last, &n));
+		assert_false(iopf_chunkmap_take_pinned(&m, &page, last, &n, &mmio));
 		assert_int_equal(page, last + 1);
 	}
 	assert_memory_equal(&m, &before, sizeof(m));
@@ -165,12 +169,77 @@ static void take_beyond_last(void **state)
 	assert_int_equal(iopf_chunkmap_mapped(&m), IOPF_CHUNK_PAGES);
 }
 
+/* A run of pinned pages ends where a device's begin, and the other way round. */
+static void pinned_runs_of_devices(void **state)
+{
+	struct iopf_chunkmap m = { };
+	unsigned int page = 0, n = 0;
+	bool mmio = true;
+
+	(void)state;
+	iopf_chunkmap_set_pinned(&m, 20, 10, true);
+	iopf_chunkmap_set(&m, 30, 10, true);
+	for (unsigned int i = 30; i < 40; i++)
+		iopf_chunkmap_hold_mmio(&m, i);
+	iopf_chunkmap_set_pinned(&m, 40, 10, true);
+	/* Revoked, so no longer pinned: the third run has two parts less. */
+	iopf_chunkmap_revoke_mmio(&m, 35, 100);
+	assert_int_equal(iopf_chunkmap_pinned(&m), 25);
+
+	assert_true(iopf_chunkmap_take_pinned(&m, &page, LAST_PAGE, &n, &mmio));
+	assert_int_equal(page, 20);
+	assert_int_equal(n, 10);
+	assert_false(mmio);
+	page += n;
+	assert_true(iopf_chunkmap_take_pinned(&m, &page, LAST_PAGE, &n, &mmio));
+	assert_int_equal(page, 30);
+	assert_int_equal(n, 5);
+	assert_true(mmio);
+	page += n;
+	assert_true(iopf_chunkmap_take_pinned(&m, &page, LAST_PAGE, &n, &mmio));
+	assert_int_equal(page, 40);
+	assert_int_equal(n, 10);
+	assert_false(mmio);
+	page = 0;
+	assert_true(iopf_chunkmap_take(&m, &page, LAST_PAGE, &n));
+	assert_int_equal(page, 35);
+	assert_int_equal(n, 5);
+	assert_true(iopf_chunkmap_empty(&m));
+}
+
+/* What is reported is dropped if the report is made, kept if not; what is new is kept. */
+static void reports(void **state)
+{
+	(void)state;
+	for (unsigned int made = 0; made < 2; made++) {
+		DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
+		struct iopf_chunkmap m = { };
+
+		iopf_chunkmap_set_pinned(&m, 100, 1, true);
+		iopf_chunkmap_set_pinned(&m, 101, 1, false);
+		iopf_chunkmap_dirty(&m, 0, 2);
+		iopf_chunkmap_report(&m, true, bits);
+		assert_true(test_bit(0, bits) && test_bit(1, bits) && test_bit(100, bits));
+		assert_int_equal(bitmap_weight(bits, IOPF_CHUNK_PAGES), 3);
+		iopf_chunkmap_dirty(&m, 1, 1);
+		iopf_chunkmap_report_end(&m, made);
+
+		iopf_chunkmap_report(&m, false, bits);
+		assert_true(test_bit(1, bits));
+		assert_true(test_bit(0, bits) == !made);
+		assert_false(test_bit(100, bits));
+		iopf_chunkmap_forget_dirty(&m);
+		iopf_chunkmap_report(&m, false, bits);
+		assert_true(bitmap_empty(bits, IOPF_CHUNK_PAGES));
+	}
+}
+
 static void random_programs(void **state)
 {
 	u8 program[4096];
 
 	(void)state;
-	for (u64 seed = 1; seed <= 40; seed++) {
+	for (u64 seed = 1; seed <= 80; seed++) {
 		u64 rng = seed;
 
 		rng_fill(&rng, program, sizeof(program));
@@ -188,6 +257,8 @@ int main(void)
 		cmocka_unit_test(huge_goes_whole),
 		cmocka_unit_test(huge_has_no_pinned_runs),
 		cmocka_unit_test(take_beyond_last),
+		cmocka_unit_test(pinned_runs_of_devices),
+		cmocka_unit_test(reports),
 		cmocka_unit_test(random_programs),
 	};
 

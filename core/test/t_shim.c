@@ -150,12 +150,38 @@ static void characters(void **state)
 	assert_false(isalnum('\xa0'));
 }
 
+static void bitmap_combine(void **state)
+{
+	DECLARE_BITMAP(a, BITS);
+	DECLARE_BITMAP(b, BITS);
+	DECLARE_BITMAP(c, BITS);
+
+	(void)state;
+	bitmap_zero(a, BITS);
+	bitmap_zero(b, BITS);
+	bitmap_set(a, 10, 100);
+	bitmap_set(b, 60, 70);
+	bitmap_or(c, a, b, BITS);
+	assert_int_equal(bitmap_weight(c, BITS), 120);
+	assert_true(test_bit(10, c) && test_bit(129, c) && !test_bit(9, c));
+	bitmap_and(c, a, b, BITS);
+	assert_int_equal(bitmap_weight(c, BITS), 50);
+	assert_true(test_bit(60, c) && test_bit(109, c) && !test_bit(59, c) && !test_bit(110, c));
+	bitmap_copy(c, b, BITS);
+	assert_int_equal(bitmap_weight(c, BITS), 70);
+	assert_true(test_bit(60, c) && test_bit(129, c));
+	/* In place. */
+	bitmap_or(c, c, a, BITS);
+	assert_int_equal(bitmap_weight(c, BITS), 120);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(comparisons),
 		cmocka_unit_test(powers_of_two),
 		cmocka_unit_test(bitmap_layout),
+		cmocka_unit_test(bitmap_combine),
 		cmocka_unit_test(bitmap_runs),
 		cmocka_unit_test(find_at_the_end),
 		cmocka_unit_test(find_andnot),

@@ -13,6 +13,12 @@
  * those that found it before meet dead chunks. iopf_area_destroy() returns with
  * nothing mapped.
  *
+ * A frozen area lets devices map nothing more: their faults wait until it thaws. It is
+ * how the CPU address changes (VFIO_DMA_UNMAP_FLAG_VADDR freezes, VFIO_DMA_MAP_FLAG_VADDR
+ * thaws), and how the last report of dirty pages is made complete before unmapping. Faults look at
+ * @frozen under the chunk's lock and RCU; who freezes waits for both, so afterwards nobody
+ * uses the old address.
+ *
  * Chunks are made on the first touch and stay until the area goes. Making one
  * reads the container's current set of domains under the lock of @chunks;
  * changing the set passes through the same lock before it moves the chunks, so each
@@ -26,6 +32,7 @@
 #include "area.h"
 #include "chunk.h"
 #include "container.h"
+#include "fault.h"
 #include "main.h"
 #include "mm.h"
 
@@ -39,9 +46,27 @@ static void area_free_work(struct work_struct *work)
 	struct iopf_area *area = container_of(to_rcu_work(work), struct iopf_area, free_work);
 
 	xa_destroy(&area->chunks);
+	xa_destroy(&area->pins);
 	put_task_struct(area->task);
 	iopf_mm_put(area->mm);
 	kfree(area);
+}
+
+/* Into the tree of the mm's areas by CPU address. */
+static void area_follow(struct iopf_area *area)
+{
+	area->hva.start = area->vaddr;
+	area->hva.last = area->vaddr + (unsigned long)(area->range.last - area->range.first);
+	write_lock(&area->mm->lock);
+	interval_tree_insert(&area->hva, &area->mm->areas);
+	write_unlock(&area->mm->lock);
+}
+
+static void area_unfollow(struct iopf_area *area)
+{
+	write_lock(&area->mm->lock);
+	interval_tree_remove(&area->hva, &area->mm->areas);
+	write_unlock(&area->mm->lock);
 }
 
 /**
@@ -81,13 +106,9 @@ struct iopf_area *iopf_area_create(struct iopf_container *container,
 	area->task = get_task_struct(current->group_leader);
 	area->lock_cap = capable(CAP_IPC_LOCK);
 	xa_init(&area->chunks);
+	xa_init(&area->pins);
 	INIT_RCU_WORK(&area->free_work, area_free_work);
-	area->hva.start = vaddr;
-	area->hva.last = vaddr + (unsigned long)(range->last - range->first);
-
-	write_lock(&mm->lock);
-	interval_tree_insert(&area->hva, &mm->areas);
-	write_unlock(&mm->lock);
+	area_follow(area);
 	return area;
 }
 
@@ -112,14 +133,15 @@ void iopf_area_destroy(struct iopf_area *area)
 	xa_for_each(&area->chunks, index, chunk)
 		iopf_chunk_kill(chunk);
 
-	write_lock(&area->mm->lock);
-	interval_tree_remove(&area->hva, &area->mm->areas);
-	write_unlock(&area->mm->lock);
+	area_unfollow(area);
 
 	xa_for_each(&area->chunks, index, chunk) {
 		xa_erase(&area->chunks, index);
 		iopf_chunk_free_rcu(chunk);
 	}
+	/* Faults that waited for it find that there is no such address. */
+	if (area->frozen)
+		iopf_fault_queue_resume(area->container->faults);
 	queue_rcu_work(iopf_wq, &area->free_work);
 }
 
@@ -139,7 +161,8 @@ static int area_store_chunk(struct iopf_area *area, unsigned long index,
 		return 0;
 	}
 	(*chunk)->domains = area->container->domains;
-	return xa_err(__xa_store(&area->chunks, index, *chunk, GFP_NOWAIT | __GFP_NOWARN));
+	return xa_err(__xa_store(&area->chunks, index, *chunk,
+				   GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT));
 }
 
 /**
@@ -154,30 +177,88 @@ struct iopf_chunk *iopf_area_chunk(struct iopf_area *area, u64 iova, gfp_t gfp)
 {
 	unsigned long index = chunk_index(iova);
 	struct iopf_chunk *chunk;
-	int ret;
+	struct mem_cgroup *old;
+	int ret = 0;
 
 	chunk = xa_load(&area->chunks, index);
 	if (likely(chunk))
 		return chunk;
 
+	old = set_active_memcg(area->container->memcg);
 	chunk = iopf_chunk_alloc(area, iova, gfp);
 	if (!chunk)
-		return ERR_PTR(-ENOMEM);
-	if (gfpflags_allow_blocking(gfp)) {
+		ret = -ENOMEM;
+	else if (gfpflags_allow_blocking(gfp))
 		ret = xa_reserve(&area->chunks, index, gfp);
-		if (ret)
-			goto err_free;
+	if (!ret) {
+		xa_lock(&area->chunks);
+		ret = area_store_chunk(area, index, &chunk);
+		xa_unlock(&area->chunks);
 	}
-	xa_lock(&area->chunks);
-	ret = area_store_chunk(area, index, &chunk);
-	xa_unlock(&area->chunks);
-	if (ret)
-		goto err_free;
-	return chunk;
+	set_active_memcg(old);
+	if (ret && chunk)
+		iopf_chunk_free(chunk);
+	return ret ? ERR_PTR(ret) : chunk;
+}
 
-err_free:
-	iopf_chunk_free(chunk);
-	return ERR_PTR(ret);
+/**
+ * iopf_area_freeze() - let devices map nothing more
+ * @area: the area
+ *
+ * Their faults wait. What is mapped stays. Before mm and vaddr may change, the caller waits
+ * for a grace period.
+ *
+ * Context: process context, under the container's lock.
+ */
+void iopf_area_freeze(struct iopf_area *area)
+{
+	lockdep_assert_held(&area->container->lock);
+
+	WRITE_ONCE(area->frozen, true);
+	/* A chunk that is made after this meets a frozen area; the others are in the array. */
+	xa_lock(&area->chunks);
+	xa_unlock(&area->chunks);
+}
+
+/**
+ * iopf_area_thaw() - let devices go on
+ * @area: frozen
+ *
+ * Context: process context, under the container's lock.
+ */
+void iopf_area_thaw(struct iopf_area *area)
+{
+	lockdep_assert_held(&area->container->lock);
+
+	/* The address before the permission to use it. Pairs with chunk_fault_locked(). */
+	smp_store_release(&area->frozen, false);
+	iopf_fault_queue_resume(area->container->faults);
+}
+
+/**
+ * iopf_area_rebase() - give an area another CPU address, maybe in another process
+ * @area: frozen for a grace period
+ * @mm: the process; the area takes over the caller's reference
+ * @vaddr: where the area is there
+ *
+ * What is mapped without a pin is unmapped; what is pinned stays as it is.
+ *
+ * Context: process context, under the container's lock.
+ */
+void iopf_area_rebase(struct iopf_area *area, struct iopf_mm *mm, unsigned long vaddr)
+{
+	struct iopf_mm *old = area->mm;
+
+	lockdep_assert_held(&area->container->lock);
+	WARN_ON(!area->frozen);
+
+	/* While the old mm still tells of its changes. */
+	iopf_area_zap(area, &area->range);
+	area_unfollow(area);
+	area->mm = mm;
+	area->vaddr = vaddr;
+	area_follow(area);
+	iopf_mm_put(old);
 }
 
 /* The pages of @chunk that lie in @range. */
@@ -260,7 +341,7 @@ int iopf_area_set_domains(struct iopf_area *area, const struct iopf_domains *dom
 	xa_unlock(&area->chunks);
 
 	xa_for_each(&area->chunks, index, chunk) {
-		iopf_chunk_move(chunk, domains);
+		iopf_chunk_move(chunk, domains, added);
 		if (added && !ret)
 			ret = iopf_chunk_replay(chunk, added);
 	}

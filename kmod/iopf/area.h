@@ -23,16 +23,23 @@ struct task_struct;
  * @vaddr: where @range.first is in @mm
  * @prot: IOMMU_READ, IOMMU_WRITE: what the device may do
  * @huge_ok: 2 MiB mappings are allowed
+ * @frozen: devices map nothing more, and wait; see iopf_area_freeze()
+ * @vaddr_invalid: frozen until VFIO_DMA_MAP_FLAG_VADDR. Under the container's lock.
+ * @mmio: part of it is devices' memory that is held as if pinned
  * @dead: being removed; no new chunks. Under @chunks' lock.
  * @chunks: by IOVA >> IOPF_CHUNK_SHIFT; only what has been touched
  * @hva: in @mm's tree of areas, under its lock
  * @task: whose RLIMIT_MEMLOCK counts for pinned pages
  * @lock_cap: @task was not limited (CAP_IPC_LOCK) when it mapped
  * @pinned: everything is pinned. Under the container's lock.
- * @locked: pages charged to @mm. Under the container's lock.
+ * @locked: pages charged to @mm's locked_vm. Under the container's lock.
+ * @pins: pages that emulated devices have pinned, by page of the area; see emulated.c. Under the
+ *        container's lock.
+ * @nr_pins: those of them that count against RLIMIT_MEMLOCK. Under the container's lock.
  * @free_work: frees it after a grace period
  *
- * All but what is said to be under a lock is constant once published.
+ * All but what is said to be under a lock is constant once published, and @mm and
+ * @vaddr as long as the area is not frozen.
  */
 struct iopf_area {
 	struct iopf_container *container;
@@ -41,6 +48,9 @@ struct iopf_area {
 	unsigned long vaddr;
 	int prot;
 	bool huge_ok;
+	bool frozen;
+	bool vaddr_invalid;
+	bool mmio;
 	bool dead;
 	struct xarray chunks;
 	struct interval_tree_node hva;
@@ -48,12 +58,19 @@ struct iopf_area {
 	bool lock_cap;
 	bool pinned;
 	unsigned long locked;
+	struct xarray pins;
+	unsigned long nr_pins;
 	struct rcu_work free_work;
 };
 
 static inline unsigned long iopf_area_vaddr(const struct iopf_area *area, u64 iova)
 {
 	return area->vaddr + (unsigned long)(iova - area->range.first);
+}
+
+static inline u64 iopf_area_size(const struct iopf_area *area)
+{
+	return area->range.last - area->range.first + 1;
 }
 
 static inline unsigned long iopf_area_pages(const struct iopf_area *area)
@@ -65,6 +82,9 @@ struct iopf_area *iopf_area_create(struct iopf_container *container,
 				   const struct iopf_range *range, unsigned long vaddr, int prot);
 void iopf_area_destroy(struct iopf_area *area);
 struct iopf_chunk *iopf_area_chunk(struct iopf_area *area, u64 iova, gfp_t gfp);
+void iopf_area_freeze(struct iopf_area *area);
+void iopf_area_thaw(struct iopf_area *area);
+void iopf_area_rebase(struct iopf_area *area, struct iopf_mm *mm, unsigned long vaddr);
 unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *range);
 bool iopf_area_mapped(struct iopf_area *area, const struct iopf_range *range);
 int iopf_area_set_domains(struct iopf_area *area, const struct iopf_domains *domains,

@@ -7,7 +7,8 @@
  * must be: otherwise it is refused, the VFIO core tries the next backend, stock
  * type1, and the device's sysfs directory and the log say why. Groups that join
  * later may be of either kind; one that can't fault makes the container pin
- * everything for as long as it is there.
+ * everything for as long as it is there. Emulated devices make no difference to that, and
+ * may be the first: see emulated.c.
  *
  * Order of attaching: page faults on; everything pinned, if need be; a domain,
  * with the container's pinned pages in it; attach. Detaching is the
@@ -29,6 +30,8 @@
 #include "chunk.h"
 #include "container.h"
 #include "device.h"
+#include "dirty.h"
+#include "emulated.h"
 #include "fault.h"
 #include "main.h"
 
@@ -255,6 +258,30 @@ err_free:
 	return ERR_PTR(ret);
 }
 
+/*
+ * Where MSIs are translated like other writes (Arm), their doorbells are mapped in a window that the
+ * IOMMU driver names.
+ */
+static int attach_msi(struct iopf_attach *at)
+{
+	struct iommu_resv_region *region, *window = NULL;
+	bool hardware = false;
+	LIST_HEAD(regions);
+	int ret;
+
+	ret = iommu_get_group_resv_regions(at->group, &regions);
+	list_for_each_entry(region, &regions, list) {
+		hardware |= region->type == IOMMU_RESV_MSI;
+		if (region->type == IOMMU_RESV_SW_MSI)
+			window = region;
+	}
+	if (!ret && window && !hardware)
+		ret = iommu_get_msi_cookie(at->domain, window->start);
+	resv_free(&regions);
+	/* Not a kind of domain, or of kernel, that would need one. */
+	return ret == -ENODEV ? 0 : ret;
+}
+
 /* All areas must lie in the addresses that are left. */
 static bool areas_fit(struct iopf_container *c, const struct iopf_iovas *iovas)
 {
@@ -369,8 +396,14 @@ static int attach_own(struct iopf_container *c, struct iopf_attach *at)
 	if (ret)
 		goto err_remove;
 	at->domain = domain.iommu;
+	ret = attach_msi(at);
+	if (ret)
+		goto err_detach;
 	return 0;
 
+err_detach:
+	iopf_fault_drain(at);
+	iommu_detach_group_handle(domain.iommu, at->group);
 err_remove:
 	iopf_container_set_domains(c, domains_without(c->domains, domain.iommu), NULL);
 err_free:
@@ -439,17 +472,27 @@ err_unpin:
 	return ret;
 }
 
+/* Whether a container with this group as its first real one is for stock type1. */
+static bool attach_refused(struct iopf_container *c)
+{
+	return list_empty(&c->attaches) && list_empty(&c->emulated) &&
+	       !READ_ONCE(iopf_serve_pinned);
+}
+
 /**
  * iopf_attach_group() - attach a group to a container
  * @c: the container
  * @group: the group, which VFIO owns
+ * @emulated: its device has no DMA of its own
  *
- * Return: 0; -ENODEV when the container is new and the group can't fault;
+ * Return: 0; -ENODEV when the container is new and the group can't fault (unless the
+ * administrator wants it served here all the same);
+ * -EBUSY while a CPU address is invalid;
  * -EPERM without isolated interrupts, unless the administrator allows that;
- * -EINVAL when the group's addresses do not agree with the
+ * -EINVAL when it is attached already, or the group's addresses do not agree with the
  * container's; what pinning returns; -ENOMEM.
  */
-int iopf_attach_group(struct iopf_container *c, struct iommu_group *group)
+int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool emulated)
 {
 	struct iopf_attach *at;
 	const char *reason;
@@ -458,9 +501,14 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group)
 	guard(mutex)(&iopf_devices_lock);
 	guard(mutex)(&c->lock);
 
+	/* It could need pinning. */
+	if (c->vaddr_invalid)
+		return -EBUSY;
 	list_for_each_entry(at, &c->attaches, node)
 		if (at->group == group)
 			return -EINVAL;
+	if (emulated)
+		return iopf_emulated_attach(c, group);
 
 	at = attach_alloc(c, group);
 	if (IS_ERR(at))
@@ -475,7 +523,7 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group)
 	reason = attach_faults_on(at);
 	at->iopf_on = !reason;
 	at->faulting = !reason;
-	if (reason && list_empty(&c->attaches)) {
+	if (reason && attach_refused(c)) {
 		attach_served(at, served_type1, reason);
 		ret = -ENODEV;
 		goto err_free;
@@ -497,6 +545,13 @@ err_free:
 	return ret;
 }
 
+/* The last group takes the areas with it. */
+static void detach_last(struct iopf_container *c)
+{
+	if (list_empty(&c->attaches) && list_empty(&c->emulated))
+		iopf_container_unmap_all(c);
+}
+
 /**
  * iopf_detach_group() - detach a group
  * @c: the container
@@ -512,6 +567,10 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 	guard(mutex)(&iopf_devices_lock);
 	guard(mutex)(&c->lock);
 
+	if (iopf_emulated_detach(c, group)) {
+		detach_last(c);
+		return;
+	}
 	list_for_each_entry(at, &c->attaches, node)
 		if (at->group == group)
 			found = at;
@@ -525,8 +584,9 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 
 	iopf_fault_drain(at);
 	list_del(&at->node);
-	if (list_empty(&c->attaches))
-		iopf_container_unmap_all(c);
+	detach_last(c);
+	if (!at->dirty_scope)
+		iopf_dirty_mark_all(c);
 	attach_undo(c, at);
 	if (!at->faulting)
 		iopf_container_unpin(c);

@@ -20,6 +20,8 @@ struct iopf_device;
  * @node: in the container's list, under its lock
  * @iopf_on: page faults are on in the IOMMU driver. Under the container's lock.
  * @faulting: they are used; otherwise the group is a pinner. Under the container's lock.
+ * @dirty_scope: its driver pins what its devices write (vfio_pin_pages()), so that tells what
+ *               is dirty. Under the container's lock.
  * @refs: one for the attachment, one for each parked fault
  * @lock: protects @dead, @parked and @active
  * @dead: being detached: take no more faults
@@ -37,6 +39,7 @@ struct iopf_attach {
 	struct list_head node;
 	bool iopf_on;
 	bool faulting;
+	bool dirty_scope;
 	refcount_t refs;
 	spinlock_t lock; /* leaf */
 	bool dead;
@@ -47,7 +50,7 @@ struct iopf_attach {
 	struct iopf_device *device[] __counted_by(nr_devices);
 };
 
-int iopf_attach_group(struct iopf_container *c, struct iommu_group *group);
+int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool emulated);
 void iopf_detach_group(struct iopf_container *c, struct iommu_group *group);
 struct iommu_domain *iopf_attach_domain(struct iopf_container *c, struct iommu_group *group);
 int iopf_attach_enable(struct iopf_attach *at, struct iopf_device *d, bool enable);

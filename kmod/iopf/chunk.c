@@ -19,7 +19,13 @@
  * fault vs unmap, detach: a chunk found under RCU may be dead by the time its lock is
  *   taken; dead means no such address.
  * pinned pages are left alone by faults and notifier and are touched under the
- *   container's lock only.
+ *   container's lock only. Devices' memory is the exception: what is mapped as if pinned
+ *   goes when its owner revokes it.
+ * fault vs dirty tracking: while writes are tracked, nothing becomes writable but the
+ *   page of a write access, which gets dirty under the same lock. A report
+ *   unmaps what is writable and takes the dirty bits under the lock: a write is either
+ *   before it and reported, or faults again and belongs to the next.
+ * frozen areas: see area.h.
  *
  * Nothing here sleeps but the pin functions; memory for the IOMMU's tables is taken
  * without waiting, because reclaim itself may be waiting in the notifier for
@@ -32,6 +38,7 @@
 #include "../../core/window.h"
 #include "area.h"
 #include "chunk.h"
+#include "container.h"
 #include "controls.h"
 #include "mm.h"
 #include "walk.h"
@@ -39,6 +46,9 @@
 /* Pages looked at per time with interrupts off; the entries live on the stack. */
 #define WALK_BATCH 32
 static_assert(WALK_BATCH < IOPF_CHUNK_PAGES);
+
+/* Page tables are the user's: see iopf_container.memcg. */
+#define FAULT_GFP (GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT)
 
 static struct kmem_cache *iopf_chunk_cache;
 
@@ -143,6 +153,16 @@ static unsigned int chunk_zap_locked(struct iopf_chunk *chunk, unsigned int firs
 	return zapped;
 }
 
+static void chunk_zap_writable(struct iopf_chunk *chunk)
+{
+	unsigned int page = 0, n;
+
+	lockdep_assert_held(&chunk->lock);
+
+	for (; iopf_chunkmap_take_writable(&chunk->map, &page, &n); page += n)
+		chunk_unmap_run(chunk, page, n);
+}
+
 /**
  * iopf_chunk_zap() - unmap a range of pages; pinned ones stay
  * @chunk: the chunk
@@ -159,6 +179,8 @@ unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsign
 	unsigned int zapped;
 
 	spin_lock(&chunk->lock);
+	if (unlikely(READ_ONCE(chunk->area->mmio)))
+		iopf_chunkmap_revoke_mmio(&chunk->map, first, last);
 	zapped = chunk_zap_locked(chunk, first, last);
 	spin_unlock(&chunk->lock);
 	return zapped;
@@ -209,7 +231,7 @@ static bool entry_writable(const struct iopf_chunk *chunk, u64 entry)
  */
 static bool chunk_fits_huge(const struct iopf_chunk *chunk, u64 entry)
 {
-	return (entry & IOPF_CPU_HUGE) && chunk->area->huge_ok &&
+	return (entry & IOPF_CPU_HUGE) && chunk->area->huge_ok && !READ_ONCE(chunk->area->mmio) &&
 	       chunk->first == 0 && chunk->last == IOPF_CHUNK_PAGES - 1 &&
 	       IS_ALIGNED(chunk_page_vaddr(chunk, 0), IOPF_CHUNK_SIZE) &&
 	       bitmap_empty(chunk->map.pinned, IOPF_CHUNK_PAGES);
@@ -222,7 +244,7 @@ static int chunk_map_huge(struct iopf_chunk *chunk, u64 entry)
 	int ret;
 
 	chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
-	ret = chunk_map_run(chunk, 0, IOPF_CHUNK_PAGES, pfn, writable, GFP_NOWAIT | __GFP_NOWARN);
+	ret = chunk_map_run(chunk, 0, IOPF_CHUNK_PAGES, pfn, writable, FAULT_GFP);
 	if (!ret)
 		iopf_chunkmap_set_huge(&chunk->map, writable);
 	return ret;
@@ -253,8 +275,7 @@ static int chunk_map_entries(struct iopf_chunk *chunk, unsigned int page, unsign
 		       entry_writable(chunk, entries[i + run]) == writable)
 			run++;
 
-		ret = chunk_map_run(chunk, page + i, run, pfn, writable,
-				    GFP_NOWAIT | __GFP_NOWARN);
+		ret = chunk_map_run(chunk, page + i, run, pfn, writable, FAULT_GFP);
 		if (ret)
 			return ret;
 		iopf_chunkmap_set(&chunk->map, page + i, run, writable);
@@ -267,6 +288,7 @@ static int chunk_map_entries(struct iopf_chunk *chunk, unsigned int page, unsign
 static int chunk_fault_locked(struct iopf_chunk *chunk, unsigned int page, bool write,
 			      unsigned int around, unsigned int *mapped)
 {
+	bool tracking = READ_ONCE(chunk->area->container->tracking) && !iopf_broken(track);
 	struct iopf_window w;
 	u64 entries[WALK_BATCH];
 	enum iopf_lookup found;
@@ -282,6 +304,9 @@ static int chunk_fault_locked(struct iopf_chunk *chunk, unsigned int page, bool 
 	/* A page pinned for reading has an area that is for reading. */
 	if (WARN_ON_ONCE(found == IOPF_UPGRADE && test_bit(page, chunk->map.pinned)))
 		return -EFAULT;
+	/* Pairs with iopf_area_thaw(): unfrozen, the area has its new address. */
+	if (unlikely(smp_load_acquire(&chunk->area->frozen)))
+		return -EAGAIN;
 
 	/*
 	 * Pairs with the barrier in iopf_mm_invalidate_start(): either that
@@ -301,7 +326,9 @@ static int chunk_fault_locked(struct iopf_chunk *chunk, unsigned int page, bool 
 	if (!entry_serves(chunk, entry, write))
 		return -ENOENT;
 
-	if (chunk_fits_huge(chunk, entry)) {
+	if (unlikely(tracking && !write))
+		entry &= ~IOPF_CPU_WRITE;
+	if (chunk_fits_huge(chunk, entry) && !(tracking && write)) {
 		ret = chunk_map_huge(chunk, entry);
 		if (!ret)
 			*mapped += IOPF_CHUNK_PAGES;
@@ -313,6 +340,8 @@ static int chunk_fault_locked(struct iopf_chunk *chunk, unsigned int page, bool 
 	ret = chunk_map_entries(chunk, page, 1, &entry, write, mapped);
 	if (ret)
 		return ret;
+	if (unlikely(tracking && write))
+		iopf_chunkmap_dirty(&chunk->map, page, 1);
 
 	iopf_window_around(&w, page, around, chunk->first, chunk->last);
 	for (unsigned int at = w.first; at <= w.last; at += WALK_BATCH) {
@@ -321,7 +350,9 @@ static int chunk_fault_locked(struct iopf_chunk *chunk, unsigned int page, bool 
 		if (n == 1 && at == page)
 			continue;
 		chunk_walk(chunk, at, n, entries);
-		if (chunk_map_entries(chunk, at, n, entries, write, mapped))
+		for (unsigned int i = 0; unlikely(tracking) && i < n; i++)
+			entries[i] &= ~IOPF_CPU_WRITE;
+		if (chunk_map_entries(chunk, at, n, entries, write && !tracking, mapped))
 			break;
 	}
 	return 0;
@@ -340,6 +371,7 @@ static int chunk_fault_locked(struct iopf_chunk *chunk, unsigned int page, bool 
  * -ENOENT when the CPU has no page there, or none that is good enough: fault
  * it in and call again;
  * -EBUSY when an invalidation is in progress: call again a little later;
+ * -EAGAIN when the area is frozen: call again when it has thawed;
  * -ENOMEM when the IOMMU's tables could not grow without waiting;
  * -EFAULT when what is there is not for devices;
  * -ESRCH when the process is gone;
@@ -348,26 +380,106 @@ static int chunk_fault_locked(struct iopf_chunk *chunk, unsigned int page, bool 
 int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, unsigned int around,
 		     unsigned int *mapped)
 {
+	struct mem_cgroup *old = set_active_memcg(chunk->area->container->memcg);
 	int ret;
 
 	spin_lock(&chunk->lock);
 	ret = chunk_fault_locked(chunk, page, write, around, mapped);
 	spin_unlock(&chunk->lock);
+	set_active_memcg(old);
 	return ret;
+}
+
+/**
+ * iopf_chunk_track() - begin to track writes: nothing is dirty, nothing writable
+ * @chunk: the chunk; its container says already that writes are tracked
+ */
+void iopf_chunk_track(struct iopf_chunk *chunk)
+{
+	spin_lock(&chunk->lock);
+	chunk_zap_writable(chunk);
+	iopf_chunkmap_forget_dirty(&chunk->map);
+	spin_unlock(&chunk->lock);
+}
+
+/**
+ * iopf_chunk_report() - take the pages that have been written since the last time
+ * @chunk: the chunk
+ * @pins_dirty: what is pinned for writing counts as written
+ * @bits: out: bitmap of the chunk's pages
+ *
+ * What gets written from now on belongs to the next report. Followed by
+ * iopf_chunk_report_end().
+ */
+void iopf_chunk_report(struct iopf_chunk *chunk, bool pins_dirty, unsigned long *bits)
+{
+	spin_lock(&chunk->lock);
+	chunk_zap_writable(chunk);
+	iopf_chunkmap_report(&chunk->map, pins_dirty, bits);
+	spin_unlock(&chunk->lock);
+}
+
+/**
+ * iopf_chunk_report_end() - the report has been made, or has failed
+ * @chunk: the chunk
+ * @made: user space has it
+ */
+void iopf_chunk_report_end(struct iopf_chunk *chunk, bool made)
+{
+	spin_lock(&chunk->lock);
+	iopf_chunkmap_report_end(&chunk->map, made);
+	spin_unlock(&chunk->lock);
+}
+
+/**
+ * iopf_chunk_dirty() - note that somebody else than a device has written pages
+ * @chunk: the chunk
+ * @page: first page
+ * @n: pages
+ */
+void iopf_chunk_dirty(struct iopf_chunk *chunk, unsigned int page, unsigned int n)
+{
+	spin_lock(&chunk->lock);
+	iopf_chunkmap_dirty(&chunk->map, page, n);
+	spin_unlock(&chunk->lock);
+}
+
+/*
+ * Devices' memory goes into a new domain under the lock, since its owner may revoke it at
+ * any time. A page that can't be mapped is let go, as if it had been revoked.
+ */
+static void chunk_enter_mmio(struct iopf_chunk *chunk, const struct iopf_domains *old,
+			     struct iommu_domain *added)
+{
+	unsigned int page;
+
+	for_each_set_bit(page, chunk->map.mmio, IOPF_CHUNK_PAGES) {
+		u64 iova = chunk_page_iova(chunk, page);
+		unsigned int first = page, n;
+		bool mmio;
+
+		if (!iommu_map(added, iova, iommu_iova_to_phys(old->domain[0].iommu, iova),
+			       PAGE_SIZE, chunk->area->prot | IOMMU_CACHE, FAULT_GFP))
+			continue;
+		iopf_chunkmap_take_pinned(&chunk->map, &first, page, &n, &mmio);
+		domains_unmap(old, old->nr, iova, PAGE_SIZE);
+	}
 }
 
 /**
  * iopf_chunk_move() - move a chunk to another set of domains
  * @chunk: the chunk
  * @domains: the new set
+ * @added: the domain that is new in it, or NULL
  *
- * What is not pinned is unmapped and will be faulted in again; what is
- * pinned is in the domains that both sets have and is left there, and taken out of
- * those that go. The caller maps it into those that are new.
+ * What is not pinned is unmapped and will be faulted in again. What is pinned stays where it
+ * is: the caller maps it into the domain that is new, and a domain that goes has no
+ * device any more and is freed with all it maps.
  *
  * Context: process context, under the container's lock.
  */
-void iopf_chunk_move(struct iopf_chunk *chunk, const struct iopf_domains *domains)
+void iopf_chunk_move(struct iopf_chunk *chunk, const struct iopf_domains *domains,
+		     struct iommu_domain *added)
 {
 	const struct iopf_domains *old;
 
@@ -375,21 +487,8 @@ void iopf_chunk_move(struct iopf_chunk *chunk, const struct iopf_domains *domain
 	chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
 	old = chunk->domains;
 	chunk->domains = domains;
-
-	for (unsigned int i = 0; i < old->nr; i++) {
-		unsigned int page = 0, last;
-		bool kept = false;
-
-		for (unsigned int j = 0; j < domains->nr; j++)
-			kept |= old->domain[i].iommu == domains->domain[j].iommu;
-		while (!kept && (page = find_next_bit(chunk->map.pinned, IOPF_CHUNK_PAGES, page)) <
-					IOPF_CHUNK_PAGES) {
-			last = find_next_zero_bit(chunk->map.pinned, IOPF_CHUNK_PAGES, page);
-			iommu_unmap(old->domain[i].iommu, chunk_page_iova(chunk, page),
-				    (size_t)(last - page) << PAGE_SHIFT);
-			page = last;
-		}
-	}
+	if (added)
+		chunk_enter_mmio(chunk, old, added);
 	spin_unlock(&chunk->lock);
 }
 
@@ -412,6 +511,7 @@ int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pa
 {
 	bool writable = chunk->area->prot & IOMMU_WRITE;
 	unsigned int done = 0, run, first = page, taken;
+	bool mmio;
 	int ret;
 
 	spin_lock(&chunk->lock);
@@ -435,15 +535,55 @@ err_unmap:
 	if (done)
 		chunk_unmap_run(chunk, page, done);
 	spin_lock(&chunk->lock);
-	iopf_chunkmap_take_pinned(&chunk->map, &first, page + n - 1, &taken);
+	iopf_chunkmap_take_pinned(&chunk->map, &first, page + n - 1, &taken, &mmio);
 	spin_unlock(&chunk->lock);
 	return ret;
+}
+
+/**
+ * iopf_chunk_hold_mmio() - have a page of a device stay mapped as if it were pinned
+ * @chunk: the chunk; its area says already that it has such pages
+ * @page: page of the chunk
+ *
+ * Context: process context, under the container's lock.
+ * Return: whether it is mapped, with all permission of the area, so that it can stay.
+ */
+bool iopf_chunk_hold_mmio(struct iopf_chunk *chunk, unsigned int page)
+{
+	bool write = chunk->area->prot & IOMMU_WRITE;
+	bool held;
+
+	spin_lock(&chunk->lock);
+	/* From before the area had such pages: from now on there are no leaves of 2 MiB. */
+	if (chunk->map.huge)
+		chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
+	held = iopf_chunkmap_lookup(&chunk->map, page, write) == IOPF_HIT;
+	if (held)
+		iopf_chunkmap_hold_mmio(&chunk->map, page);
+	spin_unlock(&chunk->lock);
+	return held;
+}
+
+/* Pinned pages from @page on that are one run of memory; devices' memory is not meant. */
+static unsigned int chunk_pinned_run(struct iopf_chunk *chunk, struct iommu_domain *domain,
+				     unsigned int page, phys_addr_t phys)
+{
+	unsigned int n = 1;
+
+	while (page + n < IOPF_CHUNK_PAGES && test_bit(page + n, chunk->map.pinned) &&
+	       iommu_iova_to_phys(domain, chunk_page_iova(chunk, page + n)) ==
+		       phys + ((phys_addr_t)n << PAGE_SHIFT) &&
+	       !test_bit(page + n, chunk->map.mmio))
+		n++;
+	return n;
 }
 
 /**
  * iopf_chunk_replay() - map the pinned pages of a chunk into one more domain
  * @chunk: the chunk; the domain is in its set already
  * @domain: the domain that is new
+ *
+ * Devices' memory is there since iopf_chunk_move().
  *
  * Context: process context, under the container's lock; sleeps.
  * Return: 0 or a negative error number, with some of it mapped: the caller
@@ -457,13 +597,16 @@ int iopf_chunk_replay(struct iopf_chunk *chunk, struct iommu_domain *domain)
 
 	if (WARN_ON_ONCE(have == domain))
 		return -EINVAL;
-	for_each_set_bit(page, chunk->map.pinned, IOPF_CHUNK_PAGES) {
+	for_each_andnot_bit(page, chunk->map.pinned, chunk->map.mmio, IOPF_CHUNK_PAGES) {
 		u64 iova = chunk_page_iova(chunk, page);
-		int ret = iommu_map(domain, iova, iommu_iova_to_phys(have, iova), PAGE_SIZE, prot,
+		phys_addr_t phys = iommu_iova_to_phys(have, iova);
+		unsigned int n = chunk_pinned_run(chunk, have, page, phys);
+		int ret = iommu_map(domain, iova, phys, (size_t)n << PAGE_SHIFT, prot,
 				    GFP_KERNEL_ACCOUNT);
 
 		if (ret)
 			return ret;
+		page += n - 1;
 	}
 	return 0;
 }
@@ -478,17 +621,22 @@ int iopf_chunk_replay(struct iopf_chunk *chunk, struct iommu_domain *domain)
  */
 unsigned int iopf_chunk_unpin(struct iopf_chunk *chunk, struct page **pages)
 {
+	bool dirty = chunk->area->container->tracking && (chunk->area->prot & IOMMU_WRITE);
 	unsigned int page = 0, n, nr = 0;
+	bool mmio;
 
 	spin_lock(&chunk->lock);
-	while (iopf_chunkmap_take_pinned(&chunk->map, &page, IOPF_CHUNK_PAGES - 1, &n)) {
-		for (unsigned int i = 0; i < n; i++) {
+	while (iopf_chunkmap_take_pinned(&chunk->map, &page, IOPF_CHUNK_PAGES - 1, &n, &mmio)) {
+		for (unsigned int i = 0; i < n && !mmio; i++) {
 			phys_addr_t phys = iommu_iova_to_phys(chunk->domains->domain[0].iommu,
 							      chunk_page_iova(chunk, page + i));
 
 			pages[nr++] = pfn_to_page(PHYS_PFN(phys));
 		}
 		chunk_unmap_run(chunk, page, n);
+		/* It could be written all the time. */
+		if (dirty)
+			iopf_chunkmap_dirty(&chunk->map, page, n);
 		page += n;
 	}
 	spin_unlock(&chunk->lock);

@@ -67,11 +67,17 @@ void iopf_chunk_free_rcu(struct iopf_chunk *chunk);
 
 int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, unsigned int around,
 		     unsigned int *mapped);
+void iopf_chunk_track(struct iopf_chunk *chunk);
+void iopf_chunk_report(struct iopf_chunk *chunk, bool pins_dirty, unsigned long *bits);
+void iopf_chunk_report_end(struct iopf_chunk *chunk, bool made);
+void iopf_chunk_dirty(struct iopf_chunk *chunk, unsigned int page, unsigned int n);
 unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsigned int last);
 void iopf_chunk_kill(struct iopf_chunk *chunk);
-void iopf_chunk_move(struct iopf_chunk *chunk, const struct iopf_domains *domains);
+void iopf_chunk_move(struct iopf_chunk *chunk, const struct iopf_domains *domains,
+		     struct iommu_domain *added);
 int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pages,
 		   unsigned int n);
+bool iopf_chunk_hold_mmio(struct iopf_chunk *chunk, unsigned int page);
 int iopf_chunk_replay(struct iopf_chunk *chunk, struct iommu_domain *domain);
 unsigned int iopf_chunk_unpin(struct iopf_chunk *chunk, struct page **pages);
 

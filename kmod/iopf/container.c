@@ -25,6 +25,8 @@
 #include "area.h"
 #include "chunk.h"
 #include "container.h"
+#include "dirty.h"
+#include "emulated.h"
 #include "fault.h"
 #include "main.h"
 #include "mm.h"
@@ -145,6 +147,24 @@ void iopf_containers_exit(void)
 	kobject_put(iopf_containers_kobj);
 }
 
+static void container_repair_work(struct work_struct *work)
+{
+	struct iopf_container *c = container_of(to_delayed_work(work), struct iopf_container,
+						repair);
+	unsigned long index = 0;
+	struct iopf_area *area;
+	bool missing = false;
+
+	guard(mutex)(&c->lock);
+	mt_for_each(&c->areas, area, index, ULONG_MAX)
+		if (area->pinned)
+			missing |= iopf_pin_repair(area);
+	if (!missing)
+		return;
+	c->repair_delay = min(2 * c->repair_delay + 1, (unsigned long)HZ);
+	queue_delayed_work(iopf_wq, &c->repair, c->repair_delay);
+}
+
 /**
  * iopf_container_create() - a container without groups
  * @v2: VFIO_TYPE1v2_IOMMU rather than VFIO_TYPE1_IOMMU
@@ -174,6 +194,10 @@ struct iopf_container *iopf_container_create(bool v2)
 	mt_init_flags(&c->areas, MT_FLAGS_USE_RCU);
 	INIT_LIST_HEAD(&c->mms);
 	INIT_LIST_HEAD(&c->attaches);
+	INIT_LIST_HEAD(&c->emulated);
+	INIT_LIST_HEAD(&c->devices);
+	init_waitqueue_head(&c->notified);
+	INIT_DELAYED_WORK(&c->repair, container_repair_work);
 	kobject_init(&c->kobj, &container_ktype);
 
 	ret = -ENOMEM;
@@ -182,6 +206,7 @@ struct iopf_container *iopf_container_create(bool v2)
 	c->faults = iopf_fault_queue_create(c->id);
 	if (!c->domains || !c->iovas || !c->faults)
 		goto err_put;
+	c->memcg = c->faults->memcg;
 	ret = kobject_add(&c->kobj, iopf_containers_kobj, "%d", c->id);
 	if (ret)
 		goto err_put;
@@ -207,20 +232,31 @@ void iopf_container_release(struct iopf_container *c)
 
 	kobject_del(&c->kobj);
 	scoped_guard(mutex, &c->lock) {
-		WARN_ON(!list_empty(&c->attaches));
+		WARN_ON(!list_empty(&c->attaches) || !list_empty(&c->emulated));
 		iopf_container_unmap_all(c);
 		list_for_each_entry_safe(m, next, &c->mms, node)
 			iopf_mm_unregister(m);
 		mtree_destroy(&c->areas);
 	}
+	/* No area is left to ask for it again. */
+	cancel_delayed_work_sync(&c->repair);
 	kobject_put(&c->kobj);
 }
 
-static void container_remove_area(struct iopf_container *c, struct iopf_area *area)
+/**
+ * iopf_container_remove_area() - remove an area
+ * @c: the container, locked
+ * @area: published, without pins of emulated devices
+ */
+void iopf_container_remove_area(struct iopf_container *c, struct iopf_area *area)
 {
+	lockdep_assert_held(&c->lock);
+
 	mtree_erase(&c->areas, area->range.first);
 	if (area->pinned)
 		iopf_pin_undo(area);
+	if (area->vaddr_invalid)
+		c->vaddr_invalid--;
 	iopf_area_destroy(area);
 	c->dma_avail++;
 }
@@ -237,98 +273,19 @@ void iopf_container_unmap_all(struct iopf_container *c)
 	lockdep_assert_held(&c->lock);
 
 	while ((area = mt_find(&c->areas, &index, ULONG_MAX))) {
-		container_remove_area(c, area);
+		if (!xa_empty(&area->pins))
+			iopf_emulated_abandon(area);
+		iopf_container_remove_area(c, area);
 		index = 0;
 	}
 }
 
-static u64 container_pgsize(const struct iopf_container *c)
-{
-	return BIT_ULL(__ffs64(c->pgsizes));
-}
-
-/* Notifiers of processes that are gone serve nobody. */
-static void container_reap_mms(struct iopf_container *c)
-{
-	struct iopf_mm *m, *next;
-
-	list_for_each_entry_safe(m, next, &c->mms, node)
-		if (READ_ONCE(m->exited) && RB_EMPTY_ROOT(&m->areas.rb_root))
-			iopf_mm_unregister(m);
-}
-
 /**
- * iopf_container_map() - VFIO_IOMMU_MAP_DMA
- * @c: the container
- * @map: argsz and flags have been checked
- *
- * The order of the checks and their results are those of stock type1.
- *
- * Return: 0; -EINVAL for a bad range or one that is not usable; -EEXIST when it
- * overlaps an area; -ENOSPC when there are dma_entry_limit areas;
- * -EFAULT without memory or permission at the CPU address; -ENODEV without
- * an mm; while everything is pinned, also the errors of iopf_pin_area().
+ * iopf_container_bisected() - whether an end of a range lies inside an area
+ * @c: the container, locked
+ * @range: I/O virtual addresses
  */
-int iopf_container_map(struct iopf_container *c, const struct vfio_iommu_type1_dma_map *map)
-{
-	struct iopf_range range, va;
-	struct iopf_area *area;
-	unsigned long index;
-	int prot = 0, ret;
-
-	if (map->flags & VFIO_DMA_MAP_FLAG_WRITE)
-		prot |= IOMMU_WRITE;
-	if (map->flags & VFIO_DMA_MAP_FLAG_READ)
-		prot |= IOMMU_READ;
-	if (!prot)
-		return -EINVAL;
-
-	guard(mutex)(&c->lock);
-
-	if ((map->size | map->iova | map->vaddr) & (container_pgsize(c) - 1))
-		return -EINVAL;
-	if (iopf_range_init(&range, map->iova, map->size) ||
-	    iopf_range_init(&va, map->vaddr, map->size))
-		return -EINVAL;
-	index = range.first;
-	if (mt_find(&c->areas, &index, range.last))
-		return -EEXIST;
-	if (!c->dma_avail)
-		return -ENOSPC;
-	if (!iopf_iovas_contain(c->iovas, &range))
-		return -EINVAL;
-	if (!current->mm)
-		return -ENODEV;
-	ret = iopf_mm_check(current->mm, va.first, va.last, prot);
-	if (ret)
-		return ret;
-
-	container_reap_mms(c);
-	area = iopf_area_create(c, &range, va.first, prot);
-	if (IS_ERR(area))
-		return PTR_ERR(area);
-	c->dma_avail--;
-	if (c->pinners) {
-		ret = iopf_pin_area(area);
-		if (ret)
-			goto err_destroy;
-	}
-	ret = mtree_insert_range(&c->areas, range.first, range.last, area, GFP_KERNEL_ACCOUNT);
-	if (ret)
-		goto err_unpin;
-	return 0;
-
-err_unpin:
-	if (area->pinned)
-		iopf_pin_undo(area);
-err_destroy:
-	iopf_area_destroy(area);
-	c->dma_avail++;
-	return ret;
-}
-
-/* v2 unmaps whole areas only: neither end of the range may lie inside one. */
-static bool container_bisected(struct iopf_container *c, const struct iopf_range *range)
+bool iopf_container_bisected(struct iopf_container *c, const struct iopf_range *range)
 {
 	struct iopf_area *area = mtree_load(&c->areas, range->first);
 
@@ -339,47 +296,30 @@ static bool container_bisected(struct iopf_container *c, const struct iopf_range
 }
 
 /**
- * iopf_container_unmap() - VFIO_IOMMU_UNMAP_DMA
- * @c: the container
- * @unmap: argsz and flags have been checked; size: out: bytes unmapped
- *
- * When this returns no device reaches the memory any more.
- *
- * Return: 0 or -EINVAL, as stock type1; see the comment there on what type
- * 1 (not v2) does with ranges that cut areas.
+ * iopf_container_reap_mms() - drop processes that are gone: their notifiers serve nobody
+ * @c: the container, locked
  */
-int iopf_container_unmap(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *unmap)
+void iopf_container_reap_mms(struct iopf_container *c)
 {
-	bool all = unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL;
-	struct iopf_range range = { .first = 0, .last = U64_MAX };
-	struct iopf_area *area;
-	unsigned long index;
-	u64 iova = unmap->iova, size = unmap->size;
+	struct iopf_mm *m, *next;
 
-	unmap->size = 0;
+	lockdep_assert_held(&c->lock);
 
-	guard(mutex)(&c->lock);
+	list_for_each_entry_safe(m, next, &c->mms, node)
+		if (READ_ONCE(m->exited) && RB_EMPTY_ROOT(&m->areas.rb_root))
+			iopf_mm_unregister(m);
+}
 
-	if (iova & (container_pgsize(c) - 1))
-		return -EINVAL;
-	if (all ? iova || size
-		: (size & (container_pgsize(c) - 1)) || iopf_range_init(&range, iova, size))
-		return -EINVAL;
-	if (c->v2 && !all && container_bisected(c, &range))
-		return -EINVAL;
-
-	index = range.first;
-	while ((area = mt_find(&c->areas, &index, range.last))) {
-		/* Type 1: a range that starts inside an area unmaps nothing. */
-		if (!c->v2 && range.first > area->range.first)
-			break;
-		index = area->range.last + 1;
-		unmap->size += area->range.last - area->range.first + 1;
-		container_remove_area(c, area);
-		if (!index)
-			break;
-	}
-	return 0;
+/**
+ * iopf_container_repair() - have devices' memory mapped again that its owner has revoked
+ * @c: the container
+ *
+ * Context: any that may take a spinlock; an area keeps the container from going.
+ */
+void iopf_container_repair(struct iopf_container *c)
+{
+	WRITE_ONCE(c->repair_delay, 0);
+	mod_delayed_work(iopf_wq, &c->repair, 1);
 }
 
 /**
@@ -430,6 +370,16 @@ bool iopf_container_coherent(struct iopf_container *c)
 		if (!c->domains->domain[i].coherent)
 			return false;
 	return true;
+}
+
+/**
+ * iopf_container_emulated() - whether there is an emulated device
+ * @c: the container
+ */
+bool iopf_container_emulated(struct iopf_container *c)
+{
+	guard(mutex)(&c->lock);
+	return !list_empty(&c->emulated);
 }
 
 /**

@@ -7,6 +7,8 @@
 #include <linux/maple_tree.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "../../core/iovas.h"
 
@@ -14,8 +16,8 @@ struct iommu_domain;
 struct iopf_area;
 struct iopf_domains;
 struct iopf_fault_queue;
-struct vfio_iommu_type1_dma_map;
-struct vfio_iommu_type1_dma_unmap;
+struct iopf_range;
+struct mem_cgroup;
 
 /*
  * Lock order of the module, outermost first:
@@ -43,6 +45,9 @@ struct vfio_iommu_type1_dma_unmap;
  * @v2: VFIO_TYPE1v2_IOMMU semantics of unmapping
  * @huge_ok: 2 MiB mappings are allowed
  * @faults: workers for faults that have to wait
+ * @memcg: who pays for chunks and IOMMU page tables; @faults holds it
+ * @tracking: device writes are tracked; chunks look at it under their locks. See dirty.c.
+ * @repair: maps devices' memory again that has been revoked; see pin.c
  * @lock: see above; protects all that follows
  * @areas: areas by IOVA; read under RCU
  * @mms: the processes whose memory is mapped
@@ -52,6 +57,12 @@ struct vfio_iommu_type1_dma_unmap;
  * @iovas: usable addresses
  * @pgsizes: page sizes that all IOMMUs have, as VFIO_IOMMU_GET_INFO reports
  * @pinners: attached groups that can't fault or may not; when not zero, all areas are pinned
+ * @emulated: groups of emulated devices
+ * @devices: devices that are told of unmapping
+ * @notifying: tellings in progress
+ * @notified: woken when that falls to zero
+ * @vaddr_invalid: areas whose CPU address is invalid
+ * @repair_delay: jiffies until the next attempt
  */
 struct iopf_container {
 	struct kobject kobj;
@@ -61,6 +72,9 @@ struct iopf_container {
 	bool v2;
 	bool huge_ok;
 	struct iopf_fault_queue *faults;
+	struct mem_cgroup *memcg;
+	bool tracking;
+	struct delayed_work repair;
 	struct mutex lock; /* order: see above */
 	struct maple_tree areas;
 	struct list_head mms;
@@ -70,6 +84,12 @@ struct iopf_container {
 	struct iopf_iovas *iovas;
 	u64 pgsizes;
 	unsigned int pinners;
+	struct list_head emulated;
+	struct list_head devices;
+	unsigned int notifying;
+	wait_queue_head_t notified;
+	unsigned int vaddr_invalid;
+	unsigned long repair_delay;
 };
 
 int iopf_containers_init(struct kobject *root);
@@ -77,12 +97,15 @@ void iopf_containers_exit(void);
 
 struct iopf_container *iopf_container_create(bool v2);
 void iopf_container_release(struct iopf_container *c);
-int iopf_container_map(struct iopf_container *c, const struct vfio_iommu_type1_dma_map *map);
-int iopf_container_unmap(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *unmap);
+bool iopf_container_bisected(struct iopf_container *c, const struct iopf_range *range);
+void iopf_container_remove_area(struct iopf_container *c, struct iopf_area *area);
 void iopf_container_unmap_all(struct iopf_container *c);
+void iopf_container_reap_mms(struct iopf_container *c);
+void iopf_container_repair(struct iopf_container *c);
 int iopf_container_set_domains(struct iopf_container *c, struct iopf_domains *domains,
 			       struct iommu_domain *added);
 bool iopf_container_coherent(struct iopf_container *c);
+bool iopf_container_emulated(struct iopf_container *c);
 int iopf_container_pin(struct iopf_container *c);
 void iopf_container_unpin(struct iopf_container *c);
 

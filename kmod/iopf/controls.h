@@ -17,6 +17,8 @@ extern bool iopf_break_retry;
 extern bool iopf_break_dirty;
 /* The notifier leaves everything mapped. */
 extern bool iopf_break_notifier;
+/* While writes are tracked, pages become writable as ever and nobody notes it. */
+extern bool iopf_break_track;
 /* How long the notifier lingers between unmapping and letting the mm go on, µs. */
 extern unsigned int iopf_invalidate_delay_us;
 

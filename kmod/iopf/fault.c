@@ -38,6 +38,7 @@
  */
 #include <linux/delay.h>
 #include <linux/iommu.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
@@ -84,6 +85,8 @@ struct iopf_want {
  * @state: under at->lock
  * @group: the page request group; gone once CANCELLED
  * @limit: attempts
+ * @frozen: the last attempt met a frozen area
+ * @resumes: the queue's count before that attempt
  * @want: what to populate next
  */
 struct iopf_slow {
@@ -94,6 +97,8 @@ struct iopf_slow {
 	enum slow_state state;
 	struct iopf_group *group;
 	unsigned int limit;
+	bool frozen;
+	int resumes;
 	struct iopf_want want;
 };
 
@@ -115,6 +120,7 @@ static void queue_free_work(struct work_struct *work)
 	struct iopf_fault_queue *q = container_of(work, struct iopf_fault_queue, free_work);
 
 	destroy_workqueue(q->wq);
+	mem_cgroup_put(q->memcg);
 	kfree(q);
 }
 
@@ -135,7 +141,9 @@ struct iopf_fault_queue *iopf_fault_queue_create(int id)
 		kfree(q);
 		return NULL;
 	}
+	q->memcg = get_mem_cgroup_from_mm(current->mm);
 	refcount_set(&q->refs, 1);
+	init_waitqueue_head(&q->resumed);
 	INIT_WORK(&q->free_work, queue_free_work);
 	return q;
 }
@@ -148,6 +156,16 @@ void iopf_fault_queue_put(struct iopf_fault_queue *q)
 {
 	if (q && refcount_dec_and_test(&q->refs))
 		queue_work(iopf_wq, &q->free_work);
+}
+
+/**
+ * iopf_fault_queue_resume() - an area has thawed, or faults have been cancelled: look again
+ * @q: the queue
+ */
+void iopf_fault_queue_resume(struct iopf_fault_queue *q)
+{
+	atomic_inc(&q->resumes);
+	wake_up_all(&q->resumed);
 }
 
 static struct device *group_dev(const struct iopf_group *group)
@@ -247,7 +265,7 @@ static int fault_request(struct iopf_container *c, struct iopf_device *d,
 
 static bool fault_must_wait(int ret)
 {
-	return ret == -ENOENT || ret == -EBUSY || ret == -ENOMEM;
+	return ret == -ENOENT || ret == -EBUSY || ret == -ENOMEM || ret == -EAGAIN;
 }
 
 /*
@@ -266,7 +284,7 @@ static int fault_group(struct iopf_attach *at, struct iopf_device *d, struct iop
 		/* What can't be served decides, then what there is to wait for. */
 		if (one && !fault_must_wait(one))
 			return one;
-		if (one && ret != -ENOENT)
+		if (one && ret != -ENOENT && ret != -EAGAIN)
 			ret = one;
 	}
 	return ret;
@@ -328,9 +346,16 @@ static void want_drop(struct iopf_want *want)
 /* The waiting half: have what is wanted, holding nothing of the container. */
 static int slow_wait(struct iopf_slow *slow, unsigned int attempt)
 {
+	struct iopf_fault_queue *q = slow->queue;
+	struct mem_cgroup *old;
 	unsigned long page;
 	int ret;
 
+	if (slow->frozen) {
+		/* Until user space says where the memory is now, however long that takes. */
+		wait_event_idle(q->resumed, atomic_read(&q->resumes) != slow->resumes);
+		return 0;
+	}
 	if (slow->want.mm) {
 		ret = iopf_mm_populate(slow->want.mm, slow->want.vaddr, slow->want.pages,
 				       slow->want.write);
@@ -339,7 +364,9 @@ static int slow_wait(struct iopf_slow *slow, unsigned int attempt)
 			return ret;
 	}
 	/* An invalidation, or no memory: get reclaim going, and give it time. */
-	page = __get_free_page(GFP_KERNEL | __GFP_NOWARN);
+	old = set_active_memcg(q->memcg);
+	page = __get_free_page(GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	set_active_memcg(old);
 	free_page(page);
 	usleep_range(20, 20 + 50 * attempt);
 	return 0;
@@ -365,7 +392,14 @@ static void slow_work(struct work_struct *work)
 			fault_complain(d, &slow->group->last_fault.fault.prm,
 				       waited == -ESRCH ? "is memory of a process that is gone"
 							: "has no memory behind it");
+		slow->resumes = atomic_read(&queue->resumes);
 		ret = waited ?: fault_group(at, d, slow->group, &slow->want);
+		slow->frozen = ret == -EAGAIN;
+		if (slow->frozen) {
+			attempt = 0;
+			if (slow_park_again(slow))
+				continue;
+		}
 		if (fault_must_wait(ret) && !waited) {
 			if (ret != -ENOENT)
 				iopf_device_count(d, IOPF_STAT_RETRIES, 1);
@@ -401,6 +435,7 @@ static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct 
 	slow->at = at;
 	slow->group = group;
 	slow->state = SLOW_PARKED;
+	slow->frozen = false;
 	slow->want = *want;
 	/* At worst one page is populated at a time. */
 	slow->limit = MAX_ATTEMPTS + group->fault_count;
@@ -487,6 +522,8 @@ void iopf_fault_drain(struct iopf_attach *at)
 		fault_respond(iopf_attach_device(at, group_dev(group)), group,
 			      IOMMU_PAGE_RESP_INVALID);
 	}
+	/* Those that waited for an area to thaw have nothing to wait for any more. */
+	iopf_fault_queue_resume(at->container->faults);
 	wait_event(at->idle, !READ_ONCE(at->active));
 	/* The last active worker is out of the lock before anything is freed. */
 	spin_lock(&at->lock);

@@ -3,20 +3,28 @@
 #define IOPF_FAULT_H
 
 #include <linux/refcount.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 struct iopf_attach;
 struct iopf_group;
+struct mem_cgroup;
 
 /**
  * struct iopf_fault_queue - the workers of a container
  * @wq: each container has its own: a userfaultfd can keep all of a queue's workers asleep
  * @refs: one for the container, one for each parked fault, which may outlive it
+ * @memcg: who pays for chunks and IOMMU page tables, whoever takes the fault
+ * @resumed: where faults in frozen areas wait
+ * @resumes: counts the reasons to look again
  * @free_work: destroys the queue, which none of its own workers could
  */
 struct iopf_fault_queue {
 	struct workqueue_struct *wq;
 	refcount_t refs;
+	struct mem_cgroup *memcg;
+	wait_queue_head_t resumed;
+	atomic_t resumes;
 	struct work_struct free_work;
 };
 
@@ -24,6 +32,7 @@ int iopf_fault_cache_init(void);
 void iopf_fault_cache_exit(void);
 struct iopf_fault_queue *iopf_fault_queue_create(int id);
 void iopf_fault_queue_put(struct iopf_fault_queue *q);
+void iopf_fault_queue_resume(struct iopf_fault_queue *q);
 int iopf_fault_handler(struct iopf_group *group);
 void iopf_fault_drain(struct iopf_attach *at);
 

@@ -33,6 +33,11 @@ module_param_named(disable_hugepages, iopf_disable_hugepages, bool, 0644);
 MODULE_PARM_DESC(disable_hugepages,
 		 "Map pages of the base size only; for containers made from now on (default: no)");
 
+bool iopf_serve_pinned;
+module_param_named(serve_pinned, iopf_serve_pinned, bool, 0644);
+MODULE_PARM_DESC(serve_pinned,
+		 "Serve containers without any faulting device, too, with everything pinned, instead of leaving them to vfio_iommu_type1; for containers made from now on (default: no)");
+
 unsigned int iopf_dma_entry_limit __read_mostly = U16_MAX;
 module_param_named(dma_entry_limit, iopf_dma_entry_limit, uint, 0644);
 MODULE_PARM_DESC(dma_entry_limit,
@@ -51,6 +56,8 @@ bool iopf_break_dirty;
 module_param_named(break_dirty, iopf_break_dirty, bool, 0644);
 bool iopf_break_notifier;
 module_param_named(break_notifier, iopf_break_notifier, bool, 0644);
+bool iopf_break_track;
+module_param_named(break_track, iopf_break_track, bool, 0644);
 unsigned int iopf_invalidate_delay_us;
 module_param_named(invalidate_delay_us, iopf_invalidate_delay_us, uint, 0644);
 #endif

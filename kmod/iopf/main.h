@@ -14,6 +14,7 @@ extern struct workqueue_struct *iopf_wq;
 /* Module parameters; see main.c. */
 extern bool iopf_allow_unsafe_interrupts;
 extern bool iopf_disable_hugepages;
+extern bool iopf_serve_pinned;
 extern unsigned int iopf_dma_entry_limit;
 extern unsigned int iopf_fault_around;
 

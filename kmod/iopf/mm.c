@@ -99,7 +99,11 @@ static bool mm_visit_parts(struct iopf_mm *m, unsigned long first, unsigned long
 
 static bool zap_part(struct iopf_area *area, const struct iopf_range *range)
 {
-	return iopf_area_zap(area, range);
+	unsigned int zapped = iopf_area_zap(area, range);
+
+	if (unlikely(zapped && READ_ONCE(area->mmio)))
+		iopf_container_repair(area->container);
+	return zapped;
 }
 
 static int iopf_mm_invalidate_start(struct mmu_notifier *notifier,

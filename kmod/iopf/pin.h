@@ -2,9 +2,22 @@
 #ifndef IOPF_PIN_H
 #define IOPF_PIN_H
 
+#include <linux/mm.h>
+
 struct iopf_area;
+struct task_struct;
+
+/* What stock type1 counts against RLIMIT_MEMLOCK: pages, but not reserved ones. */
+static inline bool iopf_pin_counts(struct page *page)
+{
+	return !PageReserved(page);
+}
 
 int iopf_pin_area(struct iopf_area *area);
+bool iopf_pin_repair(struct iopf_area *area);
 void iopf_pin_undo(struct iopf_area *area);
+int iopf_pin_charge(struct iopf_area *area, long pages);
+int iopf_pin_charge_new_owner(struct iopf_area *area, struct task_struct *task,
+			      struct mm_struct *mm, bool lock_cap);
 
 #endif /* IOPF_PIN_H */

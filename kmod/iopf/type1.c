@@ -18,6 +18,9 @@
 #include "../compat/vfio_driver.h"
 #include "attach.h"
 #include "container.h"
+#include "dirty.h"
+#include "dma.h"
+#include "emulated.h"
 #include "main.h"
 #include "type1.h"
 
@@ -39,10 +42,7 @@ static void type1_release(void *data)
 
 static int type1_attach_group(void *data, struct iommu_group *group, enum vfio_group_type type)
 {
-	/* Emulated devices have stock type1. */
-	if (type != VFIO_IOMMU)
-		return -ENODEV;
-	return iopf_attach_group(data, group);
+	return iopf_attach_group(data, group, type == VFIO_EMULATED_IOMMU);
 }
 
 static void type1_detach_group(void *data, struct iommu_group *group)
@@ -55,13 +55,43 @@ static struct iommu_domain *type1_group_domain(void *data, struct iommu_group *g
 	return iopf_attach_domain(data, group);
 }
 
+static int type1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova, int npage,
+			   int prot, struct page **pages)
+{
+	return iopf_emulated_pin(data, group, iova, npage, prot, pages);
+}
+
+static void type1_unpin_pages(void *data, dma_addr_t iova, int npage)
+{
+	iopf_emulated_unpin(data, iova, npage);
+}
+
+static void type1_register_device(void *data, struct vfio_device *vdev)
+{
+	iopf_emulated_register(data, vdev);
+}
+
+static void type1_unregister_device(void *data, struct vfio_device *vdev)
+{
+	iopf_emulated_unregister(data, vdev);
+}
+
+static int type1_dma_rw(void *data, dma_addr_t iova, void *buf, size_t count, bool write)
+{
+	return iopf_emulated_rw(data, iova, buf, count, write);
+}
+
 static int check_extension(struct iopf_container *c, unsigned long arg)
 {
 	switch (arg) {
 	case VFIO_TYPE1_IOMMU:
 	case VFIO_TYPE1v2_IOMMU:
+	/* A nesting container is refused by type1_open() and then served by stock type1. */
+	case VFIO_TYPE1_NESTING_IOMMU:
 	case VFIO_UNMAP_ALL:
 		return 1;
+	case VFIO_UPDATE_VADDR:
+		return c && !iopf_container_emulated(c);
 	case VFIO_DMA_CC_IOMMU:
 		return c && iopf_container_coherent(c);
 	}
@@ -88,6 +118,17 @@ static int add_iova_ranges(struct iopf_container *c, struct vfio_info_cap *caps)
 		cap->iova_ranges[i].end = iovas->range[i].last;
 	}
 	return 0;
+}
+
+static int add_migration(struct iopf_container *c, struct vfio_info_cap *caps)
+{
+	struct vfio_iommu_type1_info_cap_migration cap = {
+		.header = { .id = VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, .version = 1 },
+		.pgsize_bitmap = BIT_ULL(__ffs64(c->pgsizes)),
+		.max_dirty_bitmap_size = iopf_dirty_bitmap_bytes(IOPF_DIRTY_PAGES_MAX),
+	};
+
+	return vfio_info_add_capability(caps, &cap.header, sizeof(cap));
 }
 
 static int add_dma_avail(struct iopf_container *c, struct vfio_info_cap *caps)
@@ -117,7 +158,9 @@ static long get_info(struct iopf_container *c, void __user *arg)
 	mutex_lock(&c->lock);
 	info.flags = VFIO_IOMMU_INFO_PGSIZES;
 	info.iova_pgsizes = c->pgsizes;
-	ret = add_dma_avail(c, &caps);
+	ret = add_migration(c, &caps);
+	if (!ret)
+		ret = add_dma_avail(c, &caps);
 	if (!ret)
 		ret = add_iova_ranges(c, &caps);
 	mutex_unlock(&c->lock);
@@ -143,31 +186,94 @@ static long get_info(struct iopf_container *c, void __user *arg)
 
 static long map_dma(struct iopf_container *c, void __user *arg)
 {
+	const u32 flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE |
+			  VFIO_DMA_MAP_FLAG_VADDR;
 	size_t minsz = offsetofend(struct vfio_iommu_type1_dma_map, size);
 	struct vfio_iommu_type1_dma_map map;
 
 	if (copy_from_user(&map, arg, minsz))
 		return -EFAULT;
-	if (map.argsz < minsz ||
-	    map.flags & ~(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE))
+	if (map.argsz < minsz || map.flags & ~flags)
 		return -EINVAL;
-	return iopf_container_map(c, &map);
+	return iopf_dma_map(c, &map);
 }
 
 static long unmap_dma(struct iopf_container *c, void __user *arg)
 {
+	const u32 flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP | VFIO_DMA_UNMAP_FLAG_ALL |
+			  VFIO_DMA_UNMAP_FLAG_VADDR;
 	size_t minsz = offsetofend(struct vfio_iommu_type1_dma_unmap, size);
 	struct vfio_iommu_type1_dma_unmap unmap;
+	struct vfio_bitmap bitmap = { };
 	int ret;
 
 	if (copy_from_user(&unmap, arg, minsz))
 		return -EFAULT;
-	if (unmap.argsz < minsz || unmap.flags & ~VFIO_DMA_UNMAP_FLAG_ALL)
+	if (unmap.argsz < minsz || unmap.flags & ~flags)
 		return -EINVAL;
-	ret = iopf_container_unmap(c, &unmap);
+	if (unmap.flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP) {
+		if (unmap.flags & ~VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP ||
+		    unmap.argsz < minsz + sizeof(bitmap))
+			return -EINVAL;
+		if (copy_from_user(&bitmap, arg + minsz, sizeof(bitmap)))
+			return -EFAULT;
+		ret = iopf_dirty_check_bitmap(&bitmap, unmap.size);
+		if (ret)
+			return ret;
+	}
+	ret = iopf_dma_unmap(c, &unmap, &bitmap);
 	if (ret)
 		return ret;
 	return copy_to_user(arg, &unmap, minsz) ? -EFAULT : 0;
+}
+
+static long dirty_get_bitmap(struct iopf_container *c, u32 argsz, void __user *arg)
+{
+	struct vfio_iommu_type1_dirty_bitmap_get get;
+	size_t minsz = offsetofend(struct vfio_iommu_type1_dirty_bitmap, flags);
+	u64 end;
+	int ret;
+
+	if (argsz - minsz < sizeof(get))
+		return -EINVAL;
+	if (copy_from_user(&get, arg + minsz, sizeof(get)))
+		return -EFAULT;
+	if ((get.iova | get.size) & ~PAGE_MASK || check_add_overflow(get.iova, get.size, &end))
+		return -EINVAL;
+	ret = iopf_dirty_check_bitmap(&get.bitmap, get.size);
+	if (ret)
+		return ret;
+	guard(mutex)(&c->lock);
+	return iopf_dirty_get(c, get.iova, get.size, &get.bitmap);
+}
+
+static long dirty_pages(struct iopf_container *c, void __user *arg)
+{
+	size_t minsz = offsetofend(struct vfio_iommu_type1_dirty_bitmap, flags);
+	struct vfio_iommu_type1_dirty_bitmap dirty;
+
+	if (!c->v2)
+		return -EACCES;
+	if (copy_from_user(&dirty, arg, minsz))
+		return -EFAULT;
+	if (dirty.argsz < minsz)
+		return -EINVAL;
+
+	switch (dirty.flags) {
+	case VFIO_IOMMU_DIRTY_PAGES_FLAG_START: {
+		guard(mutex)(&c->lock);
+		return iopf_dirty_start(c);
+	}
+	case VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP: {
+		guard(mutex)(&c->lock);
+		iopf_dirty_stop(c);
+		return 0;
+	}
+	case VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP:
+		return dirty_get_bitmap(c, dirty.argsz, arg);
+	}
+	/* None, several, or unknown. */
+	return -EINVAL;
 }
 
 static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
@@ -181,6 +287,8 @@ static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
 		return map_dma(data, (void __user *)arg);
 	case VFIO_IOMMU_UNMAP_DMA:
 		return unmap_dma(data, (void __user *)arg);
+	case VFIO_IOMMU_DIRTY_PAGES:
+		return dirty_pages(data, (void __user *)arg);
 	}
 	return -ENOTTY;
 }
@@ -193,6 +301,11 @@ static const struct vfio_iommu_driver_ops iopf_type1_ops = {
 	.ioctl = type1_ioctl,
 	.attach_group = type1_attach_group,
 	.detach_group = type1_detach_group,
+	.pin_pages = type1_pin_pages,
+	.unpin_pages = type1_unpin_pages,
+	.register_device = type1_register_device,
+	.unregister_device = type1_unregister_device,
+	.dma_rw = type1_dma_rw,
 	.group_iommu_domain = type1_group_domain,
 };
 

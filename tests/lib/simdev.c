@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "knob.h"
 #include "simdev.h"
 #include "tap.h"
 
@@ -250,9 +251,23 @@ int sim_poll(struct simdev *s, struct iopf_sim_cpl *cpl)
 	return 1;
 }
 
+/* Changes whenever the device gets on, however slowly. */
+static uint64_t sim_progress(const struct simdev *s)
+{
+	static const char * const counters[] = {
+		"requests", "responses_success", "bytes_read", "bytes_written", "commands",
+	};
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(counters); i++)
+		sum += sim_count(s->vfio->bdf, counters[i]);
+	return sum;
+}
+
 int sim_wait_for(struct simdev *s, struct iopf_sim_cpl *cpl, unsigned int seconds)
 {
-	uint64_t start = sim_seconds();
+	uint64_t start = sim_seconds(), seen = 0, progress;
 	unsigned int spins = 0;
 
 	for (;;) {
@@ -260,8 +275,13 @@ int sim_wait_for(struct simdev *s, struct iopf_sim_cpl *cpl, unsigned int second
 			return 0;
 		if (sim_reg(s, IOPF_SIM_REG_STATUS) & IOPF_SIM_STATUS_HALTED)
 			return -EIO;
-		if (sim_seconds() - start >= seconds)
-			return -ETIMEDOUT;
+		if (sim_seconds() - start >= seconds) {
+			progress = sim_progress(s);
+			if (progress == seen)
+				return -ETIMEDOUT;
+			seen = progress;
+			start = sim_seconds();
+		}
 		sim_nap(&spins);
 	}
 }
@@ -275,7 +295,7 @@ void sim_wait(struct simdev *s, struct iopf_sim_cpl *cpl)
 	sim_describe(s);
 	if (err == -EIO)
 		tap_bail("%s halted", s->vfio->bdf);
-	tap_bail("hang: %s completed nothing for %d s", s->vfio->bdf, SIM_HANG_SECONDS);
+	tap_bail("hang: %s did nothing for %d s", s->vfio->bdf, SIM_HANG_SECONDS);
 }
 
 void sim_start(struct simdev *s, const struct iopf_sim_cmd *cmd)

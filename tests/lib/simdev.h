@@ -116,7 +116,7 @@ int sim_poll(struct simdev *s, struct iopf_sim_cpl *cpl);
 void sim_wait(struct simdev *s, struct iopf_sim_cpl *cpl);
 
 /**
- * sim_wait_for() - the same, giving up after some time
+ * sim_wait_for() - the same, giving up after some time without any progress
  * @s: the device
  * @cpl: out
  * @seconds: how long

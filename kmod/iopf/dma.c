@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO_IOMMU_MAP_DMA and VFIO_IOMMU_UNMAP_DMA.
+ *
+ * The order of the checks and their results are those of stock type1; docs/compat.md lists where
+ * they differ on purpose.
+ *
+ * Changing the CPU address of a range (VFIO_DMA_*_FLAG_VADDR, for a VMM that is replaced by a new one
+ * under a running guest): unmapping with the flag freezes the areas; devices go on with what
+ * is mapped, and their faults wait. Mapping with the flag gives the area its new
+ * address, and the faults go on there. When the old process ends in between, what was not
+ * pinned is unmapped with it; the memory itself is the user's to keep (memfd).
+ *
+ * Unmapping with a report of dirty pages: the areas are frozen first, so that nothing is
+ * written between the report and the end. If user space can't take the report, they thaw and
+ * nothing has happened.
+ *
+ * Locking: the container's lock.
+ */
+#include <linux/capability.h>
+#include <linux/cleanup.h>
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/vfio.h>
+
+#include "area.h"
+#include "container.h"
+#include "dirty.h"
+#include "dma.h"
+#include "emulated.h"
+#include "mm.h"
+#include "pin.h"
+
+/* How often drivers of emulated devices are asked to unpin before they are given up. */
+#define NOTIFY_ATTEMPTS 10
+
+static u64 container_pgsize(const struct iopf_container *c)
+{
+	return BIT_ULL(__ffs64(c->pgsizes));
+}
+
+static int map_new(struct iopf_container *c, const struct iopf_range *range,
+		   const struct iopf_range *va, int prot)
+{
+	struct iopf_area *area;
+	int ret;
+
+	if (!c->dma_avail)
+		return -ENOSPC;
+	if (!iopf_iovas_contain(c->iovas, range))
+		return -EINVAL;
+	if (c->tracking && (range->last - range->first) >> PAGE_SHIFT >= IOPF_DIRTY_PAGES_MAX)
+		return -EINVAL;
+	if (!current->mm)
+		return -ENODEV;
+	/* A container of emulated devices only touches no memory until they do, as in type1. */
+	if (!list_empty(&c->attaches)) {
+		ret = iopf_mm_check(current->mm, va->first, va->last, prot);
+		if (ret)
+			return ret;
+	}
+
+	iopf_container_reap_mms(c);
+	area = iopf_area_create(c, range, va->first, prot);
+	if (IS_ERR(area))
+		return PTR_ERR(area);
+	c->dma_avail--;
+	if (c->pinners) {
+		ret = iopf_pin_area(area);
+		if (ret)
+			goto err_destroy;
+	}
+	ret = mtree_insert_range(&c->areas, range->first, range->last, area, GFP_KERNEL_ACCOUNT);
+	if (ret)
+		goto err_unpin;
+	return 0;
+
+err_unpin:
+	if (area->pinned)
+		iopf_pin_undo(area);
+err_destroy:
+	iopf_area_destroy(area);
+	c->dma_avail++;
+	return ret;
+}
+
+/* Give an area its new CPU address, and the caller what was charged for it. */
+static int map_vaddr(struct iopf_container *c, struct iopf_area *area, unsigned long vaddr)
+{
+	struct task_struct *task = current->group_leader;
+	bool lock_cap = capable(CAP_IPC_LOCK);
+	struct iopf_mm *mm = iopf_mm_get(c, current->mm);
+	int ret;
+
+	if (IS_ERR(mm))
+		return PTR_ERR(mm);
+	if (mm != area->mm) {
+		ret = iopf_pin_charge_new_owner(area, task, mm->mm, lock_cap);
+		if (ret) {
+			iopf_mm_put(mm);
+			return ret;
+		}
+		put_task_struct(area->task);
+		area->task = get_task_struct(task);
+		area->lock_cap = lock_cap;
+	}
+	iopf_area_rebase(area, mm, vaddr);
+	area->vaddr_invalid = false;
+	c->vaddr_invalid--;
+	iopf_area_thaw(area);
+	if (area->mmio)
+		iopf_container_repair(c);
+	return 0;
+}
+
+/**
+ * iopf_dma_map() - VFIO_IOMMU_MAP_DMA
+ * @c: the container
+ * @map: argsz and flags have been checked
+ *
+ * Return: 0; -EINVAL for a bad range or one that is not usable; -EEXIST when it
+ * overlaps an area; -ENOSPC when there are dma_entry_limit areas;
+ * -EFAULT without memory or permission at the CPU address; -ENODEV without
+ * an mm; while everything is pinned, also the errors of iopf_pin_area(). With
+ * VFIO_DMA_MAP_FLAG_VADDR: 0; -ENOENT without an area; -EINVAL when it is not exactly that, or its
+ * address is valid; -ENOMEM over the new owner's RLIMIT_MEMLOCK.
+ */
+int iopf_dma_map(struct iopf_container *c, const struct vfio_iommu_type1_dma_map *map)
+{
+	bool set_vaddr = map->flags & VFIO_DMA_MAP_FLAG_VADDR;
+	struct iopf_range range, va;
+	struct iopf_area *area;
+	unsigned long index;
+	int prot = 0;
+
+	if (map->flags & VFIO_DMA_MAP_FLAG_WRITE)
+		prot |= IOMMU_WRITE;
+	if (map->flags & VFIO_DMA_MAP_FLAG_READ)
+		prot |= IOMMU_READ;
+	if (!prot == !set_vaddr)
+		return -EINVAL;
+
+	guard(mutex)(&c->lock);
+
+	if ((map->size | map->iova | map->vaddr) & (container_pgsize(c) - 1))
+		return -EINVAL;
+	if (iopf_range_init(&range, map->iova, map->size) ||
+	    iopf_range_init(&va, map->vaddr, map->size))
+		return -EINVAL;
+	index = range.first;
+	area = mt_find(&c->areas, &index, range.last);
+	if (!set_vaddr)
+		return area ? -EEXIST : map_new(c, &range, &va, prot);
+	if (!area)
+		return -ENOENT;
+	if (!area->vaddr_invalid || area->range.first != range.first ||
+	    area->range.last != range.last)
+		return -EINVAL;
+	return map_vaddr(c, area, va.first);
+}
+
+/* The areas that unmapping a range is about, one after the other. */
+struct victims {
+	struct iopf_container *c;
+	struct iopf_range range;
+	bool cut_ok;
+	bool done;
+	unsigned long index;
+};
+
+static struct iopf_area *victims_next(struct victims *v)
+{
+	struct iopf_area *area;
+
+	if (v->done)
+		return NULL;
+	area = mt_find(&v->c->areas, &v->index, v->range.last);
+	if (!area)
+		return NULL;
+	/* Type 1: a range that starts inside an area unmaps nothing. */
+	if (!v->cut_ok && v->range.first > area->range.first)
+		return NULL;
+	v->index = area->range.last + 1;
+	/* There is nothing beyond the very last address. */
+	v->done = !v->index;
+	return area;
+}
+
+static struct iopf_area *victims_first(struct victims *v)
+{
+	v->index = v->range.first;
+	v->done = false;
+	return victims_next(v);
+}
+
+/* Tell drivers of emulated devices to unpin. The lock is dropped: true means look again. */
+static bool release_pins(struct iopf_container *c, struct victims *v, unsigned int *attempts)
+{
+	struct iopf_area *area;
+
+	for (area = victims_first(v); area; area = victims_next(v)) {
+		if (xa_empty(&area->pins))
+			continue;
+		if (++*attempts > NOTIFY_ATTEMPTS) {
+			iopf_emulated_abandon(area);
+			continue;
+		}
+		iopf_emulated_notify_unmap(c, area);
+		return true;
+	}
+	return false;
+}
+
+/* The last report of the areas, which are frozen from here on unless it fails. */
+static int report_victims(struct iopf_container *c, struct victims *v,
+			  const struct vfio_bitmap *bitmap)
+{
+	struct iopf_area *area;
+	int ret = 0;
+
+	for (area = victims_first(v); area && !ret; area = victims_next(v)) {
+		iopf_area_freeze(area);
+		ret = iopf_dirty_report(area, v->range.first, bitmap->data);
+	}
+	if (!ret)
+		return 0;
+	for (area = victims_first(v); area; area = victims_next(v)) {
+		iopf_dirty_report_end(area, false);
+		if (!area->vaddr_invalid)
+			iopf_area_thaw(area);
+	}
+	return ret;
+}
+
+static int invalidate_vaddr(struct iopf_container *c, struct victims *v, u64 *size)
+{
+	struct iopf_area *area;
+
+	for (area = victims_first(v); area; area = victims_next(v))
+		if (area->vaddr_invalid)
+			return -EINVAL;
+	for (area = victims_first(v); area; area = victims_next(v)) {
+		area->vaddr_invalid = true;
+		c->vaddr_invalid++;
+		iopf_area_freeze(area);
+		*size += iopf_area_size(area);
+	}
+	/* Nobody uses the old addresses any more; see iopf_area_rebase(). */
+	if (*size)
+		synchronize_rcu();
+	return 0;
+}
+
+/**
+ * iopf_dma_unmap() - VFIO_IOMMU_UNMAP_DMA
+ * @c: the container
+ * @unmap: argsz and flags have been checked; size: out: bytes unmapped
+ * @bitmap: with VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP, checked
+ *
+ * When this returns no device reaches the memory any more (or, with VFIO_DMA_UNMAP_FLAG_VADDR, none
+ * uses the CPU address).
+ *
+ * Return: 0; -EINVAL for a bad range, one that cuts an area (v2), when writes are not tracked, or
+ * when an address is invalid already; -EBUSY when addresses can't be invalid, because of an
+ * emulated device; -EFAULT. On error nothing has changed.
+ */
+int iopf_dma_unmap(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *unmap,
+		   const struct vfio_bitmap *bitmap)
+{
+	bool all = unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL;
+	bool vaddr = unmap->flags & VFIO_DMA_UNMAP_FLAG_VADDR;
+	bool dirty = unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
+	struct victims v = { .c = c, .range = { .first = 0, .last = U64_MAX }, .cut_ok = c->v2 };
+	u64 iova = unmap->iova, size = unmap->size, pgmask;
+	unsigned int attempts = 0;
+	struct iopf_area *area;
+	int ret;
+
+	unmap->size = 0;
+
+	guard(mutex)(&c->lock);
+
+	if (vaddr && !list_empty(&c->emulated))
+		return -EBUSY;
+	pgmask = container_pgsize(c) - 1;
+	if (iova & pgmask)
+		return -EINVAL;
+	if (all ? iova || size : (size & pgmask) || iopf_range_init(&v.range, iova, size))
+		return -EINVAL;
+	if (dirty && (!c->tracking || bitmap->pgsize != pgmask + 1))
+		return -EINVAL;
+
+	do {
+		if (c->v2 && !all && iopf_container_bisected(c, &v.range))
+			return -EINVAL;
+		if (vaddr)
+			return invalidate_vaddr(c, &v, &unmap->size);
+	} while (release_pins(c, &v, &attempts));
+
+	if (dirty) {
+		ret = report_victims(c, &v, bitmap);
+		if (ret)
+			return ret;
+	}
+	for (area = victims_first(&v); area; area = victims_next(&v)) {
+		unmap->size += iopf_area_size(area);
+		iopf_container_remove_area(c, area);
+	}
+	return 0;
+}

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Emulated devices (mdev and the like): devices without DMA of their own, whose drivers
+ * pin pages of the container's memory, or copy to and from it.
+ *
+ * Such a device needs nothing to be mapped or pinned ahead of it, so it shares a
+ * container with faulting devices at no cost. What its driver pins stays resident and is charged
+ * to RLIMIT_MEMLOCK, unless the whole area is pinned and charged anyway. Pins are counted per
+ * page: the first pins, the last unpins.
+ *
+ * Unmapping a range with pins: the drivers are told (dma_unmap) and must unpin. They do so through
+ * iopf_emulated_unpin(), so the container's lock is dropped meanwhile, and the caller
+ * looks at everything anew.
+ *
+ * Locking: iopf_container.lock protects pins, groups and the list of devices. The list
+ * does not change while drivers are told: whoever wants to change it waits for that. (A mutex
+ * for it, taken both around and inside the container's, could deadlock.)
+ */
+#include <linux/cleanup.h>
+#include <linux/iommu.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
+
+#include "area.h"
+#include "attach.h"
+#include "container.h"
+#include "dirty.h"
+#include "emulated.h"
+#include "mm.h"
+#include "pin.h"
+
+/**
+ * struct emulated - a group of an emulated device
+ * @node: in the container's list
+ * @group: the group
+ */
+struct emulated {
+	struct list_head node;
+	struct iommu_group *group;
+};
+
+/**
+ * struct emulated_pin - a page that drivers have pinned
+ * @page: the page
+ * @count: how often
+ */
+struct emulated_pin {
+	struct page *page;
+	unsigned int count;
+};
+
+static struct emulated *emulated_find(struct iopf_container *c, struct iommu_group *group)
+{
+	struct emulated *e;
+
+	list_for_each_entry(e, &c->emulated, node)
+		if (e->group == group)
+			return e;
+	return NULL;
+}
+
+/**
+ * iopf_emulated_attach() - attach an emulated device's group
+ * @c: the container, locked
+ * @group: the group
+ *
+ * Return: 0; -EINVAL when it is attached already; -ENOMEM.
+ */
+int iopf_emulated_attach(struct iopf_container *c, struct iommu_group *group)
+{
+	struct emulated *e;
+
+	lockdep_assert_held(&c->lock);
+
+	if (emulated_find(c, group))
+		return -EINVAL;
+	e = kzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
+	if (!e)
+		return -ENOMEM;
+	e->group = group;
+	list_add_tail(&e->node, &c->emulated);
+	return 0;
+}
+
+/**
+ * iopf_emulated_detach() - detach an emulated device's group
+ * @c: the container, locked
+ * @group: any group
+ *
+ * Return: whether it was one.
+ */
+bool iopf_emulated_detach(struct iopf_container *c, struct iommu_group *group)
+{
+	struct emulated *e = emulated_find(c, group);
+
+	lockdep_assert_held(&c->lock);
+
+	if (!e)
+		return false;
+	list_del(&e->node);
+	kfree(e);
+	return true;
+}
+
+/* The container's lock, when no driver is being told of unmapping. */
+static void devices_lock(struct iopf_container *c)
+{
+	mutex_lock(&c->lock);
+	while (c->notifying) {
+		mutex_unlock(&c->lock);
+		wait_event(c->notified, !READ_ONCE(c->notifying));
+		mutex_lock(&c->lock);
+	}
+}
+
+/**
+ * iopf_emulated_register() - a device wants to be told of unmapping
+ * @c: the container
+ * @vdev: the device
+ */
+void iopf_emulated_register(struct iopf_container *c, struct vfio_device *vdev)
+{
+	if (!vdev->ops->dma_unmap)
+		return;
+	devices_lock(c);
+	list_add(&vdev->iommu_entry, &c->devices);
+	mutex_unlock(&c->lock);
+}
+
+/**
+ * iopf_emulated_unregister() - a device wants to be told of unmapping no more
+ * @c: the container
+ * @vdev: the device
+ */
+void iopf_emulated_unregister(struct iopf_container *c, struct vfio_device *vdev)
+{
+	if (!vdev->ops->dma_unmap)
+		return;
+	devices_lock(c);
+	list_del(&vdev->iommu_entry);
+	mutex_unlock(&c->lock);
+}
+
+static unsigned long area_index(const struct iopf_area *area, u64 iova)
+{
+	return (iova - area->range.first) >> PAGE_SHIFT;
+}
+
+/* Pin a page for its first user. */
+static int pin_first(struct iopf_area *area, u64 iova, struct emulated_pin *pin)
+{
+	unsigned int flags = FOLL_LONGTERM | (area->prot & IOMMU_WRITE ? FOLL_WRITE : 0);
+	struct mm_struct *mm = area->mm->mm;
+	long ret;
+
+	/* For its dirty bit; see dirty.c. */
+	if (IS_ERR(iopf_area_chunk(area, iova, GFP_KERNEL_ACCOUNT)))
+		return -ENOMEM;
+	if (!mmget_not_zero(mm))
+		return -ENODEV;
+	mmap_read_lock(mm);
+	ret = pin_user_pages_remote(mm, iopf_area_vaddr(area, iova), 1, flags, &pin->page, NULL);
+	mmap_read_unlock(mm);
+	mmput(mm);
+	if (ret != 1)
+		return ret ?: -EFAULT;
+
+	ret = xa_err(xa_store(&area->pins, area_index(area, iova), pin, GFP_KERNEL_ACCOUNT));
+	if (ret)
+		goto err_unpin;
+	if (!iopf_pin_counts(pin->page))
+		return 0;
+	if (!area->pinned) {
+		ret = iopf_pin_charge(area, 1);
+		if (ret)
+			goto err_erase;
+	}
+	area->nr_pins++;
+	return 0;
+
+err_erase:
+	xa_erase(&area->pins, area_index(area, iova));
+err_unpin:
+	unpin_user_page(pin->page);
+	return ret;
+}
+
+static int pin_one(struct iopf_container *c, u64 iova, int prot, struct page **page)
+{
+	struct iopf_area *area = mtree_load(&c->areas, iova);
+	struct emulated_pin *pin;
+	int ret;
+
+	if (!area)
+		return -EINVAL;
+	if ((area->prot & prot) != prot)
+		return -EPERM;
+	pin = xa_load(&area->pins, area_index(area, iova));
+	if (!pin) {
+		pin = kzalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
+		if (!pin)
+			return -ENOMEM;
+		ret = pin_first(area, iova, pin);
+		if (ret) {
+			kfree(pin);
+			return ret;
+		}
+		if (c->tracking)
+			iopf_dirty_mark(area, iova, PAGE_SIZE);
+	}
+	pin->count++;
+	*page = pin->page;
+	return 0;
+}
+
+/* Undo one pin_one(). False: there is none. */
+static bool unpin_one(struct iopf_container *c, u64 iova)
+{
+	struct iopf_area *area = mtree_load(&c->areas, iova);
+	struct emulated_pin *pin;
+
+	if (!area)
+		return false;
+	pin = xa_load(&area->pins, area_index(area, iova));
+	if (!pin || --pin->count)
+		return true;
+	xa_erase(&area->pins, area_index(area, iova));
+	if (iopf_pin_counts(pin->page)) {
+		area->nr_pins--;
+		if (!area->pinned)
+			iopf_pin_charge(area, -1);
+	}
+	unpin_user_pages_dirty_lock(&pin->page, 1, area->prot & IOMMU_WRITE);
+	kfree(pin);
+	return true;
+}
+
+/**
+ * iopf_emulated_pin() - pin pages for a driver (vfio_pin_pages())
+ * @c: the container
+ * @group: the device's group
+ * @iova: first address
+ * @npage: pages
+ * @prot: IOMMU_READ, IOMMU_WRITE: what the driver wants to do
+ * @pages: out: the pages
+ *
+ * Return: @npage; or a negative error number with nothing pinned: -EACCES for a type 1 (not v2)
+ * container; -EBUSY while a CPU address is invalid; -EINVAL when no device would be told
+ * of unmapping, or nothing is mapped there; -EPERM beyond the mapping's permission; what
+ * pinning returns; -ENOMEM over RLIMIT_MEMLOCK.
+ */
+int iopf_emulated_pin(struct iopf_container *c, struct iommu_group *group, u64 iova, int npage,
+		      int prot, struct page **pages)
+{
+	struct iopf_attach *at;
+	int i, ret;
+
+	if (!c->v2)
+		return -EACCES;
+
+	guard(mutex)(&c->lock);
+
+	if (c->vaddr_invalid)
+		return -EBUSY;
+	if (list_empty(&c->devices))
+		return -EINVAL;
+	for (i = 0; i < npage; i++) {
+		ret = pin_one(c, iova + ((u64)i << PAGE_SHIFT), prot, &pages[i]);
+		if (ret)
+			goto err_unpin;
+	}
+	/* A driver that pins what its device uses says thereby what the device may write. */
+	list_for_each_entry(at, &c->attaches, node)
+		if (at->group == group)
+			at->dirty_scope = true;
+	return npage;
+
+err_unpin:
+	pages[i] = NULL;
+	while (i--) {
+		unpin_one(c, iova + ((u64)i << PAGE_SHIFT));
+		pages[i] = NULL;
+	}
+	return ret;
+}
+
+/**
+ * iopf_emulated_unpin() - undo iopf_emulated_pin() (vfio_unpin_pages())
+ * @c: the container
+ * @iova: first address
+ * @npage: pages
+ */
+void iopf_emulated_unpin(struct iopf_container *c, u64 iova, int npage)
+{
+	int i;
+
+	guard(mutex)(&c->lock);
+	for (i = 0; i < npage; i++)
+		if (!unpin_one(c, iova + ((u64)i << PAGE_SHIFT)))
+			break;
+	WARN_ON(i != npage);
+}
+
+/* Copy within one area. In a kernel thread in the area's mm, otherwise only in the caller's own. */
+static int rw_area(struct iopf_area *area, u64 iova, void *data, size_t count, bool write)
+{
+	void __user *user = (void __user *)iopf_area_vaddr(area, iova);
+	struct mm_struct *mm = area->mm->mm;
+	bool kthread = !current->mm;
+	unsigned long left = count;
+
+	if (!mmget_not_zero(mm))
+		return -EPERM;
+	if (kthread)
+		kthread_use_mm(mm);
+	if (current->mm == mm)
+		left = write ? copy_to_user(user, data, count) : copy_from_user(data, user, count);
+	if (kthread)
+		kthread_unuse_mm(mm);
+	mmput(mm);
+	return left ? -EFAULT : 0;
+}
+
+/**
+ * iopf_emulated_rw() - copy to or from the container's memory (vfio_dma_rw())
+ * @c: the container
+ * @iova: first address
+ * @data: the kernel's side
+ * @count: bytes
+ * @write: to the container's memory
+ *
+ * By the rule of stock type1 the memory must be mapped for reading even to be written.
+ *
+ * Return: 0; -EBUSY while a CPU address is invalid; -EINVAL where nothing is mapped; -EPERM
+ * beyond the mapping's permission or when its process is gone; -EFAULT.
+ */
+int iopf_emulated_rw(struct iopf_container *c, u64 iova, void *data, size_t count, bool write)
+{
+	int need = IOMMU_READ | (write ? IOMMU_WRITE : 0), ret;
+
+	guard(mutex)(&c->lock);
+
+	if (c->vaddr_invalid)
+		return -EBUSY;
+	while (count) {
+		struct iopf_area *area = mtree_load(&c->areas, iova);
+		size_t now;
+
+		if (!area)
+			return -EINVAL;
+		if ((area->prot & need) != need)
+			return -EPERM;
+		now = min_t(u64, count, area->range.last - iova + 1);
+		if (write && c->tracking) {
+			ret = iopf_dirty_mark(area, iova, now);
+			if (ret)
+				return ret;
+		}
+		ret = rw_area(area, iova, data, now, write);
+		if (ret)
+			return ret;
+		count -= now;
+		data += now;
+		iova += now;
+	}
+	return 0;
+}
+
+/**
+ * iopf_emulated_notify_unmap() - tell all devices that an area is about to go
+ * @c: the container, locked; unlocked meanwhile
+ * @area: has pins; may be gone when this returns
+ */
+void iopf_emulated_notify_unmap(struct iopf_container *c, struct iopf_area *area)
+{
+	u64 iova = area->range.first, size = iopf_area_size(area);
+	struct vfio_device *vdev;
+
+	lockdep_assert_held(&c->lock);
+
+	c->notifying++;
+	mutex_unlock(&c->lock);
+	list_for_each_entry(vdev, &c->devices, iommu_entry)
+		vdev->ops->dma_unmap(vdev, iova, size);
+	mutex_lock(&c->lock);
+	if (!--c->notifying)
+		wake_up_all(&c->notified);
+}
+
+/**
+ * iopf_emulated_abandon() - forget pins that a driver has failed to undo
+ * @area: about to go
+ *
+ * The pages stay pinned for good: the driver may be using them.
+ */
+void iopf_emulated_abandon(struct iopf_area *area)
+{
+	struct emulated_pin *pin;
+	unsigned long index;
+
+	xa_for_each(&area->pins, index, pin) {
+		WARN_ONCE(1, "an emulated device's driver left pages pinned\n");
+		xa_erase(&area->pins, index);
+		kfree(pin);
+	}
+	if (!area->pinned)
+		iopf_pin_charge(area, -(long)area->nr_pins);
+	area->nr_pins = 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_EMULATED_H
+#define IOPF_EMULATED_H
+
+#include <linux/types.h>
+
+struct iommu_group;
+struct iopf_area;
+struct iopf_container;
+struct page;
+struct vfio_device;
+
+int iopf_emulated_attach(struct iopf_container *c, struct iommu_group *group);
+bool iopf_emulated_detach(struct iopf_container *c, struct iommu_group *group);
+void iopf_emulated_register(struct iopf_container *c, struct vfio_device *vdev);
+void iopf_emulated_unregister(struct iopf_container *c, struct vfio_device *vdev);
+int iopf_emulated_pin(struct iopf_container *c, struct iommu_group *group, u64 iova, int npage,
+		      int prot, struct page **pages);
+void iopf_emulated_unpin(struct iopf_container *c, u64 iova, int npage);
+int iopf_emulated_rw(struct iopf_container *c, u64 iova, void *data, size_t count, bool write);
+void iopf_emulated_notify_unmap(struct iopf_container *c, struct iopf_area *area);
+void iopf_emulated_abandon(struct iopf_area *area);
+
+#endif /* IOPF_EMULATED_H */

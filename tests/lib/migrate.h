@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Migration in small: a copy of memory that the device writes all the time.
+ */
+#ifndef TESTS_LIB_MIGRATE_H
+#define TESTS_LIB_MIGRATE_H
+
+#include "rig.h"
+
+/**
+ * migrate_check() - keep a copy up to date by reports of dirty pages alone
+ * @r: the rig; its first device writes, all over the place, by two engines if it has them
+ * @b: mapped memory
+ * @what: for the points
+ *
+ * Decides the point that in the end the copy is the memory, byte by byte.
+ */
+void migrate_check(struct rig *r, const struct simbuf *b, const char *what);
+
+#endif /* TESTS_LIB_MIGRATE_H */

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Dirty tracking without hardware for it: exactly the pages the device wrote are reported, once,
+ * whatever they are backed by and whatever happens to them meanwhile; a report that fails loses
+ * nothing; and a copy of the memory that is kept up to date by the reports alone, while the device
+ * writes on, ends up equal byte by byte: a migration.
+ *
+ * vm: --mem 768 --swap 512
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "dirty.h"
+#include "knob.h"
+#include "migrate.h"
+#include "rig.h"
+
+#define LEN	(4 * MiB)
+#define PAGES	(LEN / MEM_PAGE)
+
+/* The report of @b, which must name exactly the pages in @want (NULL: none). */
+static void report_is(struct rig *r, const struct simbuf *b, const bool *want, const char *what)
+{
+	size_t page, wrong = 0, wanted = 0;
+	struct dirty_map m;
+
+	dirty_map_init(&m, b->iova, b->len);
+	must(dirty_get(&r->c, &m));
+	for (page = 0; page < b->len / MEM_PAGE; page++) {
+		bool dirty = want && want[page];
+
+		wanted += dirty;
+		if (dirty_page(&m, page) == dirty)
+			continue;
+		if (!wrong++)
+			tap_diag("page %zu is %sdirty", page, dirty ? "not " : "");
+	}
+	tap_is(wrong, 0, "%s: exactly the %zu pages written are dirty", what, wanted);
+	dirty_map_free(&m);
+}
+
+static void write_page(struct rig *r, const struct simbuf *b, bool *written, size_t page)
+{
+	must_be(sim_write(&r->sim[0], b, page * MEM_PAGE, MEM_PAGE, 7, NULL) == IOPF_SIM_ST_OK);
+	written[page] = true;
+}
+
+static void write_some(struct rig *r, const struct simbuf *b, bool *written)
+{
+	unsigned int i;
+
+	memset(written, 0, PAGES);
+	for (i = 0; i < 40; i++)
+		write_page(r, b, written, (size_t)rand() % (b->len / MEM_PAGE));
+	write_page(r, b, written, 0);
+	write_page(r, b, written, b->len / MEM_PAGE - 1);
+}
+
+static void check_exact(struct rig *r, const struct simbuf *b, const char *what)
+{
+	static bool written[PAGES];
+
+	simbuf_fill(b, 0, b->len, 3);
+	/* All of it is mapped for writing when tracking begins. */
+	must_be(sim_write(&r->sim[0], b, 0, b->len, 3, NULL) == IOPF_SIM_ST_OK);
+	must(dirty_track(&r->c, true));
+	report_is(r, b, NULL, what);
+	must_be(sim_verify(&r->sim[0], b, 0, b->len, 3, NULL) == IOPF_SIM_ST_OK);
+	report_is(r, b, NULL, what);
+	write_some(r, b, written);
+	report_is(r, b, written, what);
+	report_is(r, b, NULL, what);
+	/* The same pages, mapped writable until the report took that away. */
+	write_some(r, b, written);
+	write_some(r, b, written);
+	mem_drop(b->va, b->len);
+	write_page(r, b, written, 5);
+	/* Starting twice changes nothing; stopping forgets. */
+	must(dirty_track(&r->c, true));
+	must(dirty_track(&r->c, false));
+	must(dirty_track(&r->c, true));
+	report_is(r, b, NULL, "tracking begins anew");
+	write_some(r, b, written);
+	mem_swap_out(b->va, b->len);
+	report_is(r, b, written, "swapped out since");
+	must(dirty_track(&r->c, false));
+}
+
+/* Reads and writes of half a page each at a time, and by commands that touch many pages. */
+static void check_commands(struct rig *r, const struct simbuf *b)
+{
+	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_WRITE, b, 0, b->len, 9);
+	static bool written[PAGES];
+	size_t page;
+
+	must(dirty_track(&r->c, true));
+	/* Every other page. */
+	sim_cmd_order(&cmd, IOPF_SIM_ORDER_STRIDED, 2048, 2 * MEM_PAGE, 0);
+	cmd.prg_depth = 8;
+	cmd.prg_pages = 4;
+	must_be(sim_run(&r->sim[0], &cmd, NULL) == IOPF_SIM_ST_OK);
+	for (page = 0; page < PAGES; page++)
+		written[page] = !(page % 2);
+	report_is(r, b, written, "every other page, groups of 4");
+	must(dirty_track(&r->c, false));
+}
+
+static void check_failed_report(struct rig *r, const struct simbuf *b)
+{
+	struct dirty_map m, bad;
+	static bool written[PAGES];
+
+	must(dirty_track(&r->c, true));
+	write_some(r, b, written);
+	dirty_map_init(&m, b->iova, b->len);
+	bad = m;
+	bad.bits = mmap(NULL, MEM_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	must_be(bad.bits != MAP_FAILED);
+	tap_errno_is(dirty_get(&r->c, &bad), -EFAULT, "a bitmap that can't be written");
+	tap_errno_is(dirty_unmap(&r->c, &bad), -EFAULT, "nor when unmapping");
+	write_page(r, b, written, 9);
+	report_is(r, b, written, "after reports that failed");
+	munmap(bad.bits, MEM_PAGE);
+	dirty_map_free(&m);
+	must(dirty_track(&r->c, false));
+}
+
+static void check_unmap(struct rig *r, const struct simbuf *b)
+{
+	static bool written[PAGES];
+	struct dirty_map m;
+	size_t page, wrong = 0;
+
+	must(dirty_track(&r->c, true));
+	write_some(r, b, written);
+	dirty_map_init(&m, b->iova, b->len);
+	tap_errno_is(dirty_unmap(&r->c, &m), 0, "unmapping with a report");
+	for (page = 0; page < PAGES; page++)
+		wrong += dirty_page(&m, page) != written[page];
+	tap_is(wrong, 0, "the report is exact");
+	rig_status_is(sim_write(&r->sim[0], b, 0, MEM_PAGE, 1, NULL), IOPF_SIM_ST_INVALID,
+		      "and the range is gone");
+	dirty_map_free(&m);
+	must(dirty_track(&r->c, false));
+	rig_map(r, b);
+}
+
+/* With everything pinned every page may be written at any time. */
+static void check_pinned(struct rig *r, const struct simbuf *b)
+{
+	const char *bdf = r->vfio[0].bdf;
+	static bool all[PAGES], written[PAGES];
+
+	memset(all, true, sizeof(all));
+	must(dirty_track(&r->c, true));
+	write_some(r, b, written);
+	must(iopf_enable(bdf, false));
+	report_is(r, b, all, "pinned");
+	report_is(r, b, all, "still pinned");
+	must(iopf_enable(bdf, true));
+	report_is(r, b, all, "no longer pinned, once");
+	report_is(r, b, NULL, "no longer pinned");
+	write_some(r, b, written);
+	report_is(r, b, written, "no longer pinned");
+	must(dirty_track(&r->c, false));
+}
+
+int main(void)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = LEN };
+	struct rig r;
+	int fd;
+
+	rig_backend_only();
+	srand(1);
+	rig_load("devices=1 engines=2", "");
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+
+	b.va = mem_anon(LEN);
+	rig_map(&r, &b);
+	check_exact(&r, &b, "anonymous memory");
+	check_commands(&r, &b);
+	check_failed_report(&r, &b);
+	check_unmap(&r, &b);
+	migrate_check(&r, &b, "anonymous memory");
+	check_pinned(&r, &b);
+	rig_unmap(&r, &b);
+	mem_unmap(b.va, LEN);
+
+	b.va = mem_thp(LEN);
+	rig_map(&r, &b);
+	check_exact(&r, &b, "huge pages");
+	migrate_check(&r, &b, "huge pages");
+	rig_unmap(&r, &b);
+	mem_unmap(b.va, LEN);
+
+	b.va = mem_memfd(LEN, &fd);
+	rig_map(&r, &b);
+	migrate_check(&r, &b, "shmem");
+	rig_unmap(&r, &b);
+
+	rig_clean(&r);
+	rig_close(&r);
+	rig_balanced();
+	return tap_done();
+}
