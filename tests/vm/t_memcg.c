@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a device's faults cost the host is the user's: IOMMU page tables and the backend's own notes
+ * are charged to the memory cgroup of who mapped the memory, though the faults are taken by others.
+ * A sparse address space can't exhaust the host.
+ *
+ * vm: --mem 1024
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mem.h"
+#include "rig.h"
+
+#define CGROUP	"/sys/fs/cgroup"
+#define STEP	(2 * MiB)
+#define BLOCKS	2048
+#define LEN	((size_t)BLOCKS * STEP)
+/* A page of page table, and what the backend may need beside it. */
+#define LEAST	4096
+#define MOST	(4096 + 2048)
+
+/* A field of the process's cgroup. */
+static size_t cgroup_stat(const char *field)
+{
+	char path[512], line[256], name[64];
+	unsigned long long value, found = 0;
+	FILE *f = must_sys((FILE *)fopen("/proc/self/cgroup", "r") ?: (void *)-1);
+
+	must_be(fgets(line, sizeof(line), f) && !strncmp(line, "0::", 3));
+	fclose(f);
+	line[strcspn(line, "\n")] = 0;
+	snprintf(path, sizeof(path), CGROUP "%s/memory.stat", line + 3);
+	f = fopen(path, "r");
+	must_be(f);
+	while (fscanf(f, "%63s %llu", name, &value) == 2)
+		if (!strcmp(name, field))
+			found = value;
+	fclose(f);
+	return found;
+}
+
+static struct iopf_sim_cmd sparse(const struct simbuf *b)
+{
+	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_READ, b, 0, LEN, 0);
+
+	sim_cmd_order(&cmd, IOPF_SIM_ORDER_STRIDED, 8, STEP, 0);
+	return cmd;
+}
+
+static void *address_space(void)
+{
+	void *va = mmap(NULL, LEN, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	must_be(va != MAP_FAILED);
+	must_sys(madvise(va, LEN, MADV_NOHUGEPAGE));
+	return va;
+}
+
+static void check_charge(void)
+{
+	struct simbuf b = { address_space(), RIG_IOVA, LEN };
+	struct iopf_sim_cmd cmd = sparse(&b);
+	size_t before, mapped, after, off, spins;
+	volatile char sum = 0;
+	struct rig r;
+
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	/* The CPU's own page tables first. */
+	for (off = 0; off < LEN; off += STEP)
+		sum += ((volatile char *)b.va)[off];
+	before = cgroup_stat("kernel");
+	rig_map(&r, &b);
+	mapped = cgroup_stat("kernel");
+	tap_ok(mapped < before + 256 * 1024, "mapping %zu MiB costs nothing to speak of: %zu KiB",
+	       LEN >> 20, (mapped - before) / 1024);
+	rig_status_is(sim_run(&r.sim[0], &cmd, NULL), IOPF_SIM_ST_OK, "the device is all over it");
+	after = cgroup_stat("kernel");
+	tap_ok(after >= mapped + (size_t)BLOCKS * LEAST && after < mapped + (size_t)BLOCKS * MOST,
+	       "what that costs is charged: %zu bytes for each of %d blocks",
+	       (after - mapped) / BLOCKS, BLOCKS);
+	rig_unmap(&r, &b);
+	/* Freed after a grace period. */
+	for (spins = 0; cgroup_stat("kernel") > mapped + (size_t)BLOCKS * LEAST / 8 && spins < 600;
+	     spins++)
+		usleep(50000);
+	tap_ok(cgroup_stat("kernel") <= mapped + (size_t)BLOCKS * LEAST / 8,
+	       "and given back when it is unmapped");
+	rig_clean(&r);
+	rig_close(&r);
+	mem_unmap(b.va, LEN);
+}
+
+static void in_small_cgroup(void)
+{
+	struct simbuf b;
+	struct iopf_sim_cmd cmd;
+	struct rig r;
+
+	(void)mkdir(CGROUP "/small", 0755);
+	must(mem_write_file(CGROUP "/small/memory.max", "%d", 6 << 20));
+	must(mem_write_file(CGROUP "/small/cgroup.procs", "0"));
+	b = (struct simbuf){ address_space(), RIG_IOVA, LEN };
+	cmd = sparse(&b);
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	rig_map(&r, &b);
+	/* 2048 blocks need more than 16 MiB. */
+	sim_run(&r.sim[0], &cmd, NULL);
+	_exit(0);
+}
+
+static void check_limit(void)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = 4 * MiB };
+	struct rig r;
+	int status;
+	pid_t pid;
+
+	pid = must_sys(fork());
+	if (!pid) {
+		tap_forget();
+		tap_quiet(true);
+		in_small_cgroup();
+	}
+	must_sys(waitpid(pid, &status, 0));
+	tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+	       "beyond its limit the user is killed, not the host");
+	rig_open_at(&r, 1, 1, VFIO_TYPE1v2_IOMMU);
+	b.va = mem_anon(b.len);
+	rig_map(&r, &b);
+	rig_both_ways(&r.sim[0], &b, 1, "others go on");
+	rig_clean(&r);
+	rig_close(&r);
+}
+
+int main(void)
+{
+	void *first = mem_anon(MEM_PAGE);
+
+	rig_backend_only();
+	rig_load("devices=2", "");
+	check_charge();
+	check_limit();
+	rig_balanced_soon();
+	mem_unmap(first, MEM_PAGE);
+	return tap_done();
+}
