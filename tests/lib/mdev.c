@@ -3,8 +3,9 @@
  * Driver of the emulated device: see mdev.h.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -101,29 +102,77 @@ int mdev_unpin(struct mdev *m, uint64_t iova, unsigned int npages)
 	return mdev_ioctl(m, IOPF_SIM_MDEV_UNPIN, &pin);
 }
 
-static int mdev_rw(struct mdev *m, unsigned long request, unsigned int flags, uint64_t iova,
-		   void *data, size_t len)
+static int mdev_rw(struct mdev *m, enum mdev_way way, bool write, uint64_t iova, const void *data,
+		   size_t len)
 {
 	struct iopf_sim_mdev_rw rw = {
 		.argsz = sizeof(rw),
-		/* Reading is what no flag means. */
-		.flags = flags & ~MDEV_R,
+		.flags = (write ? IOPF_SIM_MDEV_F_WRITE : 0) |
+			 (way == MDEV_DMA_RW_KTHREAD ? IOPF_SIM_MDEV_F_KTHREAD : 0),
 		.iova = iova,
 		.data = (uintptr_t)data,
 		.len = len,
 	};
 
-	return mdev_ioctl(m, request, &rw);
+	return mdev_ioctl(m, way == MDEV_PINNED ? IOPF_SIM_MDEV_PINNED_RW : IOPF_SIM_MDEV_DMA_RW,
+			  &rw);
 }
 
-int mdev_dma_rw(struct mdev *m, unsigned int flags, uint64_t iova, void *data, size_t len)
+const char *mdev_way_name(enum mdev_way way)
 {
-	return mdev_rw(m, IOPF_SIM_MDEV_DMA_RW, flags, iova, data, len);
+	static const char * const names[] = {
+		[MDEV_PINNED] = "pinned pages",
+		[MDEV_DMA_RW] = "dma_rw",
+		[MDEV_DMA_RW_KTHREAD] = "dma_rw, kernel thread",
+	};
+
+	return names[way];
 }
 
-int mdev_pinned_rw(struct mdev *m, unsigned int flags, uint64_t iova, void *data, size_t len)
+int mdev_read(struct mdev *m, enum mdev_way way, uint64_t iova, void *data, size_t len)
 {
-	return mdev_rw(m, IOPF_SIM_MDEV_PINNED_RW, flags, iova, data, len);
+	return mdev_rw(m, way, false, iova, data, len);
+}
+
+int mdev_write(struct mdev *m, enum mdev_way way, uint64_t iova, const void *data, size_t len)
+{
+	return mdev_rw(m, way, true, iova, data, len);
+}
+
+/* Where transfers start and end: as far from its beginning as in the buffer meant. */
+static struct simbuf mdev_bounce(size_t off, size_t len)
+{
+	struct simbuf copy = { .len = off + len };
+
+	must_be(len <= IOPF_SIM_MDEV_MAX_RW);
+	copy.va = calloc(1, copy.len);
+	must_be(copy.va);
+	return copy;
+}
+
+int mdev_fill(struct mdev *m, enum mdev_way way, const struct simbuf *b, size_t off, size_t len,
+	      uint64_t seed)
+{
+	struct simbuf copy = mdev_bounce(off, len);
+	int err;
+
+	simbuf_fill(&copy, off, len, seed);
+	err = mdev_write(m, way, b->iova + off, (char *)copy.va + off, len);
+	free(copy.va);
+	return err;
+}
+
+int64_t mdev_differs(struct mdev *m, enum mdev_way way, const struct simbuf *b, size_t off,
+		     size_t len, uint64_t seed)
+{
+	struct simbuf copy = mdev_bounce(off, len);
+	int64_t ret;
+
+	ret = mdev_read(m, way, b->iova + off, (char *)copy.va + off, len);
+	if (!ret)
+		ret = (int64_t)simbuf_differs(&copy, off, len, seed);
+	free(copy.va);
+	return ret;
 }
 
 struct iopf_sim_mdev_status mdev_status(struct mdev *m)

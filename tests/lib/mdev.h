@@ -14,12 +14,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vfio.h"
+#include "simdev.h"
 
 #define MDEV_R		IOPF_SIM_MDEV_F_READ
 #define MDEV_W		IOPF_SIM_MDEV_F_WRITE
 #define MDEV_RW		(MDEV_R | MDEV_W)
-#define MDEV_KTHREAD	IOPF_SIM_MDEV_F_KTHREAD
+
+/**
+ * enum mdev_way - how the device reaches memory
+ * @MDEV_PINNED: through pages it has pinned
+ * @MDEV_DMA_RW: vfio_dma_rw(), called by the process itself
+ * @MDEV_DMA_RW_KTHREAD: vfio_dma_rw(), called by a kernel thread
+ * @MDEV_WAYS: how many ways there are
+ */
+enum mdev_way {
+	MDEV_PINNED,
+	MDEV_DMA_RW,
+	MDEV_DMA_RW_KTHREAD,
+	MDEV_WAYS,
+};
 
 /**
  * struct mdev - an emulated device opened through VFIO
@@ -65,18 +78,32 @@ int mdev_pin(struct mdev *m, uint64_t iova, unsigned int npages, unsigned int ac
 /** mdev_unpin() - unpin pages; -ENOENT when one is not pinned */
 int mdev_unpin(struct mdev *m, uint64_t iova, unsigned int npages);
 
-/**
- * mdev_dma_rw() - vfio_dma_rw()
- * @m: the device
- * @flags: MDEV_R or MDEV_W, from the device's point of view, and MDEV_KTHREAD
- * @iova: first byte
- * @data: buffer
- * @len: bytes
- */
-int mdev_dma_rw(struct mdev *m, unsigned int flags, uint64_t iova, void *data, size_t len);
+/** mdev_way_name() - for the text of a point */
+const char *mdev_way_name(enum mdev_way way);
 
-/** mdev_pinned_rw() - the same through pages that are pinned, without VFIO */
-int mdev_pinned_rw(struct mdev *m, unsigned int flags, uint64_t iova, void *data, size_t len);
+/** mdev_read() - @len bytes at @iova into @data */
+int mdev_read(struct mdev *m, enum mdev_way way, uint64_t iova, void *data, size_t len);
+
+/** mdev_write() - @len bytes from @data to @iova */
+int mdev_write(struct mdev *m, enum mdev_way way, uint64_t iova, const void *data, size_t len);
+
+/** mdev_fill() - the device writes the pattern into bytes [off, off + len) of @b; at most 1 MiB */
+int mdev_fill(struct mdev *m, enum mdev_way way, const struct simbuf *b, size_t off, size_t len,
+	      uint64_t seed);
+
+/**
+ * mdev_differs() - the device reads: words that are not the pattern
+ * @m: the device
+ * @way: how it reads
+ * @b: the buffer
+ * @off: first byte, a multiple of 8
+ * @len: bytes, a multiple of 8; at most 1 MiB
+ * @seed: of the pattern
+ *
+ * Return: how many; 0 when every byte is right; or a negative errno
+ */
+int64_t mdev_differs(struct mdev *m, enum mdev_way way, const struct simbuf *b, size_t off,
+		     size_t len, uint64_t seed);
 
 /** mdev_status() - counters; bails out when they can't be had */
 struct iopf_sim_mdev_status mdev_status(struct mdev *m);
