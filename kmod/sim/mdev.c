@@ -68,7 +68,7 @@ struct pinned {
  */
 struct iopf_sim_mdev {
 	struct vfio_device vdev;
-	struct mutex lock;
+	struct mutex lock; /* everything below */
 	struct xarray pins;
 	struct iopf_sim_mdev_status status;
 	u32 ignore;

@@ -5,8 +5,8 @@
  * type1, then with the backend, and the answers wanted are the same.
  *
  * Not made with stock type1: what it can't stand. It calls the device's dma_unmap under a mutex
- * that it also takes inside of the one unpinning needs, which lockdep, where it is on, reports as the
- * deadlock that it can be; and pinning in a loop while unmapping meets its BUG_ON().
+ * that it also takes inside of the one unpinning needs, which lockdep, where it is on, reports as
+ * the deadlock that it can be; and pinning in a loop while unmapping can meet its BUG_ON().
  *
  * vm: --mem 1024
  */
@@ -189,7 +189,8 @@ static void check_pin_errors(struct bench *t)
 	tap_errno_is(mdev_pin(m, r.ro.iova, 2, MDEV_R), 2, "pin: read-only, for reading");
 	tap_errno_is(mdev_pin(m, r.wo.iova, 2, MDEV_W), 2, "pin: write-only, for writing");
 	/* What was pinned before is pinned as often after a failure. */
-	tap_errno_is(mdev_pin(m, r.rw2.iova, 4, MDEV_W), -EPERM, "pin: some again, then one that can't");
+	tap_errno_is(mdev_pin(m, r.rw2.iova, 4, MDEV_W), -EPERM,
+		     "pin: some again, then one that can't be");
 	holds(t, 8, 8, "as before");
 	must(mdev_unpin(m, r.rw.iova, 6));
 	must(mdev_unpin(m, r.wo.iova, 2));
@@ -575,16 +576,21 @@ static void check_type1(void)
 	bench_close(&t);
 }
 
-/* As a user who may lock LIMIT pages. Returns the line of the first step that went wrong. */
-#define STEP(cond)							\
-do {									\
-	if (!(cond)) {							\
-		tap_diag("%s:%d: %s is false", __FILE__, __LINE__, #cond); \
-		return 1;						\
-	}								\
-} while (0)
+/* Steps of a child, which reports by its exit status: whether all of them were right. */
+static bool steps_right = true;
 
-static int limited(void)
+static void step(bool right, const char *what, int line)
+{
+	if (right)
+		return;
+	tap_diag("line %d: %s is false", line, what);
+	steps_right = false;
+}
+
+#define STEP(cond)	step(cond, #cond, __LINE__)
+
+/* As a user who may lock LIMIT pages. */
+static void limited(void)
 {
 	struct rlimit limit = { LIMIT * MEM_PAGE, LIMIT * MEM_PAGE };
 	struct bench t;
@@ -611,7 +617,6 @@ static int limited(void)
 	STEP(!simbuf_differs(&t.b, MEM_PAGE, MEM_PAGE, 1));
 	bench_close(&t);
 	STEP(locked_pages() == 0);
-	return 0;
 }
 
 static void check_limit(void)
@@ -626,7 +631,8 @@ static void check_limit(void)
 	pid = must_sys(fork());
 	if (!pid) {
 		tap_forget();
-		_exit(limited());
+		limited();
+		_exit(!steps_right);
 	}
 	must_sys(waitpid(pid, &status, 0));
 	tap_is((unsigned int)status, 0, "RLIMIT_MEMLOCK is respected");
