@@ -2,6 +2,7 @@
 /*
  * Knobs and counters: see knob.h.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -190,6 +191,23 @@ int iopf_enable(const char *bdf, bool on)
 int iopf_param(const char *name, uint64_t value)
 {
 	return knob_write_try(value, "/sys/module/vfio_iommu_iopf/parameters/%s", name);
+}
+
+bool iopf_serves_me(void)
+{
+	struct dirent *entry;
+	uint64_t pid = 0;
+	DIR *dir;
+
+	dir = opendir(KNOB_IOPF_DIR "/containers");
+	if (!dir)
+		return false;
+	while ((entry = readdir(dir)) && pid != (uint64_t)getpid()) {
+		if (knob_read_try(&pid, KNOB_IOPF_DIR "/containers/%s/pid", entry->d_name))
+			pid = 0;
+	}
+	closedir(dir);
+	return pid == (uint64_t)getpid();
 }
 
 bool iopf_loaded(void)

@@ -59,6 +59,9 @@ int iopf_enable(const char *bdf, bool on);
 /** iopf_param() - set a parameter of the backend module; 0 or a negative errno */
 int iopf_param(const char *name, uint64_t value);
 
+/** iopf_serves_me() - is there a container of this process that the backend serves */
+bool iopf_serves_me(void);
+
 /** iopf_loaded() - is the backend module there */
 bool iopf_loaded(void);
 

@@ -19,7 +19,9 @@
 #define RIG_BUSY_SPINS	20000
 
 /* Users first: each module only after those that use it. */
-static const char * const rig_modules[] = { "vfio_iommu_iopf", "iopf_sim", "iopf_sim_iommu" };
+static const char * const rig_modules[] = {
+	"vfio_iommu_iopf", "iopf_sim", "iopf_sim_iommu", "iopf_sim_mdev",
+};
 
 static bool rig_loaded;
 /* Said already who serves; once for each time the modules are loaded. */

@@ -44,13 +44,13 @@ int vfio_set_iommu(struct vfio_container *c, int type)
 	return 0;
 }
 
-int vfio_group_id(const char *bdf)
+int vfio_group_of(const char *sysfs)
 {
 	char path[128], link[256];
 	const char *name;
 	ssize_t n;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", bdf);
+	snprintf(path, sizeof(path), "%s/iommu_group", sysfs);
 	n = readlink(path, link, sizeof(link) - 1);
 	if (n < 0)
 		return -errno;
@@ -59,15 +59,20 @@ int vfio_group_id(const char *bdf)
 	return name ? atoi(name + 1) : -EINVAL;
 }
 
-int vfio_group_open(const char *bdf)
+int vfio_group_id(const char *bdf)
+{
+	char sysfs[96];
+
+	snprintf(sysfs, sizeof(sysfs), "/sys/bus/pci/devices/%s", bdf);
+	return vfio_group_of(sysfs);
+}
+
+int vfio_group_open_id(int id)
 {
 	struct vfio_group_status status = { .argsz = sizeof(status) };
 	char path[64];
-	int id, fd;
+	int fd;
 
-	id = vfio_group_id(bdf);
-	if (id < 0)
-		return id;
 	snprintf(path, sizeof(path), "/dev/vfio/%d", id);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
@@ -85,6 +90,20 @@ int vfio_group_open(const char *bdf)
 	return fd;
 }
 
+int vfio_group_open(const char *bdf)
+{
+	int id = vfio_group_id(bdf);
+
+	return id < 0 ? id : vfio_group_open_id(id);
+}
+
+int vfio_group_join(int group_fd, struct vfio_container *c, int type)
+{
+	if (ioctl(group_fd, VFIO_GROUP_SET_CONTAINER, &c->fd))
+		return -errno;
+	return c->type ? 0 : vfio_set_iommu(c, type);
+}
+
 int vfio_dev_attach(struct vfio_dev *d, struct vfio_container *c, const char *bdf, int type)
 {
 	int err;
@@ -96,20 +115,11 @@ int vfio_dev_attach(struct vfio_dev *d, struct vfio_container *c, const char *bd
 	d->group_fd = vfio_group_open(bdf);
 	if (d->group_fd < 0)
 		return d->group_fd;
-	if (ioctl(d->group_fd, VFIO_GROUP_SET_CONTAINER, &c->fd)) {
-		err = -errno;
-		goto err_group;
+	err = vfio_group_join(d->group_fd, c, type);
+	if (err) {
+		close(d->group_fd);
+		d->group_fd = -1;
 	}
-	if (c->type)
-		return 0;
-	err = vfio_set_iommu(c, type);
-	if (err)
-		goto err_group;
-	return 0;
-
-err_group:
-	close(d->group_fd);
-	d->group_fd = -1;
 	return err;
 }
 

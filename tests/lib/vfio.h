@@ -57,11 +57,20 @@ void vfio_container_close(struct vfio_container *c);
 /** vfio_set_iommu() - VFIO_SET_IOMMU; needs a group in the container */
 int vfio_set_iommu(struct vfio_container *c, int type);
 
+/** vfio_group_of() - number of the IOMMU group of the device with this directory in sysfs */
+int vfio_group_of(const char *sysfs);
+
 /** vfio_group_id() - number of the IOMMU group of @bdf, from sysfs */
 int vfio_group_id(const char *bdf);
 
-/** vfio_group_open() - open the group of @bdf and check that it is viable */
+/** vfio_group_open_id() - open the group with this number and check that it is viable */
+int vfio_group_open_id(int id);
+
+/** vfio_group_open() - the same for the group of @bdf */
 int vfio_group_open(const char *bdf);
+
+/** vfio_group_join() - an open group into a container, which gets this type if it has none yet */
+int vfio_group_join(int group_fd, struct vfio_container *c, int type);
 
 /**
  * vfio_dev_open() - all steps: group into the container, IOMMU type if none is set yet,

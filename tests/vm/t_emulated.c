@@ -1,0 +1,682 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * An emulated device (mdev-style) alone in its container: pinning, unpinning, dma_rw, the
+ * notification when memory is unmapped, accounting, dirty pages. Every check is made with stock
+ * type1, then with the backend, and the answers wanted are the same.
+ *
+ * Not made with stock type1: what it can't stand. It calls the device's dma_unmap under a mutex
+ * that it also takes inside of the one unpinning needs, which lockdep, where it is on, reports as
+ * the deadlock that it can be; and pinning in a loop while unmapping can meet its BUG_ON().
+ *
+ * vm: --mem 1024
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mdev.h"
+#include "rig.h"
+
+#define VFIO_PAGES	512	/* what VFIO pins at once */
+#define PAGES		(VFIO_PAGES + 1)
+#define LEN		(PAGES * MEM_PAGE)
+#define LIMIT		8	/* pages that the user in check_limit() may lock */
+
+/**
+ * struct bench - a container with an emulated device and nothing else
+ * @c: the container
+ * @m: the device
+ * @b: memory, mapped
+ */
+struct bench {
+	struct vfio_container c;
+	struct mdev m;
+	struct simbuf b;
+};
+
+static uint64_t page(const struct bench *t, unsigned int n)
+{
+	return t->b.iova + n * MEM_PAGE;
+}
+
+static size_t locked_pages(void)
+{
+	return (mem_status_kb(0, "VmLck") + mem_status_kb(0, "VmPin")) * 1024 / MEM_PAGE;
+}
+
+/* Both sides of the same thing: what the device holds, and what is charged for it. */
+static void holds(struct bench *t, unsigned int pages, unsigned int pins, const char *what)
+{
+	struct iopf_sim_mdev_status status = mdev_status(&t->m);
+
+	tap_ok(status.pages == pages && status.pins == pins && locked_pages() == pages,
+	       "%s: %u pages, %u pins, charged once", what, pages, pins);
+	if (status.pages != pages || status.pins != pins || locked_pages() != pages)
+		tap_diag("%llu pages, %llu pins, %zu pages charged",
+			 (unsigned long long)status.pages, (unsigned long long)status.pins,
+			 locked_pages());
+}
+
+static void check_pin(struct bench *t)
+{
+	struct mdev *m = &t->m;
+
+	tap_errno_is(mdev_pin(m, page(t, 0), 1, MDEV_RW), 1, "a page is pinned");
+	holds(t, 1, 1, "pinned");
+	tap_errno_is(mdev_pin(m, page(t, 0), 1, MDEV_R), 1, "and once more");
+	holds(t, 1, 2, "pinned twice");
+	tap_errno_is(mdev_unpin(m, page(t, 0), 1), 0, "unpinned");
+	holds(t, 1, 1, "unpinned once");
+	tap_errno_is(mdev_unpin(m, page(t, 0), 1), 0, "unpinned again");
+	holds(t, 0, 0, "unpinned twice");
+	tap_errno_is(mdev_unpin(m, page(t, 0), 1), -ENOENT, "there is nothing left to unpin");
+
+	tap_errno_is(mdev_pin(m, page(t, 1), VFIO_PAGES, MDEV_RW), VFIO_PAGES,
+		     "as many as VFIO pins at once");
+	holds(t, VFIO_PAGES, VFIO_PAGES, "all of them");
+	tap_errno_is(mdev_pin(m, page(t, 0), 5, MDEV_RW), 5, "some overlap");
+	holds(t, VFIO_PAGES + 1, VFIO_PAGES + 5, "with some twice");
+	tap_errno_is(mdev_unpin(m, page(t, 3), 7), 0, "some unpinned");
+	holds(t, VFIO_PAGES + 1 - 5, VFIO_PAGES + 5 - 7, "without those");
+	tap_errno_is(mdev_reset(m), 0, "reset");
+	holds(t, 0, 0, "after a reset");
+
+	tap_errno_is(mdev_pin(m, page(t, 0), PAGES, MDEV_RW), -E2BIG, "more is refused");
+	tap_errno_is(mdev_pin(m, page(t, 0), 0, MDEV_RW), -EINVAL, "none is refused");
+	holds(t, 0, 0, "nothing was pinned by that");
+}
+
+/* Through the pages themselves. */
+static void check_pinned_data(struct bench *t)
+{
+	const size_t off = 3 * MEM_PAGE - 24, len = 4 * MEM_PAGE + 16;
+	struct mdev *m = &t->m;
+	pid_t pid;
+
+	mem_drop(t->b.va, LEN);
+	must(mdev_pin(m, page(t, 2), 6, MDEV_RW));
+	tap_is(mem_resident(t->b.va, LEN), 6, "pinning memory that was not there populates it");
+	tap_is(simbuf_nonzero(&t->b, 0, LEN), 0, "with zeros");
+	simbuf_fill(&t->b, 0, LEN, 1);
+	tap_is((uint64_t)mdev_differs(m, MDEV_PINNED, &t->b, off, len, 1), 0,
+	       "the device finds what the CPU wrote");
+	must(mdev_fill(m, MDEV_PINNED, &t->b, off, len, 2));
+	tap_is(simbuf_differs(&t->b, off, len, 2), 0, "the CPU finds what the device wrote");
+	tap_is(simbuf_differs(&t->b, 0, off, 1) +
+	       simbuf_differs(&t->b, off + len, LEN - off - len, 1), 0, "and nothing around it");
+
+	/* Pinned pages stay the parent's, at once and for good. */
+	pid = must_sys(fork());
+	if (!pid) {
+		simbuf_fill(&t->b, 0, LEN, 3);
+		_exit(0);
+	}
+	must_sys(waitpid(pid, NULL, 0));
+	simbuf_fill(&t->b, 0, LEN, 4);
+	tap_is((uint64_t)mdev_differs(m, MDEV_PINNED, &t->b, off, len, 4), 0,
+	       "also after a fork");
+
+	tap_errno_is(mdev_fill(m, MDEV_PINNED, &t->b, 0, MEM_PAGE, 5), -ENOENT,
+		     "what is not pinned can't be reached");
+	must(mdev_pin(m, page(t, 0), 1, MDEV_R));
+	tap_errno_is(mdev_fill(m, MDEV_PINNED, &t->b, 0, MEM_PAGE, 5), -EACCES,
+		     "what is pinned for reading can't be written");
+	must(mdev_reset(m));
+	rig_same(&t->b, 4, "unpinned");
+}
+
+/* Adjacent ranges, of memory that isn't, with rights of their own. */
+struct ranges {
+	struct simbuf rw, ro, wo, rw2;
+};
+
+static struct ranges ranges_map(struct bench *t)
+{
+	char *va = mem_anon(8 * MEM_PAGE);
+	uint64_t iova = 2 * RIG_IOVA;
+	struct ranges r = {
+		.rw = { va, iova, 2 * MEM_PAGE },
+		.rw2 = { va + 6 * MEM_PAGE, iova + 2 * MEM_PAGE, 2 * MEM_PAGE },
+		.ro = { va + 4 * MEM_PAGE, iova + 4 * MEM_PAGE, 2 * MEM_PAGE },
+		.wo = { va + 2 * MEM_PAGE, iova + 8 * MEM_PAGE, 2 * MEM_PAGE },
+	};
+
+	must(vfio_map(&t->c, r.rw.va, r.rw.iova, r.rw.len));
+	must(vfio_map(&t->c, r.rw2.va, r.rw2.iova, r.rw2.len));
+	must(vfio_map_flags(&t->c, r.ro.va, r.ro.iova, r.ro.len, VFIO_DMA_MAP_FLAG_READ));
+	must(vfio_map_flags(&t->c, r.wo.va, r.wo.iova, r.wo.len, VFIO_DMA_MAP_FLAG_WRITE));
+	return r;
+}
+
+static void ranges_unmap(struct bench *t, struct ranges *r)
+{
+	must(vfio_unmap(&t->c, r->rw.iova, r->rw.len));
+	must(vfio_unmap(&t->c, r->rw2.iova, r->rw2.len));
+	must(vfio_unmap(&t->c, r->ro.iova, r->ro.len));
+	must(vfio_unmap(&t->c, r->wo.iova, r->wo.len));
+	mem_unmap(r->rw.va, 8 * MEM_PAGE);
+}
+
+static void check_pin_errors(struct bench *t)
+{
+	struct simbuf gone = { mem_anon(4 * MEM_PAGE), 3 * RIG_IOVA, 4 * MEM_PAGE };
+	struct ranges r = ranges_map(t);
+	struct mdev *m = &t->m;
+
+	tap_errno_is(mdev_pin(m, RIG_IOVA - MEM_PAGE, 1, MDEV_R), -EINVAL, "pin: not mapped");
+	tap_errno_is(mdev_pin(m, page(t, PAGES - 1), 2, MDEV_R), -EINVAL,
+		     "pin: over the end of what is mapped");
+	tap_errno_is(mdev_pin(m, -MEM_PAGE, 1, MDEV_R), -EINVAL, "pin: the last page there is");
+	tap_errno_is(mdev_pin(m, r.ro.iova, 1, MDEV_W), -EPERM, "pin: read-only, for writing");
+	tap_errno_is(mdev_pin(m, r.ro.iova, 1, MDEV_RW), -EPERM, "pin: read-only, for both");
+	tap_errno_is(mdev_pin(m, r.wo.iova, 1, MDEV_R), -EPERM, "pin: write-only, for reading");
+	tap_errno_is(mdev_pin(m, r.rw2.iova, 4, MDEV_RW), -EPERM,
+		     "pin: beyond the rights of the second range");
+	holds(t, 0, 0, "nothing was pinned by that");
+
+	tap_errno_is(mdev_pin(m, r.rw.iova, 4, MDEV_RW), 4, "pin: over the end of a range");
+	simbuf_fill(&r.rw2, 0, r.rw2.len, 1);
+	tap_is((uint64_t)mdev_differs(m, MDEV_PINNED, &r.rw2, 0, r.rw2.len, 1), 0,
+	       "the memory of the second range");
+	tap_errno_is(mdev_pin(m, r.ro.iova, 2, MDEV_R), 2, "pin: read-only, for reading");
+	tap_errno_is(mdev_pin(m, r.wo.iova, 2, MDEV_W), 2, "pin: write-only, for writing");
+	/* What was pinned before is pinned as often after a failure. */
+	tap_errno_is(mdev_pin(m, r.rw2.iova, 4, MDEV_W), -EPERM,
+		     "pin: some again, then one that can't be");
+	holds(t, 8, 8, "as before");
+	must(mdev_unpin(m, r.rw.iova, 6));
+	must(mdev_unpin(m, r.wo.iova, 2));
+	holds(t, 0, 0, "after that");
+	ranges_unmap(t, &r);
+
+	must(vfio_map(&t->c, gone.va, gone.iova, gone.len));
+	mem_unmap((char *)gone.va + 2 * MEM_PAGE, MEM_PAGE);
+	tap_errno_is(mdev_pin(m, gone.iova + 2 * MEM_PAGE, 1, MDEV_R), -EFAULT, "pin: no memory");
+	tap_errno_is(mdev_pin(m, gone.iova, 4, MDEV_RW), -EFAULT, "pin: no memory in the middle");
+	must_sys(mprotect((char *)gone.va + 3 * MEM_PAGE, MEM_PAGE, PROT_NONE));
+	tap_errno_is(mdev_pin(m, gone.iova + 3 * MEM_PAGE, 1, MDEV_R), -EFAULT,
+		     "pin: memory without access");
+	holds(t, 0, 0, "nothing was pinned by that");
+	must(vfio_unmap(&t->c, gone.iova, gone.len));
+	mem_unmap(gone.va, 2 * MEM_PAGE);
+	mem_unmap((char *)gone.va + 3 * MEM_PAGE, MEM_PAGE);
+}
+
+/* A range of a process that has ended since. */
+static void check_gone_process(struct bench *t)
+{
+	uint64_t iova = 3 * RIG_IOVA, word = 0;
+	int status;
+	pid_t pid;
+
+	pid = must_sys(fork());
+	if (!pid)
+		_exit(vfio_map(&t->c, mem_anon(MEM_PAGE), iova, MEM_PAGE) ? 1 : 0);
+	must_sys(waitpid(pid, &status, 0));
+	must_be(!status);
+	tap_errno_is(mdev_pin(&t->m, iova, 1, MDEV_R), -ENODEV, "pin: of a process that is gone");
+	tap_errno_is(mdev_read(&t->m, MDEV_DMA_RW, iova, &word, 8), -EPERM,
+		     "dma_rw: of a process that is gone");
+	tap_errno_is(mdev_read(&t->m, MDEV_DMA_RW_KTHREAD, iova, &word, 8), -EPERM,
+		     "dma_rw by a kernel thread: of a process that is gone");
+	must(vfio_unmap(&t->c, iova, MEM_PAGE));
+}
+
+static void check_dma_rw(struct bench *t, enum mdev_way way)
+{
+	const size_t off = 5 * MEM_PAGE - 40, len = 3 * MEM_PAGE + 8;
+	const char *how = mdev_way_name(way);
+	struct ranges r = ranges_map(t);
+	char *byte = (char *)t->b.va + 77, c;
+	struct mdev *m = &t->m;
+	uint64_t word = 1;
+
+	mem_drop(t->b.va, LEN);
+	tap_errno_is(mdev_read(m, way, page(t, 1), &word, 8), 0, "%s: memory not there yet", how);
+	tap_is(word, 0, "%s: is zero", how);
+	simbuf_fill(&t->b, 0, LEN, 1);
+	tap_is((uint64_t)mdev_differs(m, way, &t->b, off, len, 1), 0, "%s: reads", how);
+	tap_errno_is(mdev_fill(m, way, &t->b, off, len, 2), 0, "%s: writes", how);
+	tap_is(simbuf_differs(&t->b, off, len, 2), 0, "%s: the CPU finds it", how);
+	tap_is(simbuf_differs(&t->b, 0, off, 1) +
+	       simbuf_differs(&t->b, off + len, LEN - off - len, 1), 0,
+	       "%s: and nothing around it", how);
+	tap_errno_is(mdev_fill(m, way, &t->b, 0, 1 * MiB, 3), 0, "%s: 1 MiB", how);
+	tap_is(simbuf_differs(&t->b, 0, 1 * MiB, 3), 0, "%s: all of it", how);
+	tap_ok(!mdev_read(m, way, t->b.iova + 77, &c, 1) && c == *byte, "%s: reads a byte", how);
+	c = (char)~c;
+	tap_ok(!mdev_write(m, way, t->b.iova + 77, &c, 1) && c == *byte, "%s: writes a byte", how);
+	holds(t, 0, 0, how);
+
+	tap_errno_is(mdev_fill(m, way, &r.rw, 8, 4 * MEM_PAGE - 16, 4), 0,
+		     "%s: over the end of a range", how);
+	tap_is(simbuf_differs(&r.rw, 8, r.rw.len - 8, 4), 0, "%s: the first one", how);
+	/* The pattern goes on in the second: as if that began where the first does. */
+	tap_is(simbuf_differs(&(struct simbuf){ (char *)r.rw2.va - r.rw.len, 0, 0 },
+			      r.rw.len, r.rw2.len - 8, 4), 0, "%s: the second one", how);
+	tap_is((uint64_t)mdev_differs(m, way, &r.rw, 8, 4 * MEM_PAGE - 16, 4), 0,
+	       "%s: and back", how);
+
+	tap_errno_is(mdev_read(m, way, RIG_IOVA - 8, &word, 8), -EINVAL, "%s: not mapped", how);
+	tap_errno_is(mdev_read(m, way, t->b.iova + LEN - 8, byte, 16), -EINVAL,
+		     "%s: read over the end of what is mapped", how);
+	tap_errno_is(mdev_write(m, way, t->b.iova + LEN - 8, byte, 16), -EINVAL,
+		     "%s: write over the end of what is mapped", how);
+	tap_errno_is(mdev_read(m, way, r.ro.iova, &word, 8), 0, "%s: read, read-only", how);
+	tap_errno_is(mdev_write(m, way, r.ro.iova, &word, 8), -EPERM, "%s: write, read-only", how);
+	tap_errno_is(mdev_read(m, way, r.wo.iova, &word, 8), -EPERM, "%s: read, write-only", how);
+	/* Stock type1 has always asked for both; who relies on it could not say. */
+	tap_errno_is(mdev_write(m, way, r.wo.iova, &word, 8), -EPERM, "%s: write, write-only", how);
+	must_sys(mprotect(r.rw.va, MEM_PAGE, PROT_NONE));
+	tap_errno_is(mdev_read(m, way, r.rw.iova, &word, 8), -EFAULT, "%s: no access", how);
+	tap_errno_is(mdev_write(m, way, r.rw.iova, &word, 8), -EFAULT, "%s: no access", how);
+	must_sys(mprotect(r.rw.va, MEM_PAGE, PROT_READ | PROT_WRITE));
+	ranges_unmap(t, &r);
+}
+
+/* Another process may not be taken for the one whose memory it is. A kernel thread is told. */
+static void check_other_process(struct bench *t)
+{
+	uint64_t word = 0;
+	pid_t pid;
+	int status;
+
+	simbuf_fill(&t->b, 0, LEN, 1);
+	pid = must_sys(fork());
+	if (!pid) {
+		tap_forget();
+		simbuf_fill(&t->b, 0, MEM_PAGE, 2);
+		_exit((mdev_read(&t->m, MDEV_DMA_RW, t->b.iova, &word, 8) == -EFAULT ? 0 : 1) |
+		      (mdev_differs(&t->m, MDEV_DMA_RW_KTHREAD, &t->b, 0, LEN / 4, 1) ? 2 : 0) |
+		      (mdev_pin(&t->m, t->b.iova, 1, MDEV_R) == 1 ? 0 : 4) |
+		      (mdev_differs(&t->m, MDEV_PINNED, &t->b, 0, MEM_PAGE, 1) ? 8 : 0));
+	}
+	must_sys(waitpid(pid, &status, 0));
+	tap_is((unsigned int)status, 0, "called by another process: the memory of the right one");
+	holds(t, 1, 1, "and charged to it");
+	must(mdev_reset(&t->m));
+}
+
+static void check_unmap(struct bench *t)
+{
+	struct simbuf a = { mem_anon(4 * MEM_PAGE), 2 * RIG_IOVA, 4 * MEM_PAGE };
+	struct simbuf b = { mem_anon(4 * MEM_PAGE), 2 * RIG_IOVA + a.len, 4 * MEM_PAGE };
+	struct iopf_sim_mdev_status status;
+	struct mdev *m = &t->m;
+	uint64_t before, size;
+
+	must(vfio_map(&t->c, a.va, a.iova, a.len));
+	must(vfio_map(&t->c, b.va, b.iova, b.len));
+	must(mdev_pin(m, a.iova, 3, MDEV_RW));
+	must(mdev_pin(m, a.iova, 1, MDEV_RW));
+	must(mdev_pin(m, b.iova + MEM_PAGE, 1, MDEV_R));
+	before = mdev_status(m).unmaps;
+	tap_errno_is(vfio_unmap(&t->c, a.iova, a.len), 0, "a range with pins is unmapped");
+	status = mdev_status(m);
+	tap_is(status.unmaps, before + 1, "the device was told once");
+	tap_ok(status.unmap_iova == a.iova && status.unmap_size == a.len, "what");
+	tap_is(status.unpinned, 4, "and gave its pins back");
+	holds(t, 1, 1, "the other range");
+	simbuf_fill(&b, 0, b.len, 1);
+	tap_is((uint64_t)mdev_differs(m, MDEV_PINNED, &b, MEM_PAGE, MEM_PAGE, 1), 0,
+	       "which is as it was");
+	tap_errno_is(mdev_pin(m, a.iova, 1, MDEV_R), -EINVAL, "what is unmapped can't be pinned");
+
+	/* Other memory at the same address. */
+	must(vfio_map(&t->c, (char *)b.va + MEM_PAGE, a.iova, 2 * MEM_PAGE));
+	must(mdev_pin(m, a.iova, 2, MDEV_RW));
+	holds(t, 3, 3, "the same page at two addresses");
+	must(mdev_fill(m, MDEV_PINNED, &a, 0, MEM_PAGE, 2));
+	tap_is((uint64_t)mdev_differs(m, MDEV_PINNED,
+				      &(struct simbuf){ NULL, b.iova + MEM_PAGE, MEM_PAGE },
+				      0, MEM_PAGE, 2), 0, "both of which reach it");
+
+	size = 0;
+	tap_errno_is(vfio_unmap_flags(&t->c, a.iova, a.len + b.len, 0, &size), 0,
+		     "two ranges are unmapped");
+	tap_is(size, 2 * MEM_PAGE + b.len, "both");
+	holds(t, 0, 0, "after that");
+
+	must(vfio_map(&t->c, a.va, a.iova, a.len));
+	must(vfio_map(&t->c, b.va, b.iova, b.len));
+	must(mdev_pin(m, a.iova, 8, MDEV_RW));
+	must(mdev_pin(m, t->b.iova, 2, MDEV_RW));
+	tap_errno_is(vfio_unmap_flags(&t->c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, &size), 0,
+		     "everything is unmapped");
+	tap_is(size, a.len + b.len + LEN, "all of it");
+	holds(t, 0, 0, "after that");
+	must(vfio_map(&t->c, t->b.va, t->b.iova, LEN));
+
+	/* A device that is slow to give back is told again. */
+	must(vfio_map(&t->c, a.va, a.iova, a.len));
+	must(mdev_pin(m, a.iova, 2, MDEV_RW));
+	must(mdev_ignore(m, 3));
+	before = mdev_status(m).unmaps;
+	tap_errno_is(vfio_unmap(&t->c, a.iova, a.len), 0, "unmapped, with a slow device");
+	tap_is(mdev_status(m).unmaps, before + 4, "the device was told again");
+	holds(t, 0, 0, "after that");
+	mem_unmap(a.va, a.len);
+	mem_unmap(b.va, b.len);
+}
+
+static void check_vaddr(struct bench *t)
+{
+	uint32_t vaddr = VFIO_DMA_UNMAP_FLAG_VADDR;
+
+	tap_is((unsigned int)ioctl(t->c.fd, VFIO_CHECK_EXTENSION, VFIO_UPDATE_VADDR), 0,
+	       "changing the address of a mapping is not offered");
+	tap_errno_is(vfio_unmap_flags(&t->c, t->b.iova, LEN, vaddr, NULL), -EBUSY, "nor possible");
+	tap_errno_is(vfio_unmap_flags(&t->c, 0, 0, vaddr | VFIO_DMA_UNMAP_FLAG_ALL, NULL), -EBUSY,
+		     "nor for all at once");
+	tap_errno_is(mdev_pin(&t->m, t->b.iova, 1, MDEV_R), 1, "everything is still there");
+	must(mdev_unpin(&t->m, t->b.iova, 1));
+}
+
+/* Dirty pages */
+
+static int dirty_switch(struct bench *t, uint32_t flag)
+{
+	struct vfio_iommu_type1_dirty_bitmap dirty = { .argsz = sizeof(dirty), .flags = flag };
+
+	return ioctl(t->c.fd, VFIO_IOMMU_DIRTY_PAGES, &dirty) ? -errno : 0;
+}
+
+#define BITMAP_WORDS	((PAGES + 63) / 64)
+
+static int dirty_get(struct bench *t, uint64_t *bitmap)
+{
+	struct {
+		struct vfio_iommu_type1_dirty_bitmap head;
+		struct vfio_iommu_type1_dirty_bitmap_get get;
+	} dirty = {
+		.head = {
+			.argsz = sizeof(dirty),
+			.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+		},
+		.get = {
+			.iova = t->b.iova,
+			.size = LEN,
+			.bitmap = {
+				.pgsize = MEM_PAGE,
+				.size = BITMAP_WORDS * 8,
+				.data = (void *)bitmap,
+			},
+		},
+	};
+
+	memset(bitmap, 0, BITMAP_WORDS * 8);
+	return ioctl(t->c.fd, VFIO_IOMMU_DIRTY_PAGES, &dirty) ? -errno : 0;
+}
+
+/* Exactly the pages [first, first + n) and, if not 0, [more, more + 1) are reported. */
+static void dirty_is(struct bench *t, unsigned int first, unsigned int n, unsigned int more,
+		     const char *what)
+{
+	uint64_t bitmap[BITMAP_WORDS];
+	unsigned int i, wrong = 0;
+
+	if (!tap_errno_is(dirty_get(t, bitmap), 0, "dirty: %s: bitmap", what))
+		return;
+	for (i = 0; i < PAGES; i++) {
+		bool want = (i >= first && i < first + n) || (more && i == more);
+
+		if (!(bitmap[i / 64] >> (i % 64) & 1) == want && !wrong++)
+			tap_diag("page %u is %sreported", i, want ? "not " : "");
+	}
+	tap_is(wrong, 0, "dirty: %s: exactly the right pages", what);
+}
+
+static void check_dirty(struct bench *t)
+{
+	struct vfio_iommu_type1_info *info = vfio_get_info(&t->c);
+	uint64_t bitmap[BITMAP_WORDS];
+	struct mdev *m = &t->m;
+	bool offered;
+
+	must_be(info);
+	offered = vfio_info_cap(info, VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION);
+	free(info);
+	if (!offered) {
+		tap_skip("it does not say that it tracks dirty pages", "dirty pages");
+		return;
+	}
+	must(mdev_pin(m, page(t, 10), 4, MDEV_RW));
+	tap_errno_is(dirty_get(t, bitmap), -EINVAL, "dirty: no bitmap before it starts");
+	tap_errno_is(dirty_switch(t, VFIO_IOMMU_DIRTY_PAGES_FLAG_START), 0, "dirty: starts");
+	dirty_is(t, 10, 4, 0, "pinned before");
+	dirty_is(t, 10, 4, 0, "still pinned");
+	must(mdev_unpin(m, page(t, 10), 4));
+	/* Reported by the last bitmap, and may have been written since. */
+	dirty_is(t, 10, 4, 0, "unpinned, once");
+	dirty_is(t, 0, 0, 0, "then no more");
+	must(mdev_pin(m, page(t, 20), 3, MDEV_R));
+	must(mdev_unpin(m, page(t, 20), 3));
+	dirty_is(t, 20, 3, 0, "pinned and unpinned");
+	dirty_is(t, 0, 0, 0, "then no more");
+	simbuf_fill(&t->b, 0, LEN, 1);
+	dirty_is(t, 0, 0, 0, "written by the CPU");
+	must((int)mdev_differs(m, MDEV_DMA_RW, &t->b, 0, MEM_PAGE, 1));
+	dirty_is(t, 0, 0, 0, "read by dma_rw");
+	must(mdev_fill(m, MDEV_DMA_RW, &t->b, 30 * MEM_PAGE - 8, MEM_PAGE + 16, 1));
+	dirty_is(t, 29, 3, 0, "written by dma_rw");
+	dirty_is(t, 0, 0, 0, "then no more");
+	must(mdev_fill(m, MDEV_DMA_RW_KTHREAD, &t->b, (PAGES - 1) * MEM_PAGE, MEM_PAGE, 1));
+	must(mdev_pin(m, page(t, 40), 1, MDEV_RW));
+	dirty_is(t, 40, 1, PAGES - 1, "written by a kernel thread, and pinned");
+	dirty_is(t, 40, 1, 0, "pinned");
+	must(mdev_reset(m));
+	tap_errno_is(dirty_switch(t, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP), 0, "dirty: stops");
+	tap_errno_is(dirty_get(t, bitmap), -EINVAL, "dirty: no bitmap after that");
+	tap_errno_is(dirty_switch(t, VFIO_IOMMU_DIRTY_PAGES_FLAG_START), 0, "dirty: starts again");
+	dirty_is(t, 0, 0, 0, "a new start");
+	must(dirty_switch(t, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP));
+}
+
+/* Pinning in a thread, without regard to what is mapped. */
+struct pinner {
+	struct mdev *m;
+	uint64_t iova;
+	unsigned int wrong;
+	bool stop;
+};
+
+static void *pinner_run(void *arg)
+{
+	struct pinner *p = arg;
+
+	while (!__atomic_load_n(&p->stop, __ATOMIC_RELAXED)) {
+		int ret = mdev_pin(p->m, p->iova, 4, MDEV_RW);
+
+		if (ret != 4 && ret != -EINVAL)
+			p->wrong++;
+		/* A notification may have unpinned it already. */
+		ret = mdev_unpin(p->m, p->iova, 4);
+		if (ret && ret != -ENOENT)
+			p->wrong++;
+	}
+	return NULL;
+}
+
+static void check_race(struct bench *t)
+{
+	struct simbuf a = { mem_anon(4 * MEM_PAGE), 2 * RIG_IOVA, 4 * MEM_PAGE };
+	struct pinner p = { .m = &t->m, .iova = a.iova };
+	unsigned int i, spins, bad = 0;
+	pthread_t thread;
+
+	must_be(!pthread_create(&thread, NULL, pinner_run, &p));
+	for (i = 0; i < 300; i++) {
+		must(vfio_map(&t->c, a.va, a.iova, a.len));
+		for (spins = 0; spins < i % 8;)
+			sim_nap(&spins);
+		bad += vfio_unmap(&t->c, a.iova, a.len) != 0;
+	}
+	__atomic_store_n(&p.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	tap_is(bad, 0, "unmapped, 300 times, while the device pins and unpins");
+	tap_is(p.wrong, 0, "whose pins succeeded or found nothing mapped");
+	holds(t, 0, 0, "after that");
+	mem_unmap(a.va, a.len);
+}
+
+/* Ends */
+
+static struct bench bench_open(int type)
+{
+	struct bench t = { .b = { mem_anon(LEN), RIG_IOVA, LEN } };
+
+	must(vfio_container_open(&t.c));
+	must(mdev_open(&t.m, &t.c, 0, type));
+	must(vfio_map(&t.c, t.b.va, t.b.iova, LEN));
+	return t;
+}
+
+static void bench_close(struct bench *t)
+{
+	mdev_close(&t->m);
+	vfio_container_close(&t->c);
+	mem_unmap(t->b.va, LEN);
+}
+
+static void check_close(int type)
+{
+	struct bench t = bench_open(type);
+
+	must(mdev_pin(&t.m, t.b.iova, 5, MDEV_RW));
+	mdev_put(&t.m);
+	tap_is(locked_pages(), 0, "closing the device unpins");
+	must(mdev_get(&t.m));
+	holds(&t, 0, 0, "opened again");
+	must(mdev_pin(&t.m, t.b.iova, 5, MDEV_RW));
+	holds(&t, 5, 5, "the mapping is still there");
+	/* The container lives on while its groups do. */
+	vfio_container_close(&t.c);
+	holds(&t, 5, 5, "the container is closed first");
+	tap_is((uint64_t)mdev_fill(&t.m, MDEV_DMA_RW, &t.b, 0, MEM_PAGE, 1), 0, "and works on");
+	bench_close(&t);
+	tap_is(locked_pages(), 0, "and when all is closed nothing is pinned");
+}
+
+static void check_type1(void)
+{
+	struct bench t = bench_open(VFIO_TYPE1_IOMMU);
+
+	tap_errno_is(mdev_pin(&t.m, t.b.iova, 1, MDEV_R), -EACCES, "type 1 has no pinning");
+	tap_errno_is(mdev_fill(&t.m, MDEV_DMA_RW, &t.b, 0, MEM_PAGE, 1), 0, "but dma_rw");
+	tap_is(simbuf_differs(&t.b, 0, MEM_PAGE, 1), 0, "which writes");
+	tap_errno_is(vfio_unmap(&t.c, t.b.iova, LEN), 0, "unmapped");
+	bench_close(&t);
+}
+
+/* Steps of a child, which reports by its exit status: whether all of them were right. */
+static bool steps_right = true;
+
+static void step(bool right, const char *what, int line)
+{
+	if (right)
+		return;
+	tap_diag("line %d: %s is false", line, what);
+	steps_right = false;
+}
+
+#define STEP(cond)	step(cond, #cond, __LINE__)
+
+/* As a user who may lock LIMIT pages. */
+static void limited(void)
+{
+	struct rlimit limit = { LIMIT * MEM_PAGE, LIMIT * MEM_PAGE };
+	struct bench t;
+
+	must_sys(setrlimit(RLIMIT_MEMLOCK, &limit));
+	must_sys(setresgid(1000, 1000, 1000));
+	must_sys(setresuid(1000, 1000, 1000));
+	t = bench_open(VFIO_TYPE1v2_IOMMU);
+	STEP(locked_pages() == 0);
+	STEP(mdev_pin(&t.m, t.b.iova, LIMIT + 1, MDEV_R) == -ENOMEM);
+	STEP(locked_pages() == 0 && mdev_status(&t.m).pins == 0);
+	STEP(mdev_pin(&t.m, t.b.iova, LIMIT, MDEV_RW) == LIMIT);
+	STEP(locked_pages() == LIMIT);
+	STEP(mdev_pin(&t.m, t.b.iova + LIMIT * MEM_PAGE, 1, MDEV_R) == -ENOMEM);
+	/* What is pinned already costs nothing. */
+	STEP(mdev_pin(&t.m, t.b.iova, LIMIT, MDEV_R) == LIMIT);
+	STEP(mdev_pin(&t.m, t.b.iova + MEM_PAGE, LIMIT, MDEV_R) == -ENOMEM);
+	STEP(locked_pages() == LIMIT && mdev_status(&t.m).pins == 2 * LIMIT);
+	STEP(!mdev_unpin(&t.m, t.b.iova, LIMIT));
+	STEP(!mdev_unpin(&t.m, t.b.iova, 1));
+	STEP(mdev_pin(&t.m, t.b.iova + LIMIT * MEM_PAGE, 1, MDEV_R) == 1);
+	STEP(locked_pages() == LIMIT);
+	STEP(!mdev_fill(&t.m, MDEV_PINNED, &t.b, MEM_PAGE, MEM_PAGE, 1));
+	STEP(!simbuf_differs(&t.b, MEM_PAGE, MEM_PAGE, 1));
+	bench_close(&t);
+	STEP(locked_pages() == 0);
+}
+
+static void check_limit(void)
+{
+	char path[64];
+	int status;
+	pid_t pid;
+
+	must_sys(chmod("/dev/vfio/vfio", 0666));
+	snprintf(path, sizeof(path), "/dev/vfio/%d", must(mdev_group_id(0)));
+	must_sys(chmod(path, 0666));
+	pid = must_sys(fork());
+	if (!pid) {
+		tap_forget();
+		limited();
+		_exit(!steps_right);
+	}
+	must_sys(waitpid(pid, &status, 0));
+	tap_is((unsigned int)status, 0, "RLIMIT_MEMLOCK is respected");
+}
+
+static void run(bool stock)
+{
+	struct bench t;
+
+	tap_diag("%s", stock ? "stock type1" : "the backend");
+	rig_load("devices=1 mdev.devices=1", stock ? NULL : "");
+	t = bench_open(VFIO_TYPE1v2_IOMMU);
+	tap_is(iopf_serves_me(), !stock, "served by who should");
+	holds(&t, 0, 0, "mapped");
+	tap_is(mem_resident(t.b.va, LEN), 0, "mapping populates nothing");
+	check_pin(&t);
+	check_pinned_data(&t);
+	check_pin_errors(&t);
+	check_gone_process(&t);
+	check_dma_rw(&t, MDEV_DMA_RW);
+	check_dma_rw(&t, MDEV_DMA_RW_KTHREAD);
+	check_other_process(&t);
+	check_unmap(&t);
+	check_vaddr(&t);
+	check_dirty(&t);
+	if (!stock)
+		check_race(&t);
+	bench_close(&t);
+	tap_is(locked_pages(), 0, "nothing is pinned");
+	check_close(VFIO_TYPE1v2_IOMMU);
+	check_type1();
+	check_limit();
+	tap_errno_is(rig_unload_soon(), 0, "unloaded: nothing is held");
+}
+
+int main(void)
+{
+	bool stock_only = rig_stock();
+
+	if (access("/proc/lockdep", F_OK))
+		run(true);
+	else
+		tap_skip("lockdep would report its deadlock", "stock type1");
+	if (!stock_only)
+		run(false);
+	return tap_done();
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory that is another device's (VM_PFNMAP): the BAR of device 1, mapped by this process through
+ * vfio-pci, mapped for the DMA of device 0 in another container. The owner may take it back at any
+ * time: when memory decoding is switched off, or the device reset, vfio-pci takes the BAR
+ * out of the CPU's page tables, and device 0 must lose it with that. With stock type1 it keeps
+ * it, so those parts are for the backend only.
+ *
+ * Page 0 of the BAR has the registers, page 3 is memory that nothing in the device looks at.
+ *
+ * vm: --mem 1024
+ */
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "dma.h"
+#include "rig.h"
+
+#define SCRATCH		0x3000
+#define IOVA		RIG_IOVA
+
+/**
+ * struct bench - two devices, each in a container of its own
+ * @user: device 0, which does DMA
+ * @owner: device 1, whose BAR it is
+ * @bar: all of the BAR
+ * @scratch: the last page of it
+ */
+struct bench {
+	struct rig user;
+	struct rig owner;
+	struct simbuf bar;
+	struct simbuf scratch;
+};
+
+static uint64_t leaves(void)
+{
+	return sim_iommu_count("leaves_4k");
+}
+
+static void owner_memory(struct bench *t, bool on)
+{
+	struct vfio_dev *d = &t->owner.vfio[0];
+	uint32_t command;
+
+	must(vfio_config_read(d, PCI_COMMAND, 2, &command));
+	command = on ? command | PCI_COMMAND_MEMORY : command & ~(uint32_t)PCI_COMMAND_MEMORY;
+	must(vfio_config_write(d, PCI_COMMAND, 2, command));
+}
+
+/* The device registers are no pattern, but they say who they are. */
+static void check_registers(struct bench *t)
+{
+	static uint64_t copy[MEM_PAGE / 8] __attribute__((aligned(MEM_PAGE)));
+	struct simbuf c = { copy, IOVA + 16 * MiB, MEM_PAGE };
+
+	must(vfio_map(&t->user.c, c.va, c.iova, c.len));
+	rig_status_is(sim_copy(&t->user.sim[0], &c, 0, &t->bar, 0, MEM_PAGE, NULL), IOPF_SIM_ST_OK,
+		      "registers are read");
+	tap_is((uint32_t)copy[0], IOPF_SIM_MAGIC, "by their magic");
+	must(vfio_unmap(&t->user.c, c.iova, c.len));
+}
+
+static void check_data(struct bench *t)
+{
+	uint64_t faults = rig_stock() ? 0 : iopf_count(rig_bdf(0), "faults");
+
+	tap_is(leaves(), rig_stock() ? t->bar.len / MEM_PAGE : 0, "mapping it maps %s in the IOMMU",
+	       rig_stock() ? "all" : "nothing");
+	rig_both_ways(&t->user.sim[0], &t->scratch, 1, "the BAR");
+	if (!rig_stock()) {
+		tap_ok(iopf_count(rig_bdf(0), "faults") > faults, "by faults");
+		rig_unpinned("the BAR");
+	}
+	check_registers(t);
+	rig_status_is(sim_down(&t->owner.sim[0]), 0, "the owner is disabled");
+	must(sim_up(&t->owner.sim[0], &t->owner.vfio[0], NULL));
+	rig_same(&t->scratch, 2, "the owner was at work meanwhile");
+}
+
+/* A mapping for reading only, of memory the CPU may write. */
+static void check_permission(struct bench *t)
+{
+	struct simbuf ro = { t->scratch.va, IOVA + 32 * MiB, MEM_PAGE };
+
+	simbuf_fill(&t->scratch, 0, MEM_PAGE, 3);
+	must(vfio_map_flags(&t->user.c, ro.va, ro.iova, ro.len, VFIO_DMA_MAP_FLAG_READ));
+	rig_status_is(sim_verify(&t->user.sim[0], &ro, 0, MEM_PAGE, 3, NULL), IOPF_SIM_ST_OK,
+		      "mapped for reading: read");
+	rig_status_is(sim_write(&t->user.sim[0], &ro, 0, MEM_PAGE, 4, NULL),
+		      rig_stock() ? IOPF_SIM_ST_UNTRANSLATED : IOPF_SIM_ST_INVALID,
+		      "mapped for reading: written");
+	rig_same(&t->scratch, 3, "mapped for reading");
+	must(vfio_unmap(&t->user.c, ro.iova, ro.len));
+}
+
+/* No access by device 0 while @what holds, and nothing changed by the attempt. */
+static void revoked(struct bench *t, const char *what)
+{
+	uint64_t invalid = iopf_count(rig_bdf(0), "invalid");
+
+	tap_is(leaves(), 0, "%s: nothing is mapped", what);
+	rig_status_is(sim_verify(&t->user.sim[0], &t->scratch, 0, MEM_PAGE, 0, NULL),
+		      IOPF_SIM_ST_INVALID, "%s: read", what);
+	rig_status_is(sim_write(&t->user.sim[0], &t->scratch, 0, MEM_PAGE, 0, NULL),
+		      IOPF_SIM_ST_INVALID, "%s: write", what);
+	tap_is(iopf_count(rig_bdf(0), "invalid"), invalid + 2, "%s: counted as invalid", what);
+	tap_is(leaves(), 0, "%s: nothing is mapped by that", what);
+}
+
+static void check_decoding(struct bench *t)
+{
+	rig_both_ways(&t->user.sim[0], &t->scratch, 5, "before memory decoding is off");
+	owner_memory(t, false);
+	revoked(t, "memory decoding off");
+	owner_memory(t, true);
+	rig_status_is(sim_verify(&t->user.sim[0], &t->scratch, 0, MEM_PAGE, 6, NULL),
+		      IOPF_SIM_ST_OK, "memory decoding on again: what it was");
+	rig_same(&t->scratch, 6, "memory decoding on again");
+	rig_both_ways(&t->user.sim[0], &t->scratch, 7, "memory decoding on again");
+}
+
+static void check_reset(struct bench *t)
+{
+	uint64_t sum = 1;
+
+	must(vfio_reset(&t->owner.vfio[0]));
+	tap_is(leaves(), 0, "reset: nothing is mapped");
+	/* vfio-pci has put configuration space back as it was: decoding is on. */
+	rig_status_is(sim_checksum(&t->user.sim[0], &t->scratch, 0, MEM_PAGE, &sum, NULL),
+		      IOPF_SIM_ST_OK, "after the reset: read");
+	tap_is(sum, 0, "after the reset: zeros");
+	rig_both_ways(&t->user.sim[0], &t->scratch, 9, "after the reset");
+	must(vfio_bus_master(&t->owner.vfio[0], true));
+	must(sim_up(&t->owner.sim[0], &t->owner.vfio[0], NULL));
+	rig_same(&t->scratch, 10, "the owner is up again");
+}
+
+/* Revoked and given back under DMA: each access finds the BAR, or is told that there is none. */
+static void check_under_dma(struct bench *t)
+{
+	struct dma dma;
+	unsigned int i;
+
+	simbuf_fill(&t->scratch, 0, MEM_PAGE, 11);
+	dma_start_both(&dma, &t->user.sim[0], &t->scratch, 11);
+	for (i = 0; i < 60; i++) {
+		owner_memory(t, i & 1);
+		if (!(i % 6) || i == 59)
+			dma_wait_rounds(&dma, 2);
+	}
+	dma_stop(&dma);
+	dma_describe(&dma);
+	tap_ok(dma.status[IOPF_SIM_ST_OK] && dma.status[IOPF_SIM_ST_INVALID],
+	       "under DMA: both with and without the BAR");
+	for (i = 0; i < ARRAY_SIZE(dma.status); i++)
+		if (i != IOPF_SIM_ST_OK && i != IOPF_SIM_ST_INVALID)
+			tap_is(dma.status[i], 0, "under DMA: nothing ends with %s",
+			       sim_status_name(i));
+	rig_same(&t->scratch, 11, "under DMA");
+}
+
+/* A range with both in it: memory and, in its middle, the BAR. */
+static void check_amid(struct bench *t)
+{
+	struct simbuf all = { mem_anon(3 * MEM_PAGE), IOVA + 64 * MiB, 3 * MEM_PAGE };
+	struct vfio_dev *d = &t->owner.vfio[0];
+	void *bar;
+
+	bar = mmap((char *)all.va + MEM_PAGE, MEM_PAGE, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_FIXED, d->fd, SCRATCH);
+	must_be(bar != MAP_FAILED);
+	rig_map(&t->user, &all);
+	rig_both_ways(&t->user.sim[0], &all, 20, "a range with the BAR in its middle");
+	if (!rig_stock()) {
+		owner_memory(t, false);
+		rig_status_is(sim_write(&t->user.sim[0], &all, 0, MEM_PAGE, 22, NULL),
+			      IOPF_SIM_ST_OK, "before it");
+		rig_status_is(sim_write(&t->user.sim[0], &all, MEM_PAGE, MEM_PAGE, 22, NULL),
+			      IOPF_SIM_ST_INVALID, "revoked");
+		rig_status_is(sim_write(&t->user.sim[0], &all, 2 * MEM_PAGE, MEM_PAGE, 22, NULL),
+			      IOPF_SIM_ST_OK, "after it");
+		owner_memory(t, true);
+		tap_is(simbuf_differs(&all, 0, MEM_PAGE, 22) +
+		       simbuf_differs(&all, MEM_PAGE, MEM_PAGE, 21) +
+		       simbuf_differs(&all, 2 * MEM_PAGE, MEM_PAGE, 22), 0,
+		       "what could be written was written");
+	}
+	rig_unmap(&t->user, &all);
+	mem_unmap(all.va, all.len);
+}
+
+/*
+ * For a device that may not fault the BAR is mapped for good, as under stock type1, and not
+ * charged: it is no memory.
+ */
+static void check_pinned(struct bench *t)
+{
+	int err = iopf_enable(rig_bdf(0), false);
+
+	if (!tap_errno_is(err, 0, "demand paging off: with the BAR mapped"))
+		return;
+	tap_is(leaves(), t->bar.len / MEM_PAGE, "demand paging off: all is mapped");
+	tap_is(mem_status_kb(0, "VmLck"), 0, "demand paging off: nothing is charged");
+	rig_both_ways(&t->user.sim[0], &t->scratch, 30, "demand paging off");
+	must(iopf_enable(rig_bdf(0), true));
+	rig_both_ways(&t->user.sim[0], &t->scratch, 32, "demand paging on again");
+	owner_memory(t, false);
+	revoked(t, "demand paging on again");
+	owner_memory(t, true);
+}
+
+/* The process takes its own mapping of the BAR away. */
+static void check_munmap(struct bench *t)
+{
+	struct vfio_dev *d = &t->owner.vfio[0];
+
+	rig_both_ways(&t->user.sim[0], &t->scratch, 40, "before the BAR is unmapped");
+	vfio_dev_unmap_bar(d);
+	revoked(t, "the BAR is not mapped by the process");
+}
+
+static void bench_open(struct bench *t)
+{
+	rig_open_at(&t->user, 0, 1, VFIO_TYPE1v2_IOMMU);
+	rig_open_at(&t->owner, 1, 1, VFIO_TYPE1v2_IOMMU);
+	t->bar = (struct simbuf){ (void *)t->owner.vfio[0].bar, IOVA, t->owner.vfio[0].bar_size };
+	t->scratch = (struct simbuf){ (char *)t->bar.va + SCRATCH, IOVA + SCRATCH, MEM_PAGE };
+}
+
+int main(void)
+{
+	struct bench t;
+
+	rig_load("devices=2", rig_stock() ? NULL : "");
+	bench_open(&t);
+	tap_errno_is(vfio_map(&t.user.c, t.bar.va, t.bar.iova, t.bar.len), 0, "the BAR is mapped");
+	check_data(&t);
+	check_permission(&t);
+	check_amid(&t);
+	if (!rig_stock()) {
+		check_decoding(&t);
+		check_reset(&t);
+		check_under_dma(&t);
+		check_pinned(&t);
+		check_munmap(&t);
+	}
+	tap_errno_is(vfio_unmap(&t.user.c, t.bar.iova, t.bar.len), 0, "unmapped");
+	rig_clean(&t.user);
+	rig_clean(&t.owner);
+	rig_close(&t.user);
+	rig_close(&t.owner);
+	rig_balanced();
+	return tap_done();
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory that is not for devices, or not there: what MAP_DMA says with stock type1 and with the
+ * backend, and what the device is told that comes to it nevertheless. Then memory that is for
+ * devices although it is unusual: a page of 1 GiB.
+ *
+ * Meant to be different: secret memory (memfd_secret) is refused by stock type1 when it is mapped,
+ * as it pins then; the backend refuses each access, for it looks at pages only when they are used.
+ *
+ * vm: --mem 2560 --append hugepagesz=1G --append hugepages=1
+ */
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "rig.h"
+
+#define LEN	(4 * MEM_PAGE)
+#define GiB	(1024 * MiB)
+
+#ifndef MAP_HUGE_1GB
+#define MAP_HUGE_1GB	(30 << 26)
+#endif
+
+enum kind {
+	NONE,		/* no access */
+	NONE_INSIDE,	/* no access to a page in the middle */
+	HOLE,		/* no memory in the middle */
+	NOWHERE,	/* no memory at all */
+	READ_ONLY,	/* mapped for both */
+	READ_ONLY_FILE,	/* a file opened for reading, mapped for both */
+	KINDS,
+};
+
+static const char *const kind_name[KINDS] = {
+	"no access", "no access in the middle", "no memory in the middle", "no memory",
+	"read-only memory", "read-only shared memory",
+};
+
+static void *kind_make(enum kind kind)
+{
+	char *va = mem_anon(LEN);
+
+	switch (kind) {
+	case NONE:
+		must_sys(mprotect(va, LEN, PROT_NONE));
+		break;
+	case NONE_INSIDE:
+		must_sys(mprotect(va + MEM_PAGE, MEM_PAGE, PROT_NONE));
+		break;
+	case HOLE:
+		mem_unmap(va + MEM_PAGE, MEM_PAGE);
+		break;
+	case NOWHERE:
+		mem_unmap(va, LEN);
+		break;
+	case READ_ONLY:
+		must_sys(mprotect(va, LEN, PROT_READ));
+		break;
+	default:
+		mem_unmap(va, LEN);
+		va = mem_shared_anon(LEN);
+		must_sys(mprotect(va, LEN, PROT_READ));
+	}
+	return va;
+}
+
+/* Nothing of it stays, whatever it was. */
+static void kind_drop(enum kind kind, void *va)
+{
+	if (kind != NOWHERE)
+		must_sys(munmap(va, LEN));
+}
+
+static void *secret(int *fd)
+{
+	void *va;
+
+	*fd = (int)syscall(SYS_memfd_secret, 0);
+	if (*fd < 0)
+		return NULL;
+	must_sys(ftruncate(*fd, LEN));
+	va = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	must_be(va != MAP_FAILED);
+	return va;
+}
+
+static void try_kinds(struct rig *r, int *err)
+{
+	enum kind kind;
+
+	for (kind = 0; kind < KINDS; kind++) {
+		void *va = kind_make(kind);
+
+		err[kind] = vfio_map(&r->c, va, RIG_IOVA, LEN);
+		if (!err[kind])
+			must(vfio_unmap(&r->c, RIG_IOVA, LEN));
+		kind_drop(kind, va);
+	}
+}
+
+static void check_secret(struct rig *r)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = LEN };
+	int fd, st = rig_stock() ? IOPF_SIM_ST_UNTRANSLATED : IOPF_SIM_ST_INVALID;
+
+	b.va = secret(&fd);
+	if (!b.va) {
+		tap_skip("memfd_secret() does not work here", "secret memory");
+		return;
+	}
+	simbuf_fill(&b, 0, LEN, 1);
+	kmsg_mark();
+	tap_errno_is(vfio_map(&r->c, b.va, b.iova, LEN), rig_stock() ? -EFAULT : 0,
+		     "secret memory is mapped");
+	rig_status_is(sim_read(&r->sim[0], &b, 0, LEN, NULL), st, "secret memory: read");
+	rig_status_is(sim_write(&r->sim[0], &b, 0, LEN, 2, NULL), st, "secret memory: write");
+	rig_same(&b, 1, "secret memory");
+	if (!rig_stock()) {
+		tap_ok(kmsg_count("not memory for devices"), "secret memory: the log says why");
+		tap_errno_is(iopf_enable(rig_bdf(0), false), -EFAULT,
+			     "secret memory: demand paging can't be switched off");
+		rig_status_is(sim_read(&r->sim[0], &b, 0, LEN, NULL), st,
+			      "secret memory: and nothing has changed");
+		must(vfio_unmap(&r->c, b.iova, LEN));
+	}
+	mem_unmap(b.va, LEN);
+	close(fd);
+}
+
+/* Data at both ends and in the middle of it; the rest would only take long. */
+static void check_gigantic(struct rig *r)
+{
+	struct simbuf b = { .iova = 8 * GiB, .len = 4 * MiB };
+	void *va;
+	unsigned int i;
+
+	va = mmap(NULL, GiB, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_1GB, -1, 0);
+	if (va == MAP_FAILED) {
+		tap_skip("there is no page of 1 GiB", "a page of 1 GiB");
+		return;
+	}
+	must(vfio_map(&r->c, va, b.iova, GiB));
+	for (i = 0; i < 3; i++) {
+		b.va = (char *)va + i * (GiB / 2 - 2 * MiB);
+		b.iova = 8 * GiB + i * (GiB / 2 - 2 * MiB);
+		rig_both_ways(&r->sim[0], &b, 10 + 2 * i, "a page of 1 GiB");
+	}
+	if (!rig_stock())
+		tap_ok(sim_iommu_count("leaves_2m") >= 5, "a page of 1 GiB: mapped by 2 MiB");
+	must(vfio_unmap(&r->c, 8 * GiB, GiB));
+	mem_unmap(va, GiB);
+}
+
+static void run(int *err, bool stock)
+{
+	struct rig r;
+
+	rig_load("devices=1", stock ? NULL : "");
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	try_kinds(&r, err);
+	check_secret(&r);
+	check_gigantic(&r);
+	rig_clean(&r);
+	rig_close(&r);
+	rig_balanced();
+}
+
+int main(void)
+{
+	bool stock_only = rig_stock();
+	int stock[KINDS], ours[KINDS];
+	enum kind kind;
+
+	run(stock, true);
+	for (kind = 0; kind < KINDS; kind++)
+		tap_errno_is(stock[kind], -EFAULT, "stock type1: %s", kind_name[kind]);
+	if (stock_only)
+		return tap_done();
+	run(ours, false);
+	for (kind = 0; kind < KINDS; kind++)
+		tap_errno_is(ours[kind], stock[kind], "as stock type1: %s", kind_name[kind]);
+	return tap_done();
+}
