@@ -25,8 +25,9 @@
  * chunk lock. Nothing that is taken here may be held across an allocation that
  * reclaims.
  */
-#include <linux/hash.h>
+#include <linux/fs.h>
 #include <linux/iommu.h>
+#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -303,6 +304,18 @@ int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pag
 	return done ? 0 : ret;
 }
 
+/* The rules of get_user_pages() that need no page: what no device may ever use. */
+static bool vma_permits(struct vm_area_struct *vma, vm_flags_t need)
+{
+	if ((vma->vm_flags & (VM_IO | VM_PFNMAP)) == VM_IO)
+		return false;
+	if (vma->vm_flags & VM_SHADOW_STACK)
+		return false;
+	if (vma->vm_file && file_inode(vma->vm_file)->i_sb->s_magic == SECRETMEM_MAGIC)
+		return false;
+	return vma->vm_flags & need;
+}
+
 /**
  * iopf_mm_check() - whether memory exists and permits what a device shall do
  * @mm: the calling process's
@@ -325,7 +338,7 @@ int iopf_mm_check(struct mm_struct *mm, unsigned long first, unsigned long last,
 
 	mmap_read_lock(mm);
 	for_each_vma_range(vmi, vma, last) {
-		if (vma->vm_start > next || !(vma->vm_flags & need))
+		if (vma->vm_start > next || !vma_permits(vma, need))
 			break;
 		next = vma->vm_end;
 		if (next - 1 >= last)
