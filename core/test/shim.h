@@ -193,8 +193,8 @@ static inline unsigned long shim_find(const unsigned long *a, bool a_val, const 
 })
 #define bitmap_copy(dst, src, nbits) ({					\
 	size_t copy_n_ = (nbits);					\
-	shim_combine(shim_bits(dst, copy_n_), shim_bits(src, copy_n_), shim_bits(src, copy_n_), \
-		     copy_n_, false);					\
+	const unsigned long *copy_src_ = shim_bits(src, copy_n_);	\
+	shim_combine(shim_bits(dst, copy_n_), copy_src_, copy_src_, copy_n_, false); \
 })
 #define bitmap_or(dst, a, b, nbits) ({					\
 	size_t or_n_ = (nbits);						\

@@ -162,7 +162,7 @@ static int area_store_chunk(struct iopf_area *area, unsigned long index,
 	}
 	(*chunk)->domains = area->container->domains;
 	return xa_err(__xa_store(&area->chunks, index, *chunk,
-				   GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT));
+				 GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT));
 }
 
 /**

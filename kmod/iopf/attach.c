@@ -259,8 +259,8 @@ err_free:
 }
 
 /*
- * Where MSIs are translated like other writes (Arm), their doorbells are mapped in a window that the
- * IOMMU driver names.
+ * Where MSIs are translated like other writes (Arm), their doorbells are mapped in a window that
+ * the IOMMU driver names.
  */
 static int attach_msi(struct iopf_attach *at)
 {

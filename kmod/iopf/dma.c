@@ -5,8 +5,8 @@
  * The order of the checks and their results are those of stock type1; docs/compat.md lists where
  * they differ on purpose.
  *
- * Changing the CPU address of a range (VFIO_DMA_*_FLAG_VADDR, for a VMM that is replaced by a new one
- * under a running guest): unmapping with the flag freezes the areas; devices go on with what
+ * Changing the CPU address of a range (VFIO_DMA_*_FLAG_VADDR, for a VMM that is replaced by a new
+ * one under a running guest): unmapping with the flag freezes the areas; devices go on with what
  * is mapped, and their faults wait. Mapping with the flag gives the area its new
  * address, and the faults go on there. When the old process ends in between, what was not
  * pinned is unmapped with it; the memory itself is the user's to keep (memfd).
