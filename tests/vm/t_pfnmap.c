@@ -198,6 +198,7 @@ static void check_amid(struct bench *t)
  */
 static void check_pinned(struct bench *t)
 {
+	struct simbuf more = { t->scratch.va, IOVA + 96 * MiB, MEM_PAGE };
 	int err = iopf_enable(rig_bdf(0), false);
 
 	if (!tap_errno_is(err, 0, "demand paging off: with the BAR mapped"))
@@ -205,8 +206,12 @@ static void check_pinned(struct bench *t)
 	tap_is(leaves(), t->bar.len / MEM_PAGE, "demand paging off: all is mapped");
 	tap_is(mem_status_kb(0, "VmLck"), 0, "demand paging off: nothing is charged");
 	rig_both_ways(&t->user.sim[0], &t->scratch, 30, "demand paging off");
+	tap_errno_is(vfio_map(&t->user.c, more.va, more.iova, more.len), 0,
+		     "demand paging off: the BAR is mapped once more");
+	rig_both_ways(&t->user.sim[0], &more, 32, "demand paging off: there");
+	must(vfio_unmap(&t->user.c, more.iova, more.len));
 	must(iopf_enable(rig_bdf(0), true));
-	rig_both_ways(&t->user.sim[0], &t->scratch, 32, "demand paging on again");
+	rig_both_ways(&t->user.sim[0], &t->scratch, 34, "demand paging on again");
 	owner_memory(t, false);
 	revoked(t, "demand paging on again");
 	owner_memory(t, true);
