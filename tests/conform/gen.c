@@ -15,6 +15,7 @@
 #define MIN_STEPS	5
 #define MAX_STEPS	28
 #define MADE		16
+#define TYPE_RUN	32
 
 struct made {
 	uint64_t iova;
@@ -271,8 +272,8 @@ static struct conform_op gen_device(struct gen *g)
 	if (made && percent(g, 85)) {
 		uint64_t pages = made->size / MEM_PAGE;
 
-		iova = (made->iova & ~(MEM_PAGE - 1)) + below(g, pages < 64 ? pages + 1 : 64) *
-		       MEM_PAGE;
+		pages = below(g, pages < 64 ? pages + 1 : 64);
+		iova = (made->iova & ~(MEM_PAGE - 1)) + pages * MEM_PAGE;
 		if (percent(g, 60))
 			size = MEM_PAGE;
 	}
@@ -284,17 +285,17 @@ static struct conform_op gen_device(struct gen *g)
 static struct conform_op gen_other(struct gen *g)
 {
 	static const unsigned int numbers[] = { 0, 1, 4, 11, 13, 17, 18, 19, 20, 99, 155 };
+	unsigned int number;
 
 	switch (below(g, 8)) {
 	case 0:
-		return op_group(OP_JOIN, (unsigned int)below(g, CONFORM_GROUPS));
-	case 1:
-		return op_group(OP_LEAVE, (unsigned int)below(g, CONFORM_GROUPS));
+		return op_group(percent(g, 60) ? OP_JOIN : OP_LEAVE,
+				(unsigned int)below(g, CONFORM_GROUPS));
 	case 2:
 		return op_simple(OP_EXTENSION, below(g, 24));
 	case 3:
-		return op_simple(OP_IOCTL,
-				 _IO(VFIO_TYPE, VFIO_BASE + numbers[below(g, ARRAY_SIZE(numbers))]));
+		number = numbers[below(g, ARRAY_SIZE(numbers))];
+		return op_simple(OP_IOCTL, _IO(VFIO_TYPE, VFIO_BASE + number));
 	case 4:
 		return op_simple(OP_SET, 1 + below(g, 10));
 	}
@@ -328,8 +329,11 @@ void gen_sequence(struct conform_seq *seq, uint64_t seed)
 	unsigned int i;
 
 	memset(seq, 0, sizeof(*seq));
-	/* Most of what can be got wrong is in the newer type. */
-	seq->type = percent(&g, 25) ? VFIO_TYPE1_IOMMU : VFIO_TYPE1v2_IOMMU;
+	/*
+	 * Most of what can be got wrong is in the newer type. In runs, because changing the type
+	 * means opening everything anew.
+	 */
+	seq->type = seed / TYPE_RUN % 4 == 3 ? VFIO_TYPE1_IOMMU : VFIO_TYPE1v2_IOMMU;
 	seq->n = MIN_STEPS + (unsigned int)below(&g, MAX_STEPS - MIN_STEPS + 1);
 	for (i = 0; i < seq->n; i++)
 		seq->op[i] = gen_op(&g);

@@ -359,6 +359,7 @@ void op_print(char *text, size_t len, const struct conform_op *op)
 		say_memory(&t, "munmap", op);
 		break;
 	case OP_END:
+	case OP_LAYOUT:
 	case OP_KINDS:
 		break;
 	}

@@ -51,13 +51,14 @@ enum conform_kind {
 	OP_MAP,
 	OP_UNMAP,
 	OP_DIRTY,
-	OP_LIMIT,		/* dma_entry_limit of both modules, for containers made from now on */
+	OP_LIMIT,		/* dma_entry_limit of both modules, for new containers */
 	OP_MEMLOCK,		/* RLIMIT_MEMLOCK is @value bytes, without CAP_IPC_LOCK */
 	OP_DEVICE,		/* open the device of @group; its BAR 0 is at VA_BAR then */
 	OP_WRITE,		/* the device of @group writes pattern @value at @iova */
 	OP_READ,		/* it reads */
 	OP_DROP,		/* MADV_DONTNEED of @va */
 	OP_MUNMAP,		/* munmap of @va */
+	OP_LAYOUT,		/* stands for three mappings, see run_try() */
 	OP_KINDS,
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "mem.h"
+#include "rig.h"
 #include "run.h"
 #include "tap.h"
 
@@ -58,16 +59,15 @@ static void lie(const struct run *run, const struct conform_op *op, struct confo
 /* One step on both sides. False when the sequence ends with it. */
 static bool step(struct run *run, const struct conform_op *given, struct outcome *out)
 {
-	struct conform_op *op = &out->op[out->steps];
-	char (*result)[RUN_RESULT] = out->result[out->steps];
+	unsigned int at = out->steps++;
+	struct conform_op *op = &out->op[at];
 	struct conform_result *a, *b;
 
 	*op = *given;
-	out->steps++;
 	if (op_is_device(op)) {
 		if (!model_usable(&run->model, op->iova, op->size)) {
-			strcpy(result[0], "left out");
-			strcpy(result[1], "left out");
+			snprintf(out->result[at][0], RUN_RESULT, "left out");
+			snprintf(out->result[at][1], RUN_RESULT, "left out");
 			return true;
 		}
 		op->va = model_va(&run->model, op->iova, op->size);
@@ -77,8 +77,8 @@ static bool step(struct run *run, const struct conform_op *given, struct outcome
 	if (run->lie)
 		lie(run, op, b);
 	judge(&out->v, run->side[1].kind, &run->model, op, a, b);
-	snprintf(result[0], RUN_RESULT, "%s", judge_result(op, a));
-	snprintf(result[1], RUN_RESULT, "%s", judge_result(op, b));
+	snprintf(out->result[at][0], RUN_RESULT, "%s", judge_result(op, a));
+	snprintf(out->result[at][1], RUN_RESULT, "%s", judge_result(op, b));
 	out->differs = out->v.differs;
 	if (!out->differs)
 		model_apply(&run->model, op, a);
@@ -164,8 +164,19 @@ void run_group(struct run *run, const char *name)
 	run->bad_in_group = 0;
 }
 
+static void append(struct conform_seq *seq, const struct conform_op *op)
+{
+	must_be(seq->n < CONFORM_OPS);
+	seq->op[seq->n++] = *op;
+}
+
 void run_try(struct run *run, unsigned int type, const struct conform_op *ops, const char *fmt, ...)
 {
+	const struct conform_op layout[] = {
+		op_map(MAP_RW, RIG_IOVA + MEM_PAGE, 2 * MEM_PAGE, VA_RAM),
+		op_map(MAP_RW, RIG_IOVA + 4 * MEM_PAGE, 3 * MEM_PAGE, VA_RAM + 16 * MEM_PAGE),
+		op_map(MAP_RW, RIG_IOVA + 7 * MEM_PAGE, MEM_PAGE, VA_RAM + 32 * MEM_PAGE),
+	};
 	static struct outcome out;
 	struct conform_seq seq = { .type = type };
 	char name[128];
@@ -175,8 +186,12 @@ void run_try(struct run *run, unsigned int type, const struct conform_op *ops, c
 	vsnprintf(name, sizeof(name), fmt, args);
 	va_end(args);
 	for (; ops->kind != OP_END; ops++) {
-		must_be(seq.n < CONFORM_OPS);
-		seq.op[seq.n++] = *ops;
+		if (ops->kind == OP_LAYOUT) {
+			for (unsigned int i = 0; i < ARRAY_SIZE(layout); i++)
+				append(&seq, &layout[i]);
+		} else {
+			append(&seq, ops);
+		}
 	}
 	run_sequence(run, &seq, false, &out);
 	if (!run_count(run, &out) && run->bad_in_group <= TOLD)

@@ -90,7 +90,8 @@ void run_group(struct run *run, const char *name);
  * run_try() - one sequence of the group
  * @run: the sides
  * @type: as in struct conform_seq
- * @ops: steps, up to OP_END
+ * @ops: steps, up to OP_END; OP_LAYOUT stands for mappings of pages 1-2, 4-6 and 7 from RIG_IOVA
+ * on, of pages 0, 16 and 32 on of VA_RAM
  * @fmt: name of the sequence
  */
 void run_try(struct run *run, unsigned int type, const struct conform_op *ops, const char *fmt,

@@ -19,12 +19,9 @@
 
 static const unsigned int seqs_types[] = { V2, V1 };
 
-/* Three mappings in 9 pages, for ranges that cut them: pages 1-2, 4-6 and 7. */
+/* Three mappings in 9 pages, for ranges that cut them: pages 1-2, 4-6 and 7; see run_try(). */
 #define LAYOUT_PAGES	9
-#define LAYOUT								\
-	op_map(MAP_RW, I0 + PG, 2 * PG, VA_RAM),			\
-	op_map(MAP_RW, I0 + 4 * PG, 3 * PG, VA_RAM + 16 * PG),		\
-	op_map(MAP_RW, I0 + 7 * PG, PG, VA_RAM + 32 * PG)
+#define LAYOUT		op_simple(OP_LAYOUT, 0)
 
 void seqs_container(struct run *run);
 void seqs_info(struct run *run);

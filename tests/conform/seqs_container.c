@@ -36,7 +36,9 @@ static void extensions(struct run *run)
 
 	run_group(run, "CHECK_EXTENSION");
 	for (way = 0; way < 4; way++) {
-		static const char *const names[] = { "empty", "with a group", "type 1v2", "type 1" };
+		static const char *const names[] = {
+			"empty", "with a group", "type 1v2", "type 1",
+		};
 
 		n = 0;
 		if (way == 1)
@@ -69,7 +71,8 @@ static void unknown(struct run *run)
 				run_try(run, way ? V2 : 0, OPS(op), "%u, %s", i,
 					way ? "type 1v2" : "empty");
 			else
-				run_try(run, 0, OPS(op_group(OP_JOIN, 0), op), "%u, with a group", i);
+				run_try(run, 0, OPS(op_group(OP_JOIN, 0), op),
+					"%u, with a group", i);
 		}
 	}
 	run_try(run, V2, OPS(op_simple(OP_IOCTL, _IO('x', VFIO_BASE + 13))), "of another type");
@@ -131,8 +134,8 @@ static void info_places(struct run *run)
 	run_group(run, "GET_INFO: where");
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		for (at = AT_READ_ONLY; at < AT_WHERES; at++)
-			run_try(run, V2, OPS(with_at(op_info(sizes[i]), at, 0)), "argsz %u, place %u",
-				sizes[i], at);
+			run_try(run, V2, OPS(with_at(op_info(sizes[i]), at, 0)),
+				"argsz %u, place %u", sizes[i], at);
 		for (edge = 4; edge <= 128; edge += 4)
 			run_try(run, V2, OPS(with_at(op_info(sizes[i]), AT_EDGE, edge)),
 				"argsz %u, %u bytes there", sizes[i], edge);

@@ -119,6 +119,7 @@ static void bitmaps(struct run *run)
 static void half_there(struct run *run)
 {
 	const struct conform_op get = op_get(I0, 260 * PG), exact = op_get(I0 + 10 * PG, 250 * PG);
+	const struct conform_op unmap = op_unmap(UNMAP_BITMAP, I0, 260 * PG);
 	unsigned int i;
 
 	run_group(run, "bitmaps that end too early");
@@ -127,8 +128,7 @@ static void half_there(struct run *run)
 			"%u bytes there", i);
 		run_try(run, V2, OPS(LONG, BEHIND, START, with_bm(exact, AT_EDGE, i), exact),
 			"from the first page on, %u bytes there", i);
-		run_try(run, V2, OPS(LONG, BEHIND, START,
-				     with_bm(op_unmap(UNMAP_BITMAP, I0, 260 * PG), AT_EDGE, i), get),
+		run_try(run, V2, OPS(LONG, BEHIND, START, with_bm(unmap, AT_EDGE, i), get),
 			"unmap, %u bytes there", i);
 	}
 	run_group_end(run);
@@ -172,7 +172,8 @@ static void ranges(struct run *run)
 			"unmap, %s", list[i].name);
 	}
 	for (fill = 0; fill < FILL_KINDS; fill++)
-		run_try(run, V2, OPS(LAYOUT, START, with_fill(op_get(I0 - 70 * PG, 140 * PG), fill)),
+		run_try(run, V2, OPS(LAYOUT, START,
+				     with_fill(op_get(I0 - 70 * PG, 140 * PG), fill)),
 			"words without mappings, over %u", fill);
 	run_group_end(run);
 }
@@ -283,7 +284,8 @@ static void written(struct run *run)
 	run_try(run, V2, OPS(op_map(MAP_RW, I0, 8 * PG, VA_FILE), START,
 			     op_write(0, I0 + 3 * PG, 2 * PG, 1), get), "a shared file");
 	run_try(run, V2, OPS(op_map(MAP_RW, I0, MEM_HUGE, VA_RAM), START,
-			     op_write(0, I0 + 77 * PG, PG, 1), op_write(0, I0 + 300 * PG, 9 * PG, 2),
+			     op_write(0, I0 + 77 * PG, PG, 1),
+			     op_write(0, I0 + 300 * PG, 9 * PG, 2),
 			     op_get(I0, MEM_HUGE), op_get(I0, MEM_HUGE)), "2 MiB");
 	run_try(run, V2, OPS(op_map(MAP_RW, I0, 2 * MEM_HUGE, VA_RAM),
 			     op_write(0, I0, 2 * MEM_HUGE, 9), START,

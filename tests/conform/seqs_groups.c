@@ -22,14 +22,14 @@ static void join(struct run *run)
 			run_try(run, type, OPS(JOIN(g), info, LEAVE(g), info), "%u, empty", g);
 			run_try(run, type, OPS(LAYOUT, JOIN(g), info, LEAVE(g), info),
 				"%u, with mappings", g);
-			run_try(run, type, OPS(JOIN(g), LAYOUT, LEAVE(g), info), "%u, then mappings",
-				g);
+			run_try(run, type, OPS(JOIN(g), LAYOUT, LEAVE(g), info),
+				"%u, then mappings", g);
 			run_try(run, type, OPS(LAYOUT, JOIN(g), LEAVE(0), info, op_unmap_all(0)),
 				"%u, the first leaves", g);
 			run_try(run, type, OPS(LAYOUT, JOIN(g), JOIN(g)), "%u, twice", g);
 		}
-		run_try(run, type, OPS(LAYOUT, JOIN(1), JOIN(2), info, LEAVE(1), info, LEAVE(2), info),
-			"both");
+		run_try(run, type, OPS(LAYOUT, JOIN(1), JOIN(2), info, LEAVE(1), info, LEAVE(2),
+				       info), "both");
 		run_try(run, type, OPS(LAYOUT, JOIN(1), LEAVE(1), JOIN(1), info), "again");
 		run_try(run, type, OPS(LAYOUT, LEAVE(0), info), "the last leaves");
 		run_try(run, type, OPS(LAYOUT, LEAVE(0), JOIN(0), info, set, info, LAYOUT),

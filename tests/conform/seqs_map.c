@@ -104,7 +104,7 @@ static void ranges(struct run *run)
 		{ "out of it", op_map(MAP_RW, MSI_END - PG, 2 * PG, VA_RAM) },
 		{ "behind it", op_map(MAP_RW, MSI_END, PG, VA_RAM) },
 		{ "all of it", op_map(MAP_RW, MSI_FIRST, MSI_END - MSI_FIRST, VA_RAM) },
-		{ "around it", op_map(MAP_RW, MSI_FIRST - PG, MSI_END - MSI_FIRST + 2 * PG, VA_RAM) },
+		{ "around it", op_map(MAP_RW, MSI_FIRST - PG, 0x102 * PG, VA_RAM) },
 		{ "bad range, bad memory", op_map(MAP_RW, MSI_FIRST, PG, VA_HOLE) },
 		{ "overlap, bad memory", op_map(MAP_RW, I0 + PG, PG, VA_HOLE) },
 	};
@@ -187,11 +187,12 @@ static void limit(struct run *run)
 		run_try(run, 0, OPS(lower, join, set, op_map(MAP_RW, I0, PG, VA_HOLE), LAYOUT),
 			"limit %u, a failure does not count", n);
 		run_try(run, 0, OPS(lower, join, set, LAYOUT,
-				    op_map(MAP_RW, MSI_FIRST, PG, VA_RAM)), "limit %u, reserved", n);
+				    op_map(MAP_RW, MSI_FIRST, PG, VA_RAM)),
+			"limit %u, reserved", n);
 	}
 	run_try(run, V2, OPS(op_simple(OP_LIMIT, 1), LAYOUT, info), "lowered too late");
-	run_try(run, 0, OPS(op_simple(OP_LIMIT, 1), join, set, op_simple(OP_LIMIT, 9), LAYOUT, info),
-		"raised too late");
+	run_try(run, 0, OPS(op_simple(OP_LIMIT, 1), join, set, op_simple(OP_LIMIT, 9), LAYOUT,
+			    info), "raised too late");
 	run_group_end(run);
 }
 
@@ -218,8 +219,9 @@ static void again(struct run *run)
 			     op_read(0, I0, PG)), "for writing alone");
 	run_try(run, V2, OPS(op_map(MAP_R, I0, 4 * PG, VA_RAM), op_read(0, I0, 4 * PG),
 			     op_write(0, I0, PG, 1)), "for reading alone");
-	run_try(run, V1, OPS(LAYOUT, op_write(0, I0 + PG, 2 * PG, 1), op_write(0, I0 + 3 * PG, PG, 2),
-			     op_write(0, I0 + 4 * PG, 4 * PG, 3)), "type 1, and data");
+	run_try(run, V1, OPS(LAYOUT, op_write(0, I0 + PG, 2 * PG, 1),
+			     op_write(0, I0 + 3 * PG, PG, 2), op_write(0, I0 + 4 * PG, 4 * PG, 3)),
+		"type 1, and data");
 	run_group_end(run);
 }
 

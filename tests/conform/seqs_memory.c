@@ -25,7 +25,8 @@ static void charges(struct run *run)
 			     op_map(MAP_VADDR, I0 + PG, 2 * PG, VA_RAM)), "addresses off and on");
 	if (side_there(&run->side[0], VA_HUGE) && side_there(&run->side[1], VA_HUGE)) {
 		run_try(run, V2, OPS(op_map(MAP_RW, I0, MEM_HUGE, VA_HUGE)), "hugetlb");
-		run_try(run, V2, OPS(op_map(MAP_RW, I0, PG, VA_HUGE + 5 * PG)), "a part of hugetlb");
+		run_try(run, V2, OPS(op_map(MAP_RW, I0, PG, VA_HUGE + 5 * PG)),
+			"a part of hugetlb");
 	}
 	run_try(run, V2, OPS(op_group(OP_DEVICE, 0), op_map(MAP_RW, I0, PG, VA_BAR), op_info(256),
 			     op_unmap(0, I0, PG)), "a device's BAR");
@@ -45,8 +46,8 @@ static void limits(struct run *run)
 
 		run_try(run, V2, OPS(limit, LAYOUT, op_map(MAP_RW, I0 + 16 * PG, PG, VA_RAM)),
 			"%u pages", pages);
-		run_try(run, V2, OPS(limit, op_map(MAP_RW, I0, 4 * PG, VA_RAM), op_unmap(0, I0, 4 * PG),
-				     op_map(MAP_RW, I0, 4 * PG, VA_RAM),
+		run_try(run, V2, OPS(limit, op_map(MAP_RW, I0, 4 * PG, VA_RAM),
+				     op_unmap(0, I0, 4 * PG), op_map(MAP_RW, I0, 4 * PG, VA_RAM),
 				     op_map(MAP_RW, I0 + 8 * PG, PG, VA_RAM)),
 			"%u pages, again and again", pages);
 		run_try(run, V2, OPS(limit, op_map(MAP_RW, I0, 8 * PG, VA_MIX), LAYOUT),
@@ -57,8 +58,8 @@ static void limits(struct run *run)
 				     op_unmap(UNMAP_VADDR, I0, PG),
 				     with_child(op_map(MAP_VADDR, I0, PG, VA_RAM))),
 			"%u pages, a child takes over", pages);
-		run_try(run, V2, OPS(LAYOUT, limit, op_group(OP_JOIN, 1)), "%u pages, a group joins",
-			pages);
+		run_try(run, V2, OPS(LAYOUT, limit, op_group(OP_JOIN, 1)),
+			"%u pages, a group joins", pages);
 	}
 	run_try(run, V2, OPS(op_simple(OP_MEMLOCK, 4 * PG + 1),
 			     op_map(MAP_RW, I0, 5 * PG, VA_RAM)), "no whole page");
@@ -117,8 +118,8 @@ static void gone(struct run *run)
 	run_try(run, V2, OPS(map, op_write(0, I0, 8 * PG, 1), away, op_write(0, I0, PG, 2),
 			     op_unmap(0, I0, 8 * PG)), "unmapped, then written");
 	run_try(run, V2, OPS(map, away, op_read(0, I0 + 3 * PG, PG)), "unmapped, then read");
-	run_try(run, V2, OPS(map, op_memory(OP_MUNMAP, VA_GONE + 4 * PG, PG), op_read(0, I0, 4 * PG),
-			     op_read(0, I0 + 4 * PG, PG)), "a page of it");
+	run_try(run, V2, OPS(map, op_memory(OP_MUNMAP, VA_GONE + 4 * PG, PG),
+			     op_read(0, I0, 4 * PG), op_read(0, I0 + 4 * PG, PG)), "a page of it");
 	run_try(run, V2, OPS(map, op_write(0, I0, 8 * PG, 1), op_memory(OP_DROP, VA_GONE, 8 * PG),
 			     op_write(0, I0, 8 * PG, 2)), "dropped, then written");
 	run_try(run, V2, OPS(map, away, op_map(MAP_RW, I0 + 8 * PG, 8 * PG, VA_GONE)),

@@ -14,7 +14,8 @@ static void cuts(struct run *run)
 		for (first = 0; first < LAYOUT_PAGES; first++)
 			for (end = first + 1; end <= LAYOUT_PAGES; end++)
 				run_try(run, seqs_types[t],
-					OPS(LAYOUT, op_unmap(0, I0 + first * PG, (end - first) * PG),
+					OPS(LAYOUT,
+					    op_unmap(0, I0 + first * PG, (end - first) * PG),
 					    op_unmap(0, I0 + 4 * PG, 3 * PG)),
 					"type %u, pages %u to %u", seqs_types[t], first, end - 1);
 	run_group_end(run);
@@ -31,7 +32,8 @@ static void one_large(struct run *run)
 		unsigned int type = seqs_types[t];
 
 		run_try(run, type, OPS(map, op_unmap(0, I0, MEM_HUGE), all), "first half");
-		run_try(run, type, OPS(map, op_unmap(0, I0 + MEM_HUGE, MEM_HUGE), all), "second half");
+		run_try(run, type, OPS(map, op_unmap(0, I0 + MEM_HUGE, MEM_HUGE), all),
+			"second half");
 		run_try(run, type, OPS(map, op_unmap(0, I0, PG), all), "first page");
 		run_try(run, type, OPS(map, op_unmap(0, I0 + MEM_HUGE - PG, 2 * PG), all),
 			"around 2 MiB");
@@ -84,14 +86,17 @@ static void ranges(struct run *run)
 
 static void to_the_end(struct run *run)
 {
-	static const uint64_t firsts[] = { I0 + PG, I0 + 3 * PG, I0 + 5 * PG, I0 + 64 * PG, PG, -PG };
+	static const uint64_t firsts[] = {
+		I0 + PG, I0 + 3 * PG, I0 + 5 * PG, I0 + 64 * PG, PG, -PG,
+	};
 	unsigned int t, i;
 
 	run_group(run, "UNMAP_DMA: ranges that end at 2^64");
 	for (t = 0; t < ARRAY_SIZE(seqs_types); t++)
 		for (i = 0; i < ARRAY_SIZE(firsts); i++)
 			run_try(run, seqs_types[t], OPS(LAYOUT, op_unmap(0, firsts[i], -firsts[i])),
-				"type %u, from 0x%llx", seqs_types[t], (unsigned long long)firsts[i]);
+				"type %u, from 0x%llx", seqs_types[t],
+				(unsigned long long)firsts[i]);
 	run_group_end(run);
 }
 
@@ -111,8 +116,8 @@ static void all(struct run *run)
 		run_try(run, type, OPS(LAYOUT, op_unmap(UNMAP_ALL, 0, 1)), "with a bad size");
 		run_try(run, type, OPS(LAYOUT, op_unmap(UNMAP_ALL, 0, ~0ull)), "with size ~0");
 		run_try(run, type, OPS(LAYOUT, op_map(MAP_RW, 0, PG, VA_RAM),
-				       op_map(MAP_R, (1ull << 48) - PG, PG, VA_RO), op_unmap_all(0)),
-			"from the first to the last page");
+				       op_map(MAP_R, (1ull << 48) - PG, PG, VA_RO),
+				       op_unmap_all(0)), "from the first to the last page");
 		run_try(run, type, OPS(LAYOUT, op_unmap_all(UNMAP_BITMAP)), "with a bitmap");
 	}
 	run_group_end(run);

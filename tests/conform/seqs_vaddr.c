@@ -49,7 +49,8 @@ static void cuts(struct run *run)
 				run_try(run, seqs_types[t],
 					OPS(LAYOUT, OFF(first, end - first),
 					    ON(4, 3, VA_RAM + 16 * PG)),
-					"off, type %u, pages %u to %u", seqs_types[t], first, end - 1);
+					"off, type %u, pages %u to %u", seqs_types[t], first,
+					end - 1);
 			run_try(run, V2, OPS(LAYOUT, op_unmap_all(UNMAP_VADDR),
 					     ON(first, end - first, VA_RAM)),
 				"on, pages %u to %u", first, end - 1);
@@ -115,12 +116,13 @@ static void state(struct run *run)
 	run_try(run, V2, OPS(file, op_dirty(DIRTY_START), op_write(0, I0 + PG, PG, 1), OFF(0, 8),
 			     ON(0, 8, VA_ALIAS), op_write(0, I0 + 3 * PG, PG, 2), get, get),
 		"dirty pages of both addresses");
-	run_try(run, V2, OPS(file, op_dirty(DIRTY_START), op_write(0, I0 + PG, PG, 1), OFF(0, 8), get,
-			     ON(0, 8, VA_ALIAS), get), "bitmap while off");
+	run_try(run, V2, OPS(file, op_dirty(DIRTY_START), op_write(0, I0 + PG, PG, 1), OFF(0, 8),
+			     get, ON(0, 8, VA_ALIAS), get), "bitmap while off");
 	run_try(run, V2, OPS(file, OFF(0, 8), op_dirty(DIRTY_START), get, op_dirty(DIRTY_STOP)),
 		"start and stop while off");
 	run_try(run, V2, OPS(LAYOUT, op_dirty(DIRTY_START), OFF(1, 2),
-			     op_unmap(UNMAP_BITMAP, I0, 16 * PG)), "unmapped with a bitmap while off");
+			     op_unmap(UNMAP_BITMAP, I0, 16 * PG)),
+		"unmapped with a bitmap while off");
 	run_try(run, V2, OPS(LAYOUT, OFF(1, 2), op_unmap(0, I0 + PG, 2 * PG),
 			     op_group(OP_JOIN, 1)), "unmapping makes it good");
 	run_try(run, V2, OPS(LAYOUT, OFF(1, 2), op_unmap_all(0), LAYOUT, ON(1, 2, VA_RAM)),

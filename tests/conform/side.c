@@ -49,7 +49,7 @@ struct side_box {
  * @s: which side it is
  * @fd: the container; -1: closed
  * @type: that side_fresh() made it with
- * @odd: more has been done to it than can be undone by emptying it
+ * @odd: dma_entry_limit was changed, or the container's backend was left or chosen anew
  * @limited: CAP_IPC_LOCK is dropped
  * @gone: some of VA_GONE was taken away
  * @joined: bit mask of the groups in the container
@@ -165,10 +165,11 @@ static long join(struct worker *w, unsigned int group)
 static void check_served(const struct worker *w)
 {
 	const char *by = iopf_text(bdf_of(w, 0), "served_by");
+	bool ours = w->s->kind != SIDE_STOCK;
 
 	if (!iopf_loaded() || !(w->joined & 1) || w->joined & 1u << (CONFORM_GROUPS - 1))
 		return;
-	if (!!strstr(by, "iopf") != (w->s->kind != SIDE_STOCK))
+	if (!!strstr(by, "iopf") != ours)
 		tap_bail("%s: %s is served by %s", w->s->name, bdf_of(w, 0), by);
 }
 
@@ -180,9 +181,11 @@ static long set_iommu(struct worker *w, unsigned long type)
 	if (iopf_loaded())
 		(void)iopf_param("serve_pinned", w->s->kind == SIDE_PINNED);
 	ret = call(w->fd, VFIO_SET_IOMMU, type);
-	if (!ret)
-		check_served(w);
-	return ret;
+	if (ret)
+		return ret;
+	w->odd = true;
+	check_served(w);
+	return 0;
 }
 
 static int open_anew(struct worker *w, unsigned int type)
@@ -196,11 +199,10 @@ static int open_anew(struct worker *w, unsigned int type)
 		return (int)ret;
 	w->fd = c.fd;
 	w->type = type;
+	if (type)
+		ret = join(w, 0) ?: set_iommu(w, type);
 	w->odd = false;
-	if (!type)
-		return 0;
-	ret = join(w, 0);
-	return (int)(ret ? ret : set_iommu(w, type));
+	return (int)ret;
 }
 
 static int64_t entries_left(struct worker *w)
@@ -220,6 +222,35 @@ static bool empty(struct worker *w)
 	return !vfio_unmap_flags(&c, 0, 0, UNMAP_ALL, NULL) && entries_left(w) == LIMIT_DEFAULT;
 }
 
+static long leave(struct worker *w, unsigned int group)
+{
+	long ret;
+
+	if (w->group[group] < 0)
+		return -EBADF;
+	ret = call(w->group[group], VFIO_GROUP_UNSET_CONTAINER, 0);
+	if (!ret)
+		w->joined &= ~(1u << group);
+	w->odd |= !w->joined;
+	return ret;
+}
+
+/* Group 0 alone, as after open_anew(). */
+static bool only_first(struct worker *w)
+{
+	unsigned int i;
+
+	for (i = 1; i < CONFORM_GROUPS; i++) {
+		if (!(w->joined & 1u << i))
+			continue;
+		if (w->vdev[i].fd >= 0)
+			close_device(&w->vdev[i]);
+		if (leave(w, i))
+			return false;
+	}
+	return w->joined == 1;
+}
+
 static int fresh(struct worker *w, unsigned int type, bool anew)
 {
 	bool bad = false;
@@ -231,7 +262,7 @@ static int fresh(struct worker *w, unsigned int type, bool anew)
 	w->gone = false;
 	if (w->odd)
 		set_entry_limit(CONFORM_ALWAYS);
-	if (!anew && w->fd >= 0 && type && type == w->type && !w->odd) {
+	if (!anew && w->fd >= 0 && type && type == w->type && !w->odd && only_first(w)) {
 		if (empty(w))
 			return 0;
 		bad = true;
@@ -440,18 +471,6 @@ static long do_device(struct worker *w, const struct conform_op *op, struct conf
 
 /* Steps */
 
-static long leave(struct worker *w, unsigned int group)
-{
-	long ret;
-
-	if (w->group[group] < 0)
-		return -EBADF;
-	ret = call(w->group[group], VFIO_GROUP_UNSET_CONTAINER, 0);
-	if (!ret)
-		w->joined &= ~(1u << group);
-	return ret;
-}
-
 static long do_op(struct worker *w, const struct conform_op *op, struct conform_result *r)
 {
 	switch ((enum conform_kind)op->kind) {
@@ -491,10 +510,11 @@ static long do_op(struct worker *w, const struct conform_op *op, struct conform_
 	case OP_MUNMAP:
 		return munmap((void *)op->va, op->size) ? -errno : 0;
 	case OP_END:
+	case OP_LAYOUT:
 	case OP_KINDS:
 		break;
 	}
-	return -ENOSYS;
+	tap_bail("%s: no such step: %u", w->s->name, op->kind);
 }
 
 /* Both numbers in one go: this is done after each step. */
@@ -535,18 +555,10 @@ static void apply(struct worker *w, const struct conform_op *op, struct conform_
 
 	memset(r, 0, offsetof(struct conform_result, bm));
 	r->sum = 0;
-	switch (op->kind) {
-	case OP_SET:
-	case OP_JOIN:
-	case OP_LEAVE:
-	case OP_LIMIT:
+	if (op->kind == OP_LIMIT)
 		w->odd = true;
-		break;
-	case OP_MUNMAP:
-	case OP_DROP:
+	if (op->kind == OP_MUNMAP || op->kind == OP_DROP)
 		w->gone = true;
-		break;
-	}
 	if (!op->child) {
 		r->ret = do_op(w, op, r);
 		charges(w, r, false);
