@@ -304,14 +304,12 @@ static void judge_bitmap(struct hearing *h)
 			bit_differs(h, "stock (so the model is wrong)", i, want_a);
 		if (want_b >= 0 && b != want_b)
 			bit_differs(h, "here", i, want_b);
-		if (a == b)
-			continue;
-		if (bit == BIT_STALE)
+		/* Counted with stock on both sides too: it shows that the model knows stock. */
+		if (bit == BIT_STALE && a)
 			seen(h, INTENDED_DIRTY_STALE);
-		else if (h->kind == SIDE_PINNED)
-			seen(h, INTENDED_DIRTY_READ_ONLY);
-		else if (bit != BIT_UNKNOWN)
-			seen(h, INTENDED_DIRTY_EXACT);
+		if (a == b || bit == BIT_STALE || bit == BIT_UNKNOWN)
+			continue;
+		seen(h, h->kind == SIDE_PINNED ? INTENDED_DIRTY_READ_ONLY : INTENDED_DIRTY_EXACT);
 	}
 }
 

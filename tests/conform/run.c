@@ -64,6 +64,7 @@ static bool step(struct run *run, const struct conform_op *given, struct outcome
 	struct conform_result *a, *b;
 
 	*op = *given;
+	out->v.seen = 0;
 	if (op_is_device(op)) {
 		if (!model_usable(&run->model, op->iova, op->size)) {
 			snprintf(out->result[at][0], RUN_RESULT, "left out");

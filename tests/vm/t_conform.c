@@ -186,6 +186,10 @@ static void round_of(enum side_kind kind)
 		generated(&run);
 	tap_diag("%s: %u sequences, %u steps, %u different", run.side[1].name, run.sequences,
 		 run.steps, run.different);
+	for (i = 0; i < INTENDED_COUNT; i++)
+		if (run.seen[i])
+			tap_diag("%s: %s at %u steps", run.side[1].name, intended[i].id,
+				 run.seen[i]);
 	total += run.sequences;
 	steps += run.steps;
 	different += run.different;
