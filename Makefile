@@ -56,8 +56,8 @@ modules-prod modules-controls: modules-%: setup
 
 # Programs for the guest: static, since nothing else is there.
 
-TEST_LIB_SRC := $(wildcard tests/lib/*.c)
-TEST_LIB_OBJ := $(TEST_LIB_SRC:tests/lib/%.c=$(BUILD)/tests/lib/%.o)
+TEST_LIB_SRC := $(wildcard tests/lib/*.c tests/conform/*.c)
+TEST_LIB_OBJ := $(TEST_LIB_SRC:tests/%.c=$(BUILD)/tests/%.o)
 TEST_LIB     := $(BUILD)/tests/lib/libtest.a
 TEST_SRC     := $(wildcard tests/vm/t_*.c)
 TEST_BIN     := $(TEST_SRC:tests/vm/%.c=$(BUILD)/tests/%)
@@ -66,7 +66,7 @@ TEST_BIN     := $(TEST_SRC:tests/vm/%.c=$(BUILD)/tests/%)
 tools tests: setup
 	@+$(MAKE) -s $(TEST_BIN)
 
-$(BUILD)/tests/lib/%.o: tests/lib/%.c Makefile
+$(TEST_LIB_OBJ): $(BUILD)/tests/%.o: tests/%.c Makefile
 	@mkdir -p $(@D)
 	@echo '  CC      $<'
 	@$(CC) $(USER_CFLAGS) -c -o $@ $<
@@ -81,7 +81,7 @@ $(BUILD)/tests/%: tests/vm/%.c $(TEST_LIB) Makefile
 	@echo '  TEST    $<'
 	@$(CC) $(USER_CFLAGS) -MF $(BUILD)/tests/lib/$*.d -static -Wl,--strip-debug -o $@ $< $(TEST_LIB)
 
--include $(wildcard $(BUILD)/tests/lib/*.d)
+-include $(wildcard $(BUILD)/tests/lib/*.d $(BUILD)/tests/conform/*.d)
 
 # What it is all for
 
