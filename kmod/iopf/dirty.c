@@ -132,17 +132,17 @@ static bool pins_dirty(struct iopf_container *c)
 /* A bitmap in user space that is being written, from some bit on. */
 struct out {
 	u64 __user *at;
+	u64 old; /* what is in the word at @at, as far as it counts */
 	struct iopf_bitpack pack;
 };
 
 static int out_begin(struct out *out, u64 __user *data, u64 bit)
 {
-	u64 word = 0;
-
 	out->at = data + bit / 64;
-	if (bit % 64 && get_user(word, out->at))
+	out->old = 0;
+	if (bit % 64 && get_user(out->old, out->at))
 		return -EFAULT;
-	iopf_bitpack_init(&out->pack, word, bit % 64);
+	iopf_bitpack_init(&out->pack, out->old, bit % 64);
 	return 0;
 }
 
@@ -154,12 +154,18 @@ static int out_add(struct out *out, const unsigned long *bits, unsigned int firs
 	if (copy_to_user(out->at, words, nr * sizeof(*words)))
 		return -EFAULT;
 	out->at += nr;
+	if (nr)
+		out->old = 0;
 	return 0;
 }
 
 static int out_end(struct out *out)
 {
-	return out->pack.fill && put_user(out->pack.word, out->at) ? -EFAULT : 0;
+	unsigned int fill = out->pack.fill;
+
+	if (fill && put_user(out->pack.word | (out->old >> fill << fill), out->at))
+		return -EFAULT;
+	return 0;
 }
 
 /**
@@ -168,8 +174,9 @@ static int out_end(struct out *out)
  * @base: the I/O virtual address of the bitmap's first bit
  * @data: the bitmap; large enough
  *
- * Words are written as a whole: of the first word the bits before the area are kept, in the
- * last word those after it are zeroed, as stock type1 does.
+ * Words are written as a whole, and what is in them beside the area's bits is as stock type1 has
+ * it: a word in whose middle the area begins keeps its other bits, the last word of an area that
+ * begins elsewhere is zero after it.
  *
  * Followed by iopf_dirty_report_end(), also after an error.
  *
