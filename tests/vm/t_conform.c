@@ -33,7 +33,7 @@
 /* Generated sequences that are shrunk and shown; the others are counted. */
 #define SHOWN		4
 /* Within so many sequences the control must find what was put there. */
-#define CONTROL		200
+#define CONTROL		500
 
 static unsigned int total, steps, different;
 static unsigned int seen[INTENDED_COUNT];
