@@ -245,6 +245,8 @@ static void check_intended(void)
 
 		if (!(in->kinds & rounds))
 			tap_skip("its round was not run", "intended: %s", in->id);
+		else if (!seen[i] && getenv("CONFORM_ONLY"))
+			tap_skip("only a part was run", "intended: %s", in->id);
 		else
 			tap_ok(seen[i], "intended: %s, seen %u times: %s", in->id, seen[i],
 			       in->where);
