@@ -139,11 +139,17 @@ static uint32_t some_map_flags(struct gen *g)
 	return MAP_RW;
 }
 
-/* A range: of a mapping, around one, or any. */
+/* A range: of a mapping, around one, of many, or any. */
 static void some_range(struct gen *g, uint64_t *iova, uint64_t *size)
 {
 	const struct made *made = some_made(g);
 
+	/* Nearly all there is, with nothing cut. */
+	if (percent(g, 20)) {
+		*iova = RIG_IOVA - below(g, 70) * MEM_PAGE;
+		*size = (160 + below(g, 70)) * MEM_PAGE;
+		return;
+	}
 	*iova = some_iova(g);
 	*size = some_size(g);
 	if (!made || percent(g, 20))

@@ -125,6 +125,11 @@ static bool result_intended(struct hearing *h)
 		diverged(h, INTENDED_MEMLOCK);
 		return true;
 	}
+	if (op->kind == OP_JOIN && op->group == MODEL_PINNER && !a && faulting(h) &&
+	    (b == -EFAULT || b == -ESRCH) && model_lost(h->m)) {
+		diverged(h, INTENDED_MEMORY_FOLLOWS);
+		return true;
+	}
 	/* Stock meets the limit before it meets the memory that is bad. */
 	if (op->kind == OP_MAP && a == -ENOMEM && b == -EFAULT && faulting(h) && h->m->limited) {
 		seen(h, INTENDED_MEMLOCK);

@@ -50,12 +50,12 @@ const struct model_map *model_find(const struct model *m, uint64_t iova)
 	return NULL;
 }
 
-bool model_invalid(const struct model *m)
+bool model_lost(const struct model *m)
 {
 	unsigned int i;
 
 	for (i = 0; i < m->n; i++)
-		if (m->map[i].invalid)
+		if (m->map[i].gone || m->map[i].foreign)
 			return true;
 	return false;
 }

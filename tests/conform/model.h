@@ -90,10 +90,10 @@ uint64_t model_va(const struct model *m, uint64_t iova, uint64_t size);
 /** model_gone() - whether memory behind the range was taken away */
 bool model_gone(const struct model *m, uint64_t iova, uint64_t size);
 
+/** model_lost() - whether the memory of any mapping was taken away, or its process is gone */
+bool model_lost(const struct model *m);
+
 /** model_unmap_to_end() - what unmapping [@iova, 2^64) should say: bytes, or -EINVAL */
 int64_t model_unmap_to_end(const struct model *m, uint64_t iova);
-
-/** model_invalid() - whether any mapping is without its address */
-bool model_invalid(const struct model *m);
 
 #endif /* TESTS_CONFORM_MODEL_H */

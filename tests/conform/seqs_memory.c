@@ -81,6 +81,8 @@ static void children(struct run *run)
 	run_try(run, V2, OPS(with_child(map), map), "we map what it mapped");
 	run_try(run, V2, OPS(with_child(map), op_group(OP_JOIN, 1), op_group(OP_LEAVE, 1)),
 		"a group joins when it is gone");
+	run_try(run, V2, OPS(with_child(map), op_group(OP_JOIN, 2)),
+		"a group joins that may not fault, when it is gone");
 	run_try(run, V2, OPS(map, op_write(0, I0, 4 * PG, 1), with_child(op_info(256)),
 			     op_write(0, I0, 4 * PG, 2)), "data before and after");
 	run_try(run, V2, OPS(with_child(op_map(MAP_RW, I0, PG, VA_HOLE))), "it maps nothing");
@@ -124,6 +126,10 @@ static void gone(struct run *run)
 			     op_write(0, I0, 8 * PG, 2)), "dropped, then written");
 	run_try(run, V2, OPS(map, away, op_map(MAP_RW, I0 + 8 * PG, 8 * PG, VA_GONE)),
 		"unmapped, then mapped");
+	run_try(run, V2, OPS(map, away, op_group(OP_JOIN, 1), op_group(OP_JOIN, 2)),
+		"unmapped, and groups join");
+	run_try(run, V2, OPS(map, op_group(OP_JOIN, 2), away, op_write(0, I0, PG, 1),
+			     op_write(2, I0, PG, 2)), "unmapped, after a group joined");
 	run_try(run, V2, OPS(map, op_dirty(DIRTY_START), op_write(0, I0 + PG, PG, 1),
 			     op_memory(OP_DROP, VA_GONE, 8 * PG), op_get(I0, 8 * PG)),
 		"written, dropped, and asked");

@@ -33,7 +33,7 @@
 /* Generated sequences that are shrunk and shown; the others are counted. */
 #define SHOWN		4
 /* Within so many sequences the control must find what was put there. */
-#define CONTROL		200
+#define CONTROL		500
 
 static unsigned int total, steps, different;
 static unsigned int seen[INTENDED_COUNT];
@@ -245,6 +245,8 @@ static void check_intended(void)
 
 		if (!(in->kinds & rounds))
 			tap_skip("its round was not run", "intended: %s", in->id);
+		else if (!seen[i] && getenv("CONFORM_ONLY"))
+			tap_skip("only a part was run", "intended: %s", in->id);
 		else
 			tap_ok(seen[i], "intended: %s, seen %u times: %s", in->id, seen[i],
 			       in->where);
