@@ -9,8 +9,8 @@
  * later may be of either kind; one that can't fault makes the container pin
  * everything for as long as it is there.
  *
- * Order of attaching: page faults on; everything pinned, if need be; a domain,
- * with the container's pinned pages in it; attach. Detaching is the
+ * Order of attaching: page faults on; everything pinned, if need be; a domain;
+ * attach; the container's pinned pages into it. Detaching is the
  * reverse, after iopf_fault_drain().
  *
  * Domains are shared by groups whose IOMMU agrees to it, as in type1.
@@ -296,8 +296,7 @@ static int domain_create(struct device *dev, bool huge_ok, struct iopf_domain *d
 	 */
 	domain->pgsize_bitmap &= PAGE_SIZE | (huge_ok ? IOPF_CHUNK_SIZE : 0);
 	domain->iopf_handler = iopf_fault_handler;
-	d->coherent = domain->ops->enforce_cache_coherency &&
-		      domain->ops->enforce_cache_coherency(domain);
+	d->coherent = false;
 	return 0;
 }
 
@@ -345,7 +344,10 @@ static int attach_shared(struct iopf_container *c, struct iopf_attach *at)
 	return -EINVAL;
 }
 
-/* Attach to a domain of its own, with the pinned pages in it from the start. */
+/*
+ * Attach to a domain of its own, then put the pinned pages into it: nobody can let the devices do
+ * DMA before this has returned.
+ */
 static int attach_own(struct iopf_container *c, struct iopf_attach *at)
 {
 	struct iopf_domains *domains;
@@ -355,24 +357,31 @@ static int attach_own(struct iopf_container *c, struct iopf_attach *at)
 	ret = domain_create(at->device[0]->dev, c->huge_ok, &domain);
 	if (ret)
 		return ret;
+	ret = iommu_attach_group_handle(domain.iommu, at->group, &at->handle);
+	if (ret)
+		goto err_free;
+	/*
+	 * With the devices attached and nothing mapped: earlier, VT-d agrees for all devices that
+	 * come, and refuses those whose IOMMU can't; later, it refuses.
+	 */
+	domain.coherent = domain.iommu->ops->enforce_cache_coherency &&
+			  domain.iommu->ops->enforce_cache_coherency(domain.iommu);
 	domains = domains_with(c->domains, &domain);
 	if (!domains) {
 		ret = -ENOMEM;
-		goto err_free;
+		goto err_detach;
 	}
 	ret = iopf_container_set_domains(c, domains, domain.iommu);
 	if (ret) {
 		kfree(domains);
-		goto err_free;
+		goto err_detach;
 	}
-	ret = iommu_attach_group_handle(domain.iommu, at->group, &at->handle);
-	if (ret)
-		goto err_remove;
 	at->domain = domain.iommu;
 	return 0;
 
-err_remove:
-	iopf_container_set_domains(c, domains_without(c->domains, domain.iommu), NULL);
+err_detach:
+	iopf_fault_drain(at);
+	iommu_detach_group_handle(domain.iommu, at->group);
 err_free:
 	iommu_domain_free(domain.iommu);
 	return ret;
