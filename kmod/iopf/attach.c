@@ -36,6 +36,7 @@ static const char reason_disabled[] =
 	"it is not enabled for I/O page faults (module parameter ids, or its sysfs file enabled)";
 static const char reason_no_iopf[] =
 	"its IOMMU driver can't turn I/O page faults on for it (PRI and ATS, or stall, are needed)";
+static const char reason_failed[] = "attaching it here failed";
 static const char reason_pinned[] = "it may not fault, so its container is pinned";
 
 static const char served_type1[] = "vfio_iommu_type1";
@@ -491,8 +492,12 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group)
 	}
 
 	ret = attach_locked(c, at);
-	if (ret)
+	if (ret) {
+		/* For a container's first group the VFIO core asks the next backend. */
+		if (list_empty(&c->attaches))
+			attach_served(at, served_type1, reason_failed);
 		goto err_faults_off;
+	}
 	for (unsigned int i = 0; i < at->nr_devices; i++)
 		at->device[i]->attach = at;
 	attach_served(at, served_here, reason ?: "");
