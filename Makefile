@@ -32,6 +32,7 @@ help:
 	@echo '                  (SIZE=MiB DEVICES=N)'
 	@echo 'make check        unit tests, then the VM tests, as TAP   (CHECK_TESTS="t_one t_two")'
 	@echo 'make check-debug  the VM tests on a kernel with KASAN, lockdep, kmemleak, ...; built once'
+	@echo 'make check-clients  QEMU and DPDK of Debian, as they are, against the backend; fetched once'
 	@echo 'make stress       DMA while memory is dropped, swapped, moved, forked, the process killed: 20 minutes'
 	@echo '                  (STRESS=seconds)'
 	@echo 'make bench        figures on a deterministic clock'
@@ -61,10 +62,12 @@ TEST_LIB_OBJ := $(TEST_LIB_SRC:tests/%.c=$(BUILD)/tests/%.o)
 TEST_LIB     := $(BUILD)/tests/lib/libtest.a
 TEST_SRC     := $(wildcard tests/vm/t_*.c)
 TEST_BIN     := $(TEST_SRC:tests/vm/%.c=$(BUILD)/tests/%)
+CLIENT_SRC   := $(wildcard tests/clients/t_*.c)
+CLIENT_BIN   := $(CLIENT_SRC:tests/clients/%.c=$(BUILD)/tests/%)
 
 .PHONY: tools tests
 tools tests: setup
-	@+$(MAKE) -s $(TEST_BIN)
+	@+$(MAKE) -s $(TEST_BIN) $(CLIENT_BIN)
 
 $(TEST_LIB_OBJ): $(BUILD)/tests/%.o: tests/%.c Makefile
 	@mkdir -p $(@D)
@@ -76,10 +79,17 @@ $(TEST_LIB): $(TEST_LIB_OBJ)
 	@ar rcs $@ $^
 
 # Without debug information in the binaries the guest's memory is not spent on it.
-$(BUILD)/tests/%: tests/vm/%.c $(TEST_LIB) Makefile
+define link_test
 	@mkdir -p $(@D)
 	@echo '  TEST    $<'
 	@$(CC) $(USER_CFLAGS) -MF $(BUILD)/tests/lib/$*.d -static -Wl,--strip-debug -o $@ $< $(TEST_LIB)
+endef
+
+$(TEST_BIN): $(BUILD)/tests/%: tests/vm/%.c $(TEST_LIB) Makefile
+	$(link_test)
+
+$(CLIENT_BIN): $(BUILD)/tests/%: tests/clients/%.c $(TEST_LIB) Makefile
+	$(link_test)
 
 -include $(wildcard $(BUILD)/tests/lib/*.d $(BUILD)/tests/conform/*.d)
 
@@ -104,6 +114,10 @@ check-debug: tests
 	@vm/build-debug-kernel >/dev/null
 	@+$(MAKE) KERNEL=debug modules
 	@scripts/check --kernel debug $(CHECK_ARGS) $(CHECK_TESTS)
+
+.PHONY: check-clients
+check-clients: kernel modules-prod tests
+	@scripts/check-clients $(CHECK_ARGS) $(CHECK_TESTS)
 
 # Guest time runs slower than the clock on the wall under load; hence the generous limits.
 .PHONY: stress

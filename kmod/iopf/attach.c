@@ -10,8 +10,8 @@
  * everything for as long as it is there. Emulated devices make no difference to that, and
  * may be the first: see emulated.c.
  *
- * Order of attaching: page faults on; everything pinned, if need be; a domain,
- * with the container's pinned pages in it; attach. Detaching is the
+ * Order of attaching: page faults on; everything pinned, if need be; a domain;
+ * attach; the container's pinned pages into it. Detaching is the
  * reverse, after iopf_fault_drain().
  *
  * Domains are shared by groups whose IOMMU agrees to it, as in type1.
@@ -39,6 +39,7 @@ static const char reason_disabled[] =
 	"it is not enabled for I/O page faults (module parameter ids, or its sysfs file enabled)";
 static const char reason_no_iopf[] =
 	"its IOMMU driver can't turn I/O page faults on for it (PRI and ATS, or stall, are needed)";
+static const char reason_failed[] = "attaching it here failed";
 static const char reason_pinned[] = "it may not fault, so its container is pinned";
 
 static const char served_type1[] = "vfio_iommu_type1";
@@ -323,8 +324,7 @@ static int domain_create(struct device *dev, bool huge_ok, struct iopf_domain *d
 	 */
 	domain->pgsize_bitmap &= PAGE_SIZE | (huge_ok ? IOPF_CHUNK_SIZE : 0);
 	domain->iopf_handler = iopf_fault_handler;
-	d->coherent = domain->ops->enforce_cache_coherency &&
-		      domain->ops->enforce_cache_coherency(domain);
+	d->coherent = false;
 	return 0;
 }
 
@@ -372,7 +372,10 @@ static int attach_shared(struct iopf_container *c, struct iopf_attach *at)
 	return -EINVAL;
 }
 
-/* Attach to a domain of its own, with the pinned pages in it from the start. */
+/*
+ * Attach to a domain of its own, then put the pinned pages into it: nobody can let the devices do
+ * DMA before this has returned.
+ */
 static int attach_own(struct iopf_container *c, struct iopf_attach *at)
 {
 	struct iopf_domains *domains;
@@ -382,30 +385,34 @@ static int attach_own(struct iopf_container *c, struct iopf_attach *at)
 	ret = domain_create(at->device[0]->dev, c->huge_ok, &domain);
 	if (ret)
 		return ret;
+	ret = iommu_attach_group_handle(domain.iommu, at->group, &at->handle);
+	if (ret)
+		goto err_free;
+	at->domain = domain.iommu;
+	/*
+	 * With the devices attached and nothing mapped: earlier, VT-d agrees for all devices that
+	 * come, and refuses those whose IOMMU can't; later, it refuses.
+	 */
+	domain.coherent = domain.iommu->ops->enforce_cache_coherency &&
+			  domain.iommu->ops->enforce_cache_coherency(domain.iommu);
+	ret = attach_msi(at);
+	if (ret)
+		goto err_detach;
 	domains = domains_with(c->domains, &domain);
 	if (!domains) {
 		ret = -ENOMEM;
-		goto err_free;
+		goto err_detach;
 	}
 	ret = iopf_container_set_domains(c, domains, domain.iommu);
 	if (ret) {
 		kfree(domains);
-		goto err_free;
-	}
-	ret = iommu_attach_group_handle(domain.iommu, at->group, &at->handle);
-	if (ret)
-		goto err_remove;
-	at->domain = domain.iommu;
-	ret = attach_msi(at);
-	if (ret)
 		goto err_detach;
+	}
 	return 0;
 
 err_detach:
 	iopf_fault_drain(at);
 	iommu_detach_group_handle(domain.iommu, at->group);
-err_remove:
-	iopf_container_set_domains(c, domains_without(c->domains, domain.iommu), NULL);
 err_free:
 	iommu_domain_free(domain.iommu);
 	return ret;
@@ -530,8 +537,12 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 	}
 
 	ret = attach_locked(c, at);
-	if (ret)
+	if (ret) {
+		/* For a container's first group the VFIO core asks the next backend. */
+		if (list_empty(&c->attaches))
+			attach_served(at, served_type1, reason_failed);
 		goto err_faults_off;
+	}
 	for (unsigned int i = 0; i < at->nr_devices; i++)
 		at->device[i]->attach = at;
 	attach_served(at, served_here, reason ?: "");

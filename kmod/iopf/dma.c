@@ -57,8 +57,11 @@ static int map_new(struct iopf_container *c, const struct iopf_range *range,
 		return -EINVAL;
 	if (!current->mm)
 		return -ENODEV;
-	/* A container of emulated devices only touches no memory until they do, as in type1. */
-	if (!list_empty(&c->attaches)) {
+	/*
+	 * The error that pinning would have found; it finds it itself where it is done. A container
+	 * of emulated devices only touches no memory until they do, as in type1.
+	 */
+	if (!list_empty(&c->attaches) && !c->pinners) {
 		ret = iopf_mm_check(current->mm, va->first, va->last, prot);
 		if (ret)
 			return ret;

@@ -49,10 +49,10 @@ def add_dir(archive, where, path):
 
 
 def find_test(name):
-    """A test is named, or given as a file. Compiled ones are in build/tests, scripts in tests/vm."""
-    places = [name] if "/" in name else [os.path.join(BUILD, "tests", name),
-                                         os.path.join(TOP, "tests", "vm", name),
-                                         os.path.join(TOP, "tests", "vm", name + ".sh")]
+    """A test is named, or given as a file. Compiled ones are in build/tests, scripts where they are."""
+    places = [name] if "/" in name else [os.path.join(BUILD, "tests", name)] + [
+        os.path.join(TOP, "tests", where, name + suffix)
+        for where in ("vm", "clients") for suffix in ("", ".sh")]
     for path in places:
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
@@ -72,8 +72,8 @@ def build(path, kernel, job):
         archive.host("iopf/bin/" + name, os.path.join(here, name))
 
     # What the guest loads by itself, in an order that serves: the file system wants its checksum.
-    loads = ["virtio_blk"] if job.swap or job.disk else []
-    loads += ["crc32c_generic", "ext4"] if job.disk else []
+    loads = ["virtio_blk"] if job.swap or job.disk or job.image else []
+    loads += ["crc32c_generic", "ext4"] if job.disk or job.image else []
     loads = [m for m in loads if kernel.has(m)] + list(job.modules)
     kernel.add_modules(archive, [m for m in USUAL if kernel.has(m)] + loads)
     for name, ko in sorted(kernel.our_modules(job.variant).items()):
@@ -105,5 +105,6 @@ def build(path, kernel, job):
     archive.file("iopf/job", "".join(
         f"{key}={shlex.quote(value)}\n" for key, value in (
             ("MODE", job.mode), ("MODULES", " ".join(loads)),
-            ("SWAP", "1" if job.swap else ""), ("DISK", "1" if job.disk else ""))).encode())
+            ("SWAP", "1" if job.swap else ""), ("DISK", "1" if job.disk else ""),
+            ("IMAGE", "1" if job.image else ""))).encode())
     archive.write(path)

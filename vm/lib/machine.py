@@ -54,6 +54,8 @@ class Job:
         self.timeout = 300
         self.swap = 0
         self.disk = 0
+        self.nvme = 0
+        self.image = None           # file of the host
         self.devices = []           # further arguments of QEMU, as pairs or single words
         self.add = []               # (host path, guest path)
         self.modules = []
@@ -150,7 +152,15 @@ class Machine:
             if size:
                 argv += ["-drive", f"file={self.path(name)},id={name},if=none,format=raw,"
                          "cache=unsafe", "-device", f"virtio-blk-pci,drive={name},serial={name}"]
-        return argv + job.devices
+        if job.image:
+            argv += ["-drive", f"file={job.image},id=image,if=none,format=raw,readonly=on",
+                     "-device", "virtio-blk-pci,drive=image,serial=image"]
+        # An IOMMU among them comes before what stands behind it.
+        argv += job.devices
+        if job.nvme:
+            argv += ["-drive", f"file={self.path('nvme')},id=nvme,if=none,format=raw,cache=unsafe",
+                     "-device", "nvme,drive=nvme,serial=iopf"]
+        return argv
 
     def extend(self, seconds):
         """The guest has come on: give it time from now."""
@@ -163,7 +173,8 @@ class Machine:
         for name in ("console", "out", "verdict", "files"):
             with open(self.path(name), "wb"):
                 pass
-        for name, size in (("swap", self.job.swap), ("scratch", self.job.disk)):
+        for name, size in (("swap", self.job.swap), ("scratch", self.job.disk),
+                           ("nvme", self.job.nvme)):
             if size:
                 with open(self.path(name), "wb") as f:
                     f.truncate(size << 20)
@@ -196,7 +207,7 @@ class Machine:
             self._poll(follow)
             for f in follow.values():
                 f.close()
-            for name in ("swap", "scratch", "initramfs"):
+            for name in ("swap", "scratch", "nvme", "initramfs"):
                 if os.path.exists(self.path(name)):
                     os.unlink(self.path(name))
         if shell:

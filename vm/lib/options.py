@@ -6,7 +6,7 @@ import os
 import shlex
 
 import machine
-from paths import die
+from paths import BUILD, die
 
 
 def add_machine_options(p):
@@ -15,6 +15,9 @@ def add_machine_options(p):
     p.add_argument("--icount", action="store_true", help="deterministic instruction clock")
     p.add_argument("--swap", type=int, default=0, metavar="MIB", help="a disk swapped on")
     p.add_argument("--disk", type=int, default=0, metavar="MIB", help="a disk, ext4, on /mnt")
+    p.add_argument("--nvme", type=int, default=0, metavar="MIB", help="an NVMe controller, for vfio-pci")
+    p.add_argument("--image", metavar="FILE",
+                   help="a disk image, mounted on /image; a file, or made by vm/make-image")
     p.add_argument("--device", action="append", default=[], metavar="QEMUARG",
                    help="further argument of QEMU: -device by default, or '-option value'")
     p.add_argument("--machine", default="pc", help="machine of QEMU (pc; q35 for PCIe, VT-d)")
@@ -48,11 +51,16 @@ def device_args(items):
 def make_job(args):
     """A job with what the machine options ask for."""
     job = machine.Job()
-    for name in ("mem", "cpus", "icount", "swap", "disk", "append", "variant", "machine",
+    for name in ("mem", "cpus", "icount", "swap", "disk", "nvme", "append", "variant", "machine",
                  "expect_complaint"):
         setattr(job, name, getattr(args, name))
     job.devices = device_args(args.device)
     job.modules = [m for arg in args.module for m in arg.split(",")]
+    if args.image:
+        made = os.path.join(BUILD, "image", args.image)
+        job.image = made if os.path.isfile(made) else args.image
+        if not os.path.isfile(job.image):
+            die(f"--image {args.image}: there is no such file; vm/make-image makes {made}")
     for item in args.add:
         host, _, guest = item.partition(":")
         if not os.path.exists(host):

@@ -6,6 +6,9 @@ test's name. What comes between BEGIN and END is the test's own.
 
 When a guest dies or a test cannot be ended, that test has failed, and the tests that had not begun
 get a new boot. So each test runs exactly once.
+
+Except where hangs are to be retried: then a test that hangs has no verdict, and gets a new boot too, so
+many times; after the last one it has failed.
 """
 
 import re
@@ -78,8 +81,10 @@ def base(path):
 class Boot:
     """One boot for some tests: follows the marks, feeds each test's lines to its stream."""
 
-    def __init__(self, report, tests):
+    def __init__(self, report, tests, retry=False):
         self.report = report
+        self.retry = retry
+        self.hung = []              # names
         self.seconds = {base(p): s for p, s in tests}
         self.begun = set()
         self.current = None
@@ -102,22 +107,34 @@ class Boot:
         word, name = words[0], words[1]
         if word == "BEGIN":
             self.begun.add(name)
-            self.current = tap.Test(self.report, name)
+            self.current = tap.Test(self.report, name, hold=self.retry)
+            if self.retry:
+                self.report.diag(f"{name} is running")
         elif not self.current:
             return
         elif word == "TIMEOUT":
-            self.current.fail(f"did not end within {self.seconds[name]} s")
+            self.current.hang(f"did not end within {self.seconds[name]} s")
         elif word == "LEFTOVER":
             self.current.fail("the modules could not be unloaded after it")
         elif word == "COMPLAINT":
             if not self.machine.job.expect_complaint:
-                self.current.fail("the kernel complained")
+                self.current.complain()
         elif word == "STUCK":
-            self.current.fail("could not be killed")
-            self.current = None
+            self.current.hang("could not be killed")
+            self.finish(None)
         elif word == "END":
-            self.current.end(int(words[2]))
-            self.current = None
+            self.finish(int(words[2]))
+
+    def finish(self, status):
+        """The current test is over: with a status, without one (it has failed), or it hung."""
+        if self.current.hung:
+            self.current.forget()
+            self.hung.append(self.current.name)
+        elif status is not None:
+            self.current.end(status)
+        else:
+            self.current.release()
+        self.current = None
 
     def event(self, words):
         """On the verdict channel: the host's own limit follows the test."""
@@ -127,14 +144,16 @@ class Boot:
             self.machine.extend(GRACE * 4)
 
 
-def run_group(report, kernel, grp, accel):
-    """Run a group's tests. Returns the number of boots, and of those that were repeated."""
+def run_group(report, kernel, grp, accel, retries=0):
+    """Run a group's tests. Returns the number of boots, of those that were repeated, and of hangs that
+    were retried, each test so many times at most."""
     todo = list(grp.tests)
-    boots = repeated = 0
+    boots = repeated = retried = 0
+    hangs = {}
     while todo:
         job = options.make_job(grp.args)
         job.mode, job.tests, job.accel, job.timeout = "tests", todo, accel, GRACE * 4
-        boot = Boot(report, todo)
+        boot = Boot(report, todo, retries > 0)
         start = time.monotonic()
 
         def started(vm, boot=boot):
@@ -152,7 +171,16 @@ def run_group(report, kernel, grp, accel):
             if directory.keep:
                 report.diag(f"console of this boot: {directory.path}/console")
                 directory.quiet = True
-    return boots, repeated
+        for test in [t for t in job.tests if base(t[0]) in boot.hung]:
+            name = base(test[0])
+            hangs[name] = hangs.get(name, 0) + 1
+            if hangs[name] > retries:
+                report.point(False, f"{name}: hung {hangs[name]} times")
+            else:
+                report.diag(f"{name} hung, which is no verdict: again")
+                todo.append(test)
+                retried += 1
+    return boots, repeated, retried
 
 
 def after(report, job, boot, vm, status):
@@ -170,8 +198,12 @@ def after(report, job, boot, vm, status):
     if found and not job.expect_complaint:
         report.diag("\n".join(found))
     if boot.current:
-        boot.current.fail("the kernel complained and the guest died" if found else
-                          "the guest hung" if vm.timed_out else "the guest died")
+        if vm.timed_out and not found:
+            boot.current.hang("the guest hung")
+        else:
+            boot.current.fail("the kernel complained and the guest died" if found else
+                              "the guest died")
+        boot.finish(None)
         if not found:
             report.diag("\n".join(vm.console().splitlines()[-30:]))
     elif found and not job.expect_complaint:

@@ -53,10 +53,16 @@ class Report:
 
 
 class Test:
-    """One test's own stream, line by line, and its end."""
+    """One test's own stream, line by line, and its end.
 
-    def __init__(self, report, name):
+    With hold, it is shown at its end only, for until then it may hang, and be as if it had never been: see
+    hang().
+    """
+
+    def __init__(self, report, name, hold=False):
         self.report, self.name = report, name
+        self.held = [] if hold else None
+        self.hung = None
         self.planned = None
         self.points = self.failed = 0
         self.skip_reason = None
@@ -72,25 +78,60 @@ class Test:
                 self.skip_reason = plan.group(2) or "no reason given"
         elif text.startswith("Bail out!"):
             self.bailed = True
-            self.report.diag(f"{self.name}: {text}")
+            self._show(self.report.diag, f"{self.name}: {text}")
         elif text.strip() and text != "TAP version 13" and text != "TAP version 14":
-            self.report.diag(text)
+            self._show(self.report.diag, text)
 
     def _point(self, bad, what, directive, reason):
         self.points += 1
         what = f"{self.name}: {what}" if what else f"{self.name}: point {self.points}"
         if directive and directive.upper() == "SKIP":
-            self.report.point(True, what, reason or "no reason given")
+            self._show(self.report.point, True, what, reason or "no reason given")
             return
         if bad:
             self.failed += 1
-        self.report.point(not bad, what)
+        self._show(self.report.point, not bad, what)
+
+    def _show(self, how, *what):
+        if self.held is None:
+            how(*what)
+        else:
+            self.held.append((how, what))
 
     def fail(self, why):
         self.failed += 1
-        self.report.point(False, f"{self.name}: {why}")
+        self._show(self.report.point, False, f"{self.name}: {why}")
+
+    def hang(self, why):
+        """It hung. That is a failure, or, of a test that is held, no verdict."""
+        if self.held is None:
+            self.fail(why)
+        else:
+            self.hung = why
+
+    def complain(self):
+        """The kernel complained. That is a verdict, on a test that hung too."""
+        if self.hung:
+            self.fail(self.hung)
+            self.hung = None
+        self.fail("the kernel complained")
+
+    def forget(self):
+        """Show what was held, points as comments: they are of no account."""
+        for how, what in self.held:
+            if how == self.report.point:
+                what = [f"before it hung: {'ok' if what[0] else 'not ok'} - {what[1]}"]
+            self.report.diag(*what)
+        self.report.diag(f"{self.name}: {self.hung}")
+
+    def release(self):
+        """Show what was held."""
+        held, self.held = self.held, None
+        for how, what in held or ():
+            how(*what)
 
     def end(self, status):
+        self.release()
         if status == SKIP_STATUS or (status == 0 and self.planned == 0):
             if not self.failed:
                 self.report.point(True, self.name, self.skip_reason or "no reason given")

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import types
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
@@ -160,6 +161,21 @@ def test_suite():
         boot.text(" 1 - half a line\n@@ END t_a 0\n@@ BEGIN t_b\n1..1\n@@ TIMEOUT t_b\n")
     check(report.passed == 1 and report.failed == 1 and boot.current.name == "t_b" and
           "ok 1 - t_a: half a line" in out.getvalue(), "suite: output in pieces")
+
+    report = tap.Report()
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        boot = suite.Boot(report, [("/x/t_a", 5), ("/x/t_b", 5), ("/x/t_c", 5)], retry=True)
+        boot.machine = types.SimpleNamespace(job=types.SimpleNamespace(expect_complaint=False))
+        boot.text("@@ BEGIN t_a\nok 1 - before\n@@ TIMEOUT t_a\n@@ LEFTOVER t_a\n@@ END t_a 137\n")
+        boot.text("@@ BEGIN t_b\n@@ TIMEOUT t_b\n@@ COMPLAINT t_b\n@@ END t_b 137\n")
+        boot.text("@@ BEGIN t_c\nok 1 - good\nnot ok 2 - bad\n1..2\n@@ END t_c 1\n")
+    check(boot.hung == ["t_a"] and "\n# before it hung: ok - t_a: before\n" in "\n" + out.getvalue(),
+          "suite: a hang is no verdict where hangs are retried")
+    check("- t_b: did not end within 5 s" in out.getvalue() and
+          "- t_b: the kernel complained" in out.getvalue(), "suite: a complaint is, for all that")
+    check(report.passed == 1 and "- t_c: bad" in out.getvalue() and boot.current is None,
+          "suite: and so is an end")
 
 
 test_tap()
