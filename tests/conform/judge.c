@@ -29,6 +29,8 @@ const struct intended intended[INTENDED_COUNT] = {
 		"nothing is charged to RLIMIT_MEMLOCK" },
 	[INTENDED_END_OF_SPACE] = { "end-of-space", OURS,
 		"UNMAP_DMA of a range that ends at 2^64 unmaps it" },
+	[INTENDED_REPORT_WHOLE] = { "report-whole", OURS,
+		"a bitmap that can't be written to its end: nothing has happened" },
 };
 
 struct hearing {
@@ -351,6 +353,18 @@ static void judge_data(struct hearing *h)
 		(unsigned long long)h->a->sum, (unsigned long long)h->b->sum);
 }
 
+/* Stock is done with the mappings before the one whose bits it could not write. */
+static void judge_half_report(struct hearing *h)
+{
+	static struct image im;
+
+	if (!(OURS & 1u << h->kind) || !op_has_bitmap(h->op) || h->a->ret != -EFAULT)
+		return;
+	image_make(&im, h->m, h->op, h->a);
+	if (im.delivered)
+		diverged(h, INTENDED_REPORT_WHOLE);
+}
+
 void judge(struct verdict *v, enum side_kind kind, const struct model *m,
 	   const struct conform_op *op, const struct conform_result *a,
 	   const struct conform_result *b)
@@ -361,6 +375,8 @@ void judge(struct verdict *v, enum side_kind kind, const struct model *m,
 	v->diverged = false;
 	v->seen = 0;
 	judge_ret(&h);
+	if (!v->differs)
+		judge_half_report(&h);
 	if (v->differs || v->diverged)
 		return;
 	judge_arg(&h);

@@ -148,7 +148,9 @@ static void new_address(struct model *m, const struct conform_op *op)
 	for (i = 0; i < m->n; i++) {
 		if (m->map[i].iova != op->iova)
 			continue;
-		m->map[i].gone = m->map[i].gone || !same_memory(m->map[i].va, op->va);
+		/* Another process has other memory there; stock keeps the first one's pages. */
+		m->map[i].gone = m->map[i].gone || m->map[i].foreign != op->child ||
+				 !same_memory(m->map[i].va, op->va);
 		m->map[i].va = op->va;
 		m->map[i].invalid = false;
 		m->map[i].foreign = op->child;

@@ -142,6 +142,11 @@ uint64_t sim_count(const char *bdf, const char *name)
 	return knob_get(KNOB_SIM_DIR, bdf, name);
 }
 
+int sim_count_try(const char *bdf, const char *name, uint64_t *value)
+{
+	return knob_read_try(value, KNOB_SIM_DIR "/%s/%s", bdf, name);
+}
+
 void sim_iommu_knob(const char *name, uint64_t value)
 {
 	knob_set(KNOB_SIM_DIR, "iommu", name, value);

@@ -35,6 +35,9 @@ uint64_t sim_knob_get(const char *bdf, const char *name);
 /** sim_count() - a counter of one simulated device */
 uint64_t sim_count(const char *bdf, const char *name);
 
+/** sim_count_try() - the same, or a negative errno: not everybody may read it */
+int sim_count_try(const char *bdf, const char *name, uint64_t *value);
+
 /** sim_iommu_knob() - set a knob of the simulated IOMMU */
 void sim_iommu_knob(const char *name, uint64_t value);
 

@@ -251,24 +251,32 @@ int sim_poll(struct simdev *s, struct iopf_sim_cpl *cpl)
 	return 1;
 }
 
-/* Changes whenever the device gets on, however slowly. */
-static uint64_t sim_progress(const struct simdev *s)
+/* Without a look at the counters: so many times as long. */
+#define SIM_HANG_UNSEEN 10
+
+/* Whether the device has got on, however slowly, since the last time. */
+static bool sim_progressed(const struct simdev *s, uint64_t *seen, unsigned int *unseen)
 {
 	static const char * const counters[] = {
 		"requests", "responses_success", "bytes_read", "bytes_written", "commands",
 	};
-	uint64_t sum = 0;
+	uint64_t sum = 0, value, before = *seen;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(counters); i++)
-		sum += sim_count(s->vfio->bdf, counters[i]);
-	return sum;
+	for (i = 0; i < ARRAY_SIZE(counters); i++) {
+		/* Unprivileged, or the device is unplugged. */
+		if (sim_count_try(s->vfio->bdf, counters[i], &value))
+			return ++*unseen < SIM_HANG_UNSEEN;
+		sum += value;
+	}
+	*seen = sum;
+	return sum != before;
 }
 
 int sim_wait_for(struct simdev *s, struct iopf_sim_cpl *cpl, unsigned int seconds)
 {
-	uint64_t start = sim_seconds(), seen = 0, progress;
-	unsigned int spins = 0;
+	uint64_t start = sim_seconds(), seen = 0;
+	unsigned int spins = 0, unseen = 0;
 
 	for (;;) {
 		if (sim_poll(s, cpl))
@@ -276,10 +284,8 @@ int sim_wait_for(struct simdev *s, struct iopf_sim_cpl *cpl, unsigned int second
 		if (sim_reg(s, IOPF_SIM_REG_STATUS) & IOPF_SIM_STATUS_HALTED)
 			return -EIO;
 		if (sim_seconds() - start >= seconds) {
-			progress = sim_progress(s);
-			if (progress == seen)
+			if (!sim_progressed(s, &seen, &unseen))
 				return -ETIMEDOUT;
-			seen = progress;
 			start = sim_seconds();
 		}
 		sim_nap(&spins);
