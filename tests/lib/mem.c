@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,10 +17,13 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "mem.h"
 #include "tap.h"
+
+#define MEM_PRESSURE_SECONDS	10
 
 #define CGROUP_ROOT	"/sys/fs/cgroup"
 #define CGROUP_MINE	CGROUP_ROOT "/iopf-test"
@@ -344,19 +349,54 @@ bool mem_swap_is_disk(void)
 	return disk;
 }
 
+/* Does nothing but end a system call. */
+static void mem_interrupt(int signal)
+{
+	(void)signal;
+}
+
+struct mem_presser {
+	size_t bytes;
+	int err;
+};
+
+static void *mem_press(void *arg)
+{
+	struct mem_presser *p = arg;
+
+	/*
+	 * memory.reclaim, not memory.high: the latter also puts to sleep whoever allocates
+	 * while the use is above it. -EAGAIN: less than that could be reclaimed.
+	 */
+	p->err = mem_write_file(CGROUP_MINE "/memory.reclaim", "%zu", p->bytes);
+	return NULL;
+}
+
+/*
+ * The kernel goes on for as long as there is any progress, which under DMA may be minutes: it is
+ * interrupted then.
+ */
 int mem_pressure(size_t bytes)
 {
+	struct mem_presser p = { .bytes = bytes };
+	struct sigaction act = { .sa_handler = mem_interrupt };
+	struct timespec until;
+	pthread_t thread;
 	int err;
 
 	err = mem_cgroup_join();
 	if (err)
 		return err;
-	/*
-	 * memory.reclaim, not memory.high: the latter also puts to sleep whoever allocates
-	 * while the use is above it. -EAGAIN: less than that could be reclaimed.
-	 */
-	err = mem_write_file(CGROUP_MINE "/memory.reclaim", "%zu", bytes);
-	return err == -EAGAIN ? 0 : err;
+	must_sys(sigaction(SIGURG, &act, NULL));
+	must_be(!pthread_create(&thread, NULL, mem_press, &p));
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += MEM_PRESSURE_SECONDS;
+	while (pthread_timedjoin_np(thread, NULL, &until)) {
+		pthread_kill(thread, SIGURG);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec++;
+	}
+	return p.err == -EAGAIN || p.err == -EINTR ? 0 : p.err;
 }
 
 #define SWAP_OUT_ROUNDS	30
