@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Changing the CPU address of mapped memory under a running device (live update of a VMM): while
- * the address is invalid the device goes on with what is mapped and otherwise waits; afterwards it goes
- * on at the new address, in the same process or another one. Nothing is lost, and what is pinned
- * is charged to who owns it now.
+ * the address is invalid the device goes on with what is mapped and otherwise waits; afterwards it
+ * goes on at the new address, in the same process or another one. Nothing is lost, and what is
+ * pinned is charged to who owns it now.
  *
  * vm: --mem 1024
  */
