@@ -10,9 +10,9 @@
  * everything for as long as it is there. Emulated devices make no difference to that, and
  * may be the first: see emulated.c.
  *
- * Order of attaching: page faults on; everything pinned, if need be; a domain;
- * attach; the container's pinned pages into it. Detaching is the
- * reverse, after iopf_fault_drain().
+ * Order of attaching: page faults on; a domain; attach; the container's pinned pages
+ * into it; everything pinned, if need be. So nothing is ever pinned without a domain that
+ * knows the pages. Detaching is the reverse, after iopf_fault_drain().
  *
  * Domains are shared by groups whose IOMMU agrees to it, as in type1.
  *
@@ -450,19 +450,19 @@ static int attach_locked(struct iopf_container *c, struct iopf_attach *at)
 
 	lockdep_assert_held(&c->lock);
 
-	if (!at->faulting) {
-		ret = iopf_container_pin(c);
-		if (ret)
-			return ret;
-	}
 	ret = attach_shared(c, at);
 	if (ret)
 		ret = attach_own(c, at);
 	if (ret)
-		goto err_unpin;
+		return ret;
 	ret = attach_check(c, at, &iovas);
 	if (ret)
 		goto err_detach;
+	if (!at->faulting) {
+		ret = iopf_container_pin(c);
+		if (ret)
+			goto err_free;
+	}
 
 	list_add_tail(&at->node, &c->attaches);
 	kfree(c->iovas);
@@ -470,12 +470,11 @@ static int attach_locked(struct iopf_container *c, struct iopf_attach *at)
 	c->pgsizes = container_pgsizes(c);
 	return 0;
 
+err_free:
+	kfree(iovas);
 err_detach:
 	iopf_fault_drain(at);
 	attach_undo(c, at);
-err_unpin:
-	if (!at->faulting)
-		iopf_container_unpin(c);
 	return ret;
 }
 
@@ -598,9 +597,10 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 	detach_last(c);
 	if (!at->dirty_scope)
 		iopf_dirty_mark_all(c);
-	attach_undo(c, at);
+	/* The domains know where the pinned pages are. */
 	if (!at->faulting)
 		iopf_container_unpin(c);
+	attach_undo(c, at);
 	if (at->iopf_on)
 		attach_faults_off(at, at->nr_devices);
 

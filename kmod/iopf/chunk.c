@@ -595,6 +595,9 @@ int iopf_chunk_replay(struct iopf_chunk *chunk, struct iommu_domain *domain)
 	struct iommu_domain *have = chunk->domains->domain[0].iommu;
 	unsigned int page;
 
+	/* Nothing is pinned while there is no domain; see attach.c. */
+	if (bitmap_empty(chunk->map.pinned, IOPF_CHUNK_PAGES))
+		return 0;
 	if (WARN_ON_ONCE(have == domain))
 		return -EINVAL;
 	for_each_andnot_bit(page, chunk->map.pinned, chunk->map.mmio, IOPF_CHUNK_PAGES) {
