@@ -28,6 +28,11 @@
  *   faults still handled in place when the domain is detached.
  * fault vs unmap: areas and chunks are found under RCU and checked under the chunk's
  *   lock; see area.c.
+ * fault vs freeze: a fault in a frozen area (see area.c) is parked, and its worker sleeps until the
+ *   queue's count of resumes has moved on from where it was before the attempt. Thawing, removing
+ *   the area, and the drain move it after they have made their change, so a worker has either
+ *   seen the change or is woken; once it looks it finds the area thawed, gone, or itself
+ *   cancelled.
  * fault vs exit: mm_users is held only while the worker populates, see
  *   iopf_mm_populate().
  * fault vs unload: a parked fault holds the module.
@@ -130,13 +135,13 @@ static void queue_free_work(struct work_struct *work)
  *
  * Return: the queue, with a reference; or NULL.
  */
-struct iopf_fault_queue *iopf_fault_queue_create(int id)
+struct iopf_fault_queue *iopf_fault_queue_create(u32 id)
 {
 	struct iopf_fault_queue *q = kzalloc(sizeof(*q), GFP_KERNEL_ACCOUNT);
 
 	if (!q)
 		return NULL;
-	q->wq = alloc_workqueue("vfio_iopf/%d", WQ_UNBOUND, 0, id);
+	q->wq = alloc_workqueue("vfio_iopf/%u", WQ_UNBOUND, 0, id);
 	if (!q->wq) {
 		kfree(q);
 		return NULL;
@@ -164,6 +169,8 @@ void iopf_fault_queue_put(struct iopf_fault_queue *q)
  */
 void iopf_fault_queue_resume(struct iopf_fault_queue *q)
 {
+	/* What there is to see, before the word of it. Pairs with the acquire in slow_work(). */
+	smp_mb__before_atomic();
 	atomic_inc(&q->resumes);
 	wake_up_all(&q->resumed);
 }
@@ -392,7 +399,8 @@ static void slow_work(struct work_struct *work)
 			fault_complain(d, &slow->group->last_fault.fault.prm,
 				       waited == -ESRCH ? "is memory of a process that is gone"
 							: "has no memory behind it");
-		slow->resumes = atomic_read(&queue->resumes);
+		/* Before the look at the area. Pairs with iopf_fault_queue_resume(). */
+		slow->resumes = atomic_read_acquire(&queue->resumes);
 		ret = waited ?: fault_group(at, d, slow->group, &slow->want);
 		slow->frozen = ret == -EAGAIN;
 		if (slow->frozen) {

@@ -30,7 +30,7 @@ struct iopf_fault_queue {
 
 int iopf_fault_cache_init(void);
 void iopf_fault_cache_exit(void);
-struct iopf_fault_queue *iopf_fault_queue_create(int id);
+struct iopf_fault_queue *iopf_fault_queue_create(u32 id);
 void iopf_fault_queue_put(struct iopf_fault_queue *q);
 void iopf_fault_queue_resume(struct iopf_fault_queue *q);
 int iopf_fault_handler(struct iopf_group *group);

@@ -97,6 +97,8 @@ int iopf_pin_charge_new_owner(struct iopf_area *area, struct task_struct *task,
 
 	lockdep_assert_held(&area->container->lock);
 
+	if (!pages)
+		return 0;
 	ret = charge(task, mm, lock_cap, pages);
 	if (ret)
 		return ret;
