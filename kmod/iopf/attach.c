@@ -481,8 +481,7 @@ err_detach:
 /* Whether a container with this group as its first real one is for stock type1. */
 static bool attach_refused(struct iopf_container *c)
 {
-	return list_empty(&c->attaches) && list_empty(&c->emulated) &&
-	       !READ_ONCE(iopf_serve_pinned);
+	return iopf_container_groupless(c) && !READ_ONCE(iopf_serve_pinned);
 }
 
 /**
@@ -558,7 +557,7 @@ err_free:
 /* The last group takes the areas with it. */
 static void detach_last(struct iopf_container *c)
 {
-	if (list_empty(&c->attaches) && list_empty(&c->emulated))
+	if (iopf_container_groupless(c))
 		iopf_container_unmap_all(c);
 }
 

@@ -14,13 +14,23 @@
  *
  * Teardown: all groups have been detached (the VFIO core sees to it, or their
  * attaching failed), so no fault is in progress; unmap all; unregister notifiers; free.
+ *
+ * ioctl vs teardown: the VFIO core calls the backend for an ioctl without any lock, with what it
+ * has read before, while another thread may take the last group out and so release the
+ * container, or give the file another one. So what the core knows is no pointer but a number,
+ * which is not used again, and an ioctl looks it up: iopf_container_get(). It then holds
+ * the container's memory, and the module. What it does to a container that has been released
+ * meanwhile has no effect: there is nothing to be found in it, and without groups
+ * nothing can be mapped.
  */
 #include <linux/cleanup.h>
-#include <linux/idr.h>
 #include <linux/iommu.h>
 #include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/poison.h>
 #include <linux/slab.h>
 #include <linux/vfio.h>
+#include <linux/xarray.h>
 
 #include "area.h"
 #include "chunk.h"
@@ -32,7 +42,9 @@
 #include "mm.h"
 #include "pin.h"
 
-static DEFINE_IDA(iopf_container_ida);
+/* Containers by id, from creation to release; an entry without a container is reserved. */
+static DEFINE_XARRAY_ALLOC1(iopf_containers);
+static u32 iopf_container_next;
 static struct kobject *iopf_containers_kobj;
 
 /* sysfs: one file each, read-only */
@@ -123,7 +135,6 @@ static void container_free(struct kobject *kobj)
 {
 	struct iopf_container *c = container_of(kobj, struct iopf_container, kobj);
 
-	ida_free(&iopf_container_ida, c->id);
 	mutex_destroy(&c->lock);
 	iopf_fault_queue_put(c->faults);
 	kfree(c->domains);
@@ -145,13 +156,14 @@ int iopf_containers_init(struct kobject *root)
 void iopf_containers_exit(void)
 {
 	kobject_put(iopf_containers_kobj);
+	WARN_ON(!xa_empty(&iopf_containers));
 }
 
 static void container_repair_work(struct work_struct *work)
 {
 	struct iopf_container *c = container_of(to_delayed_work(work), struct iopf_container,
 						repair);
-	unsigned long index = 0;
+	unsigned long index = 0, delay;
 	struct iopf_area *area;
 	bool missing = false;
 
@@ -161,8 +173,9 @@ static void container_repair_work(struct work_struct *work)
 			missing |= iopf_pin_repair(area);
 	if (!missing)
 		return;
-	c->repair_delay = min(2 * c->repair_delay + 1, (unsigned long)HZ);
-	queue_delayed_work(iopf_wq, &c->repair, c->repair_delay);
+	delay = min(2 * READ_ONCE(c->repair_delay) + 1, (unsigned long)HZ);
+	WRITE_ONCE(c->repair_delay, delay);
+	queue_delayed_work(iopf_wq, &c->repair, delay);
 }
 
 /**
@@ -178,9 +191,9 @@ struct iopf_container *iopf_container_create(bool v2)
 
 	if (!c)
 		return ERR_PTR(-ENOMEM);
-	c->id = ida_alloc(&iopf_container_ida, GFP_KERNEL);
-	if (c->id < 0) {
-		ret = c->id;
+	ret = xa_alloc_cyclic(&iopf_containers, &c->id, NULL, xa_limit_31b, &iopf_container_next,
+			      GFP_KERNEL);
+	if (ret < 0) {
 		kfree(c);
 		return ERR_PTR(ret);
 	}
@@ -207,19 +220,91 @@ struct iopf_container *iopf_container_create(bool v2)
 	if (!c->domains || !c->iovas || !c->faults)
 		goto err_put;
 	c->memcg = c->faults->memcg;
-	ret = kobject_add(&c->kobj, iopf_containers_kobj, "%d", c->id);
+	ret = kobject_add(&c->kobj, iopf_containers_kobj, "%u", c->id);
 	if (ret)
 		goto err_put;
 	ret = sysfs_create_files(&c->kobj, (const struct attribute *const *)container_attrs);
 	if (ret)
 		goto err_del;
+	/* Into the place that is reserved for it, so this can't fail. */
+	xa_store(&iopf_containers, c->id, c, GFP_KERNEL);
 	return c;
 
 err_del:
 	kobject_del(&c->kobj);
 err_put:
+	xa_erase(&iopf_containers, c->id);
 	kobject_put(&c->kobj);
 	return ERR_PTR(ret);
+}
+
+/**
+ * iopf_container_data() - what the VFIO core gets to know of a container
+ * @c: the container
+ *
+ * Not an address, so that the core's losing a race makes nobody use memory that is somebody
+ * else's by now: the core may even hand it to another backend, where it is to be a bad pointer.
+ *
+ * Return: the number of the container, in the guise of a pointer that is neither an error
+ * nor anything's address.
+ */
+void *iopf_container_data(const struct iopf_container *c)
+{
+	return (void *)(POISON_POINTER_DELTA + c->id);
+}
+
+/**
+ * iopf_container_of() - the container of a call that the VFIO core makes under its own locks
+ * @data: of iopf_container_data()
+ *
+ * Return: the container, which stays for the time of the call.
+ */
+struct iopf_container *iopf_container_of(void *data)
+{
+	return xa_load(&iopf_containers, (unsigned long)data - POISON_POINTER_DELTA);
+}
+
+/**
+ * iopf_container_get() - the container of a call that may lose a race with its release
+ * @data: of iopf_container_data(), maybe of a container that is gone
+ *
+ * Return: the container, to be given back with iopf_container_put(), or NULL.
+ */
+struct iopf_container *iopf_container_get(void *data)
+{
+	struct iopf_container *c;
+
+	xa_lock(&iopf_containers);
+	c = iopf_container_of(data);
+	if (c) {
+		kobject_get(&c->kobj);
+		/* The core holds the module for as long as the container is not released. */
+		__module_get(THIS_MODULE);
+	}
+	xa_unlock(&iopf_containers);
+	return c;
+}
+
+/**
+ * iopf_container_put() - undo iopf_container_get()
+ * @c: the container
+ */
+void iopf_container_put(struct iopf_container *c)
+{
+	kobject_put(&c->kobj);
+	/* Whoever is still in the module after this is waited for by its end. */
+	module_put(THIS_MODULE);
+}
+
+/**
+ * iopf_container_groupless() - whether no group is attached: released, or being set up
+ * @c: the container, locked
+ */
+bool iopf_container_groupless(const struct iopf_container *c)
+{
+	lockdep_assert_held(&c->lock);
+
+	return list_empty(&c->attaches) && list_empty(&c->emulated);
 }
 
 /**
@@ -230,9 +315,10 @@ void iopf_container_release(struct iopf_container *c)
 {
 	struct iopf_mm *m, *next;
 
+	xa_erase(&iopf_containers, c->id);
 	kobject_del(&c->kobj);
 	scoped_guard(mutex, &c->lock) {
-		WARN_ON(!list_empty(&c->attaches) || !list_empty(&c->emulated));
+		WARN_ON(!iopf_container_groupless(c));
 		iopf_container_unmap_all(c);
 		list_for_each_entry_safe(m, next, &c->mms, node)
 			iopf_mm_unregister(m);

@@ -39,7 +39,7 @@ struct mem_cgroup;
 /**
  * struct iopf_container - one VFIO container that is served here
  * @kobj: /sys/kernel/vfio_iopf/containers/<id>
- * @id: that id
+ * @id: that id, never 0; see iopf_container_get()
  * @pid: who set it up
  * @comm: its name
  * @v2: VFIO_TYPE1v2_IOMMU semantics of unmapping
@@ -66,7 +66,7 @@ struct mem_cgroup;
  */
 struct iopf_container {
 	struct kobject kobj;
-	int id;
+	u32 id;
 	pid_t pid;
 	char comm[TASK_COMM_LEN];
 	bool v2;
@@ -97,6 +97,11 @@ void iopf_containers_exit(void);
 
 struct iopf_container *iopf_container_create(bool v2);
 void iopf_container_release(struct iopf_container *c);
+void *iopf_container_data(const struct iopf_container *c);
+struct iopf_container *iopf_container_of(void *data);
+struct iopf_container *iopf_container_get(void *data);
+void iopf_container_put(struct iopf_container *c);
+bool iopf_container_groupless(const struct iopf_container *c);
 bool iopf_container_bisected(struct iopf_container *c, const struct iopf_range *range);
 void iopf_container_remove_area(struct iopf_container *c, struct iopf_area *area);
 void iopf_container_unmap_all(struct iopf_container *c);

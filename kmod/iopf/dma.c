@@ -49,6 +49,9 @@ static int map_new(struct iopf_container *c, const struct iopf_range *range,
 	struct iopf_area *area;
 	int ret;
 
+	/* Released since the caller looked; see container.c. */
+	if (iopf_container_groupless(c))
+		return -EINVAL;
 	if (!c->dma_avail)
 		return -ENOSPC;
 	if (!iopf_iovas_contain(c->iovas, range))

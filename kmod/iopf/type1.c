@@ -26,59 +26,58 @@
 
 static void *type1_open(unsigned long arg)
 {
-	switch (arg) {
-	case VFIO_TYPE1_IOMMU:
-		return iopf_container_create(false);
-	case VFIO_TYPE1v2_IOMMU:
-		return iopf_container_create(true);
-	}
-	return ERR_PTR(-EINVAL);
+	struct iopf_container *c;
+
+	if (arg != VFIO_TYPE1_IOMMU && arg != VFIO_TYPE1v2_IOMMU)
+		return ERR_PTR(-EINVAL);
+	c = iopf_container_create(arg == VFIO_TYPE1v2_IOMMU);
+	return IS_ERR(c) ? c : iopf_container_data(c);
 }
 
 static void type1_release(void *data)
 {
-	iopf_container_release(data);
+	iopf_container_release(iopf_container_of(data));
 }
 
 static int type1_attach_group(void *data, struct iommu_group *group, enum vfio_group_type type)
 {
-	return iopf_attach_group(data, group, type == VFIO_EMULATED_IOMMU);
+	return iopf_attach_group(iopf_container_of(data), group, type == VFIO_EMULATED_IOMMU);
 }
 
 static void type1_detach_group(void *data, struct iommu_group *group)
 {
-	iopf_detach_group(data, group);
+	iopf_detach_group(iopf_container_of(data), group);
 }
 
 static struct iommu_domain *type1_group_domain(void *data, struct iommu_group *group)
 {
-	return iopf_attach_domain(data, group);
+	return iopf_attach_domain(iopf_container_of(data), group);
 }
 
 static int type1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova, int npage,
 			   int prot, struct page **pages)
 {
-	return iopf_emulated_pin(data, group, iova, npage, prot, pages);
+	return iopf_emulated_pin(iopf_container_of(data), group, iova, npage, prot, pages);
 }
 
 static void type1_unpin_pages(void *data, dma_addr_t iova, int npage)
 {
-	iopf_emulated_unpin(data, iova, npage);
+	iopf_emulated_unpin(iopf_container_of(data), iova, npage);
 }
 
 static void type1_register_device(void *data, struct vfio_device *vdev)
 {
-	iopf_emulated_register(data, vdev);
+	iopf_emulated_register(iopf_container_of(data), vdev);
 }
 
 static void type1_unregister_device(void *data, struct vfio_device *vdev)
 {
-	iopf_emulated_unregister(data, vdev);
+	iopf_emulated_unregister(iopf_container_of(data), vdev);
 }
 
 static int type1_dma_rw(void *data, dma_addr_t iova, void *buf, size_t count, bool write)
 {
-	return iopf_emulated_rw(data, iova, buf, count, write);
+	return iopf_emulated_rw(iopf_container_of(data), iova, buf, count, write);
 }
 
 static int check_extension(struct iopf_container *c, unsigned long arg)
@@ -276,21 +275,36 @@ static long dirty_pages(struct iopf_container *c, void __user *arg)
 	return -EINVAL;
 }
 
-static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
+static long container_ioctl(struct iopf_container *c, unsigned int cmd, void __user *arg)
 {
 	switch (cmd) {
-	case VFIO_CHECK_EXTENSION:
-		return check_extension(data, arg);
 	case VFIO_IOMMU_GET_INFO:
-		return get_info(data, (void __user *)arg);
+		return get_info(c, arg);
 	case VFIO_IOMMU_MAP_DMA:
-		return map_dma(data, (void __user *)arg);
+		return map_dma(c, arg);
 	case VFIO_IOMMU_UNMAP_DMA:
-		return unmap_dma(data, (void __user *)arg);
+		return unmap_dma(c, arg);
 	case VFIO_IOMMU_DIRTY_PAGES:
-		return dirty_pages(data, (void __user *)arg);
+		return dirty_pages(c, arg);
 	}
 	return -ENOTTY;
+}
+
+static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
+{
+	struct iopf_container *c;
+	long ret;
+
+	/* Of a container, under the core's lock; or of the backend, without a container. */
+	if (cmd == VFIO_CHECK_EXTENSION)
+		return check_extension(data ? iopf_container_of(data) : NULL, arg);
+	c = iopf_container_get(data);
+	/* As the core says of a file without a backend. */
+	if (!c)
+		return -EINVAL;
+	ret = container_ioctl(c, cmd, (void __user *)arg);
+	iopf_container_put(c);
+	return ret;
 }
 
 static const struct vfio_iommu_driver_ops iopf_type1_ops = {

@@ -42,7 +42,7 @@ struct rig {
  */
 void rig_load(const char *sim_args, const char *iopf_args);
 
-/** rig_unload() - unload backend and simulator; 0 or a negative errno (-EBUSY: in use) */
+/** rig_unload() - unload backend and simulator; 0 or a negative errno (-EAGAIN: in use) */
 int rig_unload(void);
 
 /** rig_unload_soon() - the same after a process died; see rig_balanced_soon() */

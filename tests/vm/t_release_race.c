@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ioctls of a container against its end. The VFIO core calls the backend without a lock, so a
+ * thread can be anywhere in an ioctl while another takes the last group out, which releases the
+ * container, and even puts it in again, which makes another one under the same file.
+ *
+ * First at known places: a userfaultfd holds the ioctl where it reads its argument or, with the
+ * container locked, writes its answer. Then at random.
+ *
+ * Not made with stock type1, which uses memory after it is freed there.
+ *
+ * vm: --mem 1024
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "dirty.h"
+#include "rig.h"
+
+#define LEN	(1 * MiB)
+#define THREADS	3
+#define ROUNDS	300
+
+static struct vfio_container container;
+static struct vfio_dev dev;
+
+static void join(void)
+{
+	must(vfio_dev_attach(&dev, &container, rig_bdf(0), VFIO_TYPE1v2_IOMMU));
+}
+
+/* The last group leaves, and comes back into what is another container below. */
+static void leave_and_return(void)
+{
+	must_sys(ioctl(dev.group_fd, VFIO_GROUP_UNSET_CONTAINER));
+	container.type = 0;
+	must(vfio_group_join(dev.group_fd, &container, VFIO_TYPE1v2_IOMMU));
+}
+
+/* Wait until @uffd reports a fault: whoever made it sleeps. */
+static void held(int uffd)
+{
+	struct pollfd fd = { uffd, POLLIN, 0 };
+	struct uffd_msg msg;
+
+	must_sys(poll(&fd, 1, -1));
+	must_be(read(uffd, &msg, sizeof(msg)) == sizeof(msg) &&
+		msg.event == UFFD_EVENT_PAGEFAULT);
+}
+
+static void give(int uffd, void *page, const void *from)
+{
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)page,
+		.src = (uintptr_t)from,
+		.len = MEM_PAGE,
+	};
+
+	must_sys(ioctl(uffd, UFFDIO_COPY, &copy));
+}
+
+static int hold(void *page)
+{
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)page, MEM_PAGE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	int uffd = (int)must_sys(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
+
+	must_sys(ioctl(uffd, UFFDIO_API, &api));
+	must_sys(ioctl(uffd, UFFDIO_REGISTER, &reg));
+	return uffd;
+}
+
+/**
+ * struct call - an ioctl in a thread of its own
+ * @cmd: VFIO_*
+ * @arg: its argument
+ * @ret: out: 0 or a negative errno
+ */
+struct call {
+	unsigned long cmd;
+	void *arg;
+	int ret;
+};
+
+static void *call_run(void *arg)
+{
+	struct call *call = arg;
+
+	call->ret = ioctl(container.fd, call->cmd, call->arg) ? -errno : 0;
+	return NULL;
+}
+
+/* A container that nobody has used. */
+static void is_fresh(int64_t avail, const char *what)
+{
+	tap_ok(vfio_avail(&container) == avail && !sim_iommu_count("leaves_4k"),
+	       "%s: the new container has nothing of it", what);
+}
+
+/* An ioctl whose argument comes when its container is gone. */
+static void check_late(const char *what, unsigned long cmd, const void *arg, size_t size, int want,
+		       int64_t avail)
+{
+	char *page = mem_anon(MEM_PAGE), *from = mem_anon(MEM_PAGE);
+	struct call call = { .cmd = cmd, .arg = page };
+	int uffd = hold(page);
+	pthread_t thread;
+
+	memcpy(from, arg, size);
+	must_be(!pthread_create(&thread, NULL, call_run, &call));
+	held(uffd);
+	leave_and_return();
+	give(uffd, page, from);
+	pthread_join(thread, NULL);
+	close(uffd);
+	tap_errno_is(call.ret, want, "%s of a container that has been released", what);
+	is_fresh(avail, what);
+	mem_unmap(page, MEM_PAGE);
+	mem_unmap(from, MEM_PAGE);
+}
+
+static void check_late_all(void)
+{
+	int64_t avail = vfio_avail(&container);
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)b.va,
+		.iova = b.iova,
+		.size = b.len,
+	};
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.flags = VFIO_DMA_UNMAP_FLAG_ALL,
+	};
+	struct vfio_iommu_type1_dirty_bitmap dirty = {
+		.argsz = sizeof(dirty),
+		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
+	};
+
+	check_late("MAP_DMA", VFIO_IOMMU_MAP_DMA, &map, sizeof(map), -EINVAL, avail);
+	check_late("UNMAP_DMA", VFIO_IOMMU_UNMAP_DMA, &unmap, sizeof(unmap), 0, avail);
+	check_late("GET_INFO", VFIO_IOMMU_GET_INFO, &info, sizeof(info), 0, avail);
+	check_late("DIRTY_PAGES", VFIO_IOMMU_DIRTY_PAGES, &dirty, sizeof(dirty), 0, avail);
+	must(vfio_map(&container, b.va, b.iova, b.len));
+	check_late("UNMAP_DMA of what was there", VFIO_IOMMU_UNMAP_DMA, &unmap, sizeof(unmap), 0,
+		   avail);
+	mem_unmap(b.va, b.len);
+}
+
+static void *leave_run(void *unused)
+{
+	(void)unused;
+	leave_and_return();
+	return NULL;
+}
+
+/* Waiting for the lock of a container that goes: behind its release, or before it. */
+static void check_queued(void)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	int64_t avail = vfio_avail(&container);
+	uint64_t *page = mem_anon(MEM_PAGE), *from = mem_anon(MEM_PAGE);
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)b.va,
+		.iova = b.iova + b.len,
+		.size = b.len,
+	};
+	struct {
+		struct vfio_iommu_type1_dirty_bitmap head;
+		struct vfio_iommu_type1_dirty_bitmap_get get;
+	} dirty = {
+		.head = {
+			.argsz = sizeof(dirty),
+			.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+		},
+		.get = {
+			.iova = b.iova,
+			.size = b.len,
+			.bitmap = {
+				.pgsize = MEM_PAGE,
+				.size = LEN / MEM_PAGE / 8,
+				.data = (void *)page,
+			},
+		},
+	};
+	struct call report = { .cmd = VFIO_IOMMU_DIRTY_PAGES, .arg = &dirty };
+	struct call late = { .cmd = VFIO_IOMMU_MAP_DMA, .arg = &map };
+	pthread_t reporter, leaver, mapper;
+	int uffd = hold(page);
+
+	must(vfio_map(&container, b.va, b.iova, b.len));
+	must(dirty_track(&container, true));
+	must_be(!pthread_create(&reporter, NULL, call_run, &report));
+	held(uffd);
+	must_be(!pthread_create(&leaver, NULL, leave_run, NULL));
+	usleep(20000);
+	must_be(!pthread_create(&mapper, NULL, call_run, &late));
+	usleep(20000);
+	give(uffd, page, from);
+	pthread_join(reporter, NULL);
+	pthread_join(leaver, NULL);
+	pthread_join(mapper, NULL);
+	close(uffd);
+	tap_errno_is(report.ret, 0, "a report under way is made before its container goes");
+	tap_ok(late.ret == -EINVAL || !late.ret, "MAP_DMA that waited for the lock: %d", late.ret);
+	is_fresh(avail, "a wait for the lock");
+	mem_unmap(page, MEM_PAGE);
+	mem_unmap(from, MEM_PAGE);
+	mem_unmap(b.va, b.len);
+}
+
+/* The module stays for as long as somebody is in it, whatever is closed. */
+static void check_module(void)
+{
+	char *page = mem_anon(MEM_PAGE), *from = mem_anon(MEM_PAGE);
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+	struct call call = { .cmd = VFIO_IOMMU_GET_INFO, .arg = page };
+	int uffd = hold(page);
+	pthread_t thread;
+
+	memcpy(from, &info, sizeof(info));
+	must_be(!pthread_create(&thread, NULL, call_run, &call));
+	held(uffd);
+	vfio_dev_close(&dev);
+	tap_errno_is(rig_unload(), -EAGAIN, "the module stays while an ioctl is under way");
+	give(uffd, page, from);
+	pthread_join(thread, NULL);
+	close(uffd);
+	tap_errno_is(call.ret, 0, "which ends as if nothing had happened");
+	vfio_container_close(&container);
+	tap_errno_is(rig_unload_soon(), 0, "then it can go");
+	mem_unmap(page, MEM_PAGE);
+	mem_unmap(from, MEM_PAGE);
+}
+
+/**
+ * struct caller - a thread that makes ioctls at random
+ * @seed: of what it does
+ * @b: what it maps
+ * @calls: how many it has made
+ * @wrong: those with an answer that can't be
+ * @stop: it is time to go
+ */
+struct caller {
+	unsigned int seed;
+	struct simbuf b;
+	unsigned long calls;
+	unsigned int wrong;
+	bool *stop;
+};
+
+static int call_random(struct caller *t)
+{
+	struct dirty_map map;
+	int ret;
+
+	switch (rand_r(&t->seed) % 6) {
+	case 0:
+		return vfio_map(&container, t->b.va, t->b.iova, t->b.len);
+	case 1:
+		return vfio_unmap_flags(&container, t->b.iova, t->b.len, 0, NULL);
+	case 2:
+		return vfio_unmap_flags(&container, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, NULL);
+	case 3:
+		return dirty_track(&container, rand_r(&t->seed) % 2);
+	case 4:
+		dirty_map_init(&map, t->b.iova, t->b.len);
+		ret = rand_r(&t->seed) % 2 ? dirty_get(&container, &map)
+					   : dirty_unmap(&container, &map);
+		dirty_map_free(&map);
+		return ret;
+	default:
+		return vfio_avail(&container) < 0 ? -EINVAL : 0;
+	}
+}
+
+static void *caller_run(void *arg)
+{
+	struct caller *t = arg;
+
+	while (!__atomic_load_n(t->stop, __ATOMIC_RELAXED)) {
+		int ret = call_random(t);
+
+		/* -ENOENT: the library's word for another size than asked for. */
+		if (ret && ret != -EINVAL && ret != -EEXIST && ret != -ENOENT)
+			t->wrong++;
+		t->calls++;
+	}
+	return NULL;
+}
+
+static void check_random(void)
+{
+	int64_t avail = vfio_avail(&container);
+	struct caller caller[THREADS] = { };
+	pthread_t thread[THREADS];
+	unsigned long calls = 0;
+	unsigned int i, spins, wrong = 0;
+	bool stop = false;
+
+	for (i = 0; i < THREADS; i++) {
+		caller[i] = (struct caller){
+			.seed = i + 1,
+			.b = { mem_anon(LEN), RIG_IOVA + i / 2 * LEN, LEN },
+			.stop = &stop,
+		};
+		must_be(!pthread_create(&thread[i], NULL, caller_run, &caller[i]));
+	}
+	for (i = 0; i < ROUNDS; i++) {
+		leave_and_return();
+		for (spins = 0; spins < i % 16;)
+			sim_nap(&spins);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(thread[i], NULL);
+		mem_unmap(caller[i].b.va, LEN);
+		calls += caller[i].calls;
+		wrong += caller[i].wrong;
+	}
+	tap_ok(!wrong && calls > ROUNDS,
+	       "%d times out and in, while threads make ioctls at random", ROUNDS);
+	tap_diag("%lu ioctls, %u of them with an impossible answer", calls, wrong);
+	leave_and_return();
+	is_fresh(avail, "what they did");
+}
+
+int main(void)
+{
+	struct rig r;
+
+	rig_backend_only();
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	rig_close(&r);
+
+	must(vfio_container_open(&container));
+	join();
+	check_late_all();
+	check_queued();
+	check_random();
+	check_module();
+	return tap_done();
+}
