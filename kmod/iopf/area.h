@@ -36,6 +36,8 @@ struct task_struct;
  * @pins: pages that emulated devices have pinned, by page of the area; see emulated.c. Under the
  *        container's lock.
  * @nr_pins: those of them that count against RLIMIT_MEMLOCK. Under the container's lock.
+ * @leaving: being unmapped; emulated devices pin nothing more. Under the container's lock.
+ * @tellings: how often their drivers have been told, and pins were left. Under the container's lock.
  * @free_work: frees it after a grace period
  *
  * All but what is said to be under a lock is constant once published, and @mm and
@@ -60,6 +62,8 @@ struct iopf_area {
 	unsigned long locked;
 	struct xarray pins;
 	unsigned long nr_pins;
+	bool leaving;
+	unsigned int tellings;
 	struct rcu_work free_work;
 };
 

@@ -11,6 +11,11 @@
  * address, and the faults go on there. When the old process ends in between, what was not
  * pinned is unmapped with it; the memory itself is the user's to keep (memfd).
  *
+ * Unmapping what emulated devices have pinned: their drivers are told first, without the lock, so
+ * afterwards everything is looked at anew. Meanwhile nothing is pinned in the
+ * areas that are leaving. A driver that does not unpin after several tellings is given up,
+ * area by area.
+ *
  * Unmapping with a report of dirty pages: the areas are frozen first, so that nothing is
  * written between the report and the end. If user space can't take the report, they thaw and
  * nothing has happened.
@@ -203,15 +208,21 @@ static struct iopf_area *victims_first(struct victims *v)
 	return victims_next(v);
 }
 
-/* Tell drivers of emulated devices to unpin. The lock is dropped: true means look again. */
-static bool release_pins(struct iopf_container *c, struct victims *v, unsigned int *attempts)
+/*
+ * Tell drivers of emulated devices to unpin, for one area, in which nothing is pinned from here on.
+ * The lock is dropped: true means look again.
+ */
+static bool release_pins(struct iopf_container *c, struct victims *v)
 {
 	struct iopf_area *area;
 
 	for (area = victims_first(v); area; area = victims_next(v)) {
-		if (xa_empty(&area->pins))
+		area->leaving = true;
+		if (xa_empty(&area->pins)) {
+			area->tellings = 0;
 			continue;
-		if (++*attempts > NOTIFY_ATTEMPTS) {
+		}
+		if (area->tellings++ == NOTIFY_ATTEMPTS) {
 			iopf_emulated_abandon(area);
 			continue;
 		}
@@ -219,6 +230,15 @@ static bool release_pins(struct iopf_container *c, struct victims *v, unsigned i
 		return true;
 	}
 	return false;
+}
+
+/* Unmapping has failed: the areas stay. */
+static void keep_victims(struct victims *v)
+{
+	struct iopf_area *area;
+
+	for (area = victims_first(v); area; area = victims_next(v))
+		area->leaving = false;
 }
 
 /* The last report of the areas, which are frozen from here on unless it fails. */
@@ -261,6 +281,23 @@ static int invalidate_vaddr(struct iopf_container *c, struct victims *v, u64 *si
 	return 0;
 }
 
+/* What has to be right whenever the lock has been taken. */
+static int unmap_check(struct iopf_container *c, const struct vfio_iommu_type1_dma_unmap *unmap,
+		       u64 iova, u64 size, struct victims *v)
+{
+	bool all = unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL;
+	bool dirty = unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
+	u64 pgmask = container_pgsize(c) - 1;
+
+	if (iova & pgmask)
+		return -EINVAL;
+	if (all ? iova || size : (size & pgmask) || iopf_range_init(&v->range, iova, size))
+		return -EINVAL;
+	if (dirty && !c->tracking)
+		return -EINVAL;
+	return c->v2 && !all && iopf_container_bisected(c, &v->range) ? -EINVAL : 0;
+}
+
 /**
  * iopf_dma_unmap() - VFIO_IOMMU_UNMAP_DMA
  * @c: the container
@@ -277,12 +314,10 @@ static int invalidate_vaddr(struct iopf_container *c, struct victims *v, u64 *si
 int iopf_dma_unmap(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *unmap,
 		   const struct vfio_bitmap *bitmap)
 {
-	bool all = unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL;
 	bool vaddr = unmap->flags & VFIO_DMA_UNMAP_FLAG_VADDR;
 	bool dirty = unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
 	struct victims v = { .c = c, .range = { .first = 0, .last = U64_MAX }, .cut_ok = c->v2 };
-	u64 iova = unmap->iova, size = unmap->size, pgmask;
-	unsigned int attempts = 0;
+	u64 iova = unmap->iova, size = unmap->size;
 	struct iopf_area *area;
 	int ret;
 
@@ -292,29 +327,29 @@ int iopf_dma_unmap(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *
 
 	if (vaddr && !list_empty(&c->emulated))
 		return -EBUSY;
-	pgmask = container_pgsize(c) - 1;
-	if (iova & pgmask)
-		return -EINVAL;
-	if (all ? iova || size : (size & pgmask) || iopf_range_init(&v.range, iova, size))
-		return -EINVAL;
-	if (dirty && (!c->tracking || bitmap->pgsize != pgmask + 1))
-		return -EINVAL;
-
-	do {
-		if (c->v2 && !all && iopf_container_bisected(c, &v.range))
-			return -EINVAL;
-		if (vaddr)
-			return invalidate_vaddr(c, &v, &unmap->size);
-	} while (release_pins(c, &v, &attempts));
+	ret = unmap_check(c, unmap, iova, size, &v);
+	if (ret)
+		return ret;
+	if (vaddr)
+		return invalidate_vaddr(c, &v, &unmap->size);
+	while (release_pins(c, &v)) {
+		ret = unmap_check(c, unmap, iova, size, &v);
+		if (ret)
+			goto err_keep;
+	}
 
 	if (dirty) {
 		ret = report_victims(c, &v, bitmap);
 		if (ret)
-			return ret;
+			goto err_keep;
 	}
 	for (area = victims_first(&v); area; area = victims_next(&v)) {
 		unmap->size += iopf_area_size(area);
 		iopf_container_remove_area(c, area);
 	}
 	return 0;
+
+err_keep:
+	keep_victims(&v);
+	return ret;
 }

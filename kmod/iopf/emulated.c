@@ -10,7 +10,16 @@
  *
  * Unmapping a range with pins: the drivers are told (dma_unmap) and must unpin. They do so through
  * iopf_emulated_unpin(), so the container's lock is dropped meanwhile, and the caller
- * looks at everything anew.
+ * looks at everything anew. Until it is done nothing can be pinned in the area (-EINVAL, as if it were
+ * gone): otherwise a driver that pins again and again could keep it.
+ *
+ * unmap vs release: while drivers are told without the lock, other threads may unmap everything and
+ * take the groups out. The caller's reference keeps the container; devices that are on the list
+ * wait for the telling before they go. unmap vs unmap: each marks the areas again when it has
+ * the lock; the second finds what the first has left, or nothing.
+ *
+ * dma_rw copies under the container's lock, as stock type1 does: memory behind a
+ * userfaultfd or a slow disk keeps the container's ioctls waiting, though no fault.
  *
  * Locking: iopf_container.lock protects pins, groups and the list of devices. The list
  * does not change while drivers are told: whoever wants to change it waits for that. (A mutex
@@ -195,7 +204,7 @@ static int pin_one(struct iopf_container *c, u64 iova, int prot, struct page **p
 	struct emulated_pin *pin;
 	int ret;
 
-	if (!area)
+	if (!area || area->leaving)
 		return -EINVAL;
 	if ((area->prot & prot) != prot)
 		return -EPERM;

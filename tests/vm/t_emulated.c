@@ -367,6 +367,28 @@ static void check_unmap(struct bench *t)
 	mem_unmap(b.va, b.len);
 }
 
+/* More ranges than a device is told of one range before it is given up. */
+static void check_unmap_many(struct bench *t)
+{
+	const unsigned int ranges = 40;
+	struct simbuf a = { mem_anon(ranges * MEM_PAGE), 2 * RIG_IOVA, ranges * MEM_PAGE };
+	struct mdev *m = &t->m;
+	uint64_t size, before = mdev_status(m).unmaps;
+	unsigned int i;
+
+	for (i = 0; i < ranges; i++) {
+		must(vfio_map(&t->c, (char *)a.va + i * MEM_PAGE, a.iova + i * MEM_PAGE, MEM_PAGE));
+		must(mdev_pin(m, a.iova + i * MEM_PAGE, 1, MDEV_RW));
+	}
+	must(mdev_ignore(m, 5));
+	tap_errno_is(vfio_unmap_flags(&t->c, a.iova, a.len, 0, &size), 0,
+		     "%u ranges with pins are unmapped, with a slow device", ranges);
+	tap_is(size, a.len, "all of them");
+	tap_is(mdev_status(m).unmaps, before + ranges + 5, "the device was told of each");
+	holds(t, 0, 0, "after that");
+	mem_unmap(a.va, a.len);
+}
+
 static void check_vaddr(struct bench *t)
 {
 	uint32_t vaddr = VFIO_DMA_UNMAP_FLAG_VADDR;
@@ -656,6 +678,7 @@ static void run(bool stock)
 	check_dma_rw(&t, MDEV_DMA_RW_KTHREAD);
 	check_other_process(&t);
 	check_unmap(&t);
+	check_unmap_many(&t);
 	check_vaddr(&t);
 	check_dirty(&t);
 	if (!stock)

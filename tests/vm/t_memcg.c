@@ -98,15 +98,20 @@ static void check_charge(void)
 	mem_unmap(b.va, LEN);
 }
 
-static void in_small_cgroup(void)
+static void enter_small_cgroup(void)
+{
+	(void)mkdir(CGROUP "/small", 0755);
+	must(mem_write_file(CGROUP "/small/memory.max", "%d", 6 << 20));
+	must(mem_write_file(CGROUP "/small/cgroup.procs", "0"));
+}
+
+static void fault_beyond(void)
 {
 	struct simbuf b;
 	struct iopf_sim_cmd cmd;
 	struct rig r;
 
-	(void)mkdir(CGROUP "/small", 0755);
-	must(mem_write_file(CGROUP "/small/memory.max", "%d", 6 << 20));
-	must(mem_write_file(CGROUP "/small/cgroup.procs", "0"));
+	enter_small_cgroup();
 	b = (struct simbuf){ address_space(), RIG_IOVA, LEN };
 	cmd = sparse(&b);
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
@@ -116,10 +121,21 @@ static void in_small_cgroup(void)
 	_exit(0);
 }
 
-static void check_limit(void)
+/* In a container that is pinned: the memory itself is beyond the limit. */
+static void pin_beyond(void)
 {
-	struct simbuf b = { .iova = RIG_IOVA, .len = 4 * MiB };
+	struct simbuf b;
 	struct rig r;
+
+	enter_small_cgroup();
+	b = (struct simbuf){ mem_anon(64 * MiB), RIG_IOVA, 64 * MiB };
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	must(iopf_enable(rig_bdf(0), false));
+	_exit(vfio_map(&r.c, b.va, b.iova, b.len) ? 1 : 0);
+}
+
+static void killed(void (*beyond)(void), const char *what)
+{
 	int status;
 	pid_t pid;
 
@@ -127,11 +143,22 @@ static void check_limit(void)
 	if (!pid) {
 		tap_forget();
 		tap_quiet(true);
-		in_small_cgroup();
+		beyond();
 	}
 	must_sys(waitpid(pid, &status, 0));
 	tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
-	       "beyond its limit the user is killed, not the host");
+	       "%s: beyond its limit the user is killed, not the host", what);
+}
+
+static void check_limit(void)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = 4 * MiB };
+	struct rig r;
+
+	killed(fault_beyond, "page tables by faults");
+	killed(pin_beyond, "pinned memory");
+	must(iopf_enable(rig_bdf(0), true));
+	rig_balanced_soon();
 	rig_open_at(&r, 1, 1, VFIO_TYPE1v2_IOMMU);
 	b.va = mem_anon(b.len);
 	rig_map(&r, &b);

@@ -14,6 +14,7 @@
 #include <linux/pci_regs.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "dma.h"
 #include "rig.h"
@@ -97,17 +98,22 @@ static void check_permission(struct bench *t)
 }
 
 /* No access by device 0 while @what holds, and nothing changed by the attempt. */
-static void revoked(struct bench *t, const char *what)
+static void revoked_but(struct bench *t, uint64_t others, const char *what)
 {
 	uint64_t invalid = iopf_count(rig_bdf(0), "invalid");
 
-	tap_is(leaves(), 0, "%s: nothing is mapped", what);
+	tap_is(leaves(), others, "%s: nothing of it is mapped", what);
 	rig_status_is(sim_verify(&t->user.sim[0], &t->scratch, 0, MEM_PAGE, 0, NULL),
 		      IOPF_SIM_ST_INVALID, "%s: read", what);
 	rig_status_is(sim_write(&t->user.sim[0], &t->scratch, 0, MEM_PAGE, 0, NULL),
 		      IOPF_SIM_ST_INVALID, "%s: write", what);
 	tap_is(iopf_count(rig_bdf(0), "invalid"), invalid + 2, "%s: counted as invalid", what);
-	tap_is(leaves(), 0, "%s: nothing is mapped by that", what);
+	tap_is(leaves(), others, "%s: nothing is mapped by that", what);
+}
+
+static void revoked(struct bench *t, const char *what)
+{
+	revoked_but(t, 0, what);
 }
 
 static void check_decoding(struct bench *t)
@@ -217,6 +223,94 @@ static void check_pinned(struct bench *t)
 	owner_memory(t, true);
 }
 
+/* The backend's worker maps it again, at the latest a second after the owner has given it back. */
+static void mapped_again(uint64_t pages, const char *what)
+{
+	unsigned int naps;
+
+	for (naps = 0; leaves() < pages && naps < 1000; naps++)
+		usleep(10000);
+	tap_is(leaves(), pages, "%s: all is mapped again, without a fault", what);
+}
+
+/*
+ * Revoked while devices may not fault: they lose it at once all the same, and as they can't
+ * ask for it, it comes back by itself.
+ */
+static void check_pinned_revoked(struct bench *t)
+{
+	uint64_t pages = t->bar.len / MEM_PAGE, faults;
+	struct simbuf mem = { mem_anon(MEM_PAGE), IOVA + 96 * MiB, MEM_PAGE };
+	struct simbuf more = { t->scratch.va, IOVA + 128 * MiB, MEM_PAGE };
+	unsigned int i;
+
+	rig_map(&t->user, &mem);
+	must(iopf_enable(rig_bdf(0), false));
+	owner_memory(t, false);
+	tap_is(leaves(), 1, "pinned, then revoked: only memory is mapped");
+	rig_status_is(sim_write(&t->user.sim[0], &t->scratch, 0, MEM_PAGE, 0, NULL),
+		      IOPF_SIM_ST_INVALID, "pinned, then revoked: write");
+	tap_errno_is(vfio_map(&t->user.c, more.va, more.iova, more.len), -EFAULT,
+		     "what is revoked can't be mapped for a device that may not fault");
+	rig_both_ways(&t->user.sim[0], &mem, 50, "pinned, then revoked: memory");
+	owner_memory(t, true);
+	mapped_again(pages + 1, "given back");
+	faults = iopf_count(rig_bdf(0), "faults");
+	rig_both_ways(&t->user.sim[0], &t->scratch, 52, "given back");
+	tap_is(iopf_count(rig_bdf(0), "faults"), faults, "given back: no faults");
+
+	/* It need not be there for long, or at all. */
+	for (i = 0; i < 20; i++)
+		owner_memory(t, i & 1);
+	mapped_again(pages + 1, "revoked and given back 10 times");
+	owner_memory(t, false);
+	must(iopf_enable(rig_bdf(0), true));
+	tap_errno_is(iopf_enable(rig_bdf(0), false), -EFAULT,
+		     "while it is revoked a device can't be told not to fault");
+	rig_both_ways(&t->user.sim[0], &mem, 54, "which has changed nothing: memory");
+	revoked_but(t, 1, "which has changed nothing");
+	owner_memory(t, true);
+	rig_both_ways(&t->user.sim[0], &t->scratch, 56, "demand paging on, given back");
+	rig_unmap(&t->user, &mem);
+	mem_unmap(mem.va, mem.len);
+}
+
+/* A device that can't fault comes and goes; the BAR is revoked while it is there, or before. */
+static void check_pinner(struct bench *t)
+{
+	uint64_t pages = t->bar.len / MEM_PAGE;
+	struct vfio_dev vfio;
+	struct simdev sim;
+
+	must(iopf_enable(rig_bdf(2), false));
+	owner_memory(t, false);
+	tap_errno_is(vfio_dev_open(&vfio, &t->user.c, rig_bdf(2), VFIO_TYPE1v2_IOMMU), -EFAULT,
+		     "a device that can't fault does not join while the BAR is revoked");
+	revoked(t, "it has not joined");
+	owner_memory(t, true);
+	rig_both_ways(&t->user.sim[0], &t->scratch, 60, "it has not joined: given back");
+
+	must(vfio_dev_open(&vfio, &t->user.c, rig_bdf(2), VFIO_TYPE1v2_IOMMU));
+	must(sim_up(&sim, &vfio, NULL));
+	tap_is(leaves(), pages, "joined: all is mapped");
+	tap_is(mem_status_kb(0, "VmLck"), 0, "joined: nothing is charged");
+	rig_both_ways(&sim, &t->scratch, 62, "joined: the device that can't fault");
+	rig_both_ways(&t->user.sim[0], &t->scratch, 64, "joined: the one that can");
+	owner_memory(t, false);
+	tap_is(leaves(), 0, "joined, then revoked: nothing is mapped");
+	tap_ok(sim_write(&sim, &t->scratch, 0, MEM_PAGE, 0, NULL) != IOPF_SIM_ST_OK,
+	       "joined, then revoked: no access");
+	owner_memory(t, true);
+	mapped_again(pages, "joined, given back");
+	rig_both_ways(&sim, &t->scratch, 66, "joined, given back");
+	vfio_dev_close(&vfio);
+	rig_both_ways(&t->user.sim[0], &t->scratch, 68, "left");
+	owner_memory(t, false);
+	revoked(t, "left, then revoked");
+	owner_memory(t, true);
+	must(iopf_enable(rig_bdf(2), true));
+}
+
 /* The process takes its own mapping of the BAR away. */
 static void check_munmap(struct bench *t)
 {
@@ -239,7 +333,7 @@ int main(void)
 {
 	struct bench t;
 
-	rig_load("devices=2", rig_stock() ? NULL : "");
+	rig_load("devices=3", rig_stock() ? NULL : "");
 	bench_open(&t);
 	tap_errno_is(vfio_map(&t.user.c, t.bar.va, t.bar.iova, t.bar.len), 0, "the BAR is mapped");
 	check_data(&t);
@@ -250,6 +344,8 @@ int main(void)
 		check_reset(&t);
 		check_under_dma(&t);
 		check_pinned(&t);
+		check_pinned_revoked(&t);
+		check_pinner(&t);
 		check_munmap(&t);
 	}
 	tap_errno_is(vfio_unmap(&t.user.c, t.bar.iova, t.bar.len), 0, "unmapped");
