@@ -41,6 +41,7 @@ static const char reason_disabled[] =
 static const char reason_no_iopf[] =
 	"its IOMMU driver can't turn I/O page faults on for it (PRI and ATS, or stall, are needed)";
 static const char reason_failed[] = "attaching it here failed";
+static const char reason_pages[] = "its IOMMU has no pages as small as the CPU's";
 static const char reason_pinned[] = "it may not fault, so its container is pinned";
 
 static const char served_type1[] = "vfio_iommu_type1";
@@ -122,6 +123,7 @@ static struct iopf_attach *attach_alloc(struct iopf_container *c, struct iommu_g
 	at->nr_devices = nr;
 	at->container = c;
 	at->group = group;
+	at->failed = reason_failed;
 	refcount_set(&at->refs, 1);
 	spin_lock_init(&at->lock);
 	INIT_LIST_HEAD(&at->parked);
@@ -309,13 +311,14 @@ static u64 container_pgsizes(struct iopf_container *c)
 	return pgsizes;
 }
 
-static int domain_create(struct device *dev, bool huge_ok, struct iopf_domain *d)
+static int domain_create(struct iopf_attach *at, bool huge_ok, struct iopf_domain *d)
 {
-	struct iommu_domain *domain = iommu_paging_domain_alloc(dev);
+	struct iommu_domain *domain = iommu_paging_domain_alloc(at->device[0]->dev);
 
 	if (IS_ERR(domain))
 		return PTR_ERR(domain);
 	if (!(domain->pgsize_bitmap & PAGE_SIZE)) {
+		at->failed = reason_pages;
 		iommu_domain_free(domain);
 		return -EINVAL;
 	}
@@ -397,7 +400,7 @@ static int attach_own(struct iopf_container *c, struct iopf_attach *at, struct i
 	struct iopf_domain domain;
 	int ret;
 
-	ret = domain_create(at->device[0]->dev, c->huge_ok, &domain);
+	ret = domain_create(at, c->huge_ok, &domain);
 	if (ret)
 		return ret;
 	ret = iommu_attach_group_handle(domain.iommu, at->group, &at->handle);
@@ -504,8 +507,8 @@ static bool attach_refused(struct iopf_container *c)
  * administrator wants it served here all the same);
  * -EBUSY while a CPU address is invalid;
  * -EPERM without isolated interrupts, unless the administrator allows that;
- * -EINVAL when it is attached already, or the group's addresses do not agree with the
- * container's; what pinning returns; -ENOMEM.
+ * -EINVAL when it is attached already, the group's addresses do not agree with the
+ * container's, or its IOMMU's pages are larger than the CPU's; what pinning returns; -ENOMEM.
  */
 int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool emulated)
 {
@@ -548,7 +551,7 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 	if (ret) {
 		/* For a container's first group the VFIO core asks the next backend. */
 		if (list_empty(&c->attaches))
-			attach_served(at, served_type1, reason_failed);
+			attach_served(at, served_type1, at->failed);
 		goto err_faults_off;
 	}
 	for (unsigned int i = 0; i < at->nr_devices; i++)
