@@ -314,7 +314,8 @@ static size_t drain(struct iopf_sim_pt *pt, u64 *table, u64 iova, size_t count)
  * @size: how much
  *
  * Return: the bytes unmapped. Less than @size: there is a hole, or a leaf that begins
- * before @iova, or the request is not of whole pages of this kind. More: the last leaf was larger than what was left.
+ * before @iova, or the request is not of whole pages of this kind. More: the last leaf was
+ * larger than what was left.
  */
 size_t iopf_sim_pt_unmap(struct iopf_sim_pt *pt, u64 iova, size_t size)
 {
