@@ -10,9 +10,10 @@
  * everything for as long as it is there. Emulated devices make no difference to that, and
  * may be the first: see emulated.c.
  *
- * Order of attaching: page faults on; a domain; attach; the container's pinned pages
- * into it; everything pinned, if need be. So nothing is ever pinned without a domain that
- * knows the pages. Detaching is the reverse, after iopf_fault_drain().
+ * Order of attaching: page faults on; a domain; attach; does it have the addresses that
+ * are mapped; the container's pinned pages into it; everything pinned, if need be. So nothing
+ * is ever pinned without a domain that knows the pages. Detaching is the reverse, after
+ * iopf_fault_drain().
  *
  * Domains are shared by groups whose IOMMU agrees to it, as in type1.
  *
@@ -40,6 +41,7 @@ static const char reason_disabled[] =
 static const char reason_no_iopf[] =
 	"its IOMMU driver can't turn I/O page faults on for it (PRI and ATS, or stall, are needed)";
 static const char reason_failed[] = "attaching it here failed";
+static const char reason_pages[] = "its IOMMU has no pages as small as the CPU's";
 static const char reason_pinned[] = "it may not fault, so its container is pinned";
 
 static const char served_type1[] = "vfio_iommu_type1";
@@ -121,6 +123,7 @@ static struct iopf_attach *attach_alloc(struct iopf_container *c, struct iommu_g
 	at->nr_devices = nr;
 	at->container = c;
 	at->group = group;
+	at->failed = reason_failed;
 	refcount_set(&at->refs, 1);
 	spin_lock_init(&at->lock);
 	INIT_LIST_HEAD(&at->parked);
@@ -211,7 +214,7 @@ static void limit_aperture(struct iopf_iovas *iovas, const struct iommu_domain *
 	iopf_iovas_limit(iovas, &aperture);
 }
 
-/* The usable addresses for all domains and attached groups, and for @more as well, if given. */
+/* The usable addresses for all domains and attached groups, and for @more's as well, if given. */
 static struct iopf_iovas *compute_iovas(struct iopf_container *c, struct iopf_attach *more)
 {
 	struct iommu_resv_region *region;
@@ -243,6 +246,8 @@ static struct iopf_iovas *compute_iovas(struct iopf_container *c, struct iopf_at
 	iovas->range[0] = (struct iopf_range){ .first = 0, .last = U64_MAX };
 	for (unsigned int i = 0; i < c->domains->nr; i++)
 		limit_aperture(iovas, c->domains->domain[i].iommu);
+	if (more)
+		limit_aperture(iovas, more->domain);
 	list_for_each_entry(region, &regions, list) {
 		struct iopf_range hole;
 
@@ -306,13 +311,14 @@ static u64 container_pgsizes(struct iopf_container *c)
 	return pgsizes;
 }
 
-static int domain_create(struct device *dev, bool huge_ok, struct iopf_domain *d)
+static int domain_create(struct iopf_attach *at, bool huge_ok, struct iopf_domain *d)
 {
-	struct iommu_domain *domain = iommu_paging_domain_alloc(dev);
+	struct iommu_domain *domain = iommu_paging_domain_alloc(at->device[0]->dev);
 
 	if (IS_ERR(domain))
 		return PTR_ERR(domain);
 	if (!(domain->pgsize_bitmap & PAGE_SIZE)) {
+		at->failed = reason_pages;
 		iommu_domain_free(domain);
 		return -EINVAL;
 	}
@@ -358,31 +364,43 @@ static struct iopf_domains *domains_without(const struct iopf_domains *old,
 }
 
 /* Attach to a domain that the container has, if one will do. */
-static int attach_shared(struct iopf_container *c, struct iopf_attach *at)
+static bool attach_shared(struct iopf_container *c, struct iopf_attach *at)
 {
 	for (unsigned int i = 0; i < c->domains->nr; i++) {
 		struct iommu_domain *domain = c->domains->domain[i].iommu;
-		int ret = iommu_attach_group_handle(domain, at->group, &at->handle);
 
-		if (!ret) {
+		if (!iommu_attach_group_handle(domain, at->group, &at->handle)) {
 			at->domain = domain;
-			return 0;
+			return true;
 		}
 	}
-	return -EINVAL;
+	return false;
+}
+
+static int attach_check(struct iopf_container *c, struct iopf_attach *at,
+			struct iopf_iovas **iovas)
+{
+	*iovas = compute_iovas(c, at);
+	if (IS_ERR(*iovas))
+		return PTR_ERR(*iovas);
+	if (!(*iovas)->nr || !areas_fit(c, *iovas)) {
+		kfree(*iovas);
+		return -EINVAL;
+	}
+	return 0;
 }
 
 /*
  * Attach to a domain of its own, then put the pinned pages into it: nobody can let the devices do
  * DMA before this has returned.
  */
-static int attach_own(struct iopf_container *c, struct iopf_attach *at)
+static int attach_own(struct iopf_container *c, struct iopf_attach *at, struct iopf_iovas **iovas)
 {
 	struct iopf_domains *domains;
 	struct iopf_domain domain;
 	int ret;
 
-	ret = domain_create(at->device[0]->dev, c->huge_ok, &domain);
+	ret = domain_create(at, c->huge_ok, &domain);
 	if (ret)
 		return ret;
 	ret = iommu_attach_group_handle(domain.iommu, at->group, &at->handle);
@@ -398,18 +416,24 @@ static int attach_own(struct iopf_container *c, struct iopf_attach *at)
 	ret = attach_msi(at);
 	if (ret)
 		goto err_detach;
+	/* Before pinned pages go where the domain can't have them, with whatever error. */
+	ret = attach_check(c, at, iovas);
+	if (ret)
+		goto err_detach;
 	domains = domains_with(c->domains, &domain);
 	if (!domains) {
 		ret = -ENOMEM;
-		goto err_detach;
+		goto err_free_iovas;
 	}
 	ret = iopf_container_set_domains(c, domains, domain.iommu);
 	if (ret) {
 		kfree(domains);
-		goto err_detach;
+		goto err_free_iovas;
 	}
 	return 0;
 
+err_free_iovas:
+	kfree(*iovas);
 err_detach:
 	iopf_fault_drain(at);
 	iommu_detach_group_handle(domain.iommu, at->group);
@@ -430,19 +454,6 @@ static void attach_undo(struct iopf_container *c, struct iopf_attach *at)
 	iommu_domain_free(at->domain);
 }
 
-static int attach_check(struct iopf_container *c, struct iopf_attach *at,
-			struct iopf_iovas **iovas)
-{
-	*iovas = compute_iovas(c, at);
-	if (IS_ERR(*iovas))
-		return PTR_ERR(*iovas);
-	if (!(*iovas)->nr || !areas_fit(c, *iovas)) {
-		kfree(*iovas);
-		return -EINVAL;
-	}
-	return 0;
-}
-
 static int attach_locked(struct iopf_container *c, struct iopf_attach *at)
 {
 	struct iopf_iovas *iovas;
@@ -450,14 +461,15 @@ static int attach_locked(struct iopf_container *c, struct iopf_attach *at)
 
 	lockdep_assert_held(&c->lock);
 
-	ret = attach_shared(c, at);
-	if (ret)
-		ret = attach_own(c, at);
-	if (ret)
-		return ret;
-	ret = attach_check(c, at, &iovas);
-	if (ret)
-		goto err_detach;
+	if (attach_shared(c, at)) {
+		ret = attach_check(c, at, &iovas);
+		if (ret)
+			goto err_detach;
+	} else {
+		ret = attach_own(c, at, &iovas);
+		if (ret)
+			return ret;
+	}
 	if (!at->faulting) {
 		ret = iopf_container_pin(c);
 		if (ret)
@@ -494,8 +506,8 @@ static bool attach_refused(struct iopf_container *c)
  * administrator wants it served here all the same);
  * -EBUSY while a CPU address is invalid;
  * -EPERM without isolated interrupts, unless the administrator allows that;
- * -EINVAL when it is attached already, or the group's addresses do not agree with the
- * container's; what pinning returns; -ENOMEM.
+ * -EINVAL when it is attached already, the group's addresses do not agree with the
+ * container's, or its IOMMU's pages are larger than the CPU's; what pinning returns; -ENOMEM.
  */
 int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool emulated)
 {
@@ -538,7 +550,7 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 	if (ret) {
 		/* For a container's first group the VFIO core asks the next backend. */
 		if (list_empty(&c->attaches))
-			attach_served(at, served_type1, reason_failed);
+			attach_served(at, served_type1, at->failed);
 		goto err_faults_off;
 	}
 	for (unsigned int i = 0; i < at->nr_devices; i++)

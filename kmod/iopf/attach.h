@@ -17,6 +17,7 @@ struct iopf_device;
  * @container: where it is attached; outlives it
  * @group: the IOMMU group
  * @domain: the domain it is attached to
+ * @failed: should attaching fail: why, for people; a constant
  * @node: in the container's list, under its lock
  * @iopf_on: page faults are on in the IOMMU driver. Under the container's lock.
  * @faulting: they are used; otherwise the group is a pinner. Under the container's lock.
@@ -36,6 +37,7 @@ struct iopf_attach {
 	struct iopf_container *container;
 	struct iommu_group *group;
 	struct iommu_domain *domain;
+	const char *failed;
 	struct list_head node;
 	bool iopf_on;
 	bool faulting;

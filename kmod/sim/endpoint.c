@@ -15,6 +15,7 @@
  *    that now translates to something else is always a forgotten invalidation, for
  *    nobody may map before the invalidation of what was there.
  *  - Nothing that is free memory is ever accessed.
+ *  - An endpoint is attached to domains of its own kind of IOMMU only.
  *
  * Locking: see endpoint.h.
  */
@@ -26,6 +27,7 @@
 
 #include "atc.h"
 #include "iommu.h"
+#include "kind.h"
 
 static DEFINE_MUTEX(endpoints_lock);
 static LIST_HEAD(endpoints);
@@ -70,6 +72,7 @@ int iopf_sim_endpoint_register(struct iopf_sim_endpoint *ep)
 	u32 i;
 
 	init_rwsem(&ep->reports);
+	ep->kind = iopf_sim_kind_of(ep->devfn);
 	ep->domain = &iopf_sim_blocked_domain;
 	for (i = 0; i < ep->nr_banks; i++) {
 		raw_spin_lock_init(&ep->bank[i].lock);
@@ -198,7 +201,7 @@ EXPORT_SYMBOL_GPL(iopf_sim_endpoint_reset);
  * being reported, and the core's fault queue has been flushed. Switching to a static
  * domain cannot fail.
  *
- * Return: 0 or -ENOMEM.
+ * Return: 0; -EINVAL for a domain of another kind of IOMMU; -ENOMEM.
  */
 int iopf_sim_endpoint_attach(struct iopf_sim_endpoint *ep, struct iommu_domain *domain)
 {
@@ -209,6 +212,8 @@ int iopf_sim_endpoint_attach(struct iopf_sim_endpoint *ep, struct iommu_domain *
 	u32 i;
 
 	if (domain->type & __IOMMU_DOMAIN_PAGING) {
+		if (to_sim_domain(domain)->pt.kind != ep->kind)
+			return -EINVAL;
 		new = kzalloc(sizeof(*new), GFP_KERNEL);
 		if (!new)
 			return -ENOMEM;

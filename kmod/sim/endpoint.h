@@ -36,6 +36,7 @@
 struct dentry;
 struct iopf_sim_atc_entry;
 struct iopf_sim_endpoint;
+struct iopf_sim_kind;
 
 /**
  * struct iopf_sim_bank - the part of a device's ATC that one engine uses
@@ -94,6 +95,7 @@ struct iopf_sim_endpoint_ops {
  * @window_va: the same for the CPU
  * @ignore_inv: negative control: invalidations are not carried out
  * @overflows: groups lost to a full page request queue
+ * @kind: the kind of IOMMU it is behind
  * @node: in the list of endpoints
  * @reports: see the lock order
  * @dev: the PCI device while the IOMMU core has it, protected by @reports
@@ -114,6 +116,7 @@ struct iopf_sim_endpoint {
 	bool ignore_inv;
 	atomic64_t overflows;
 
+	const struct iopf_sim_kind *kind;
 	struct list_head node;
 	struct rw_semaphore reports;
 	struct device *dev;

@@ -25,9 +25,9 @@
 #include <linux/slab.h>
 
 #include "iommu.h"
+#include "kind.h"
 
 #define MSI_WINDOW_BASE		0xfee00000
-#define MSI_WINDOW_SIZE		SZ_1M
 
 struct iopf_sim_stats iopf_sim_stats;
 
@@ -73,17 +73,19 @@ struct iommu_domain iopf_sim_blocked_domain = {
 static struct iommu_domain *domain_alloc_paging(struct device *dev)
 {
 	struct iopf_sim_domain *domain = kzalloc(sizeof(*domain), GFP_KERNEL_ACCOUNT);
+	struct iopf_sim_endpoint *ep = dev_iommu_priv_get(dev);
 
 	if (!domain)
 		return NULL;
-	if (iopf_sim_pt_init(&domain->pt, GFP_KERNEL_ACCOUNT)) {
+	if (iopf_sim_pt_init(&domain->pt, ep->kind, GFP_KERNEL_ACCOUNT)) {
 		kfree(domain);
 		return NULL;
 	}
 	raw_spin_lock_init(&domain->lock);
 	INIT_LIST_HEAD(&domain->attachments);
-	domain->domain.pgsize_bitmap = IOPF_SIM_PGSIZES;
-	domain->domain.geometry.aperture_end = BIT_ULL(IOPF_SIM_IOVA_BITS) - 1;
+	domain->domain.pgsize_bitmap = ep->kind->pgsizes;
+	domain->domain.geometry.aperture_start = ep->kind->first;
+	domain->domain.geometry.aperture_end = ep->kind->last;
 	domain->domain.geometry.force_aperture = true;
 	return &domain->domain;
 }
@@ -157,9 +159,10 @@ static phys_addr_t iova_to_phys(struct iommu_domain *domain, dma_addr_t iova)
 	return phys;
 }
 
+/* Who is attached later is of the same kind, so the answer stays right. */
 static bool enforce_cache_coherency(struct iommu_domain *domain)
 {
-	return true;
+	return to_sim_domain(domain)->pt.kind->coherent;
 }
 
 static const struct iommu_domain_ops paging_domain_ops = {
@@ -204,6 +207,8 @@ static int enable_iopf(struct iopf_sim_endpoint *ep)
 	struct pci_dev *pdev = to_pci_dev(ep->dev);
 	int ret;
 
+	if (!ep->kind->iopf)
+		return -ENODEV;
 	if (!ep->stall && (!pdev->ats_enabled || !pdev->pri_cap))
 		return -ENODEV;
 	ret = iopf_queue_add_device(iopf_sim_prq_queue(), ep->dev);
@@ -308,14 +313,26 @@ static int def_domain_type(struct device *dev)
 	return IOMMU_DOMAIN_IDENTITY;
 }
 
-static void get_resv_regions(struct device *dev, struct list_head *head)
+static void add_resv(struct list_head *head, u64 first, u64 last, enum iommu_resv_type type)
 {
 	struct iommu_resv_region *region;
 
-	region = iommu_alloc_resv_region(MSI_WINDOW_BASE, MSI_WINDOW_SIZE, 0, IOMMU_RESV_MSI,
-					 GFP_KERNEL);
+	region = iommu_alloc_resv_region(first, last - first + 1, 0, type, GFP_KERNEL);
 	if (region)
 		list_add_tail(&region->list, head);
+}
+
+static void get_resv_regions(struct device *dev, struct list_head *head)
+{
+	struct iopf_sim_endpoint *ep = dev_iommu_priv_get(dev);
+	const struct iopf_sim_kind *kind = ep->kind;
+	u64 msi = kind->sw_msi ?: MSI_WINDOW_BASE;
+	unsigned int i;
+
+	add_resv(head, msi, msi + (IOPF_SIM_MSI_SIZE - 1),
+		 kind->sw_msi ? IOMMU_RESV_SW_MSI : IOMMU_RESV_MSI);
+	for (i = 0; i < kind->nr_resv; i++)
+		add_resv(head, kind->resv[i].first, kind->resv[i].last, IOMMU_RESV_RESERVED);
 }
 
 static const struct iommu_ops sim_iommu_ops = {
@@ -425,6 +442,9 @@ static int __init sim_iommu_init(void)
 	struct dentry *dir;
 	int ret;
 
+	ret = iopf_sim_kind_init();
+	if (ret)
+		return ret;
 	debugfs_root = debugfs_create_dir("iopf_sim", NULL);
 	dir = debugfs_create_dir("iommu", debugfs_root);
 	ret = iopf_sim_prq_init(dir);

@@ -14,7 +14,7 @@
 /**
  * struct iopf_sim_domain - a paging domain
  * @domain: the core's view
- * @pt: its page table
+ * @pt: its page table, which knows what kind of IOMMU the domain is for
  * @unsynced: unmaps whose invalidation has not been asked for yet. While there are
  *            any, the device may lawfully use an unmapped page out of its ATC.
  * @lock: protects @attachments

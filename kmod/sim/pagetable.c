@@ -8,6 +8,9 @@
  * Invariants:
  *  - An entry is 0 (nothing), a pointer to a table of the next level, or a leaf.
  *    page_private() of a table is the number of its entries that are not 0.
+ *  - A leaf of 64 KiB is 16 entries of a level 0 table, which come and go together since
+ *    a page table that has such leaves has no smaller ones.
+ *  - What is mapped is of the sizes and in the aperture of the page table's kind.
  *  - Mapping over anything fails; nothing is ever replaced silently.
  *  - Unmapping stops at the first hole and says how far it got. A leaf larger than what
  *    was asked for goes as a whole when the request begins at its start (the answer is
@@ -20,7 +23,7 @@
  * Locking: struct iopf_sim_pt.lock for changes, RCU for walks. Memory is allocated
  * outside the lock with the caller's gfp.
  *
- * Vocabulary: level 0 tables hold 4 KiB leaves, level 1 2 MiB ones, level 2 1 GiB ones;
+ * Vocabulary: level 0 tables hold 4 KiB and 64 KiB leaves, level 1 2 MiB ones, level 2 1 GiB ones;
  * the root is level 3.
  */
 #include <linux/bits.h>
@@ -30,6 +33,7 @@
 #include <linux/rcupdate.h>
 
 #include "iommu.h"
+#include "kind.h"
 #include "pagetable.h"
 
 #define PT_READ		BIT_ULL(0)
@@ -219,12 +223,14 @@ static size_t fill(struct iopf_sim_pt *pt, u64 *table, u64 iova, int level, u64 
  * @gfp: how to allocate tables
  * @mapped: advanced by what was mapped, also on error
  *
- * Return: 0, -EEXIST if something is mapped there already, -ENOMEM, -EINVAL, -ERANGE.
+ * Return: 0, -EEXIST if something is mapped there already, -ENOMEM; -EINVAL for pages that
+ * this kind does not have; -ERANGE outside its aperture.
  */
 int iopf_sim_pt_map(struct iopf_sim_pt *pt, u64 iova, u64 phys, size_t pgsize, size_t count,
 		    int prot, gfp_t gfp, size_t *mapped)
 {
-	int level = pgsize == SZ_4K ? 0 : pgsize == SZ_2M ? 1 : 2;
+	int level = pgsize < SZ_2M ? 0 : pgsize == SZ_2M ? 1 : 2;
+	u64 last = iova + (pgsize * count - 1);
 	u64 flags = PT_LEAF;
 	u64 *spare = NULL;
 	unsigned long irq;
@@ -235,10 +241,15 @@ int iopf_sim_pt_map(struct iopf_sim_pt *pt, u64 iova, u64 phys, size_t pgsize, s
 		flags |= PT_READ;
 	if (prot & IOMMU_WRITE)
 		flags |= PT_WRITE;
-	if (!(flags & (PT_READ | PT_WRITE)))
+	if (!(flags & (PT_READ | PT_WRITE)) || !(pgsize & pt->kind->pgsizes) ||
+	    (iova | phys) & (pgsize - 1))
 		return -EINVAL;
-	if (iova >> IOPF_SIM_IOVA_BITS || (iova + pgsize * count - 1) >> IOPF_SIM_IOVA_BITS)
+	if (iova < pt->kind->first || last > pt->kind->last || last < iova)
 		return -ERANGE;
+	if (pgsize == SZ_64K) {
+		count *= SZ_64K / SZ_4K;
+		pgsize = SZ_4K;
+	}
 
 	while (done < count) {
 		size_t n = 0;
@@ -303,7 +314,8 @@ static size_t drain(struct iopf_sim_pt *pt, u64 *table, u64 iova, size_t count)
  * @size: how much
  *
  * Return: the bytes unmapped. Less than @size: there is a hole, or a leaf that begins
- * before @iova. More: the last leaf was larger than what was left.
+ * before @iova, or the request is not of whole pages of this kind. More: the last leaf was
+ * larger than what was left.
  */
 size_t iopf_sim_pt_unmap(struct iopf_sim_pt *pt, u64 iova, size_t size)
 {
@@ -312,6 +324,10 @@ size_t iopf_sim_pt_unmap(struct iopf_sim_pt *pt, u64 iova, size_t size)
 	size_t done = 0;
 	int level;
 
+	if (unlikely((iova | size) & (iopf_sim_kind_page(pt->kind) - 1))) {
+		atomic64_inc(&iopf_sim_stats.unmap_splits);
+		return 0;
+	}
 	spin_lock_irqsave(&pt->lock, irq);
 	while (done < size) {
 		u64 *table = pt->root, *slot;
@@ -395,12 +411,14 @@ bool iopf_sim_pt_lookup(const struct iopf_sim_pt *pt, u64 iova, struct iopf_sim_
 /**
  * iopf_sim_pt_init() - make an empty page table
  * @pt: the page table
+ * @kind: of what kind
  * @gfp: how to allocate it
  *
  * Return: 0 or -ENOMEM.
  */
-int iopf_sim_pt_init(struct iopf_sim_pt *pt, gfp_t gfp)
+int iopf_sim_pt_init(struct iopf_sim_pt *pt, const struct iopf_sim_kind *kind, gfp_t gfp)
 {
+	pt->kind = kind;
 	spin_lock_init(&pt->lock);
 	pt->idle = IOPF_SIM_PT_NONE;
 	pt->root = table_alloc(gfp);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Page tables of the simulated IOMMU: 48 bits of IOVA in four levels of 512
- * entries, leaves of 4 KiB, 2 MiB and 1 GiB. See pagetable.c.
+ * entries, leaves of 4 KiB or 64 KiB, of 2 MiB and 1 GiB. See pagetable.c.
  */
 #ifndef IOPF_SIM_PAGETABLE_H
 #define IOPF_SIM_PAGETABLE_H
@@ -10,11 +10,14 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
+struct iopf_sim_kind;
+
 #define IOPF_SIM_IOVA_BITS	48
 #define IOPF_SIM_PGSIZES	(SZ_4K | SZ_2M | SZ_1G)
 
 /**
  * struct iopf_sim_pt - one page table
+ * @kind: what pages and addresses it is for
  * @lock: serialises map and unmap; never taken by a walk of the device
  * @root: the top table, there as long as the page table is
  * @idle: IOVA of the one empty last-level table that is kept, %IOPF_SIM_PT_NONE if none
@@ -23,6 +26,7 @@
  * RCU read-side section, as a device walks tables in memory.
  */
 struct iopf_sim_pt {
+	const struct iopf_sim_kind *kind;
 	spinlock_t lock;	/* changes */
 	u64 *root;
 	u64 idle;
@@ -44,7 +48,7 @@ struct iopf_sim_leaf {
 	bool write;
 };
 
-int iopf_sim_pt_init(struct iopf_sim_pt *pt, gfp_t gfp);
+int iopf_sim_pt_init(struct iopf_sim_pt *pt, const struct iopf_sim_kind *kind, gfp_t gfp);
 void iopf_sim_pt_destroy(struct iopf_sim_pt *pt);
 int iopf_sim_pt_map(struct iopf_sim_pt *pt, u64 iova, u64 phys, size_t pgsize, size_t count,
 		    int prot, gfp_t gfp, size_t *mapped);
