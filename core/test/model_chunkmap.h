@@ -274,26 +274,29 @@ static inline void chunkmap_do_dirty(struct chunkmap_pair *p, unsigned int page,
 		p->model.dirty[i] = true;
 }
 
-/* A report, during which @page gets dirty again. */
-static inline void chunkmap_do_report(struct chunkmap_pair *p, unsigned int page, bool pins,
-				      bool made)
+static inline void chunkmap_do_report(struct chunkmap_pair *p, bool pins)
 {
 	DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
 
 	chunkmap_do_take(p, 0, IOPF_CHUNK_PAGES - 1, TAKE_WRITABLE, IOPF_CHUNK_PAGES + 1);
+	/* What a caller has in its bitmap does not shine through. */
+	for (unsigned int i = 0; i < ARRAY_SIZE(bits); i++)
+		bits[i] = ~0UL / 3;
 	iopf_chunkmap_report(&p->map, pins, bits);
 	for (unsigned int i = 0; i < IOPF_CHUNK_PAGES; i++) {
 		enum page_state s = p->model.page[i];
 
 		CHECK(!page_is_unpinned_writable(s));
-		CHECK(test_bit(i, bits) ==
-		      (p->model.dirty[i] || (pins && page_is_pinned(s) && page_is_writable(s))));
-		p->model.reported[i] = p->model.dirty[i];
+		p->model.reported[i] |= p->model.dirty[i];
 		p->model.dirty[i] = false;
+		CHECK(test_bit(i, bits) == (p->model.reported[i] ||
+					    (pins && page_is_pinned(s) && page_is_writable(s))));
 	}
 	chunkmap_compare(p);
-	chunkmap_do_dirty(p, page, page);
-	chunkmap_compare(p);
+}
+
+static inline void chunkmap_do_report_end(struct chunkmap_pair *p, bool made)
+{
 	iopf_chunkmap_report_end(&p->map, made);
 	for (unsigned int i = 0; i < IOPF_CHUNK_PAGES; i++) {
 		p->model.dirty[i] |= !made && p->model.reported[i];
@@ -364,7 +367,16 @@ static inline void chunkmap_step(struct chunkmap_pair *p, struct input *in)
 		chunkmap_do_dirty(p, page, last);
 		break;
 	case 14:
-		chunkmap_do_report(p, page, flag, op & 0x20);
+		/* Pages get dirty meanwhile; it may be asked for again, and all be forgotten. */
+		chunkmap_do_report(p, flag);
+		chunkmap_do_dirty(p, page, page);
+		chunkmap_compare(p);
+		if (len & 1)
+			chunkmap_do_report(p, len & 2);
+		if (len & 4)
+			chunkmap_do_forget(p);
+		chunkmap_compare(p);
+		chunkmap_do_report_end(p, op & 0x20);
 		break;
 	case 15:
 		if (!(op & 0x30))

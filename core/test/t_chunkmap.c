@@ -234,6 +234,47 @@ static void reports(void **state)
 	}
 }
 
+/* A report of page 3 is under way, and page 4 has been written since. */
+static struct iopf_chunkmap reporting(void)
+{
+	DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
+	struct iopf_chunkmap m = { };
+
+	iopf_chunkmap_dirty(&m, 3, 1);
+	iopf_chunkmap_report(&m, false, bits);
+	iopf_chunkmap_dirty(&m, 4, 1);
+	return m;
+}
+
+/* Tracking begins anew meanwhile: the report fails, and nothing comes back. */
+static void forgotten_while_reported(void **state)
+{
+	DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
+	struct iopf_chunkmap m = reporting();
+
+	(void)state;
+	iopf_chunkmap_forget_dirty(&m);
+	iopf_chunkmap_report_end(&m, false);
+	iopf_chunkmap_report(&m, false, bits);
+	assert_true(bitmap_empty(bits, IOPF_CHUNK_PAGES));
+}
+
+/* Asked for again before it is known to have failed: both times' pages are kept. */
+static void reported_twice(void **state)
+{
+	struct iopf_chunkmap m = reporting();
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
+
+		iopf_chunkmap_report(&m, false, bits);
+		assert_true(test_bit(3, bits) && test_bit(4, bits));
+		assert_int_equal(bitmap_weight(bits, IOPF_CHUNK_PAGES), 2);
+		iopf_chunkmap_report_end(&m, false);
+	}
+}
+
 static void random_programs(void **state)
 {
 	u8 program[4096];
@@ -259,6 +300,8 @@ int main(void)
 		cmocka_unit_test(take_beyond_last),
 		cmocka_unit_test(pinned_runs_of_devices),
 		cmocka_unit_test(reports),
+		cmocka_unit_test(forgotten_while_reported),
+		cmocka_unit_test(reported_twice),
 		cmocka_unit_test(random_programs),
 	};
 

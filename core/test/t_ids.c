@@ -46,6 +46,8 @@ static const struct iopf_id nic = {
 static const struct iopf_id zero = { .name = "0000:00:00.0", .pci = true };
 static const struct iopf_id plat = { .name = "fsl-mc.1", .vendor = 0x8086, .device = 0x10c9 };
 static const struct iopf_id nameless = { .name = "" };
+/* A name that reads like a model. */
+static const struct iopf_id like = { .name = "8086:10c9" };
 
 static const struct {
 	const char *list;
@@ -61,6 +63,7 @@ static const struct {
 	{ "0:0", &zero, true }, { "0000:*", &zero, true }, { "0:1", &zero, false },
 	/* Ids of a device that is not on PCI mean nothing. */
 	{ "8086:10c9", &plat, false }, { "8086:*", &plat, false }, { "0:0", &nameless, false },
+	{ "8086:10c9", &like, false },
 	{ "fsl-mc.1", &plat, true }, { "fsl-mc.10", &plat, false }, { "fsl-mc.", &plat, false },
 	{ "0000:01:00.0", &nic, true }, { "0000:01:00.1", &nic, false }, { "01:00.0", &nic, false },
 	{ "0000:01:00.0\n", &nic, true }, { "x,0000:01:00.0", &nic, true },

@@ -22,6 +22,8 @@
 
 NET=0x020000
 BURSTS=8
+# So many looks at counters that stand still: what has not arrived is lost. That is no hang.
+LOOKS=100
 # What testpmd sends if not told otherwise.
 PACKETS=$((BURSTS * 32))
 LENGTH=64
@@ -63,9 +65,15 @@ to_and_fro()
 
 	client_ask "set verbose 1"
 	client_ask "start tx_first $BURSTS"
+	looks=0
+	before=
 	until [ "$(counter 0 RX-packets)" = "$PACKETS" ] && [ "$(counter 1 RX-packets)" = "$PACKETS" ]; do
 		usleep 100000
 		client_ask "show port stats all"
+		now="$(counter 0 RX-packets) $(counter 1 RX-packets)"
+		[ "$now" = "$before" ] && looks=$((looks + 1)) || looks=0
+		before=$now
+		[ $looks -lt $LOOKS ] || break
 	done
 	for port in 0 1; do
 		check_is "$who: port $port sent" "$(counter $port TX-packets)" "$PACKETS"

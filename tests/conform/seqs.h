@@ -23,6 +23,21 @@ static const unsigned int seqs_types[] = { V2, V1 };
 #define LAYOUT_PAGES	9
 #define LAYOUT		op_simple(OP_LAYOUT, 0)
 
+/**
+ * struct seqs_range - a range to ask about
+ * @name: for the sequence's name
+ * @iova: first address
+ * @size: bytes
+ */
+struct seqs_range {
+	const char *name;
+	uint64_t iova;
+	uint64_t size;
+};
+
+/* Good, odd and impossible ranges over LAYOUT, for whatever takes one; ends with a NULL name. */
+extern const struct seqs_range seqs_ranges[];
+
 void seqs_container(struct run *run);
 void seqs_info(struct run *run);
 void seqs_map(struct run *run);

@@ -136,40 +136,19 @@ static void half_there(struct run *run)
 
 static void ranges(struct run *run)
 {
-	static const struct {
-		const char *name;
-		uint64_t iova;
-		uint64_t size;
-	} list[] = {
-		{ "size 0", I0, 0 },
-		{ "size 1", I0, 1 },
-		{ "size misaligned", I0, 16 * PG - 8 },
-		{ "iova misaligned", I0 + 8, 16 * PG },
-		{ "both misaligned", I0 + 8, 16 * PG - 8 },
-		{ "wraps", -PG, 2 * PG },
-		{ "ends at 2^64", -PG, PG },
-		{ "wraps far", I0, -PG },
-		{ "ends at 2^64, from afar", I0, -I0 },
-		{ "nothing there", I0 + 64 * PG, 16 * PG },
-		{ "behind the aperture", 1ull << 60, PG },
-		{ "the first page", 0, PG },
-		{ "as large as a bitmap may be", 0, 0x7fffffffull * PG },
-		{ "and a page", 0, 0x80000000ull * PG },
-		{ "and more", 0, 1ull << 48 },
-	};
 	unsigned int i, fill;
 
 	run_group(run, "bitmaps: addresses and sizes");
-	for (i = 0; i < ARRAY_SIZE(list); i++) {
-		run_try(run, V2, OPS(LAYOUT, START, op_get(list[i].iova, list[i].size)), "%s",
-			list[i].name);
-		run_try(run, V2, OPS(START, op_get(list[i].iova, list[i].size)), "%s, empty",
-			list[i].name);
-		run_try(run, V2, OPS(LAYOUT, op_get(list[i].iova, list[i].size)),
-			"%s, not tracking", list[i].name);
+	for (i = 0; seqs_ranges[i].name; i++) {
+		const struct seqs_range *range = &seqs_ranges[i];
+		const struct conform_op get = op_get(range->iova, range->size);
+
+		run_try(run, V2, OPS(LAYOUT, START, get), "%s", range->name);
+		run_try(run, V2, OPS(START, get), "%s, empty", range->name);
+		run_try(run, V2, OPS(LAYOUT, get), "%s, not tracking", range->name);
 		run_try(run, V2, OPS(LAYOUT, START,
-				     op_unmap(UNMAP_BITMAP, list[i].iova, list[i].size)),
-			"unmap, %s", list[i].name);
+				     op_unmap(UNMAP_BITMAP, range->iova, range->size)),
+			"unmap, %s", range->name);
 	}
 	for (fill = 0; fill < FILL_KINDS; fill++)
 		run_try(run, V2, OPS(LAYOUT, START,

@@ -49,36 +49,16 @@ static void one_large(struct run *run)
 
 static void ranges(struct run *run)
 {
-	static const struct {
-		const char *name;
-		uint64_t iova;
-		uint64_t size;
-	} list[] = {
-		{ "size 0", I0 + PG, 0 },
-		{ "size 0 at 0", 0, 0 },
-		{ "size 1", I0 + PG, 1 },
-		{ "size misaligned", I0 + PG, 2 * PG - 8 },
-		{ "iova misaligned", I0 + PG + 8, PG },
-		{ "both misaligned", I0 + PG + 8, PG - 8 },
-		{ "everything there can be", 0, 1ull << 48 },
-		{ "beyond the aperture too", 0, 1ull << 60 },
-		{ "beyond the aperture only", 1ull << 60, PG },
-		{ "half of 2^64", 0, 1ull << 63 },
-		{ "all but the last page of 2^64", 0, -PG },
-		{ "wraps", -PG, 2 * PG },
-		{ "wraps far", I0, -PG },
-		{ "nothing there", I0 + 64 * PG, 64 * PG },
-		{ "the reserved window", 0xfee00000, 0x100000 },
-	};
 	unsigned int t, i;
 
 	run_group(run, "UNMAP_DMA: addresses and sizes");
 	for (t = 0; t < ARRAY_SIZE(seqs_types); t++) {
-		for (i = 0; i < ARRAY_SIZE(list); i++) {
-			const struct conform_op op = op_unmap(0, list[i].iova, list[i].size);
+		for (i = 0; seqs_ranges[i].name; i++) {
+			const struct seqs_range *range = &seqs_ranges[i];
+			const struct conform_op op = op_unmap(0, range->iova, range->size);
 
-			run_try(run, seqs_types[t], OPS(op), "%s, nothing mapped", list[i].name);
-			run_try(run, seqs_types[t], OPS(LAYOUT, op, op), "%s", list[i].name);
+			run_try(run, seqs_types[t], OPS(op), "%s, nothing mapped", range->name);
+			run_try(run, seqs_types[t], OPS(LAYOUT, op, op), "%s", range->name);
 		}
 	}
 	run_group_end(run);

@@ -47,7 +47,10 @@ client_prompt()
 
 client_say()
 {
-	echo "$*" >&3
+	# One that is gone must not take us along.
+	(trap '' PIPE; echo "$*" >&3) 2>/dev/null && return
+	client_log
+	bail "the program does not listen to '$*'"
 }
 
 # Tell it something and wait until it is done; CLIENT_REPLY is what it said.

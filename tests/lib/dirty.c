@@ -94,3 +94,16 @@ size_t dirty_count(const struct dirty_map *m)
 		n += (size_t)__builtin_popcountll(m->bits[i]);
 	return n;
 }
+
+size_t dirty_differs(const struct dirty_map *m, const bool *want)
+{
+	size_t page, wrong = 0;
+
+	for (page = 0; page < m->len / MEM_PAGE; page++) {
+		bool dirty = want && want[page];
+
+		if (dirty_page(m, page) != dirty && !wrong++)
+			tap_diag("page %zu is %sdirty", page, dirty ? "not " : "");
+	}
+	return wrong;
+}

@@ -45,4 +45,13 @@ bool dirty_page(const struct dirty_map *m, size_t page);
 /** dirty_count() - dirty pages */
 size_t dirty_count(const struct dirty_map *m);
 
+/**
+ * dirty_differs() - pages that are not as wanted; describes the first one as a comment
+ * @m: the bitmap
+ * @want: by page of the range, whether it is to be dirty; NULL: none is
+ *
+ * Return: how many, 0 when the bitmap is exact
+ */
+size_t dirty_differs(const struct dirty_map *m, const bool *want);
+
 #endif /* TESTS_LIB_DIRTY_H */

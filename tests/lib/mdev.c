@@ -22,20 +22,10 @@ int mdev_group_id(unsigned int n)
 
 int mdev_attach(struct mdev *m, struct vfio_container *c, unsigned int n, int type)
 {
-	int id = mdev_group_id(n), err;
-
 	m->fd = -1;
-	m->group_fd = -1;
 	snprintf(m->name, sizeof(m->name), "iopf_sim_mdev.%u", n);
-	if (id < 0)
-		return id;
-	m->group_fd = vfio_group_open_id(id);
-	if (m->group_fd < 0)
-		return m->group_fd;
-	err = vfio_group_join(m->group_fd, c, type);
-	if (err)
-		mdev_close(m);
-	return err;
+	m->group_fd = vfio_group_attach(mdev_group_id(n), c, type);
+	return m->group_fd < 0 ? m->group_fd : 0;
 }
 
 int mdev_get(struct mdev *m)

@@ -96,6 +96,8 @@ void qtest_end(struct qtest *q)
 
 	kill(q->pid, SIGTERM);
 	must_sys(waitpid(q->pid, &status, 0));
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		tap_bail("QEMU did not end well, status 0x%x", status);
 	fclose(q->to);
 	fclose(q->from);
 	free(q->line);

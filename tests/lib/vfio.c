@@ -97,30 +97,30 @@ int vfio_group_open(const char *bdf)
 	return id < 0 ? id : vfio_group_open_id(id);
 }
 
-int vfio_group_join(int group_fd, struct vfio_container *c, int type)
+int vfio_group_attach(int id, struct vfio_container *c, int type)
 {
-	if (ioctl(group_fd, VFIO_GROUP_SET_CONTAINER, &c->fd))
-		return -errno;
-	return c->type ? 0 : vfio_set_iommu(c, type);
+	int fd = id < 0 ? id : vfio_group_open_id(id), err;
+
+	if (fd < 0)
+		return fd;
+	err = ioctl(fd, VFIO_GROUP_SET_CONTAINER, &c->fd) ? -errno : 0;
+	if (!err && !c->type)
+		err = vfio_set_iommu(c, type);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	return fd;
 }
 
 int vfio_dev_attach(struct vfio_dev *d, struct vfio_container *c, const char *bdf, int type)
 {
-	int err;
-
 	memset(d, 0, sizeof(*d));
 	d->fd = -1;
 	d->container = c;
 	snprintf(d->bdf, sizeof(d->bdf), "%s", bdf);
-	d->group_fd = vfio_group_open(bdf);
-	if (d->group_fd < 0)
-		return d->group_fd;
-	err = vfio_group_join(d->group_fd, c, type);
-	if (err) {
-		close(d->group_fd);
-		d->group_fd = -1;
-	}
-	return err;
+	d->group_fd = vfio_group_attach(vfio_group_id(bdf), c, type);
+	return d->group_fd < 0 ? d->group_fd : 0;
 }
 
 int vfio_dev_get(struct vfio_dev *d)

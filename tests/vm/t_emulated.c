@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dirty.h"
 #include "mdev.h"
 #include "rig.h"
 
@@ -404,62 +405,36 @@ static void check_vaddr(struct bench *t)
 
 /* Dirty pages */
 
-static int dirty_switch(struct bench *t, uint32_t flag)
+static int get_bitmap(struct bench *t)
 {
-	struct vfio_iommu_type1_dirty_bitmap dirty = { .argsz = sizeof(dirty), .flags = flag };
+	struct dirty_map m;
+	int err;
 
-	return ioctl(t->c.fd, VFIO_IOMMU_DIRTY_PAGES, &dirty) ? -errno : 0;
-}
-
-#define BITMAP_WORDS	((PAGES + 63) / 64)
-
-static int dirty_get(struct bench *t, uint64_t *bitmap)
-{
-	struct {
-		struct vfio_iommu_type1_dirty_bitmap head;
-		struct vfio_iommu_type1_dirty_bitmap_get get;
-	} dirty = {
-		.head = {
-			.argsz = sizeof(dirty),
-			.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
-		},
-		.get = {
-			.iova = t->b.iova,
-			.size = LEN,
-			.bitmap = {
-				.pgsize = MEM_PAGE,
-				.size = BITMAP_WORDS * 8,
-				.data = (void *)bitmap,
-			},
-		},
-	};
-
-	memset(bitmap, 0, BITMAP_WORDS * 8);
-	return ioctl(t->c.fd, VFIO_IOMMU_DIRTY_PAGES, &dirty) ? -errno : 0;
+	dirty_map_init(&m, t->b.iova, LEN);
+	err = dirty_get(&t->c, &m);
+	dirty_map_free(&m);
+	return err;
 }
 
 /* Exactly the pages [first, first + n) and, if not 0, [more, more + 1) are reported. */
 static void dirty_is(struct bench *t, unsigned int first, unsigned int n, unsigned int more,
 		     const char *what)
 {
-	uint64_t bitmap[BITMAP_WORDS];
-	unsigned int i, wrong = 0;
+	bool want[PAGES] = { };
+	struct dirty_map m;
 
-	if (!tap_errno_is(dirty_get(t, bitmap), 0, "dirty: %s: bitmap", what))
-		return;
-	for (i = 0; i < PAGES; i++) {
-		bool want = (i >= first && i < first + n) || (more && i == more);
-
-		if (!(bitmap[i / 64] >> (i % 64) & 1) == want && !wrong++)
-			tap_diag("page %u is %sreported", i, want ? "not " : "");
-	}
-	tap_is(wrong, 0, "dirty: %s: exactly the right pages", what);
+	memset(want + first, true, n);
+	if (more)
+		want[more] = true;
+	dirty_map_init(&m, t->b.iova, LEN);
+	if (tap_errno_is(dirty_get(&t->c, &m), 0, "dirty: %s: bitmap", what))
+		tap_is(dirty_differs(&m, want), 0, "dirty: %s: exactly the right pages", what);
+	dirty_map_free(&m);
 }
 
 static void check_dirty(struct bench *t)
 {
 	struct vfio_iommu_type1_info *info = vfio_get_info(&t->c);
-	uint64_t bitmap[BITMAP_WORDS];
 	struct mdev *m = &t->m;
 	bool offered;
 
@@ -471,8 +446,8 @@ static void check_dirty(struct bench *t)
 		return;
 	}
 	must(mdev_pin(m, page(t, 10), 4, MDEV_RW));
-	tap_errno_is(dirty_get(t, bitmap), -EINVAL, "dirty: no bitmap before it starts");
-	tap_errno_is(dirty_switch(t, VFIO_IOMMU_DIRTY_PAGES_FLAG_START), 0, "dirty: starts");
+	tap_errno_is(get_bitmap(t), -EINVAL, "dirty: no bitmap before it starts");
+	tap_errno_is(dirty_track(&t->c, true), 0, "dirty: starts");
 	dirty_is(t, 10, 4, 0, "pinned before");
 	dirty_is(t, 10, 4, 0, "still pinned");
 	must(mdev_unpin(m, page(t, 10), 4));
@@ -495,11 +470,11 @@ static void check_dirty(struct bench *t)
 	dirty_is(t, 40, 1, PAGES - 1, "written by a kernel thread, and pinned");
 	dirty_is(t, 40, 1, 0, "pinned");
 	must(mdev_reset(m));
-	tap_errno_is(dirty_switch(t, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP), 0, "dirty: stops");
-	tap_errno_is(dirty_get(t, bitmap), -EINVAL, "dirty: no bitmap after that");
-	tap_errno_is(dirty_switch(t, VFIO_IOMMU_DIRTY_PAGES_FLAG_START), 0, "dirty: starts again");
+	tap_errno_is(dirty_track(&t->c, false), 0, "dirty: stops");
+	tap_errno_is(get_bitmap(t), -EINVAL, "dirty: no bitmap after that");
+	tap_errno_is(dirty_track(&t->c, true), 0, "dirty: starts again");
 	dirty_is(t, 0, 0, 0, "a new start");
-	must(dirty_switch(t, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP));
+	must(dirty_track(&t->c, false));
 }
 
 /* Pinning in a thread, without regard to what is mapped. */

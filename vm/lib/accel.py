@@ -6,28 +6,48 @@ KVM is trusted only after it has booted the kernel to the point where it looks f
 seconds. The verdict holds until the machine reboots or QEMU changes.
 """
 
+import ctypes
+import functools
 import hashlib
 import os
+import shutil
+import signal
 import subprocess
 import tempfile
 import time
 
-from paths import CACHE, say
+from paths import CACHE, die, say
 
 QEMU = "qemu-system-x86_64"
 PROBE_SECONDS = 10
 PROBE_SIGN = b"Unable to mount root fs"
 
 
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+RUNNER = os.getpid()
+
+
+def die_with_parent():
+    """Called in the child before exec: a guest does not outlive the runner, however that ends."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != RUNNER:
+        os._exit(1)
+
+
 def pick(wanted, kernel, icount):
+    if not shutil.which(QEMU):
+        die(f"there is no {QEMU}; run scripts/setup vm")
     if wanted != "auto":
         return wanted
-    if icount or not os.access("/dev/kvm", os.R_OK | os.W_OK):
+    if icount or not _may_open():
         return "tcg"
     cached = _cache_name()
     try:
         with open(cached, encoding="ascii") as f:
-            return f.read().strip()
+            verdict = f.read().strip()
+        if verdict in ("kvm", "tcg"):
+            return verdict
     except OSError:
         pass
     verdict = "kvm" if _boots(kernel) else "tcg"
@@ -37,6 +57,14 @@ def pick(wanted, kernel, icount):
     with open(cached, "w", encoding="ascii") as f:
         f.write(verdict + "\n")
     return verdict
+
+
+@functools.lru_cache(maxsize=None)
+def _may_open():
+    may = os.access("/dev/kvm", os.R_OK | os.W_OK)
+    if not may and os.path.exists("/dev/kvm"):
+        say("/dev/kvm is there but this user may not open it; using TCG, which is slow")
+    return may
 
 
 def _cache_name():
@@ -53,7 +81,7 @@ def _boots(kernel):
                 "none", "-no-reboot", "-serial", "file:" + console.name, "-kernel", kernel.image,
                 "-append", "console=ttyS0 panic=-1"]
         with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL) as qemu:
+                              stderr=subprocess.DEVNULL, preexec_fn=die_with_parent) as qemu:
             try:
                 end = time.monotonic() + PROBE_SECONDS
                 while time.monotonic() < end:

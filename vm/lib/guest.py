@@ -16,10 +16,13 @@ USUAL = ("vfio", "vfio_iommu_type1", "vfio_pci", "virtio_blk", "virtio_pci", "vi
 
 
 def busybox():
-    for path in (shutil.which("busybox"), "/bin/busybox", "/usr/lib/busybox/busybox-static"):
-        if path and os.path.exists(path):
+    """A static one: the guest has no libraries. ldd has nothing to list then, and fails."""
+    for path in ("/bin/busybox", shutil.which("busybox"), "/usr/lib/busybox/busybox-static"):
+        if path and os.path.exists(path) and subprocess.run(
+                ["ldd", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                check=False).returncode:
             return path
-    return die("there is no busybox; run scripts/setup")
+    return die("there is no static busybox; run scripts/setup vm")
 
 
 def base(archive):

@@ -9,6 +9,7 @@ import glob
 import lzma
 import os
 import subprocess
+import tempfile
 
 from paths import BUILD, TOP, die
 
@@ -29,7 +30,10 @@ class Kernel:
         self.tree = os.path.join(self.path, "modules", "lib", "modules", self.release)
         self.deps = {}
         self.builtin = set()
-        self._read_deps()
+        try:
+            self._read_deps()
+        except OSError as e:
+            die(f"{path} has no list of its modules (depmod makes it): {e}")
 
     def _read_deps(self):
         with open(os.path.join(self.tree, "modules.dep"), encoding="ascii") as f:
@@ -70,7 +74,9 @@ class Kernel:
     def _contents(self, path):
         """An uncompressed module. Unpacking takes seconds in a guest, so it is done here, once."""
         source = os.path.join(self.tree, path)
-        if not path.endswith(".xz"):
+        if not path.endswith((".ko", ".ko.xz")):
+            die(f"{source}: only plain modules and those packed by xz can be put into a guest")
+        if path.endswith(".ko"):
             with open(source, "rb") as f:
                 return f.read()
         cache = os.path.join(BUILD, "vm", "modules", self.release, os.path.basename(plain(path)))
@@ -83,9 +89,10 @@ class Kernel:
         with lzma.open(source) as f:
             data = f.read()
         os.makedirs(os.path.dirname(cache), exist_ok=True)
-        with open(f"{cache}.{os.getpid()}", "wb") as f:
+        # Guests are made side by side, by threads too: each writes a file of its own.
+        with tempfile.NamedTemporaryFile(dir=os.path.dirname(cache), delete=False) as f:
             f.write(data)
-        os.rename(f"{cache}.{os.getpid()}", cache)
+        os.rename(f.name, cache)
         return data
 
     def our_modules(self, variant):

@@ -10,11 +10,9 @@ Only the verdict says that a run was good: a guest that ends without the EXIT ev
 Times are limits for a hang, never verdicts on speed.
 """
 
-import ctypes
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import tarfile
 import time
@@ -30,15 +28,6 @@ OK, FAILED, ERROR, COMPLAINT, TIMEOUT, SKIPPED = 0, 1, 2, 3, 4, 77
 BAR_RESERVE = "memmap=2M$0x10000000"
 MIN_MEM = 512
 POLL = 0.03
-
-
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None)
-
-
-def die_with_parent():
-    """Called in the child before exec: the guest does not outlive the runner, however that ends."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Job:
@@ -180,10 +169,11 @@ class Machine:
                     f.truncate(size << 20)
         if self.job.disk:
             path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-            made = subprocess.run(["mkfs.ext4", "-q", "-F", self.path("scratch")], check=False,
-                                  env=dict(os.environ, PATH=path))
-            if made.returncode:
-                die("mkfs.ext4 failed")
+            mkfs = shutil.which("mkfs.ext4", path=path)
+            if not mkfs:
+                die("there is no mkfs.ext4; run scripts/setup vm")
+            if subprocess.run([mkfs, "-q", "-F", self.path("scratch")], check=False).returncode:
+                die("mkfs.ext4 failed; see above")
         guest.build(self.path("initramfs"), self.kernel, self.job)
 
     def run(self):
@@ -197,7 +187,7 @@ class Machine:
         with open(self.path("qemu.log"), "wb") as log:
             qemu = subprocess.Popen(argv, stdin=None if shell else subprocess.DEVNULL,
                                     stdout=None if shell else log, stderr=log,
-                                    preexec_fn=die_with_parent)
+                                    preexec_fn=accel.die_with_parent)
         try:
             self._watch(qemu, follow, limited=not shell)
         finally:
@@ -285,7 +275,7 @@ class Machine:
                 with open(self.path("qemu.log"), encoding="utf-8", errors="replace") as f:
                     die("QEMU failed: " + f.read().strip())
             return None
-        self.collect()
+        whole = self.collect()
         if self.job.mode != "tests":
             self._explain(found)
         if (found or self.complained) and not self.job.expect_complaint:
@@ -296,7 +286,7 @@ class Machine:
             return FAILED
         if self.exit == SKIPPED:
             return SKIPPED
-        return OK if self.exit == 0 else FAILED
+        return OK if self.exit == 0 and whole else FAILED
 
     def _explain(self, found):
         """Show why the run failed, unless the guest has done so."""
@@ -310,17 +300,22 @@ class Machine:
             self.on_text("\n".join(self.console().splitlines()[-30:]) + "\n")
 
     def collect(self):
-        """Unpack what the guest left in /out."""
+        """Unpack what the guest left in /out; False when not all of it has come."""
         if not self.job.out or not os.path.getsize(self.path("files")):
-            return
+            return True
         os.makedirs(self.job.out, exist_ok=True)
         top = os.path.realpath(self.job.out)
-        with tarfile.open(self.path("files")) as tar:
-            for member in tar:
-                target = os.path.realpath(os.path.join(top, member.name))
-                if (member.isfile() or member.isdir()) and (target + "/").startswith(top + "/"):
-                    member.mode |= 0o600 if member.isfile() else 0o700
-                    tar.extract(member, top)
+        try:
+            with tarfile.open(self.path("files")) as tar:
+                for member in tar:
+                    target = os.path.realpath(os.path.join(top, member.name))
+                    if (member.isfile() or member.isdir()) and (target + "/").startswith(top + "/"):
+                        member.mode |= 0o600 if member.isfile() else 0o700
+                        tar.extract(member, top)
+        except tarfile.TarError as e:
+            say(f"not all of the guest's /out has come: {e}")
+            return False
+        return True
 
 
 def run(kernel, job, directory, on_text, **callbacks):

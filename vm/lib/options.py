@@ -35,8 +35,18 @@ def add_machine_options(p):
                    help="kernel complaints do not fail the run")
 
 
-def test_parser():
-    p = argparse.ArgumentParser(prog="vm:", add_help=False, allow_abbrev=False)
+class TestParser(argparse.ArgumentParser):
+    """Of the "vm:" lines in a test's source, which an error names."""
+
+    source = None
+
+    def error(self, message):
+        die(f"{self.source}: its vm: lines: {message}")
+
+
+def test_parser(source=None):
+    p = TestParser(prog="vm:", add_help=False, allow_abbrev=False)
+    p.source = source
     add_machine_options(p)
     return p
 

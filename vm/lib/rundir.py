@@ -18,6 +18,14 @@ def in_use(path):
         return False
 
 
+def age(path):
+    """When it was last changed; another runner may be removing it."""
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0
+
+
 class RunDir:
     """Used by a with statement."""
 
@@ -29,11 +37,11 @@ class RunDir:
     def __enter__(self):
         parent = os.path.join(BUILD, "vm")
         os.makedirs(parent, exist_ok=True)
-        old = sorted((d for d in os.scandir(parent) if d.name.startswith("run.")),
-                     key=lambda d: d.stat().st_mtime)
-        for d in old[:-KEPT]:
-            if not in_use(d.path):
-                shutil.rmtree(d.path, ignore_errors=True)
+        old = sorted((os.path.join(parent, name) for name in os.listdir(parent)
+                      if name.startswith("run.")), key=age)
+        for path in old[:-KEPT]:
+            if not in_use(path):
+                shutil.rmtree(path, ignore_errors=True)
         self.path = tempfile.mkdtemp(prefix="run.", dir=parent)
         with open(os.path.join(self.path, "pid"), "w", encoding="ascii") as f:
             f.write(str(os.getpid()))

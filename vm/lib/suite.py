@@ -32,7 +32,7 @@ def read_options(source):
     with open(source, encoding="utf-8") as f:
         text = f.read(16384)
     words = [w for found in OPTIONS.findall(text) for w in shlex.split(found)]
-    return options.test_parser().parse_args(words)
+    return options.test_parser(source).parse_args(words)
 
 
 class Group:

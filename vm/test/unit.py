@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import types
 
@@ -17,6 +18,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
 # pylint: disable=wrong-import-position
 import complaints
 import cpio
+import machine
+import rundir
 import suite
 import tap
 
@@ -152,6 +155,15 @@ def test_suite():
         check([s for _, s in groups[0].tests] == [240, 14], "suite: limits are scaled")
         check(groups[0].args.append == ["a=b c"], "suite: quotes in options")
         check([len(g.tests) for g in groups[0].split(2)] == [1, 1], "suite: a group is split")
+        bad = source("t_bad.c", "/*\n * vm: --mem much\n */\n")
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            try:
+                suite.group([(bad, bad)], 1)
+                status = None
+            except SystemExit as e:
+                status = e.code
+        check(status == 2 and bad in said.getvalue(), "suite: bad options are an error that names the test")
 
     report = tap.Report()
     out = io.StringIO()
@@ -178,9 +190,35 @@ def test_suite():
           "suite: and so is an end")
 
 
+def test_collect():
+    """What comes back from a guest, whole and cut short."""
+    with tempfile.TemporaryDirectory() as d:
+        with open(os.path.join(d, "data"), "wb") as f:
+            f.write(b"x" * 2000)
+        files, out = os.path.join(d, "files"), os.path.join(d, "out")
+        with tarfile.open(files, "w", format=tarfile.USTAR_FORMAT) as tar:
+            tar.add(os.path.join(d, "data"), "data")
+        vm = types.SimpleNamespace(job=types.SimpleNamespace(out=out), path=lambda name: files)
+        with contextlib.redirect_stderr(io.StringIO()):
+            check(machine.Machine.collect(vm) and os.path.getsize(os.path.join(out, "data")) == 2000,
+                  "collect: all of it")
+            # Head and four blocks of data.
+            for size in (100, 512 + 100, 512 + 3 * 512):
+                os.truncate(files, size)
+                check(not machine.Machine.collect(vm), f"collect: {size} bytes of it are a failure")
+
+
+def test_rundir():
+    with tempfile.TemporaryDirectory() as d:
+        check(rundir.age(d) > 0 and rundir.age(os.path.join(d, "gone")) == 0,
+              "rundir: one that is being removed is no error")
+
+
 test_tap()
 test_complaints()
 test_cpio()
+test_collect()
+test_rundir()
 test_suite()
 print(f"1..{len(points)}")
 sys.exit(not all(points))
