@@ -37,7 +37,7 @@ struct task_struct;
  *        container's lock.
  * @nr_pins: those of them that count against RLIMIT_MEMLOCK. Under the container's lock.
  * @leaving: being unmapped; emulated devices pin nothing more. Under the container's lock.
- * @tellings: how often their drivers have been told, and pins were left. Under the container's lock.
+ * @tellings: how often their drivers have been told, with pins left. Under the container's lock.
  * @free_work: frees it after a grace period
  *
  * All but what is said to be under a lock is constant once published, and @mm and

@@ -10,8 +10,8 @@
  *
  * Unmapping a range with pins: the drivers are told (dma_unmap) and must unpin. They do so through
  * iopf_emulated_unpin(), so the container's lock is dropped meanwhile, and the caller
- * looks at everything anew. Until it is done nothing can be pinned in the area (-EINVAL, as if it were
- * gone): otherwise a driver that pins again and again could keep it.
+ * looks at everything anew. Until it is done nothing can be pinned in the area (-EINVAL, as if it
+ * were gone): otherwise a driver that pins again and again could keep it.
  *
  * unmap vs release: while drivers are told without the lock, other threads may unmap everything and
  * take the groups out. The caller's reference keeps the container; devices that are on the list

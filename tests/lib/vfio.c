@@ -97,15 +97,20 @@ int vfio_group_open(const char *bdf)
 	return id < 0 ? id : vfio_group_open_id(id);
 }
 
+int vfio_group_join(int group_fd, struct vfio_container *c, int type)
+{
+	if (ioctl(group_fd, VFIO_GROUP_SET_CONTAINER, &c->fd))
+		return -errno;
+	return c->type ? 0 : vfio_set_iommu(c, type);
+}
+
 int vfio_group_attach(int id, struct vfio_container *c, int type)
 {
 	int fd = id < 0 ? id : vfio_group_open_id(id), err;
 
 	if (fd < 0)
 		return fd;
-	err = ioctl(fd, VFIO_GROUP_SET_CONTAINER, &c->fd) ? -errno : 0;
-	if (!err && !c->type)
-		err = vfio_set_iommu(c, type);
+	err = vfio_group_join(fd, c, type);
 	if (err) {
 		close(fd);
 		return err;

@@ -69,6 +69,9 @@ int vfio_group_open_id(int id);
 /** vfio_group_open() - the same for the group of @bdf */
 int vfio_group_open(const char *bdf);
 
+/** vfio_group_join() - an open group into a container, which gets this type if it has none yet */
+int vfio_group_join(int group_fd, struct vfio_container *c, int type);
+
 /**
  * vfio_group_attach() - open a group and put it into a container
  * @id: number of the group, or a negative errno, which is returned
