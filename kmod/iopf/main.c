@@ -164,7 +164,7 @@ err_chunk_cache:
 static void __exit iopf_exit(void)
 {
 	iopf_type1_unregister();
-	/* Tasks between the VFIO core's look at our operations and iopf_container_get(), or behind. */
+	/* Tasks between the VFIO core's look at our operations and iopf_container_get(). */
 	synchronize_rcu_tasks();
 	iopf_devices_exit();
 	iopf_containers_exit();
