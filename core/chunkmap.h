@@ -103,6 +103,13 @@ static inline unsigned int iopf_chunkmap_pinned(const struct iopf_chunkmap *m)
 static inline void iopf_chunkmap_set(struct iopf_chunkmap *m, unsigned int page, unsigned int n,
 				     bool writable)
 {
+	/* One page at a time is what most faults are about. */
+	if (n == 1) {
+		__set_bit(page, m->present);
+		if (writable)
+			__set_bit(page, m->writable);
+		return;
+	}
 	bitmap_set(m->present, page, n);
 	if (writable)
 		bitmap_set(m->writable, page, n);
