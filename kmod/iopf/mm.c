@@ -31,7 +31,9 @@
 #include <linux/iommu.h>
 #include <linux/magic.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 
 #include "area.h"
@@ -316,6 +318,21 @@ int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pag
 	return done ? 0 : ret;
 }
 
+/*
+ * Memory whose faults wait for nothing but memory when told so. What other drivers and
+ * file systems do is their own affair; shared memory waits for the swap device, whatever it is told.
+ */
+static bool populates_at_once(struct vm_area_struct *vma, unsigned long vaddr)
+{
+	struct address_space *mapping;
+
+	if (vma_is_anonymous(vma))
+		return true;
+	mapping = vma->vm_file ? vma->vm_file->f_mapping : NULL;
+	return mapping && shmem_mapping(mapping) &&
+	       !xa_is_value(xa_load(&mapping->i_pages, linear_page_index(vma, vaddr)));
+}
+
 /* One page, without waiting for anything but memory. False: that is not possible. */
 static bool populate_page_now(struct vm_area_struct *vma, unsigned long vaddr, bool write,
 			      bool *locked)
@@ -324,7 +341,7 @@ static bool populate_page_now(struct vm_area_struct *vma, unsigned long vaddr, b
 			     (write ? FAULT_FLAG_WRITE : 0);
 	vm_fault_t ret;
 
-	if (!(vma->vm_flags & (write ? VM_WRITE : VM_READ)))
+	if (!(vma->vm_flags & (write ? VM_WRITE : VM_READ)) || !populates_at_once(vma, vaddr))
 		return false;
 	ret = handle_mm_fault(vma, vaddr, flags, NULL);
 	/* Done, and in doing so it has dropped the lock. */
