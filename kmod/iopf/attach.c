@@ -40,6 +40,8 @@ static const char reason_disabled[] =
 	"it is not enabled for I/O page faults (module parameter ids, or its sysfs file enabled)";
 static const char reason_no_iopf[] =
 	"its IOMMU driver can't turn I/O page faults on for it (PRI and ATS, or stall, are needed)";
+static const char reason_unsafe[] =
+	"its interrupts are not remapped (module parameter allow_unsafe_interrupts)";
 static const char reason_failed[] = "attaching it here failed";
 static const char reason_pages[] = "its IOMMU has no pages as small as the CPU's";
 static const char reason_pinned[] = "it may not fault, so its container is pinned";
@@ -532,7 +534,9 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 		return PTR_ERR(at);
 
 	if (!READ_ONCE(iopf_allow_unsafe_interrupts) && !iommu_group_has_isolated_msi(group)) {
-		pr_warn(IOPF_DRIVER_NAME ": no interrupt remapping; the module parameter allow_unsafe_interrupts permits use without it\n");
+		pr_warn_ratelimited(IOPF_DRIVER_NAME ": no interrupt remapping; the module parameter allow_unsafe_interrupts permits use without it\n");
+		if (iopf_container_groupless(c))
+			attach_served(at, served_type1, reason_unsafe);
 		ret = -EPERM;
 		goto err_free;
 	}

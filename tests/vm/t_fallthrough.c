@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Devices that may not or can't fault: the container falls through to stock type1, and the log
- * and sysfs say who serves and why.
+ * and sysfs say who serves and why. Also devices whose interrupts could hurt the host.
  *
  * vm: --mem 1024
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +44,57 @@ static void check_one(const char *bdf, const char *what)
 	mem_unmap(b.va, b.len);
 }
 
+static void unsafe(bool type1, bool iopf)
+{
+	must(mem_write_file("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
+			    "%d", type1));
+	must(iopf_param("allow_unsafe_interrupts", iopf));
+}
+
+/* Attach device 0 to a container, and see who serves it. */
+static void check_unsafe_one(int want, const char *by, const char *what)
+{
+	struct vfio_container c;
+	struct vfio_dev d;
+
+	must(vfio_container_open(&c));
+	if (tap_errno_is(vfio_dev_attach(&d, &c, rig_bdf(0), VFIO_TYPE1v2_IOMMU), want, "%s",
+			 what) && !want) {
+		tap_ok(strstr(iopf_text(rig_bdf(0), "served_by"), by), "%s: by %s", what, by);
+		vfio_dev_detach(&d);
+		vfio_dev_close(&d);
+	}
+	vfio_container_close(&c);
+}
+
+/* There is no interrupt remapping in this machine: without the administrator's word, no device. */
+static void check_unsafe(void)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct vfio_dev second;
+	struct rig r;
+
+	rig_load("devices=2", "");
+	unsafe(false, false);
+	check_unsafe_one(-EPERM, "", "unsafe interrupts, allowed by nobody");
+	unsafe(true, false);
+	check_unsafe_one(0, "type1", "unsafe interrupts, allowed by stock type1 only");
+	tap_ok(strstr(iopf_text(rig_bdf(0), "reason"), "allow_unsafe_interrupts"),
+	       "and sysfs says why (%s)", iopf_text(rig_bdf(0), "reason"));
+	unsafe(false, true);
+	check_unsafe_one(0, "iopf", "unsafe interrupts, allowed here only");
+
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	rig_map(&r, &b);
+	unsafe(false, false);
+	tap_errno_is(vfio_dev_attach(&second, &r.c, rig_bdf(1), VFIO_TYPE1v2_IOMMU), -EPERM,
+		     "unsafe interrupts, not allowed any more: nobody joins");
+	rig_both_ways(&r.sim[0], &b, 1, "and who is there goes on");
+	unsafe(true, true);
+	rig_close(&r);
+	mem_unmap(b.va, b.len);
+}
+
 int main(void)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = LEN };
@@ -75,6 +127,8 @@ int main(void)
 	/* By nobody: the default of the module. */
 	rig_load("devices=1", "ids=");
 	check_one(rig_bdf(0), "empty list");
+
+	check_unsafe();
 
 	/* By vendor and device, and by rubbish. */
 	rig_load("devices=1", "ids=1234:10f5");
