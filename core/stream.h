@@ -94,7 +94,7 @@ static inline struct iopf_ahead iopf_streams_miss(struct iopf_streams *s, u64 pa
 	if (found) {
 		result.used = found->ahead;
 		result.pages = clamp(2 * found->ahead, min(n, IOPF_STREAM_MAX), IOPF_STREAM_MAX);
-		result.pages = min((u64)result.pages, max);
+		result.pages = min_t(u64, result.pages, max);
 	} else {
 		found = oldest;
 		result.wasted = found->ahead;

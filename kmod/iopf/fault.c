@@ -397,12 +397,11 @@ static int slow_wait(struct iopf_slow *slow, unsigned int attempt)
 	}
 	if (slow->want.mm) {
 		struct iopf_want *want = &slow->want;
+		unsigned long next = want->vaddr + ((unsigned long)want->pages << PAGE_SHIFT);
 
 		ret = iopf_mm_populate(want->mm, want->vaddr, want->pages, want->write);
 		if (!ret && want->ahead)
-			iopf_mm_populate_now(want->mm,
-					     want->vaddr + ((unsigned long)want->pages << PAGE_SHIFT),
-					     want->ahead, want->write);
+			iopf_mm_populate_now(want->mm, next, want->ahead, want->write);
 		want_drop(&slow->want);
 		if (ret != -ENOMEM && ret != -EAGAIN && ret != -EINTR)
 			return ret;

@@ -320,7 +320,7 @@ int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pag
 
 /*
  * Memory whose faults wait for nothing but memory when told so. What other drivers and
- * file systems do is their own affair; shared memory waits for the swap device, whatever it is told.
+ * file systems do is their own affair; shared memory waits for the swap device in any case.
  */
 static bool populates_at_once(struct vm_area_struct *vma, unsigned long vaddr)
 {

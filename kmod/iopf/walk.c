@@ -183,7 +183,7 @@ static bool walk_ptes(struct iopf_runs *runs, const pte_t *ptep, unsigned int n,
 	for (;;) {
 		pte_t pte = { };
 
-		/* A memory in which little is present makes this loop the greater part of a fault. */
+		/* Where little is present this loop is the greater part of a fault. */
 		while (i < n && !(pte.pte = READ_ONCE(ptep[i].pte)) && !stop)
 			i++;
 		if (i == n || (stop && !user_present(pte.pte)))

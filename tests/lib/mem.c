@@ -437,7 +437,7 @@ int mem_age(void)
 
 	if (!f)
 		return -ENOENT;
-	/* "memcg N path", then "node N", then a line for each generation: the last is the youngest. */
+	/* "memcg N path", "node N", then a line for each generation: the last is the youngest. */
 	while (!err) {
 		bool more = fgets(line, sizeof(line), f);
 		bool head = more && sscanf(line, "%15[a-z] %lu", kind, &value) == 2;

@@ -102,7 +102,9 @@ static void check_holes(struct rig *r)
 	touch_one(r, &b, 100);
 	tap_is(leaves(), 1, "a page alone: nothing else");
 	/* Some of the window, pages 208 to 223. */
-	va[209 * MEM_PAGE] = va[212 * MEM_PAGE] = va[224 * MEM_PAGE] = 1;
+	va[209 * MEM_PAGE] = 1;
+	va[212 * MEM_PAGE] = 1;
+	va[224 * MEM_PAGE] = 1;
 	touch_one(r, &b, 212);
 	tap_is(leaves(), 3, "some of the window: those");
 	/* All of the window, pages 304 to 319, and more on either side up to a hole. */
