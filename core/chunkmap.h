@@ -103,6 +103,13 @@ static inline unsigned int iopf_chunkmap_pinned(const struct iopf_chunkmap *m)
 static inline void iopf_chunkmap_set(struct iopf_chunkmap *m, unsigned int page, unsigned int n,
 				     bool writable)
 {
+	/* One page is what most faults are about; a constant makes it one instruction. */
+	if (n == 1) {
+		bitmap_set(m->present, page, 1);
+		if (writable)
+			bitmap_set(m->writable, page, 1);
+		return;
+	}
 	bitmap_set(m->present, page, n);
 	if (writable)
 		bitmap_set(m->writable, page, n);

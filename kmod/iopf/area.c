@@ -253,7 +253,7 @@ void iopf_area_rebase(struct iopf_area *area, struct iopf_mm *mm, unsigned long 
 	WARN_ON(!area->frozen);
 
 	/* While the old mm still tells of its changes. */
-	iopf_area_zap(area, &area->range);
+	iopf_area_zap(area, &area->range, false);
 	area_unfollow(area);
 	area->mm = mm;
 	area->vaddr = vaddr;
@@ -275,11 +275,12 @@ static void chunk_part(const struct iopf_chunk *chunk, const struct iopf_range *
  * iopf_area_zap() - unmap what is mapped and not pinned in a range
  * @area: the area
  * @range: within it
+ * @age: see iopf_chunk_zap()
  *
  * Context: any that may take a spinlock.
  * Return: pages unmapped.
  */
-unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *range)
+unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *range, bool age)
 {
 	struct iopf_chunk *chunk;
 	unsigned long index;
@@ -288,7 +289,7 @@ unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *rang
 	xa_for_each_range(&area->chunks, index, chunk, chunk_index(range->first),
 			  chunk_index(range->last)) {
 		chunk_part(chunk, range, &first, &last);
-		zapped += iopf_chunk_zap(chunk, first, last);
+		zapped += iopf_chunk_zap(chunk, first, last, age);
 	}
 	return zapped;
 }

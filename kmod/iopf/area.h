@@ -89,7 +89,7 @@ struct iopf_chunk *iopf_area_chunk(struct iopf_area *area, u64 iova, gfp_t gfp);
 void iopf_area_freeze(struct iopf_area *area);
 void iopf_area_thaw(struct iopf_area *area);
 void iopf_area_rebase(struct iopf_area *area, struct iopf_mm *mm, unsigned long vaddr);
-unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *range);
+unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *range, bool age);
 bool iopf_area_mapped(struct iopf_area *area, const struct iopf_range *range);
 int iopf_area_set_domains(struct iopf_area *area, const struct iopf_domains *domains,
 			  struct iommu_domain *added);

@@ -43,9 +43,11 @@
 #include "mm.h"
 #include "walk.h"
 
-/* Pages looked at per time with interrupts off; the entries live on the stack. */
-#define WALK_BATCH 32
-static_assert(WALK_BATCH < IOPF_CHUNK_PAGES);
+/* Pages looked at per time while going back from a fault. */
+#define BACK_PAGES 32
+
+/* A run that was a whole chunk could get one leaf, which only huge may be. */
+static_assert(IOPF_RUN_MAX < IOPF_CHUNK_PAGES);
 
 /* Page tables are the user's: see iopf_container.memcg. */
 #define FAULT_GFP (GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT)
@@ -168,13 +170,16 @@ static void chunk_zap_writable(struct iopf_chunk *chunk)
  * @chunk: the chunk
  * @first: first page
  * @last: last page
+ * @age: only to see whether the pages are used: what has not been used shall not look as if it
+ *       had, so for some time faults map little around them
  *
  * When this returns no device uses the pages through this chunk any more.
  *
  * Context: any that may take a spinlock.
  * Return: pages unmapped; more than asked for when a 2 MiB mapping went.
  */
-unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsigned int last)
+unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsigned int last,
+			    bool age)
 {
 	unsigned int zapped;
 
@@ -182,6 +187,8 @@ unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsign
 	if (unlikely(READ_ONCE(chunk->area->mmio)))
 		iopf_chunkmap_revoke_mmio(&chunk->map, first, last);
 	zapped = chunk_zap_locked(chunk, first, last);
+	if (age && zapped)
+		WRITE_ONCE(chunk->aged, jiffies | 1);
 	spin_unlock(&chunk->lock);
 	return zapped;
 }
@@ -198,111 +205,257 @@ void iopf_chunk_kill(struct iopf_chunk *chunk)
 	spin_unlock(&chunk->lock);
 }
 
-static void chunk_walk(struct iopf_chunk *chunk, unsigned int page, unsigned int n, u64 *entries)
+static void chunk_walk(struct iopf_chunk *chunk, unsigned int page, unsigned int n, bool stop,
+		       struct iopf_runs *runs)
 {
 	unsigned long flags;
 
 	lockdep_assert_held(&chunk->lock);
 
 	local_irq_save(flags);
-	iopf_walk(chunk->area->mm->mm, chunk_page_vaddr(chunk, page), n, entries);
+	iopf_walk(chunk->area->mm->mm, chunk_page_vaddr(chunk, page), n, stop, runs);
 	local_irq_restore(flags);
 }
 
-/* May this CPU entry serve an access at all? */
-static bool entry_serves(const struct iopf_chunk *chunk, u64 entry, bool write)
+/* May these CPU pages serve an access at all? Read-only is of use where the device may read. */
+static bool run_serves(const struct iopf_chunk *chunk, const struct iopf_run *run, bool write)
 {
-	if (!(entry & IOPF_CPU_PRESENT))
-		return false;
-	if (entry & IOPF_CPU_WRITE)
-		return true;
-	/* Read-only, which is of use only where the device may read. */
-	return !write && (chunk->area->prot & IOMMU_READ);
+	return run->writable || (!write && (chunk->area->prot & IOMMU_READ));
 }
 
-static bool entry_writable(const struct iopf_chunk *chunk, u64 entry)
+static bool run_writable(const struct iopf_chunk *chunk, const struct iopf_run *run)
 {
-	return (entry & IOPF_CPU_WRITE) && (chunk->area->prot & IOMMU_WRITE);
+	return run->writable && (chunk->area->prot & IOMMU_WRITE);
 }
 
 /*
  * Can one 2 MiB leaf map the chunk? The CPU has a leaf there, the area covers
  * the chunk, and I/O and CPU addresses agree within 2 MiB.
  */
-static bool chunk_fits_huge(const struct iopf_chunk *chunk, u64 entry)
+static bool chunk_fits_huge(const struct iopf_chunk *chunk, const struct iopf_run *run)
 {
-	return (entry & IOPF_CPU_HUGE) && chunk->area->huge_ok && !READ_ONCE(chunk->area->mmio) &&
+	return run->huge && chunk->area->huge_ok && !READ_ONCE(chunk->area->mmio) &&
 	       chunk->first == 0 && chunk->last == IOPF_CHUNK_PAGES - 1 &&
 	       IS_ALIGNED(chunk_page_vaddr(chunk, 0), IOPF_CHUNK_SIZE) &&
 	       bitmap_empty(chunk->map.pinned, IOPF_CHUNK_PAGES);
 }
 
-static int chunk_map_huge(struct iopf_chunk *chunk, u64 entry)
+/* What a fault does in a chunk. */
+struct chunk_fault {
+	struct iopf_chunk *chunk;
+	unsigned int page;
+	bool write;
+	bool tracking;
+	unsigned int *mapped;
+};
+
+/* One leaf for the whole chunk. While writes are tracked it is read-only. */
+static int fault_map_huge(struct chunk_fault *f, const struct iopf_run *run)
 {
-	unsigned long pfn = round_down(iopf_cpu_pfn(entry), IOPF_CHUNK_PAGES);
-	bool writable = entry_writable(chunk, entry);
+	struct iopf_chunk *chunk = f->chunk;
+	unsigned long pfn = round_down(run->pfn, IOPF_CHUNK_PAGES);
+	bool writable = !f->tracking && run_writable(chunk, run);
 	int ret;
 
 	chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
 	ret = chunk_map_run(chunk, 0, IOPF_CHUNK_PAGES, pfn, writable, FAULT_GFP);
-	if (!ret)
-		iopf_chunkmap_set_huge(&chunk->map, writable);
-	return ret;
-}
-
-/*
- * Map from @entries, which describe the pages from @page on, what serves the
- * access and is not mapped yet, one contiguous run per IOMMU call. A run never spans
- * the chunk: the IOMMU would take a 2 MiB leaf for it, which only huge may be.
- */
-static int chunk_map_entries(struct iopf_chunk *chunk, unsigned int page, unsigned int n,
-			     const u64 *entries, bool write, unsigned int *mapped)
-{
-	unsigned int i = 0, run;
-
-	for (; i < n; i += run) {
-		unsigned long pfn = iopf_cpu_pfn(entries[i]);
-		bool writable = entry_writable(chunk, entries[i]);
-		int ret;
-
-		run = 1;
-		if (test_bit(page + i, chunk->map.present) ||
-		    !entry_serves(chunk, entries[i], write))
-			continue;
-		while (i + run < n && !test_bit(page + i + run, chunk->map.present) &&
-		       entry_serves(chunk, entries[i + run], write) &&
-		       iopf_cpu_pfn(entries[i + run]) == pfn + run &&
-		       entry_writable(chunk, entries[i + run]) == writable)
-			run++;
-
-		ret = chunk_map_run(chunk, page + i, run, pfn, writable, FAULT_GFP);
-		if (ret)
-			return ret;
-		iopf_chunkmap_set(&chunk->map, page + i, run, writable);
-		*mapped += run;
-	}
+	if (ret)
+		return ret;
+	iopf_chunkmap_set_huge(&chunk->map, writable);
+	*f->mapped += IOPF_CHUNK_PAGES;
 	return 0;
 }
 
-/* The page itself, and then, as a bonus that may fail, what is around it. */
-static int chunk_fault_locked(struct iopf_chunk *chunk, unsigned int page, bool write,
-			      unsigned int around, unsigned int *mapped)
+/* Map a run, of which nothing is mapped. */
+static int fault_map_run(struct chunk_fault *f, unsigned int page, const struct iopf_run *run,
+			 bool writable)
 {
-	bool tracking = READ_ONCE(chunk->area->container->tracking) && !iopf_broken(track);
-	struct iopf_window w;
-	u64 entries[WALK_BATCH];
-	enum iopf_lookup found;
-	u64 entry;
+	int ret = chunk_map_run(f->chunk, page, run->n, run->pfn, writable, FAULT_GFP);
+
+	if (ret)
+		return ret;
+	iopf_chunkmap_set(&f->chunk->map, page, run->n, writable);
+	*f->mapped += run->n;
+	return 0;
+}
+
+/*
+ * Map what the CPU has in [first, last], where nothing is mapped, and what would have served the
+ * access. False: it can't be all, or not now.
+ */
+static bool fault_map_gap(struct chunk_fault *f, unsigned int first, unsigned int last, bool stop)
+{
+	bool write = f->write && !f->tracking, full = true;
+	struct iopf_runs runs;
+
+	while (first <= last) {
+		unsigned int seen = 0;
+
+		chunk_walk(f->chunk, first, last - first + 1, stop, &runs);
+		for (unsigned int i = 0; i < runs.nr; i++) {
+			const struct iopf_run *run = &runs.run[i];
+
+			if (!run_serves(f->chunk, run, write))
+				continue;
+			if (fault_map_run(f, first + run->page, run,
+					  !f->tracking && run_writable(f->chunk, run)))
+				return false;
+			seen += run->n;
+		}
+		full &= seen == runs.seen;
+		first += runs.seen;
+		if (!runs.nr)
+			return full && first > last;
+	}
+	return full;
+}
+
+/* The same, beside what is mapped already. */
+static bool fault_map_rest(struct chunk_fault *f, unsigned int first, unsigned int last, bool stop)
+{
+	const unsigned long *present = f->chunk->map.present;
+	bool full = true;
+
+	for (;;) {
+		unsigned int end;
+
+		first = find_next_zero_bit(present, last + 1, first);
+		if (first > last)
+			return full;
+		end = find_next_bit(present, last + 1, first);
+		full &= fault_map_gap(f, first, end - 1, stop);
+		if (!full && stop)
+			return false;
+		first = end;
+	}
+}
+
+/*
+ * As a bonus that may fail, the rest of the window around the page, of which @gap has been dealt
+ * with. If all of that is there, so may be the rest of the chunk: as far as it is.
+ */
+static void fault_map_around(struct chunk_fault *f, const struct iopf_window *w,
+			     const struct iopf_window *gap)
+{
+	const struct iopf_chunk *chunk = f->chunk;
+	unsigned int first = w->first, back;
+	bool full = true;
+
+	if (gap->first > w->first)
+		fault_map_rest(f, w->first, gap->first - 1, false);
+	if (gap->last < w->last)
+		fault_map_rest(f, gap->last + 1, w->last, false);
+	if (w->first == w->last || iopf_chunk_aged(chunk) ||
+	    find_next_zero_bit(chunk->map.present, w->last + 1, w->first) <= w->last)
+		return;
+	if (w->last < chunk->last)
+		fault_map_rest(f, w->last + 1, chunk->last, true);
+	for (; full && first > chunk->first; first = back) {
+		back = max_t(int, chunk->first, (int)first - BACK_PAGES);
+		full = fault_map_rest(f, back, first - 1, false);
+	}
+}
+
+/* The pages of the window around the page that are not mapped, without a break. */
+static void fault_gap(const struct chunk_fault *f, const struct iopf_window *w,
+		      struct iopf_window *gap)
+{
+	const unsigned long *present = f->chunk->map.present;
+
+	gap->first = find_last_bit(present, f->page);
+	gap->first = gap->first == f->page ? w->first : max(w->first, gap->first + 1);
+	gap->last = find_next_bit(present, w->last + 1, f->page) - 1;
+}
+
+/*
+ * Look at the CPU's pages of the gap, or at least at the one in question. The run that it
+ * belongs to; NULL: it can't be had.
+ */
+static const struct iopf_run *fault_look(struct chunk_fault *f, struct iopf_window *gap,
+					 struct iopf_runs *runs)
+{
+	for (;;) {
+		chunk_walk(f->chunk, gap->first, gap->last - gap->first + 1, false, runs);
+		for (unsigned int i = 0; i < runs->nr; i++) {
+			const struct iopf_run *run = &runs->run[i];
+
+			if (f->page - gap->first - run->page < run->n) {
+				gap->last = gap->first + runs->seen - 1;
+				return run;
+			}
+		}
+		if (gap->first == gap->last)
+			return NULL;
+		/* Why? And there may have been more runs than there is room for. */
+		*gap = (struct iopf_window){ f->page, f->page };
+	}
+}
+
+/* Map the run that the page belongs to, and if that works, the others. */
+static int fault_map_runs(struct chunk_fault *f, const struct iopf_window *gap,
+			  const struct iopf_runs *runs, const struct iopf_run *own)
+{
+	/* While writes are tracked nothing becomes writable but what is written, on its own. */
+	bool writable = f->write || !f->tracking;
+	int ret = fault_map_run(f, gap->first + own->page, own,
+				writable && run_writable(f->chunk, own));
+
+	for (unsigned int i = 0; !ret && i < runs->nr; i++) {
+		const struct iopf_run *run = &runs->run[i];
+
+		if (run == own || !run_serves(f->chunk, run, f->write))
+			continue;
+		if (fault_map_run(f, gap->first + run->page, run,
+				  writable && run_writable(f->chunk, run)))
+			break;
+	}
+	return ret;
+}
+
+/* Map the page, and what is around it in the window. */
+static int fault_map(struct chunk_fault *f, enum iopf_lookup found, unsigned int around)
+{
+	struct iopf_chunk *chunk = f->chunk;
+	struct iopf_window w, gap = { f->page, f->page };
+	const struct iopf_run *run;
+	struct iopf_runs runs;
 	int ret;
+
+	iopf_window_around(&w, f->page, around, chunk->first, chunk->last);
+	if (likely(found == IOPF_MISS && !f->tracking))
+		fault_gap(f, &w, &gap);
+	run = fault_look(f, &gap, &runs);
+	if (!run)
+		return runs.refused ? -EFAULT : -ENOENT;
+	if (!run_serves(chunk, run, f->write))
+		return -ENOENT;
+	if (chunk_fits_huge(chunk, run) && !(f->tracking && f->write))
+		return fault_map_huge(f, run);
+
+	if (found == IOPF_UPGRADE)
+		chunk_zap_locked(chunk, f->page, f->page);
+	ret = fault_map_runs(f, &gap, &runs, run);
+	if (ret)
+		return ret;
+	if (unlikely(f->tracking && f->write))
+		iopf_chunkmap_dirty(&chunk->map, f->page, 1);
+	fault_map_around(f, &w, &gap);
+	return 0;
+}
+
+static int chunk_fault_locked(struct chunk_fault *f, unsigned int around)
+{
+	struct iopf_chunk *chunk = f->chunk;
+	enum iopf_lookup found;
 
 	if (chunk->dead)
 		return -ESHUTDOWN;
 
-	found = iopf_chunkmap_lookup(&chunk->map, page, write);
+	found = iopf_chunkmap_lookup(&chunk->map, f->page, f->write);
 	if (found == IOPF_HIT)
 		return 0;
 	/* A page pinned for reading has an area that is for reading. */
-	if (WARN_ON_ONCE(found == IOPF_UPGRADE && test_bit(page, chunk->map.pinned)))
+	if (WARN_ON_ONCE(found == IOPF_UPGRADE && test_bit(f->page, chunk->map.pinned)))
 		return -EFAULT;
 	/* Pairs with iopf_area_thaw(): unfrozen, the area has its new address. */
 	if (unlikely(smp_load_acquire(&chunk->area->frozen)))
@@ -319,43 +472,7 @@ static int chunk_fault_locked(struct iopf_chunk *chunk, unsigned int page, bool 
 	    iopf_mm_busy(chunk->area->mm, chunk_page_vaddr(chunk, chunk->first),
 			 chunk_page_vaddr(chunk, chunk->last)))
 		return -EBUSY;
-
-	chunk_walk(chunk, page, 1, &entry);
-	if (entry & IOPF_CPU_REFUSED)
-		return -EFAULT;
-	if (!entry_serves(chunk, entry, write))
-		return -ENOENT;
-
-	if (unlikely(tracking && !write))
-		entry &= ~IOPF_CPU_WRITE;
-	if (chunk_fits_huge(chunk, entry) && !(tracking && write)) {
-		ret = chunk_map_huge(chunk, entry);
-		if (!ret)
-			*mapped += IOPF_CHUNK_PAGES;
-		return ret;
-	}
-
-	if (found == IOPF_UPGRADE)
-		chunk_zap_locked(chunk, page, page);
-	ret = chunk_map_entries(chunk, page, 1, &entry, write, mapped);
-	if (ret)
-		return ret;
-	if (unlikely(tracking && write))
-		iopf_chunkmap_dirty(&chunk->map, page, 1);
-
-	iopf_window_around(&w, page, around, chunk->first, chunk->last);
-	for (unsigned int at = w.first; at <= w.last; at += WALK_BATCH) {
-		unsigned int n = min_t(unsigned int, WALK_BATCH, w.last - at + 1);
-
-		if (n == 1 && at == page)
-			continue;
-		chunk_walk(chunk, at, n, entries);
-		for (unsigned int i = 0; unlikely(tracking) && i < n; i++)
-			entries[i] &= ~IOPF_CPU_WRITE;
-		if (chunk_map_entries(chunk, at, n, entries, write && !tracking, mapped))
-			break;
-	}
-	return 0;
+	return fault_map(f, found, around);
 }
 
 /**
@@ -380,11 +497,19 @@ static int chunk_fault_locked(struct iopf_chunk *chunk, unsigned int page, bool 
 int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, unsigned int around,
 		     unsigned int *mapped)
 {
-	struct mem_cgroup *old = set_active_memcg(chunk->area->container->memcg);
+	const struct iopf_container *c = chunk->area->container;
+	struct mem_cgroup *old = set_active_memcg(c->memcg);
+	struct chunk_fault f = {
+		.chunk = chunk,
+		.page = page,
+		.write = write,
+		.mapped = mapped,
+	};
 	int ret;
 
 	spin_lock(&chunk->lock);
-	ret = chunk_fault_locked(chunk, page, write, around, mapped);
+	f.tracking = READ_ONCE(c->tracking) && !iopf_broken(track);
+	ret = chunk_fault_locked(&f, around);
 	spin_unlock(&chunk->lock);
 	set_active_memcg(old);
 	return ret;

@@ -2,6 +2,7 @@
 #ifndef IOPF_CHUNK_H
 #define IOPF_CHUNK_H
 
+#include <linux/jiffies.h>
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 
@@ -45,6 +46,8 @@ struct iopf_domains {
  * @last: last page that belongs to the area
  * @domains: where @map is mapped. Under @lock.
  * @map: what is mapped. Under @lock.
+ * @aged: when the host last took something away to see whether it is used, in jiffies; 0: never.
+ *        Under @lock.
  * @rcu: readers find chunks under RCU
  */
 struct iopf_chunk {
@@ -56,8 +59,19 @@ struct iopf_chunk {
 	u16 last;
 	const struct iopf_domains *domains;
 	struct iopf_chunkmap map;
+	unsigned long aged;
 	struct rcu_head rcu;
 };
+
+/* For how long faults map little around them when the host has looked for what is not used. */
+#define IOPF_AGED_HOLD (10 * HZ)
+
+static inline bool iopf_chunk_aged(const struct iopf_chunk *chunk)
+{
+	unsigned long aged = READ_ONCE(chunk->aged);
+
+	return aged && time_before(jiffies, aged + IOPF_AGED_HOLD);
+}
 
 int iopf_chunk_cache_init(void);
 void iopf_chunk_cache_exit(void);
@@ -71,7 +85,8 @@ void iopf_chunk_track(struct iopf_chunk *chunk);
 void iopf_chunk_report(struct iopf_chunk *chunk, bool pins_dirty, unsigned long *bits);
 void iopf_chunk_report_end(struct iopf_chunk *chunk, bool made);
 void iopf_chunk_dirty(struct iopf_chunk *chunk, unsigned int page, unsigned int n);
-unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsigned int last);
+unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsigned int last,
+			    bool age);
 void iopf_chunk_kill(struct iopf_chunk *chunk);
 void iopf_chunk_move(struct iopf_chunk *chunk, const struct iopf_domains *domains,
 		     struct iommu_domain *added);

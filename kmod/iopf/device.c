@@ -116,6 +116,9 @@ DEVICE_STAT(slow, IOPF_STAT_SLOW);
 DEVICE_STAT(retries, IOPF_STAT_RETRIES);
 DEVICE_STAT(gave_up, IOPF_STAT_GAVE_UP);
 DEVICE_STAT(invalid, IOPF_STAT_INVALID);
+DEVICE_STAT(ahead, IOPF_STAT_AHEAD);
+DEVICE_STAT(ahead_used, IOPF_STAT_AHEAD_USED);
+DEVICE_STAT(ahead_wasted, IOPF_STAT_AHEAD_WASTED);
 
 static const struct attribute *const device_attrs[] = {
 	&device_enabled.attr,
@@ -128,6 +131,9 @@ static const struct attribute *const device_attrs[] = {
 	&device_retries.attr,
 	&device_gave_up.attr,
 	&device_invalid.attr,
+	&device_ahead.attr,
+	&device_ahead_used.attr,
+	&device_ahead_wasted.attr,
 	NULL,
 };
 
@@ -181,6 +187,7 @@ static struct iopf_device *device_new(struct device *dev)
 	d->dev = get_device(dev);
 	d->served_by = "none";
 	d->reason = "";
+	spin_lock_init(&d->streams_lock);
 	ratelimit_state_init(&d->ratelimit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
 	if (id.pci) {
 		id.vendor = to_pci_dev(dev)->vendor;

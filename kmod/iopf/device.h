@@ -7,6 +7,9 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/ratelimit.h>
+#include <linux/spinlock.h>
+
+#include "../../core/stream.h"
 
 struct device;
 struct iopf_attach;
@@ -21,6 +24,9 @@ struct iopf_attach;
  * @IOPF_STAT_GAVE_UP: groups told to go on without their page after too many attempts;
  *                     the device asks again
  * @IOPF_STAT_INVALID: groups answered "invalid request"
+ * @IOPF_STAT_AHEAD: pages populated before the device asked for them, as it goes in order
+ * @IOPF_STAT_AHEAD_USED: those of them that it came to the end of
+ * @IOPF_STAT_AHEAD_WASTED: those that it did not, as far as is known
  * @IOPF_STAT_NR: how many counters there are
  */
 enum iopf_stat {
@@ -31,6 +37,9 @@ enum iopf_stat {
 	IOPF_STAT_RETRIES,
 	IOPF_STAT_GAVE_UP,
 	IOPF_STAT_INVALID,
+	IOPF_STAT_AHEAD,
+	IOPF_STAT_AHEAD_USED,
+	IOPF_STAT_AHEAD_WASTED,
 	IOPF_STAT_NR,
 };
 
@@ -49,6 +58,8 @@ struct iopf_stats {
  * @reason: why not this module, or ""
  * @stats: counters
  * @ratelimit: of its complaints in the log
+ * @streams_lock: protects @streams; a leaf
+ * @streams: where it goes through memory in order
  *
  * iopf_devices_lock protects @node, @enabled, @attach, @served_by, @reason.
  */
@@ -62,6 +73,8 @@ struct iopf_device {
 	const char *reason;
 	struct iopf_stats __percpu *stats;
 	struct ratelimit_state ratelimit;
+	spinlock_t streams_lock; /* leaf */
+	struct iopf_streams streams;
 };
 
 extern struct mutex iopf_devices_lock;

@@ -6,6 +6,9 @@
  * page: look up, read the CPU's entry, map, respond. That takes no lock but the chunk's
  * and waits for nothing.
  *
+ * When the CPU does not have it, but can without waiting for more than memory, that is done in
+ * place, too; if the device goes through memory in order, for some pages ahead of it.
+ *
  * Otherwise it is parked: taken off the core's list (so that nobody else
  * answers it), put on its attachment's list, and given to a worker, which has the
  * page faulted in and tries again. While it waits, for a disk or a
@@ -41,6 +44,7 @@
  * FAILURE, which turns the device's page request interface off for good. When memory
  * or quiet can't be had after many attempts, SUCCESS: the device tries again.
  */
+#include <linux/cleanup.h>
 #include <linux/delay.h>
 #include <linux/iommu.h>
 #include <linux/memcontrol.h>
@@ -73,12 +77,18 @@ enum slow_state {
  * @vaddr: first address
  * @pages: how many
  * @write: for writing
+ * @iova: I/O virtual address of the first
+ * @left: pages of the area after them, as far as they may be had ahead
+ * @ahead: how many of those to have as well, if that needs no waiting
  */
 struct iopf_want {
 	struct mm_struct *mm;
 	unsigned long vaddr;
 	unsigned int pages;
 	bool write;
+	u64 iova;
+	u64 left;
+	unsigned int ahead;
 };
 
 /**
@@ -204,24 +214,46 @@ static void fault_complain(struct iopf_device *d, const struct iommu_fault_page_
  * Note that a page is missing. The pages of a group mostly lie side by side: a run is
  * faulted in at once. What does not join the run has its turn after it.
  */
-static void want_page(struct iopf_want *want, const struct iopf_area *area, u64 iova, bool write)
+static void want_page(struct iopf_want *want, const struct iopf_area *area,
+		      const struct iopf_chunk *chunk, u64 iova, bool write)
 {
-	unsigned long vaddr = iopf_area_vaddr(area, iova & PAGE_MASK);
+	unsigned long vaddr;
 
+	iova &= PAGE_MASK;
+	vaddr = iopf_area_vaddr(area, iova);
 	if (!want->mm) {
 		want->mm = area->mm->mm;
 		mmgrab(want->mm);
 		want->vaddr = vaddr;
 		want->pages = 1;
 		want->write = write;
+		want->iova = iova;
+		want->left = iopf_chunk_aged(chunk) ? 0 : (area->range.last - iova) >> PAGE_SHIFT;
+		want->ahead = 0;
 	} else if (want->mm != area->mm->mm || want->write != write) {
 		return;
 	} else if (vaddr == want->vaddr + ((unsigned long)want->pages << PAGE_SHIFT)) {
 		want->pages++;
+		want->left -= !!want->left;
 	} else if (vaddr + PAGE_SIZE == want->vaddr) {
 		want->vaddr = vaddr;
+		want->iova = iova;
 		want->pages++;
 	}
+}
+
+/* If the device goes through memory in order, have what comes next as well. */
+static void want_ahead(struct iopf_device *d, struct iopf_want *want)
+{
+	struct iopf_ahead ahead;
+
+	scoped_guard(spinlock, &d->streams_lock)
+		ahead = iopf_streams_miss(&d->streams, want->iova >> PAGE_SHIFT, want->pages,
+					  want->left, want->write);
+	want->ahead = ahead.pages;
+	iopf_device_count(d, IOPF_STAT_AHEAD, ahead.pages);
+	iopf_device_count(d, IOPF_STAT_AHEAD_USED, ahead.used);
+	iopf_device_count(d, IOPF_STAT_AHEAD_WASTED, ahead.wasted);
 }
 
 /*
@@ -258,7 +290,7 @@ static int fault_request(struct iopf_container *c, struct iopf_device *d,
 		ret = iopf_chunk_fault(chunk, iopf_chunkmap_page(prm->addr), write,
 				       READ_ONCE(iopf_fault_around), &mapped);
 	if (ret == -ENOENT)
-		want_page(want, area, prm->addr, write);
+		want_page(want, area, chunk, prm->addr, write);
 	rcu_read_unlock();
 
 	if (mapped)
@@ -364,8 +396,12 @@ static int slow_wait(struct iopf_slow *slow, unsigned int attempt)
 		return 0;
 	}
 	if (slow->want.mm) {
-		ret = iopf_mm_populate(slow->want.mm, slow->want.vaddr, slow->want.pages,
-				       slow->want.write);
+		struct iopf_want *want = &slow->want;
+		unsigned long next = want->vaddr + ((unsigned long)want->pages << PAGE_SHIFT);
+
+		ret = iopf_mm_populate(want->mm, want->vaddr, want->pages, want->write);
+		if (!ret && want->ahead)
+			iopf_mm_populate_now(want->mm, next, want->ahead, want->write);
 		want_drop(&slow->want);
 		if (ret != -ENOMEM && ret != -EAGAIN && ret != -EINTR)
 			return ret;
@@ -481,6 +517,14 @@ int iopf_fault_handler(struct iopf_group *group)
 	int ret;
 
 	ret = READ_ONCE(at->dead) ? -ESHUTDOWN : fault_group(at, d, group, &want);
+	if (ret == -ENOENT) {
+		want_ahead(d, &want);
+		if (iopf_mm_populate_now(want.mm, want.vaddr, want.pages + want.ahead,
+					 want.write)) {
+			want_drop(&want);
+			ret = fault_group(at, d, group, &want);
+		}
+	}
 	if (likely(!fault_must_wait(ret))) {
 		want_drop(&want);
 		fault_respond(d, group, fault_code(ret));

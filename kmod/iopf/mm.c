@@ -16,7 +16,9 @@
  *
  * Young callbacks: IOMMUs without access bits can't say whether a device has used a
  * page since the last look. Unmapping it makes the next use a fault, so
- * "mapped" is the answer to "used since the last look", and the look unmaps.
+ * "mapped" is the answer to "used since the last look", and the look unmaps. So that what
+ * lies around a fault does not count as used for long, faults map little around them for a while
+ * where the host has looked.
  *
  * Exit: the release callback runs before the page tables go. After it, @exited keeps
  * faults out, by the same lock and barrier as an invalidation.
@@ -29,7 +31,9 @@
 #include <linux/iommu.h>
 #include <linux/magic.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 
 #include "area.h"
@@ -98,13 +102,23 @@ static bool mm_visit_parts(struct iopf_mm *m, unsigned long first, unsigned long
 	return any;
 }
 
-static bool zap_part(struct iopf_area *area, const struct iopf_range *range)
+static bool take_part(struct iopf_area *area, const struct iopf_range *range, bool age)
 {
-	unsigned int zapped = iopf_area_zap(area, range);
+	unsigned int zapped = iopf_area_zap(area, range, age);
 
 	if (unlikely(zapped && READ_ONCE(area->mmio)))
 		iopf_container_repair(area->container);
 	return zapped;
+}
+
+static bool zap_part(struct iopf_area *area, const struct iopf_range *range)
+{
+	return take_part(area, range, false);
+}
+
+static bool age_part(struct iopf_area *area, const struct iopf_range *range)
+{
+	return take_part(area, range, true);
 }
 
 static int iopf_mm_invalidate_start(struct mmu_notifier *notifier,
@@ -141,7 +155,7 @@ static int iopf_mm_clear_young(struct mmu_notifier *notifier, struct mm_struct *
 
 	if (iopf_broken(notifier))
 		return 0;
-	return mm_visit_parts(m, start, end - 1, zap_part);
+	return mm_visit_parts(m, start, end - 1, age_part);
 }
 
 static int iopf_mm_test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
@@ -302,6 +316,77 @@ int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pag
 	/* The last user's exit must not run here, where a driver may be waiting for us. */
 	mmput_async(mm);
 	return done ? 0 : ret;
+}
+
+/*
+ * Memory whose faults wait for nothing but memory when told so. What other drivers and
+ * file systems do is their own affair; shared memory waits for the swap device in any case.
+ */
+static bool populates_at_once(struct vm_area_struct *vma, unsigned long vaddr)
+{
+	struct address_space *mapping;
+
+	if (vma_is_anonymous(vma))
+		return true;
+	mapping = vma->vm_file ? vma->vm_file->f_mapping : NULL;
+	return mapping && shmem_mapping(mapping) &&
+	       !xa_is_value(xa_load(&mapping->i_pages, linear_page_index(vma, vaddr)));
+}
+
+/* One page, without waiting for anything but memory. False: that is not possible. */
+static bool populate_page_now(struct vm_area_struct *vma, unsigned long vaddr, bool write,
+			      bool *locked)
+{
+	unsigned int flags = FAULT_FLAG_REMOTE | FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_RETRY_NOWAIT |
+			     (write ? FAULT_FLAG_WRITE : 0);
+	vm_fault_t ret;
+
+	if (!(vma->vm_flags & (write ? VM_WRITE : VM_READ)) || !populates_at_once(vma, vaddr))
+		return false;
+	ret = handle_mm_fault(vma, vaddr, flags, NULL);
+	/* Done, and in doing so it has dropped the lock. */
+	if (ret & VM_FAULT_COMPLETED)
+		*locked = false;
+	return !(ret & (VM_FAULT_ERROR | VM_FAULT_RETRY));
+}
+
+/**
+ * iopf_mm_populate_now() - have the CPU's page tables filled, if that needs no waiting
+ * @mm: whose; the caller holds it by mmgrab()
+ * @vaddr: first address
+ * @pages: pages; if it can't be all, the first of them
+ * @write: for writing
+ *
+ * For a fault in the context that reports it, where other devices' faults queue up behind: no
+ * lock is waited for, no disk, no user space, no process in the way of its exit. Memory may be
+ * reclaimed.
+ *
+ * Context: process context, any process or kernel thread.
+ * Return: whether the first page is there. If not, the reason is iopf_mm_populate()'s to find.
+ */
+bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned int pages,
+			  bool write)
+{
+	struct vm_area_struct *vma = NULL;
+	bool locked = true;
+	unsigned int done;
+
+	if (!mmget_not_zero(mm))
+		return false;
+	if (!mmap_read_trylock(mm)) {
+		mmput_async(mm);
+		return false;
+	}
+	for (done = 0; done < pages && locked; done++, vaddr += PAGE_SIZE) {
+		if (!vma || vaddr >= vma->vm_end)
+			vma = vma_lookup(mm, vaddr);
+		if (!vma || !populate_page_now(vma, vaddr, write, &locked))
+			break;
+	}
+	if (locked)
+		mmap_read_unlock(mm);
+	mmput_async(mm);
+	return done;
 }
 
 /* The rules of get_user_pages() that need no page: what no device may ever use. */

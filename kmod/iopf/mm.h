@@ -44,6 +44,8 @@ void iopf_mm_put(struct iopf_mm *m);
 void iopf_mm_unregister(struct iopf_mm *m);
 bool iopf_mm_busy(const struct iopf_mm *m, unsigned long first, unsigned long last);
 int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write);
+bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned int pages,
+			  bool write);
 int iopf_mm_check(struct mm_struct *mm, unsigned long first, unsigned long last, int prot);
 
 #endif /* IOPF_MM_H */

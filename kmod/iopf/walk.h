@@ -5,23 +5,41 @@
 #include <linux/mm_types.h>
 #include <linux/types.h>
 
-/*
- * What the CPU maps at one page: a page frame number and flags, packed in a
- * word so that a batch fits on the stack. Zero means nothing usable.
+/**
+ * struct iopf_run - adjacent pages that the CPU maps alike, to adjacent frames
+ * @pfn: frame of the first
+ * @page: the first, counted from where the walk began
+ * @n: pages
+ * @writable: writable, and dirty already
+ * @huge: part of an aligned leaf of 2 MiB or more
  */
-#define IOPF_CPU_PRESENT	BIT_ULL(0)
-#define IOPF_CPU_WRITE		BIT_ULL(1)	/* writable, and already dirty */
-#define IOPF_CPU_HUGE		BIT_ULL(2)	/* part of an aligned 2 MiB CPU leaf */
-#define IOPF_CPU_REFUSED	BIT_ULL(3)	/* mapped, but never for a device */
-#define IOPF_CPU_FLAGS		(IOPF_CPU_PRESENT | IOPF_CPU_WRITE | IOPF_CPU_HUGE | \
-				 IOPF_CPU_REFUSED)
-#define IOPF_CPU_PFN_SHIFT	4
+struct iopf_run {
+	unsigned long pfn;
+	u16 page;
+	u16 n;
+	bool writable;
+	bool huge;
+};
 
-static inline unsigned long iopf_cpu_pfn(u64 entry)
-{
-	return entry >> IOPF_CPU_PFN_SHIFT;
-}
+/* No run is longer: as long as a chunk, the IOMMU might make one leaf of it. */
+#define IOPF_RUN_MAX	256
 
-void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int n, u64 *entries);
+/**
+ * struct iopf_runs - what a walk finds
+ * @run: the runs, in the order of addresses
+ * @nr: how many
+ * @seen: pages that were looked at; less than asked for when there is no room for more runs, or
+ *        where the walk was to stop
+ * @refused: something was met that is mapped, but never for a device
+ */
+struct iopf_runs {
+	struct iopf_run run[8];
+	unsigned int nr;
+	unsigned int seen;
+	bool refused;
+};
+
+void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int n, bool stop,
+	       struct iopf_runs *runs);
 
 #endif /* IOPF_WALK_H */

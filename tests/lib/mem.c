@@ -426,6 +426,39 @@ size_t mem_swap_out(void *va, size_t len)
 	return gone;
 }
 
+int mem_age(void)
+{
+	static const char path[] = "/sys/kernel/debug/lru_gen";
+	unsigned long memcg = 0, node = 0, gen = 0, value;
+	FILE *f = fopen(path, "r");
+	char line[512], kind[16];
+	bool any = false;
+	int err = 0;
+
+	if (!f)
+		return -ENOENT;
+	/* "memcg N path", "node N", then a line for each generation: the last is the youngest. */
+	while (!err) {
+		bool more = fgets(line, sizeof(line), f);
+		bool head = more && sscanf(line, "%15[a-z] %lu", kind, &value) == 2;
+
+		if (any && (head || !more)) {
+			err = mem_write_file(path, "+ %lu %lu %lu 1 1", memcg, node, gen);
+			any = false;
+		}
+		if (!more)
+			break;
+		if (head && !strcmp(kind, "memcg"))
+			memcg = value;
+		else if (head)
+			node = value;
+		else
+			any |= sscanf(line, "%lu", &gen) == 1;
+	}
+	fclose(f);
+	return err;
+}
+
 void mem_sync_drop_caches(void)
 {
 	sync();

@@ -119,6 +119,13 @@ size_t mem_swap_out(void *va, size_t len);
  */
 int mem_pressure(size_t bytes);
 
+/**
+ * mem_age() - have the host look which pages are used, all of the machine's
+ *
+ * Return: 0, or -ENOENT when the kernel can't be told to (no multi-gen LRU, no debugfs)
+ */
+int mem_age(void);
+
 /** mem_sync_drop_caches() - sync, then drop clean page cache and slab */
 void mem_sync_drop_caches(void);
 

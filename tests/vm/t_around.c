@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What one fault maps beside its page, and what is populated ahead of a device: as much as
+ * saves faults, no page that the CPU does not have, nothing for a device that goes about at random,
+ * nothing that makes unused memory look used.
+ *
+ * vm: --mem 1024
+ */
+#include <string.h>
+
+#include "rig.h"
+
+#define LEN		(16 * MiB)
+#define PAGES		(LEN / MEM_PAGE)
+#define BLOCKS		(LEN / MEM_HUGE)
+/* See core/stream.h. */
+#define AHEAD_MAX	32
+
+static uint64_t faults(void)
+{
+	return iopf_count(rig_bdf(0), "faults");
+}
+
+static uint64_t leaves(void)
+{
+	return sim_iommu_count("leaves_4k");
+}
+
+static struct simbuf buffer(struct rig *r)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+
+	rig_map(r, &b);
+	return b;
+}
+
+static void buffer_free(struct rig *r, struct simbuf *b)
+{
+	rig_unmap(r, b);
+	mem_unmap(b->va, b->len);
+}
+
+/* Eight bytes in each page, in this order. */
+static void touch(struct rig *r, const struct simbuf *b, unsigned int order, unsigned int prg_pages)
+{
+	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_WRITE, b, 0, b->len, 1);
+
+	sim_cmd_order(&cmd, order, 8, MEM_PAGE, 7);
+	cmd.prg_pages = (uint16_t)prg_pages;
+	rig_status_is(sim_run(&r->sim[0], &cmd, NULL), IOPF_SIM_ST_OK, "the device is through it");
+}
+
+static void touch_one(struct rig *r, const struct simbuf *b, size_t page)
+{
+	must_be(sim_write(&r->sim[0], b, page * MEM_PAGE, 8, 1, NULL) == IOPF_SIM_ST_OK);
+}
+
+static void check_present(struct rig *r, unsigned int order, const char *what)
+{
+	struct simbuf b = buffer(r);
+	uint64_t before;
+
+	memset(b.va, 1, b.len);
+	before = faults();
+	touch(r, &b, order, 1);
+	tap_is(faults() - before, BLOCKS, "%s, all present: a fault for each 2 MiB", what);
+	tap_is(leaves(), PAGES, "%s: everything is mapped", what);
+	buffer_free(r, &b);
+}
+
+/* The first page, the last, and one amid; and what begins or ends within a block. */
+static void check_places(struct rig *r)
+{
+	static const size_t pages[] = { 0, 511, 300, 16, 15 };
+	struct simbuf b = { mem_anon(3 * MEM_HUGE), RIG_IOVA + 100 * MEM_PAGE, 2 * MEM_HUGE };
+	unsigned int i;
+
+	memset(b.va, 1, 3 * MEM_HUGE);
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		struct simbuf part = { b.va, b.iova, b.len };
+
+		rig_map(r, &part);
+		touch_one(r, &part, pages[i]);
+		/* The area has 412 pages of its first block, and all of the second. */
+		tap_is(leaves(), pages[i] < 412 ? 412 : 512, "page %zu: the rest of its block",
+		       pages[i]);
+		rig_both_ways(&r->sim[0], &part, 10 + i, "after that");
+		rig_unmap(r, &part);
+	}
+	mem_unmap(b.va, 3 * MEM_HUGE);
+}
+
+/* Where not all is present: the window, and not what is beyond a hole. */
+static void check_holes(struct rig *r)
+{
+	struct simbuf b = buffer(r);
+	char *va = b.va;
+	uint64_t before;
+
+	/* Alone. */
+	va[100 * MEM_PAGE] = 1;
+	touch_one(r, &b, 100);
+	tap_is(leaves(), 1, "a page alone: nothing else");
+	/* Some of the window, pages 208 to 223. */
+	va[209 * MEM_PAGE] = 1;
+	va[212 * MEM_PAGE] = 1;
+	va[224 * MEM_PAGE] = 1;
+	touch_one(r, &b, 212);
+	tap_is(leaves(), 3, "some of the window: those");
+	/* All of the window, pages 304 to 319, and more on either side up to a hole. */
+	memset(va + 260 * MEM_PAGE, 1, 100 * MEM_PAGE);
+	mem_drop(va + 330 * MEM_PAGE, MEM_PAGE);
+	touch_one(r, &b, 310);
+	tap_is(leaves(), 3 + 330 - 260, "all of the window: to the first hole on either side");
+	before = faults();
+	touch_one(r, &b, 340);
+	tap_is(faults() - before, 1, "beyond the hole: a fault");
+	tap_is(leaves(), 3 + 100 - 1, "which maps the rest");
+	tap_is(mem_resident(b.va, b.len), 4 + 100 - 1, "nothing was populated by that");
+	buffer_free(r, &b);
+}
+
+static void check_ahead(struct rig *r, unsigned int prg_pages)
+{
+	struct simbuf b = buffer(r);
+	uint64_t before = faults(), ahead = iopf_count(rig_bdf(0), "ahead");
+	uint64_t used = iopf_count(rig_bdf(0), "ahead_used");
+	uint64_t wasted = iopf_count(rig_bdf(0), "ahead_wasted");
+
+	touch(r, &b, IOPF_SIM_ORDER_STRIDED, prg_pages);
+	ahead = iopf_count(rig_bdf(0), "ahead") - ahead;
+	used = iopf_count(rig_bdf(0), "ahead_used") - used;
+	wasted = iopf_count(rig_bdf(0), "ahead_wasted") - wasted;
+	tap_ok(faults() - before <= PAGES / (AHEAD_MAX + prg_pages) + BLOCKS + 8,
+	       "absent, in order, %u at a time: few faults", prg_pages);
+	tap_diag("%llu faults, %llu pages ahead, %llu used, %llu wasted",
+		 (unsigned long long)(faults() - before), (unsigned long long)ahead,
+		 (unsigned long long)used, (unsigned long long)wasted);
+	tap_ok(ahead >= PAGES / 2 && used >= ahead - AHEAD_MAX && !wasted,
+	       "most of it was populated ahead, and used");
+	tap_is(mem_resident(b.va, b.len), PAGES, "nothing but the buffer");
+	rig_both_ways(&r->sim[0], &b, 20, "after that");
+	buffer_free(r, &b);
+}
+
+/* At the end of the area the stream is at its end, though there is more memory. */
+static void check_end(struct rig *r)
+{
+	struct simbuf b = { mem_anon(2 * LEN), RIG_IOVA, LEN };
+
+	rig_map(r, &b);
+	touch(r, &b, IOPF_SIM_ORDER_STRIDED, 1);
+	tap_is(mem_resident(b.va, 2 * LEN), PAGES, "a stream ends with the area");
+	rig_unmap(r, &b);
+	mem_unmap(b.va, 2 * LEN);
+}
+
+static void check_random(struct rig *r)
+{
+	struct simbuf b = buffer(r);
+	uint64_t ahead = iopf_count(rig_bdf(0), "ahead");
+	size_t i, resident = 0;
+
+	for (i = 0; i < 400; i++)
+		touch_one(r, &b, i * 1237 % PAGES);
+	resident = mem_resident(b.va, b.len);
+	tap_ok(resident <= 400 + 40, "absent, all over: hardly more than was touched");
+	tap_diag("%zu pages for 400, %llu ahead", resident,
+		 (unsigned long long)(iopf_count(rig_bdf(0), "ahead") - ahead));
+	buffer_free(r, &b);
+}
+
+/*
+ * The host looks which pages are used. What the device goes on using is mapped again, but not all
+ * that lies around it, which would look used then.
+ */
+static void check_aged(struct rig *r)
+{
+	struct simbuf b = buffer(r);
+
+	memset(b.va, 1, b.len);
+	touch_one(r, &b, 100);
+	tap_is(leaves(), 512, "a block is mapped");
+	tap_errno_is(mem_age(), 0, "the host looks for unused pages");
+	/* What is not on its lists yet it does not look at: that is a batch or two. */
+	tap_ok(leaves() < 64, "%llu of them are left mapped", (unsigned long long)leaves());
+	touch_one(r, &b, 100);
+	touch_one(r, &b, 300);
+	tap_ok(leaves() < 64 + 32, "then faults map little around them: %llu pages",
+	       (unsigned long long)leaves());
+	/* Elsewhere nothing has changed. */
+	touch_one(r, &b, 512 + 100);
+	tap_ok(leaves() >= 512 + 32, "but as much as ever elsewhere");
+	rig_both_ways(&r->sim[0], &b, 30, "after that");
+	buffer_free(r, &b);
+}
+
+int main(void)
+{
+	struct rig r;
+
+	rig_backend_only();
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	check_present(&r, IOPF_SIM_ORDER_STRIDED, "in order");
+	check_present(&r, IOPF_SIM_ORDER_RANDOM, "at random");
+	check_places(&r);
+	check_holes(&r);
+	check_ahead(&r, 1);
+	check_ahead(&r, 8);
+	check_end(&r);
+	check_random(&r);
+	check_aged(&r);
+	rig_clean(&r);
+	rig_close(&r);
+	rig_balanced();
+	return tap_done();
+}
