@@ -36,8 +36,8 @@
  *   the area, and the drain move it after they have made their change, so a worker has either
  *   seen the change or is woken; once it looks it finds the area thawed, gone, or itself
  *   cancelled.
- * fault vs exit: mm_users is held only while the worker populates, see
- *   iopf_mm_populate().
+ * fault vs exit: mm_users is held only while memory is populated, by the worker or in place,
+ *   and the last user's exit is left to others; see iopf_mm_populate().
  * fault vs unload: a parked fault holds the module.
  *
  * Answers: INVALID for what the container does not have or permit, never
