@@ -320,8 +320,8 @@ int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pag
 
 /*
  * Memory whose faults wait for nothing but memory when told so. What other drivers and
- * file systems do is their own affair; shared memory waits for the swap device in any case. (Also for
- * a page that is just being written out, or a hole being punched: neither waits for a fault.)
+ * file systems do is their own affair; shared memory waits for the swap device in any case. (Also
+ * for a page that is being written out, or a hole being punched: neither waits for a fault.)
  */
 static bool populates_at_once(struct vm_area_struct *vma, unsigned long vaddr)
 {
