@@ -161,6 +161,24 @@ static void check_late_all(void)
 	mem_unmap(b.va, b.len);
 }
 
+/**
+ * struct report - a report of dirty pages by a thread of its own
+ * @map: where it goes
+ * @ret: out: 0 or a negative errno
+ */
+struct report {
+	struct dirty_map map;
+	int ret;
+};
+
+static void *report_run(void *arg)
+{
+	struct report *report = arg;
+
+	report->ret = dirty_get(&container, &report->map);
+	return NULL;
+}
+
 static void *leave_run(void *unused)
 {
 	(void)unused;
@@ -181,32 +199,16 @@ static void check_queued(void)
 		.iova = b.iova + b.len,
 		.size = b.len,
 	};
-	struct {
-		struct vfio_iommu_type1_dirty_bitmap head;
-		struct vfio_iommu_type1_dirty_bitmap_get get;
-	} dirty = {
-		.head = {
-			.argsz = sizeof(dirty),
-			.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
-		},
-		.get = {
-			.iova = b.iova,
-			.size = b.len,
-			.bitmap = {
-				.pgsize = MEM_PAGE,
-				.size = LEN / MEM_PAGE / 8,
-				.data = (void *)page,
-			},
-		},
+	struct report report = {
+		.map = { b.iova, b.len, LEN / MEM_PAGE / 64, page },
 	};
-	struct call report = { .cmd = VFIO_IOMMU_DIRTY_PAGES, .arg = &dirty };
 	struct call late = { .cmd = VFIO_IOMMU_MAP_DMA, .arg = &map };
 	pthread_t reporter, leaver, mapper;
 	int uffd = hold(page);
 
 	must(vfio_map(&container, b.va, b.iova, b.len));
 	must(dirty_track(&container, true));
-	must_be(!pthread_create(&reporter, NULL, call_run, &report));
+	must_be(!pthread_create(&reporter, NULL, report_run, &report));
 	held(uffd);
 	must_be(!pthread_create(&leaver, NULL, leave_run, NULL));
 	usleep(20000);
