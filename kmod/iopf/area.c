@@ -33,6 +33,7 @@
 #include "chunk.h"
 #include "container.h"
 #include "fault.h"
+#include "hint.h"
 #include "main.h"
 #include "mm.h"
 
@@ -135,6 +136,8 @@ void iopf_area_destroy(struct iopf_area *area)
 
 	area_unfollow(area);
 
+	/* Nobody can find a chunk any more, as the container's tree has forgotten the area. */
+	iopf_hint_renew(&area->container->generation);
 	xa_for_each(&area->chunks, index, chunk) {
 		xa_erase(&area->chunks, index);
 		iopf_chunk_free_rcu(chunk);

@@ -90,21 +90,6 @@ void iopf_attach_put(struct iopf_attach *at)
 		attach_free(at);
 }
 
-/**
- * iopf_attach_device() - the device of a group that a fault is from
- * @at: the group
- * @dev: the device
- *
- * Return: it. A device can't join a group that user space owns, so it is there.
- */
-struct iopf_device *iopf_attach_device(struct iopf_attach *at, struct device *dev)
-{
-	for (unsigned int i = 1; i < at->nr_devices; i++)
-		if (at->device[i]->dev == dev)
-			return at->device[i];
-	return at->device[0];
-}
-
 /* An attachment with its devices, not attached yet. */
 static struct iopf_attach *attach_alloc(struct iopf_container *c, struct iommu_group *group)
 {

@@ -8,8 +8,9 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
+#include "device.h"
+
 struct iopf_container;
-struct iopf_device;
 
 /**
  * struct iopf_attach - an IOMMU group attached to a container
@@ -57,6 +58,20 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group);
 struct iommu_domain *iopf_attach_domain(struct iopf_container *c, struct iommu_group *group);
 int iopf_attach_enable(struct iopf_attach *at, struct iopf_device *d, bool enable);
 void iopf_attach_put(struct iopf_attach *at);
-struct iopf_device *iopf_attach_device(struct iopf_attach *at, struct device *dev);
+
+/**
+ * iopf_attach_device() - the device of a group that a fault is from
+ * @at: the group
+ * @dev: the device
+ *
+ * Return: it. A device can't join a group that user space owns, so it is there.
+ */
+static inline struct iopf_device *iopf_attach_device(struct iopf_attach *at, struct device *dev)
+{
+	for (unsigned int i = 1; i < at->nr_devices; i++)
+		if (at->device[i]->dev == dev)
+			return at->device[i];
+	return at->device[0];
+}
 
 #endif /* IOPF_ATTACH_H */

@@ -122,23 +122,25 @@ static void chunk_unmap_run(struct iopf_chunk *chunk, unsigned int page, unsigne
 		      (size_t)n << PAGE_SHIFT);
 }
 
-static int chunk_map_run(struct iopf_chunk *chunk, unsigned int page, unsigned int n,
-			 unsigned long pfn, bool writable, gfp_t gfp)
+static __always_inline int domains_map(const struct iopf_domains *domains, u64 iova,
+				       unsigned long pfn, unsigned int n, int prot, gfp_t gfp)
 {
-	int prot = (chunk->area->prot & ~(writable ? 0 : IOMMU_WRITE)) | IOMMU_CACHE;
-	u64 iova = chunk_page_iova(chunk, page);
 	size_t size = (size_t)n << PAGE_SHIFT;
 
-	for (unsigned int i = 0; i < chunk->domains->nr; i++) {
-		int ret = iommu_map(chunk->domains->domain[i].iommu, iova, PFN_PHYS(pfn), size,
-				    prot, gfp);
+	for (unsigned int i = 0; i < domains->nr; i++) {
+		int ret = iommu_map(domains->domain[i].iommu, iova, PFN_PHYS(pfn), size, prot, gfp);
 
-		if (ret) {
-			domains_unmap(chunk->domains, i, iova, size);
+		if (unlikely(ret)) {
+			domains_unmap(domains, i, iova, size);
 			return ret;
 		}
 	}
 	return 0;
+}
+
+static int chunk_prot(const struct iopf_chunk *chunk, bool writable)
+{
+	return (chunk->area->prot & ~(writable ? 0 : IOMMU_WRITE)) | IOMMU_CACHE;
 }
 
 static unsigned int chunk_zap_locked(struct iopf_chunk *chunk, unsigned int first,
@@ -208,13 +210,9 @@ void iopf_chunk_kill(struct iopf_chunk *chunk)
 static void chunk_walk(struct iopf_chunk *chunk, unsigned int page, unsigned int n, bool stop,
 		       struct iopf_runs *runs)
 {
-	unsigned long flags;
-
 	lockdep_assert_held(&chunk->lock);
 
-	local_irq_save(flags);
 	iopf_walk(chunk->area->mm->mm, chunk_page_vaddr(chunk, page), n, stop, runs);
-	local_irq_restore(flags);
 }
 
 /* May these CPU pages serve an access at all? Read-only is of use where the device may read. */
@@ -240,17 +238,24 @@ static bool chunk_fits_huge(const struct iopf_chunk *chunk, const struct iopf_ru
 	       bitmap_empty(chunk->map.pinned, IOPF_CHUNK_PAGES);
 }
 
-/* What a fault does in a chunk. */
+/*
+ * What a fault does in a chunk.
+ * @need_write: only what the CPU has for writing is of use
+ * @may_write: what the CPU has for writing gets mapped for writing
+ * @mapped: pages mapped so far
+ */
 struct chunk_fault {
 	struct iopf_chunk *chunk;
 	unsigned int page;
 	bool write;
 	bool tracking;
-	unsigned int *mapped;
+	bool need_write;
+	bool may_write;
+	unsigned int mapped;
 };
 
 /* One leaf for the whole chunk. While writes are tracked it is read-only. */
-static int fault_map_huge(struct chunk_fault *f, const struct iopf_run *run)
+static noinline int fault_map_huge(struct chunk_fault *f, const struct iopf_run *run)
 {
 	struct iopf_chunk *chunk = f->chunk;
 	unsigned long pfn = round_down(run->pfn, IOPF_CHUNK_PAGES);
@@ -258,56 +263,63 @@ static int fault_map_huge(struct chunk_fault *f, const struct iopf_run *run)
 	int ret;
 
 	chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
-	ret = chunk_map_run(chunk, 0, IOPF_CHUNK_PAGES, pfn, writable, FAULT_GFP);
+	ret = domains_map(chunk->domains, chunk->iova, pfn, IOPF_CHUNK_PAGES,
+			  chunk_prot(chunk, writable), FAULT_GFP);
 	if (ret)
 		return ret;
 	iopf_chunkmap_set_huge(&chunk->map, writable);
-	*f->mapped += IOPF_CHUNK_PAGES;
-	return 0;
-}
-
-/* Map a run, of which nothing is mapped. */
-static int fault_map_run(struct chunk_fault *f, unsigned int page, const struct iopf_run *run,
-			 bool writable)
-{
-	int ret = chunk_map_run(f->chunk, page, run->n, run->pfn, writable, FAULT_GFP);
-
-	if (ret)
-		return ret;
-	iopf_chunkmap_set(&f->chunk->map, page, run->n, writable);
-	*f->mapped += run->n;
+	f->mapped += IOPF_CHUNK_PAGES;
 	return 0;
 }
 
 /*
- * Map what the CPU has in [first, last], where nothing is mapped, and what would have served the
- * access. False: it can't be all, or not now.
+ * Map those of some runs that would have served the access, up to @end; the walk began at @first, and
+ * nothing of them is mapped.
  */
-static bool fault_map_gap(struct chunk_fault *f, unsigned int first, unsigned int last, bool stop)
+static __always_inline int fault_map_runs(struct chunk_fault *f, unsigned int first,
+					  const struct iopf_run *run, const struct iopf_run *end)
 {
-	bool write = f->write && !f->tracking, full = true;
-	struct iopf_runs runs;
+	struct iopf_chunk *chunk = f->chunk;
+	const struct iopf_domains *domains = chunk->domains;
+	int prot = chunk->area->prot | IOMMU_CACHE;
+	bool may_write = f->may_write && (prot & IOMMU_WRITE);
+	bool may_read = !f->need_write && (prot & IOMMU_READ);
+	unsigned int mapped = 0;
+	int ret = 0;
+
+	for (; run < end; run++) {
+		bool writable = run->writable && may_write;
+		unsigned int page = first + run->page;
+
+		if (unlikely(!run->writable && !may_read))
+			continue;
+		ret = domains_map(domains, chunk_page_iova(chunk, page), run->pfn, run->n,
+				  writable ? prot : prot & ~IOMMU_WRITE, FAULT_GFP);
+		if (unlikely(ret))
+			break;
+		iopf_chunkmap_set(&chunk->map, page, run->n, writable);
+		mapped += run->n;
+	}
+	f->mapped += mapped;
+	return ret;
+}
+
+/*
+ * Map what the CPU has in [first, last], where nothing is mapped. False: it can't be all, or not
+ * now.
+ */
+static noinline bool fault_map_gap(struct chunk_fault *f, unsigned int first, unsigned int last, bool stop)
+{
+	unsigned int before = f->mapped, n = last - first + 1;
+	struct iopf_runs runs __uninitialized;
 
 	while (first <= last) {
-		unsigned int seen = 0;
-
 		chunk_walk(f->chunk, first, last - first + 1, stop, &runs);
-		for (unsigned int i = 0; i < runs.nr; i++) {
-			const struct iopf_run *run = &runs.run[i];
-
-			if (!run_serves(f->chunk, run, write))
-				continue;
-			if (fault_map_run(f, first + run->page, run,
-					  !f->tracking && run_writable(f->chunk, run)))
-				return false;
-			seen += run->n;
-		}
-		full &= seen == runs.seen;
+		if (!runs.nr || fault_map_runs(f, first, runs.run, runs.run + runs.nr))
+			break;
 		first += runs.seen;
-		if (!runs.nr)
-			return full && first > last;
 	}
-	return full;
+	return f->mapped - before == n;
 }
 
 /* The same, beside what is mapped already. */
@@ -334,8 +346,8 @@ static bool fault_map_rest(struct chunk_fault *f, unsigned int first, unsigned i
  * As a bonus that may fail, the rest of the window around the page, of which @gap has been dealt
  * with. If all of that is there, so may be the rest of the chunk: as far as it is.
  */
-static void fault_map_around(struct chunk_fault *f, const struct iopf_window *w,
-			     const struct iopf_window *gap)
+static noinline void fault_map_around(struct chunk_fault *f, const struct iopf_window *w,
+				      const struct iopf_window *gap)
 {
 	const struct iopf_chunk *chunk = f->chunk;
 	unsigned int first = w->first, back;
@@ -357,11 +369,17 @@ static void fault_map_around(struct chunk_fault *f, const struct iopf_window *w,
 }
 
 /* The pages of the window around the page that are not mapped, without a break. */
-static void fault_gap(const struct chunk_fault *f, const struct iopf_window *w,
-		      struct iopf_window *gap)
+static __always_inline void fault_gap(const struct chunk_fault *f, const struct iopf_window *w,
+				      struct iopf_window *gap)
 {
 	const unsigned long *present = f->chunk->map.present;
+	unsigned int n = w->last - w->first + 1;
 
+	*gap = *w;
+	/* A window of that size lies in one word. */
+	if (likely(n <= BITS_PER_LONG) &&
+	    likely(!(present[BIT_WORD(w->first)] >> (w->first % BITS_PER_LONG) & GENMASK(n - 1, 0))))
+		return;
 	gap->first = find_last_bit(present, f->page);
 	gap->first = gap->first == f->page ? w->first : max(w->first, gap->first + 1);
 	gap->last = find_next_bit(present, w->last + 1, f->page) - 1;
@@ -371,15 +389,15 @@ static void fault_gap(const struct chunk_fault *f, const struct iopf_window *w,
  * Look at the CPU's pages of the gap, or at least at the one in question. The run that it
  * belongs to; NULL: it can't be had.
  */
-static const struct iopf_run *fault_look(struct chunk_fault *f, struct iopf_window *gap,
-					 struct iopf_runs *runs)
+static __always_inline const struct iopf_run *
+fault_look(struct chunk_fault *f, struct iopf_window *gap, struct iopf_runs *runs)
 {
 	for (;;) {
-		chunk_walk(f->chunk, gap->first, gap->last - gap->first + 1, false, runs);
-		for (unsigned int i = 0; i < runs->nr; i++) {
-			const struct iopf_run *run = &runs->run[i];
+		unsigned int page = f->page - gap->first;
 
-			if (f->page - gap->first - run->page < run->n) {
+		chunk_walk(f->chunk, gap->first, gap->last - gap->first + 1, false, runs);
+		for (const struct iopf_run *run = runs->run; run < runs->run + runs->nr; run++) {
+			if (page - run->page < run->n) {
 				gap->last = gap->first + runs->seen - 1;
 				return run;
 			}
@@ -391,34 +409,14 @@ static const struct iopf_run *fault_look(struct chunk_fault *f, struct iopf_wind
 	}
 }
 
-/* Map the run that the page belongs to, and if that works, the others. */
-static int fault_map_runs(struct chunk_fault *f, const struct iopf_window *gap,
-			  const struct iopf_runs *runs, const struct iopf_run *own)
-{
-	/* While writes are tracked nothing becomes writable but what is written, on its own. */
-	bool writable = f->write || !f->tracking;
-	int ret = fault_map_run(f, gap->first + own->page, own,
-				writable && run_writable(f->chunk, own));
-
-	for (unsigned int i = 0; !ret && i < runs->nr; i++) {
-		const struct iopf_run *run = &runs->run[i];
-
-		if (run == own || !run_serves(f->chunk, run, f->write))
-			continue;
-		if (fault_map_run(f, gap->first + run->page, run,
-				  writable && run_writable(f->chunk, run)))
-			break;
-	}
-	return ret;
-}
-
 /* Map the page, and what is around it in the window. */
-static int fault_map(struct chunk_fault *f, enum iopf_lookup found, unsigned int around)
+static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup found,
+				     unsigned int around)
 {
 	struct iopf_chunk *chunk = f->chunk;
 	struct iopf_window w, gap = { f->page, f->page };
+	struct iopf_runs runs __uninitialized;
 	const struct iopf_run *run;
-	struct iopf_runs runs;
 	int ret;
 
 	iopf_window_around(&w, f->page, around, chunk->first, chunk->last);
@@ -434,16 +432,24 @@ static int fault_map(struct chunk_fault *f, enum iopf_lookup found, unsigned int
 
 	if (found == IOPF_UPGRADE)
 		chunk_zap_locked(chunk, f->page, f->page);
-	ret = fault_map_runs(f, &gap, &runs, run);
-	if (ret)
-		return ret;
-	if (unlikely(f->tracking && f->write))
-		iopf_chunkmap_dirty(&chunk->map, f->page, 1);
+	ret = fault_map_runs(f, gap.first, runs.run, runs.run + runs.nr);
+	/* All that counts is the one in question. */
+	if (unlikely(ret && !test_bit(f->page, chunk->map.present)))
+		return fault_map_runs(f, gap.first, run, run + 1);
+	if (unlikely(f->tracking)) {
+		if (f->write)
+			iopf_chunkmap_dirty(&chunk->map, f->page, 1);
+		/* Nothing becomes writable but what is written. */
+		f->need_write = false;
+		f->may_write = false;
+	}
+	if (f->mapped <= w.last - w.first && gap.first == w.first && gap.last == w.last)
+		return 0;
 	fault_map_around(f, &w, &gap);
 	return 0;
 }
 
-static int chunk_fault_locked(struct chunk_fault *f, unsigned int around)
+static __always_inline int chunk_fault_locked(struct chunk_fault *f, unsigned int around)
 {
 	struct iopf_chunk *chunk = f->chunk;
 	enum iopf_lookup found;
@@ -503,15 +509,17 @@ int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, un
 		.chunk = chunk,
 		.page = page,
 		.write = write,
-		.mapped = mapped,
+		.need_write = write,
 	};
 	int ret;
 
 	spin_lock(&chunk->lock);
 	f.tracking = READ_ONCE(c->tracking) && !iopf_broken(track);
+	f.may_write = write || !f.tracking;
 	ret = chunk_fault_locked(&f, around);
 	spin_unlock(&chunk->lock);
 	set_active_memcg(old);
+	*mapped += f.mapped;
 	return ret;
 }
 
@@ -650,7 +658,8 @@ int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pa
 		run = 1;
 		while (done + run < n && page_to_pfn(pages[done + run]) == pfn + run)
 			run++;
-		ret = chunk_map_run(chunk, page + done, run, pfn, writable, GFP_KERNEL_ACCOUNT);
+		ret = domains_map(chunk->domains, chunk_page_iova(chunk, page + done), pfn, run,
+				  chunk_prot(chunk, writable), GFP_KERNEL_ACCOUNT);
 		if (ret)
 			goto err_unmap;
 	}

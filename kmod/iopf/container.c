@@ -38,6 +38,7 @@
 #include "dirty.h"
 #include "emulated.h"
 #include "fault.h"
+#include "hint.h"
 #include "main.h"
 #include "mm.h"
 #include "pin.h"
@@ -203,6 +204,7 @@ struct iopf_container *iopf_container_create(bool v2)
 	c->huge_ok = !READ_ONCE(iopf_disable_hugepages);
 	c->dma_avail = READ_ONCE(iopf_dma_entry_limit);
 	c->pgsizes = PAGE_MASK;
+	iopf_hint_renew(&c->generation);
 	mutex_init(&c->lock);
 	mt_init_flags(&c->areas, MT_FLAGS_USE_RCU);
 	INIT_LIST_HEAD(&c->mms);

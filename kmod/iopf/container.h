@@ -47,6 +47,7 @@ struct mem_cgroup;
  * @faults: workers for faults that have to wait
  * @memcg: who pays for chunks and IOMMU page tables; @faults holds it
  * @tracking: device writes are tracked; chunks look at it under their locks. See dirty.c.
+ * @generation: of the hints to its chunks; see hint.h
  * @repair: maps devices' memory again that has been revoked; see pin.c
  * @lock: see above; protects all that follows
  * @areas: areas by IOVA; read under RCU
@@ -74,6 +75,7 @@ struct iopf_container {
 	struct iopf_fault_queue *faults;
 	struct mem_cgroup *memcg;
 	bool tracking;
+	u64 generation;
 	struct delayed_work repair;
 	struct mutex lock; /* order: see above */
 	struct maple_tree areas;

@@ -59,6 +59,7 @@
 #include "container.h"
 #include "device.h"
 #include "fault.h"
+#include "hint.h"
 #include "main.h"
 #include "mm.h"
 
@@ -257,6 +258,39 @@ static void want_ahead(struct iopf_device *d, struct iopf_want *want)
 }
 
 /*
+ * The chunk of an address, under RCU. -EPERM when the container has no such address or permission;
+ * -ENOMEM; -ESHUTDOWN.
+ */
+static struct iopf_chunk *fault_find(struct iopf_container *c, struct iopf_device *d,
+				     const struct iommu_fault_page_request *prm, int need)
+{
+	/* Before the look at the tree. Pairs with iopf_hint_renew(). */
+	u64 generation = smp_load_acquire(&c->generation);
+	struct iopf_chunk *chunk = iopf_hint_get(generation, prm->addr);
+	struct iopf_area *area;
+
+	if (likely(chunk)) {
+		area = chunk->area;
+	} else {
+		area = mtree_load(&c->areas, prm->addr);
+		if (unlikely(!area)) {
+			fault_complain(d, prm, "is outside any mapped range");
+			return ERR_PTR(-EPERM);
+		}
+	}
+	if (unlikely(!(area->prot & need))) {
+		fault_complain(d, prm, "is beyond the range's permission");
+		return ERR_PTR(-EPERM);
+	}
+	if (likely(chunk))
+		return chunk;
+	chunk = iopf_area_chunk(area, prm->addr, GFP_NOWAIT | __GFP_NOWARN);
+	if (!IS_ERR(chunk))
+		iopf_hint_set(generation, chunk);
+	return chunk;
+}
+
+/*
  * One page request, without sleeping. 0 when the page is mapped; -EPERM when the
  * container has no such address or permission; otherwise as
  * iopf_chunk_fault(), with the page added to @want for -ENOENT.
@@ -267,30 +301,17 @@ static int fault_request(struct iopf_container *c, struct iopf_device *d,
 	bool write = prm->perm & IOMMU_FAULT_PERM_WRITE;
 	unsigned int mapped = 0;
 	struct iopf_chunk *chunk;
-	struct iopf_area *area;
 	int ret;
 
 	rcu_read_lock();
-	area = mtree_load(&c->areas, prm->addr);
-	if (unlikely(!area)) {
-		rcu_read_unlock();
-		fault_complain(d, prm, "is outside any mapped range");
-		return -EPERM;
-	}
-	if (unlikely(!(area->prot & (write ? IOMMU_WRITE : IOMMU_READ)))) {
-		rcu_read_unlock();
-		fault_complain(d, prm, "is beyond the range's permission");
-		return -EPERM;
-	}
-
-	chunk = iopf_area_chunk(area, prm->addr, GFP_NOWAIT | __GFP_NOWARN);
+	chunk = fault_find(c, d, prm, write ? IOMMU_WRITE : IOMMU_READ);
 	if (IS_ERR(chunk))
 		ret = PTR_ERR(chunk);
 	else
 		ret = iopf_chunk_fault(chunk, iopf_chunkmap_page(prm->addr), write,
 				       READ_ONCE(iopf_fault_around), &mapped);
 	if (ret == -ENOENT)
-		want_page(want, area, chunk, prm->addr, write);
+		want_page(want, chunk->area, chunk, prm->addr, write);
 	rcu_read_unlock();
 
 	if (mapped)
@@ -513,9 +534,10 @@ int iopf_fault_handler(struct iopf_group *group)
 {
 	struct iopf_attach *at = container_of(group->attach_handle, struct iopf_attach, handle);
 	struct iopf_device *d = iopf_attach_device(at, group_dev(group));
-	struct iopf_want want = { };
+	struct iopf_want want __uninitialized;
 	int ret;
 
+	want.mm = NULL;
 	ret = READ_ONCE(at->dead) ? -ESHUTDOWN : fault_group(at, d, group, &want);
 	if (ret == -ENOENT) {
 		want_ahead(d, &want);

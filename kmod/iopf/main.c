@@ -20,6 +20,7 @@
 #include "controls.h"
 #include "device.h"
 #include "fault.h"
+#include "hint.h"
 #include "main.h"
 #include "type1.h"
 
@@ -128,10 +129,14 @@ static int __init iopf_init(void)
 	if (ret)
 		goto err_chunk_cache;
 
+	ret = iopf_hints_init();
+	if (ret)
+		goto err_fault_cache;
+
 	ret = -ENOMEM;
 	iopf_wq = alloc_workqueue(IOPF_DRIVER_NAME, WQ_UNBOUND, 0);
 	if (!iopf_wq)
-		goto err_fault_cache;
+		goto err_hints;
 	iopf_kobj = kobject_create_and_add("vfio_iopf", kernel_kobj);
 	if (!iopf_kobj)
 		goto err_wq;
@@ -154,6 +159,8 @@ err_kobj:
 	kobject_put(iopf_kobj);
 err_wq:
 	destroy_workqueue(iopf_wq);
+err_hints:
+	iopf_hints_exit();
 err_fault_cache:
 	iopf_fault_cache_exit();
 err_chunk_cache:
@@ -173,6 +180,7 @@ static void __exit iopf_exit(void)
 	rcu_barrier();
 	destroy_workqueue(iopf_wq);
 	mmu_notifier_synchronize();
+	iopf_hints_exit();
 	iopf_fault_cache_exit();
 	iopf_chunk_cache_exit();
 }

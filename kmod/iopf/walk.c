@@ -47,7 +47,7 @@
  * never get to the superblock. The mapping stays: taking a page out of a file unmaps
  * it first.
  */
-static bool page_is_secret(const struct page *page)
+static noinline bool page_is_secret_slow(const struct page *page)
 {
 	const struct folio *folio = page_folio(page);
 	struct address_space *mapping;
@@ -58,6 +58,12 @@ static bool page_is_secret(const struct page *page)
 	if ((unsigned long)mapping & PAGE_MAPPING_FLAGS)
 		return false;
 	return mapping && mapping->host && mapping->host->i_sb->s_magic == SECRETMEM_MAGIC;
+}
+
+/* The flag of most pages there are; one that is not the first of its folio does not have it. */
+static __always_inline bool page_is_secret(const struct page *page)
+{
+	return unlikely(!test_bit(PG_lru, &page->flags)) && page_is_secret_slow(page);
 }
 
 /*
@@ -72,17 +78,34 @@ static bool pfn_refused(unsigned long pfn, bool special)
 	return !is_zero_pfn(pfn) && pfn_valid(pfn) && !PageReserved(pfn_to_page(pfn));
 }
 
-static bool user_present(unsigned long flags)
+/*
+ * Entries of all levels are read as they are in memory, which the kernel's own accessors take
+ * several times as long for. (Where that is not what they mean, in a paravirtualised guest of
+ * Xen, there is no IOMMU.)
+ */
+static __always_inline unsigned long entry_at(const unsigned long *table, unsigned long vaddr,
+					      unsigned int shift)
+{
+	return READ_ONCE(table[(vaddr >> shift) & (PTRS_PER_PTE - 1)]);
+}
+
+/* The table that an entry refers to. */
+static __always_inline const unsigned long *entry_table(unsigned long entry)
+{
+	return __va(entry & PTE_PFN_MASK);
+}
+
+static __always_inline bool entry_user(unsigned long entry)
 {
 	const unsigned long want = _PAGE_PRESENT | _PAGE_USER;
 
-	return (flags & want) == want;
+	return (entry & want) == want;
 }
 
 /* What is special is never written to a disk: dirty or not is no matter. */
-static bool run_writable(bool writable, bool dirty, bool special)
+static __always_inline bool entry_writable(unsigned long entry, bool special)
 {
-	return writable && (dirty || special || iopf_broken(dirty));
+	return entry & _PAGE_RW && (entry & _PAGE_DIRTY_BITS || special || iopf_broken(dirty));
 }
 
 static bool runs_full(const struct iopf_runs *runs)
@@ -90,22 +113,13 @@ static bool runs_full(const struct iopf_runs *runs)
 	return runs->nr == ARRAY_SIZE(runs->run);
 }
 
-static void runs_add(struct iopf_runs *runs, unsigned int page, unsigned int n, unsigned long pfn,
-		     bool writable, bool huge)
-{
-	runs->run[runs->nr++] = (struct iopf_run){
-		.pfn = pfn,
-		.page = page,
-		.n = n,
-		.writable = writable,
-		.huge = huge,
-	};
-}
-
-/* One leaf that maps @size bytes from @pfn on. False: the walk is over. */
+/* One leaf that maps @size bytes. False: the walk is over. */
 static bool walk_leaf(struct iopf_runs *runs, unsigned int n, unsigned long vaddr,
-		      unsigned long size, unsigned long pfn, bool writable, bool special)
+		      unsigned long size, unsigned long entry)
 {
+	unsigned long pfn = (entry & PTE_PFN_MASK & ~(size - 1)) >> PAGE_SHIFT;
+	bool special = entry & (_PAGE_SPECIAL | _PAGE_DEVMAP) || !pfn_valid(pfn);
+
 	if (pfn_refused(pfn, special)) {
 		runs->refused = true;
 		runs->seen += n;
@@ -117,7 +131,13 @@ static bool walk_leaf(struct iopf_runs *runs, unsigned int n, unsigned long vadd
 
 		if (runs_full(runs))
 			return false;
-		runs_add(runs, runs->seen, now, pfn, writable, true);
+		runs->run[runs->nr++] = (struct iopf_run){
+			.pfn = pfn,
+			.page = runs->seen,
+			.n = now,
+			.writable = entry_writable(entry, special),
+			.huge = true,
+		};
 		runs->seen += now;
 		pfn += now;
 		n -= now;
@@ -135,136 +155,154 @@ static bool walk_absent(struct iopf_runs *runs, unsigned int n, bool stop)
 }
 
 /* What has to be the same in two entries side by side that belong to one run. */
-#define PTE_ALIKE	(PTE_PFN_MASK | _PAGE_PRESENT | _PAGE_USER | _PAGE_RW | \
+#define ENTRY_ALIKE	(PTE_PFN_MASK | _PAGE_PRESENT | _PAGE_USER | _PAGE_RW | \
 			 _PAGE_DIRTY_BITS | _PAGE_SPECIAL | _PAGE_DEVMAP)
 
-/*
- * How many of @n entries, the first of which is @pte and maps @page, make up one run. (As they are
- * in memory: where that is not what they mean, in a paravirtualised guest of Xen, there is no
- * IOMMU.)
- */
-static unsigned int pte_run(const pte_t *ptep, unsigned int n, pte_t pte, const struct page *page)
+static __always_inline void runs_add(struct iopf_runs *runs, unsigned int page, unsigned int n,
+				     unsigned long pfn, bool writable)
 {
-	unsigned long next = native_pte_val(pte);
-	unsigned int run;
+	struct iopf_run *run = &runs->run[runs->nr++];
 
-	n = min(n, IOPF_RUN_MAX);
-	for (run = 1; run < n; run++) {
-		next += PAGE_SIZE;
-		if ((READ_ONCE(ptep[run].pte) ^ next) & PTE_ALIKE || page_is_secret(page + run))
-			break;
-	}
-	return run;
+	run->pfn = pfn;
+	run->page = page;
+	run->n = n;
+	run->writable = writable;
+	run->huge = false;
 }
 
-/* The run at an entry that is present: how many entries it has, or 0 without room for it. */
-static unsigned int walk_run(struct iopf_runs *runs, unsigned int page, const pte_t *ptep,
-			     unsigned int n, pte_t pte)
+/* An entry without a page to look at, or none. */
+static noinline void walk_special(struct iopf_runs *runs, unsigned int page, unsigned long pte)
 {
-	bool special = pte_flags(pte) & (_PAGE_SPECIAL | _PAGE_DEVMAP);
-	unsigned long pfn = pte_pfn(pte);
+	unsigned long pfn = (pte & PTE_PFN_MASK) >> PAGE_SHIFT;
 
-	if (unlikely(pfn_refused(pfn, special))) {
+	if (pfn_refused(pfn, true))
 		runs->refused = true;
-		return 1;
+	else
+		runs_add(runs, page, 1, pfn, entry_writable(pte, true));
+}
+
+/* The run that begins at an entry that is present and not special; returns the first after it. */
+static __always_inline const unsigned long *walk_run(struct iopf_runs *runs, unsigned int page,
+						     const unsigned long *p,
+						     const unsigned long *end, unsigned long pte)
+{
+	unsigned long pfn = (pte & PTE_PFN_MASK) >> PAGE_SHIFT, next = pte;
+	const unsigned long *first = p;
+
+	if (unlikely(page_is_secret(pfn_to_page(pfn)))) {
+		runs->refused = true;
+		return p + 1;
 	}
-	if (runs_full(runs))
-		return 0;
-	n = special ? 1 : pte_run(ptep, n, pte, pfn_to_page(pfn));
-	runs_add(runs, page, n, pfn, run_writable(pte_write(pte), pte_dirty(pte), special), false);
-	return n;
+	end = min(end, first + IOPF_RUN_MAX);
+	while (++p < end) {
+		next += PAGE_SIZE;
+		if ((READ_ONCE(*p) ^ next) & ENTRY_ALIKE ||
+		    page_is_secret(pfn_to_page(pfn + (p - first))))
+			break;
+	}
+	runs_add(runs, page, p - first, pfn, entry_writable(pte, false));
+	return p;
+}
+
+/* The first entry after one that is empty that is not. */
+static __always_inline const unsigned long *walk_empty(const unsigned long *p,
+						       const unsigned long *end)
+{
+	/* Where little is present this loop is the greater part of a fault: four at a time. */
+	for (p++; p + 4 <= end; p += 4)
+		if (READ_ONCE(p[0]) | READ_ONCE(p[1]) | READ_ONCE(p[2]) | READ_ONCE(p[3]))
+			break;
+	while (p < end && !READ_ONCE(*p))
+		p++;
+	return p;
 }
 
 /* A page table's entries. False: the walk is over. */
-static bool walk_ptes(struct iopf_runs *runs, const pte_t *ptep, unsigned int n, bool stop)
+static __always_inline bool walk_ptes(struct iopf_runs *runs, const unsigned long *first,
+				      unsigned int n, bool stop)
 {
-	unsigned int i = 0, run;
+	const unsigned long *p = first, *end = first + n;
+	unsigned int seen = runs->seen;
 
-	for (;;) {
-		pte_t pte = { };
+	do {
+		unsigned long pte = READ_ONCE(*p);
 
-		/* Where little is present this loop is the greater part of a fault. */
-		while (i < n && !(pte.pte = READ_ONCE(ptep[i].pte)) && !stop)
-			i++;
-		if (i == n || (stop && !user_present(pte.pte)))
+		if (likely(entry_user(pte))) {
+			unsigned int page = seen + (p - first);
+
+			if (runs_full(runs))
+				break;
+			if (likely(!(pte & (_PAGE_SPECIAL | _PAGE_DEVMAP)))) {
+				p = walk_run(runs, page, p, end, pte);
+			} else {
+				walk_special(runs, page, pte);
+				p++;
+			}
+		} else if (stop) {
 			break;
-		run = user_present(pte.pte) ? walk_run(runs, runs->seen + i, ptep + i, n - i, pte)
-					    : 1;
-		if (!run)
-			break;
-		i += run;
-	}
-	runs->seen += i;
-	return i == n;
+		} else if (pte) {
+			p++;
+		} else {
+			p = walk_empty(p, end);
+		}
+	} while (p < end);
+	runs->seen = seen + (p - first);
+	return p == end;
 }
 
 /* @n pages from @vaddr on, which all lie in one PMD. False: the walk is over. */
-static bool walk_pmd(struct mm_struct *mm, unsigned long vaddr, unsigned int n, bool stop,
-		     struct iopf_runs *runs)
+static __always_inline bool walk_pmd(struct mm_struct *mm, unsigned long vaddr, unsigned int n,
+				     bool stop, struct iopf_runs *runs)
 {
-	pgd_t *pgdp = pgd_offset(mm, vaddr), pgd = READ_ONCE(*pgdp);
-	p4d_t *p4dp, p4d;
-	pud_t *pudp, pud;
-	pmd_t *pmdp, pmd;
+	unsigned long entry = entry_at((unsigned long *)mm->pgd, vaddr, PGDIR_SHIFT);
 
-	if (!pgd_present(pgd))
+	if (!(entry & _PAGE_PRESENT))
 		return walk_absent(runs, n, stop);
-	p4dp = p4d_offset_lockless(pgdp, pgd, vaddr);
-	p4d = READ_ONCE(*p4dp);
-	if (!p4d_present(p4d))
-		return walk_absent(runs, n, stop);
-	pudp = pud_offset_lockless(p4dp, p4d, vaddr);
-	pud = READ_ONCE(*pudp);
-	if (!pud_present(pud))
-		return walk_absent(runs, n, stop);
-	if (pud_leaf(pud)) {
-		bool special = pud_devmap(pud) || !pfn_valid(pud_pfn(pud));
-
-		if (!user_present(pud_flags(pud)))
+	if (pgtable_l5_enabled()) {
+		entry = entry_at(entry_table(entry), vaddr, P4D_SHIFT);
+		if (!(entry & _PAGE_PRESENT))
 			return walk_absent(runs, n, stop);
-		return walk_leaf(runs, n, vaddr, PUD_SIZE, pud_pfn(pud),
-				 run_writable(pud_write(pud), pud_dirty(pud), special), special);
 	}
-	pmdp = pmd_offset_lockless(pudp, pud, vaddr);
-	pmd = pmdp_get_lockless(pmdp);
-	if (!pmd_present(pmd))
+	entry = entry_at(entry_table(entry), vaddr, PUD_SHIFT);
+	if (!entry_user(entry))
 		return walk_absent(runs, n, stop);
-	if (pmd_leaf(pmd)) {
-		bool special = pmd_devmap(pmd) || !pfn_valid(pmd_pfn(pmd));
-
-		if (!user_present(pmd_flags(pmd)))
-			return walk_absent(runs, n, stop);
-		return walk_leaf(runs, n, vaddr, PMD_SIZE, pmd_pfn(pmd),
-				 run_writable(pmd_write(pmd), pmd_dirty(pmd), special), special);
-	}
-	return walk_ptes(runs, pte_offset_kernel(&pmd, vaddr), n, stop);
+	if (unlikely(entry & _PAGE_PSE))
+		return walk_leaf(runs, n, vaddr, PUD_SIZE, entry);
+	entry = entry_at(entry_table(entry), vaddr, PMD_SHIFT);
+	if (!entry_user(entry))
+		return walk_absent(runs, n, stop);
+	if (entry & _PAGE_PSE)
+		return walk_leaf(runs, n, vaddr, PMD_SIZE, entry);
+	return walk_ptes(runs, entry_table(entry) + pte_index(vaddr), n, stop);
 }
 
 /**
  * iopf_walk() - what the CPU maps at some pages
  * @mm: whose page tables
  * @vaddr: first address, page aligned
- * @n: pages
+ * @n: pages, at least one
  * @stop: go no further than to the first page that is absent
  * @runs: out
  *
- * Context: interrupts off; see the top of this file for what else must hold.
+ * Context: interrupts on; see the top of this file for what else must hold.
  */
 void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int n, bool stop,
 	       struct iopf_runs *runs)
 {
-	lockdep_assert_irqs_disabled();
+	lockdep_assert_irqs_enabled();
 
 	runs->nr = 0;
 	runs->seen = 0;
 	runs->refused = false;
-	while (n) {
+	local_irq_disable();
+	do {
 		unsigned int in_pmd = (PMD_SIZE - (vaddr & ~PMD_MASK)) >> PAGE_SHIFT;
 		unsigned int now = min(n, in_pmd);
 
 		if (!walk_pmd(mm, vaddr, now, stop, runs))
-			return;
+			break;
 		vaddr += (unsigned long)now << PAGE_SHIFT;
 		n -= now;
-	}
+	} while (n);
+	local_irq_enable();
 }

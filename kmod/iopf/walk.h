@@ -24,6 +24,9 @@ struct iopf_run {
 /* No run is longer: as long as a chunk, the IOMMU might make one leaf of it. */
 #define IOPF_RUN_MAX	256
 
+/* Scattered frames come one by one: as many as make the way down the tables a small part. */
+#define IOPF_RUNS		32
+
 /**
  * struct iopf_runs - what a walk finds
  * @run: the runs, in the order of addresses
@@ -33,7 +36,7 @@ struct iopf_run {
  * @refused: something was met that is mapped, but never for a device
  */
 struct iopf_runs {
-	struct iopf_run run[8];
+	struct iopf_run run[IOPF_RUNS];
 	unsigned int nr;
 	unsigned int seen;
 	bool refused;

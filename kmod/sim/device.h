@@ -51,8 +51,7 @@ enum iopf_sim_group_state {
  * @pages: page requests in it
  * @tag: its name; never used twice
  * @task: the engine to wake
- * @sent: when it was sent, ns
- * @answered: when it was answered, ns
+ * @answered: when it was answered, by local_clock(), which takes half as long as ktime_get()
  */
 struct iopf_sim_group {
 	enum iopf_sim_group_state state;
@@ -60,7 +59,6 @@ struct iopf_sim_group {
 	u32 pages;
 	u64 tag;
 	struct task_struct *task;
-	u64 sent;
 	u64 answered;
 };
 
@@ -216,12 +214,14 @@ struct iopf_sim_device {
  * struct iopf_sim_sent - a group an engine has sent and not yet taken back
  * @prg: its index
  * @tag: its name
+ * @time: when it was sent, by local_clock()
  * @nr: pages in it
  * @page: their addresses
  */
 struct iopf_sim_sent {
 	u32 prg;
 	u64 tag;
+	u64 time;
 	u32 nr;
 	u64 page[IOPF_SIM_MAX_PRG];
 };

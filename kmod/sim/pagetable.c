@@ -157,7 +157,7 @@ static void keep_idle(struct iopf_sim_pt *pt, u64 iova)
  * The table of @level for @iova, made if need be out of @spare. NULL with @spare empty:
  * bring one. ERR_PTR(-EEXIST): a larger leaf is in the way.
  */
-static u64 *descend(struct iopf_sim_pt *pt, u64 iova, int level, u64 **spare)
+static __always_inline u64 *descend(struct iopf_sim_pt *pt, u64 iova, int level, u64 **spare)
 {
 	u64 *table = pt->root;
 	int l;
@@ -198,7 +198,7 @@ static void evict_idle(struct iopf_sim_pt *pt, u64 iova, u64 last)
 }
 
 /* As many leaves as fit into @table, or up to the first entry in the way. */
-static size_t fill(struct iopf_sim_pt *pt, u64 *table, u64 iova, int level, u64 entry, size_t count)
+static __always_inline size_t fill(struct iopf_sim_pt *pt, u64 *table, u64 iova, int level, u64 entry, size_t count)
 {
 	unsigned int index = level_index(iova, level);
 	u64 size = 1ULL << level_shift(level);
@@ -210,6 +210,55 @@ static size_t fill(struct iopf_sim_pt *pt, u64 *table, u64 iova, int level, u64 
 		WRITE_ONCE(slot[i], entry);
 	table_use(table, i);
 	return i;
+}
+
+/* iopf_sim_pt_map() of leaves of one level, which is a constant where it is called. */
+static __always_inline int map_leaves(struct iopf_sim_pt *pt, u64 iova, u64 entry, int level,
+				      size_t count, gfp_t gfp, size_t *mapped)
+{
+	size_t left = count;
+	u64 *spare = NULL;
+	unsigned long irq;
+	int ret = 0;
+
+	do {
+		size_t n = 0;
+		u64 *table;
+
+		spin_lock_irqsave(&pt->lock, irq);
+		if (level)
+			evict_idle(pt, iova, iova + (left << level_shift(level)) - 1);
+		table = descend(pt, iova, level, &spare);
+		if (!IS_ERR_OR_NULL(table))
+			n = fill(pt, table, iova, level, entry, left);
+		spin_unlock_irqrestore(&pt->lock, irq);
+
+		if (unlikely(!table)) {
+			spare = table_alloc(gfp);
+			if (spare)
+				continue;
+			ret = -ENOMEM;
+			break;
+		}
+		left -= n;
+		iova += n << level_shift(level);
+		entry += n << level_shift(level);
+		if (unlikely(!n || (left && level_index(iova, level)))) {
+			atomic64_inc(&iopf_sim_stats.map_collisions);
+			ret = -EEXIST;
+			break;
+		}
+	} while (left);
+	if (unlikely(spare))
+		table_free(spare);
+	if (unlikely(ret)) {
+		spin_lock_irqsave(&pt->lock, irq);
+		prune(pt, iova);
+		spin_unlock_irqrestore(&pt->lock, irq);
+	}
+	count_leaves(level, count - left);
+	*mapped += (count - left) << level_shift(level);
+	return ret;
 }
 
 /**
@@ -229,66 +278,24 @@ static size_t fill(struct iopf_sim_pt *pt, u64 *table, u64 iova, int level, u64 
 int iopf_sim_pt_map(struct iopf_sim_pt *pt, u64 iova, u64 phys, size_t pgsize, size_t count,
 		    int prot, gfp_t gfp, size_t *mapped)
 {
-	int level = pgsize < SZ_2M ? 0 : pgsize == SZ_2M ? 1 : 2;
 	u64 last = iova + (pgsize * count - 1);
-	u64 flags = PT_LEAF;
-	u64 *spare = NULL;
-	unsigned long irq;
-	size_t done = 0;
-	int ret = 0;
+	u64 entry = phys | PT_LEAF;
 
-	if (prot & IOMMU_READ)
-		flags |= PT_READ;
-	if (prot & IOMMU_WRITE)
-		flags |= PT_WRITE;
-	if (!(flags & (PT_READ | PT_WRITE)) || !(pgsize & pt->kind->pgsizes) ||
-	    (iova | phys) & (pgsize - 1))
+	static_assert(PT_READ == IOMMU_READ && PT_WRITE == IOMMU_WRITE);
+	entry |= prot & (IOMMU_READ | IOMMU_WRITE);
+	if (!(prot & (IOMMU_READ | IOMMU_WRITE)) || !(pgsize & pt->kind->pgsizes) ||
+	    !count || (iova | phys) & (pgsize - 1))
 		return -EINVAL;
 	if (iova < pt->kind->first || last > pt->kind->last || last < iova)
 		return -ERANGE;
-	if (pgsize == SZ_64K) {
-		count *= SZ_64K / SZ_4K;
-		pgsize = SZ_4K;
+	switch (pgsize) {
+	case SZ_1G:
+		return map_leaves(pt, iova, entry, 2, count, gfp, mapped);
+	case SZ_2M:
+		return map_leaves(pt, iova, entry, 1, count, gfp, mapped);
+	default:
+		return map_leaves(pt, iova, entry, 0, count * (pgsize / SZ_4K), gfp, mapped);
 	}
-
-	while (done < count) {
-		size_t n = 0;
-		u64 *table;
-
-		spin_lock_irqsave(&pt->lock, irq);
-		if (level)
-			evict_idle(pt, iova, iova + (count - done) * pgsize - 1);
-		table = descend(pt, iova, level, &spare);
-		if (!IS_ERR_OR_NULL(table))
-			n = fill(pt, table, iova, level, phys | flags, count - done);
-		spin_unlock_irqrestore(&pt->lock, irq);
-
-		if (unlikely(!table)) {
-			spare = table_alloc(gfp);
-			if (spare)
-				continue;
-			ret = -ENOMEM;
-			break;
-		}
-		done += n;
-		iova += n << level_shift(level);
-		phys += n << level_shift(level);
-		if (unlikely(!n || (done < count && level_index(iova, level)))) {
-			atomic64_inc(&iopf_sim_stats.map_collisions);
-			ret = -EEXIST;
-			break;
-		}
-	}
-	if (unlikely(spare))
-		table_free(spare);
-	if (unlikely(ret)) {
-		spin_lock_irqsave(&pt->lock, irq);
-		prune(pt, iova);
-		spin_unlock_irqrestore(&pt->lock, irq);
-	}
-	count_leaves(level, done);
-	*mapped += done * pgsize;
-	return ret;
 }
 
 /* Takes leaves out of one level 0 table, up to the first hole. */

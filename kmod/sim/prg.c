@@ -18,8 +18,8 @@
  *
  * Locking: iopf_sim_device.lock.
  */
-#include <linux/ktime.h>
 #include <linux/pci_regs.h>
+#include <linux/sched/clock.h>
 
 #include "device.h"
 
@@ -106,7 +106,6 @@ static int open_group(struct iopf_sim_engine *e, u32 nr, struct iopf_sim_sent *s
 	group->tag = sent->tag;
 	group->pages = nr;
 	group->task = current;
-	group->sent = ktime_get_ns();
 out:
 	raw_spin_unlock_irqrestore(&dev->lock, irq);
 	return st;
@@ -219,6 +218,8 @@ int iopf_sim_prg_send(struct iopf_sim_engine *e, const u64 *page, u32 nr, u32 pe
 	for (i = 0; i < nr; i++)
 		set_request(e, i, page[i], perm, i == nr - 1, sent);
 	misdirect(e);
+	/* From here on it is the host's time. */
+	sent->time = local_clock();
 	iopf_sim_request_pages(e->req, nr);
 	if (unlikely(twice))
 		iopf_sim_request_pages(e->req, nr);
@@ -238,7 +239,7 @@ static bool take(struct iopf_sim_engine *e, struct iopf_sim_sent *sent, int *st)
 		return true;
 	}
 	if (group->state == IOPF_SIM_GROUP_ANSWERED) {
-		ns = group->answered - group->sent;
+		ns = group->answered - sent->time;
 		e->cpl.fault_ns += ns;
 		e->cpl.fault_ns_max = max_t(u64, e->cpl.fault_ns_max, ns);
 		switch (group->code) {
@@ -409,7 +410,7 @@ void iopf_sim_prg_answer(struct iopf_sim_device *dev, u32 prg, u64 tag, u32 code
 	}
 	group->state = IOPF_SIM_GROUP_ANSWERED;
 	group->code = code;
-	group->answered = ktime_get_ns();
+	group->answered = local_clock();
 	/* Who answers its own request is awake. */
 	if (group->task != current || !in_task())
 		wake_up_process(group->task);

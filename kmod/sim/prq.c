@@ -13,8 +13,10 @@
  *  - Every group gets one response: from the fault handler, from the core if there is no
  *    handler, or from here (overflow, or the domain takes no faults).
  *
- * Locking: prq.lock (raw) for the occupancy and the list; endpoint.reports is held for
- * reading around each report, so that an attach can wait for reports under way.
+ * Locking: prq.lock (raw) for the overflow and the list; endpoint.reports is held for
+ * reading around each report, so that an attach can wait for reports under way. Who leaves the
+ * queue as the last looks whether there is an overflow to be ended; who declares one leaves
+ * after that, so one of them sees it.
  *
  * By default the queue is drained by who filled it, in place, each its own requests: a
  * fault then costs no context switch, and faults of several engines are handled in
@@ -35,8 +37,8 @@
  * @queue: the core's side of it
  * @worker: drains @batches when @thread is set
  * @work: the work it does
- * @lock: protects @used, @overflow and @batches
- * @used: requests in the queue
+ * @lock: protects @overflow and @batches
+ * @used: requests in the queue, and those about to find that they don't fit
  * @overflow: requests are lost until the queue is empty
  * @batches: struct prq_batch for the thread, in order
  * @entries: knob: how many requests fit
@@ -47,7 +49,7 @@ static struct iopf_sim_prq {
 	struct kthread_worker *worker;
 	struct kthread_work work;
 	raw_spinlock_t lock;
-	u32 used;
+	atomic_t used;
 	bool overflow;
 	struct list_head batches;
 	u32 entries;
@@ -102,41 +104,45 @@ static void report(struct iopf_sim_request *req)
 	up_read(&ep->reports);
 }
 
-/* How many of @nr requests fit; they are in the queue then. */
-static unsigned int enter(unsigned int nr)
-{
-	unsigned long irq;
-
-	raw_spin_lock_irqsave(&prq.lock, irq);
-	if (unlikely(prq.overflow)) {
-		nr = 0;
-	} else if (unlikely(prq.used + nr > prq.entries)) {
-		prq.overflow = true;
-		nr = prq.used < prq.entries ? prq.entries - prq.used : 0;
-	}
-	prq.used += nr;
-	raw_spin_unlock_irqrestore(&prq.lock, irq);
-	return nr;
-}
-
-/* @nr requests have been handed over; ends an overflow when they were the last. */
+/* @nr requests have been handed over, or did not fit; ends an overflow when they were the last. */
 static void leave(unsigned int nr)
 {
 	unsigned long irq;
 	bool clear;
 
+	if (likely(atomic_sub_return(nr, &prq.used) || !READ_ONCE(prq.overflow)))
+		return;
 	raw_spin_lock_irqsave(&prq.lock, irq);
-	prq.used -= nr;
-	clear = prq.overflow && !prq.used;
+	clear = prq.overflow && !atomic_read(&prq.used);
 	raw_spin_unlock_irqrestore(&prq.lock, irq);
-	if (likely(!clear))
+	if (!clear)
 		return;
 
 	/* Nothing enters the queue before the overflow is over. */
 	iopf_queue_discard_partial(prq.queue);
 	raw_spin_lock_irqsave(&prq.lock, irq);
-	prq.overflow = false;
+	WRITE_ONCE(prq.overflow, false);
 	raw_spin_unlock_irqrestore(&prq.lock, irq);
+}
+
+/* How many of @nr requests fit; they are in the queue then. */
+static unsigned int enter(unsigned int nr)
+{
+	unsigned int used = atomic_add_return(nr, &prq.used), entries = READ_ONCE(prq.entries);
+	unsigned int in = 0;
+	unsigned long irq;
+
+	if (likely(used <= entries && !READ_ONCE(prq.overflow)))
+		return nr;
+	raw_spin_lock_irqsave(&prq.lock, irq);
+	if (!prq.overflow && used - nr < entries)
+		in = min(nr, entries - (used - nr));
+	if (in < nr)
+		WRITE_ONCE(prq.overflow, true);
+	raw_spin_unlock_irqrestore(&prq.lock, irq);
+	/* After that. */
+	leave(nr - in);
+	return in;
 }
 
 static void lose(struct iopf_sim_request *req, unsigned int nr)
@@ -208,10 +214,8 @@ void iopf_sim_request_pages(struct iopf_sim_request *req, unsigned int nr)
 
 	if (unlikely(in < nr))
 		lose(req + in, nr - in);
-	if (unlikely(!in)) {
-		leave(0);
+	if (unlikely(!in))
 		return;
-	}
 	if (READ_ONCE(prq.thread) && hand_to_thread(req, in))
 		return;
 	drain_in_place(req, in);
