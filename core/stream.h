@@ -2,17 +2,21 @@
 /*
  * Streams: a device that goes through memory in order, found by the pages it misses.
  *
- * A device misses a page that the CPU does not have either, then the next one, then the one
- * after that: a stream. Its pages are worth having before they are asked for, more of them each
- * time, up to a bound. What was had ahead counts as used when the stream comes to the end of
- * it, and as wasted when it does not until its slot is needed for something else: nobody else
- * can tell, the device says nothing when it finds what it wants.
+ * A device misses some pages, then those next to them: a stream. Or it misses three times at equal
+ * distances, up or down, and then once more: a stride. What comes next is worth having before
+ * it is asked for, more of it each time, up to a bound. What was had ahead counts as used
+ * when the stream comes to the end of it, and as wasted when it does not until its slot is needed
+ * for something else: nobody else can tell, the device says nothing when it finds what it
+ * wants. Who wastes gets half as much from then on; who uses it gets twice as much again.
+ *
+ * A stream that has used a good deal is steady: it gets at once all that the bound allows.
  *
  * Several streams at a time, each in one direction of the data: a device may copy.
  *
  * Locking: the caller's.
  *
- * Vocabulary: pages are numbers of pages of I/O address space.
+ * Vocabulary: pages are numbers of pages of I/O address space. To miss is to fault, to have is to
+ * populate or to map, whatever the caller does.
  */
 #ifndef IOPF_CORE_STREAM_H
 #define IOPF_CORE_STREAM_H
@@ -22,22 +26,34 @@
 /* Streams at a time. More would be of use only to a device with more queues than that. */
 #define IOPF_STREAMS		8
 /*
- * Pages had ahead at most. A fault costs about as much as zeroing one page, so with this many the
- * faults are 3 % of it; and other devices wait no longer than that takes.
+ * Pages that a stream may skip once it runs: they may have been there, and been mapped around
+ * others. Before that they make it a stride.
  */
-#define IOPF_STREAM_MAX		32U
-/* Pages that a stream may skip: they may have been there, and been mapped around others. */
 #define IOPF_STREAM_SKIP	16U
+/* Pages between two of a stride, at most: 32 MiB. */
+#define IOPF_STREAM_STRIDE	8192
+/* Places of a stride had ahead at most. */
+#define IOPF_STREAM_PLACES	32U
+/* Pages had ahead at a time from which on a stream is steady: 8 MiB. */
+#define IOPF_STREAM_STEADY	2048U
+/* Misses after which what has been used before is as good as forgotten. */
+#define IOPF_STREAM_OLD		64
+/* How often the bound is halved at most. */
+#define IOPF_STREAM_SHRINK	5
 
 /**
  * struct iopf_stream - a stream, or what may become one
+ * @page: the page it missed last
  * @next: the page it will miss next
- * @ahead: pages had ahead of it the last time
+ * @stride: pages from one miss to the next, 0 as long as they lie side by side
+ * @ahead: pages (of a stride: places) had ahead of it the last time
  * @used: when that was, by the clock of struct iopf_streams; 0: never
  * @write: it writes
  */
 struct iopf_stream {
+	u64 page;
 	u64 next;
+	s64 stride;
 	unsigned int ahead;
 	u64 used;
 	bool write;
@@ -47,65 +63,205 @@ struct iopf_stream {
  * struct iopf_streams - the streams of a device
  * @stream: each
  * @clock: counts misses
+ * @shrink: the bound is halved that often
  */
 struct iopf_streams {
 	struct iopf_stream stream[IOPF_STREAMS];
 	u64 clock;
+	unsigned int shrink;
+};
+
+/**
+ * struct iopf_miss - pages that have been missed
+ * @page: the first of them
+ * @n: how many; not 0
+ * @first: first page that there is around them
+ * @last: last page that there is around them
+ * @bound: pages to have ahead at most; not 0
+ * @write: for writing
+ */
+struct iopf_miss {
+	u64 page;
+	unsigned int n;
+	u64 first;
+	u64 last;
+	unsigned int bound;
+	bool write;
 };
 
 /**
  * struct iopf_ahead - what to have ahead, and what became of the last
- * @pages: pages to have after those that were missed
+ * @page: the first to have
+ * @stride: pages from one to the next; 1: side by side
+ * @pages: how many
+ * @next: what the stream is to miss after that
  * @used: pages had ahead before that have been used
  * @wasted: pages had ahead before that have not
  */
 struct iopf_ahead {
+	u64 page;
+	s64 stride;
 	unsigned int pages;
+	u64 next;
 	unsigned int used;
 	unsigned int wasted;
 };
 
-/**
- * iopf_streams_miss() - pages have been missed
- * @s: the device's streams
- * @page: the first of them
- * @n: how many; not 0
- * @max: pages that there are after them
- * @write: for writing
- *
- * The first miss of a stream asks for nothing more, the second for as many pages as were missed,
- * each further one for twice as many as the last.
- */
-static inline struct iopf_ahead iopf_streams_miss(struct iopf_streams *s, u64 page, unsigned int n,
-						  u64 max, bool write)
+/* The stream that a miss belongs to. */
+static inline struct iopf_stream *iopf_streams_find(struct iopf_streams *s,
+						    const struct iopf_miss *m)
 {
-	struct iopf_stream *found = NULL, *oldest = &s->stream[0];
-	struct iopf_ahead result = { };
-
 	for (unsigned int i = 0; i < IOPF_STREAMS; i++) {
 		struct iopf_stream *one = &s->stream[i];
 
-		if (one->used && one->write == write && page - one->next <= IOPF_STREAM_SKIP)
-			found = one;
-		/* One that was never used is as old as can be. */
-		if (one->used < oldest->used)
-			oldest = one;
+		if (!one->used || one->write != m->write)
+			continue;
+		if (m->page - one->next <= (one->stride ? 0 : IOPF_STREAM_SKIP))
+			return one;
 	}
-	if (found) {
-		result.used = found->ahead;
-		result.pages = clamp(2 * found->ahead, min(n, IOPF_STREAM_MAX), IOPF_STREAM_MAX);
-		result.pages = min_t(u64, result.pages, max);
+	return NULL;
+}
+
+/* Does it run, as far as can be told? */
+static inline bool iopf_stream_runs(const struct iopf_streams *s, const struct iopf_stream *one)
+{
+	return (one->ahead || one->stride) && s->clock - one->used < IOPF_STREAM_OLD;
+}
+
+/* The slot to be given up: the oldest that does not run, or the oldest. */
+static inline struct iopf_stream *iopf_streams_victim(struct iopf_streams *s)
+{
+	struct iopf_stream *victim = &s->stream[0];
+
+	for (unsigned int i = 1; i < IOPF_STREAMS; i++) {
+		struct iopf_stream *one = &s->stream[i];
+		bool runs = iopf_stream_runs(s, one), other = iopf_stream_runs(s, victim);
+
+		if (runs == other ? one->used < victim->used : other)
+			victim = one;
+	}
+	return victim;
+}
+
+/*
+ * The slot of a miss as far from this one as from a third, which is given up; with the stride.
+ * NULL: there is none.
+ */
+static inline struct iopf_stream *iopf_streams_stride(struct iopf_streams *s,
+						      const struct iopf_miss *m, s64 *stride)
+{
+	for (unsigned int i = 0; i < IOPF_STREAMS; i++) {
+		struct iopf_stream *second = &s->stream[i];
+		s64 d = (s64)(m->page - second->page);
+
+		if (!second->used || second->write != m->write || second->ahead || second->stride ||
+		    !d || d > IOPF_STREAM_STRIDE || d < -IOPF_STREAM_STRIDE)
+			continue;
+		for (unsigned int j = 0; j < IOPF_STREAMS; j++) {
+			struct iopf_stream *first = &s->stream[j];
+
+			if (j == i || !first->used || first->write != m->write || first->ahead ||
+			    first->stride || second->page - first->page != (u64)d)
+				continue;
+			first->used = 0;
+			*stride = d;
+			return second;
+		}
+	}
+	return NULL;
+}
+
+/* Pages side by side that a stream gets ahead of a miss. */
+static inline unsigned int iopf_stream_pages(const struct iopf_streams *s,
+					     const struct iopf_stream *one,
+					     const struct iopf_miss *m)
+{
+	unsigned int bound = max(m->bound >> s->shrink, 1U);
+	unsigned int pages = clamp(2 * one->ahead, min(m->n, bound), bound);
+
+	if (pages >= IOPF_STREAM_STEADY)
+		pages = bound;
+	return min_t(u64, pages, m->last - m->page - min_t(u64, m->n - 1, m->last - m->page));
+}
+
+/* Places of a stride that it gets ahead of a miss. */
+static inline unsigned int iopf_stream_places(const struct iopf_streams *s,
+					      const struct iopf_stream *one,
+					      const struct iopf_miss *m)
+{
+	unsigned int bound = max(min(m->bound, IOPF_STREAM_PLACES) >> s->shrink, 1U);
+	u64 room = one->stride > 0 ? (m->last - m->page) / (u64)one->stride
+				   : (m->page - m->first) / (u64)-one->stride;
+
+	return min_t(u64, clamp(2 * one->ahead, 1U, bound), room);
+}
+
+/**
+ * iopf_streams_miss() - pages have been missed
+ * @s: the device's streams
+ * @m: the pages
+ *
+ * The first miss of a stream asks for nothing more, the second for as many pages as were missed,
+ * each further one for twice as many as the last. A stride asks from the fourth on, a
+ * short one from the third.
+ */
+static inline struct iopf_ahead iopf_streams_miss(struct iopf_streams *s, const struct iopf_miss *m)
+{
+	struct iopf_stream *one = iopf_streams_find(s, m);
+	struct iopf_ahead result = { .stride = 1 };
+	s64 stride = 0;
+
+	s->clock++;
+	if (one && !one->stride && !one->ahead && m->page != one->next) {
+		stride = (s64)(m->page - one->page);
+	} else if (one) {
+		stride = one->stride;
+		result.used = one->ahead;
+		s->shrink -= result.used && s->shrink;
+		result.pages = stride ? iopf_stream_places(s, one, m)
+				      : iopf_stream_pages(s, one, m);
 	} else {
-		found = oldest;
-		result.wasted = found->ahead;
+		one = iopf_streams_stride(s, m, &stride);
+		if (!one)
+			one = iopf_streams_victim(s);
+		result.wasted = one->ahead;
+		s->shrink += result.wasted && s->shrink < IOPF_STREAM_SHRINK;
 	}
-	*found = (struct iopf_stream){
-		.next = page + n + result.pages,
+	result.stride = stride ?: 1;
+	result.page = m->page + (stride ? (u64)stride : m->n);
+	result.next = result.page + (u64)result.stride * result.pages;
+	*one = (struct iopf_stream){
+		.page = m->page,
+		.next = result.next,
+		.stride = stride,
 		.ahead = result.pages,
-		.used = ++s->clock,
-		.write = write,
+		.used = s->clock,
+		.write = m->write,
 	};
 	return result;
+}
+
+/**
+ * iopf_streams_short() - what a stream was to get could not be had to the end
+ * @s: the device's streams
+ * @next: what the stream was to miss after that
+ * @missing: how many of the last pages are missing
+ * @write: it writes
+ *
+ * The stream will miss the first of those, unless it is forgotten by now.
+ */
+static inline void iopf_streams_short(struct iopf_streams *s, u64 next, unsigned int missing,
+				      bool write)
+{
+	for (unsigned int i = 0; i < IOPF_STREAMS; i++) {
+		struct iopf_stream *one = &s->stream[i];
+
+		if (!one->used || one->write != write || one->next != next || one->ahead < missing)
+			continue;
+		one->next -= (u64)(one->stride ?: 1) * missing;
+		one->ahead -= missing;
+		return;
+	}
 }
 
 #endif /* IOPF_CORE_STREAM_H */

@@ -26,6 +26,7 @@
 #include <linux/slab.h>
 
 #include "../compat/iommu.h"
+#include "ahead.h"
 #include "area.h"
 #include "attach.h"
 #include "chunk.h"
@@ -114,6 +115,7 @@ static struct iopf_attach *attach_alloc(struct iopf_container *c, struct iommu_g
 	refcount_set(&at->refs, 1);
 	spin_lock_init(&at->lock);
 	INIT_LIST_HEAD(&at->parked);
+	INIT_WORK(&at->run_work, iopf_ahead_work);
 	init_waitqueue_head(&at->idle);
 
 	collect.max = nr;

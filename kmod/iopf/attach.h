@@ -12,6 +12,27 @@
 
 struct iopf_container;
 
+/* Streams of the group's devices that are being served in the background at a time. */
+#define IOPF_RUNNERS 8
+
+/**
+ * struct iopf_runner - what is still to be had ahead of a device
+ * @d: the device
+ * @page: the first page
+ * @stride: pages from one to the next; 1: side by side
+ * @pages: how many
+ * @next: what the stream is to miss after that; see core/stream.h
+ * @write: for writing
+ */
+struct iopf_runner {
+	struct iopf_device *d;
+	u64 page;
+	s64 stride;
+	unsigned int pages;
+	u64 next;
+	bool write;
+};
+
 /**
  * struct iopf_attach - an IOMMU group attached to a container
  * @handle: how the IOMMU core finds us when a device of the group faults
@@ -28,7 +49,12 @@ struct iopf_container;
  * @lock: protects @dead, @parked and @active
  * @dead: being detached: take no more faults
  * @parked: faults that wait for memory, and nothing of ours
- * @active: faults being handled out of the reporting context; never for long
+ * @active: faults being handled out of the reporting context, and what is done after an answer;
+ *          never for long
+ * @running: @run_work is queued, with references as of a parked fault. Under @lock.
+ * @nr_runners: how many there are. Under @lock.
+ * @runner: what @run_work has to do. Under @lock.
+ * @run_work: see ahead.c
  * @idle: woken when @active falls to zero
  * @nr_devices: devices in the group
  * @device: the devices
@@ -48,6 +74,10 @@ struct iopf_attach {
 	bool dead;
 	struct list_head parked;
 	unsigned int active;
+	bool running;
+	unsigned int nr_runners;
+	struct iopf_runner runner[IOPF_RUNNERS];
+	struct work_struct run_work;
 	wait_queue_head_t idle;
 	unsigned int nr_devices;
 	struct iopf_device *device[] __counted_by(nr_devices);
@@ -72,6 +102,31 @@ static inline struct iopf_device *iopf_attach_device(struct iopf_attach *at, str
 		if (at->device[i]->dev == dev)
 			return at->device[i];
 	return at->device[0];
+}
+
+/**
+ * iopf_attach_enter() - begin to use the attachment after the answer to a fault
+ * @at: the attachment
+ *
+ * Return: whether it is not dead; then detaching waits for iopf_attach_leave().
+ */
+static inline bool iopf_attach_enter(struct iopf_attach *at)
+{
+	bool alive;
+
+	spin_lock(&at->lock);
+	alive = !at->dead;
+	at->active += alive;
+	spin_unlock(&at->lock);
+	return alive;
+}
+
+static inline void iopf_attach_leave(struct iopf_attach *at)
+{
+	spin_lock(&at->lock);
+	if (!--at->active)
+		wake_up(&at->idle);
+	spin_unlock(&at->lock);
 }
 
 #endif /* IOPF_ATTACH_H */

@@ -35,7 +35,6 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "../../core/window.h"
 #include "area.h"
 #include "chunk.h"
 #include "container.h"
@@ -342,30 +341,14 @@ static bool fault_map_rest(struct chunk_fault *f, unsigned int first, unsigned i
 	}
 }
 
-/*
- * As a bonus that may fail, the rest of the window around the page, of which @gap has been dealt
- * with. If all of that is there, so may be the rest of the chunk: as far as it is.
- */
+/* As a bonus that may fail, the rest of the window, of which @gap has been dealt with. */
 static noinline void fault_map_around(struct chunk_fault *f, const struct iopf_window *w,
 				      const struct iopf_window *gap)
 {
-	const struct iopf_chunk *chunk = f->chunk;
-	unsigned int first = w->first, back;
-	bool full = true;
-
 	if (gap->first > w->first)
 		fault_map_rest(f, w->first, gap->first - 1, false);
 	if (gap->last < w->last)
 		fault_map_rest(f, gap->last + 1, w->last, false);
-	if (w->first == w->last || iopf_chunk_aged(chunk) ||
-	    find_next_zero_bit(chunk->map.present, w->last + 1, w->first) <= w->last)
-		return;
-	if (w->last < chunk->last)
-		fault_map_rest(f, w->last + 1, chunk->last, true);
-	for (; full && first > chunk->first; first = back) {
-		back = max_t(int, chunk->first, (int)first - BACK_PAGES);
-		full = fault_map_rest(f, back, first - 1, false);
-	}
 }
 
 /* The pages of the window around the page that are not mapped, without a break. */
@@ -443,41 +426,49 @@ static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup fou
 		f->need_write = false;
 		f->may_write = false;
 	}
-	if (f->mapped <= w.last - w.first && gap.first == w.first && gap.last == w.last)
-		return 0;
-	fault_map_around(f, &w, &gap);
+	if (unlikely(gap.first > w.first || gap.last < w.last))
+		fault_map_around(f, &w, &gap);
+	return 0;
+}
+
+/* Whether something may be mapped now, which is so for as long as the lock is held. */
+static __always_inline int chunk_may_map(const struct iopf_chunk *chunk)
+{
+	lockdep_assert_held(&chunk->lock);
+
+	if (unlikely(chunk->dead))
+		return -ESHUTDOWN;
+	/* Pairs with iopf_area_thaw(): unfrozen, the area has its new address. */
+	if (unlikely(smp_load_acquire(&chunk->area->frozen)))
+		return -EAGAIN;
+	/*
+	 * Pairs with the barrier in iopf_mm_invalidate_start(): either that
+	 * invalidation finds this chunk, or it is seen here.
+	 */
+	smp_mb();
+	if (unlikely(READ_ONCE(chunk->area->mm->exited)))
+		return -ESRCH;
+	if (!iopf_broken(retry) &&
+	    iopf_mm_busy(chunk->area->mm, chunk_page_vaddr(chunk, chunk->first),
+			 chunk_page_vaddr(chunk, chunk->last)))
+		return -EBUSY;
 	return 0;
 }
 
 static __always_inline int chunk_fault_locked(struct chunk_fault *f, unsigned int around)
 {
 	struct iopf_chunk *chunk = f->chunk;
-	enum iopf_lookup found;
+	enum iopf_lookup found = iopf_chunkmap_lookup(&chunk->map, f->page, f->write);
+	int ret;
 
-	if (chunk->dead)
-		return -ESHUTDOWN;
-
-	found = iopf_chunkmap_lookup(&chunk->map, f->page, f->write);
-	if (found == IOPF_HIT)
-		return 0;
+	if (unlikely(found == IOPF_HIT))
+		return chunk->dead ? -ESHUTDOWN : 0;
 	/* A page pinned for reading has an area that is for reading. */
 	if (WARN_ON_ONCE(found == IOPF_UPGRADE && test_bit(f->page, chunk->map.pinned)))
 		return -EFAULT;
-	/* Pairs with iopf_area_thaw(): unfrozen, the area has its new address. */
-	if (unlikely(smp_load_acquire(&chunk->area->frozen)))
-		return -EAGAIN;
-
-	/*
-	 * Pairs with the barrier in iopf_mm_invalidate_start(): either that
-	 * invalidation finds this chunk, or it is seen here.
-	 */
-	smp_mb();
-	if (READ_ONCE(chunk->area->mm->exited))
-		return -ESRCH;
-	if (!iopf_broken(retry) &&
-	    iopf_mm_busy(chunk->area->mm, chunk_page_vaddr(chunk, chunk->first),
-			 chunk_page_vaddr(chunk, chunk->last)))
-		return -EBUSY;
+	ret = chunk_may_map(chunk);
+	if (unlikely(ret))
+		return ret;
 	return fault_map(f, found, around);
 }
 
@@ -521,6 +512,86 @@ int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, un
 	set_active_memcg(old);
 	*mapped += f.mapped;
 	return ret;
+}
+
+/* One leaf, if the CPU has one and nothing is mapped yet. */
+static bool chunk_have_huge(struct chunk_fault *f)
+{
+	struct iopf_chunk *chunk = f->chunk;
+	struct iopf_runs runs __uninitialized;
+
+	if (!chunk->area->huge_ok || !iopf_chunkmap_empty(&chunk->map))
+		return false;
+	chunk_walk(chunk, chunk->first, 1, true, &runs);
+	return runs.nr && run_serves(chunk, &runs.run[0], f->need_write) &&
+	       chunk_fits_huge(chunk, &runs.run[0]) && !fault_map_huge(f, &runs.run[0]);
+}
+
+/* See iopf_chunk_have(). Without @stop, all there is up to @last. */
+static unsigned int chunk_have(struct iopf_chunk *chunk, unsigned int first, unsigned int last,
+			       bool write, bool stop, unsigned int *mapped)
+{
+	const struct iopf_container *c = chunk->area->container;
+	struct mem_cgroup *old = set_active_memcg(c->memcg);
+	struct chunk_fault f = { .chunk = chunk };
+
+	spin_lock(&chunk->lock);
+	f.tracking = READ_ONCE(c->tracking) && !iopf_broken(track);
+	/* While writes are tracked nothing becomes writable but what is written. */
+	f.need_write = write && !f.tracking;
+	f.may_write = !f.tracking;
+	if (!iopf_chunk_aged(chunk) && !chunk_may_map(chunk) && !chunk_have_huge(&f))
+		fault_map_rest(&f, first, last, stop);
+	last = find_next_zero_bit(chunk->map.present, last + 1, first);
+	spin_unlock(&chunk->lock);
+	set_active_memcg(old);
+	*mapped += f.mapped;
+	return last - first;
+}
+
+/**
+ * iopf_chunk_have() - map what the CPU has, from one page on up to the first that it has not
+ * @chunk: the chunk, found under RCU
+ * @first: the first page; belongs to the area
+ * @last: the last page; belongs to the area
+ * @write: for writing, which the area permits
+ * @mapped: incremented by the pages mapped
+ *
+ * Nobody waits for this. Where the host looks which pages are used nothing is mapped that nobody
+ * has asked for.
+ *
+ * Context: any that may take a spinlock.
+ * Return: how many pages from @first on are mapped now.
+ */
+unsigned int iopf_chunk_have(struct iopf_chunk *chunk, unsigned int first, unsigned int last,
+			     bool write, unsigned int *mapped)
+{
+	return chunk_have(chunk, first, last, write, true, mapped);
+}
+
+/**
+ * iopf_chunk_rest() - map what the CPU has around a page that is mapped, as far as there is no gap
+ * @chunk: the chunk, found under RCU
+ * @page: the page
+ * @write: for writing, which the area permits
+ * @mapped: incremented by the pages mapped
+ *
+ * As iopf_chunk_have().
+ *
+ * Return: how many pages from @page on are mapped now.
+ */
+unsigned int iopf_chunk_rest(struct iopf_chunk *chunk, unsigned int page, bool write,
+			     unsigned int *mapped)
+{
+	unsigned int n = iopf_chunk_have(chunk, page, chunk->last, write, mapped);
+
+	/* In steps, as to where it begins is not known. */
+	for (unsigned int first = page, back; first > chunk->first; first = back) {
+		back = max_t(int, chunk->first, (int)first - BACK_PAGES);
+		if (chunk_have(chunk, back, first - 1, write, false, mapped) < first - back)
+			break;
+	}
+	return n;
 }
 
 /**

@@ -6,7 +6,7 @@
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 
-#include "../../core/chunkmap.h"
+#include "../../core/window.h"
 
 struct iommu_domain;
 struct iopf_area;
@@ -73,6 +73,24 @@ static inline bool iopf_chunk_aged(const struct iopf_chunk *chunk)
 	return aged && time_before(jiffies, aged + IOPF_AGED_HOLD);
 }
 
+/**
+ * iopf_chunk_full() - whether everything in the window around a page is mapped
+ * @chunk: the chunk, found under RCU
+ * @page: the page
+ * @around: pages of the window; where it has only one there is nothing around
+ *
+ * Return: a guess: nothing is locked. False where the host looks which pages are used.
+ */
+static inline bool iopf_chunk_full(const struct iopf_chunk *chunk, unsigned int page,
+				   unsigned int around)
+{
+	struct iopf_window w;
+
+	iopf_window_around(&w, page, around, chunk->first, chunk->last);
+	return w.first != w.last && !iopf_chunk_aged(chunk) &&
+	       find_next_zero_bit(chunk->map.present, w.last + 1, w.first) > w.last;
+}
+
 int iopf_chunk_cache_init(void);
 void iopf_chunk_cache_exit(void);
 struct iopf_chunk *iopf_chunk_alloc(struct iopf_area *area, u64 iova, gfp_t gfp);
@@ -81,6 +99,10 @@ void iopf_chunk_free_rcu(struct iopf_chunk *chunk);
 
 int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, unsigned int around,
 		     unsigned int *mapped);
+unsigned int iopf_chunk_have(struct iopf_chunk *chunk, unsigned int first, unsigned int last,
+			     bool write, unsigned int *mapped);
+unsigned int iopf_chunk_rest(struct iopf_chunk *chunk, unsigned int page, bool write,
+			     unsigned int *mapped);
 void iopf_chunk_track(struct iopf_chunk *chunk);
 void iopf_chunk_report(struct iopf_chunk *chunk, bool pins_dirty, unsigned long *bits);
 void iopf_chunk_report_end(struct iopf_chunk *chunk, bool made);

@@ -7,7 +7,7 @@
  * and waits for nothing.
  *
  * When the CPU does not have it, but can without waiting for more than memory, that is done in
- * place, too; if the device goes through memory in order, for some pages ahead of it.
+ * place, too. What is worth having beside it waits until the device has its answer: see ahead.c.
  *
  * Otherwise it is parked: taken off the core's list (so that nobody else
  * answers it), put on its attachment's list, and given to a worker, which has the
@@ -53,6 +53,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "ahead.h"
 #include "area.h"
 #include "attach.h"
 #include "chunk.h"
@@ -79,8 +80,6 @@ enum slow_state {
  * @pages: how many
  * @write: for writing
  * @iova: I/O virtual address of the first
- * @left: pages of the area after them, as far as they may be had ahead
- * @ahead: how many of those to have as well, if that needs no waiting
  */
 struct iopf_want {
 	struct mm_struct *mm;
@@ -88,8 +87,6 @@ struct iopf_want {
 	unsigned int pages;
 	bool write;
 	u64 iova;
-	u64 left;
-	unsigned int ahead;
 };
 
 /**
@@ -104,6 +101,7 @@ struct iopf_want {
  * @frozen: the last attempt met a frozen area
  * @resumes: the queue's count before that attempt
  * @want: what to populate next
+ * @served: what has been populated last
  */
 struct iopf_slow {
 	struct work_struct work;
@@ -116,6 +114,7 @@ struct iopf_slow {
 	bool frozen;
 	int resumes;
 	struct iopf_want want;
+	struct iopf_served served;
 };
 
 static struct kmem_cache *iopf_slow_cache;
@@ -215,8 +214,7 @@ static void fault_complain(struct iopf_device *d, const struct iommu_fault_page_
  * Note that a page is missing. The pages of a group mostly lie side by side: a run is
  * faulted in at once. What does not join the run has its turn after it.
  */
-static void want_page(struct iopf_want *want, const struct iopf_area *area,
-		      const struct iopf_chunk *chunk, u64 iova, bool write)
+static void want_page(struct iopf_want *want, const struct iopf_area *area, u64 iova, bool write)
 {
 	unsigned long vaddr;
 
@@ -229,32 +227,15 @@ static void want_page(struct iopf_want *want, const struct iopf_area *area,
 		want->pages = 1;
 		want->write = write;
 		want->iova = iova;
-		want->left = iopf_chunk_aged(chunk) ? 0 : (area->range.last - iova) >> PAGE_SHIFT;
-		want->ahead = 0;
 	} else if (want->mm != area->mm->mm || want->write != write) {
 		return;
 	} else if (vaddr == want->vaddr + ((unsigned long)want->pages << PAGE_SHIFT)) {
 		want->pages++;
-		want->left -= !!want->left;
 	} else if (vaddr + PAGE_SIZE == want->vaddr) {
 		want->vaddr = vaddr;
 		want->iova = iova;
 		want->pages++;
 	}
-}
-
-/* If the device goes through memory in order, have what comes next as well. */
-static void want_ahead(struct iopf_device *d, struct iopf_want *want)
-{
-	struct iopf_ahead ahead;
-
-	scoped_guard(spinlock, &d->streams_lock)
-		ahead = iopf_streams_miss(&d->streams, want->iova >> PAGE_SHIFT, want->pages,
-					  want->left, want->write);
-	want->ahead = ahead.pages;
-	iopf_device_count(d, IOPF_STAT_AHEAD, ahead.pages);
-	iopf_device_count(d, IOPF_STAT_AHEAD_USED, ahead.used);
-	iopf_device_count(d, IOPF_STAT_AHEAD_WASTED, ahead.wasted);
 }
 
 /*
@@ -293,11 +274,14 @@ static struct iopf_chunk *fault_find(struct iopf_container *c, struct iopf_devic
 /*
  * One page request, without sleeping. 0 when the page is mapped; -EPERM when the
  * container has no such address or permission; otherwise as
- * iopf_chunk_fault(), with the page added to @want for -ENOENT.
+ * iopf_chunk_fault(), with the page added to @want for -ENOENT. When the whole window around it is
+ * there, @served says so.
  */
 static int fault_request(struct iopf_container *c, struct iopf_device *d,
-			 const struct iommu_fault_page_request *prm, struct iopf_want *want)
+			 const struct iommu_fault_page_request *prm, struct iopf_want *want,
+			 struct iopf_served *served)
 {
+	unsigned int page = iopf_chunkmap_page(prm->addr), around = READ_ONCE(iopf_fault_around);
 	bool write = prm->perm & IOMMU_FAULT_PERM_WRITE;
 	unsigned int mapped = 0;
 	struct iopf_chunk *chunk;
@@ -308,10 +292,16 @@ static int fault_request(struct iopf_container *c, struct iopf_device *d,
 	if (IS_ERR(chunk))
 		ret = PTR_ERR(chunk);
 	else
-		ret = iopf_chunk_fault(chunk, iopf_chunkmap_page(prm->addr), write,
-				       READ_ONCE(iopf_fault_around), &mapped);
+		ret = iopf_chunk_fault(chunk, page, write, around, &mapped);
+	if (mapped > 1 && iopf_chunk_full(chunk, page, around)) {
+		*served = (struct iopf_served){
+			.iova = prm->addr & PAGE_MASK,
+			.pages = 1,
+			.write = write,
+		};
+	}
 	if (ret == -ENOENT)
-		want_page(want, chunk->area, chunk, prm->addr, write);
+		want_page(want, chunk->area, prm->addr, write);
 	rcu_read_unlock();
 
 	if (mapped)
@@ -333,13 +323,14 @@ static bool fault_must_wait(int ret)
  * even when another has to wait: doing them again costs little.
  */
 static int fault_group(struct iopf_attach *at, struct iopf_device *d, struct iopf_group *group,
-		       struct iopf_want *want)
+		       struct iopf_want *want, struct iopf_served *served)
 {
 	struct iopf_fault *fault;
 	int ret = 0;
 
 	list_for_each_entry(fault, &group->faults, list) {
-		int one = fault_request(at->container, d, &fault->fault.prm, want);
+		int one = fault_request(at->container, d, &fault->fault.prm, want,
+					served);
 
 		/* What can't be served decides, then what there is to wait for. */
 		if (one && !fault_must_wait(one))
@@ -396,6 +387,17 @@ static bool slow_park_again(struct iopf_slow *slow)
 	return parked;
 }
 
+/* The wanted pages have been populated. */
+static struct iopf_served want_served(const struct iopf_want *want)
+{
+	return (struct iopf_served){
+		.iova = want->iova,
+		.pages = want->pages,
+		.write = want->write,
+		.absent = true,
+	};
+}
+
 static void want_drop(struct iopf_want *want)
 {
 	if (want->mm)
@@ -418,11 +420,10 @@ static int slow_wait(struct iopf_slow *slow, unsigned int attempt)
 	}
 	if (slow->want.mm) {
 		struct iopf_want *want = &slow->want;
-		unsigned long next = want->vaddr + ((unsigned long)want->pages << PAGE_SHIFT);
 
 		ret = iopf_mm_populate(want->mm, want->vaddr, want->pages, want->write);
-		if (!ret && want->ahead)
-			iopf_mm_populate_now(want->mm, next, want->ahead, want->write);
+		if (!ret)
+			slow->served = want_served(want);
 		want_drop(&slow->want);
 		if (ret != -ENOMEM && ret != -EAGAIN && ret != -EINTR)
 			return ret;
@@ -445,6 +446,7 @@ static void slow_work(struct work_struct *work)
 
 	for (unsigned int attempt = 0;; attempt++) {
 		enum iommu_page_response_code code;
+		struct iopf_served served;
 		struct iopf_device *d;
 
 		waited = slow_wait(slow, attempt);
@@ -458,7 +460,7 @@ static void slow_work(struct work_struct *work)
 							: "has no memory behind it");
 		/* Before the look at the area. Pairs with iopf_fault_queue_resume(). */
 		slow->resumes = atomic_read_acquire(&queue->resumes);
-		ret = waited ?: fault_group(at, d, slow->group, &slow->want);
+		ret = waited ?: fault_group(at, d, slow->group, &slow->want, &served);
 		slow->frozen = ret == -EAGAIN;
 		if (slow->frozen) {
 			attempt = 0;
@@ -471,10 +473,13 @@ static void slow_work(struct work_struct *work)
 			if (attempt < slow->limit && slow_park_again(slow))
 				continue;
 			iopf_device_count(d, IOPF_STAT_GAVE_UP, 1);
+			slow->served.pages = 0;
 			ret = 0;
 		}
 		code = fault_code(ret);
 		fault_respond(d, slow->group, code);
+		if (!ret && slow->served.pages)
+			iopf_ahead(at, d, &slow->served);
 		spin_lock(&at->lock);
 		active_done(at);
 		spin_unlock(&at->lock);
@@ -502,6 +507,7 @@ static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct 
 	slow->state = SLOW_PARKED;
 	slow->frozen = false;
 	slow->want = *want;
+	slow->served = (struct iopf_served){ };
 	/* At worst one page is populated at a time. */
 	slow->limit = MAX_ATTEMPTS + group->fault_count;
 
@@ -535,21 +541,29 @@ int iopf_fault_handler(struct iopf_group *group)
 	struct iopf_attach *at = container_of(group->attach_handle, struct iopf_attach, handle);
 	struct iopf_device *d = iopf_attach_device(at, group_dev(group));
 	struct iopf_want want __uninitialized;
+	struct iopf_served served __uninitialized;
+	bool ahead;
 	int ret;
 
 	want.mm = NULL;
-	ret = READ_ONCE(at->dead) ? -ESHUTDOWN : fault_group(at, d, group, &want);
-	if (ret == -ENOENT) {
-		want_ahead(d, &want);
-		if (iopf_mm_populate_now(want.mm, want.vaddr, want.pages + want.ahead,
-					 want.write)) {
-			want_drop(&want);
-			ret = fault_group(at, d, group, &want);
-		}
+	served.pages = 0;
+	ret = READ_ONCE(at->dead) ? -ESHUTDOWN : fault_group(at, d, group, &want, &served);
+	if (ret == -ENOENT && iopf_mm_populate_now(want.mm, want.vaddr, want.pages, want.write)) {
+		struct iopf_served populated = want_served(&want);
+
+		want_drop(&want);
+		ret = fault_group(at, d, group, &want, &served);
+		served = populated;
 	}
 	if (likely(!fault_must_wait(ret))) {
 		want_drop(&want);
+		/* After the answer nothing else keeps the attachment. */
+		ahead = !ret && served.pages && iopf_attach_enter(at);
 		fault_respond(d, group, fault_code(ret));
+		if (ahead) {
+			iopf_ahead(at, d, &served);
+			iopf_attach_leave(at);
+		}
 		return 0;
 	}
 

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Ahead: what is done for a device after its fault has been answered.
+ *
+ * A fault is answered when its own pages and a small window around them are mapped, so that no
+ * device waits for what others might want. Then, in the same context:
+ *
+ *   the rest    of the 2 MiB, if the whole window was there: as far as there is no gap
+ *   ahead       what the device will want next, if it goes in order (core/stream.h): pages that
+ *               the CPU has are mapped, those that it has not are populated, if the
+ *               ones before were absent, too, and if that needs no waiting
+ *
+ * That takes no longer than what one fault may cause: 2 MiB of pages that are there, or
+ * IOPF_AHEAD_ABSENT that are not. The rest of a long stream is had by a worker, a slice of that
+ * size at a time, each stream in turn. A stream over memory that is there does not fault any more
+ * once the worker is ahead of the device.
+ *
+ * Bounds: IOPF_AHEAD_PRESENT and IOPF_AHEAD_ABSENT pages at a time, less for devices that do not
+ * use what they get. What is there already is mapped only; nothing is taken from a disk.
+ *
+ * after vs detach: who goes on after the answer counts as active in the attachment, which detaching
+ *   waits for; the worker takes a count for each slice, and a dead attachment gives none.
+ * after vs unmap, invalidation: all looks are fresh, under RCU and the chunk's lock, as for faults.
+ * after vs exit: as for faults, see iopf_mm_populate_now().
+ * The worker holds references as a parked fault does: attachment, queue, module.
+ */
+#include <linux/iommu.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+
+#include "ahead.h"
+#include "area.h"
+#include "attach.h"
+#include "chunk.h"
+#include "container.h"
+#include "device.h"
+#include "fault.h"
+#include "mm.h"
+
+/* Pages to have ahead that are there: 1 GiB, for which page tables take 2 MiB. */
+#define IOPF_AHEAD_PRESENT	(SZ_1G / PAGE_SIZE)
+/*
+ * Pages to populate ahead. A fault costs about as much as zeroing a third of a page, so with this
+ * many the faults are 1 % of it; and other devices wait no longer than that takes.
+ */
+#define IOPF_AHEAD_ABSENT	32U
+
+/* The chunk of an address that permits the access, if there is one or it can be made; under RCU. */
+static struct iopf_chunk *ahead_chunk(struct iopf_container *c, u64 iova, bool write)
+{
+	struct iopf_area *area = mtree_load(&c->areas, iova);
+	struct iopf_chunk *chunk;
+
+	if (!area || !(area->prot & (write ? IOMMU_WRITE : IOMMU_READ)))
+		return NULL;
+	chunk = iopf_area_chunk(area, iova, GFP_NOWAIT | __GFP_NOWARN);
+	return IS_ERR(chunk) || iopf_chunk_aged(chunk) ? NULL : chunk;
+}
+
+/* Pages from @iova on to the end of the chunk, at most @pages. */
+static unsigned int ahead_slice(const struct iopf_chunk *chunk, u64 iova, unsigned int pages)
+{
+	return min(pages, chunk->last - iopf_chunkmap_page(iova) + 1);
+}
+
+/*
+ * Have pages side by side, as far as they go within one chunk: how many. With @absent, the CPU
+ * need not have them.
+ */
+static unsigned int ahead_have(struct iopf_attach *at, struct iopf_device *d, u64 iova,
+			       unsigned int pages, bool write, bool absent)
+{
+	struct iopf_container *c = at->container;
+	unsigned int page = iopf_chunkmap_page(iova), mapped = 0, had = 0;
+	struct mm_struct *mm = NULL;
+	struct iopf_chunk *chunk;
+	unsigned long vaddr = 0;
+
+	rcu_read_lock();
+	chunk = ahead_chunk(c, iova, write);
+	if (chunk) {
+		pages = ahead_slice(chunk, iova, pages);
+		if (!absent)
+			had = iopf_chunk_have(chunk, page, page + pages - 1, write, &mapped);
+		mm = chunk->area->mm->mm;
+		vaddr = iopf_area_vaddr(chunk->area, iova);
+		if (absent)
+			mmgrab(mm);
+	}
+	rcu_read_unlock();
+
+	if (chunk && absent) {
+		iopf_mm_populate_now(mm, vaddr, pages, write);
+		mmdrop(mm);
+		/* Whatever the address is by now. */
+		rcu_read_lock();
+		chunk = ahead_chunk(c, iova, write);
+		if (chunk) {
+			pages = ahead_slice(chunk, iova, pages);
+			had = iopf_chunk_have(chunk, page, page + pages - 1, write, &mapped);
+		}
+		rcu_read_unlock();
+	}
+	if (mapped)
+		iopf_device_count(d, IOPF_STAT_MAPPED, mapped);
+	return had;
+}
+
+/* Have one slice of what is ahead: how many of its pages have been dealt with, 0 at the end. */
+static unsigned int ahead_step(struct iopf_attach *at, const struct iopf_runner *r, bool absent)
+{
+	u64 iova = r->page << PAGE_SHIFT;
+
+	if (r->stride == 1)
+		return ahead_have(at, r->d, iova, r->pages, r->write, absent);
+	return ahead_have(at, r->d, iova, 1, r->write, absent);
+}
+
+static void runner_advance(struct iopf_runner *r, unsigned int pages)
+{
+	r->page += (u64)r->stride * pages;
+	r->pages -= pages;
+	iopf_device_count(r->d, IOPF_STAT_AHEAD, pages);
+}
+
+/* Tell the streams what could not be had. */
+static void runner_short(const struct iopf_runner *r)
+{
+	if (!r->pages)
+		return;
+	scoped_guard(spinlock, &r->d->streams_lock)
+		iopf_streams_short(&r->d->streams, r->next, r->pages, r->write);
+}
+
+/* Leave the rest to the worker. */
+static void runner_queue(struct iopf_attach *at, const struct iopf_runner *r)
+{
+	struct iopf_fault_queue *q = at->container->faults;
+	bool queued = false;
+
+	spin_lock(&at->lock);
+	if (!at->dead && at->nr_runners < IOPF_RUNNERS) {
+		at->runner[at->nr_runners++] = *r;
+		queued = true;
+		if (!at->running) {
+			at->running = true;
+			refcount_inc(&at->refs);
+			refcount_inc(&q->refs);
+			/* The container's use of the module keeps it from going before this. */
+			__module_get(THIS_MODULE);
+			queue_work(q->wq, &at->run_work);
+		}
+	}
+	spin_unlock(&at->lock);
+	if (!queued)
+		runner_short(r);
+}
+
+/* Take the first runner to work on, which keeps its slot. */
+static bool runner_take(struct iopf_attach *at, struct iopf_runner *r)
+{
+	bool any;
+
+	spin_lock(&at->lock);
+	any = !at->dead && at->nr_runners;
+	if (any) {
+		*r = at->runner[0];
+		at->active++;
+	} else {
+		at->running = false;
+		at->nr_runners = 0;
+	}
+	spin_unlock(&at->lock);
+	return any;
+}
+
+/* The other runners have their turn; one that is at its end goes. */
+static void runner_give_back(struct iopf_attach *at, const struct iopf_runner *r, bool end)
+{
+	spin_lock(&at->lock);
+	memmove(at->runner, at->runner + 1, (at->nr_runners - 1) * sizeof(*r));
+	if (end)
+		at->nr_runners--;
+	else
+		at->runner[at->nr_runners - 1] = *r;
+	spin_unlock(&at->lock);
+	iopf_attach_leave(at);
+}
+
+/**
+ * iopf_ahead_work() - run ahead of the devices of an attachment
+ * @work: the attachment's
+ */
+void iopf_ahead_work(struct work_struct *work)
+{
+	struct iopf_attach *at = container_of(work, struct iopf_attach, run_work);
+	struct iopf_fault_queue *q = at->container->faults;
+	struct iopf_runner r;
+
+	while (runner_take(at, &r)) {
+		unsigned int had = ahead_step(at, &r, false);
+
+		runner_advance(&r, had);
+		if (!had)
+			runner_short(&r);
+		runner_give_back(at, &r, !had || !r.pages);
+		cond_resched();
+	}
+	iopf_attach_put(at);
+	iopf_fault_queue_put(q);
+	module_put(THIS_MODULE);
+}
+
+/* The rest of the chunk of an address whose window is mapped: how many pages from there on are. */
+static unsigned int ahead_rest(struct iopf_attach *at, struct iopf_device *d,
+			       const struct iopf_served *served, struct iopf_range *area)
+{
+	unsigned int page = iopf_chunkmap_page(served->iova), mapped = 0, pages = 0;
+	struct iopf_chunk *chunk;
+
+	rcu_read_lock();
+	chunk = ahead_chunk(at->container, served->iova, served->write);
+	if (chunk) {
+		*area = chunk->area->range;
+		if (served->absent)
+			pages = find_next_zero_bit(chunk->map.present, chunk->last + 1, page) - page;
+		else
+			pages = iopf_chunk_rest(chunk, page, served->write, &mapped);
+	}
+	rcu_read_unlock();
+	if (mapped)
+		iopf_device_count(d, IOPF_STAT_MAPPED, mapped);
+	return pages;
+}
+
+/**
+ * iopf_ahead() - go on where a fault has been answered
+ * @at: the attachment, entered
+ * @d: the device
+ * @served: what it got
+ *
+ * Context: the reporting context, or a worker; may sleep for memory.
+ */
+void iopf_ahead(struct iopf_attach *at, struct iopf_device *d, const struct iopf_served *served)
+{
+	struct iopf_miss miss = {
+		.page = served->iova >> PAGE_SHIFT,
+		.bound = served->absent ? IOPF_AHEAD_ABSENT : IOPF_AHEAD_PRESENT,
+		.write = served->write,
+	};
+	struct iopf_range area;
+	struct iopf_ahead ahead;
+	struct iopf_runner r;
+	unsigned int done = 0;
+
+	miss.n = ahead_rest(at, d, served, &area);
+	if (!miss.n)
+		return;
+	miss.first = area.first >> PAGE_SHIFT;
+	miss.last = area.last >> PAGE_SHIFT;
+	scoped_guard(spinlock, &d->streams_lock)
+		ahead = iopf_streams_miss(&d->streams, &miss);
+	iopf_device_count(d, IOPF_STAT_AHEAD_USED, ahead.used);
+	iopf_device_count(d, IOPF_STAT_AHEAD_WASTED, ahead.wasted);
+
+	r = (struct iopf_runner){
+		.d = d,
+		.page = ahead.page,
+		.stride = ahead.stride,
+		.pages = ahead.pages,
+		.next = ahead.next,
+		.write = served->write,
+	};
+	while (r.pages && done < (served->absent ? IOPF_AHEAD_ABSENT : IOPF_CHUNK_PAGES)) {
+		unsigned int had = ahead_step(at, &r, served->absent);
+
+		if (!had)
+			break;
+		runner_advance(&r, had);
+		done += had;
+	}
+	if (!r.pages)
+		return;
+	if (done && !served->absent)
+		runner_queue(at, &r);
+	else
+		runner_short(&r);
+}
