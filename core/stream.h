@@ -155,7 +155,7 @@ static inline struct iopf_stream *iopf_streams_stride(struct iopf_streams *s,
 		s64 d = (s64)(m->page - second->page);
 
 		if (!second->used || second->write != m->write || second->ahead || second->stride ||
-		    !d || d > IOPF_STREAM_STRIDE || d < -IOPF_STREAM_STRIDE)
+		    d > IOPF_STREAM_STRIDE || d < -IOPF_STREAM_STRIDE)
 			continue;
 		for (unsigned int j = 0; j < IOPF_STREAMS; j++) {
 			struct iopf_stream *first = &s->stream[j];

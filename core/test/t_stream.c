@@ -8,9 +8,22 @@
 
 #include "../stream.h"
 
+/* A bound as for memory that is absent. */
+#define BOUND 32U
+
 static struct iopf_ahead miss(struct iopf_streams *s, u64 page, unsigned int n, bool write)
 {
-	return iopf_streams_miss(s, page, n, U64_MAX, write);
+	struct iopf_miss m = { page, n, 0, U64_MAX, BOUND, write };
+
+	return iopf_streams_miss(s, &m);
+}
+
+static struct iopf_ahead miss_within(struct iopf_streams *s, u64 page, unsigned int n, u64 first,
+				     u64 last, unsigned int bound)
+{
+	struct iopf_miss m = { page, n, first, last, bound, true };
+
+	return iopf_streams_miss(s, &m);
 }
 
 static void is(struct iopf_ahead got, unsigned int pages, unsigned int used, unsigned int wasted)
@@ -20,6 +33,14 @@ static void is(struct iopf_ahead got, unsigned int pages, unsigned int used, uns
 	assert_int_equal(got.wasted, wasted);
 }
 
+static void is_at(struct iopf_ahead got, u64 page, s64 stride, unsigned int pages, u64 next)
+{
+	assert_int_equal(got.page, page);
+	assert_int_equal(got.stride, stride);
+	assert_int_equal(got.pages, pages);
+	assert_int_equal(got.next, next);
+}
+
 static void grows(void **state)
 {
 	struct iopf_streams s = { };
@@ -27,15 +48,18 @@ static void grows(void **state)
 	unsigned int ahead, last = 0;
 
 	(void)state;
-	is(miss(&s, page, 1, true), 0, 0, 0);
+	is_at(miss(&s, page, 1, true), 1001, 1, 0, 1001);
 	page++;
-	for (ahead = 1; ahead <= IOPF_STREAM_MAX; ahead *= 2) {
-		is(miss(&s, page, 1, true), ahead, last, 0);
+	for (ahead = 1; ahead <= BOUND; ahead *= 2) {
+		struct iopf_ahead got = miss(&s, page, 1, true);
+
+		is(got, ahead, last, 0);
+		is_at(got, page + 1, 1, ahead, page + 1 + ahead);
 		page += 1 + ahead;
 		last = ahead;
 	}
 	/* No further. */
-	is(miss(&s, page, 1, true), IOPF_STREAM_MAX, IOPF_STREAM_MAX, 0);
+	is(miss(&s, page, 1, true), BOUND, BOUND, 0);
 }
 
 static void misses_of_many(void **state)
@@ -47,22 +71,50 @@ static void misses_of_many(void **state)
 	is(miss(&s, 32, 32, false), 32, 0, 0);
 	is(miss(&s, 96, 32, false), 32, 32, 0);
 	is(miss(&s, 160, 4, false), 32, 32, 0);
-	is(miss(&s, 5000, 4, false), 0, 0, 0);
-	is(miss(&s, 5004, 4, false), 4, 0, 0);
-	is(miss(&s, 5012, 16, false), 16, 4, 0);
+	is(miss(&s, 50000, 4, false), 0, 0, 0);
+	is(miss(&s, 50004, 4, false), 4, 0, 0);
+	is(miss(&s, 50012, 16, false), 16, 4, 0);
 	/* More than the bound are missed; ahead the bound is. */
 	is(miss(&s, 1 << 20, 1000, false), 0, 0, 0);
-	is(miss(&s, (1 << 20) + 1000, 1000, false), IOPF_STREAM_MAX, 0, 0);
+	is(miss(&s, (1 << 20) + 1000, 1000, false), BOUND, 0, 0);
 }
 
+/* 2 MiB at a time, as of memory that is there: from 8 MiB on all at once. */
+static void steady(void **state)
+{
+	static const unsigned int want[] = { 0, 512, 1024, 100000, 100000 };
+	struct iopf_streams s = { };
+	u64 page = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(want); i++) {
+		struct iopf_ahead got = miss_within(&s, page, 512, 0, U64_MAX, 100000);
+
+		is(got, want[i], i ? want[i - 1] : 0, 0);
+		page += 512 + got.pages;
+	}
+	/* The end of the memory comes before. */
+	is(miss_within(&s, page, 512, 0, page + 600, 100000), 89, 100000, 0);
+	/* Just not steady, and just so. */
+	s = (struct iopf_streams){ };
+	miss_within(&s, 0, 1, 0, U64_MAX, 100000);
+	is(miss_within(&s, 1, IOPF_STREAM_STEADY - 1, 0, U64_MAX, 100000), 2047, 0, 0);
+	s = (struct iopf_streams){ };
+	miss_within(&s, 0, 1, 0, U64_MAX, 100000);
+	is(miss_within(&s, 1, IOPF_STREAM_STEADY, 0, U64_MAX, 100000), 100000, 0, 0);
+}
+
+/* A stream may skip what was there once it runs. */
 static void skips(void **state)
 {
 	(void)state;
 	for (u64 skip = 0; skip <= IOPF_STREAM_SKIP + 1; skip++) {
 		struct iopf_streams s = { };
+		bool is_one = skip <= IOPF_STREAM_SKIP;
 
 		miss(&s, 100, 1, true);
-		is(miss(&s, 101 + skip, 1, true), skip <= IOPF_STREAM_SKIP, 0, 0);
+		miss(&s, 101, 1, true);
+		is(miss(&s, 103 + skip, 1, true), is_one ? 2 : 0, is_one, 0);
 	}
 }
 
@@ -72,10 +124,12 @@ static void never_backwards(void **state)
 
 	(void)state;
 	miss(&s, 100, 1, true);
-	is(miss(&s, 100, 1, true), 0, 0, 0);
-	is(miss(&s, 99, 1, true), 0, 0, 0);
+	miss(&s, 101, 1, true);
+	is(miss(&s, 102, 1, true), 0, 0, 0);
+	is(miss(&s, 101, 1, true), 0, 0, 0);
 	/* What has never been used is no stream at page 0. */
 	s = (struct iopf_streams){ };
+	is(miss(&s, 0, 1, false), 0, 0, 0);
 	is(miss(&s, 0, 1, false), 0, 0, 0);
 }
 
@@ -97,10 +151,11 @@ static void several(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < IOPF_STREAMS; i++) {
-		next[i] = i * 10000;
+		/* At no equal distances. */
+		next[i] = i * i * 100000;
 		is(miss(&s, next[i]++, 1, i % 2), 0, 0, 0);
 	}
-	for (unsigned int ahead = 1, last = 0; ahead <= IOPF_STREAM_MAX; last = ahead, ahead *= 2) {
+	for (unsigned int ahead = 1, last = 0; ahead <= BOUND; last = ahead, ahead *= 2) {
 		for (unsigned int i = 0; i < IOPF_STREAMS; i++) {
 			is(miss(&s, next[i], 1, i % 2), ahead, last, 0);
 			next[i] += 1 + ahead;
@@ -108,20 +163,186 @@ static void several(void **state)
 	}
 }
 
-static void oldest_goes(void **state)
+/* What runs stays while there is something else to give up. */
+static void who_goes(void **state)
 {
 	struct iopf_streams s = { };
 
 	(void)state;
-	for (unsigned int i = 0; i < IOPF_STREAMS; i++) {
-		miss(&s, i * 10000, 1, true);
-		miss(&s, i * 10000 + 1, 1, true);
+	for (unsigned int i = 0; i < IOPF_STREAMS - 1; i++) {
+		miss(&s, i * i * 100000, 1, true);
+		miss(&s, i * i * 100000 + 1, 1, true);
 	}
-	/* The first is used again, so the second is the oldest. */
-	is(miss(&s, 3, 1, true), 2, 1, 0);
-	is(miss(&s, 900000, 1, true), 0, 0, 1);
-	is(miss(&s, 10003, 1, true), 0, 0, 1);
-	is(miss(&s, 6, 1, true), 4, 2, 0);
+	/* Anything else takes turns in the last slot. */
+	for (unsigned int i = 0; i < 10; i++)
+		is(miss(&s, (1 << 30) + i * i * 100000, 1, true), 0, 0, 0);
+	for (unsigned int i = 0; i < IOPF_STREAMS - 1; i++)
+		is(miss(&s, i * i * 100000 + 3, 1, true), 2, 1, 0);
+	/* With all of them running the oldest goes; it has wasted what it had. */
+	miss(&s, 1 << 29, 1, true);
+	is(miss(&s, (1 << 29) + 1, 1, true), 1, 0, 0);
+	is(miss(&s, 1 << 28, 1, true), 0, 0, 2);
+	is(miss(&s, 3 + 3, 1, true), 0, 0, 0);
+}
+
+/* What has not been used for long is given up, the oldest first. */
+static void forgets(void **state)
+{
+	struct iopf_streams s = { };
+	unsigned int wasted = 0;
+	u64 page = 1000000;
+
+	(void)state;
+	for (unsigned int i = 0; i < IOPF_STREAMS - 1; i++) {
+		miss(&s, i * i * 100000, 1, true);
+		miss(&s, i * i * 100000 + 1, 1, true);
+	}
+	/* The first but one goes on. */
+	is(miss(&s, 100003, 1, true), 2, 1, 0);
+	for (unsigned int i = 0; i < IOPF_STREAM_OLD - 4; i++, page += i * 10000)
+		wasted += miss(&s, page, 1, false).wasted;
+	/* One slot was free; then the others go when their time has come, one by one. */
+	assert_int_equal(wasted, 4);
+	is(miss(&s, 3, 1, true), 0, 0, 1);
+	/* With all that waste the bound is 2 by now. */
+	is(miss(&s, 100006, 1, true), 2, 2, 0);
+}
+
+/* Who wastes gets half as much each time, who uses it twice as much again. */
+static void shrinks(void **state)
+{
+	struct iopf_streams s = { };
+	unsigned int want = 32, last;
+	u64 page = 1 << 20;
+
+	(void)state;
+	for (unsigned int i = 0; i <= IOPF_STREAM_SHRINK + 2; i++) {
+		unsigned int wasted = 0;
+
+		assert_int_equal(s.shrink, min(i, (unsigned int)IOPF_STREAM_SHRINK));
+		want = max(BOUND >> s.shrink, 1U);
+		miss(&s, page, 64, true);
+		is(miss(&s, page + 64, 64, true), want, 0, 0);
+		/* All else that there is has been given up before it. */
+		for (unsigned int k = 0; !wasted; k++)
+			wasted = miss(&s, page + (k + 2) * (k + 2) * 100000, 1, false).wasted;
+		assert_int_equal(wasted, want);
+		page += 1ULL << 40;
+	}
+	miss(&s, page, 64, true);
+	page += 64;
+	last = 0;
+	for (unsigned int i = 0; i < IOPF_STREAM_SHRINK + 3; i++) {
+		struct iopf_ahead got = miss(&s, page, 64, true);
+
+		want = BOUND >> (IOPF_STREAM_SHRINK - min(i, (unsigned int)IOPF_STREAM_SHRINK));
+		is(got, want, last, 0);
+		page = got.next;
+		last = got.pages;
+	}
+}
+
+/* Three misses at equal distances, up or down; then the fourth. */
+static void strides(void **state)
+{
+	static const s64 stride[] = {
+		18, 100, -1, -2, -100, IOPF_STREAM_STRIDE, -IOPF_STREAM_STRIDE,
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(stride); i++) {
+		struct iopf_streams s = { };
+		u64 d = (u64)stride[i], page = 1 << 30;
+
+		for (unsigned int k = 0; k < 2; k++, page += d)
+			is(miss(&s, page, 1, true), 0, 0, 0);
+		is_at(miss(&s, page, 1, true), page + d, stride[i], 0, page + d);
+		page += d;
+		for (unsigned int ahead = 1, last = 0; ahead <= IOPF_STREAM_PLACES;
+		     last = ahead, ahead *= 2) {
+			struct iopf_ahead got = miss(&s, page, 1, true);
+
+			is(got, ahead, last, 0);
+			is_at(got, page + d, stride[i], ahead, page + d * (ahead + 1));
+			page += d * (ahead + 1);
+		}
+		is(miss(&s, page, 1, true), IOPF_STREAM_PLACES, IOPF_STREAM_PLACES, 0);
+		/* A stride skips nothing. */
+		page += d * (IOPF_STREAM_PLACES + 1);
+		is(miss(&s, page + 1, 1, true), 0, 0, 0);
+		is(miss(&s, page, 1, false), 0, 0, 0);
+		is(miss(&s, page, 1, true), IOPF_STREAM_PLACES, IOPF_STREAM_PLACES, 0);
+	}
+}
+
+/* What a stream might have skipped is a stride before it runs. */
+static void short_strides(void **state)
+{
+	(void)state;
+	for (u64 d = 2; d <= IOPF_STREAM_SKIP + 1; d++) {
+		struct iopf_streams s = { };
+
+		is(miss(&s, 100, 1, true), 0, 0, 0);
+		is_at(miss(&s, 100 + d, 1, true), 100 + 2 * d, (s64)d, 0, 100 + 2 * d);
+		is_at(miss(&s, 100 + 2 * d, 1, true), 100 + 3 * d, (s64)d, 1, 100 + 4 * d);
+		is_at(miss(&s, 100 + 4 * d, 1, true), 100 + 5 * d, (s64)d, 2, 100 + 7 * d);
+	}
+}
+
+static void no_strides(void **state)
+{
+	struct iopf_streams s = { };
+	u64 far = IOPF_STREAM_STRIDE + 1;
+
+	(void)state;
+	/* Too far. */
+	miss(&s, 1 << 20, 1, true);
+	miss(&s, (1 << 20) + far, 1, true);
+	miss(&s, (1 << 20) + 2 * far, 1, true);
+	is(miss(&s, (1 << 20) + 3 * far, 1, true), 0, 0, 0);
+	miss(&s, 1 << 25, 1, true);
+	miss(&s, (1 << 25) - far, 1, true);
+	miss(&s, (1 << 25) - 2 * far, 1, true);
+	is(miss(&s, (1 << 25) - 3 * far, 1, true), 0, 0, 0);
+	/* Not of one direction. */
+	s = (struct iopf_streams){ };
+	is(miss(&s, 1000, 1, true), 0, 0, 0);
+	is(miss(&s, 1100, 1, false), 0, 0, 0);
+	is(miss(&s, 1200, 1, true), 0, 0, 0);
+	is(miss(&s, 1300, 1, true), 0, 0, 0);
+	is(miss(&s, 1400, 1, false), 0, 0, 0);
+	s = (struct iopf_streams){ };
+	is(miss(&s, 1000, 1, false), 0, 0, 0);
+	is(miss(&s, 1100, 1, true), 0, 0, 0);
+	is(miss(&s, 1200, 1, true), 0, 0, 0);
+	is(miss(&s, 1300, 1, true), 0, 0, 0);
+	/* What runs is no part of one. */
+	s = (struct iopf_streams){ };
+	miss(&s, 1000, 1, true);
+	miss(&s, 1100, 1, true);
+	miss(&s, 1101, 1, true);
+	is(miss(&s, 1202, 1, true), 0, 0, 0);
+	is(miss(&s, 1103, 1, true), 2, 1, 0);
+	/* Twice the same place is none. */
+	s = (struct iopf_streams){ };
+	for (unsigned int i = 0; i < 5; i++)
+		is(miss(&s, 1000, 1, true), 0, 0, 0);
+}
+
+/* Two strides at a time, and a stream. */
+static void several_strides(void **state)
+{
+	struct iopf_streams s = { };
+
+	(void)state;
+	for (u64 i = 0; i < 3; i++) {
+		is(miss(&s, 100000 + 100 * i, 1, true), 0, 0, 0);
+		is(miss(&s, 500000 - 70 * i, 1, true), 0, 0, 0);
+		miss(&s, 900000 + (i ? 2 * i - 1 : 0), 1, true);
+	}
+	is_at(miss(&s, 100300, 1, true), 100400, 100, 1, 100500);
+	is_at(miss(&s, 500000 - 210, 1, true), 500000 - 280, -70, 1, 500000 - 350);
+	is_at(miss(&s, 900006, 1, true), 900007, 1, 4, 900011);
 }
 
 static void ends(void **state)
@@ -129,10 +350,51 @@ static void ends(void **state)
 	struct iopf_streams s = { };
 
 	(void)state;
-	is(iopf_streams_miss(&s, 0, 1, 3, true), 0, 0, 0);
-	is(iopf_streams_miss(&s, 1, 1, 2, true), 1, 0, 0);
-	is(iopf_streams_miss(&s, 3, 1, 1, true), 1, 1, 0);
-	is(iopf_streams_miss(&s, 5, 1, 0, true), 0, 1, 0);
+	is(miss_within(&s, 0, 1, 0, 3, BOUND), 0, 0, 0);
+	is(miss_within(&s, 1, 1, 0, 3, BOUND), 1, 0, 0);
+	is(miss_within(&s, 3, 1, 0, 4, BOUND), 1, 1, 0);
+	is(miss_within(&s, 5, 1, 0, 5, BOUND), 0, 1, 0);
+	/* More is missed than there is. */
+	is(miss_within(&s, 6, 10, 0, 7, BOUND), 0, 0, 0);
+
+	for (unsigned int down = 0; down < 2; down++) {
+		u64 d = down ? (u64)-100 : 100;
+
+		s = (struct iopf_streams){ };
+		for (unsigned int i = 0; i < 3; i++)
+			miss_within(&s, 5000 + i * d, 1, 4000, 6000, BOUND);
+		is(miss_within(&s, 5000 + 3 * d, 1, 4000, 6000, BOUND), 1, 0, 0);
+		is(miss_within(&s, 5000 + 5 * d, 1, 4000, 6000, BOUND), 2, 1, 0);
+		/* At 800, and there are places at 900 and 1000. */
+		is(miss_within(&s, 5000 + 8 * d, 1, 4000, 6000, BOUND), 2, 2, 0);
+	}
+}
+
+/* What could not be had is missed. */
+static void falls_short(void **state)
+{
+	struct iopf_streams s = { };
+	struct iopf_ahead got;
+
+	(void)state;
+	miss(&s, 100, 32, true);
+	got = miss(&s, 132, 32, true);
+	is_at(got, 164, 1, 32, 196);
+	iopf_streams_short(&s, 195, 1, true);
+	iopf_streams_short(&s, 196, 1, false);
+	iopf_streams_short(&s, 196, 33, true);
+	iopf_streams_short(&s, 196, 12, true);
+	/* 20 of them were had. */
+	is(miss(&s, 184, 1, true), 32, 20, 0);
+	iopf_streams_short(&s, 217, 32, true);
+	is(miss(&s, 185, 1, true), 1, 0, 0);
+
+	s = (struct iopf_streams){ };
+	for (u64 i = 0; i < 4; i++)
+		got = miss(&s, 1000 + 100 * i, 1, true);
+	is_at(got, 1400, 100, 1, 1500);
+	iopf_streams_short(&s, 1500, 1, true);
+	is(miss(&s, 1400, 1, true), 1, 0, 0);
 }
 
 /* At the end of the address space, and whatever is missed. */
@@ -143,20 +405,36 @@ static void anything(void **state)
 	u64 ahead = 0, used = 0, wasted = 0, held = 0;
 
 	(void)state;
-	for (unsigned int i = 0; i < 200000; i++) {
+	for (unsigned int i = 0; i < 400000; i++) {
 		u64 page = rng_next(&rng) % 4 ? rng_next(&rng) % 64 : U64_MAX - rng_next(&rng) % 64;
-		unsigned int n = 1 + rng_next(&rng) % 300;
-		struct iopf_ahead a = miss(&s, page, n, rng_next(&rng) % 2);
+		unsigned int n = 1 + rng_next(&rng) % 300, bound = 1 + rng_next(&rng) % 5000;
+		struct iopf_miss m = { page, n, 0, U64_MAX, bound, rng_next(&rng) % 2 };
+		struct iopf_ahead a = iopf_streams_miss(&s, &m);
 
-		assert_true(a.pages <= IOPF_STREAM_MAX);
-		assert_true(!a.used || a.pages >= min(a.used, IOPF_STREAM_MAX));
+		assert_true(a.pages <= bound);
 		assert_true(!a.used || !a.wasted);
+		assert_true(s.shrink <= IOPF_STREAM_SHRINK);
+		assert_true(a.stride);
+		if (a.stride == 1)
+			assert_true(!a.pages || a.page + (a.pages - 1) >= a.page);
 		ahead += a.pages;
 		used += a.used;
 		wasted += a.wasted;
+		if (a.pages && rng_next(&rng) % 4 == 0) {
+			unsigned int missing = 1 + rng_next(&rng) % a.pages;
+			unsigned int before = 0, after = 0;
+
+			for (unsigned int k = 0; k < IOPF_STREAMS; k++)
+				before += s.stream[k].ahead;
+			iopf_streams_short(&s, a.next, missing, m.write);
+			for (unsigned int k = 0; k < IOPF_STREAMS; k++)
+				after += s.stream[k].ahead;
+			assert_int_equal(before - after, missing);
+			ahead -= missing;
+		}
 	}
 	for (unsigned int i = 0; i < IOPF_STREAMS; i++)
-		held += s.stream[i].ahead;
+		held += s.stream[i].used ? s.stream[i].ahead : 0;
 	/* Each page had ahead is one or the other, or still open. */
 	assert_int_equal(ahead, used + wasted + held);
 	assert_true(used && wasted);
@@ -167,12 +445,20 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grows),
 		cmocka_unit_test(misses_of_many),
+		cmocka_unit_test(steady),
 		cmocka_unit_test(skips),
 		cmocka_unit_test(never_backwards),
 		cmocka_unit_test(directions),
 		cmocka_unit_test(several),
-		cmocka_unit_test(oldest_goes),
+		cmocka_unit_test(who_goes),
+		cmocka_unit_test(forgets),
+		cmocka_unit_test(shrinks),
+		cmocka_unit_test(strides),
+		cmocka_unit_test(short_strides),
+		cmocka_unit_test(no_strides),
+		cmocka_unit_test(several_strides),
 		cmocka_unit_test(ends),
+		cmocka_unit_test(falls_short),
 		cmocka_unit_test(anything),
 	};
 

@@ -7,14 +7,18 @@
  * vm: --mem 1024
  */
 #include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "rig.h"
 
 #define LEN		(16 * MiB)
 #define PAGES		(LEN / MEM_PAGE)
 #define BLOCKS		(LEN / MEM_HUGE)
-/* See core/stream.h. */
+#define STEADY_LEN	(256 * MiB)
+/* See kmod/iopf/ahead.c. */
 #define AHEAD_MAX	32
 
 static uint64_t faults(void)
@@ -56,7 +60,7 @@ static void touch_one(struct rig *r, const struct simbuf *b, size_t page)
 	must_be(sim_write(&r->sim[0], b, page * MEM_PAGE, 8, 1, NULL) == IOPF_SIM_ST_OK);
 }
 
-static void check_present(struct rig *r, unsigned int order, const char *what)
+static void check_present(struct rig *r, unsigned int order, unsigned int most, const char *what)
 {
 	struct simbuf b = buffer(r);
 	uint64_t before;
@@ -64,7 +68,7 @@ static void check_present(struct rig *r, unsigned int order, const char *what)
 	memset(b.va, 1, b.len);
 	before = faults();
 	touch(r, &b, order, 1);
-	tap_is(faults() - before, BLOCKS, "%s, all present: a fault for each 2 MiB", what);
+	tap_ok(faults() - before <= most, "%s, all present: %u faults at most", what, most);
 	tap_is(leaves(), PAGES, "%s: everything is mapped", what);
 	buffer_free(r, &b);
 }
@@ -137,7 +141,7 @@ static void check_ahead(struct rig *r, unsigned int prg_pages)
 	tap_diag("%llu faults, %llu pages ahead, %llu used, %llu wasted",
 		 (unsigned long long)(faults() - before), (unsigned long long)ahead,
 		 (unsigned long long)used, (unsigned long long)wasted);
-	tap_ok(ahead >= PAGES / 2 && used >= ahead - AHEAD_MAX && !wasted,
+	tap_ok(ahead >= PAGES / 2 && used >= ahead - 2 * AHEAD_MAX && wasted <= AHEAD_MAX,
 	       "most of it was populated ahead, and used");
 	tap_is(mem_resident(b.va, b.len), PAGES, "nothing but the buffer");
 	rig_both_ways(&r->sim[0], &b, 20, "after that");
@@ -154,6 +158,60 @@ static void check_end(struct rig *r)
 	tap_is(mem_resident(b.va, 2 * LEN), PAGES, "a stream ends with the area");
 	rig_unmap(r, &b);
 	mem_unmap(b.va, 2 * LEN);
+}
+
+/* A long stream over what is there: once it is steady a worker is ahead of it. */
+static void check_steady(struct rig *r)
+{
+	struct simbuf b = { mem_anon(STEADY_LEN), RIG_IOVA, STEADY_LEN };
+	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_READ, &b, 0, b.len, 1);
+	uint64_t before = faults();
+	struct iopf_sim_cpl cpl;
+	unsigned int tries = 0;
+
+	memset(b.va, 1, b.len);
+	rig_map(r, &b);
+	sim_cmd_order(&cmd, IOPF_SIM_ORDER_STRIDED, 8, MEM_PAGE, 7);
+	rig_status_is(sim_run(&r->sim[0], &cmd, NULL), IOPF_SIM_ST_OK, "a long stream");
+	tap_ok(faults() - before < STEADY_LEN / MEM_HUGE / 2, "most of it without a fault: %llu",
+	       (unsigned long long)(faults() - before));
+	/* The worker goes on to the end, if it has not been overtaken. */
+	while (leaves() < STEADY_LEN / MEM_PAGE && tries++ < 1000)
+		usleep(10000);
+	tap_is(leaves(), STEADY_LEN / MEM_PAGE, "everything is mapped");
+	rig_both_ways(&r->sim[0], &b, 40, "after that");
+	/* In the middle of it the memory goes. */
+	rig_unmap(r, &b);
+	rig_map(r, &b);
+	sim_start(&r->sim[0], &cmd);
+	while (leaves() < 3 * MEM_HUGE / MEM_PAGE)
+		sched_yield();
+	rig_unmap(r, &b);
+	sim_wait(&r->sim[0], &cpl);
+	tap_is(leaves(), 0, "unmapped under a stream: nothing is left");
+	mem_unmap(b.va, b.len);
+}
+
+/* Every so many pages, up or down, absent: those are populated, and nothing between them. */
+static void check_stride(struct rig *r, int stride)
+{
+	struct simbuf b = buffer(r);
+	unsigned int n = PAGES / (unsigned int)abs(stride);
+	uint64_t before = faults(), used = iopf_count(rig_bdf(0), "ahead_used");
+	size_t resident;
+
+	for (unsigned int i = 0; i < n; i++)
+		touch_one(r, &b, stride > 0 ? i * (size_t)stride
+					    : PAGES - 1 - i * (size_t)-stride);
+	tap_ok(faults() - before < n / 4 + 16, "stride %d: %llu faults for %u places", stride,
+	       (unsigned long long)(faults() - before), n);
+	used = iopf_count(rig_bdf(0), "ahead_used") - used;
+	tap_ok(used > n / 2, "stride %d: %llu were had ahead and used", stride,
+	       (unsigned long long)used);
+	resident = mem_resident(b.va, b.len);
+	tap_ok(resident >= n && resident <= n + 2 * AHEAD_MAX,
+	       "stride %d: what it touches is populated, hardly more: %zu", stride, resident);
+	buffer_free(r, &b);
 }
 
 static void check_random(struct rig *r)
@@ -209,13 +267,18 @@ int main(void)
 
 	rig_backend_only();
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
-	check_present(&r, IOPF_SIM_ORDER_STRIDED, "in order");
-	check_present(&r, IOPF_SIM_ORDER_RANDOM, "at random");
-	check_places(&r);
-	check_holes(&r);
 	check_ahead(&r, 1);
 	check_ahead(&r, 8);
+	check_present(&r, IOPF_SIM_ORDER_STRIDED, BLOCKS / 2 + 1, "in order");
+	check_present(&r, IOPF_SIM_ORDER_RANDOM, BLOCKS, "at random");
+	check_places(&r);
+	check_holes(&r);
 	check_end(&r);
+	check_steady(&r);
+	check_stride(&r, 3);
+	check_stride(&r, 40);
+	check_stride(&r, -1);
+	check_stride(&r, -7);
 	check_random(&r);
 	check_aged(&r);
 	rig_clean(&r);
