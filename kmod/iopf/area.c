@@ -35,6 +35,7 @@
 #include "fault.h"
 #include "main.h"
 #include "mm.h"
+#include "span.h"
 
 static unsigned long chunk_index(u64 iova)
 {
@@ -46,6 +47,7 @@ static void area_free_work(struct work_struct *work)
 	struct iopf_area *area = container_of(to_rcu_work(work), struct iopf_area, free_work);
 
 	xa_destroy(&area->chunks);
+	xa_destroy(&area->spans);
 	xa_destroy(&area->pins);
 	put_task_struct(area->task);
 	iopf_mm_put(area->mm);
@@ -106,6 +108,7 @@ struct iopf_area *iopf_area_create(struct iopf_container *container,
 	area->task = get_task_struct(current->group_leader);
 	area->lock_cap = capable(CAP_IPC_LOCK);
 	xa_init(&area->chunks);
+	xa_init(&area->spans);
 	xa_init(&area->pins);
 	INIT_RCU_WORK(&area->free_work, area_free_work);
 	area_follow(area);
@@ -130,10 +133,13 @@ void iopf_area_destroy(struct iopf_area *area)
 	area->dead = true;
 	xa_unlock(&area->chunks);
 
+	iopf_spans_kill(area);
 	xa_for_each(&area->chunks, index, chunk)
 		iopf_chunk_kill(chunk);
 
 	area_unfollow(area);
+
+	iopf_spans_free(area);
 
 	xa_for_each(&area->chunks, index, chunk) {
 		xa_erase(&area->chunks, index);
@@ -272,7 +278,7 @@ static void chunk_part(const struct iopf_chunk *chunk, const struct iopf_range *
 }
 
 /**
- * iopf_area_zap() - unmap what is mapped and not pinned in a range
+ * iopf_area_zap_chunks() - unmap what chunks map and is not pinned in a range
  * @area: the area
  * @range: within it
  * @age: see iopf_chunk_zap()
@@ -280,7 +286,8 @@ static void chunk_part(const struct iopf_chunk *chunk, const struct iopf_range *
  * Context: any that may take a spinlock.
  * Return: pages unmapped.
  */
-unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *range, bool age)
+unsigned int iopf_area_zap_chunks(struct iopf_area *area, const struct iopf_range *range,
+				  bool age)
 {
 	struct iopf_chunk *chunk;
 	unsigned long index;
@@ -295,6 +302,22 @@ unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *rang
 }
 
 /**
+ * iopf_area_zap() - unmap what is mapped and not pinned in a range
+ * @area: the area
+ * @range: within it
+ * @age: see iopf_chunk_zap()
+ *
+ * Context: any that may take a spinlock.
+ * Return: pages unmapped.
+ */
+unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *range, bool age)
+{
+	unsigned int zapped = iopf_spans_zap(area, range);
+
+	return zapped + iopf_area_zap_chunks(area, range, age);
+}
+
+/**
  * iopf_area_mapped() - whether any page of a range is mapped
  * @area: the area
  * @range: within it
@@ -306,8 +329,10 @@ bool iopf_area_mapped(struct iopf_area *area, const struct iopf_range *range)
 	struct iopf_chunk *chunk;
 	unsigned long index;
 	unsigned int first, last;
-	bool mapped;
+	bool mapped = iopf_spans_mapped(area, range);
 
+	if (mapped)
+		return true;
 	xa_for_each_range(&area->chunks, index, chunk, chunk_index(range->first),
 			  chunk_index(range->last)) {
 		chunk_part(chunk, range, &first, &last);
@@ -337,6 +362,7 @@ int iopf_area_set_domains(struct iopf_area *area, const struct iopf_domains *dom
 	unsigned long index;
 	int ret = 0;
 
+	iopf_spans_move(area, domains);
 	/* Chunks made with the old set are in the array from here on. */
 	xa_lock(&area->chunks);
 	xa_unlock(&area->chunks);
@@ -360,6 +386,7 @@ void iopf_area_count(struct iopf_area *area, unsigned long *mapped, unsigned lon
 	struct iopf_chunk *chunk;
 	unsigned long index;
 
+	*mapped += iopf_spans_count(area);
 	xa_for_each(&area->chunks, index, chunk) {
 		spin_lock(&chunk->lock);
 		*mapped += iopf_chunkmap_mapped(&chunk->map);

@@ -26,6 +26,7 @@
  *   unmaps what is writable and takes the dirty bits under the lock: a write is either
  *   before it and reported, or faults again and belongs to the next.
  * frozen areas: see area.h.
+ * 1 GiB leaves: while one maps the addresses of a chunk, the chunk maps nothing; see span.c.
  *
  * Nothing here sleeps but the pin functions; memory for the IOMMU's tables is taken
  * without waiting, because reclaim itself may be waiting in the notifier for
@@ -41,6 +42,7 @@
 #include "container.h"
 #include "controls.h"
 #include "mm.h"
+#include "span.h"
 #include "walk.h"
 
 /* Pages looked at per time while going back from a fault. */
@@ -105,8 +107,15 @@ static unsigned long chunk_page_vaddr(const struct iopf_chunk *chunk, unsigned i
 	return iopf_area_vaddr(chunk->area, chunk_page_iova(chunk, page));
 }
 
-static void domains_unmap(const struct iopf_domains *domains, unsigned int nr, u64 iova,
-			  size_t size)
+/**
+ * iopf_domains_unmap() - unmap what is mapped without a hole
+ * @domains: a set of domains
+ * @nr: from the first so many of them
+ * @iova: first address
+ * @size: bytes
+ */
+void iopf_domains_unmap(const struct iopf_domains *domains, unsigned int nr, u64 iova,
+			size_t size)
 {
 	while (nr--) {
 		size_t unmapped = iommu_unmap(domains->domain[nr].iommu, iova, size);
@@ -116,29 +125,44 @@ static void domains_unmap(const struct iopf_domains *domains, unsigned int nr, u
 	}
 }
 
+/**
+ * iopf_domains_map() - map memory without a hole where nothing is mapped
+ * @domains: a set of domains
+ * @iova: first address
+ * @phys: the memory
+ * @size: bytes
+ * @prot: IOMMU_READ, ...
+ * @gfp: how to get memory for tables
+ *
+ * Return: 0 or a negative error number, with nothing mapped.
+ */
+int iopf_domains_map(const struct iopf_domains *domains, u64 iova, phys_addr_t phys, size_t size,
+		     int prot, gfp_t gfp)
+{
+	for (unsigned int i = 0; i < domains->nr; i++) {
+		int ret = iommu_map(domains->domain[i].iommu, iova, phys, size, prot, gfp);
+
+		if (ret) {
+			iopf_domains_unmap(domains, i, iova, size);
+			return ret;
+		}
+	}
+	return 0;
+}
+
 static void chunk_unmap_run(struct iopf_chunk *chunk, unsigned int page, unsigned int n)
 {
-	domains_unmap(chunk->domains, chunk->domains->nr, chunk_page_iova(chunk, page),
-		      (size_t)n << PAGE_SHIFT);
+	iopf_domains_unmap(chunk->domains, chunk->domains->nr, chunk_page_iova(chunk, page),
+			   (size_t)n << PAGE_SHIFT);
 }
 
 static int chunk_map_run(struct iopf_chunk *chunk, unsigned int page, unsigned int n,
 			 unsigned long pfn, bool writable, gfp_t gfp)
 {
 	int prot = (chunk->area->prot & ~(writable ? 0 : IOMMU_WRITE)) | IOMMU_CACHE;
-	u64 iova = chunk_page_iova(chunk, page);
-	size_t size = (size_t)n << PAGE_SHIFT;
 
-	for (unsigned int i = 0; i < chunk->domains->nr; i++) {
-		int ret = iommu_map(chunk->domains->domain[i].iommu, iova, PFN_PHYS(pfn), size,
-				    prot, gfp);
-
-		if (ret) {
-			domains_unmap(chunk->domains, i, iova, size);
-			return ret;
-		}
-	}
-	return 0;
+	return iopf_domains_map(chunk->domains, chunk_page_iova(chunk, page), PFN_PHYS(pfn),
+				(size_t)n << PAGE_SHIFT, prot, gfp);
 }
 
 static unsigned int chunk_zap_locked(struct iopf_chunk *chunk, unsigned int first,
@@ -246,6 +270,7 @@ struct chunk_fault {
 	unsigned int page;
 	bool write;
 	bool tracking;
+	bool no_span;
 	unsigned int *mapped;
 };
 
@@ -429,8 +454,12 @@ static int fault_map(struct chunk_fault *f, enum iopf_lookup found, unsigned int
 		return runs.refused ? -EFAULT : -ENOENT;
 	if (!run_serves(chunk, run, f->write))
 		return -ENOENT;
-	if (chunk_fits_huge(chunk, run) && !(f->tracking && f->write))
+	if (chunk_fits_huge(chunk, run) && !(f->tracking && f->write)) {
+		if (unlikely(run->giant && !f->no_span) &&
+		    iopf_span_possible(chunk->area, chunk->domains, chunk->iova))
+			return -EXDEV;
 		return fault_map_huge(f, run);
+	}
 
 	if (found == IOPF_UPGRADE)
 		chunk_zap_locked(chunk, f->page, f->page);
@@ -457,6 +486,9 @@ static int chunk_fault_locked(struct chunk_fault *f, unsigned int around)
 	/* A page pinned for reading has an area that is for reading. */
 	if (WARN_ON_ONCE(found == IOPF_UPGRADE && test_bit(f->page, chunk->map.pinned)))
 		return -EFAULT;
+	/* Nothing is mapped here for as long as that is. */
+	if (iopf_span_mapped(chunk->area, chunk->iova))
+		return -EXDEV;
 	/* Pairs with iopf_area_thaw(): unfrozen, the area has its new address. */
 	if (unlikely(smp_load_acquire(&chunk->area->frozen)))
 		return -EAGAIN;
@@ -473,6 +505,33 @@ static int chunk_fault_locked(struct chunk_fault *f, unsigned int around)
 			 chunk_page_vaddr(chunk, chunk->last)))
 		return -EBUSY;
 	return fault_map(f, found, around);
+}
+
+static int chunk_fault(struct chunk_fault *f, unsigned int around)
+{
+	const struct iopf_container *c = f->chunk->area->container;
+	int ret;
+
+	spin_lock(&f->chunk->lock);
+	f->tracking = READ_ONCE(c->tracking) && !iopf_broken(track);
+	ret = chunk_fault_locked(f, around);
+	spin_unlock(&f->chunk->lock);
+	return ret;
+}
+
+/*
+ * The span that the chunk lies in is mapped, or could be. If then it can't, the chunk has another
+ * look; finding the span mapped again, it leaves it at that.
+ */
+static int chunk_fault_span(struct chunk_fault *f, unsigned int around)
+{
+	int ret = iopf_span_fault(f->chunk->area, f->chunk->iova, f->write, f->mapped);
+
+	if (ret != -EXDEV)
+		return ret;
+	f->no_span = true;
+	ret = chunk_fault(f, around);
+	return ret == -EXDEV ? -EBUSY : ret;
 }
 
 /**
@@ -497,8 +556,7 @@ static int chunk_fault_locked(struct chunk_fault *f, unsigned int around)
 int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, unsigned int around,
 		     unsigned int *mapped)
 {
-	const struct iopf_container *c = chunk->area->container;
-	struct mem_cgroup *old = set_active_memcg(c->memcg);
+	struct mem_cgroup *old = set_active_memcg(chunk->area->container->memcg);
 	struct chunk_fault f = {
 		.chunk = chunk,
 		.page = page,
@@ -507,10 +565,9 @@ int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, un
 	};
 	int ret;
 
-	spin_lock(&chunk->lock);
-	f.tracking = READ_ONCE(c->tracking) && !iopf_broken(track);
-	ret = chunk_fault_locked(&f, around);
-	spin_unlock(&chunk->lock);
+	ret = chunk_fault(&f, around);
+	if (unlikely(ret == -EXDEV))
+		ret = chunk_fault_span(&f, around);
 	set_active_memcg(old);
 	return ret;
 }
@@ -587,7 +644,7 @@ static void chunk_enter_mmio(struct iopf_chunk *chunk, const struct iopf_domains
 			       PAGE_SIZE, chunk->area->prot | IOMMU_CACHE, FAULT_GFP))
 			continue;
 		iopf_chunkmap_take_pinned(&chunk->map, &first, page, &n, &mmio);
-		domains_unmap(old, old->nr, iova, PAGE_SIZE);
+		iopf_domains_unmap(old, old->nr, iova, PAGE_SIZE);
 	}
 }
 

@@ -73,6 +73,11 @@ static inline bool iopf_chunk_aged(const struct iopf_chunk *chunk)
 	return aged && time_before(jiffies, aged + IOPF_AGED_HOLD);
 }
 
+void iopf_domains_unmap(const struct iopf_domains *domains, unsigned int nr, u64 iova,
+			size_t size);
+int iopf_domains_map(const struct iopf_domains *domains, u64 iova, phys_addr_t phys, size_t size,
+		     int prot, gfp_t gfp);
+
 int iopf_chunk_cache_init(void);
 void iopf_chunk_cache_exit(void);
 struct iopf_chunk *iopf_chunk_alloc(struct iopf_area *area, u64 iova, gfp_t gfp);

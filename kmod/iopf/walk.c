@@ -118,6 +118,7 @@ static bool walk_leaf(struct iopf_runs *runs, unsigned int n, unsigned long vadd
 		if (runs_full(runs))
 			return false;
 		runs_add(runs, runs->seen, now, pfn, writable, true);
+		runs->run[runs->nr - 1].giant = size == PUD_SIZE;
 		runs->seen += now;
 		pfn += now;
 		n -= now;
