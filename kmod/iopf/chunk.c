@@ -206,13 +206,17 @@ unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsign
 			    bool age)
 {
 	unsigned int zapped;
+	bool huge;
 
 	spin_lock(&chunk->lock);
+	huge = chunk->map.huge;
 	if (unlikely(READ_ONCE(chunk->area->mmio)))
 		iopf_chunkmap_revoke_mmio(&chunk->map, first, last);
 	zapped = chunk_zap_locked(chunk, first, last);
 	if (age && zapped)
 		WRITE_ONCE(chunk->aged, jiffies | 1);
+	else if (huge && zapped && last - first < IOPF_CHUNK_PAGES - 1)
+		chunk->refill = true;
 	spin_unlock(&chunk->lock);
 	return zapped;
 }
@@ -286,6 +290,7 @@ static int fault_map_huge(struct chunk_fault *f, const struct iopf_run *run)
 	ret = chunk_map_run(chunk, 0, IOPF_CHUNK_PAGES, pfn, writable, FAULT_GFP);
 	if (ret)
 		return ret;
+	chunk->refill = false;
 	iopf_chunkmap_set_huge(&chunk->map, writable);
 	*f->mapped += IOPF_CHUNK_PAGES;
 	return 0;
@@ -357,7 +362,8 @@ static bool fault_map_rest(struct chunk_fault *f, unsigned int first, unsigned i
 
 /*
  * As a bonus that may fail, the rest of the window around the page, of which @gap has been dealt
- * with. If all of that is there, so may be the rest of the chunk: as far as it is.
+ * with. If all of that is there, so may be the rest of the chunk: as far as it is. Where one leaf was
+ * until a part of it was taken away, there most likely is all but that part, wherever that is.
  */
 static void fault_map_around(struct chunk_fault *f, const struct iopf_window *w,
 			     const struct iopf_window *gap)
@@ -370,8 +376,14 @@ static void fault_map_around(struct chunk_fault *f, const struct iopf_window *w,
 		fault_map_rest(f, w->first, gap->first - 1, false);
 	if (gap->last < w->last)
 		fault_map_rest(f, gap->last + 1, w->last, false);
-	if (w->first == w->last || iopf_chunk_aged(chunk) ||
-	    find_next_zero_bit(chunk->map.present, w->last + 1, w->first) <= w->last)
+	if (w->first == w->last || iopf_chunk_aged(chunk))
+		return;
+	if (chunk->refill) {
+		f->chunk->refill = false;
+		fault_map_rest(f, chunk->first, chunk->last, false);
+		return;
+	}
+	if (find_next_zero_bit(chunk->map.present, w->last + 1, w->first) <= w->last)
 		return;
 	if (w->last < chunk->last)
 		fault_map_rest(f, w->last + 1, chunk->last, true);

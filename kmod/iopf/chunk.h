@@ -48,11 +48,14 @@ struct iopf_domains {
  * @map: what is mapped. Under @lock.
  * @aged: when the host last took something away to see whether it is used, in jiffies; 0: never.
  *        Under @lock.
+ * @refill: a 2 MiB leaf went for the sake of a part of it, and the rest has not been mapped again.
+ *          Under @lock.
  * @rcu: readers find chunks under RCU
  */
 struct iopf_chunk {
 	spinlock_t lock; /* innermost */
 	bool dead;
+	bool refill;
 	struct iopf_area *area;
 	u64 iova;
 	u16 first;
