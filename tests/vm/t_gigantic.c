@@ -4,11 +4,14 @@
  * leaf. Whatever needs smaller mappings (dirty tracking, pinning, an IOMMU that has no such leaves,
  * a range that has only a part) gets those, and the leaf comes back after it.
  *
- * vm: --mem 2560 --append hugepagesz=1G --append hugepages=1
+ * vm: --mem 2560 --cpus 2 --append hugepagesz=1G --append hugepages=1
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "dirty.h"
 #include "dma.h"
@@ -121,32 +124,117 @@ static void check_upgrade(struct rig *r, const struct simbuf *b)
 	rig_both_ways(&r->sim[0], &part, 20, "after that");
 }
 
-/* The entry is taken away again and again while the device works on either end. */
-static void check_under_dma(struct rig *r, const struct simbuf *b)
+/* What happens to it under DMA. */
+static void drop(struct rig *r, const struct simbuf *b, char *beside)
+{
+	(void)r;
+	(void)beside;
+	mem_drop(b->va, GIANT);
+}
+
+/* While anything in the process is being invalidated, chunks serve the faults. */
+static void drop_beside(struct rig *r, const struct simbuf *b, char *beside)
+{
+	unsigned int i;
+
+	mem_drop(b->va, GIANT);
+	for (i = 0; i < 50; i++) {
+		memset(beside, 1, 16 * MEM_PAGE);
+		mem_drop(beside, 16 * MEM_PAGE);
+	}
+	(void)r;
+}
+
+static void track(struct rig *r, const struct simbuf *b, char *beside)
+{
+	must(dirty_track(&r->c, true));
+	must(dirty_track(&r->c, false));
+	drop_beside(r, b, beside);
+}
+
+static void pin(struct rig *r, const struct simbuf *b, char *beside)
+{
+	(void)b;
+	(void)beside;
+	must(iopf_enable(r->vfio[0].bdf, false));
+	must(iopf_enable(r->vfio[0].bdf, true));
+}
+
+static int invalidate_vaddr(struct rig *r)
+{
+	uint64_t size = 0;
+
+	return vfio_unmap_flags(&r->c, 0, 0,
+				VFIO_DMA_UNMAP_FLAG_VADDR | VFIO_DMA_UNMAP_FLAG_ALL, &size);
+}
+
+static int set_vaddr(struct rig *r, const struct simbuf *b)
+{
+	return vfio_map_flags(&r->c, b->va, b->iova, b->len, VFIO_DMA_MAP_FLAG_VADDR);
+}
+
+static void freeze(struct rig *r, const struct simbuf *b, char *beside)
+{
+	must(invalidate_vaddr(r));
+	drop(r, b, beside);
+	must(set_vaddr(r, b));
+}
+
+/* Again and again, while the device works on either end. */
+static void check_under_dma(struct rig *r, const struct simbuf *b, unsigned int times,
+			    void (*act)(struct rig *, const struct simbuf *, char *),
+			    const char *what)
 {
 	struct simbuf head = part_of(b, 0), tail = part_of(b, GIANT - PART);
+	char *beside = mem_anon(MiB);
 	struct iopf_sim_cmd cmds[4];
 	struct dma dma;
-	int i;
+	unsigned int i;
 
-	cmds[0] = sim_cmd(IOPF_SIM_OP_WRITE, &head, 0, PART, 30);
-	cmds[1] = sim_cmd(IOPF_SIM_OP_WRITE, &tail, 0, PART, 31);
-	cmds[2] = sim_cmd(IOPF_SIM_OP_VERIFY, &head, 0, PART, 30);
-	cmds[3] = sim_cmd(IOPF_SIM_OP_VERIFY, &tail, 0, PART, 31);
+	cmds[0] = sim_cmd(IOPF_SIM_OP_WRITE, &head, 0, PART, times);
+	cmds[1] = sim_cmd(IOPF_SIM_OP_WRITE, &tail, 0, PART, times + 1);
+	cmds[2] = sim_cmd(IOPF_SIM_OP_VERIFY, &head, 0, PART, times);
+	cmds[3] = sim_cmd(IOPF_SIM_OP_VERIFY, &tail, 0, PART, times + 1);
 	dma_start(&dma, &r->sim[0], cmds, 4);
-	for (i = 0; i < 200; i++) {
-		mem_drop(b->va, GIANT);
+	for (i = 0; i < times; i++) {
+		act(r, b, beside);
 		if (!(i % 8))
 			dma_wait_rounds(&dma, 1);
 	}
 	dma_wait_rounds(&dma, 1);
-	tap_is(dma_stop(&dma), 0, "dropped 200 times under DMA: no byte lost");
+	tap_is(dma_stop(&dma), 0, "%s under DMA, %u times: no byte lost", what, times);
 	dma_describe(&dma);
-	rig_same(&head, 30, "the first bytes");
-	rig_same(&tail, 31, "the last bytes");
-	tap_is(sim_iommu_count("leaves_1g") * 512 + sim_iommu_count("leaves_2m") > 0, 1,
-	       "it is mapped");
-	touch(r, b, IOPF_SIM_OP_READ, IOPF_SIM_ORDER_STRIDED);
+	rig_same(&head, times, "the first bytes");
+	rig_same(&tail, times + 1, "the last bytes");
+	mem_unmap(beside, MiB);
+	drop(r, b, NULL);
+	touch(r, b, IOPF_SIM_OP_WRITE, IOPF_SIM_ORDER_STRIDED);
+	leaves_are(1, 0, 0, "after that");
+}
+
+/* The range has no CPU address for a while: what is mapped stays, what is gone is waited for. */
+static void check_frozen(struct rig *r, const struct simbuf *b)
+{
+	struct simbuf part = part_of(b, PART_OFF);
+	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_WRITE, &part, 0, PART, 46);
+	struct iopf_sim_cpl cpl;
+	unsigned int spins = 0;
+
+	must(invalidate_vaddr(r));
+	rig_status_is(sim_write(&r->sim[0], &part, 0, PART, 45, NULL), IOPF_SIM_ST_OK,
+		      "the address is invalid: what is mapped can be used");
+	leaves_are(1, 0, 0, "the address is invalid");
+	mem_drop(b->va, GIANT);
+	sim_start(&r->sim[0], &cmd);
+	while (spins < 1000 && !sim_poll(&r->sim[0], &cpl))
+		sim_nap(&spins);
+	tap_ok(spins == 1000, "what is gone is waited for");
+	leaves_are(0, 0, 0, "nothing is mapped meanwhile");
+	must(set_vaddr(r, b));
+	sim_wait(&r->sim[0], &cpl);
+	rig_status_is(cpl.status, IOPF_SIM_ST_OK, "it goes on");
+	leaves_are(1, 0, 0, "by one leaf");
+	rig_same(&part, 46, "after that");
 }
 
 static void check_tracking(struct rig *r, const struct simbuf *b)
@@ -269,8 +357,46 @@ static void check_private(struct rig *r)
 	rig_status_is(sim_checksum(&r->sim[0], &part, 0, PART, &sum, NULL), IOPF_SIM_ST_OK,
 		      "private, dropped and read");
 	tap_is(sum, 0, "zeros again");
-	rig_unmap(r, &b);
+	leaves_are(1, 0, 0, "private, dropped and read");
 	giant_free(b.va);
+	leaves_are(0, 0, 0, "without memory behind it");
+	rig_status_is(sim_write(&r->sim[0], &part, 0, 8, 1, NULL), IOPF_SIM_ST_INVALID,
+		      "an access to that");
+	rig_unmap(r, &b);
+}
+
+/* The process is killed while the leaf is there and in use. */
+static void check_killed(void)
+{
+	struct simbuf b = { .iova = GIANT_IOVA, .len = GIANT };
+	int said[2], status;
+	struct dma dma;
+	struct rig r;
+	char byte = 0;
+	pid_t pid;
+
+	must_sys(pipe(said));
+	pid = must_sys(fork());
+	if (!pid) {
+		tap_forget();
+		tap_quiet(true);
+		rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+		b.va = giant_memory(true);
+		rig_map(&r, &b);
+		dma_start_both(&dma, &r.sim[0], &(struct simbuf){ b.va, b.iova, PART }, 1);
+		dma_wait_rounds(&dma, 1);
+		must_sys(write(said[1], &byte, 1));
+		for (;;)
+			pause();
+	}
+	close(said[1]);
+	must_be(read(said[0], &byte, 1) == 1);
+	leaves_are(1, 0, 0, "a process");
+	must_sys(kill(pid, SIGKILL));
+	must_sys(waitpid(pid, &status, 0));
+	tap_ok(WIFSIGNALED(status), "it is killed");
+	close(said[0]);
+	rig_balanced_soon();
 }
 
 int main(void)
@@ -285,9 +411,14 @@ int main(void)
 	rig_map(&r, &b);
 	check_one_fault(&r, &b);
 	check_upgrade(&r, &b);
-	check_under_dma(&r, &b);
 	check_tracking(&r, &b);
 	check_pinned(&r, &b);
+	check_frozen(&r, &b);
+	check_under_dma(&r, &b, 200, drop, "dropped");
+	check_under_dma(&r, &b, 60, drop_beside, "dropped, and other memory, too");
+	check_under_dma(&r, &b, 61, track, "tracked and dropped");
+	check_under_dma(&r, &b, 10, pin, "pinned and unpinned");
+	check_under_dma(&r, &b, 40, freeze, "frozen and dropped");
 	check_second(&r, &b);
 	rig_unmap(&r, &b);
 	check_ranges(&r, b.va);
@@ -296,5 +427,6 @@ int main(void)
 	rig_clean(&r);
 	rig_close(&r);
 	rig_balanced();
+	check_killed();
 	return tap_done();
 }

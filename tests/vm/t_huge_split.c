@@ -4,11 +4,15 @@
  * fault or two rather than one for each page, a collapsed chunk by one, and not a byte is lost meanwhile
  * on a device that goes on in the rest of the leaf.
  *
- * vm: --mem 1024 --cpus 2
+ * vm: --mem 2560 --cpus 2 --append hugepagesz=1G --append hugepages=1
  */
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "dma.h"
@@ -141,6 +145,62 @@ static void check_protect(struct rig *r, const struct simbuf *b)
 	must_sys(mprotect(va, b->len, PROT_READ | PROT_WRITE));
 	write_part(r, b, 0, b->len, 3);
 	rig_same(b, 3, "permitted again");
+}
+
+/* Write protection by user space, of one page; the device writes all but that. */
+static void check_uffd_wp(struct rig *r, const struct simbuf *b)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP };
+	size_t off = 77 * MEM_PAGE, end = off + MEM_PAGE;
+	struct uffdio_writeprotect wp = {
+		.range = { (uintptr_t)b->va + off, MEM_PAGE },
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)b->va, b->len },
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+	uint64_t before;
+	int fd;
+
+	make_huge(r, b);
+	fd = must_sys((int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
+	must_sys(ioctl(fd, UFFDIO_API, &api));
+	must_sys(ioctl(fd, UFFDIO_REGISTER, &reg));
+	must_sys(ioctl(fd, UFFDIO_WRITEPROTECT, &wp));
+	leaves_are(0, 0, "a page is write-protected");
+	before = faults();
+	write_part(r, b, 0, off, 5);
+	write_part(r, b, end, b->len - end, 5);
+	tap_is(faults() - before, 1, "one fault for writes of all but that");
+	tap_is(simbuf_differs(b, off, MEM_PAGE, 1), 0, "that page has not changed");
+	wp.mode = 0;
+	must_sys(ioctl(fd, UFFDIO_WRITEPROTECT, &wp));
+	write_part(r, b, off, MEM_PAGE, 5);
+	rig_same(b, 5, "write-protected no more");
+	close(fd);
+}
+
+/* The host splits it for itself, as when it is to be swapped: every page is still there. */
+static void check_split(struct rig *r, const struct simbuf *b)
+{
+	uint64_t before;
+	int err;
+
+	make_huge(r, b);
+	err = mem_write_file("/sys/kernel/debug/split_huge_pages", "%d,0x%lx,0x%lx", getpid(),
+			     (unsigned long)b->va, (unsigned long)b->va + b->len);
+	if (err) {
+		tap_skip("this kernel can't be told to", "a huge page is split");
+		return;
+	}
+	tap_is(mem_huge_kb(b->va, b->len), 0, "the huge page is split");
+	leaves_are(0, 0, "the huge page is split");
+	before = faults();
+	write_part(r, b, 0, b->len, 1);
+	tap_is(faults() - before, 1, "one fault for all of its pages");
+	leaves_are(0, PAGES, "the huge page is split");
+	rig_same(b, 1, "the huge page is split");
 }
 
 /* All of it by pages: by the CPU, and then by the device. */
@@ -294,6 +354,8 @@ int main(void)
 	check_into_hole(&r, &b);
 	check_many_holes(&r, &b);
 	check_protect(&r, &b);
+	check_uffd_wp(&r, &b);
+	check_split(&r, &b);
 	check_collapse(&r, &b);
 	check_half(&r, &b, true);
 	check_half(&r, &b, false);
