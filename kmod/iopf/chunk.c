@@ -362,8 +362,8 @@ static bool fault_map_rest(struct chunk_fault *f, unsigned int first, unsigned i
 
 /*
  * As a bonus that may fail, the rest of the window around the page, of which @gap has been dealt
- * with. If all of that is there, so may be the rest of the chunk: as far as it is. Where one leaf was
- * until a part of it was taken away, there most likely is all but that part, wherever that is.
+ * with. If all of that is there, so may be the rest of the chunk: as far as it is. Where one leaf
+ * was until a part of it was taken away, there most likely is all but that part, wherever that is.
  */
 static void fault_map_around(struct chunk_fault *f, const struct iopf_window *w,
 			     const struct iopf_window *gap)

@@ -145,8 +145,8 @@ static int iopf_mm_invalidate_start(struct mmu_notifier *notifier,
 
 	inv_add(m, range->start, range->end - 1, 1);
 	/*
-	 * Pairs with the barrier in chunk_fault_locked(): a chunk that is not found
-	 * below was published after this, and whoever maps into it sees the count.
+	 * Pairs with the barrier in chunk_fault_locked(), and in span_fault_locked(): a chunk that
+	 * is not found below was published after this, and whoever maps into it sees the count.
 	 */
 	smp_mb__after_atomic();
 	if (!iopf_broken(notifier))

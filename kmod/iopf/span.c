@@ -3,11 +3,11 @@
  * Spans: leaves of 1 GiB, where the CPU has one (hugetlb), all IOMMUs of the container can, and I/O
  * and CPU addresses agree within 1 GiB. One fault then serves what would have been 512 chunks.
  *
- * A span is made when such a leaf of the CPU is first met, and stays until the area goes. While it is
- * mapped, no chunk in it maps anything: what is mapped is always either one leaf that the span
+ * A span is made when such a leaf of the CPU is first met, and stays until the area goes. While it
+ * is mapped, no chunk in it maps anything: what is mapped is always either one leaf that the span
  * knows, or what the chunks know, so unmapping names what is mapped exactly. A leaf is all or
- * nothing: whatever changes in it takes the whole of it, and the next fault comes for a leaf again,
- * or for what the CPU has by then.
+ * nothing: whatever changes in it takes the whole of it, and the next fault comes for a leaf
+ * again, or for what the CPU has by then.
  *
  * The rule of chunk.c holds here with the span's lock in place of the chunk's: a fault takes the
  * lock, sees that no invalidation of the range is in progress, reads the CPU's entry, maps; the
@@ -23,14 +23,14 @@
  * tracking of writes is by the page: no spans. Whoever starts it says so, then takes each span's
  *   lock to unmap it, or finds none, and then a span that is made later sees what was said.
  *   The same goes for pinning (@no_spans).
- * frozen areas: what is mapped stays, nothing new; see area.h.
- * another set of domains: as with chunks, a span either is made with the new set, or moved to it. In
- *   between, span and chunk may have different sets; each unmaps from its own.
+ * frozen areas: what is mapped stays, nothing new; see area.c.
+ * another set of domains: as with chunks, a span either is made with the new set, or moved to it.
+ *   In between, span and chunk may have different sets; each unmaps from its own.
  * removal: the span is dead before its chunks are, so the last thing to map is a chunk, and
  *   that is killed after it.
  *
- * Nothing here sleeps. A leaf that takes the place of mapped chunks unmaps 512 of them at most under
- * the lock, which is what an invalidation of the GiB would do.
+ * Nothing here sleeps. A leaf that takes the place of mapped chunks unmaps 512 of them at most
+ * under the lock, which is what an invalidation of the GiB would do.
  *
  * Locking: iopf_mm.lock -> iopf_span.lock -> iopf_area.chunks -> iopf_chunk.lock. The lock of
  * the array of spans is taken on its own.
@@ -156,7 +156,7 @@ static int span_map(struct iopf_span *span, unsigned long pfn, bool writable)
 	ret = iopf_domains_map(span->domains, span->iova, PFN_PHYS(pfn), IOPF_SPAN_SIZE, prot,
 			       GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
 	if (ret)
-		smp_store_release(&span->mapped, false);
+		WRITE_ONCE(span->mapped, false);
 	else
 		span->writable = writable;
 	return ret;

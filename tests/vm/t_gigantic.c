@@ -4,7 +4,7 @@
  * leaf. Whatever needs smaller mappings (dirty tracking, pinning, an IOMMU that has no such leaves,
  * a range that has only a part) gets those, and the leaf comes back after it.
  *
- * vm: --mem 2560 --cpus 2 --append hugepagesz=1G --append hugepages=1
+ * vm: --mem 3840 --cpus 2 --append hugepagesz=1G --append hugepages=1
  */
 #include <errno.h>
 #include <signal.h>

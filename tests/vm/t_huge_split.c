@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Leaves of 2 MiB that lose a part, and pages that become a huge one: what is left comes back by a
- * fault or two rather than one for each page, a collapsed chunk by one, and not a byte is lost meanwhile
- * on a device that goes on in the rest of the leaf.
+ * fault or two rather than one for each page, a collapsed chunk by one, and not a byte is lost
+ * meanwhile on a device that goes on in the rest of the leaf.
  *
- * vm: --mem 2560 --cpus 2 --append hugepagesz=1G --append hugepages=1
+ * vm: --mem 3840 --cpus 2 --append hugepagesz=1G --append hugepages=1
  */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
