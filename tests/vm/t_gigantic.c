@@ -4,7 +4,7 @@
  * leaf. Whatever needs smaller mappings (dirty tracking, pinning, an IOMMU that has no such leaves,
  * a range that has only a part) gets those, and the leaf comes back after it.
  *
- * vm: --mem 3840 --cpus 2 --append hugepagesz=1G --append hugepages=1
+ * vm: --mem 5120 --cpus 2 --append hugepagesz=1G --append hugepages=1
  */
 #include <errno.h>
 #include <signal.h>
@@ -414,10 +414,10 @@ int main(void)
 	check_tracking(&r, &b);
 	check_pinned(&r, &b);
 	check_frozen(&r, &b);
-	check_under_dma(&r, &b, 200, drop, "dropped");
+	check_under_dma(&r, &b, 100, drop, "dropped");
 	check_under_dma(&r, &b, 60, drop_beside, "dropped, and other memory, too");
-	check_under_dma(&r, &b, 61, track, "tracked and dropped");
-	check_under_dma(&r, &b, 10, pin, "pinned and unpinned");
+	check_under_dma(&r, &b, 31, track, "tracked and dropped");
+	check_under_dma(&r, &b, 3, pin, "pinned and unpinned");
 	check_under_dma(&r, &b, 40, freeze, "frozen and dropped");
 	check_second(&r, &b);
 	rig_unmap(&r, &b);

@@ -4,7 +4,7 @@
  * fault or two rather than one for each page, a collapsed chunk by one, and not a byte is lost
  * meanwhile on a device that goes on in the rest of the leaf.
  *
- * vm: --mem 3840 --cpus 2 --append hugepagesz=1G --append hugepages=1
+ * vm: --mem 5120 --cpus 2 --append hugepagesz=1G --append hugepages=1
  */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
