@@ -30,14 +30,31 @@ static uint64_t faults(void)
 	return iopf_count(rig_bdf(0), "faults");
 }
 
+/* What is worth having beside a page may come after the device has gone on. */
 static void leaves_are(uint64_t huge, uint64_t small, const char *what)
 {
-	uint64_t h = sim_iommu_count("leaves_2m"), s = sim_iommu_count("leaves_4k");
+	unsigned int spins = 0;
+	uint64_t h, s;
 
+	do {
+		h = sim_iommu_count("leaves_2m");
+		s = sim_iommu_count("leaves_4k");
+		sim_nap(&spins);
+	} while ((h != huge || s != small) && spins < 1000);
 	tap_ok(h == huge && s == small, "%s: %llu leaves of 2 MiB, %llu of 4 KiB", what,
 	       (unsigned long long)huge, (unsigned long long)small);
 	if (h != huge || s != small)
 		tap_diag("there are %llu and %llu", (unsigned long long)h, (unsigned long long)s);
+}
+
+/* Few: the first brings back all, and the device may be ahead of that. */
+#define FEW	3
+
+static void few_faults(uint64_t before, const char *what)
+{
+	uint64_t n = faults() - before;
+
+	tap_ok(n && n <= FEW, "%s: %llu faults for all of the rest", what, (unsigned long long)n);
 }
 
 static void write_part(struct rig *r, const struct simbuf *b, size_t off, size_t len, uint64_t seed)
@@ -77,8 +94,7 @@ static void check_hole(struct rig *r, const struct simbuf *b, size_t page)
 	before = faults();
 	write_part(r, b, 0, off, 1);
 	write_part(r, b, end, b->len - end, 1);
-	tap_is(faults() - before, 1, "without page %zu: faults until all of the rest is mapped",
-	       page);
+	few_faults(before, "a page is dropped");
 	leaves_are(0, PAGES - 1, "the rest");
 	before = faults();
 	must_be(sim_checksum(&r->sim[0], b, off, MEM_PAGE, &sum, NULL) == IOPF_SIM_ST_OK);
@@ -98,7 +114,7 @@ static void check_into_hole(struct rig *r, const struct simbuf *b)
 	before = faults();
 	write_part(r, b, 105 * MEM_PAGE, MEM_PAGE, 1);
 	tap_is(faults() - before, 1, "a page of the hole: a fault");
-	tap_ok(sim_iommu_count("leaves_4k") >= PAGES - 20 + 1, "which maps what is left, too");
+	leaves_are(0, PAGES - 20 + 1, "which maps what is left, too");
 	write_part(r, b, 0, b->len, 1);
 	rig_same(b, 1, "after the hole");
 }
@@ -116,7 +132,7 @@ static void check_many_holes(struct rig *r, const struct simbuf *b)
 	sim_cmd_order(&cmd, IOPF_SIM_ORDER_RANDOM, MEM_PAGE, MEM_PAGE, 5);
 	cmd.count = 4 * PAGES;
 	must_be(sim_run(&r->sim[0], &cmd, NULL) == IOPF_SIM_ST_OK);
-	tap_ok(faults() - before <= 1 + PAGES / 32, "%zu holes, at random: a fault each, and one",
+	tap_ok(faults() - before <= FEW + PAGES / 32, "%zu holes, at random: a fault each, and few",
 	       PAGES / 32);
 	tap_diag("%llu faults", (unsigned long long)(faults() - before));
 	write_part(r, b, 0, b->len, 1);
@@ -133,7 +149,7 @@ static void check_protect(struct rig *r, const struct simbuf *b)
 	leaves_are(0, 0, "a part is protected");
 	before = faults();
 	must_be(sim_verify(&r->sim[0], b, 0, b->len, 1, NULL) == IOPF_SIM_ST_OK);
-	tap_is(faults() - before, 1, "one fault for reads of all of it");
+	few_faults(before, "a part is protected");
 	leaves_are(0, PAGES, "read");
 	before = faults();
 	write_part(r, b, 0, 64 * MEM_PAGE, 2);
@@ -172,7 +188,7 @@ static void check_uffd_wp(struct rig *r, const struct simbuf *b)
 	before = faults();
 	write_part(r, b, 0, off, 5);
 	write_part(r, b, end, b->len - end, 5);
-	tap_is(faults() - before, 1, "one fault for writes of all but that");
+	few_faults(before, "a page is write-protected");
 	tap_is(simbuf_differs(b, off, MEM_PAGE, 1), 0, "that page has not changed");
 	wp.mode = 0;
 	must_sys(ioctl(fd, UFFDIO_WRITEPROTECT, &wp));
@@ -198,7 +214,7 @@ static void check_split(struct rig *r, const struct simbuf *b)
 	leaves_are(0, 0, "the huge page is split");
 	before = faults();
 	write_part(r, b, 0, b->len, 1);
-	tap_is(faults() - before, 1, "one fault for all of its pages");
+	few_faults(before, "the huge page is split");
 	leaves_are(0, PAGES, "the huge page is split");
 	rig_same(b, 1, "the huge page is split");
 }
