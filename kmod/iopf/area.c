@@ -36,6 +36,7 @@
 #include "hint.h"
 #include "main.h"
 #include "mm.h"
+#include "span.h"
 
 static unsigned long chunk_index(u64 iova)
 {
@@ -47,6 +48,7 @@ static void area_free_work(struct work_struct *work)
 	struct iopf_area *area = container_of(to_rcu_work(work), struct iopf_area, free_work);
 
 	xa_destroy(&area->chunks);
+	xa_destroy(&area->spans);
 	xa_destroy(&area->pins);
 	put_task_struct(area->task);
 	iopf_mm_put(area->mm);
@@ -107,6 +109,7 @@ struct iopf_area *iopf_area_create(struct iopf_container *container,
 	area->task = get_task_struct(current->group_leader);
 	area->lock_cap = capable(CAP_IPC_LOCK);
 	xa_init(&area->chunks);
+	xa_init(&area->spans);
 	xa_init(&area->pins);
 	INIT_RCU_WORK(&area->free_work, area_free_work);
 	area_follow(area);
@@ -131,11 +134,13 @@ void iopf_area_destroy(struct iopf_area *area)
 	area->dead = true;
 	xa_unlock(&area->chunks);
 
+	iopf_spans_kill(area);
 	xa_for_each(&area->chunks, index, chunk)
 		iopf_chunk_kill(chunk);
 
 	area_unfollow(area);
 
+	iopf_spans_free(area);
 	/* Nobody can find a chunk any more, as the container's tree has forgotten the area. */
 	iopf_hint_renew(&area->container->generation);
 	xa_for_each(&area->chunks, index, chunk) {
@@ -275,7 +280,7 @@ static void chunk_part(const struct iopf_chunk *chunk, const struct iopf_range *
 }
 
 /**
- * iopf_area_zap() - unmap what is mapped and not pinned in a range
+ * iopf_area_zap_chunks() - unmap what chunks map and is not pinned in a range
  * @area: the area
  * @range: within it
  * @age: see iopf_chunk_zap()
@@ -283,7 +288,8 @@ static void chunk_part(const struct iopf_chunk *chunk, const struct iopf_range *
  * Context: any that may take a spinlock.
  * Return: pages unmapped.
  */
-unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *range, bool age)
+unsigned int iopf_area_zap_chunks(struct iopf_area *area, const struct iopf_range *range,
+				  bool age)
 {
 	struct iopf_chunk *chunk;
 	unsigned long index;
@@ -298,6 +304,22 @@ unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *rang
 }
 
 /**
+ * iopf_area_zap() - unmap what is mapped and not pinned in a range
+ * @area: the area
+ * @range: within it
+ * @age: see iopf_chunk_zap()
+ *
+ * Context: any that may take a spinlock.
+ * Return: pages unmapped.
+ */
+unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *range, bool age)
+{
+	unsigned int zapped = iopf_spans_zap(area, range);
+
+	return zapped + iopf_area_zap_chunks(area, range, age);
+}
+
+/**
  * iopf_area_mapped() - whether any page of a range is mapped
  * @area: the area
  * @range: within it
@@ -309,8 +331,10 @@ bool iopf_area_mapped(struct iopf_area *area, const struct iopf_range *range)
 	struct iopf_chunk *chunk;
 	unsigned long index;
 	unsigned int first, last;
-	bool mapped;
+	bool mapped = iopf_spans_mapped(area, range);
 
+	if (mapped)
+		return true;
 	xa_for_each_range(&area->chunks, index, chunk, chunk_index(range->first),
 			  chunk_index(range->last)) {
 		chunk_part(chunk, range, &first, &last);
@@ -340,6 +364,7 @@ int iopf_area_set_domains(struct iopf_area *area, const struct iopf_domains *dom
 	unsigned long index;
 	int ret = 0;
 
+	iopf_spans_move(area, domains);
 	/* Chunks made with the old set are in the array from here on. */
 	xa_lock(&area->chunks);
 	xa_unlock(&area->chunks);
@@ -363,6 +388,7 @@ void iopf_area_count(struct iopf_area *area, unsigned long *mapped, unsigned lon
 	struct iopf_chunk *chunk;
 	unsigned long index;
 
+	*mapped += iopf_spans_count(area);
 	xa_for_each(&area->chunks, index, chunk) {
 		spin_lock(&chunk->lock);
 		*mapped += iopf_chunkmap_mapped(&chunk->map);

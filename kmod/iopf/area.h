@@ -26,8 +26,10 @@ struct task_struct;
  * @frozen: devices map nothing more, and wait; see iopf_area_freeze()
  * @vaddr_invalid: frozen until VFIO_DMA_MAP_FLAG_VADDR. Under the container's lock.
  * @mmio: part of it is devices' memory that is held as if pinned
- * @dead: being removed; no new chunks. Under @chunks' lock.
+ * @dead: being removed; no new chunks, under @chunks' lock, and no new spans, under @spans' lock
+ * @no_spans: nothing is mapped by leaves of 1 GiB, since it is pinned, or is about to be
  * @chunks: by IOVA >> IOPF_CHUNK_SHIFT; only what has been touched
+ * @spans: by IOVA >> IOPF_SPAN_SHIFT; only where the CPU was seen to have a leaf of that size
  * @hva: in @mm's tree of areas, under its lock
  * @task: whose RLIMIT_MEMLOCK counts for pinned pages
  * @lock_cap: @task was not limited (CAP_IPC_LOCK) when it mapped
@@ -54,7 +56,9 @@ struct iopf_area {
 	bool vaddr_invalid;
 	bool mmio;
 	bool dead;
+	bool no_spans;
 	struct xarray chunks;
+	struct xarray spans;
 	struct interval_tree_node hva;
 	struct task_struct *task;
 	bool lock_cap;
@@ -90,6 +94,8 @@ void iopf_area_freeze(struct iopf_area *area);
 void iopf_area_thaw(struct iopf_area *area);
 void iopf_area_rebase(struct iopf_area *area, struct iopf_mm *mm, unsigned long vaddr);
 unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *range, bool age);
+unsigned int iopf_area_zap_chunks(struct iopf_area *area, const struct iopf_range *range,
+				  bool age);
 bool iopf_area_mapped(struct iopf_area *area, const struct iopf_range *range);
 int iopf_area_set_domains(struct iopf_area *area, const struct iopf_domains *domains,
 			  struct iommu_domain *added);

@@ -36,6 +36,7 @@
 #include "emulated.h"
 #include "fault.h"
 #include "main.h"
+#include "span.h"
 
 static const char reason_disabled[] =
 	"it is not enabled for I/O page faults (module parameter ids, or its sysfs file enabled)";
@@ -315,9 +316,9 @@ static int domain_create(struct iopf_attach *at, bool huge_ok, struct iopf_domai
 	d->pgsizes = domain->pgsize_bitmap;
 	/*
 	 * Some IOMMUs make one leaf of any power of two, and unmap the whole leaf
-	 * when asked for part of it. We must know what a leaf is: a page, or a chunk.
+	 * when asked for part of it. We must know what a leaf is: a page, a chunk, or a span.
 	 */
-	domain->pgsize_bitmap &= PAGE_SIZE | (huge_ok ? IOPF_CHUNK_SIZE : 0);
+	domain->pgsize_bitmap &= PAGE_SIZE | (huge_ok ? IOPF_CHUNK_SIZE | IOPF_SPAN_SIZE : 0);
 	domain->iopf_handler = iopf_fault_handler;
 	d->coherent = false;
 	return 0;

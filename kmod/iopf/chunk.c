@@ -26,6 +26,7 @@
  *   unmaps what is writable and takes the dirty bits under the lock: a write is either
  *   before it and reported, or faults again and belongs to the next.
  * frozen areas: see area.h.
+ * 1 GiB leaves: while one maps the addresses of a chunk, the chunk maps nothing; see span.c.
  *
  * Nothing here sleeps but the pin functions; memory for the IOMMU's tables is taken
  * without waiting, because reclaim itself may be waiting in the notifier for
@@ -40,6 +41,7 @@
 #include "container.h"
 #include "controls.h"
 #include "mm.h"
+#include "span.h"
 #include "walk.h"
 
 /* Pages looked at per time while going back from a fault. */
@@ -104,8 +106,15 @@ static unsigned long chunk_page_vaddr(const struct iopf_chunk *chunk, unsigned i
 	return iopf_area_vaddr(chunk->area, chunk_page_iova(chunk, page));
 }
 
-static void domains_unmap(const struct iopf_domains *domains, unsigned int nr, u64 iova,
-			  size_t size)
+/**
+ * iopf_domains_unmap() - unmap what is mapped without a hole
+ * @domains: a set of domains
+ * @nr: from the first so many of them
+ * @iova: first address
+ * @size: bytes
+ */
+void iopf_domains_unmap(const struct iopf_domains *domains, unsigned int nr, u64 iova,
+			size_t size)
 {
 	while (nr--) {
 		size_t unmapped = iommu_unmap(domains->domain[nr].iommu, iova, size);
@@ -117,24 +126,8 @@ static void domains_unmap(const struct iopf_domains *domains, unsigned int nr, u
 
 static void chunk_unmap_run(struct iopf_chunk *chunk, unsigned int page, unsigned int n)
 {
-	domains_unmap(chunk->domains, chunk->domains->nr, chunk_page_iova(chunk, page),
-		      (size_t)n << PAGE_SHIFT);
-}
-
-static __always_inline int domains_map(const struct iopf_domains *domains, u64 iova,
-				       unsigned long pfn, unsigned int n, int prot, gfp_t gfp)
-{
-	size_t size = (size_t)n << PAGE_SHIFT;
-
-	for (unsigned int i = 0; i < domains->nr; i++) {
-		int ret = iommu_map(domains->domain[i].iommu, iova, PFN_PHYS(pfn), size, prot, gfp);
-
-		if (unlikely(ret)) {
-			domains_unmap(domains, i, iova, size);
-			return ret;
-		}
-	}
-	return 0;
+	iopf_domains_unmap(chunk->domains, chunk->domains->nr, chunk_page_iova(chunk, page),
+			   (size_t)n << PAGE_SHIFT);
 }
 
 static int chunk_prot(const struct iopf_chunk *chunk, bool writable)
@@ -183,13 +176,17 @@ unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsign
 			    bool age)
 {
 	unsigned int zapped;
+	bool huge;
 
 	spin_lock(&chunk->lock);
+	huge = chunk->map.huge;
 	if (unlikely(READ_ONCE(chunk->area->mmio)))
 		iopf_chunkmap_revoke_mmio(&chunk->map, first, last);
 	zapped = chunk_zap_locked(chunk, first, last);
 	if (age && zapped)
 		WRITE_ONCE(chunk->aged, jiffies | 1);
+	else if (huge && zapped && last - first < IOPF_CHUNK_PAGES - 1)
+		chunk->refill = true;
 	spin_unlock(&chunk->lock);
 	return zapped;
 }
@@ -250,6 +247,7 @@ struct chunk_fault {
 	bool tracking;
 	bool need_write;
 	bool may_write;
+	bool no_span;
 	unsigned int mapped;
 };
 
@@ -262,10 +260,11 @@ static noinline int fault_map_huge(struct chunk_fault *f, const struct iopf_run 
 	int ret;
 
 	chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
-	ret = domains_map(chunk->domains, chunk->iova, pfn, IOPF_CHUNK_PAGES,
-			  chunk_prot(chunk, writable), FAULT_GFP);
+	ret = iopf_domains_map(chunk->domains, chunk->iova, PFN_PHYS(pfn), IOPF_CHUNK_SIZE,
+			       chunk_prot(chunk, writable), FAULT_GFP);
 	if (ret)
 		return ret;
+	chunk->refill = false;
 	iopf_chunkmap_set_huge(&chunk->map, writable);
 	f->mapped += IOPF_CHUNK_PAGES;
 	return 0;
@@ -292,8 +291,9 @@ static __always_inline int fault_map_runs(struct chunk_fault *f, unsigned int fi
 
 		if (unlikely(!run->writable && !may_read))
 			continue;
-		ret = domains_map(domains, chunk_page_iova(chunk, page), run->pfn, run->n,
-				  writable ? prot : prot & ~IOMMU_WRITE, FAULT_GFP);
+		ret = iopf_domains_map(domains, chunk_page_iova(chunk, page), PFN_PHYS(run->pfn),
+				       (size_t)run->n << PAGE_SHIFT,
+				       writable ? prot : prot & ~IOMMU_WRITE, FAULT_GFP);
 		if (unlikely(ret))
 			break;
 		iopf_chunkmap_set(&chunk->map, page, run->n, writable);
@@ -410,8 +410,12 @@ static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup fou
 		return runs.refused ? -EFAULT : -ENOENT;
 	if (!run_serves(chunk, run, f->write))
 		return -ENOENT;
-	if (chunk_fits_huge(chunk, run) && !(f->tracking && f->write))
+	if (chunk_fits_huge(chunk, run) && !(f->tracking && f->write)) {
+		if (unlikely(run->giant && !f->no_span) &&
+		    iopf_span_possible(chunk->area, chunk->domains, chunk->iova))
+			return -EXDEV;
 		return fault_map_huge(f, run);
+	}
 
 	if (found == IOPF_UPGRADE)
 		chunk_zap_locked(chunk, f->page, f->page);
@@ -438,6 +442,9 @@ static __always_inline int chunk_may_map(const struct iopf_chunk *chunk)
 
 	if (unlikely(chunk->dead))
 		return -ESHUTDOWN;
+	/* Nothing is mapped here for as long as that is. */
+	if (iopf_span_mapped(chunk->area, chunk->iova))
+		return -EXDEV;
 	/* Pairs with iopf_area_thaw(): unfrozen, the area has its new address. */
 	if (unlikely(smp_load_acquire(&chunk->area->frozen)))
 		return -EAGAIN;
@@ -472,6 +479,19 @@ static __always_inline int chunk_fault_locked(struct chunk_fault *f, unsigned in
 	return fault_map(f, found, around);
 }
 
+static __always_inline int chunk_fault(struct chunk_fault *f, unsigned int around)
+{
+	const struct iopf_container *c = f->chunk->area->container;
+	int ret;
+
+	spin_lock(&f->chunk->lock);
+	f->tracking = READ_ONCE(c->tracking) && !iopf_broken(track);
+	f->may_write = f->write || !f->tracking;
+	ret = chunk_fault_locked(f, around);
+	spin_unlock(&f->chunk->lock);
+	return ret;
+}
+
 /**
  * iopf_chunk_fault() - map the page of an access from what the CPU has
  * @chunk: the chunk, found under RCU
@@ -494,8 +514,7 @@ static __always_inline int chunk_fault_locked(struct chunk_fault *f, unsigned in
 int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, unsigned int around,
 		     unsigned int *mapped)
 {
-	const struct iopf_container *c = chunk->area->container;
-	struct mem_cgroup *old = set_active_memcg(c->memcg);
+	struct mem_cgroup *old = set_active_memcg(chunk->area->container->memcg);
 	struct chunk_fault f = {
 		.chunk = chunk,
 		.page = page,
@@ -504,11 +523,21 @@ int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, un
 	};
 	int ret;
 
-	spin_lock(&chunk->lock);
-	f.tracking = READ_ONCE(c->tracking) && !iopf_broken(track);
-	f.may_write = write || !f.tracking;
-	ret = chunk_fault_locked(&f, around);
-	spin_unlock(&chunk->lock);
+	for (;;) {
+		ret = chunk_fault(&f, around);
+		/* A leaf of 1 GiB is mapped there, or could be? */
+		if (likely(ret != -EXDEV))
+			break;
+		if (f.no_span) {
+			ret = -EBUSY;
+			break;
+		}
+		ret = iopf_span_fault(chunk->area, chunk->iova, write, &f.mapped);
+		if (ret != -EXDEV)
+			break;
+		/* It can't. If it is there again when the chunk has another look, so be it. */
+		f.no_span = true;
+	}
 	set_active_memcg(old);
 	*mapped += f.mapped;
 	return ret;
@@ -583,8 +612,17 @@ unsigned int iopf_chunk_have(struct iopf_chunk *chunk, unsigned int first, unsig
 unsigned int iopf_chunk_rest(struct iopf_chunk *chunk, unsigned int page, bool write,
 			     unsigned int *mapped)
 {
-	unsigned int n = iopf_chunk_have(chunk, page, chunk->last, write, mapped);
+	unsigned int n;
 
+	if (unlikely(READ_ONCE(chunk->refill))) {
+		/* All but the part for which the leaf went is there, wherever that is. */
+		spin_lock(&chunk->lock);
+		chunk->refill = false;
+		spin_unlock(&chunk->lock);
+		chunk_have(chunk, chunk->first, chunk->last, write, false, mapped);
+		return find_next_zero_bit(chunk->map.present, chunk->last + 1, page) - page;
+	}
+	n = iopf_chunk_have(chunk, page, chunk->last, write, mapped);
 	/* In steps, as to where it begins is not known. */
 	for (unsigned int first = page, back; first > chunk->first; first = back) {
 		back = max_t(int, chunk->first, (int)first - BACK_PAGES);
@@ -666,7 +704,7 @@ static void chunk_enter_mmio(struct iopf_chunk *chunk, const struct iopf_domains
 			       PAGE_SIZE, chunk->area->prot | IOMMU_CACHE, FAULT_GFP))
 			continue;
 		iopf_chunkmap_take_pinned(&chunk->map, &first, page, &n, &mmio);
-		domains_unmap(old, old->nr, iova, PAGE_SIZE);
+		iopf_domains_unmap(old, old->nr, iova, PAGE_SIZE);
 	}
 }
 
@@ -729,8 +767,9 @@ int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pa
 		run = 1;
 		while (done + run < n && page_to_pfn(pages[done + run]) == pfn + run)
 			run++;
-		ret = domains_map(chunk->domains, chunk_page_iova(chunk, page + done), pfn, run,
-				  chunk_prot(chunk, writable), GFP_KERNEL_ACCOUNT);
+		ret = iopf_domains_map(chunk->domains, chunk_page_iova(chunk, page + done),
+				       PFN_PHYS(pfn), (size_t)run << PAGE_SHIFT,
+				       chunk_prot(chunk, writable), GFP_KERNEL_ACCOUNT);
 		if (ret)
 			goto err_unmap;
 	}

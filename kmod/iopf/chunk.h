@@ -2,6 +2,7 @@
 #ifndef IOPF_CHUNK_H
 #define IOPF_CHUNK_H
 
+#include <linux/iommu.h>
 #include <linux/jiffies.h>
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
@@ -48,11 +49,14 @@ struct iopf_domains {
  * @map: what is mapped. Under @lock.
  * @aged: when the host last took something away to see whether it is used, in jiffies; 0: never.
  *        Under @lock.
+ * @refill: a 2 MiB leaf went for the sake of a part of it, and the rest has not been mapped again.
+ *          Under @lock.
  * @rcu: readers find chunks under RCU
  */
 struct iopf_chunk {
 	spinlock_t lock; /* innermost */
 	bool dead;
+	bool refill;
 	struct iopf_area *area;
 	u64 iova;
 	u16 first;
@@ -74,7 +78,8 @@ static inline bool iopf_chunk_aged(const struct iopf_chunk *chunk)
 }
 
 /**
- * iopf_chunk_full() - whether everything in the window around a page is mapped
+ * iopf_chunk_full() - whether everything in the window around a page is mapped, or was before a
+ *                     part of a 2 MiB leaf was taken away
  * @chunk: the chunk, found under RCU
  * @page: the page
  * @around: pages of the window; where it has only one there is nothing around
@@ -88,7 +93,36 @@ static inline bool iopf_chunk_full(const struct iopf_chunk *chunk, unsigned int 
 
 	iopf_window_around(&w, page, around, chunk->first, chunk->last);
 	return w.first != w.last && !iopf_chunk_aged(chunk) &&
-	       find_next_zero_bit(chunk->map.present, w.last + 1, w.first) > w.last;
+	       (READ_ONCE(chunk->refill) ||
+		find_next_zero_bit(chunk->map.present, w.last + 1, w.first) > w.last);
+}
+
+void iopf_domains_unmap(const struct iopf_domains *domains, unsigned int nr, u64 iova,
+			size_t size);
+
+/**
+ * iopf_domains_map() - map memory without a hole where nothing is mapped
+ * @domains: a set of domains
+ * @iova: first address
+ * @phys: the memory
+ * @size: bytes
+ * @prot: IOMMU_READ, ...
+ * @gfp: how to get memory for tables
+ *
+ * Return: 0 or a negative error number, with nothing mapped.
+ */
+static __always_inline int iopf_domains_map(const struct iopf_domains *domains, u64 iova,
+					    phys_addr_t phys, size_t size, int prot, gfp_t gfp)
+{
+	for (unsigned int i = 0; i < domains->nr; i++) {
+		int ret = iommu_map(domains->domain[i].iommu, iova, phys, size, prot, gfp);
+
+		if (unlikely(ret)) {
+			iopf_domains_unmap(domains, i, iova, size);
+			return ret;
+		}
+	}
+	return 0;
 }
 
 int iopf_chunk_cache_init(void);

@@ -27,13 +27,14 @@ struct mem_cgroup;
  *   mmap_lock             of a user process
  *   [the notifier's and reclaim's context begins here]
  *   iopf_mm.lock          areas by CPU address (rwlock)
+ *   iopf_span.lock        whether 1 GiB is mapped as a whole (spinlock)
  *   iopf_area.chunks      chunk array (xarray's spinlock)
  *   iopf_chunk.lock       what is mapped (spinlock)
  *   the IOMMU driver's    page tables, invalidation
  *
  * iopf_attach.lock (parked faults) is a leaf spinlock. The fault path takes RCU,
- * iopf_area.chunks when it makes a chunk, and iopf_chunk.lock; when it has to
- * wait, it holds nothing.
+ * iopf_area.chunks when it makes a chunk, and iopf_chunk.lock or, without that, iopf_span.lock;
+ * when it has to wait, it holds nothing. iopf_area.spans is a leaf.
  */
 
 /**

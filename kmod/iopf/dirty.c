@@ -29,6 +29,7 @@
 #include "chunk.h"
 #include "container.h"
 #include "dirty.h"
+#include "span.h"
 
 /**
  * iopf_dirty_check_bitmap() - check what user space says of its bitmap
@@ -68,6 +69,7 @@ static void area_track(struct iopf_area *area)
 	struct iopf_chunk *chunk;
 	unsigned long index;
 
+	iopf_spans_flush(area);
 	/* A chunk that is made after this knows that writes are tracked. */
 	xa_lock(&area->chunks);
 	xa_unlock(&area->chunks);

@@ -293,7 +293,8 @@ static int fault_request(struct iopf_container *c, struct iopf_device *d,
 		ret = PTR_ERR(chunk);
 	else
 		ret = iopf_chunk_fault(chunk, page, write, around, &mapped);
-	if (mapped > 1 && iopf_chunk_full(chunk, page, around)) {
+	if (mapped && (mapped > 1 || READ_ONCE(chunk->refill)) &&
+	    iopf_chunk_full(chunk, page, around)) {
 		*served = (struct iopf_served){
 			.iova = prm->addr & PAGE_MASK,
 			.pages = 1,

@@ -79,6 +79,23 @@ bool iopf_mm_busy(const struct iopf_mm *m, unsigned long first, unsigned long la
 	return busy;
 }
 
+/**
+ * iopf_mm_busy_anywhere() - the same for any range
+ * @m: the process
+ *
+ * Called under the lock of the span that is about to map 1 GiB.
+ */
+bool iopf_mm_busy_anywhere(const struct iopf_mm *m)
+{
+	bool busy = atomic_read(&m->inv_wide);
+
+	for (unsigned int i = 0; i < IOPF_INV_BUCKETS; i++)
+		busy |= atomic_read(&m->inv[i]);
+	/* Pairs with the barrier in iopf_mm_invalidate_end(). */
+	smp_rmb();
+	return busy;
+}
+
 typedef bool (*part_fn)(struct iopf_area *area, const struct iopf_range *range);
 
 /* Call @fn for the part of each area that lies in CPU addresses [first, last]; or the results. */
@@ -128,8 +145,8 @@ static int iopf_mm_invalidate_start(struct mmu_notifier *notifier,
 
 	inv_add(m, range->start, range->end - 1, 1);
 	/*
-	 * Pairs with the barrier in chunk_fault_locked(): a chunk that is not found
-	 * below was published after this, and whoever maps into it sees the count.
+	 * Pairs with the barrier in chunk_fault_locked(), and in span_fault_locked(): a chunk that
+	 * is not found below was published after this, and whoever maps into it sees the count.
 	 */
 	smp_mb__after_atomic();
 	if (!iopf_broken(notifier))

@@ -43,6 +43,7 @@ struct iopf_mm *iopf_mm_get(struct iopf_container *container, struct mm_struct *
 void iopf_mm_put(struct iopf_mm *m);
 void iopf_mm_unregister(struct iopf_mm *m);
 bool iopf_mm_busy(const struct iopf_mm *m, unsigned long first, unsigned long last);
+bool iopf_mm_busy_anywhere(const struct iopf_mm *m);
 int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write);
 bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned int pages,
 			  bool write);

@@ -33,6 +33,7 @@
 #include "container.h"
 #include "mm.h"
 #include "pin.h"
+#include "span.h"
 
 /* How often mapping a device's memory is tried against invalidations and lack of memory. */
 #define MMIO_ATTEMPTS 64
@@ -246,6 +247,7 @@ static void unpin_chunks(struct iopf_area *area, struct page **pages)
 	}
 	iopf_pin_charge(area, (long)area->nr_pins - (long)area->locked);
 	WRITE_ONCE(area->mmio, false);
+	iopf_spans_allow(area);
 }
 
 static int pin_chunks(struct iopf_area *area, struct page **pages)
@@ -288,6 +290,7 @@ int iopf_pin_area(struct iopf_area *area)
 		return -ENOMEM;
 
 	old = set_active_memcg(area->container->memcg);
+	iopf_spans_forbid(area);
 	ret = pin_chunks(area, pages);
 	if (ret)
 		unpin_chunks(area, pages);

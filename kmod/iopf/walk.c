@@ -137,6 +137,7 @@ static bool walk_leaf(struct iopf_runs *runs, unsigned int n, unsigned long vadd
 			.n = now,
 			.writable = entry_writable(entry, special),
 			.huge = true,
+			.giant = size == PUD_SIZE,
 		};
 		runs->seen += now;
 		pfn += now;
@@ -168,6 +169,7 @@ static __always_inline void runs_add(struct iopf_runs *runs, unsigned int page, 
 	run->n = n;
 	run->writable = writable;
 	run->huge = false;
+	run->giant = false;
 }
 
 /* An entry without a page to look at, or none. */

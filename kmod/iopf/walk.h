@@ -12,6 +12,7 @@
  * @n: pages
  * @writable: writable, and dirty already
  * @huge: part of an aligned leaf of 2 MiB or more
+ * @giant: part of one of 1 GiB
  */
 struct iopf_run {
 	unsigned long pfn;
@@ -19,6 +20,7 @@ struct iopf_run {
 	u16 n;
 	bool writable;
 	bool huge;
+	bool giant;
 };
 
 /* No run is longer: as long as a chunk, the IOMMU might make one leaf of it. */

@@ -269,7 +269,8 @@ void rig_describe_faults(const char *bdf)
 
 static uint64_t rig_leaves(void)
 {
-	return sim_iommu_count("leaves_4k") + sim_iommu_count("leaves_2m");
+	return sim_iommu_count("leaves_4k") + sim_iommu_count("leaves_2m") +
+	       sim_iommu_count("leaves_1g");
 }
 
 void rig_balanced_soon(void)
