@@ -145,10 +145,9 @@ static inline u64 iopf_hist_percentile(const struct iopf_hist_sum *sum, unsigned
 	rank = total / 1000 * permille + (total % 1000 * permille + 999) / 1000;
 	for (unsigned int i = 0; i < IOPF_HIST_BUCKETS && below < rank; i++) {
 		below += sum->count[i];
-		if (sum->count[i])
-			last = i;
+		last = i;
 	}
-	return total ? iopf_hist_last(last) : 0;
+	return iopf_hist_last(last);
 }
 
 #endif /* IOPF_CORE_HIST_H */
