@@ -128,6 +128,7 @@ static struct iopf_attach *attach_alloc(struct iopf_container *c, struct iommu_g
 	at->failed = reason_failed;
 	refcount_set(&at->refs, 1);
 	spin_lock_init(&at->lock);
+	INIT_LIST_HEAD(&at->waiting);
 	INIT_LIST_HEAD(&at->parked);
 	init_waitqueue_head(&at->idle);
 

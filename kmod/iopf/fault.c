@@ -14,20 +14,29 @@
  * page faulted in and tries again. While it waits, for a disk or a
  * userfaultfd that may never come, it holds nothing of the container's. Its states:
  *
+ *   WAITING    on at->waiting: the attachment has all the workers it may have
  *   PARKED     on at->parked; the worker may be asleep in the mm
- *   ACTIVE     off the list, counted in at->active; the worker handles it, without
+ *   ACTIVE     off the lists, counted in at->active; the worker handles it, without
  *              sleeping
- *   CANCELLED  off the list, answered by iopf_fault_drain(); the worker only
+ *   CANCELLED  off the lists, answered by iopf_fault_drain(); the worker only
  *              frees it
  *
  * Every group gets one response: from iopf_fault_handler() in place, from
- * the worker in ACTIVE, or from the drain, which takes PARKED ones only. The
+ * the worker in ACTIVE, or from the drain, which takes WAITING and PARKED ones only. The
  * transitions happen under at->lock.
+ *
+ * Fairness: an attachment has DEVICE_WORKERS workers at most. So when one device's faults
+ * have to wait for what may never come, hundreds of them, the others of its container still have
+ * theirs. A worker that is through with its fault, be it cancelled, makes the first one that is WAITING
+ * PARKED and queues its work, behind that of other devices. There is somebody WAITING only while
+ * all workers are taken, so nobody waits for a worker that does not come.
  *
  * fault vs detach: the drain marks the attachment dead (new faults are answered
  *   at once and nothing is parked), cancels what is parked and waits for what is
  *   active. A worker asleep in the mm keeps the attachment's memory and the mm's,
- *   and touches no more of either than the list state. The IOMMU driver drains
+ *   and touches no more of either than the list state. What is WAITING has no worker
+ *   and is freed by the drain; a worker that comes to its end meanwhile may make it
+ *   PARKED first, and the drain, which looks at both lists until they are empty, finds it there. The IOMMU driver drains
  *   faults still handled in place when the domain is detached.
  * fault vs unmap: areas and chunks are found under RCU and checked under the chunk's
  *   lock; see area.c.
@@ -38,7 +47,7 @@
  *   cancelled.
  * fault vs exit: mm_users is held only while memory is populated, by the worker or in place,
  *   and the last user's exit is left to others; see iopf_mm_populate().
- * fault vs unload: a parked fault holds the module.
+ * fault vs unload: a fault that is WAITING or PARKED holds the module.
  *
  * Answers: INVALID for what the container does not have or permit, never
  * FAILURE, which turns the device's page request interface off for good. When memory
@@ -57,6 +66,7 @@
 #include "attach.h"
 #include "chunk.h"
 #include "container.h"
+#include "controls.h"
 #include "device.h"
 #include "fault.h"
 #include "main.h"
@@ -65,7 +75,15 @@
 /* How often a parked fault tries before the device is told to try itself. */
 #define MAX_ATTEMPTS 64
 
+/*
+ * Workers for the faults of one attachment: as many requests as keep a disk busy. A container
+ * has as many as a workqueue can have (512), so 16 devices can be stuck with all of theirs
+ * before others have to share.
+ */
+#define DEVICE_WORKERS 32
+
 enum slow_state {
+	SLOW_WAITING,
 	SLOW_PARKED,
 	SLOW_ACTIVE,
 	SLOW_CANCELLED,
@@ -96,7 +114,7 @@ struct iopf_want {
  * @work: the worker's
  * @queue: its workers, referenced
  * @at: its attachment, referenced
- * @node: in at->parked while PARKED
+ * @node: in at->waiting while WAITING, in at->parked while PARKED
  * @state: under at->lock
  * @group: the page request group; gone once CANCELLED
  * @limit: attempts
@@ -151,7 +169,7 @@ struct iopf_fault_queue *iopf_fault_queue_create(u32 id)
 
 	if (!q)
 		return NULL;
-	q->wq = alloc_workqueue("vfio_iopf/%u", WQ_UNBOUND, 0, id);
+	q->wq = alloc_workqueue("vfio_iopf/%u", WQ_UNBOUND, WQ_UNBOUND_MAX_ACTIVE, id);
 	if (!q->wq) {
 		kfree(q);
 		return NULL;
@@ -375,11 +393,46 @@ static bool slow_park_again(struct iopf_slow *slow)
 	return parked;
 }
 
+/* WAITING -> PARKED: the fault has a worker. */
+static void slow_begin(struct iopf_slow *slow)
+{
+	lockdep_assert_held(&slow->at->lock);
+
+	list_move_tail(&slow->node, &slow->at->parked);
+	slow->state = SLOW_PARKED;
+	/* Under the lock: once parked and unlocked, the drain may answer it. */
+	queue_work(slow->queue->wq, &slow->work);
+}
+
+/* A worker of the attachment is through with its fault: the next one. */
+static void worker_done(struct iopf_attach *at)
+{
+	struct iopf_slow *next;
+
+	spin_lock(&at->lock);
+	next = list_first_entry_or_null(&at->waiting, struct iopf_slow, node);
+	if (next)
+		slow_begin(next);
+	else
+		at->workers--;
+	spin_unlock(&at->lock);
+}
+
 static void want_drop(struct iopf_want *want)
 {
 	if (want->mm)
 		mmdrop(want->mm);
 	want->mm = NULL;
+}
+
+/* Nobody uses it any more, and its group is somebody else's or gone. */
+static void slow_free(struct iopf_slow *slow)
+{
+	want_drop(&slow->want);
+	iopf_attach_put(slow->at);
+	iopf_fault_queue_put(slow->queue);
+	kmem_cache_free(iopf_slow_cache, slow);
+	module_put(THIS_MODULE);
 }
 
 /* The waiting half: have what is wanted, holding nothing of the container. */
@@ -459,11 +512,8 @@ static void slow_work(struct work_struct *work)
 		spin_unlock(&at->lock);
 		break;
 	}
-	want_drop(&slow->want);
-	kmem_cache_free(iopf_slow_cache, slow);
-	iopf_attach_put(at);
-	iopf_fault_queue_put(queue);
-	module_put(THIS_MODULE);
+	worker_done(at);
+	slow_free(slow);
 }
 
 /* Park a group that has to wait. False: the attachment is dead, or no memory. */
@@ -478,7 +528,7 @@ static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct 
 	slow->queue = at->container->faults;
 	slow->at = at;
 	slow->group = group;
-	slow->state = SLOW_PARKED;
+	slow->state = SLOW_WAITING;
 	slow->frozen = false;
 	slow->want = *want;
 	/* At worst one page is populated at a time. */
@@ -487,13 +537,15 @@ static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct 
 	spin_lock(&at->lock);
 	dead = at->dead;
 	if (!dead) {
-		list_add_tail(&slow->node, &at->parked);
+		list_add_tail(&slow->node, &at->waiting);
 		refcount_inc(&at->refs);
 		refcount_inc(&slow->queue->refs);
 		/* The container's use of the module keeps it from going before this. */
 		__module_get(THIS_MODULE);
-		/* Under the lock: once parked and unlocked, the drain may answer it. */
-		queue_work(slow->queue->wq, &slow->work);
+		if (at->workers < DEVICE_WORKERS || iopf_broken(fair)) {
+			at->workers++;
+			slow_begin(slow);
+		}
 	}
 	spin_unlock(&at->lock);
 	if (dead)
@@ -542,38 +594,55 @@ int iopf_fault_handler(struct iopf_group *group)
 	return 0;
 }
 
+/*
+ * WAITING or PARKED -> CANCELLED: the group of one of them, for the caller to answer. NULL: there
+ * is none left.
+ */
+static struct iopf_group *drain_one(struct iopf_attach *at)
+{
+	struct iopf_group *group;
+	struct iopf_slow *slow;
+	bool parked;
+
+	spin_lock(&at->lock);
+	slow = list_first_entry_or_null(list_empty(&at->waiting) ? &at->parked : &at->waiting,
+					struct iopf_slow, node);
+	if (!slow) {
+		spin_unlock(&at->lock);
+		return NULL;
+	}
+	parked = slow->state == SLOW_PARKED;
+	list_del(&slow->node);
+	slow->state = SLOW_CANCELLED;
+	group = slow->group;
+	slow->group = NULL;
+	spin_unlock(&at->lock);
+	/* What has a worker is freed by it. */
+	if (!parked)
+		slow_free(slow);
+	return group;
+}
+
 /**
  * iopf_fault_drain() - answer everything that is outstanding and take no more
  * @at: about to be detached
  *
  * When this returns, no worker touches a group, the container or a device of
  * the attachment, though some may still sleep in an mm.
+ *
+ * Context: process context; the caller has a reference, and holds the container.
  */
 void iopf_fault_drain(struct iopf_attach *at)
 {
-	struct iopf_slow *slow;
+	struct iopf_group *group;
 
 	spin_lock(&at->lock);
 	WRITE_ONCE(at->dead, true);
 	spin_unlock(&at->lock);
 
-	for (;;) {
-		struct iopf_group *group = NULL;
-
-		spin_lock(&at->lock);
-		slow = list_first_entry_or_null(&at->parked, struct iopf_slow, node);
-		if (slow) {
-			list_del(&slow->node);
-			slow->state = SLOW_CANCELLED;
-			group = slow->group;
-			slow->group = NULL;
-		}
-		spin_unlock(&at->lock);
-		if (!group)
-			break;
+	while ((group = drain_one(at)))
 		fault_respond(iopf_attach_device(at, group_dev(group)), group,
 			      IOMMU_PAGE_RESP_INVALID);
-	}
 	/* Those that waited for an area to thaw have nothing to wait for any more. */
 	iopf_fault_queue_resume(at->container->faults);
 	wait_event(at->idle, !READ_ONCE(at->active));

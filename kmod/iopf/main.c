@@ -58,6 +58,8 @@ bool iopf_break_notifier;
 module_param_named(break_notifier, iopf_break_notifier, bool, 0644);
 bool iopf_break_track;
 module_param_named(break_track, iopf_break_track, bool, 0644);
+bool iopf_break_fair;
+module_param_named(break_fair, iopf_break_fair, bool, 0644);
 unsigned int iopf_invalidate_delay_us;
 module_param_named(invalidate_delay_us, iopf_invalidate_delay_us, uint, 0644);
 #endif
