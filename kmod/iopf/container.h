@@ -16,6 +16,7 @@ struct iommu_domain;
 struct iopf_area;
 struct iopf_domains;
 struct iopf_fault_queue;
+struct iopf_latency_past;
 struct iopf_range;
 struct mem_cgroup;
 
@@ -48,6 +49,8 @@ struct mem_cgroup;
  * @memcg: who pays for chunks and IOMMU page tables; @faults holds it
  * @tracking: device writes are tracked; chunks look at it under their locks. See dirty.c.
  * @repair: maps devices' memory again that has been revoked; see pin.c
+ * @latency_past: how long faults took of devices that have left; under iopf_devices_lock
+ * @latency_dir: where that is to be read, with those of the others
  * @lock: see above; protects all that follows
  * @areas: areas by IOVA; read under RCU
  * @mms: the processes whose memory is mapped
@@ -75,6 +78,8 @@ struct iopf_container {
 	struct mem_cgroup *memcg;
 	bool tracking;
 	struct delayed_work repair;
+	struct iopf_latency_past *latency_past;
+	struct kobject *latency_dir;
 	struct mutex lock; /* order: see above */
 	struct maple_tree areas;
 	struct list_head mms;

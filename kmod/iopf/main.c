@@ -20,6 +20,7 @@
 #include "controls.h"
 #include "device.h"
 #include "fault.h"
+#include "latency.h"
 #include "main.h"
 #include "type1.h"
 
@@ -123,6 +124,7 @@ static int __init iopf_init(void)
 {
 	int ret;
 
+	iopf_latency_init();
 	ret = iopf_chunk_cache_init();
 	if (ret)
 		return ret;
