@@ -40,6 +40,7 @@
 #include "chunk.h"
 #include "container.h"
 #include "controls.h"
+#include "latency.h"
 #include "mm.h"
 #include "walk.h"
 
@@ -247,7 +248,20 @@ struct chunk_fault {
 	bool write;
 	bool tracking;
 	unsigned int *mapped;
+	struct iopf_timing *timing;
 };
+
+/* chunk_map_run(), timed. */
+static int fault_iommu_map(struct chunk_fault *f, unsigned int page, unsigned int n,
+			   unsigned long pfn, bool writable)
+{
+	int ret;
+
+	iopf_timing_lap(f->timing, IOPF_PHASE_WALK);
+	ret = chunk_map_run(f->chunk, page, n, pfn, writable, FAULT_GFP);
+	iopf_timing_lap(f->timing, IOPF_PHASE_MAP);
+	return ret;
+}
 
 /* One leaf for the whole chunk. While writes are tracked it is read-only. */
 static int fault_map_huge(struct chunk_fault *f, const struct iopf_run *run)
@@ -258,7 +272,7 @@ static int fault_map_huge(struct chunk_fault *f, const struct iopf_run *run)
 	int ret;
 
 	chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
-	ret = chunk_map_run(chunk, 0, IOPF_CHUNK_PAGES, pfn, writable, FAULT_GFP);
+	ret = fault_iommu_map(f, 0, IOPF_CHUNK_PAGES, pfn, writable);
 	if (ret)
 		return ret;
 	iopf_chunkmap_set_huge(&chunk->map, writable);
@@ -270,7 +284,7 @@ static int fault_map_huge(struct chunk_fault *f, const struct iopf_run *run)
 static int fault_map_run(struct chunk_fault *f, unsigned int page, const struct iopf_run *run,
 			 bool writable)
 {
-	int ret = chunk_map_run(f->chunk, page, run->n, run->pfn, writable, FAULT_GFP);
+	int ret = fault_iommu_map(f, page, run->n, run->pfn, writable);
 
 	if (ret)
 		return ret;
@@ -482,6 +496,7 @@ static int chunk_fault_locked(struct chunk_fault *f, unsigned int around)
  * @write: the access is a write; the area permits it
  * @around: pages to look at around it
  * @mapped: incremented by the pages mapped
+ * @timing: the fault's clock
  *
  * Context: any that may take a spinlock.
  * Return: 0 when the access can go on;
@@ -495,7 +510,7 @@ static int chunk_fault_locked(struct chunk_fault *f, unsigned int around)
  * -ESHUTDOWN when the area is gone.
  */
 int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, unsigned int around,
-		     unsigned int *mapped)
+		     unsigned int *mapped, struct iopf_timing *timing)
 {
 	const struct iopf_container *c = chunk->area->container;
 	struct mem_cgroup *old = set_active_memcg(c->memcg);
@@ -504,6 +519,7 @@ int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, un
 		.page = page,
 		.write = write,
 		.mapped = mapped,
+		.timing = timing,
 	};
 	int ret;
 

@@ -10,6 +10,7 @@
 
 struct iommu_domain;
 struct iopf_area;
+struct iopf_timing;
 
 /**
  * struct iopf_domain - an IOMMU domain of a container
@@ -80,7 +81,7 @@ void iopf_chunk_free(struct iopf_chunk *chunk);
 void iopf_chunk_free_rcu(struct iopf_chunk *chunk);
 
 int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, unsigned int around,
-		     unsigned int *mapped);
+		     unsigned int *mapped, struct iopf_timing *timing);
 void iopf_chunk_track(struct iopf_chunk *chunk);
 void iopf_chunk_report(struct iopf_chunk *chunk, bool pins_dirty, unsigned long *bits);
 void iopf_chunk_report_end(struct iopf_chunk *chunk, bool made);

@@ -69,6 +69,7 @@
 #include "controls.h"
 #include "device.h"
 #include "fault.h"
+#include "latency.h"
 #include "main.h"
 #include "mm.h"
 
@@ -121,6 +122,8 @@ struct iopf_want {
  * @frozen: the last attempt met a frozen area
  * @resumes: the queue's count before that attempt
  * @want: what to populate next
+ * @timing: its clock; under at->lock while WAITING or PARKED, otherwise as @group
+ * @waits: what it spends its time on while it is WAITING or PARKED
  */
 struct iopf_slow {
 	struct work_struct work;
@@ -133,6 +136,8 @@ struct iopf_slow {
 	bool frozen;
 	int resumes;
 	struct iopf_want want;
+	struct iopf_timing timing;
+	enum iopf_phase waits;
 };
 
 static struct kmem_cache *iopf_slow_cache;
@@ -210,14 +215,16 @@ static struct device *group_dev(const struct iopf_group *group)
 
 /* The only place that answers. Frees the group. */
 static void fault_respond(struct iopf_device *d, struct iopf_group *group,
-			  enum iommu_page_response_code code)
+			  enum iommu_page_response_code code, struct iopf_timing *timing)
 {
+	iopf_timing_lap(timing, IOPF_PHASE_WALK);
 	iopf_device_count(d, IOPF_STAT_FAULTS, 1);
 	iopf_device_count(d, IOPF_STAT_REQUESTS, group->fault_count);
 	if (code == IOMMU_PAGE_RESP_INVALID)
 		iopf_device_count(d, IOPF_STAT_INVALID, 1);
 	iopf_group_response(group, code);
 	iopf_free_group(group);
+	iopf_timing_end(timing, d);
 }
 
 static void fault_complain(struct iopf_device *d, const struct iommu_fault_page_request *prm,
@@ -280,7 +287,8 @@ static void want_ahead(struct iopf_device *d, struct iopf_want *want)
  * iopf_chunk_fault(), with the page added to @want for -ENOENT.
  */
 static int fault_request(struct iopf_container *c, struct iopf_device *d,
-			 const struct iommu_fault_page_request *prm, struct iopf_want *want)
+			 const struct iommu_fault_page_request *prm, struct iopf_want *want,
+			 struct iopf_timing *timing)
 {
 	bool write = prm->perm & IOMMU_FAULT_PERM_WRITE;
 	unsigned int mapped = 0;
@@ -306,7 +314,7 @@ static int fault_request(struct iopf_container *c, struct iopf_device *d,
 		ret = PTR_ERR(chunk);
 	else
 		ret = iopf_chunk_fault(chunk, iopf_chunkmap_page(prm->addr), write,
-				       READ_ONCE(iopf_fault_around), &mapped);
+				       READ_ONCE(iopf_fault_around), &mapped, timing);
 	if (ret == -ENOENT)
 		want_page(want, area, chunk, prm->addr, write);
 	rcu_read_unlock();
@@ -330,13 +338,14 @@ static bool fault_must_wait(int ret)
  * even when another has to wait: doing them again costs little.
  */
 static int fault_group(struct iopf_attach *at, struct iopf_device *d, struct iopf_group *group,
-		       struct iopf_want *want)
+		       struct iopf_want *want, struct iopf_timing *timing)
 {
 	struct iopf_fault *fault;
 	int ret = 0;
 
 	list_for_each_entry(fault, &group->faults, list) {
-		int one = fault_request(at->container, d, &fault->fault.prm, want);
+		int one = fault_request(at->container, d, &fault->fault.prm, want,
+					timing);
 
 		/* What can't be served decides, then what there is to wait for. */
 		if (one && !fault_must_wait(one))
@@ -352,6 +361,25 @@ static enum iommu_page_response_code fault_code(int ret)
 	return ret ? IOMMU_PAGE_RESP_INVALID : IOMMU_PAGE_RESP_SUCCESS;
 }
 
+/* Now it begins to wait for what is wanted, or for something else. */
+static void slow_waits(struct iopf_slow *slow)
+{
+	lockdep_assert_held(&slow->at->lock);
+
+	slow->waits = slow->want.mm && !slow->frozen ? IOPF_PHASE_POPULATE : IOPF_PHASE_QUEUEING;
+}
+
+/* The worker is there; until then it was queueing. */
+static void slow_start(struct iopf_slow *slow)
+{
+	spin_lock(&slow->at->lock);
+	if (slow->state == SLOW_PARKED) {
+		iopf_timing_lap(&slow->timing, slow->waits);
+		slow_waits(slow);
+	}
+	spin_unlock(&slow->at->lock);
+}
+
 /* PARKED -> ACTIVE, unless it has been cancelled meanwhile. */
 static bool slow_activate(struct iopf_slow *slow)
 {
@@ -360,6 +388,7 @@ static bool slow_activate(struct iopf_slow *slow)
 	spin_lock(&slow->at->lock);
 	mine = slow->state == SLOW_PARKED;
 	if (mine) {
+		iopf_timing_lap(&slow->timing, slow->waits);
 		list_del(&slow->node);
 		slow->state = SLOW_ACTIVE;
 		slow->at->active++;
@@ -385,6 +414,8 @@ static bool slow_park_again(struct iopf_slow *slow)
 	spin_lock(&at->lock);
 	parked = !at->dead;
 	if (parked) {
+		iopf_timing_lap(&slow->timing, IOPF_PHASE_WALK);
+		slow_waits(slow);
 		list_add_tail(&slow->node, &at->parked);
 		slow->state = SLOW_PARKED;
 		active_done(at);
@@ -475,6 +506,7 @@ static void slow_work(struct work_struct *work)
 	struct iopf_attach *at = slow->at;
 	int waited, ret;
 
+	slow_start(slow);
 	for (unsigned int attempt = 0;; attempt++) {
 		enum iommu_page_response_code code;
 		struct iopf_device *d;
@@ -490,7 +522,7 @@ static void slow_work(struct work_struct *work)
 							: "has no memory behind it");
 		/* Before the look at the area. Pairs with iopf_fault_queue_resume(). */
 		slow->resumes = atomic_read_acquire(&queue->resumes);
-		ret = waited ?: fault_group(at, d, slow->group, &slow->want);
+		ret = waited ?: fault_group(at, d, slow->group, &slow->want, &slow->timing);
 		slow->frozen = ret == -EAGAIN;
 		if (slow->frozen) {
 			attempt = 0;
@@ -506,7 +538,7 @@ static void slow_work(struct work_struct *work)
 			ret = 0;
 		}
 		code = fault_code(ret);
-		fault_respond(d, slow->group, code);
+		fault_respond(d, slow->group, code, &slow->timing);
 		spin_lock(&at->lock);
 		active_done(at);
 		spin_unlock(&at->lock);
@@ -517,7 +549,8 @@ static void slow_work(struct work_struct *work)
 }
 
 /* Park a group that has to wait. False: the attachment is dead, or no memory. */
-static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct iopf_want *want)
+static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct iopf_want *want,
+		       struct iopf_timing *timing)
 {
 	struct iopf_slow *slow = kmem_cache_alloc(iopf_slow_cache, GFP_KERNEL);
 	bool dead;
@@ -531,6 +564,9 @@ static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct 
 	slow->state = SLOW_WAITING;
 	slow->frozen = false;
 	slow->want = *want;
+	iopf_timing_wait(timing);
+	slow->timing = *timing;
+	slow->waits = IOPF_PHASE_QUEUEING;
 	/* At worst one page is populated at a time. */
 	slow->limit = MAX_ATTEMPTS + group->fault_count;
 
@@ -566,39 +602,43 @@ int iopf_fault_handler(struct iopf_group *group)
 	struct iopf_attach *at = container_of(group->attach_handle, struct iopf_attach, handle);
 	struct iopf_device *d = iopf_attach_device(at, group_dev(group));
 	struct iopf_want want = { };
+	struct iopf_timing timing;
 	int ret;
 
-	ret = READ_ONCE(at->dead) ? -ESHUTDOWN : fault_group(at, d, group, &want);
+	iopf_timing_begin(&timing, d);
+	ret = READ_ONCE(at->dead) ? -ESHUTDOWN : fault_group(at, d, group, &want, &timing);
 	if (ret == -ENOENT) {
+		iopf_timing_lap(&timing, IOPF_PHASE_WALK);
 		want_ahead(d, &want);
 		if (iopf_mm_populate_now(want.mm, want.vaddr, want.pages + want.ahead,
 					 want.write)) {
 			want_drop(&want);
-			ret = fault_group(at, d, group, &want);
+			iopf_timing_lap(&timing, IOPF_PHASE_POPULATE);
+			ret = fault_group(at, d, group, &want, &timing);
 		}
 	}
 	if (likely(!fault_must_wait(ret))) {
 		want_drop(&want);
-		fault_respond(d, group, fault_code(ret));
+		fault_respond(d, group, fault_code(ret), &timing);
 		return 0;
 	}
 
 	iopf_device_count(d, IOPF_STAT_SLOW, 1);
 	/* Nobody else may answer or free it once it is parked. */
 	iopf_group_dequeue(group);
-	if (!fault_park(at, group, &want)) {
+	if (!fault_park(at, group, &want, &timing)) {
 		want_drop(&want);
 		/* Dead: no more of this address space. No memory: ask again. */
-		fault_respond(d, group, fault_code(READ_ONCE(at->dead) ? -ESHUTDOWN : 0));
+		fault_respond(d, group, fault_code(READ_ONCE(at->dead) ? -ESHUTDOWN : 0), &timing);
 	}
 	return 0;
 }
 
 /*
- * WAITING or PARKED -> CANCELLED: the group of one of them, for the caller to answer. NULL: there
- * is none left.
+ * WAITING or PARKED -> CANCELLED: the group and the clock of one of them, for the caller to answer.
+ * NULL: there is none left.
  */
-static struct iopf_group *drain_one(struct iopf_attach *at)
+static struct iopf_group *drain_one(struct iopf_attach *at, struct iopf_timing *timing)
 {
 	struct iopf_group *group;
 	struct iopf_slow *slow;
@@ -616,6 +656,8 @@ static struct iopf_group *drain_one(struct iopf_attach *at)
 	slow->state = SLOW_CANCELLED;
 	group = slow->group;
 	slow->group = NULL;
+	iopf_timing_lap(&slow->timing, slow->waits);
+	*timing = slow->timing;
 	spin_unlock(&at->lock);
 	/* What has a worker is freed by it. */
 	if (!parked)
@@ -634,15 +676,16 @@ static struct iopf_group *drain_one(struct iopf_attach *at)
  */
 void iopf_fault_drain(struct iopf_attach *at)
 {
+	struct iopf_timing timing;
 	struct iopf_group *group;
 
 	spin_lock(&at->lock);
 	WRITE_ONCE(at->dead, true);
 	spin_unlock(&at->lock);
 
-	while ((group = drain_one(at)))
+	while ((group = drain_one(at, &timing)))
 		fault_respond(iopf_attach_device(at, group_dev(group)), group,
-			      IOMMU_PAGE_RESP_INVALID);
+			      IOMMU_PAGE_RESP_INVALID, &timing);
 	/* Those that waited for an area to thaw have nothing to wait for any more. */
 	iopf_fault_queue_resume(at->container->faults);
 	wait_event(at->idle, !READ_ONCE(at->active));

@@ -146,13 +146,17 @@ static inline void iopf_timing_wait(struct iopf_timing *t)
  */
 static inline void iopf_timing_end(struct iopf_timing *t, struct iopf_device *d)
 {
+	u64 end;
+
 	if (!t->on)
 		return;
-	iopf_timing_lap(t, IOPF_PHASE_RESPOND);
-	iopf_latency_add(d, IOPF_PHASE_TOTAL,
-			 (t->phases ? t->last : iopf_latency_clock()) - t->start);
-	if (unlikely(t->phases))
+	end = iopf_latency_clock();
+	if (unlikely(t->phases)) {
+		t->spent[IOPF_PHASE_RESPOND] = end - t->last;
 		iopf_timing_add_phases(d, t);
+	}
+	/* The last: who sees this finds the phases there. */
+	iopf_latency_add(d, IOPF_PHASE_TOTAL, end - t->start);
 }
 
 void iopf_latency_init(void);
