@@ -19,7 +19,7 @@
 #include "shim.h"
 
 #define IOPF_HIST_SUB_BITS	3
-#define IOPF_HIST_SUBS		(1U << IOPF_HIST_SUB_BITS)
+#define IOPF_HIST_SUBS		8U
 /* Powers of two, the first of them linear. */
 #define IOPF_HIST_POWERS	28
 #define IOPF_HIST_BUCKETS	(IOPF_HIST_POWERS * IOPF_HIST_SUBS)
@@ -53,7 +53,7 @@ struct iopf_hist_sum {
  */
 static inline unsigned int iopf_hist_bucket(u64 value)
 {
-	u64 biased = min(value, (u64)IOPF_HIST_MAX) + IOPF_HIST_SUBS;
+	u64 biased = min_t(u64, value, IOPF_HIST_MAX) + IOPF_HIST_SUBS;
 	unsigned int shift = (unsigned int)fls64(biased) - (IOPF_HIST_SUB_BITS + 1);
 
 	return (shift << IOPF_HIST_SUB_BITS) + (unsigned int)(biased >> shift) - IOPF_HIST_SUBS;

@@ -27,17 +27,17 @@
  *
  * Fairness: an attachment has DEVICE_WORKERS workers at most. So when one device's faults
  * have to wait for what may never come, hundreds of them, the others of its container still have
- * theirs. A worker that is through with its fault, be it cancelled, makes the first one that is WAITING
- * PARKED and queues its work, behind that of other devices. There is somebody WAITING only while
- * all workers are taken, so nobody waits for a worker that does not come.
+ * theirs. A worker that is through with its fault, be it cancelled, makes the first one that is
+ * WAITING PARKED and queues its work, behind that of other devices. There is somebody WAITING only
+ * while all workers are taken, so nobody waits for a worker that does not come.
  *
  * fault vs detach: the drain marks the attachment dead (new faults are answered
  *   at once and nothing is parked), cancels what is parked and waits for what is
  *   active. A worker asleep in the mm keeps the attachment's memory and the mm's,
  *   and touches no more of either than the list state. What is WAITING has no worker
  *   and is freed by the drain; a worker that comes to its end meanwhile may make it
- *   PARKED first, and the drain, which looks at both lists until they are empty, finds it there. The IOMMU driver drains
- *   faults still handled in place when the domain is detached.
+ *   PARKED first, and the drain, which looks at both lists until they are empty, finds it
+ *   there. The IOMMU driver drains faults still handled in place when the domain is detached.
  * fault vs unmap: areas and chunks are found under RCU and checked under the chunk's
  *   lock; see area.c.
  * fault vs freeze: a fault in a frozen area (see area.c) is parked, and its worker sleeps until the

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How long faults took, as the backend tells: each fault counted once, for its device and its container,
- * wherever the device goes; phases that add up; percentiles in order; reset, and the switch.
+ * How long faults took, as the backend tells: each fault counted once, for its device and its
+ * container, wherever the device goes; phases that add up; percentiles in order; reset, and
+ * the switch.
  *
  * vm: --mem 1024
  */
@@ -9,6 +10,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,17 +52,18 @@ static const char *newest_container(void)
 	static unsigned int turn;
 	char *dir = dirs[turn++ % 4];
 	struct dirent *e;
-	int newest = -1;
+	int newest = 0;
 
 	must_be(d);
 	while ((e = readdir(d))) {
-		int id;
+		int id = (int)strtol(e->d_name, NULL, 10);
 
-		if (sscanf(e->d_name, "%d", &id) == 1 && id > newest)
+		/* "." and ".." are 0, which no container is. */
+		if (id > newest)
 			newest = id;
 	}
 	closedir(d);
-	must_be(newest >= 0);
+	must_be(newest);
 	snprintf(dir, sizeof(dirs[0]), KNOB_IOPF_DIR "/containers/%d/latency", newest);
 	return dir;
 }
@@ -271,7 +274,7 @@ static void check_waits(struct rig *r)
 	flood_start(&f, r, 1);
 	tap_errno_is(vfio_reset(&r->vfio[0]), 0, "the device is reset meanwhile");
 	flood_stop(&f);
-	tap_is(counted(device, FLOOD_GROUPS), FLOOD_GROUPS, "what it has forgotten is counted, too");
+	tap_is(counted(device, FLOOD_GROUPS), FLOOD_GROUPS, "what it forgot is counted, too");
 	must_be(!vfio_unmap(&r->c, f.b.iova, f.b.len));
 	must(vfio_bus_master(&r->vfio[0], true));
 	must(sim_up(&r->sim[0], &r->vfio[0], NULL));
@@ -319,7 +322,7 @@ static void check_move(struct rig *r, const struct simbuf *b)
 
 	was = f0 + f1;
 	leave(r, 1);
-	tap_is(count(old, "total"), was, "the second one leaves: its container keeps its faults");
+	tap_is(count(old, "total"), was, "the second leaves: its container keeps its faults");
 	tap_is(count(d1, "total"), more, "and so does it");
 	rig_open_at(&other, 2, 1, VFIO_TYPE1v2_IOMMU);
 	new = newest_container();
