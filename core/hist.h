@@ -21,7 +21,7 @@
 #define IOPF_HIST_SUB_BITS	3
 #define IOPF_HIST_SUBS		8U
 /* Powers of two, the first of them linear. */
-#define IOPF_HIST_POWERS	28
+#define IOPF_HIST_POWERS	32
 #define IOPF_HIST_BUCKETS	(IOPF_HIST_POWERS * IOPF_HIST_SUBS)
 /* The largest value that is told apart: larger ones count as this. */
 #define IOPF_HIST_MAX		(((2ULL * IOPF_HIST_SUBS) << (IOPF_HIST_POWERS - 1)) - \

@@ -59,7 +59,7 @@ static void large_values(void **state)
 	(void)state;
 	assert_int_equal(iopf_hist_bucket(IOPF_HIST_MAX), IOPF_HIST_BUCKETS - 1);
 	assert_int_equal(iopf_hist_bucket(IOPF_HIST_MAX + 1), IOPF_HIST_BUCKETS - 1);
-	for (unsigned int shift = 32; shift < 64; shift++)
+	for (unsigned int shift = 35; shift < 64; shift++)
 		assert_int_equal(iopf_hist_bucket(1ULL << shift), IOPF_HIST_BUCKETS - 1);
 	assert_int_equal(iopf_hist_bucket(U64_MAX), IOPF_HIST_BUCKETS - 1);
 }

@@ -19,7 +19,7 @@
  * need: they scale, and see to it that no two processors disagree. Where the kernel finds
  * the TSC unfit for itself when the module is loaded, it is local_clock().
  *
- * Memory: 5.4 KiB for each processor and attached device; 11 KiB for each device that has ever
+ * Memory: 6.1 KiB for each processor and attached device; 12 KiB for each device that has ever
  * been attached and for each container, for what was measured by devices that have left.
  *
  * Invariants: what a device measures is in its processors' histograms for as long as it is
@@ -287,7 +287,7 @@ static ssize_t summary_show(const struct iopf_hist_sum *sum, char *buf)
 				   percentile_ns(sum, 1000));
 }
 
-/* A page has room for all lines up to some 200 billion faults, and then for most. */
+/* A page has room for all lines up to some million faults in each bucket, and then for most. */
 #define LINE_MAX_LEN 40
 
 static ssize_t buckets_show(const struct iopf_hist_sum *sum, char *buf)

@@ -53,7 +53,7 @@ struct iopf_timing {
 
 /*
  * Ticks of a bucket's width, as a shift: what is told apart at all. 32 cycles are some ten
- * nanoseconds, and 2^31 times that are 20 seconds; longer waits count as that long.
+ * nanoseconds, and 2^35 times that are five minutes; longer waits count as that long.
  */
 #define IOPF_LATENCY_SHIFT	5
 
