@@ -59,7 +59,8 @@ DEFINE_STATIC_KEY_TRUE(iopf_latency_tsc);
 /* One fault in so many that are handled in place has its phases measured. */
 static unsigned int latency_every __read_mostly = 8;
 
-#define LATENCY_EVERY_MAX 1000000U
+/* A processor learns of a new rate when it next measures phases: that is not to take for ever. */
+#define LATENCY_EVERY_MAX 1000U
 
 static int latency_set(const char *val, const struct kernel_param *kp)
 {

@@ -399,7 +399,7 @@ static void check_unplug(struct rig *r, const struct simbuf *b)
 
 static void check_param(void)
 {
-	tap_errno_is(iopf_param("latency", 1000001), -ERANGE, "a rate beyond all reason");
+	tap_errno_is(iopf_param("latency", 1001), -ERANGE, "a rate beyond all reason");
 	tap_errno_is(mem_write_file("/sys/module/vfio_iommu_iopf/parameters/latency", "often"),
 		     -EINVAL, "a rate that is no number");
 }
