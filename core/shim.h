@@ -9,6 +9,8 @@
 #ifdef __KERNEL__
 #include <linux/align.h>
 #include <linux/bitmap.h>
+#include <linux/bitops.h>
+#include <linux/compiler.h>
 #include <linux/ctype.h>
 #include <linux/errno.h>
 #include <linux/hex.h>

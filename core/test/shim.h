@@ -109,6 +109,19 @@ static inline unsigned long rounddown_pow_of_two(unsigned long n)
 	return p;
 }
 
+/* The number of the highest bit that is set, from 1; 0 when there is none. */
+static inline int fls64(u64 x)
+{
+	int bit = 0;
+
+	for (; x; x >>= 1)
+		bit++;
+	return bit;
+}
+
+/* Nobody else looks here. */
+#define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
+
 /* Bitmaps */
 
 #define BITS_PER_LONG		(CHAR_BIT * (int)sizeof(long))

@@ -42,6 +42,16 @@ static void powers_of_two(void **state)
 	assert_true(round_down(U64_MAX, 4096U) == U64_MAX - 4095);
 }
 
+static void highest_bit(void **state)
+{
+	(void)state;
+	assert_int_equal(fls64(0), 0);
+	for (int bit = 0; bit < 64; bit++) {
+		assert_int_equal(fls64(1ULL << bit), bit + 1);
+		assert_int_equal(fls64(U64_MAX >> bit), 64 - bit);
+	}
+}
+
 /* Bits lie in long words, lowest first. */
 static void bitmap_layout(void **state)
 {
@@ -180,6 +190,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(comparisons),
 		cmocka_unit_test(powers_of_two),
+		cmocka_unit_test(highest_bit),
 		cmocka_unit_test(bitmap_layout),
 		cmocka_unit_test(bitmap_combine),
 		cmocka_unit_test(bitmap_runs),

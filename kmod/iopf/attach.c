@@ -35,6 +35,7 @@
 #include "dirty.h"
 #include "emulated.h"
 #include "fault.h"
+#include "latency.h"
 #include "main.h"
 #include "span.h"
 
@@ -115,6 +116,7 @@ static struct iopf_attach *attach_alloc(struct iopf_container *c, struct iommu_g
 	at->failed = reason_failed;
 	refcount_set(&at->refs, 1);
 	spin_lock_init(&at->lock);
+	INIT_LIST_HEAD(&at->waiting);
 	INIT_LIST_HEAD(&at->parked);
 	INIT_WORK(&at->run_work, iopf_ahead_work);
 	init_waitqueue_head(&at->idle);
@@ -170,6 +172,22 @@ static const char *attach_faults_on(struct iopf_attach *at)
 		}
 	}
 	return NULL;
+}
+
+/* Time what faults the devices will have. Undone by attach_latency_off(), be it that it fails. */
+static int attach_latency_on(struct iopf_attach *at)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; !ret && i < at->nr_devices; i++)
+		ret = iopf_latency_attach(at->device[i]);
+	return ret;
+}
+
+static void attach_latency_off(struct iopf_attach *at)
+{
+	for (unsigned int i = 0; i < at->nr_devices; i++)
+		iopf_latency_detach(at->device[i], at->container);
 }
 
 /* Aperture and reserved regions */
@@ -538,19 +556,23 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 		goto err_free;
 	}
 
+	ret = attach_latency_on(at);
+	if (ret)
+		goto err_latency_off;
 	ret = attach_locked(c, at);
 	if (ret) {
 		/* For a container's first group the VFIO core asks the next backend. */
 		if (list_empty(&c->attaches))
 			attach_served(at, served_type1, at->failed);
-		goto err_faults_off;
+		goto err_latency_off;
 	}
 	for (unsigned int i = 0; i < at->nr_devices; i++)
 		at->device[i]->attach = at;
 	attach_served(at, served_here, reason ?: "");
 	return 0;
 
-err_faults_off:
+err_latency_off:
+	attach_latency_off(at);
 	if (at->iopf_on)
 		attach_faults_off(at, at->nr_devices);
 err_free:
@@ -604,6 +626,7 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 	if (!at->faulting)
 		iopf_container_unpin(c);
 	attach_undo(c, at);
+	attach_latency_off(at);
 	if (at->iopf_on)
 		attach_faults_off(at, at->nr_devices);
 

@@ -45,10 +45,12 @@ struct iopf_runner {
  * @faulting: they are used; otherwise the group is a pinner. Under the container's lock.
  * @dirty_scope: its driver pins what its devices write (vfio_pin_pages()), so that tells what
  *               is dirty. Under the container's lock.
- * @refs: one for the attachment, one for each parked fault
- * @lock: protects @dead, @parked and @active
+ * @refs: one for the attachment, one for each waiting or parked fault
+ * @lock: protects @dead, @waiting, @parked, @workers and @active
  * @dead: being detached: take no more faults
- * @parked: faults that wait for memory, and nothing of ours
+ * @waiting: faults that wait for one of its workers, in order
+ * @parked: faults that have a worker and wait for memory, and nothing of ours
+ * @workers: workers it has; bounded, see fault.c
  * @active: faults being handled out of the reporting context, and what is done after an answer;
  *          never for long
  * @running: @run_work is queued, with references as of a parked fault. Under @lock.
@@ -72,7 +74,9 @@ struct iopf_attach {
 	refcount_t refs;
 	spinlock_t lock; /* leaf */
 	bool dead;
+	struct list_head waiting;
 	struct list_head parked;
+	unsigned int workers;
 	unsigned int active;
 	bool running;
 	unsigned int nr_runners;

@@ -40,6 +40,7 @@
 #include "chunk.h"
 #include "container.h"
 #include "controls.h"
+#include "latency.h"
 #include "mm.h"
 #include "span.h"
 #include "walk.h"
@@ -249,6 +250,7 @@ struct chunk_fault {
 	bool may_write;
 	bool no_span;
 	unsigned int mapped;
+	struct iopf_timing *timing;
 };
 
 /* One leaf for the whole chunk. While writes are tracked it is read-only. */
@@ -260,8 +262,10 @@ static noinline int fault_map_huge(struct chunk_fault *f, const struct iopf_run 
 	int ret;
 
 	chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
+	iopf_timing_lap(f->timing, IOPF_PHASE_WALK);
 	ret = iopf_domains_map(chunk->domains, chunk->iova, PFN_PHYS(pfn), IOPF_CHUNK_SIZE,
 			       chunk_prot(chunk, writable), FAULT_GFP);
+	iopf_timing_lap(f->timing, IOPF_PHASE_MAP);
 	if (ret)
 		return ret;
 	chunk->refill = false;
@@ -419,7 +423,9 @@ static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup fou
 
 	if (found == IOPF_UPGRADE)
 		chunk_zap_locked(chunk, f->page, f->page);
+	iopf_timing_lap(f->timing, IOPF_PHASE_WALK);
 	ret = fault_map_runs(f, gap.first, runs.run, runs.run + runs.nr);
+	iopf_timing_lap(f->timing, IOPF_PHASE_MAP);
 	/* All that counts is the one in question. */
 	if (unlikely(ret && !test_bit(f->page, chunk->map.present)))
 		return fault_map_runs(f, gap.first, run, run + 1);
@@ -499,6 +505,7 @@ static __always_inline int chunk_fault(struct chunk_fault *f, unsigned int aroun
  * @write: the access is a write; the area permits it
  * @around: pages to look at around it
  * @mapped: incremented by the pages mapped
+ * @timing: the fault's clock
  *
  * Context: any that may take a spinlock.
  * Return: 0 when the access can go on;
@@ -512,7 +519,7 @@ static __always_inline int chunk_fault(struct chunk_fault *f, unsigned int aroun
  * -ESHUTDOWN when the area is gone.
  */
 int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, unsigned int around,
-		     unsigned int *mapped)
+		     unsigned int *mapped, struct iopf_timing *timing)
 {
 	struct mem_cgroup *old = set_active_memcg(chunk->area->container->memcg);
 	struct chunk_fault f = {
@@ -520,6 +527,7 @@ int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, un
 		.page = page,
 		.write = write,
 		.need_write = write,
+		.timing = timing,
 	};
 	int ret;
 
@@ -562,7 +570,8 @@ static unsigned int chunk_have(struct iopf_chunk *chunk, unsigned int first, uns
 {
 	const struct iopf_container *c = chunk->area->container;
 	struct mem_cgroup *old = set_active_memcg(c->memcg);
-	struct chunk_fault f = { .chunk = chunk };
+	struct iopf_timing timing = { };
+	struct chunk_fault f = { .chunk = chunk, .timing = &timing };
 
 	spin_lock(&chunk->lock);
 	f.tracking = READ_ONCE(c->tracking) && !iopf_broken(track);

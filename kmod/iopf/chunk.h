@@ -11,6 +11,7 @@
 
 struct iommu_domain;
 struct iopf_area;
+struct iopf_timing;
 
 /**
  * struct iopf_domain - an IOMMU domain of a container
@@ -132,7 +133,7 @@ void iopf_chunk_free(struct iopf_chunk *chunk);
 void iopf_chunk_free_rcu(struct iopf_chunk *chunk);
 
 int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, unsigned int around,
-		     unsigned int *mapped);
+		     unsigned int *mapped, struct iopf_timing *timing);
 unsigned int iopf_chunk_have(struct iopf_chunk *chunk, unsigned int first, unsigned int last,
 			     bool write, unsigned int *mapped);
 unsigned int iopf_chunk_rest(struct iopf_chunk *chunk, unsigned int page, bool write,

@@ -39,6 +39,7 @@
 #include "emulated.h"
 #include "fault.h"
 #include "hint.h"
+#include "latency.h"
 #include "main.h"
 #include "mm.h"
 #include "pin.h"
@@ -138,6 +139,7 @@ static void container_free(struct kobject *kobj)
 
 	mutex_destroy(&c->lock);
 	iopf_fault_queue_put(c->faults);
+	kvfree(c->latency_past);
 	kfree(c->domains);
 	kfree(c->iovas);
 	kfree(c);
@@ -219,7 +221,8 @@ struct iopf_container *iopf_container_create(bool v2)
 	c->domains = kzalloc(struct_size(c->domains, domain, 0), GFP_KERNEL_ACCOUNT);
 	c->iovas = kzalloc(struct_size(c->iovas, range, 0), GFP_KERNEL_ACCOUNT);
 	c->faults = iopf_fault_queue_create(c->id);
-	if (!c->domains || !c->iovas || !c->faults)
+	c->latency_past = iopf_latency_past_alloc();
+	if (!c->domains || !c->iovas || !c->faults || !c->latency_past)
 		goto err_put;
 	c->memcg = c->faults->memcg;
 	ret = kobject_add(&c->kobj, iopf_containers_kobj, "%u", c->id);
@@ -227,6 +230,10 @@ struct iopf_container *iopf_container_create(bool v2)
 		goto err_put;
 	ret = sysfs_create_files(&c->kobj, (const struct attribute *const *)container_attrs);
 	if (ret)
+		goto err_del;
+	ret = -ENOMEM;
+	c->latency_dir = iopf_latency_dir_create(&c->kobj, NULL, c);
+	if (!c->latency_dir)
 		goto err_del;
 	/* Into the place that is reserved for it, so this can't fail. */
 	xa_store(&iopf_containers, c->id, c, GFP_KERNEL);
@@ -318,6 +325,7 @@ void iopf_container_release(struct iopf_container *c)
 	struct iopf_mm *m, *next;
 
 	xa_erase(&iopf_containers, c->id);
+	iopf_latency_dir_destroy(c->latency_dir);
 	kobject_del(&c->kobj);
 	scoped_guard(mutex, &c->lock) {
 		WARN_ON(!iopf_container_groupless(c));

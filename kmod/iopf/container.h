@@ -16,6 +16,7 @@ struct iommu_domain;
 struct iopf_area;
 struct iopf_domains;
 struct iopf_fault_queue;
+struct iopf_latency_past;
 struct iopf_range;
 struct mem_cgroup;
 
@@ -50,6 +51,8 @@ struct mem_cgroup;
  * @tracking: device writes are tracked; chunks look at it under their locks. See dirty.c.
  * @generation: of the hints to its chunks; see hint.h
  * @repair: maps devices' memory again that has been revoked; see pin.c
+ * @latency_past: how long faults took of devices that have left; under iopf_devices_lock
+ * @latency_dir: where that is to be read, with those of the others
  * @lock: see above; protects all that follows
  * @areas: areas by IOVA; read under RCU
  * @mms: the processes whose memory is mapped
@@ -78,6 +81,8 @@ struct iopf_container {
 	bool tracking;
 	u64 generation;
 	struct delayed_work repair;
+	struct iopf_latency_past *latency_past;
+	struct kobject *latency_dir;
 	struct mutex lock; /* order: see above */
 	struct maple_tree areas;
 	struct list_head mms;

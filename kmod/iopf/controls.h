@@ -19,6 +19,8 @@ extern bool iopf_break_dirty;
 extern bool iopf_break_notifier;
 /* While writes are tracked, pages become writable as ever and nobody notes it. */
 extern bool iopf_break_track;
+/* One device may have all the workers of its container. */
+extern bool iopf_break_fair;
 /* How long the notifier lingers between unmapping and letting the mm go on, µs. */
 extern unsigned int iopf_invalidate_delay_us;
 

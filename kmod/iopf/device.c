@@ -25,6 +25,7 @@
 #include "../../core/ids.h"
 #include "attach.h"
 #include "device.h"
+#include "latency.h"
 #include "main.h"
 
 /* Outermost; see device.h and container.h. */
@@ -167,6 +168,7 @@ static void device_free(struct kobject *kobj)
 
 	put_device(d->dev);
 	free_percpu(d->stats);
+	kvfree(d->latency_past);
 	kfree(d);
 }
 
@@ -203,6 +205,10 @@ static struct iopf_device *device_new(struct device *dev)
 		goto err_put;
 	ret = sysfs_create_files(&d->kobj, (const struct attribute *const *)device_attrs);
 	if (ret)
+		goto err_del;
+	ret = -ENOMEM;
+	d->latency_dir = iopf_latency_dir_create(&d->kobj, d, NULL);
+	if (!d->latency_dir)
 		goto err_del;
 	list_add_tail(&d->node, &iopf_devices);
 	return d;
@@ -282,6 +288,14 @@ static void device_appear(struct device *dev)
 		iopf_device_put(d);
 }
 
+/* Out of sysfs; without the lock. */
+static void device_remove(struct iopf_device *d)
+{
+	iopf_latency_dir_destroy(d->latency_dir);
+	kobject_del(&d->kobj);
+	iopf_device_put(d);
+}
+
 /* Take a device off the list, then, without the lock, out of sysfs. */
 static void device_vanish(struct device *dev)
 {
@@ -294,10 +308,8 @@ static void device_vanish(struct device *dev)
 		if (found)
 			list_del(&found->node);
 	}
-	if (found) {
-		kobject_del(&found->kobj);
-		iopf_device_put(found);
-	}
+	if (found)
+		device_remove(found);
 }
 
 static int device_notify(struct notifier_block *nb, unsigned long action, void *data)
@@ -350,9 +362,7 @@ void iopf_devices_exit(void)
 	bus_unregister_notifier(&pci_bus_type, &iopf_pci_notifier);
 	scoped_guard(mutex, &iopf_devices_lock)
 		list_splice_init(&iopf_devices, &gone);
-	list_for_each_entry_safe(d, next, &gone, node) {
-		kobject_del(&d->kobj);
-		iopf_device_put(d);
-	}
+	list_for_each_entry_safe(d, next, &gone, node)
+		device_remove(d);
 	kobject_put(iopf_devices_kobj);
 }

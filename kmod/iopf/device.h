@@ -13,6 +13,8 @@
 
 struct device;
 struct iopf_attach;
+struct iopf_latency;
+struct iopf_latency_past;
 
 /**
  * enum iopf_stat - what is counted for each device
@@ -58,10 +60,14 @@ struct iopf_stats {
  * @reason: why not this module, or ""
  * @stats: counters
  * @ratelimit: of its complaints in the log
+ * @latency: how long its faults took, while it is attached; see latency.c
+ * @latency_past: and before; NULL until it is attached the first time
+ * @latency_dir: where that is to be read
  * @streams_lock: protects @streams; a leaf
  * @streams: where it goes through memory in order
  *
- * iopf_devices_lock protects @node, @enabled, @attach, @served_by, @reason.
+ * iopf_devices_lock protects @node, @enabled, @attach, @served_by, @reason, @latency_past.
+ * @latency does not change while faults can happen.
  */
 struct iopf_device {
 	struct kobject kobj;
@@ -73,6 +79,9 @@ struct iopf_device {
 	const char *reason;
 	struct iopf_stats __percpu *stats;
 	struct ratelimit_state ratelimit;
+	struct iopf_latency __percpu *latency;
+	struct iopf_latency_past *latency_past;
+	struct kobject *latency_dir;
 	spinlock_t streams_lock; /* leaf */
 	struct iopf_streams streams;
 };

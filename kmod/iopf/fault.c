@@ -14,21 +14,30 @@
  * page faulted in and tries again. While it waits, for a disk or a
  * userfaultfd that may never come, it holds nothing of the container's. Its states:
  *
+ *   WAITING    on at->waiting: the attachment has all the workers it may have
  *   PARKED     on at->parked; the worker may be asleep in the mm
- *   ACTIVE     off the list, counted in at->active; the worker handles it, without
+ *   ACTIVE     off the lists, counted in at->active; the worker handles it, without
  *              sleeping
- *   CANCELLED  off the list, answered by iopf_fault_drain(); the worker only
+ *   CANCELLED  off the lists, answered by iopf_fault_drain(); the worker only
  *              frees it
  *
  * Every group gets one response: from iopf_fault_handler() in place, from
- * the worker in ACTIVE, or from the drain, which takes PARKED ones only. The
+ * the worker in ACTIVE, or from the drain, which takes WAITING and PARKED ones only. The
  * transitions happen under at->lock.
+ *
+ * Fairness: an attachment has DEVICE_WORKERS workers at most. So when one device's faults
+ * have to wait for what may never come, hundreds of them, the others of its container still have
+ * theirs. A worker that is through with its fault, be it cancelled, makes the first one that is
+ * WAITING PARKED and queues its work, behind that of other devices. There is somebody WAITING only
+ * while all workers are taken, so nobody waits for a worker that does not come.
  *
  * fault vs detach: the drain marks the attachment dead (new faults are answered
  *   at once and nothing is parked), cancels what is parked and waits for what is
  *   active. A worker asleep in the mm keeps the attachment's memory and the mm's,
- *   and touches no more of either than the list state. The IOMMU driver drains
- *   faults still handled in place when the domain is detached.
+ *   and touches no more of either than the list state. What is WAITING has no worker
+ *   and is freed by the drain; a worker that comes to its end meanwhile may make it
+ *   PARKED first, and the drain, which looks at both lists until they are empty, finds it
+ *   there. The IOMMU driver drains faults still handled in place when the domain is detached.
  * fault vs unmap: areas and chunks are found under RCU and checked under the chunk's
  *   lock; see area.c.
  * fault vs freeze: a fault in a frozen area (see area.c) is parked, and its worker sleeps until the
@@ -38,7 +47,7 @@
  *   cancelled.
  * fault vs exit: mm_users is held only while memory is populated, by the worker or in place,
  *   and the last user's exit is left to others; see iopf_mm_populate().
- * fault vs unload: a parked fault holds the module.
+ * fault vs unload: a fault that is WAITING or PARKED holds the module.
  *
  * Answers: INVALID for what the container does not have or permit, never
  * FAILURE, which turns the device's page request interface off for good. When memory
@@ -58,16 +67,26 @@
 #include "attach.h"
 #include "chunk.h"
 #include "container.h"
+#include "controls.h"
 #include "device.h"
 #include "fault.h"
 #include "hint.h"
+#include "latency.h"
 #include "main.h"
 #include "mm.h"
 
 /* How often a parked fault tries before the device is told to try itself. */
 #define MAX_ATTEMPTS 64
 
+/*
+ * Workers for the faults of one attachment: as many requests as keep a disk busy. A container
+ * has as many as a workqueue can have (512), so 16 devices can be stuck with all of theirs
+ * before others have to share.
+ */
+#define DEVICE_WORKERS 32
+
 enum slow_state {
+	SLOW_WAITING,
 	SLOW_PARKED,
 	SLOW_ACTIVE,
 	SLOW_CANCELLED,
@@ -94,7 +113,7 @@ struct iopf_want {
  * @work: the worker's
  * @queue: its workers, referenced
  * @at: its attachment, referenced
- * @node: in at->parked while PARKED
+ * @node: in at->waiting while WAITING, in at->parked while PARKED
  * @state: under at->lock
  * @group: the page request group; gone once CANCELLED
  * @limit: attempts
@@ -102,6 +121,8 @@ struct iopf_want {
  * @resumes: the queue's count before that attempt
  * @want: what to populate next
  * @served: what has been populated last
+ * @timing: its clock; under at->lock while WAITING or PARKED, otherwise as @group
+ * @waits: what it spends its time on while it is WAITING or PARKED
  */
 struct iopf_slow {
 	struct work_struct work;
@@ -115,6 +136,8 @@ struct iopf_slow {
 	int resumes;
 	struct iopf_want want;
 	struct iopf_served served;
+	struct iopf_timing timing;
+	enum iopf_phase waits;
 };
 
 static struct kmem_cache *iopf_slow_cache;
@@ -151,7 +174,7 @@ struct iopf_fault_queue *iopf_fault_queue_create(u32 id)
 
 	if (!q)
 		return NULL;
-	q->wq = alloc_workqueue("vfio_iopf/%u", WQ_UNBOUND, 0, id);
+	q->wq = alloc_workqueue("vfio_iopf/%u", WQ_UNBOUND, WQ_UNBOUND_MAX_ACTIVE, id);
 	if (!q->wq) {
 		kfree(q);
 		return NULL;
@@ -192,14 +215,16 @@ static struct device *group_dev(const struct iopf_group *group)
 
 /* The only place that answers. Frees the group. */
 static void fault_respond(struct iopf_device *d, struct iopf_group *group,
-			  enum iommu_page_response_code code)
+			  enum iommu_page_response_code code, struct iopf_timing *timing)
 {
+	iopf_timing_lap(timing, IOPF_PHASE_WALK);
 	iopf_device_count(d, IOPF_STAT_FAULTS, 1);
 	iopf_device_count(d, IOPF_STAT_REQUESTS, group->fault_count);
 	if (code == IOMMU_PAGE_RESP_INVALID)
 		iopf_device_count(d, IOPF_STAT_INVALID, 1);
 	iopf_group_response(group, code);
 	iopf_free_group(group);
+	iopf_timing_end(timing, d);
 }
 
 static void fault_complain(struct iopf_device *d, const struct iommu_fault_page_request *prm,
@@ -279,7 +304,8 @@ static struct iopf_chunk *fault_find(struct iopf_container *c, struct iopf_devic
  */
 static int fault_request(struct iopf_container *c, struct iopf_device *d,
 			 const struct iommu_fault_page_request *prm, struct iopf_want *want,
-			 struct iopf_served *served)
+			 struct iopf_served *served,
+			 struct iopf_timing *timing)
 {
 	unsigned int page = iopf_chunkmap_page(prm->addr), around = READ_ONCE(iopf_fault_around);
 	bool write = prm->perm & IOMMU_FAULT_PERM_WRITE;
@@ -292,7 +318,7 @@ static int fault_request(struct iopf_container *c, struct iopf_device *d,
 	if (IS_ERR(chunk))
 		ret = PTR_ERR(chunk);
 	else
-		ret = iopf_chunk_fault(chunk, page, write, around, &mapped);
+		ret = iopf_chunk_fault(chunk, page, write, around, &mapped, timing);
 	if (mapped && (mapped > 1 || READ_ONCE(chunk->refill)) &&
 	    iopf_chunk_full(chunk, page, around)) {
 		*served = (struct iopf_served){
@@ -324,14 +350,15 @@ static bool fault_must_wait(int ret)
  * even when another has to wait: doing them again costs little.
  */
 static int fault_group(struct iopf_attach *at, struct iopf_device *d, struct iopf_group *group,
-		       struct iopf_want *want, struct iopf_served *served)
+		       struct iopf_want *want, struct iopf_served *served,
+		       struct iopf_timing *timing)
 {
 	struct iopf_fault *fault;
 	int ret = 0;
 
 	list_for_each_entry(fault, &group->faults, list) {
 		int one = fault_request(at->container, d, &fault->fault.prm, want,
-					served);
+					served, timing);
 
 		/* What can't be served decides, then what there is to wait for. */
 		if (one && !fault_must_wait(one))
@@ -347,6 +374,25 @@ static enum iommu_page_response_code fault_code(int ret)
 	return ret ? IOMMU_PAGE_RESP_INVALID : IOMMU_PAGE_RESP_SUCCESS;
 }
 
+/* Now it begins to wait for what is wanted, or for something else. */
+static void slow_waits(struct iopf_slow *slow)
+{
+	lockdep_assert_held(&slow->at->lock);
+
+	slow->waits = slow->want.mm && !slow->frozen ? IOPF_PHASE_POPULATE : IOPF_PHASE_QUEUEING;
+}
+
+/* The worker is there; until then it was queueing. */
+static void slow_start(struct iopf_slow *slow)
+{
+	spin_lock(&slow->at->lock);
+	if (slow->state == SLOW_PARKED) {
+		iopf_timing_lap(&slow->timing, slow->waits);
+		slow_waits(slow);
+	}
+	spin_unlock(&slow->at->lock);
+}
+
 /* PARKED -> ACTIVE, unless it has been cancelled meanwhile. */
 static bool slow_activate(struct iopf_slow *slow)
 {
@@ -355,6 +401,7 @@ static bool slow_activate(struct iopf_slow *slow)
 	spin_lock(&slow->at->lock);
 	mine = slow->state == SLOW_PARKED;
 	if (mine) {
+		iopf_timing_lap(&slow->timing, slow->waits);
 		list_del(&slow->node);
 		slow->state = SLOW_ACTIVE;
 		slow->at->active++;
@@ -380,6 +427,8 @@ static bool slow_park_again(struct iopf_slow *slow)
 	spin_lock(&at->lock);
 	parked = !at->dead;
 	if (parked) {
+		iopf_timing_lap(&slow->timing, IOPF_PHASE_WALK);
+		slow_waits(slow);
 		list_add_tail(&slow->node, &at->parked);
 		slow->state = SLOW_PARKED;
 		active_done(at);
@@ -399,11 +448,46 @@ static struct iopf_served want_served(const struct iopf_want *want)
 	};
 }
 
+/* WAITING -> PARKED: the fault has a worker. */
+static void slow_begin(struct iopf_slow *slow)
+{
+	lockdep_assert_held(&slow->at->lock);
+
+	list_move_tail(&slow->node, &slow->at->parked);
+	slow->state = SLOW_PARKED;
+	/* Under the lock: once parked and unlocked, the drain may answer it. */
+	queue_work(slow->queue->wq, &slow->work);
+}
+
+/* A worker of the attachment is through with its fault: the next one. */
+static void worker_done(struct iopf_attach *at)
+{
+	struct iopf_slow *next;
+
+	spin_lock(&at->lock);
+	next = list_first_entry_or_null(&at->waiting, struct iopf_slow, node);
+	if (next)
+		slow_begin(next);
+	else
+		at->workers--;
+	spin_unlock(&at->lock);
+}
+
 static void want_drop(struct iopf_want *want)
 {
 	if (want->mm)
 		mmdrop(want->mm);
 	want->mm = NULL;
+}
+
+/* Nobody uses it any more, and its group is somebody else's or gone. */
+static void slow_free(struct iopf_slow *slow)
+{
+	want_drop(&slow->want);
+	iopf_attach_put(slow->at);
+	iopf_fault_queue_put(slow->queue);
+	kmem_cache_free(iopf_slow_cache, slow);
+	module_put(THIS_MODULE);
 }
 
 /* The waiting half: have what is wanted, holding nothing of the container. */
@@ -445,6 +529,7 @@ static void slow_work(struct work_struct *work)
 	struct iopf_attach *at = slow->at;
 	int waited, ret;
 
+	slow_start(slow);
 	for (unsigned int attempt = 0;; attempt++) {
 		enum iommu_page_response_code code;
 		struct iopf_served served;
@@ -461,7 +546,8 @@ static void slow_work(struct work_struct *work)
 							: "has no memory behind it");
 		/* Before the look at the area. Pairs with iopf_fault_queue_resume(). */
 		slow->resumes = atomic_read_acquire(&queue->resumes);
-		ret = waited ?: fault_group(at, d, slow->group, &slow->want, &served);
+		ret = waited ?: fault_group(at, d, slow->group, &slow->want, &served,
+						&slow->timing);
 		slow->frozen = ret == -EAGAIN;
 		if (slow->frozen) {
 			attempt = 0;
@@ -478,7 +564,7 @@ static void slow_work(struct work_struct *work)
 			ret = 0;
 		}
 		code = fault_code(ret);
-		fault_respond(d, slow->group, code);
+		fault_respond(d, slow->group, code, &slow->timing);
 		if (!ret && slow->served.pages)
 			iopf_ahead(at, d, &slow->served);
 		spin_lock(&at->lock);
@@ -486,15 +572,13 @@ static void slow_work(struct work_struct *work)
 		spin_unlock(&at->lock);
 		break;
 	}
-	want_drop(&slow->want);
-	kmem_cache_free(iopf_slow_cache, slow);
-	iopf_attach_put(at);
-	iopf_fault_queue_put(queue);
-	module_put(THIS_MODULE);
+	worker_done(at);
+	slow_free(slow);
 }
 
 /* Park a group that has to wait. False: the attachment is dead, or no memory. */
-static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct iopf_want *want)
+static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct iopf_want *want,
+		       struct iopf_timing *timing)
 {
 	struct iopf_slow *slow = kmem_cache_alloc(iopf_slow_cache, GFP_KERNEL);
 	bool dead;
@@ -505,23 +589,28 @@ static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct 
 	slow->queue = at->container->faults;
 	slow->at = at;
 	slow->group = group;
-	slow->state = SLOW_PARKED;
+	slow->state = SLOW_WAITING;
 	slow->frozen = false;
 	slow->want = *want;
 	slow->served = (struct iopf_served){ };
+	iopf_timing_wait(timing);
+	slow->timing = *timing;
+	slow->waits = IOPF_PHASE_QUEUEING;
 	/* At worst one page is populated at a time. */
 	slow->limit = MAX_ATTEMPTS + group->fault_count;
 
 	spin_lock(&at->lock);
 	dead = at->dead;
 	if (!dead) {
-		list_add_tail(&slow->node, &at->parked);
+		list_add_tail(&slow->node, &at->waiting);
 		refcount_inc(&at->refs);
 		refcount_inc(&slow->queue->refs);
 		/* The container's use of the module keeps it from going before this. */
 		__module_get(THIS_MODULE);
-		/* Under the lock: once parked and unlocked, the drain may answer it. */
-		queue_work(slow->queue->wq, &slow->work);
+		if (at->workers < DEVICE_WORKERS || iopf_broken(fair)) {
+			at->workers++;
+			slow_begin(slow);
+		}
 	}
 	spin_unlock(&at->lock);
 	if (dead)
@@ -543,24 +632,30 @@ int iopf_fault_handler(struct iopf_group *group)
 	struct iopf_device *d = iopf_attach_device(at, group_dev(group));
 	struct iopf_want want __uninitialized;
 	struct iopf_served served __uninitialized;
+	struct iopf_timing timing __uninitialized;
 	bool ahead;
 	int ret;
 
+	iopf_timing_begin(&timing, d);
 	want.mm = NULL;
 	served.pages = 0;
-	ret = READ_ONCE(at->dead) ? -ESHUTDOWN : fault_group(at, d, group, &want, &served);
+	ret = READ_ONCE(at->dead) ? -ESHUTDOWN : fault_group(at, d, group, &want, &served,
+							      &timing);
+	if (ret == -ENOENT)
+		iopf_timing_lap(&timing, IOPF_PHASE_WALK);
 	if (ret == -ENOENT && iopf_mm_populate_now(want.mm, want.vaddr, want.pages, want.write)) {
 		struct iopf_served populated = want_served(&want);
 
 		want_drop(&want);
-		ret = fault_group(at, d, group, &want, &served);
+		iopf_timing_lap(&timing, IOPF_PHASE_POPULATE);
+		ret = fault_group(at, d, group, &want, &served, &timing);
 		served = populated;
 	}
 	if (likely(!fault_must_wait(ret))) {
 		want_drop(&want);
 		/* After the answer nothing else keeps the attachment. */
 		ahead = !ret && served.pages && iopf_attach_enter(at);
-		fault_respond(d, group, fault_code(ret));
+		fault_respond(d, group, fault_code(ret), &timing);
 		if (ahead) {
 			iopf_ahead(at, d, &served);
 			iopf_attach_leave(at);
@@ -571,12 +666,43 @@ int iopf_fault_handler(struct iopf_group *group)
 	iopf_device_count(d, IOPF_STAT_SLOW, 1);
 	/* Nobody else may answer or free it once it is parked. */
 	iopf_group_dequeue(group);
-	if (!fault_park(at, group, &want)) {
+	if (!fault_park(at, group, &want, &timing)) {
 		want_drop(&want);
 		/* Dead: no more of this address space. No memory: ask again. */
-		fault_respond(d, group, fault_code(READ_ONCE(at->dead) ? -ESHUTDOWN : 0));
+		fault_respond(d, group, fault_code(READ_ONCE(at->dead) ? -ESHUTDOWN : 0), &timing);
 	}
 	return 0;
+}
+
+/*
+ * WAITING or PARKED -> CANCELLED: the group and the clock of one of them, for the caller to answer.
+ * NULL: there is none left.
+ */
+static struct iopf_group *drain_one(struct iopf_attach *at, struct iopf_timing *timing)
+{
+	struct iopf_group *group;
+	struct iopf_slow *slow;
+	bool parked;
+
+	spin_lock(&at->lock);
+	slow = list_first_entry_or_null(list_empty(&at->waiting) ? &at->parked : &at->waiting,
+					struct iopf_slow, node);
+	if (!slow) {
+		spin_unlock(&at->lock);
+		return NULL;
+	}
+	parked = slow->state == SLOW_PARKED;
+	list_del(&slow->node);
+	slow->state = SLOW_CANCELLED;
+	group = slow->group;
+	slow->group = NULL;
+	iopf_timing_lap(&slow->timing, slow->waits);
+	*timing = slow->timing;
+	spin_unlock(&at->lock);
+	/* What has a worker is freed by it. */
+	if (!parked)
+		slow_free(slow);
+	return group;
 }
 
 /**
@@ -585,32 +711,21 @@ int iopf_fault_handler(struct iopf_group *group)
  *
  * When this returns, no worker touches a group, the container or a device of
  * the attachment, though some may still sleep in an mm.
+ *
+ * Context: process context; the caller has a reference, and holds the container.
  */
 void iopf_fault_drain(struct iopf_attach *at)
 {
-	struct iopf_slow *slow;
+	struct iopf_timing timing;
+	struct iopf_group *group;
 
 	spin_lock(&at->lock);
 	WRITE_ONCE(at->dead, true);
 	spin_unlock(&at->lock);
 
-	for (;;) {
-		struct iopf_group *group = NULL;
-
-		spin_lock(&at->lock);
-		slow = list_first_entry_or_null(&at->parked, struct iopf_slow, node);
-		if (slow) {
-			list_del(&slow->node);
-			slow->state = SLOW_CANCELLED;
-			group = slow->group;
-			slow->group = NULL;
-		}
-		spin_unlock(&at->lock);
-		if (!group)
-			break;
+	while ((group = drain_one(at, &timing)))
 		fault_respond(iopf_attach_device(at, group_dev(group)), group,
-			      IOMMU_PAGE_RESP_INVALID);
-	}
+			      IOMMU_PAGE_RESP_INVALID, &timing);
 	/* Those that waited for an area to thaw have nothing to wait for any more. */
 	iopf_fault_queue_resume(at->container->faults);
 	wait_event(at->idle, !READ_ONCE(at->active));

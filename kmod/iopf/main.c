@@ -21,6 +21,7 @@
 #include "device.h"
 #include "fault.h"
 #include "hint.h"
+#include "latency.h"
 #include "main.h"
 #include "type1.h"
 
@@ -59,6 +60,8 @@ bool iopf_break_notifier;
 module_param_named(break_notifier, iopf_break_notifier, bool, 0644);
 bool iopf_break_track;
 module_param_named(break_track, iopf_break_track, bool, 0644);
+bool iopf_break_fair;
+module_param_named(break_fair, iopf_break_fair, bool, 0644);
 unsigned int iopf_invalidate_delay_us;
 module_param_named(invalidate_delay_us, iopf_invalidate_delay_us, uint, 0644);
 #endif
@@ -122,6 +125,7 @@ static int __init iopf_init(void)
 {
 	int ret;
 
+	iopf_latency_init();
 	ret = iopf_chunk_cache_init();
 	if (ret)
 		return ret;

@@ -31,6 +31,7 @@
 #include "area.h"
 #include "chunk.h"
 #include "container.h"
+#include "latency.h"
 #include "mm.h"
 #include "pin.h"
 #include "span.h"
@@ -161,6 +162,8 @@ static int pin_mmio(struct iopf_area *area, struct iopf_chunk *chunk, unsigned i
 	unsigned long vaddr =
 		iopf_area_vaddr(area, chunk->iova + ((u64)page << PAGE_SHIFT));
 	bool write = area->prot & IOMMU_WRITE;
+	/* No device waits for it. */
+	struct iopf_timing timing = { };
 	unsigned int mapped = 0;
 	int ret;
 
@@ -169,7 +172,8 @@ static int pin_mmio(struct iopf_area *area, struct iopf_chunk *chunk, unsigned i
 		/* Most are there already, mapped around the first. */
 		if (iopf_chunk_hold_mmio(chunk, page))
 			return 0;
-		ret = iopf_chunk_fault(chunk, page, write, IOPF_CHUNK_PAGES, &mapped);
+		ret = iopf_chunk_fault(chunk, page, write, IOPF_CHUNK_PAGES, &mapped,
+				       &timing);
 		if (!ret)
 			continue;
 		if (ret == -ENOENT)

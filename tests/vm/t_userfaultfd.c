@@ -5,127 +5,41 @@
  *
  * vm: --mem 1024
  */
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "provider.h"
 #include "rig.h"
 
 #define LEN	(4 * MiB)
 #define SEED	1
-
-/**
- * struct provider - the thread that provides pages
- * @uffd: userfaultfd
- * @b: the memory
- * @provided: pages provided so far
- * @hold: provide nothing while set
- * @stop: a pipe; readable when it is time to go
- */
-struct provider {
-	int uffd;
-	struct simbuf b;
-	unsigned long provided;
-	bool hold;
-	int stop[2];
-};
-
-static void provide(struct provider *p, const struct uffd_msg *msg)
-{
-	uint64_t at = msg->arg.pagefault.address & ~(MEM_PAGE - 1);
-	struct simbuf page = { aligned_alloc(MEM_PAGE, MEM_PAGE), 0, MEM_PAGE };
-	size_t off = at - (uintptr_t)p->b.va, i;
-	struct uffdio_copy copy = { .dst = at, .len = MEM_PAGE };
-
-	for (i = 0; i < MEM_PAGE; i += 8)
-		((uint64_t *)page.va)[i / 8] = iopf_sim_word(SEED, off + i);
-	copy.src = (uintptr_t)page.va;
-	if (!ioctl(p->uffd, UFFDIO_COPY, &copy))
-		__atomic_add_fetch(&p->provided, 1, __ATOMIC_RELAXED);
-	free(page.va);
-}
-
-static void *provider(void *arg)
-{
-	struct provider *p = arg;
-	struct pollfd fds[2] = { { p->uffd, POLLIN, 0 }, { p->stop[0], POLLIN, 0 } };
-
-	for (;;) {
-		struct uffd_msg msg;
-		unsigned int spins = 0;
-
-		must_sys(poll(fds, 2, -1));
-		if (fds[1].revents)
-			return NULL;
-		while (__atomic_load_n(&p->hold, __ATOMIC_ACQUIRE))
-			sim_nap(&spins);
-		if (read(p->uffd, &msg, sizeof(msg)) == sizeof(msg) &&
-		    msg.event == UFFD_EVENT_PAGEFAULT)
-			provide(p, &msg);
-	}
-}
-
-/* Wait for the thread to have counted what the device has already been given. */
-static void provided(struct provider *p, unsigned long pages)
-{
-	unsigned int spins = 0;
-
-	while (__atomic_load_n(&p->provided, __ATOMIC_RELAXED) < pages && spins < 10000)
-		sim_nap(&spins);
-}
-
-static void provider_open(struct provider *p, const struct simbuf *b)
-{
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)b->va, b->len },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	struct uffdio_api api = { .api = UFFD_API };
-
-	memset(p, 0, sizeof(*p));
-	p->b = *b;
-	p->uffd = (int)must_sys(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
-	must_sys(ioctl(p->uffd, UFFDIO_API, &api));
-	must_sys(ioctl(p->uffd, UFFDIO_REGISTER, &reg));
-	must_sys(pipe(p->stop));
-}
 
 static void check_kind(struct rig *r, void *va, const char *kind)
 {
 	struct simbuf b = { va, RIG_IOVA, LEN };
 	struct iopf_sim_cmd cmd;
 	struct provider p;
-	pthread_t thread;
 
 	tap_diag("%s", kind);
-	provider_open(&p, &b);
+	provider_open(&p, &b, SEED);
 	rig_map(r, &b);
-	must_be(!pthread_create(&thread, NULL, provider, &p));
+	provider_start(&p, false);
 
 	rig_status_is(sim_verify(&r->sim[0], &b, 0, LEN / 2, SEED, NULL), IOPF_SIM_ST_OK,
 		      "the device reads what the thread provides");
-	provided(&p, LEN / 2 / MEM_PAGE);
-	tap_is(p.provided, LEN / 2 / MEM_PAGE, "each page was provided once");
+	tap_is(provider_provided(&p, LEN / 2 / MEM_PAGE), LEN / 2 / MEM_PAGE,
+	       "each page was provided once");
 
 	cmd = sim_cmd(IOPF_SIM_OP_WRITE, &b, LEN / 2, LEN / 2, SEED + 1);
 	cmd.prg_depth = 8;
 	rig_status_is(sim_run(&r->sim[0], &cmd, NULL), IOPF_SIM_ST_OK,
 		      "the device writes over what the thread provides, 8 groups deep");
-	provided(&p, LEN / MEM_PAGE);
-	tap_is(p.provided, LEN / MEM_PAGE, "each page was provided once");
+	tap_is(provider_provided(&p, LEN / MEM_PAGE), LEN / MEM_PAGE,
+	       "each page was provided once");
 	tap_is(simbuf_differs(&b, 0, LEN / 2, SEED) +
 	       simbuf_differs(&b, LEN / 2, LEN / 2, SEED + 1), 0, "every byte is right");
 
-	must_sys(write(p.stop[1], "", 1));
-	pthread_join(thread, NULL);
-	close(p.uffd);
+	provider_stop(&p);
 	rig_both_ways(&r->sim[0], &b, 3, "after userfaultfd");
 	rig_unmap(r, &b);
 	mem_unmap(va, LEN);
@@ -141,26 +55,24 @@ static void check_held(struct rig *r)
 	unsigned int spins = 0;
 	struct iopf_sim_cpl cpl;
 	struct provider p;
-	pthread_t thread;
 
-	provider_open(&p, &b);
+	provider_open(&p, &b, SEED);
 	rig_map(r, &b);
 	rig_map(r, &other);
-	p.hold = true;
-	must_be(!pthread_create(&thread, NULL, provider, &p));
+	provider_start(&p, true);
 	sim_start(&r->sim[0], &cmd);
 	while (sim_count(r->vfio[0].bdf, "groups") == groups)
 		sim_nap(&spins);
 	rig_both_ways(&r->sim[1], &other, 5, "another device works meanwhile");
 	rig_unmap(r, &other);
 	tap_ok(!sim_poll(&r->sim[0], &cpl), "the first one still waits");
-	__atomic_store_n(&p.hold, false, __ATOMIC_RELEASE);
+	provider_release(&p);
 	sim_wait(&r->sim[0], &cpl);
 	rig_status_is(cpl.status, IOPF_SIM_ST_OK, "and gets its page in the end");
 
 	/* Reset and unmap while the page is held back: neither may wait for it. */
 	must_sys(madvise(b.va, LEN, MADV_DONTNEED));
-	p.hold = true;
+	provider_hold(&p);
 	groups = sim_count(r->vfio[0].bdf, "groups");
 	sim_start(&r->sim[0], &cmd);
 	spins = 0;
@@ -168,10 +80,7 @@ static void check_held(struct rig *r)
 		sim_nap(&spins);
 	tap_errno_is(vfio_reset(&r->vfio[0]), 0, "reset does not wait for user space");
 	tap_errno_is(vfio_unmap(&r->c, b.iova, LEN), 0, "nor does unmap");
-	__atomic_store_n(&p.hold, false, __ATOMIC_RELEASE);
-	must_sys(write(p.stop[1], "", 1));
-	pthread_join(thread, NULL);
-	close(p.uffd);
+	provider_stop(&p);
 	must(vfio_bus_master(&r->vfio[0], true));
 	must(sim_up(&r->sim[0], &r->vfio[0], NULL));
 	rig_map(r, &b);
@@ -190,7 +99,7 @@ static void check_detach(struct rig *r)
 	unsigned int spins = 0;
 	struct provider p;
 
-	provider_open(&p, &b);
+	provider_open(&p, &b, SEED);
 	rig_map(r, &b);
 	sim_start(&r->sim[0], &cmd);
 	while (sim_count(r->vfio[0].bdf, "groups") == groups)
