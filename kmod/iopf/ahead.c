@@ -222,7 +222,7 @@ static unsigned int ahead_rest(struct iopf_attach *at, struct iopf_device *d,
 	chunk = ahead_chunk(at->container, served->iova, served->write);
 	if (chunk) {
 		*area = chunk->area->range;
-		if (served->absent)
+		if (served->absent && !READ_ONCE(chunk->refill))
 			pages = find_next_zero_bit(chunk->map.present, chunk->last + 1, page) - page;
 		else
 			pages = iopf_chunk_rest(chunk, page, served->write, &mapped);

@@ -187,7 +187,7 @@ unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsign
 	if (age && zapped)
 		WRITE_ONCE(chunk->aged, jiffies | 1);
 	else if (huge && zapped && last - first < IOPF_CHUNK_PAGES - 1)
-		chunk->refill = true;
+		WRITE_ONCE(chunk->refill, true);
 	spin_unlock(&chunk->lock);
 	return zapped;
 }
@@ -268,7 +268,7 @@ static noinline int fault_map_huge(struct chunk_fault *f, const struct iopf_run 
 	iopf_timing_lap(f->timing, IOPF_PHASE_MAP);
 	if (ret)
 		return ret;
-	chunk->refill = false;
+	WRITE_ONCE(chunk->refill, false);
 	iopf_chunkmap_set_huge(&chunk->map, writable);
 	f->mapped += IOPF_CHUNK_PAGES;
 	return 0;
@@ -551,17 +551,24 @@ int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, un
 	return ret;
 }
 
-/* One leaf, if the CPU has one and nothing is mapped yet. */
-static bool chunk_have_huge(struct chunk_fault *f)
+/*
+ * One leaf, if the CPU has one and nothing is mapped yet. -ENOENT: it has none; -EXDEV: it has one
+ * of 1 GiB.
+ */
+static int chunk_have_huge(struct chunk_fault *f)
 {
 	struct iopf_chunk *chunk = f->chunk;
 	struct iopf_runs runs __uninitialized;
 
 	if (!chunk->area->huge_ok || !iopf_chunkmap_empty(&chunk->map))
-		return false;
+		return -ENOENT;
 	chunk_walk(chunk, chunk->first, 1, true, &runs);
-	return runs.nr && run_serves(chunk, &runs.run[0], f->need_write) &&
-	       chunk_fits_huge(chunk, &runs.run[0]) && !fault_map_huge(f, &runs.run[0]);
+	if (!runs.nr || !run_serves(chunk, &runs.run[0], f->need_write) ||
+	    !chunk_fits_huge(chunk, &runs.run[0]))
+		return -ENOENT;
+	if (runs.run[0].giant && iopf_span_possible(chunk->area, chunk->domains, chunk->iova))
+		return -EXDEV;
+	return fault_map_huge(f, &runs.run[0]);
 }
 
 /* See iopf_chunk_have(). Without @stop, all there is up to @last. */
@@ -572,19 +579,27 @@ static unsigned int chunk_have(struct iopf_chunk *chunk, unsigned int first, uns
 	struct mem_cgroup *old = set_active_memcg(c->memcg);
 	struct iopf_timing timing = { };
 	struct chunk_fault f = { .chunk = chunk, .timing = &timing };
+	unsigned int n;
+	int ret;
 
 	spin_lock(&chunk->lock);
 	f.tracking = READ_ONCE(c->tracking) && !iopf_broken(track);
 	/* While writes are tracked nothing becomes writable but what is written. */
 	f.need_write = write && !f.tracking;
 	f.may_write = !f.tracking;
-	if (!iopf_chunk_aged(chunk) && !chunk_may_map(chunk) && !chunk_have_huge(&f))
+	ret = iopf_chunk_aged(chunk) ? -EBUSY : chunk_may_map(chunk);
+	if (!ret)
+		ret = chunk_have_huge(&f);
+	if (ret == -ENOENT)
 		fault_map_rest(&f, first, last, stop);
-	last = find_next_zero_bit(chunk->map.present, last + 1, first);
+	n = find_next_zero_bit(chunk->map.present, last + 1, first) - first;
 	spin_unlock(&chunk->lock);
+	if (unlikely(ret == -EXDEV) &&
+	    !iopf_span_fault(chunk->area, chunk->iova, f.need_write, &f.mapped))
+		n = last - first + 1;
 	set_active_memcg(old);
 	*mapped += f.mapped;
-	return last - first;
+	return n;
 }
 
 /**
@@ -624,12 +639,10 @@ unsigned int iopf_chunk_rest(struct iopf_chunk *chunk, unsigned int page, bool w
 	unsigned int n;
 
 	if (unlikely(READ_ONCE(chunk->refill))) {
+		/* What goes from here on says so again. */
+		WRITE_ONCE(chunk->refill, false);
 		/* All but the part for which the leaf went is there, wherever that is. */
-		spin_lock(&chunk->lock);
-		chunk->refill = false;
-		spin_unlock(&chunk->lock);
 		chunk_have(chunk, chunk->first, chunk->last, write, false, mapped);
-		return find_next_zero_bit(chunk->map.present, chunk->last + 1, page) - page;
 	}
 	n = iopf_chunk_have(chunk, page, chunk->last, write, mapped);
 	/* In steps, as to where it begins is not known. */

@@ -33,14 +33,20 @@ static uint64_t faults(void)
 	return iopf_count(rig_bdf(0), "faults");
 }
 
+/* Smaller ones may be more, since a device that goes in order has some ahead; or none. */
+static bool enough(uint64_t got, uint64_t want)
+{
+	return want ? got >= want : !got;
+}
+
 static void leaves_are(uint64_t giant, uint64_t huge, uint64_t small, const char *what)
 {
 	uint64_t g = sim_iommu_count("leaves_1g"), h = sim_iommu_count("leaves_2m");
 	uint64_t s = sim_iommu_count("leaves_4k");
 
-	tap_ok(g == giant && h == huge && s == small, "%s: %llu leaves of 1 GiB, %llu, %llu", what,
-	       (unsigned long long)giant, (unsigned long long)huge, (unsigned long long)small);
-	if (g != giant || h != huge || s != small)
+	if (!tap_ok(g == giant && enough(h, huge) && enough(s, small),
+		    "%s: %llu leaves of 1 GiB, %llu, %llu", what, (unsigned long long)giant,
+		    (unsigned long long)huge, (unsigned long long)small))
 		tap_diag("there are %llu, %llu of 2 MiB, %llu of 4 KiB", (unsigned long long)g,
 			 (unsigned long long)h, (unsigned long long)s);
 }
