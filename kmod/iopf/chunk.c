@@ -447,6 +447,7 @@ static int chunk_fault_locked(struct chunk_fault *f, unsigned int around)
 {
 	struct iopf_chunk *chunk = f->chunk;
 	enum iopf_lookup found;
+	int ret;
 
 	if (chunk->dead)
 		return -ESHUTDOWN;
@@ -472,7 +473,13 @@ static int chunk_fault_locked(struct chunk_fault *f, unsigned int around)
 	    iopf_mm_busy(chunk->area->mm, chunk_page_vaddr(chunk, chunk->first),
 			 chunk_page_vaddr(chunk, chunk->last)))
 		return -EBUSY;
-	return fault_map(f, found, around);
+	ret = fault_map(f, found, around);
+	/* What was taken away has come back: it is in use. */
+	if (unlikely(READ_ONCE(chunk->lost)) && !ret) {
+		WRITE_ONCE(chunk->lost, false);
+		chunk->heat += chunk->heat < IOPF_HEAT_MAX;
+	}
+	return ret;
 }
 
 /**

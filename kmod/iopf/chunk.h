@@ -48,6 +48,8 @@ struct iopf_domains {
  * @map: what is mapped. Under @lock.
  * @aged: when the host last took something away to see whether it is used, in jiffies; 0: never.
  *        Under @lock.
+ * @lost: the host has taken something away since heat was last counted; a hint, without a lock
+ * @heat: how often it came back after that, up to IOPF_HEAT_MAX; see workset.c. Under @lock.
  * @rcu: readers find chunks under RCU
  */
 struct iopf_chunk {
@@ -60,6 +62,8 @@ struct iopf_chunk {
 	const struct iopf_domains *domains;
 	struct iopf_chunkmap map;
 	unsigned long aged;
+	bool lost;
+	u8 heat;
 	struct rcu_head rcu;
 };
 
