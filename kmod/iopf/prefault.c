@@ -256,12 +256,14 @@ static struct iopf_prefault *prefaults_trim(struct iopf_prefaults *ps)
 struct prefault_end {
 	struct iopf_prefault *forgotten;
 	struct iopf_prefault *unused;
+	bool module;
 	struct eventfd_ctx *eventfd;
 };
 
 static void prefault_end(struct iopf_prefault *p, enum prefault_state state, int error,
 			 struct prefault_end *end)
 {
+	bool waiting = p->state == PREFAULT_WAITING;
 	struct iopf_prefaults *ps = p->ps;
 
 	lockdep_assert_held(&ps->lock);
@@ -272,14 +274,19 @@ static void prefault_end(struct iopf_prefault *p, enum prefault_state state, int
 	WRITE_ONCE(p->state, state);
 	p->error = error;
 	ps->ended++;
-	if (ps->running == p) {
-		WRITE_ONCE(ps->running, NULL);
-	} else {
+	if (ps->running != p) {
 		/* There never was a worker, who would see to this. */
 		ps->held--;
 		end->unused = p;
 		refcount_inc(&p->refs);
+	} else if (waiting && cancel_work(&p->work)) {
+		/* There will be none, so what it would have had is ours. */
+		ps->held--;
+		end->unused = p;
+		end->module = true;
 	}
+	if (ps->running == p)
+		WRITE_ONCE(ps->running, NULL);
 	prefaults_next(ps);
 	end->forgotten = prefaults_trim(ps);
 	wake_up_all(&ps->idle);
@@ -294,6 +301,9 @@ static void prefault_ended(struct prefault_end *end)
 	}
 	if (end->forgotten)
 		iopf_prefault_put(end->forgotten);
+	/* Not the last use: the caller has one. */
+	if (end->module)
+		module_put(THIS_MODULE);
 }
 
 /* WAITING or ASLEEP -> ACTIVE, unless it has ended meanwhile. */
