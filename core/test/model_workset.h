@@ -3,8 +3,8 @@
  * The model of a working set: an array of chunks, and a reader of its own that follows the format's
  * description a byte at a time, without sharing anything with the code under test.
  *
- * Any string of bytes must be read in the same way by both, or refused by both. What is accepted and
- * written again must be read as the same; the walk must give all of it, the hottest first.
+ * Any string of bytes must be read in the same way by both, or refused by both. What is accepted
+ * and written again must be read as the same; the walk must give all of it, the hottest first.
  *
  * The includer defines CHECK().
  */

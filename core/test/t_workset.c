@@ -110,8 +110,9 @@ static void shortest(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < 3000; i++) {
-		struct iopf_workset_chunk chunk = { .nr = rng_next(&rng) >> rng_below(&rng, 43) >> 21 };
-		struct model_chunk model = { .nr = chunk.nr };
+		u64 nr = rng_next(&rng) >> rng_below(&rng, 43) >> 21;
+		struct iopf_workset_chunk chunk = { .nr = nr };
+		struct model_chunk model = { .nr = nr };
 
 		for (unsigned int n = 1 + rng_below(&rng, 70), page = 0; n--;) {
 			unsigned int run;
@@ -253,8 +254,9 @@ static void fill(struct writer *w, u64 *rng)
 
 	begin(w);
 	while (n--) {
+		u64 skip = rng_next(rng) >> (26 + rng_below(rng, 38));
 		struct iopf_workset_chunk chunk = {
-			.nr = w->next + (rng_below(rng, 3) ? 0 : rng_next(rng) >> (26 + rng_below(rng, 38))),
+			.nr = w->next + (rng_below(rng, 3) ? 0 : skip),
 			.heat = rng_below(rng, rng_below(rng, 2) ? 2 : 16),
 			.write = rng_below(rng, 2),
 		};

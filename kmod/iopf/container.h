@@ -32,9 +32,9 @@ struct mem_cgroup;
  *   iopf_chunk.lock       what is mapped (spinlock)
  *   the IOMMU driver's    page tables, invalidation
  *
- * iopf_attach.lock (parked faults) and iopf_prefaults.lock are leaf spinlocks. The fault path takes RCU,
- * iopf_area.chunks when it makes a chunk, and iopf_chunk.lock; when it has to
- * wait, it holds nothing.
+ * iopf_attach.lock (parked faults) and iopf_prefaults.lock are leaf spinlocks. The fault path takes
+ * RCU, iopf_area.chunks when it makes a chunk, and iopf_chunk.lock; when it has to wait, it holds
+ * nothing.
  */
 
 /**

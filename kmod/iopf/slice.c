@@ -15,9 +15,10 @@
  * (iopf_slice_map(), iopf_slice_populate()), since only the latter may use the container or
  * be waited for; see prefault.c.
  *
- * Memory: the kernel populates a page for whomever it belongs to, and kills when it can't. A hint is
- * not worth that. So before each step as many pages as it may take are had from the same
- * memory cgroup, by an allocation that may fail, and given back.
+ * Memory: the kernel populates a page for whomever it belongs to, and kills when it can't. A hint
+ * is not worth that. So before each step as many pages as it may take are had from the same
+ * memory cgroup, by an allocation that may fail, and given back. Who takes them in between is not
+ * kept from it: that makes the kernel's killing unlikely, not impossible.
  *
  * slice vs unmap, map: the area is looked up each time, under RCU. If the slice is no longer
  *   all in one area that permits it, it is over.
@@ -59,7 +60,7 @@ static bool area_permits(const struct iopf_area *area, bool *write, bool strict)
  * @c: the container
  * @range: whole pages
  * @write: for writing
- * @strict: leave out what may not be read or written, as @write says; otherwise do what is permitted
+ * @strict: leave out what may not be read or written, as @write says; otherwise do what may be
  * @s: out
  *
  * Return: whether there is one: if not, nothing of the range is mapped by user space. The slice

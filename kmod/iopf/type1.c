@@ -279,6 +279,13 @@ static long dirty_pages(struct iopf_container *c, void __user *arg)
 	return -EINVAL;
 }
 
+/* What user space has been compiled with. */
+static_assert(sizeof(struct vfio_iopf_range) == 16);
+static_assert(sizeof(struct vfio_iopf_prefault) == 32);
+static_assert(sizeof(struct vfio_iopf_prefault_status) == 56);
+static_assert(sizeof(struct vfio_iopf_working_set) == 24);
+static_assert(sizeof(struct vfio_iopf_working_set_put) == 40);
+
 /* The caller gets to know the request's number before it begins, or it doesn't begin. */
 static long prefault_start(struct iopf_prefault *p, u64 __user *id)
 {

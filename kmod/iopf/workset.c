@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Working sets: what the devices of a container have mapped, told to user space as a string of bytes
- * (core/workset.h) that can be given back to another container, after a restart or on another
- * machine.
+ * Working sets: what the devices of a container have mapped, told to user space as a string of
+ * bytes (core/workset.h) that can be given back to another container, after a restart or on
+ * another machine.
  *
  * Heat. The device says nothing of what it uses while it is mapped. But what has been taken from a
  * chunk, by the host's look for unused pages or for any other reason, and then been faulted in
@@ -132,7 +132,8 @@ static void age_areas(struct iopf_container *c)
  * @arg: argsz and flags have been checked; size: out: of the working set
  *
  * Context: process context; takes the container's lock.
- * Return: 0; -ENOSPC: the buffer is too small, and @arg says what it takes; -EFAULT, -EINTR, -E2BIG.
+ * Return: 0; -ENOSPC: the buffer is too small, and @arg says what it takes; -EFAULT, -EINTR,
+ * -E2BIG.
  */
 int iopf_workset_export(struct iopf_container *c, struct vfio_iopf_working_set *arg)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO_IOPF_PREFAULT: a device meets no fault where user space has said what it will use, whatever the
- * memory is; the end is told; cancelling, unmapping, the container's end and user space that
- * does not provide its pages find nothing that waits or is left behind; tracking sees no write where
- * there was none; and memory that is short is not fought for.
+ * VFIO_IOPF_PREFAULT: a device meets no fault where user space has said what it will use, whatever
+ * the memory is; the end is told; cancelling, unmapping, the container's end and user space that
+ * does not provide its pages find nothing that waits or is left behind; tracking sees no write
+ * where there was none; and memory that is short is not fought for.
  *
  * vm: --mem 1024
  */
@@ -381,7 +381,8 @@ static void check_beside(struct rig *r)
 		sim_wait(&r->sim[0], &cpl);
 		prefault_wait(&r->c, id, &s);
 		must_be(cpl.status == IOPF_SIM_ST_OK && adds_up(&s) && !s.missed);
-		tap_is(simbuf_differs(&b, 0, LEN, 20 + i), 0, "a device beside it: no byte is lost");
+		tap_is(simbuf_differs(&b, 0, LEN, 20 + i), 0,
+		       "a device beside it: no byte is lost");
 	}
 	rig_unmap(r, &b);
 	mem_unmap(b.va, LEN);

@@ -284,7 +284,7 @@ static void check_get(struct rig *r)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
 	struct simbuf half = { b.va, RIG_IOVA + LEN, MEM_HUGE / 2 };
-	struct simbuf rest = { (char *)b.va + MEM_HUGE, RIG_IOVA + LEN + MEM_HUGE / 2, MEM_HUGE / 2 };
+	struct simbuf rest = { (char *)b.va + MEM_HUGE, half.iova + half.len, MEM_HUGE / 2 };
 	const uint32_t argsz = sizeof(struct vfio_iopf_working_set);
 	uint8_t data[256], again[256];
 	uint64_t size = 0, need, i;

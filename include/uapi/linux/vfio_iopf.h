@@ -150,14 +150,14 @@ struct vfio_iopf_prefault_status {
  *
  * The working set is an opaque string of bytes that can be stored, and given back to this or
  * a later version of the backend on another machine, with VFIO_IOPF_WORKING_SET_PUT. It names I/O
- * virtual addresses, nothing of the memory's content. A part of 2 MiB takes 2 to 70 bytes, 3 when
- * all of it is mapped and so are its neighbours.
+ * virtual addresses, nothing of the memory's content. A part of 2 MiB takes 2 to 70 bytes (72 after
+ * a gap of 64 PiB), 2 when all of it is mapped and its neighbours are in use.
  *
  * Heat: 0 to 15, of each 2 MiB. A device says nothing of how often it uses what is mapped,
  * but what the host has taken away (to see whether it is used, or because it wanted the memory)
- * and the device has missed is used for sure: heat counts how often that happened. What nobody ever took
- * away may be used all the time or may have been used once: it has heat 0, is in
- * the working set, and comes after what is known to be used.
+ * and the device has missed is used for sure: heat counts how often that happened. What nobody ever
+ * took away may be used all the time or may have been used once: it has heat 0, is in the working
+ * set, and comes after what is known to be used.
  *
  * The container is locked meanwhile: mapping and unmapping wait. Faults do not.
  *
