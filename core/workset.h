@@ -325,35 +325,33 @@ static inline int iopf_workset_walk_init(struct iopf_workset_walk *w, const u8 *
 	while ((ret = iopf_workset_get(&w->reader, &chunk)) > 0) {
 		w->heats |= 1U << chunk.heat;
 		*pages += bitmap_weight(chunk.pages, IOPF_CHUNK_PAGES);
+		cond_resched();
 	}
 	return ret;
 }
 
 /**
- * iopf_workset_walk_next() - the next chunk
+ * iopf_workset_walk_next() - look at a record
  * @w: the walk; its working set has been found good
  * @chunk: out
  *
- * A colder chunk is read over, once for each heat there is, which is cheap beside populating one.
+ * A chunk of another heat is read over, once for each heat there is, which is cheap beside
+ * populating one; but there may be many, so the caller decides whether to go on.
  *
- * Return: whether there was one.
+ * Return: 1: the next chunk; -EAGAIN: it is not its turn, call again; 0: that was all.
  */
-static inline bool iopf_workset_walk_next(struct iopf_workset_walk *w,
-					  struct iopf_workset_chunk *chunk)
+static inline int iopf_workset_walk_next(struct iopf_workset_walk *w,
+					 struct iopf_workset_chunk *chunk)
 {
-	for (;;) {
-		/* At the end of it, from the start also in the beginning. */
-		while (iopf_workset_get(&w->reader, chunk) > 0)
-			if (chunk->heat == w->heat)
-				return true;
-		if (!w->heats)
-			return false;
-		for (w->heat = IOPF_HEAT_MAX; !(w->heats >> w->heat & 1); w->heat--)
-			;
-		w->heats &= ~(1U << w->heat);
-		if (!iopf_workset_open(&w->reader, w->data, w->size))
-			return false;
-	}
+	if (iopf_workset_get(&w->reader, chunk) > 0)
+		return chunk->heat == w->heat ? 1 : -EAGAIN;
+	/* At the end of it; in the beginning, too. */
+	if (!w->heats)
+		return 0;
+	for (w->heat = IOPF_HEAT_MAX; !(w->heats >> w->heat & 1); w->heat--)
+		;
+	w->heats &= ~(1U << w->heat);
+	return iopf_workset_open(&w->reader, w->data, w->size) ? -EAGAIN : 0;
 }
 
 #endif /* IOPF_CORE_WORKSET_H */

@@ -188,6 +188,16 @@ static inline void model_rewrite(const struct model_set *set)
 	}
 }
 
+static inline bool model_next(struct iopf_workset_walk *w, struct iopf_workset_chunk *chunk)
+{
+	int ret;
+
+	while ((ret = iopf_workset_walk_next(w, chunk)) == -EAGAIN)
+		;
+	CHECK(ret == 0 || ret == 1);
+	return ret;
+}
+
 /* All of it once: by heat, then by number. */
 static inline void model_walk(const struct model_set *set, const u8 *data, size_t size)
 {
@@ -200,14 +210,14 @@ static inline void model_walk(const struct model_set *set, const u8 *data, size_
 		for (unsigned int i = 0; i < set->nr; i++) {
 			if (set->chunk[i].heat != heat)
 				continue;
-			CHECK(iopf_workset_walk_next(&w, &chunk));
+			CHECK(model_next(&w, &chunk));
 			model_same(&set->chunk[i], &chunk);
 			for (unsigned int page = 0; page < IOPF_CHUNK_PAGES; page++)
 				count += set->chunk[i].page[page];
 		}
 	}
-	CHECK(!iopf_workset_walk_next(&w, &chunk));
-	CHECK(!iopf_workset_walk_next(&w, &chunk));
+	CHECK(!model_next(&w, &chunk));
+	CHECK(!model_next(&w, &chunk));
 	CHECK(pages == count);
 }
 

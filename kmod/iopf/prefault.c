@@ -331,11 +331,15 @@ static bool workset_next(struct iopf_prefault *p, struct iopf_range *range)
 {
 	unsigned int first = find_next_bit(p->chunk.pages, IOPF_CHUNK_PAGES, p->next_page), end;
 	u64 iova;
+	int ret;
 
 	while (first >= IOPF_CHUNK_PAGES) {
-		if (!iopf_workset_walk_next(&p->walk, &p->chunk))
+		ret = iopf_workset_walk_next(&p->walk, &p->chunk);
+		if (!ret || READ_ONCE(p->stop))
 			return false;
-		first = find_next_bit(p->chunk.pages, IOPF_CHUNK_PAGES, 0);
+		if (ret > 0)
+			first = find_next_bit(p->chunk.pages, IOPF_CHUNK_PAGES, 0);
+		cond_resched();
 	}
 	end = find_next_zero_bit(p->chunk.pages, IOPF_CHUNK_PAGES, first);
 	p->next_page = end;
@@ -442,11 +446,11 @@ static int prefault_run(struct iopf_prefault *p)
 	struct iopf_range range;
 	int ret = 0;
 
-	while (!ret && prefault_next(p, &range)) {
-		ret = READ_ONCE(p->stop) ? -ECANCELED : prefault_range(p, &range);
+	while (!ret && !READ_ONCE(p->stop) && prefault_next(p, &range)) {
+		ret = prefault_range(p, &range);
 		cond_resched();
 	}
-	return ret;
+	return !ret && READ_ONCE(p->stop) ? -ECANCELED : ret;
 }
 
 static void prefault_work(struct work_struct *work)
