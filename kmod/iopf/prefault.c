@@ -309,21 +309,27 @@ static void prefault_ended(struct prefault_end *end)
 /* WAITING or ASLEEP -> ACTIVE, unless it has ended meanwhile. */
 static bool prefault_activate(struct iopf_prefault *p)
 {
-	guard(spinlock)(&p->ps->lock);
-	if (p->state >= PREFAULT_DONE)
-		return false;
-	WRITE_ONCE(p->state, PREFAULT_ACTIVE);
-	return true;
+	bool mine;
+
+	spin_lock(&p->ps->lock);
+	mine = p->state < PREFAULT_DONE;
+	if (mine)
+		WRITE_ONCE(p->state, PREFAULT_ACTIVE);
+	spin_unlock(&p->ps->lock);
+	return mine;
 }
 
 /* ACTIVE -> ASLEEP, unless it is to stop. */
 static bool prefault_doze(struct iopf_prefault *p)
 {
-	guard(spinlock)(&p->ps->lock);
-	if (p->stop)
-		return false;
-	WRITE_ONCE(p->state, PREFAULT_ASLEEP);
-	return true;
+	bool may;
+
+	spin_lock(&p->ps->lock);
+	may = !p->stop;
+	if (may)
+		WRITE_ONCE(p->state, PREFAULT_ASLEEP);
+	spin_unlock(&p->ps->lock);
+	return may;
 }
 
 /* The next run of pages of a working set. */
@@ -362,8 +368,9 @@ static bool prefault_next(struct iopf_prefault *p, struct iopf_range *range)
 
 static void prefault_missed(struct iopf_prefault *p, u64 pages)
 {
-	guard(spinlock)(&p->ps->lock);
+	spin_lock(&p->ps->lock);
 	p->missed += pages;
+	spin_unlock(&p->ps->lock);
 }
 
 static void prefault_count(struct iopf_prefault *p, const struct iopf_slice *s, bool done)
@@ -371,12 +378,13 @@ static void prefault_count(struct iopf_prefault *p, const struct iopf_slice *s, 
 	/* Some may have gone again. */
 	unsigned int good = max(s->good, s->present);
 
-	guard(spinlock)(&p->ps->lock);
+	spin_lock(&p->ps->lock);
 	p->present += s->present;
 	p->mapped += good - s->present;
 	p->ps->pages += good - s->present;
 	if (done)
 		p->missed += iopf_slice_pages(s) - good;
+	spin_unlock(&p->ps->lock);
 }
 
 /*
@@ -530,9 +538,10 @@ void iopf_prefaults_end(struct iopf_prefaults *ps)
  */
 void iopf_prefaults_count(struct iopf_prefaults *ps, unsigned int *held, u64 *pages)
 {
-	guard(spinlock)(&ps->lock);
+	spin_lock(&ps->lock);
 	*held = ps->held;
 	*pages = ps->pages;
+	spin_unlock(&ps->lock);
 }
 
 static struct iopf_prefault *prefault_create(struct iopf_prefaults *ps, int eventfd)
@@ -714,17 +723,21 @@ u64 iopf_prefault_id(const struct iopf_prefault *p)
 int iopf_prefault_start(struct iopf_prefault *p)
 {
 	struct iopf_prefaults *ps = p->ps;
+	int ret = 0;
 
-	guard(spinlock)(&ps->lock);
-	if (ps->dead)
-		return -EINVAL;
-	if (ps->held == VFIO_IOPF_REQUESTS_MAX)
-		return -EBUSY;
-	ps->held++;
-	refcount_inc(&p->refs);
-	list_add_tail(&p->node, &ps->requests);
-	prefaults_next(ps);
-	return 0;
+	spin_lock(&ps->lock);
+	if (ps->dead) {
+		ret = -EINVAL;
+	} else if (ps->held == VFIO_IOPF_REQUESTS_MAX) {
+		ret = -EBUSY;
+	} else {
+		ps->held++;
+		refcount_inc(&p->refs);
+		list_add_tail(&p->node, &ps->requests);
+		prefaults_next(ps);
+	}
+	spin_unlock(&ps->lock);
+	return ret;
 }
 
 static struct iopf_prefault *prefaults_find(struct iopf_prefaults *ps, u64 id)
