@@ -29,6 +29,9 @@
 #define IOPF_CHUNK_SIZE		BIT(IOPF_CHUNK_SHIFT)
 #define IOPF_CHUNK_PAGES	(1U << (IOPF_CHUNK_SHIFT - PAGE_SHIFT))
 
+/* The most that is counted of how often a chunk has come back; see workset.h. */
+#define IOPF_HEAT_MAX		15U
+
 /**
  * struct iopf_chunkmap - the mapped pages of one chunk
  * @present: in the IOMMU's page table

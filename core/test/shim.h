@@ -251,6 +251,11 @@ static inline unsigned long shim_find(const unsigned long *a, bool a_val, const 
 		  find_n_, start);					\
 })
 
+/* Here nobody else waits for the processor. */
+static inline void cond_resched(void)
+{
+}
+
 /* Characters */
 
 /* The kernel's ctype is not the C locale's: 0xc0 to 0xff are the letters of Latin-1. */

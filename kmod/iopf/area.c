@@ -291,16 +291,19 @@ static void chunk_part(const struct iopf_chunk *chunk, const struct iopf_range *
 unsigned int iopf_area_zap_chunks(struct iopf_area *area, const struct iopf_range *range,
 				  bool age)
 {
+	unsigned int all = 0, zapped, first, last;
 	struct iopf_chunk *chunk;
 	unsigned long index;
-	unsigned int zapped = 0, first, last;
 
 	xa_for_each_range(&area->chunks, index, chunk, chunk_index(range->first),
 			  chunk_index(range->last)) {
 		chunk_part(chunk, range, &first, &last);
-		zapped += iopf_chunk_zap(chunk, first, last, age);
+		zapped = iopf_chunk_zap(chunk, first, last, age);
+		if (zapped)
+			WRITE_ONCE(chunk->lost, true);
+		all += zapped;
 	}
-	return zapped;
+	return all;
 }
 
 /**

@@ -482,7 +482,13 @@ static __always_inline int chunk_fault_locked(struct chunk_fault *f, unsigned in
 	ret = chunk_may_map(chunk);
 	if (unlikely(ret))
 		return ret;
-	return fault_map(f, found, around);
+	ret = fault_map(f, found, around);
+	/* What was taken away has come back: it is in use. */
+	if (unlikely(READ_ONCE(chunk->lost)) && !ret) {
+		WRITE_ONCE(chunk->lost, false);
+		chunk->heat += chunk->heat < IOPF_HEAT_MAX;
+	}
+	return ret;
 }
 
 static __always_inline int chunk_fault(struct chunk_fault *f, unsigned int around)

@@ -52,6 +52,8 @@ struct iopf_domains {
  *        Under @lock.
  * @refill: a 2 MiB leaf went for the sake of a part of it, and the rest has not been mapped again.
  *          Under @lock.
+ * @lost: the host has taken something away since heat was last counted; a hint, without a lock
+ * @heat: how often it came back after that, up to IOPF_HEAT_MAX; see workset.c. Under @lock.
  * @rcu: readers find chunks under RCU
  */
 struct iopf_chunk {
@@ -65,6 +67,8 @@ struct iopf_chunk {
 	const struct iopf_domains *domains;
 	struct iopf_chunkmap map;
 	unsigned long aged;
+	bool lost;
+	u8 heat;
 	struct rcu_head rcu;
 };
 

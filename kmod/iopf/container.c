@@ -43,6 +43,7 @@
 #include "main.h"
 #include "mm.h"
 #include "pin.h"
+#include "prefault.h"
 
 /* Containers by id, from creation to release; an entry without a container is reserved. */
 static DEFINE_XARRAY_ALLOC1(iopf_containers);
@@ -113,6 +114,28 @@ CONTAINER_SUM_ATTR(mapped, sums.size << PAGE_SHIFT);
 CONTAINER_SUM_ATTR(resident, sums.mapped << PAGE_SHIFT);
 CONTAINER_SUM_ATTR(pinned, sums.pinned << PAGE_SHIFT);
 
+static ssize_t prefaults_show(struct iopf_container *c, char *buf)
+{
+	unsigned int held;
+	u64 pages;
+
+	iopf_prefaults_count(c->prefaults, &held, &pages);
+	return sysfs_emit(buf, "%u\n", held);
+}
+
+CONTAINER_ATTR(prefaults);
+
+static ssize_t prefault_pages_show(struct iopf_container *c, char *buf)
+{
+	unsigned int held;
+	u64 pages;
+
+	iopf_prefaults_count(c->prefaults, &held, &pages);
+	return sysfs_emit(buf, "%llu\n", pages);
+}
+
+CONTAINER_ATTR(prefault_pages);
+
 static const struct attribute *const container_attrs[] = {
 	&container_pid.attr,
 	&container_comm.attr,
@@ -120,6 +143,8 @@ static const struct attribute *const container_attrs[] = {
 	&container_mapped.attr,
 	&container_resident.attr,
 	&container_pinned.attr,
+	&container_prefaults.attr,
+	&container_prefault_pages.attr,
 	NULL,
 };
 
@@ -138,6 +163,7 @@ static void container_free(struct kobject *kobj)
 	struct iopf_container *c = container_of(kobj, struct iopf_container, kobj);
 
 	mutex_destroy(&c->lock);
+	iopf_prefaults_put(c->prefaults);
 	iopf_fault_queue_put(c->faults);
 	kvfree(c->latency_past);
 	kfree(c->domains);
@@ -223,6 +249,9 @@ struct iopf_container *iopf_container_create(bool v2)
 	c->faults = iopf_fault_queue_create(c->id);
 	c->latency_past = iopf_latency_past_alloc();
 	if (!c->domains || !c->iovas || !c->faults || !c->latency_past)
+		goto err_put;
+	c->prefaults = iopf_prefaults_create(c);
+	if (!c->prefaults)
 		goto err_put;
 	c->memcg = c->faults->memcg;
 	ret = kobject_add(&c->kobj, iopf_containers_kobj, "%u", c->id);
@@ -327,6 +356,7 @@ void iopf_container_release(struct iopf_container *c)
 	xa_erase(&iopf_containers, c->id);
 	iopf_latency_dir_destroy(c->latency_dir);
 	kobject_del(&c->kobj);
+	iopf_prefaults_end(c->prefaults);
 	scoped_guard(mutex, &c->lock) {
 		WARN_ON(!iopf_container_groupless(c));
 		iopf_container_unmap_all(c);

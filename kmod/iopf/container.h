@@ -17,6 +17,7 @@ struct iopf_area;
 struct iopf_domains;
 struct iopf_fault_queue;
 struct iopf_latency_past;
+struct iopf_prefaults;
 struct iopf_range;
 struct mem_cgroup;
 
@@ -33,9 +34,9 @@ struct mem_cgroup;
  *   iopf_chunk.lock       what is mapped (spinlock)
  *   the IOMMU driver's    page tables, invalidation
  *
- * iopf_attach.lock (parked faults) is a leaf spinlock. The fault path takes RCU,
- * iopf_area.chunks when it makes a chunk, and iopf_chunk.lock or, without that, iopf_span.lock;
- * when it has to wait, it holds nothing. iopf_area.spans is a leaf.
+ * iopf_attach.lock (parked faults) and iopf_prefaults.lock are leaf spinlocks. The fault path takes
+ * RCU, iopf_area.chunks when it makes a chunk, and iopf_chunk.lock or, without that,
+ * iopf_span.lock; when it has to wait, it holds nothing. iopf_area.spans is a leaf.
  */
 
 /**
@@ -48,6 +49,7 @@ struct mem_cgroup;
  * @huge_ok: 2 MiB mappings are allowed
  * @faults: workers for faults that have to wait
  * @memcg: who pays for chunks and IOMMU page tables; @faults holds it
+ * @prefaults: what is being made ready before its use
  * @tracking: device writes are tracked; chunks look at it under their locks. See dirty.c.
  * @generation: of the hints to its chunks; see hint.h
  * @repair: maps devices' memory again that has been revoked; see pin.c
@@ -78,6 +80,7 @@ struct iopf_container {
 	bool huge_ok;
 	struct iopf_fault_queue *faults;
 	struct mem_cgroup *memcg;
+	struct iopf_prefaults *prefaults;
 	bool tracking;
 	u64 generation;
 	struct delayed_work repair;

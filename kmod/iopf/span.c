@@ -158,7 +158,7 @@ static int span_map(struct iopf_span *span, unsigned long pfn, bool writable)
 	if (ret)
 		WRITE_ONCE(span->mapped, false);
 	else
-		span->writable = writable;
+		WRITE_ONCE(span->writable, writable);
 	return ret;
 }
 

@@ -57,6 +57,24 @@ static inline bool iopf_span_mapped(struct iopf_area *area, u64 iova)
 	return span && smp_load_acquire(&span->mapped);
 }
 
+/**
+ * iopf_span_serves() - whether such a leaf maps an address well enough
+ * @area: the area
+ * @iova: an address in it
+ * @write: for writing
+ *
+ * As iopf_span_mapped().
+ */
+static inline bool iopf_span_serves(struct iopf_area *area, u64 iova, bool write)
+{
+	struct iopf_span *span;
+
+	if (!iopf_span_mapped(area, iova))
+		return false;
+	span = xa_load(&area->spans, iova >> IOPF_SPAN_SHIFT);
+	return !write || READ_ONCE(span->writable);
+}
+
 bool iopf_span_possible(struct iopf_area *area, const struct iopf_domains *domains, u64 iova);
 int iopf_span_fault(struct iopf_area *area, u64 iova, bool write, unsigned int *mapped);
 

@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
+#include <linux/vfio_iopf.h>
 
 #include "../compat/vfio_driver.h"
 #include "attach.h"
@@ -22,7 +23,9 @@
 #include "dma.h"
 #include "emulated.h"
 #include "main.h"
+#include "prefault.h"
 #include "type1.h"
+#include "workset.h"
 
 static void *type1_open(unsigned long arg)
 {
@@ -88,6 +91,7 @@ static int check_extension(struct iopf_container *c, unsigned long arg)
 	/* A nesting container is refused by type1_open() and then served by stock type1. */
 	case VFIO_TYPE1_NESTING_IOMMU:
 	case VFIO_UNMAP_ALL:
+	case VFIO_IOPF_PREFAULT_EXT:
 		return 1;
 	case VFIO_UPDATE_VADDR:
 		return c && !iopf_container_emulated(c);
@@ -275,6 +279,83 @@ static long dirty_pages(struct iopf_container *c, void __user *arg)
 	return -EINVAL;
 }
 
+/* What user space has been compiled with. */
+static_assert(sizeof(struct vfio_iopf_range) == 16);
+static_assert(sizeof(struct vfio_iopf_prefault) == 32);
+static_assert(sizeof(struct vfio_iopf_prefault_status) == 56);
+static_assert(sizeof(struct vfio_iopf_working_set) == 24);
+static_assert(sizeof(struct vfio_iopf_working_set_put) == 40);
+
+/* The caller gets to know the request's number before it begins, or it doesn't begin. */
+static long prefault_start(struct iopf_prefault *p, u64 __user *id)
+{
+	long ret = -EFAULT;
+
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+	if (!copy_to_user(id, &(u64){ iopf_prefault_id(p) }, sizeof(*id)))
+		ret = iopf_prefault_start(p);
+	iopf_prefault_put(p);
+	return ret;
+}
+
+static long prefault(struct iopf_container *c, void __user *arg)
+{
+	const u32 access = VFIO_IOPF_PREFAULT_READ | VFIO_IOPF_PREFAULT_WRITE;
+	struct vfio_iopf_prefault prefault;
+
+	if (copy_from_user(&prefault, arg, sizeof(prefault)))
+		return -EFAULT;
+	if (prefault.argsz < sizeof(prefault) || !(prefault.flags & access) ||
+	    prefault.flags & ~(access | VFIO_IOPF_PREFAULT_EVENTFD))
+		return -EINVAL;
+	return prefault_start(iopf_prefault_of_ranges(c, &prefault),
+			      arg + offsetof(struct vfio_iopf_prefault, id));
+}
+
+static long prefault_query(struct iopf_container *c, void __user *arg, bool cancel)
+{
+	struct vfio_iopf_prefault_status status;
+	long ret;
+
+	if (copy_from_user(&status, arg, sizeof(status)))
+		return -EFAULT;
+	if (status.argsz < sizeof(status) || status.flags)
+		return -EINVAL;
+	ret = iopf_prefault_query(c, &status, cancel);
+	if (ret)
+		return ret;
+	return copy_to_user(arg, &status, sizeof(status)) ? -EFAULT : 0;
+}
+
+static long working_set_get(struct iopf_container *c, void __user *arg)
+{
+	struct vfio_iopf_working_set set;
+	long ret;
+
+	if (copy_from_user(&set, arg, sizeof(set)))
+		return -EFAULT;
+	if (set.argsz < sizeof(set) || set.flags & ~VFIO_IOPF_WORKING_SET_AGE)
+		return -EINVAL;
+	ret = iopf_workset_export(c, &set);
+	if (ret && ret != -ENOSPC)
+		return ret;
+	return copy_to_user(arg, &set, sizeof(set)) ? -EFAULT : ret;
+}
+
+static long working_set_put(struct iopf_container *c, void __user *arg)
+{
+	struct vfio_iopf_working_set_put set;
+
+	if (copy_from_user(&set, arg, sizeof(set)))
+		return -EFAULT;
+	if (set.argsz < sizeof(set) || set.flags & ~VFIO_IOPF_WORKING_SET_EVENTFD ||
+	    set.reserved)
+		return -EINVAL;
+	return prefault_start(iopf_workset_import(c, &set),
+			      arg + offsetof(struct vfio_iopf_working_set_put, id));
+}
+
 static long container_ioctl(struct iopf_container *c, unsigned int cmd, void __user *arg)
 {
 	switch (cmd) {
@@ -286,6 +367,16 @@ static long container_ioctl(struct iopf_container *c, unsigned int cmd, void __u
 		return unmap_dma(c, arg);
 	case VFIO_IOMMU_DIRTY_PAGES:
 		return dirty_pages(c, arg);
+	case VFIO_IOPF_PREFAULT:
+		return prefault(c, arg);
+	case VFIO_IOPF_PREFAULT_QUERY:
+		return prefault_query(c, arg, false);
+	case VFIO_IOPF_PREFAULT_CANCEL:
+		return prefault_query(c, arg, true);
+	case VFIO_IOPF_WORKING_SET_GET:
+		return working_set_get(c, arg);
+	case VFIO_IOPF_WORKING_SET_PUT:
+		return working_set_put(c, arg);
 	}
 	return -ENOTTY;
 }

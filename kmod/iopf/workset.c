@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Working sets: what the devices of a container have mapped, told to user space as a string of
+ * bytes (core/workset.h) that can be given back to another container, after a restart or on
+ * another machine.
+ *
+ * Heat. The device says nothing of what it uses while it is mapped. But what has been taken from a
+ * chunk, by the host's look for unused pages or for any other reason, and then been faulted in
+ * again, is in use: chunks count how often that has happened, each time once, however many
+ * pages were taken (iopf_chunk.heat). Pages that stay mapped through all that stay in the set
+ * with their chunk's heat: were they not used, the host's look would have taken them away for
+ * good. Where the host never looked nothing is known and the heat is 0; so without pressure
+ * the order is that of addresses, and with it, what matters comes first.
+ *
+ * An area need not begin where a chunk does, so two areas may have a part each of one chunk's
+ * addresses: they make one record.
+ *
+ * export vs faults: each chunk is told as it is at one moment; they go on meanwhile.
+ *
+ * Locking: the container's lock, so no area comes or goes; the chunks' inside. Bytes are copied
+ * to user space under the former only.
+ */
+#include <linux/cleanup.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vfio_iopf.h>
+
+#include "../../core/workset.h"
+#include "area.h"
+#include "chunk.h"
+#include "container.h"
+#include "prefault.h"
+#include "span.h"
+#include "workset.h"
+
+/* A working set that is being written to user space. */
+struct export {
+	u8 __user *to;
+	u64 room;
+	u64 size;
+	u32 records;
+	u64 next;
+	struct iopf_workset_chunk chunk;
+	bool pending;
+};
+
+/* Write what is pending, if there is room; in any case know how much that takes. */
+static int export_flush(struct export *e)
+{
+	u8 record[IOPF_WORKSET_RECORD];
+	unsigned int n;
+
+	if (!e->pending)
+		return 0;
+	e->pending = false;
+	n = iopf_workset_put(record, e->next, &e->chunk);
+	if (e->size + n <= e->room && copy_to_user(e->to + e->size, record, n))
+		return -EFAULT;
+	e->next = e->chunk.nr + 1;
+	e->size += n;
+	e->records++;
+	return e->size > VFIO_IOPF_WORKING_SET_MAX ? -E2BIG : 0;
+}
+
+static int export_chunk(struct export *e, struct iopf_chunk *chunk)
+{
+	u64 nr = chunk->iova >> IOPF_CHUNK_SHIFT;
+	int ret;
+
+	if (e->pending && e->chunk.nr != nr) {
+		ret = export_flush(e);
+		if (ret)
+			return ret;
+	}
+	/* It may have been part of a larger leaf a moment ago. */
+	if (!e->pending && nr < e->next)
+		return 0;
+	spin_lock(&chunk->lock);
+	if (!iopf_chunkmap_empty(&chunk->map)) {
+		if (!e->pending)
+			e->chunk = (struct iopf_workset_chunk){ .nr = nr };
+		e->pending = true;
+		bitmap_or(e->chunk.pages, e->chunk.pages, chunk->map.present, IOPF_CHUNK_PAGES);
+		e->chunk.heat = max_t(unsigned int, e->chunk.heat, chunk->heat);
+		e->chunk.write |= !bitmap_empty(chunk->map.writable, IOPF_CHUNK_PAGES);
+	}
+	spin_unlock(&chunk->lock);
+	return 0;
+}
+
+/* A leaf of 1 GiB is as many full chunks, which map nothing themselves. */
+static int export_span(struct export *e, const struct iopf_span *span)
+{
+	u64 nr = span->iova >> IOPF_CHUNK_SHIFT, last = nr + IOPF_SPAN_SIZE / IOPF_CHUNK_SIZE - 1;
+	int ret = 0;
+
+	for (; nr <= last && !ret; nr++) {
+		ret = export_flush(e);
+		if (nr < e->next)
+			continue;
+		e->chunk = (struct iopf_workset_chunk){
+			.nr = nr,
+			.write = READ_ONCE(span->writable),
+		};
+		bitmap_fill(e->chunk.pages, IOPF_CHUNK_PAGES);
+		e->pending = true;
+	}
+	return ret;
+}
+
+/* The leaves of an area from the span *@i on, that do not begin after a chunk. */
+static int export_spans(struct export *e, struct iopf_area *area, unsigned long *i,
+			unsigned long chunk)
+{
+	struct iopf_span *span;
+	int ret = 0;
+
+	while (!ret && (span = xa_find(&area->spans, i, ULONG_MAX, XA_PRESENT)) &&
+	       span->iova >> IOPF_CHUNK_SHIFT <= chunk) {
+		if (READ_ONCE(span->mapped))
+			ret = export_span(e, span);
+		++*i;
+	}
+	return ret;
+}
+
+static int export_areas(struct iopf_container *c, struct export *e)
+{
+	struct iopf_chunk *chunk;
+	struct iopf_area *area;
+	unsigned long index = 0, i, spans;
+	int ret;
+
+	lockdep_assert_held(&c->lock);
+
+	mt_for_each(&c->areas, area, index, ULONG_MAX) {
+		spans = 0;
+		xa_for_each(&area->chunks, i, chunk) {
+			ret = export_spans(e, area, &spans, i) ?: export_chunk(e, chunk);
+			if (ret)
+				return ret;
+			if (fatal_signal_pending(current))
+				return -EINTR;
+			cond_resched();
+		}
+		ret = export_spans(e, area, &spans, ULONG_MAX);
+		if (ret)
+			return ret;
+	}
+	return export_flush(e);
+}
+
+static void age_areas(struct iopf_container *c)
+{
+	struct iopf_chunk *chunk;
+	struct iopf_area *area;
+	unsigned long index = 0, i;
+
+	lockdep_assert_held(&c->lock);
+
+	mt_for_each(&c->areas, area, index, ULONG_MAX) {
+		xa_for_each(&area->chunks, i, chunk) {
+			spin_lock(&chunk->lock);
+			chunk->heat /= 2;
+			spin_unlock(&chunk->lock);
+			cond_resched();
+		}
+	}
+}
+
+/**
+ * iopf_workset_export() - VFIO_IOPF_WORKING_SET_GET
+ * @c: the container
+ * @arg: argsz and flags have been checked; size: out: of the working set
+ *
+ * Context: process context; takes the container's lock.
+ * Return: 0; -ENOSPC: the buffer is too small, and @arg says what it takes; -EFAULT, -EINTR,
+ * -E2BIG.
+ */
+int iopf_workset_export(struct iopf_container *c, struct vfio_iopf_working_set *arg)
+{
+	struct export e = {
+		.to = u64_to_user_ptr(arg->data),
+		.room = arg->size,
+		.size = IOPF_WORKSET_HEADER,
+	};
+	u8 header[IOPF_WORKSET_HEADER];
+	int ret;
+
+	guard(mutex)(&c->lock);
+	ret = export_areas(c, &e);
+	if (ret)
+		return ret;
+	arg->size = e.size;
+	if (e.size > e.room)
+		return -ENOSPC;
+	iopf_workset_put_header(header, e.records, e.size - IOPF_WORKSET_HEADER);
+	if (copy_to_user(e.to, header, sizeof(header)))
+		return -EFAULT;
+	if (arg->flags & VFIO_IOPF_WORKING_SET_AGE)
+		age_areas(c);
+	return 0;
+}
+
+/**
+ * iopf_workset_import() - VFIO_IOPF_WORKING_SET_PUT
+ * @c: the container
+ * @arg: argsz, flags and reserved have been checked
+ *
+ * Context: process context; takes the container's lock.
+ * Return: a request for it, not started; or an error pointer.
+ */
+struct iopf_prefault *iopf_workset_import(struct iopf_container *c,
+					  const struct vfio_iopf_working_set_put *arg)
+{
+	bool signal = arg->flags & VFIO_IOPF_WORKING_SET_EVENTFD;
+	u8 *data;
+
+	if (arg->size < IOPF_WORKSET_HEADER)
+		return ERR_PTR(-EINVAL);
+	if (arg->size > VFIO_IOPF_WORKING_SET_MAX)
+		return ERR_PTR(-E2BIG);
+	if (signal && arg->eventfd < 0)
+		return ERR_PTR(-EBADF);
+	data = kvmalloc(arg->size, GFP_KERNEL_ACCOUNT);
+	if (!data)
+		return ERR_PTR(-ENOMEM);
+	if (copy_from_user(data, u64_to_user_ptr(arg->data), arg->size)) {
+		kvfree(data);
+		return ERR_PTR(-EFAULT);
+	}
+	return iopf_prefault_of_workset(c, data, arg->size, signal ? arg->eventfd : -1);
+}

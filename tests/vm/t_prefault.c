@@ -1,0 +1,587 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO_IOPF_PREFAULT: a device meets no fault where user space has said what it will use, whatever
+ * the memory is; the end is told; cancelling, unmapping, the container's end and user space that
+ * does not provide its pages find nothing that waits or is left behind; tracking sees no write
+ * where there was none; and memory that is short is not fought for.
+ *
+ * vm: --mem 1024
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "dirty.h"
+#include "prefault.h"
+#include "rig.h"
+
+#define LEN	(6 * MiB)
+#define PAGES	(LEN / MEM_PAGE)
+#define RW	(PREFAULT_READ | PREFAULT_WRITE)
+
+static uint64_t faults(void)
+{
+	return iopf_count(rig_bdf(0), "faults");
+}
+
+static struct vfio_iopf_range range_of(const struct simbuf *b)
+{
+	return (struct vfio_iopf_range){ b->iova, b->len };
+}
+
+static bool adds_up(const struct vfio_iopf_prefault_status *s)
+{
+	return s->present + s->mapped + s->missed == s->pages;
+}
+
+/* All of it, then the device, which has nothing to ask for; then again, with nothing to do. */
+static void check_kind(struct rig *r, void *va, uint32_t flags, const char *kind)
+{
+	struct simbuf b = { va, RIG_IOVA, LEN };
+	struct vfio_iopf_prefault_status s;
+	uint64_t before;
+
+	rig_map(r, &b);
+	prefault_run(&r->c, &b, flags, &s);
+	tap_ok(s.mapped == PAGES && adds_up(&s), "%s: all of it is mapped", kind);
+	if (s.mapped != PAGES)
+		tap_diag("%llu present, %llu mapped, %llu missed", (unsigned long long)s.present,
+			 (unsigned long long)s.mapped, (unsigned long long)s.missed);
+	tap_is(mem_incore(va, LEN), PAGES, "%s: it is in core", kind);
+	before = faults();
+	if (flags & PREFAULT_WRITE)
+		rig_both_ways(&r->sim[0], &b, 3, kind);
+	else
+		rig_status_is(sim_read(&r->sim[0], &b, 0, LEN, NULL), IOPF_SIM_ST_OK,
+			      "the device reads it");
+	tap_is(faults() - before, 0, "%s: without a fault", kind);
+	prefault_run(&r->c, &b, flags, &s);
+	tap_ok(s.present == PAGES && adds_up(&s), "%s: again: it was there", kind);
+	rig_unmap(r, &b);
+	mem_unmap(va, LEN);
+}
+
+static void check_kinds(struct rig *r)
+{
+	void *va;
+	int fd;
+
+	check_kind(r, mem_anon(LEN), PREFAULT_WRITE, "anonymous");
+	check_kind(r, mem_anon(LEN), PREFAULT_READ, "anonymous, to read");
+	check_kind(r, mem_thp(LEN), RW, "huge pages");
+	check_kind(r, mem_memfd(LEN, &fd), PREFAULT_WRITE, "shmem");
+	close(fd);
+	va = mem_hugetlb(LEN, true);
+	if (va)
+		check_kind(r, va, PREFAULT_WRITE, "hugetlb");
+	else
+		tap_skip("no pool", "hugetlb");
+}
+
+/* Mapped for reading already, also as zero pages: they get writable. */
+static void check_upgrade(struct rig *r)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct vfio_iopf_prefault_status s;
+	uint64_t before;
+
+	rig_map(r, &b);
+	prefault_run(&r->c, &b, PREFAULT_READ, &s);
+	simbuf_fill(&b, 2 * MiB, MiB, 9);
+	prefault_run(&r->c, &b, PREFAULT_WRITE, &s);
+	tap_ok(s.mapped >= PAGES - 256 && !s.missed && adds_up(&s),
+	       "what could be read only can be written");
+	before = faults();
+	tap_is(simbuf_differs(&b, 2 * MiB, MiB, 9), 0, "and what was in it stayed");
+	rig_both_ways(&r->sim[0], &b, 4, "after that");
+	tap_is(faults() - before, 0, "without a fault");
+	rig_unmap(r, &b);
+	mem_unmap(b.va, LEN);
+}
+
+/* Parts of two areas, cut and crossed, to the byte. */
+static void check_ranges(struct rig *r)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA + 5 * MEM_PAGE, LEN / 2 };
+	struct simbuf next = { (char *)b.va + LEN / 2, b.iova + LEN / 2, LEN / 2 };
+	struct vfio_iopf_range ranges[] = {
+		{ b.iova + LEN / 2 - 3 * MEM_PAGE, 5 * MEM_PAGE },	/* across both */
+		{ b.iova + 10 * MEM_PAGE + 4095, 2 },			/* pages 10 and 11 */
+		{ b.iova + 11 * MEM_PAGE, 1 },				/* 11 again */
+		{ next.iova + LEN / 2 - 1, 1 },				/* the last byte */
+	};
+	struct vfio_iopf_prefault_status s;
+	uint64_t id, count;
+	int efd = must_sys(eventfd(0, 0));
+
+	rig_map(r, &b);
+	rig_map(r, &next);
+	must(prefault_start(&r->c, ranges, ARRAY_SIZE(ranges), RW, efd, &id));
+	must_sys(read(efd, &count, sizeof(count)));
+	tap_is(count, 1, "the end is told, once");
+	must(prefault_query(&r->c, id, &s));
+	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_DONE, "when it is told it is the end");
+	tap_is(s.pages, 5 + 2 + 1 + 1, "whole pages");
+	tap_ok(s.mapped == 8 && s.present == 1 && adds_up(&s), "each once");
+	tap_is(mem_resident(b.va, LEN), 8, "and no others");
+	rig_unmap(r, &b);
+	rig_unmap(r, &next);
+	mem_unmap(b.va, LEN);
+	close(efd);
+}
+
+static void start_is(struct rig *r, struct vfio_iopf_range range, uint32_t flags, int err,
+		     const char *what)
+{
+	uint64_t id = 0;
+
+	tap_errno_is(prefault_start(&r->c, &range, 1, flags, -1, &id), err, "%s", what);
+}
+
+static void check_bad(struct rig *r)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct simbuf ro = { mem_anon(LEN), RIG_IOVA + LEN, LEN };
+	struct vfio_iopf_range good = range_of(&b);
+	struct vfio_iopf_prefault_status s = { .argsz = sizeof(s) };
+	struct vfio_iopf_prefault p = { .argsz = sizeof(p), .flags = RW, .nr_ranges = 1 };
+	static struct vfio_iopf_range many[VFIO_IOPF_RANGES_MAX + 1];
+	uint64_t id, last, i;
+
+	rig_map(r, &b);
+	must(vfio_map_flags(&r->c, ro.va, ro.iova, LEN, VFIO_DMA_MAP_FLAG_READ));
+	start_is(r, good, 0, -EINVAL, "neither read nor write");
+	start_is(r, good, 8, -EINVAL, "a flag that is none");
+	start_is(r, (struct vfio_iopf_range){ b.iova, 0 }, RW, -EINVAL, "no bytes");
+	start_is(r, (struct vfio_iopf_range){ b.iova, ~0ull }, RW, -EINVAL, "beyond the end");
+	start_is(r, (struct vfio_iopf_range){ b.iova, ~b.iova + 1 }, PREFAULT_READ, -ENOENT,
+		 "to the very end");
+	start_is(r, (struct vfio_iopf_range){ ~0ull, 1 }, RW, -ENOENT, "the last byte there is");
+	start_is(r, (struct vfio_iopf_range){ b.iova - 1, 2 }, RW, -ENOENT, "a byte before");
+	start_is(r, (struct vfio_iopf_range){ b.iova, 2 * LEN + 1 }, PREFAULT_READ, -ENOENT,
+		 "a byte after");
+	start_is(r, (struct vfio_iopf_range){ b.iova, LEN + 1 }, PREFAULT_WRITE, -EPERM,
+		 "for writing what is for reading");
+	tap_errno_is(prefault_start(&r->c, &good, 0, RW, -1, &id), -EINVAL, "no range");
+	for (i = 0; i <= VFIO_IOPF_RANGES_MAX; i++)
+		many[i] = (struct vfio_iopf_range){ b.iova, 1 };
+	tap_errno_is(prefault_start(&r->c, many, VFIO_IOPF_RANGES_MAX + 1, RW, -1, &id), -E2BIG,
+		     "too many ranges");
+	tap_errno_is(prefault_start(&r->c, NULL, 1, RW, -1, &id), -EFAULT, "ranges nowhere");
+	tap_errno_is(prefault_start(&r->c, &good, 1, RW, 9999, &id), -EBADF, "no such file");
+	tap_errno_is(prefault_start(&r->c, &good, 1, RW, r->c.fd, &id), -EINVAL, "no eventfd");
+	p.ranges = (uintptr_t)&good;
+	p.argsz--;
+	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_PREFAULT, &p) ? -errno : 0, -EINVAL, "argsz");
+	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_PREFAULT, NULL) ? -errno : 0, -EFAULT, "nothing");
+	tap_errno_is(prefault_query(&r->c, 0, &s), -ENOENT, "no request has this number");
+	tap_errno_is(prefault_query(&r->c, ~0ull, &s), -ENOENT, "nor this");
+	tap_errno_is(prefault_cancel(&r->c, ~0ull, &s), -ENOENT, "nor can it be cancelled");
+	s.flags = 1;
+	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_PREFAULT_QUERY, &s) ? -errno : 0, -EINVAL,
+		     "a flag of a query");
+	s.flags = 0;
+	s.argsz = 8;
+	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_PREFAULT_CANCEL, &s) ? -errno : 0, -EINVAL,
+		     "argsz of a query");
+	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_PREFAULT_QUERY, NULL) ? -errno : 0, -EFAULT,
+		     "a query of nothing");
+	tap_is(mem_resident(b.va, LEN) + mem_resident(ro.va, LEN), 0, "nothing came of all that");
+
+	must(prefault_start(&r->c, many, VFIO_IOPF_RANGES_MAX, RW, -1, &id));
+	prefault_wait(&r->c, id, &s);
+	tap_ok(s.state == VFIO_IOPF_PREFAULT_STATE_DONE && s.pages == VFIO_IOPF_RANGES_MAX &&
+	       adds_up(&s), "as many ranges as there may be");
+	/* Only some are remembered. */
+	for (i = 0; i < 60; i++) {
+		must(prefault_start(&r->c, &good, 1, RW, -1, &last));
+		prefault_wait(&r->c, last, &s);
+	}
+	tap_errno_is(prefault_query(&r->c, id, &s), -ENOENT, "what ended long ago is forgotten");
+	tap_errno_is(prefault_cancel(&r->c, last, &s), 0, "to cancel what has ended");
+	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_DONE, "changes nothing");
+	tap_is(prefault_knob("prefaults"), 0, "nothing is under way");
+	tap_ok(prefault_knob("prefault_pages") >= PAGES, "what was mapped is counted");
+	rig_unmap(r, &b);
+	must(vfio_unmap(&r->c, ro.iova, LEN));
+	mem_unmap(b.va, LEN);
+	mem_unmap(ro.va, LEN);
+}
+
+static int uffd_open(const struct simbuf *b)
+{
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)b->va, b->len },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	int uffd = (int)must_sys(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
+
+	must_sys(ioctl(uffd, UFFDIO_API, &api));
+	must_sys(ioctl(uffd, UFFDIO_REGISTER, &reg));
+	return uffd;
+}
+
+/* Until somebody waits for a page; which one. */
+static uint64_t uffd_asked(int uffd)
+{
+	unsigned int spins = 0;
+	struct uffd_msg msg;
+
+	while (read(uffd, &msg, sizeof(msg)) != sizeof(msg)) {
+		must_be(spins < 60000);
+		sim_nap(&spins);
+	}
+	return msg.arg.pagefault.address;
+}
+
+static void knob_gets(const char *name, uint64_t value, const char *what)
+{
+	unsigned int spins = 0;
+
+	while (prefault_knob(name) != value && spins < 60000)
+		sim_nap(&spins);
+	tap_is(prefault_knob(name), value, "%s", what);
+}
+
+/* Memory that its user does not provide. */
+static void check_held(struct rig *r)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct simbuf other = { mem_anon(LEN), RIG_IOVA + LEN, LEN };
+	struct vfio_iopf_range held = range_of(&b), free = range_of(&other);
+	struct vfio_iopf_prefault_status s;
+	uint64_t first, second, third, count, id, i;
+	int uffd = uffd_open(&b), efd = must_sys(eventfd(0, EFD_NONBLOCK));
+
+	rig_map(r, &b);
+	rig_map(r, &other);
+	must(prefault_start(&r->c, &held, 1, RW, efd, &first));
+	uffd_asked(uffd);
+	must(prefault_query(&r->c, first, &s));
+	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_RUNNING, "memory that is held back: it waits");
+	must(prefault_start(&r->c, &free, 1, RW, -1, &second));
+	must(prefault_start(&r->c, &free, 1, PREFAULT_READ, -1, &third));
+	must(prefault_query(&r->c, second, &s));
+	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_WAITING, "and others for it");
+	rig_both_ways(&r->sim[0], &other, 5, "but no device");
+	must(prefault_cancel(&r->c, third, &s));
+	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_CANCELLED, "one that has not begun is cancelled");
+	tap_ok(read(efd, &count, sizeof(count)) < 0 && errno == EAGAIN, "no end was told");
+	must(prefault_cancel(&r->c, first, &s));
+	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_CANCELLED, "so is the one that waits");
+	tap_ok(read(efd, &count, sizeof(count)) == sizeof(count) && count == 1, "now it is told");
+	prefault_wait(&r->c, second, &s);
+	tap_ok(s.state == VFIO_IOPF_PREFAULT_STATE_DONE && s.present == PAGES,
+	       "then the next has its turn");
+	tap_is(prefault_knob("prefaults"), 1, "the thread that waits is counted");
+	/* As many as may wait, and no more. */
+	for (i = 1; i < VFIO_IOPF_REQUESTS_MAX; i++) {
+		/* Each waits for a page of its own, which tells when it does. */
+		struct vfio_iopf_range page = { b.iova + (10 + i) * MEM_PAGE, MEM_PAGE };
+
+		must(prefault_start(&r->c, &page, 1, RW, -1, &id));
+		uffd_asked(uffd);
+		must(prefault_cancel(&r->c, id, &s));
+	}
+	tap_errno_is(prefault_start(&r->c, &free, 1, RW, -1, &id), -EBUSY, "there is a bound");
+	rig_both_ways(&r->sim[0], &other, 6, "devices don't mind");
+	/* Waiting is over. */
+	close(uffd);
+	knob_gets("prefaults", 0, "once they need not wait they are gone");
+	tap_ok(mem_resident(b.va, LEN) <= VFIO_IOPF_REQUESTS_MAX,
+	       "each populated no more than the page it waited for");
+	prefault_run(&r->c, &b, RW, &s);
+	tap_ok(adds_up(&s) && !s.missed, "and again");
+	rig_unmap(r, &b);
+	rig_unmap(r, &other);
+	mem_unmap(b.va, LEN);
+	mem_unmap(other.va, LEN);
+	close(efd);
+}
+
+/* At any moment of a request: cancelled, or its memory unmapped and mapped. */
+static void check_meanwhile(struct rig *r)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct vfio_iopf_range range = range_of(&b);
+	struct vfio_iopf_prefault_status s, again;
+	unsigned int i, k, spins, ended[5] = { };
+	uint64_t id, resident;
+	bool sums = true, still = true;
+
+	rig_map(r, &b);
+	for (i = 0; i < 24; i++) {
+		uint64_t wait = i % 8 * (PAGES / 8);
+
+		mem_drop(b.va, LEN);
+		must(prefault_start(&r->c, &range, 1, RW, -1, &id));
+		/* How far it is to get first: counted at the end of each 2 MiB. */
+		for (spins = 0, k = 0; k < 200 * (i % 8); k++) {
+			must(prefault_query(&r->c, id, &s));
+			if (s.mapped >= wait || s.state >= VFIO_IOPF_PREFAULT_STATE_DONE)
+				break;
+			sim_nap(&spins);
+		}
+		if (i % 2) {
+			must(prefault_cancel(&r->c, id, &s));
+			resident = mem_resident(b.va, LEN);
+			/* It has plenty of opportunity. */
+			for (k = 0; k < 20; k++)
+				must(sim_run(&r->sim[0], &(struct iopf_sim_cmd){ }, NULL));
+			must(prefault_query(&r->c, id, &again));
+			still &= mem_resident(b.va, LEN) == resident && again.mapped == s.mapped;
+		} else {
+			rig_unmap(r, &b);
+			if (i % 4)
+				rig_map(r, &b);
+			prefault_wait(&r->c, id, &s);
+			sums &= adds_up(&s);
+			if (!(i % 4))
+				rig_map(r, &b);
+		}
+		ended[s.state]++;
+	}
+	tap_ok(sums, "unmapped meanwhile: each page is counted once");
+	tap_ok(still, "cancelled: nothing more happens");
+	tap_is(ended[VFIO_IOPF_PREFAULT_STATE_FAILED], 0, "none failed");
+	tap_diag("%u done, %u cancelled", ended[VFIO_IOPF_PREFAULT_STATE_DONE],
+		 ended[VFIO_IOPF_PREFAULT_STATE_CANCELLED]);
+	rig_both_ways(&r->sim[0], &b, 8, "after that");
+	rig_unmap(r, &b);
+	mem_unmap(b.va, LEN);
+}
+
+/* A device at the same memory. */
+static void check_beside(struct rig *r)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct vfio_iopf_range range = range_of(&b);
+	struct vfio_iopf_prefault_status s;
+	struct iopf_sim_cmd cmd;
+	struct iopf_sim_cpl cpl;
+	unsigned int i;
+	uint64_t id;
+
+	rig_map(r, &b);
+	for (i = 0; i < 4; i++) {
+		mem_drop(b.va, LEN);
+		cmd = sim_cmd(IOPF_SIM_OP_WRITE, &b, 0, LEN, 20 + i);
+		sim_start(&r->sim[0], &cmd);
+		must(prefault_start(&r->c, &range, 1, RW, -1, &id));
+		sim_wait(&r->sim[0], &cpl);
+		prefault_wait(&r->c, id, &s);
+		must_be(cpl.status == IOPF_SIM_ST_OK && adds_up(&s) && !s.missed);
+		tap_is(simbuf_differs(&b, 0, LEN, 20 + i), 0,
+		       "a device beside it: no byte is lost");
+	}
+	rig_unmap(r, &b);
+	mem_unmap(b.va, LEN);
+}
+
+static void check_dirty(struct rig *r)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct vfio_iopf_prefault_status s;
+	static bool written[PAGES];
+	struct dirty_map m;
+
+	rig_map(r, &b);
+	simbuf_fill(&b, 0, LEN / 2, 2);
+	dirty_map_init(&m, b.iova, b.len);
+	must(dirty_track(&r->c, true));
+	prefault_run(&r->c, &b, RW, &s);
+	tap_ok(s.mapped == PAGES && adds_up(&s), "tracked: all of it is mapped");
+	must(dirty_get(&r->c, &m));
+	tap_is(dirty_differs(&m, NULL), 0, "nothing is dirty");
+	must_be(sim_write(&r->sim[0], &b, 7 * MEM_PAGE, MEM_PAGE, 1, NULL) == IOPF_SIM_ST_OK);
+	written[7] = true;
+	prefault_run(&r->c, &b, RW, &s);
+	must(dirty_get(&r->c, &m));
+	tap_is(dirty_differs(&m, written), 0, "but for what the device has written");
+	prefault_run(&r->c, &b, RW, &s);
+	must(dirty_get(&r->c, &m));
+	tap_is(dirty_differs(&m, NULL), 0, "once");
+	must(dirty_track(&r->c, false));
+	prefault_run(&r->c, &b, RW, &s);
+	tap_ok(!s.missed && adds_up(&s), "no longer tracked: for writing");
+	rig_both_ways(&r->sim[0], &b, 11, "after that");
+	dirty_map_free(&m);
+	rig_unmap(r, &b);
+	mem_unmap(b.va, LEN);
+}
+
+static void check_pinned(struct rig *r)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct vfio_iopf_prefault_status s;
+
+	rig_map(r, &b);
+	must(iopf_enable(rig_bdf(0), false));
+	prefault_run(&r->c, &b, RW, &s);
+	tap_ok(s.present == PAGES && adds_up(&s), "pinned: it is all there");
+	must(iopf_enable(rig_bdf(0), true));
+	rig_unmap(r, &b);
+	mem_unmap(b.va, LEN);
+}
+
+static void check_frozen(struct rig *r)
+{
+	int fd;
+	struct simbuf b = { mem_memfd(LEN, &fd), RIG_IOVA, LEN };
+	struct vfio_iopf_prefault_status s;
+
+	rig_map(r, &b);
+	must(vfio_unmap_flags(&r->c, b.iova, LEN, VFIO_DMA_UNMAP_FLAG_VADDR, NULL));
+	prefault_run(&r->c, &b, RW, &s);
+	tap_ok(s.missed == PAGES && adds_up(&s), "without a valid address: left out");
+	tap_is(mem_incore(b.va, LEN), 0, "nothing was populated");
+	must(vfio_map_flags(&r->c, b.va, b.iova, LEN, VFIO_DMA_MAP_FLAG_VADDR));
+	prefault_run(&r->c, &b, RW, &s);
+	tap_is(s.mapped, PAGES, "with one: mapped");
+	rig_unmap(r, &b);
+	mem_unmap(b.va, LEN);
+	close(fd);
+}
+
+/* In memory that the process has not, or may not write. */
+static void check_holes(struct rig *r)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct vfio_iopf_prefault_status s;
+
+	rig_map(r, &b);
+	must_sys(munmap((char *)b.va + MiB, 100 * MEM_PAGE));
+	must_sys(mprotect((char *)b.va + 3 * MiB, 50 * MEM_PAGE, PROT_READ));
+	prefault_run(&r->c, &b, PREFAULT_WRITE, &s);
+	tap_ok(s.missed == 150 && adds_up(&s), "no memory, no permission: 150 pages missed");
+	tap_diag("%llu missed", (unsigned long long)s.missed);
+	prefault_run(&r->c, &b, PREFAULT_READ, &s);
+	tap_ok(s.missed == 100 && adds_up(&s), "for reading 100");
+	rig_unmap(r, &b);
+	mem_unmap(b.va, LEN);
+}
+
+/* More than the process's cgroup may have: the request fails, the process lives. */
+static int beyond(void)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = 64 * MiB };
+	struct vfio_iopf_range range;
+	struct vfio_iopf_prefault_status s;
+	struct rig r;
+	uint64_t id;
+
+	(void)mkdir("/sys/fs/cgroup/hint", 0755);
+	must(mem_write_file("/sys/fs/cgroup/hint/memory.max", "%d", 24 << 20));
+	must(mem_write_file("/sys/fs/cgroup/hint/cgroup.procs", "0"));
+	rig_open_at(&r, 1, 1, VFIO_TYPE1v2_IOMMU);
+	b.va = mem_anon(b.len);
+	rig_map(&r, &b);
+	range = range_of(&b);
+	must(prefault_start(&r.c, &range, 1, RW, -1, &id));
+	prefault_wait(&r.c, id, &s);
+	tap_diag("state %u, error %u, %llu of %llu pages", s.state, s.error,
+		 (unsigned long long)s.mapped, (unsigned long long)s.pages);
+	if (s.state != VFIO_IOPF_PREFAULT_STATE_FAILED || s.error != ENOMEM)
+		return 1;
+	return mem_resident(b.va, b.len) < 8 * MiB / MEM_PAGE ? 2 : 0;
+}
+
+static void check_short(void)
+{
+	int status;
+	pid_t pid;
+
+	pid = must_sys(fork());
+	if (!pid) {
+		tap_forget();
+		tap_quiet(true);
+		_exit(beyond());
+	}
+	must_sys(waitpid(pid, &status, 0));
+	tap_ok(WIFEXITED(status) && !WEXITSTATUS(status),
+	       "more than may be had: ENOMEM, and nobody is killed (status 0x%x)", status);
+}
+
+/* The end of the container, while requests run, wait, and wait for user space. */
+static void check_release(struct rig *r, bool held)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct vfio_iopf_range range = range_of(&b);
+	int efd = must_sys(eventfd(0, EFD_NONBLOCK)), uffd = -1, i;
+	uint64_t id, count;
+
+	rig_map(r, &b);
+	if (held)
+		uffd = uffd_open(&b);
+	for (i = 0; i < 4; i++)
+		must(prefault_start(&r->c, &range, 1, RW, efd, &id));
+	if (held)
+		uffd_asked(uffd);
+	rig_close(r);
+	tap_ok(read(efd, &count, sizeof(count)) == sizeof(count) && count == 4,
+	       "the container's end is the end of all requests%s",
+	       held ? ", though one waits for user space" : "");
+	if (held)
+		close(uffd);
+	rig_balanced_soon();
+	close(efd);
+	mem_unmap(b.va, LEN);
+}
+
+static void check_nobody(void)
+{
+	struct vfio_iopf_range range = { RIG_IOVA, MEM_PAGE };
+	struct simbuf b = { mem_anon(MEM_PAGE), RIG_IOVA, MEM_PAGE };
+	struct rig r;
+	uint64_t id;
+
+	rig_load("", NULL);
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	rig_map(&r, &b);
+	tap_is((unsigned int)ioctl(r.c.fd, VFIO_CHECK_EXTENSION, VFIO_IOPF_PREFAULT_EXT), 0,
+	       "stock type1 has no such extension");
+	tap_errno_is(prefault_start(&r.c, &range, 1, RW, -1, &id), -ENOTTY, "nor such an ioctl");
+	rig_unmap(&r, &b);
+	rig_close(&r);
+	mem_unmap(b.va, MEM_PAGE);
+}
+
+int main(void)
+{
+	struct rig r;
+
+	rig_backend_only();
+	rig_load("devices=2", "");
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	tap_is((unsigned int)ioctl(r.c.fd, VFIO_CHECK_EXTENSION, VFIO_IOPF_PREFAULT_EXT), 1,
+	       "the extension is there");
+	check_kinds(&r);
+	check_upgrade(&r);
+	check_ranges(&r);
+	check_bad(&r);
+	check_held(&r);
+	check_meanwhile(&r);
+	check_beside(&r);
+	check_dirty(&r);
+	check_pinned(&r);
+	check_frozen(&r);
+	check_holes(&r);
+	rig_clean(&r);
+	check_short();
+	check_release(&r, false);
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	check_release(&r, true);
+	rig_balanced();
+	check_nobody();
+	return tap_done();
+}
