@@ -13,6 +13,8 @@
 #include "busy.h"
 #include "dma.h"
 #include "figures.h"
+#include "part.h"
+#include "phase.h"
 
 #define PASS_PAGES	4096ul
 #define PASS_SPAN_MS	400
@@ -100,6 +102,7 @@ static void pass_case(struct rig *r, const char *side, const struct pass_case *c
 	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_WRITE, &b, 0, PASS_LEN, 1);
 	struct pass cold, hot;
 	uint64_t t0, t1;
+	char phase[64];
 
 	sim_cmd_order(&cmd, c->order, c->size, MEM_PAGE, 7);
 	cmd.prg_pages = (uint16_t)c->prg_pages;
@@ -109,7 +112,10 @@ static void pass_case(struct rig *r, const char *side, const struct pass_case *c
 	t0 = now_ns();
 	must(vfio_map(&r->c, b.va, b.iova, b.len));
 	pass_figure(side, c->name, "map", now_ns() - t0);
+	snprintf(phase, sizeof(phase), "%s_hot", c->name);
+	phase_next(c->name, phase, cmd.count, "access");
 	pass_run(&r->sim[0], &cmd, &cold);
+	phase_next(phase, "-", 2 * cmd.count, "access");
 	pass_run(&r->sim[0], &cmd, &hot);
 	pass_run(&r->sim[0], &cmd, &hot);
 	busy_settle();
@@ -132,6 +138,8 @@ static void pass_case(struct rig *r, const char *side, const struct pass_case *c
 void pass_costs(struct rig *r, const char *side)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(pass_cases); i++) {
+		if (!part_case_wanted("pass", pass_cases[i].name))
+			continue;
 		printf("%s: pass %s\n", side, pass_cases[i].name);
 		pass_case(r, side, &pass_cases[i]);
 	}
