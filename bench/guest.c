@@ -29,7 +29,11 @@ static const struct {
 } parts[] = {
 	{ "map", map_costs, true },
 	{ "pass", pass_costs, true },
+	{ "drop", drop_costs, true },
 	{ "single", single_costs, false },
+	{ "job", job_faults, false },
+	{ "sparse", sparse_memory, false },
+	{ "stream", stream_faults, false },
 };
 
 static void copy_symbols(void)
@@ -45,6 +49,29 @@ static void copy_symbols(void)
 	must_be(!ferror(from));
 	fclose(from);
 	must_be(!fclose(to));
+}
+
+/* Modules of its own, since several engines cost a change of tasks for each command. */
+static void tail(const char *name)
+{
+	struct rig r;
+
+	rig_load("devices=1 engines=4", "");
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	sim_knob(rig_bdf(0), "kick_only", 1);
+	tail_latency(&r, name);
+	rig_close(&r);
+}
+
+/* Two processors, by the machine's clock: a run of its own. */
+static void smp(void)
+{
+	struct rig r;
+
+	rig_load("devices=2", "");
+	rig_open(&r, 2, VFIO_TYPE1v2_IOMMU);
+	smp_faults(&r, "smp");
+	rig_close(&r);
 }
 
 static void side(const char *name, bool stock)
@@ -67,8 +94,11 @@ static void side(const char *name, bool stock)
 
 int main(int argc, char **argv)
 {
+	bool two = argc > 1 && !strcmp(argv[1], "--smp");
 	struct utsname u;
 
+	argc -= two;
+	argv += two;
 	if (argc > 3 && !strcmp(argv[1], "--profile")) {
 		symbols = argv[2];
 		phase_profile();
@@ -76,7 +106,8 @@ int main(int argc, char **argv)
 		argv += 2;
 	}
 	if (argc < 2 || argv[1][0] == '-') {
-		fprintf(stderr, "usage: bench [--profile SYMBOLS-FILE] FIGURES-FILE [PART[:CASE]...]\n");
+		fputs("usage: bench [--smp | --profile SYMBOLS] FIGURES [PART[:CASE]...]\n",
+		      stderr);
 		return 2;
 	}
 	part_choose(argv + 2, argc - 2);
@@ -84,6 +115,11 @@ int main(int argc, char **argv)
 	figures_open(argv[1]);
 	must_sys(uname(&u));
 	figure_line("run kernel %s", u.release);
+	if (two) {
+		smp();
+		figure_line("run complete 1");
+		return 0;
+	}
 	/* What the kernel does once a second for itself is nobody's cost here. */
 	must(mem_write_file("/proc/sys/vm/stat_interval", "100000"));
 	printf("cpu: page faults\n");
@@ -91,6 +127,8 @@ int main(int argc, char **argv)
 	if (!symbols)
 		side("type1", true);
 	side("iopf", false);
+	if (part_wanted("tail") && !symbols)
+		tail("iopf");
 	if (part_unknown())
 		tap_bail("there is no '%s' to measure", part_unknown());
 	figure_line("run complete 1");

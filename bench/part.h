@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Parts of the benchmark, by name: all of them, or those the command line names. A name is "part" or
- * "part:case", where a part has cases.
+ * Parts of the benchmark, by name: all of them, or those the command line names. A name is "part"
+ * or "part:case", where a part has cases.
  */
 #ifndef BENCH_PART_H
 #define BENCH_PART_H

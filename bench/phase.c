@@ -13,7 +13,7 @@ void phase_profile(void)
 
 void phase_next(const char *name, const char *base, uint64_t count, const char *unit)
 {
-	MARK(MARK_NEXT);
+	mark(MARK_NEXT);
 	if (profiled)
 		figure_line("profile phase %s %s %llu %s", name, base, (unsigned long long)count,
 			    unit);

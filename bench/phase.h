@@ -25,12 +25,12 @@ void phase_next(const char *name, const char *base, uint64_t count, const char *
 
 static inline void phase_on(void)
 {
-	MARK(MARK_ON);
+	mark(MARK_ON);
 }
 
 static inline void phase_off(void)
 {
-	MARK(MARK_OFF);
+	mark(MARK_OFF);
 }
 
 #endif /* BENCH_PHASE_H */

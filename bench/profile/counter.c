@@ -8,8 +8,8 @@
  * mark costs a walk over all addresses, and everything else an addition.
  *
  * Only for one emulated processor, or for one thread that emulates all of them (vm/run --icount):
- * nothing is locked. An instruction that faults, and is executed again, counts twice. The repetitions of
- * "rep stosb" and the like are executions, as they are for the instruction clock.
+ * nothing is locked. An instruction that faults, and is executed again, counts twice. The
+ * repetitions of "rep stosb" and the like are executions, as they are for the instruction clock.
  *
  * Vocabulary: a phase is what is measured as one, in one or many spans from on to off.
  */
@@ -102,7 +102,7 @@ static void on_mark(unsigned int cpu, void *userdata)
 
 static void translate(uint64_t id, struct qemu_plugin_tb *tb)
 {
-	static const uint8_t head[] = { MARK_BYTES_HEAD }, tail[] = { MARK_BYTES_TAIL };
+	const size_t head = sizeof(MARK_HEAD) - 1, tail = sizeof(MARK_TAIL) - 1;
 	size_t n = qemu_plugin_tb_n_insns(tb);
 
 	(void)id;
@@ -114,11 +114,10 @@ static void translate(uint64_t id, struct qemu_plugin_tb *tb)
 		qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64,
 							   &count[index], 1);
 		if (qemu_plugin_insn_size(insn) != MARK_LEN ||
-		    memcmp(code, head, sizeof(head)) ||
-		    memcmp(code + sizeof(head) + 1, tail, sizeof(tail)))
+		    memcmp(code, MARK_HEAD, head) || memcmp(code + head + 1, MARK_TAIL, tail))
 			continue;
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, QEMU_PLUGIN_CB_NO_REGS,
-						       (void *)(uintptr_t)code[sizeof(head)]);
+						       (void *)(uintptr_t)code[head]);
 	}
 }
 

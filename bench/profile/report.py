@@ -56,7 +56,7 @@ class Symbols:
 
 
 def phases(path):
-    """[(name, base, count, unit), ...] in the order of their numbers, from 1 on."""
+    """[[name, base, count, unit], ...] in the order of their numbers, from 1 on."""
     lines = figures.read(path).get("profile", {}).get("phase", [])
     found = []
     for line in lines:
@@ -67,13 +67,14 @@ def phases(path):
     return found
 
 
-def counts(path):
-    """{phase number: {address: count}}"""
+def counts(path, names):
+    """{name of a phase: {address: count}}; phases of the same name are one."""
     found = {}
     with open(path, encoding="utf-8") as lines:
         for line in lines:
             address, phase, count = line.split()
-            found.setdefault(int(phase), {})[int(address, 16)] = int(count)
+            mine = found.setdefault(names[int(phase) - 1], {})
+            mine[int(address, 16)] = mine.get(int(address, 16), 0) + int(count)
     return found
 
 
@@ -118,18 +119,20 @@ def main():
     args = p.parse_args()
     symbols = Symbols(os.path.join(args.directory, "kallsyms"))
     names = phases(os.path.join(args.directory, "figures.txt"))
-    by_phase = counts(os.path.join(args.directory, "counts"))
-    number = {name: i for i, (name, *_) in enumerate(names, 1)}
+    by_phase = counts(os.path.join(args.directory, "counts"), [name for name, *_ in names])
+    times = {}
+    for name, _, count, _ in names:
+        times[name] = times.get(name, 0) + count
     code = None
     if args.annotate:
         address, symbol = symbols.start(args.annotate)
         code = list(disassembly(symbol))
-    for i, (name, base, count, unit) in enumerate(names, 1):
-        mine = dict(by_phase.get(i, {}))
-        if base in number:
-            for where, value in by_phase.get(number[base], {}).items():
-                mine[where] = mine.get(where, 0) - value * count / names[number[base] - 1][2]
-        print(f"\n{name}: {count} times" + (f", less {base}" if base in number else ""))
+    for name, (base, unit) in {name: (base, unit) for name, base, _, unit in names}.items():
+        count = times[name]
+        mine = dict(by_phase.get(name, {}))
+        for where, value in by_phase.get(base, {}).items():
+            mine[where] = mine.get(where, 0) - value * count / times[base]
+        print(f"\n{name}: {count} times" + (f", less {base}" if base in times else ""))
         if code is not None:
             for offset, text in code:
                 if mine.get(address + offset):
