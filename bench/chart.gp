@@ -37,7 +37,7 @@ set ytics scale 0 font ",11.5"
 set arrow 1 from 1, graph 0 to 1, graph 1 nohead lc rgb ink lw 1.4 dt 2 front
 set label 1 "limit" at 1, graph 1 center offset 0, 0.5 textcolor rgb ink font ",11"
 plot dir."/goals-reached.dat" using (least):1:(least):2:($1 - 0.33):($1 + 0.33):ytic(3) with boxxyerror lc rgb ours, \
-     "" using 2:1:4 with labels left offset 0.6, 0 textcolor rgb ours font ",11", \
+     "" using ($2 < 1 ? 1 : $2):1:4 with labels left offset 0.8, 0 textcolor rgb ours font ",11", \
      missed ? dir."/goals-missed.dat" : "/dev/null" \
 	using (least):1:(least):2:($1 - 0.33):($1 + 0.33):ytic(3) with boxxyerror lc rgb stock, \
      missed ? dir."/goals-missed.dat" : "/dev/null" \
@@ -58,7 +58,7 @@ set rmargin 2
 set bmargin 4
 set title "Latency of faults in a mixed load (instructions, logarithmic)" font ",15" textcolor rgb ink
 set logscale y
-set yrange [1000 : *]
+set yrange [1000 : 5000000]
 set format y "10^{%L}"
 set xrange [-0.6 : kinds - 0.4]
 set format x "%s"
