@@ -35,7 +35,7 @@ help:
 	@echo 'make check-clients  QEMU and DPDK of Debian, as they are, against the backend; fetched once'
 	@echo 'make stress       DMA while memory is dropped, swapped, moved, forked, the process killed: 20 minutes'
 	@echo '                  (STRESS=seconds)'
-	@echo 'make bench        figures on a deterministic clock'
+	@echo 'make bench        figures on a deterministic clock, and what they should be; "bench/run --help" for profiles'
 	@echo 'make style        checkpatch, sparse, kernel-doc, clang-format, shellcheck'
 	@echo 'make modules      build the kernel modules                (KERNEL=stock|debug|DIR)'
 	@echo 'make tools        build the programs and the tests'

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "figures.h"
+#include "phase.h"
 #include "tap.h"
 
 #define SETTLE_MS	50
@@ -61,8 +62,10 @@ uint64_t busy_run(struct simdev *s, const struct iopf_sim_cmd *cmd, unsigned int
 {
 	uint64_t before = busy_ns();
 
+	phase_on();
 	sim_start(s, cmd);
 	rest(span_ms);
+	phase_off();
 	if (!sim_poll(s, cpl))
 		tap_bail("a command takes longer than %u ms", span_ms);
 	if (cpl->status != IOPF_SIM_ST_OK)

@@ -5,14 +5,74 @@
  *
  * CPU faults first, then stock vfio_iommu_type1, then vfio_iommu_iopf, in one boot. Figures go to a
  * file; bench/report.py on the host makes the table, the JSON and the chart of them.
+ *
+ * Parts can be chosen, for work on one of them. For a profile only the backend's side runs, and the
+ * addresses of the kernel's functions are copied while the modules are loaded.
  */
 #include <stdio.h>
+#include <string.h>
 #include <sys/utsname.h>
 
 #include "busy.h"
 #include "cpu.h"
 #include "dma.h"
 #include "figures.h"
+#include "part.h"
+#include "phase.h"
+
+static const char *symbols;	/* where to copy them to; NULL: no profile */
+
+static const struct {
+	const char *name;
+	void (*measure)(struct rig *r, const char *side);
+	bool stock;	/* is there anything to compare */
+} parts[] = {
+	{ "map", map_costs, true },
+	{ "pass", pass_costs, true },
+	{ "drop", drop_costs, true },
+	{ "single", single_costs, false },
+	{ "job", job_faults, false },
+	{ "sparse", sparse_memory, false },
+	{ "stream", stream_faults, false },
+};
+
+static void copy_symbols(void)
+{
+	static char buf[1 << 16];
+	FILE *from = fopen("/proc/kallsyms", "re"), *to = fopen(symbols, "we");
+	size_t n;
+
+	if (!from || !to)
+		tap_bail("/proc/kallsyms can't be copied to %s: %s", symbols, strerror(errno));
+	while ((n = fread(buf, 1, sizeof(buf), from)) > 0)
+		must_be(fwrite(buf, 1, n, to) == n);
+	must_be(!ferror(from));
+	fclose(from);
+	must_be(!fclose(to));
+}
+
+/* Modules of its own, since several engines cost a change of tasks for each command. */
+static void tail(const char *name)
+{
+	struct rig r;
+
+	rig_load("devices=1 engines=4", "");
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	sim_knob(rig_bdf(0), "kick_only", 1);
+	tail_latency(&r, name);
+	rig_close(&r);
+}
+
+/* Two processors, by the machine's clock: a run of its own. */
+static void smp(void)
+{
+	struct rig r;
+
+	rig_load("devices=2", "");
+	rig_open(&r, 2, VFIO_TYPE1v2_IOMMU);
+	smp_faults(&r, "smp");
+	rig_close(&r);
+}
 
 static void side(const char *name, bool stock)
 {
@@ -21,30 +81,56 @@ static void side(const char *name, bool stock)
 	printf("%s: loading modules\n", name);
 	rig_load("devices=1", stock ? NULL : "");
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	sim_knob(rig_bdf(0), "kick_only", 1);
 	busy_settle();
-	map_costs(&r, name);
-	pass_costs(&r, name);
-	if (!stock)
-		single_costs(&r, name);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (part_wanted(parts[i].name) && (parts[i].stock || !stock))
+			parts[i].measure(&r, name);
+	}
+	if (symbols && !stock)
+		copy_symbols();
 	rig_close(&r);
 }
 
 int main(int argc, char **argv)
 {
+	bool two = argc > 1 && !strcmp(argv[1], "--smp");
 	struct utsname u;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: bench FIGURES-FILE\n");
+	argc -= two;
+	argv += two;
+	if (argc > 3 && !strcmp(argv[1], "--profile")) {
+		symbols = argv[2];
+		phase_profile();
+		argc -= 2;
+		argv += 2;
+	}
+	if (argc < 2 || argv[1][0] == '-') {
+		fputs("usage: bench [--smp | --profile SYMBOLS] FIGURES [PART[:CASE]...]\n",
+		      stderr);
 		return 2;
 	}
+	part_choose(argv + 2, argc - 2);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	figures_open(argv[1]);
 	must_sys(uname(&u));
 	figure_line("run kernel %s", u.release);
+	if (two) {
+		smp();
+		figure_line("run complete 1");
+		return 0;
+	}
+	/* What the kernel does once a second for itself is nobody's cost here. */
+	must(mem_write_file("/proc/sys/vm/stat_interval", "100000"));
 	printf("cpu: page faults\n");
 	cpu_faults();
-	side("type1", true);
+	if (!symbols)
+		side("type1", true);
 	side("iopf", false);
+	if (part_wanted("tail") && !symbols)
+		tail("iopf");
+	if (part_unknown())
+		tap_bail("there is no '%s' to measure", part_unknown());
 	figure_line("run complete 1");
 	return 0;
 }

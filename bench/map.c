@@ -3,8 +3,8 @@
  * The cost of MAP_DMA and UNMAP_DMA: see dma.h.
  *
  * Three kinds of memory: not yet there ("absent"), there in 4 KiB pages ("present"), and there in
- * huge pages ("thp"). Stock pins, so its sizes end where this machine's memory ends; 8 GiB are
- * only mapped where nothing is pinned.
+ * huge pages ("thp"). Stock pins, so its sizes end where this machine's memory ends; 8 and 64 GiB
+ * are only mapped where nothing is pinned.
  */
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +29,7 @@ static const struct map_case map_cases[] = {
 	{ "64m_absent", 64 * MiB, mem_anon, false, 3, true },
 	{ "512m_absent", 512 * MiB, mem_anon, false, 1, true },
 	{ "8g_absent", 8 * GiB, mem_anon, false, 3, false },
+	{ "64g_absent", 64 * GiB, mem_anon, false, 3, false },
 	{ "64m_present", 64 * MiB, mem_anon, true, 3, true },
 	{ "512m_present", 512 * MiB, mem_anon, true, 1, true },
 	{ "64m_thp", 64 * MiB, mem_thp, true, 3, true },
@@ -64,7 +65,7 @@ static void map_case(struct rig *r, const char *side, const struct map_case *c)
 
 void map_costs(struct rig *r, const char *side)
 {
-	/* Address space far beyond the memory is what 8 GiB in this machine are. */
+	/* Address space far beyond the memory is what 64 GiB in this machine are. */
 	must(mem_write_file("/proc/sys/vm/overcommit_memory", "1"));
 	for (size_t i = 0; i < ARRAY_SIZE(map_cases); i++) {
 		const struct map_case *c = &map_cases[i];

@@ -3,87 +3,78 @@
  * The cost of passes over a buffer: see dma.h.
  *
  * The device touches eight bytes of each page, so what there is to see is the cost of
- * translations. For each kind of memory: map, one cold pass, the same pass again (hot, twice: the
- * second is the figure), unmap. The cold pass of stock is a hot one: it paid in MAP_DMA.
+ * translations. For each kind of memory: map, one cold pass, the same pass twice more (hot), unmap.
+ * Memory that is populated beforehand is mapped and passed over several times, and medians
+ * are taken; memory that is not ("absent") is populated by the pass, so there is but one.
+ * The cold pass of stock is a hot one: it paid in MAP_DMA.
+ *
+ * The buffers are as large as it takes for what the machine does for itself meanwhile, some ten
+ * thousand instructions, not to show.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "busy.h"
 #include "dma.h"
 #include "figures.h"
+#include "frames.h"
+#include "part.h"
+#include "phase.h"
+#include "sample.h"
 
-#define PASS_PAGES	4096ul
-#define PASS_SPAN_MS	400
-#define PASS_LEN	(PASS_PAGES * MEM_PAGE)
-
-enum memory { ANON, MEMFD, THP };
+#define PASS_ROUNDS	3
+#define PASS_SPAN_MS	1000
 
 struct pass_case {
 	const char *name;
-	enum memory memory;
+	enum frames frames;
 	bool present;
 	unsigned int order;
 	unsigned int prg_pages;
 	unsigned int size;	/* of an access */
+	unsigned int mib;
 };
 
 #define SEQUENTIAL	IOPF_SIM_ORDER_STRIDED
 #define RANDOM		IOPF_SIM_ORDER_RANDOM
 
 static const struct pass_case pass_cases[] = {
-	{ "seq_present_anon", ANON, true, SEQUENTIAL, 1, 8 },
-	{ "seq_present_memfd", MEMFD, true, SEQUENTIAL, 1, 8 },
-	{ "seq_present_thp", THP, true, SEQUENTIAL, 1, 8 },
-	{ "seq_absent_anon", ANON, false, SEQUENTIAL, 1, 8 },
-	{ "seq_absent_memfd", MEMFD, false, SEQUENTIAL, 1, 8 },
-	{ "seq_absent_anon_prg32", ANON, false, SEQUENTIAL, 32, 8 },
-	{ "random_present_anon", ANON, true, RANDOM, 1, 8 },
-	{ "random_absent_anon", ANON, false, RANDOM, 1, 8 },
-	{ "whole_present_anon", ANON, true, SEQUENTIAL, 1, MEM_PAGE },
+	{ "seq_present_contiguous", FRAMES_CONTIGUOUS, true, SEQUENTIAL, 1, 8, 128 },
+	{ "seq_present_memfd", FRAMES_MEMFD, true, SEQUENTIAL, 1, 8, 32 },
+	{ "seq_present_anon", FRAMES_ANON, true, SEQUENTIAL, 1, 8, 32 },
+	{ "seq_present_scattered", FRAMES_SCATTERED, true, SEQUENTIAL, 1, 8, 128 },
+	{ "seq_present_thp", FRAMES_THP, true, SEQUENTIAL, 1, 8, 256 },
+	{ "seq_present_hugetlb", FRAMES_HUGETLB, true, SEQUENTIAL, 1, 8, 256 },
+	{ "seq_absent_anon", FRAMES_ANON, false, SEQUENTIAL, 1, 8, 64 },
+	{ "seq_absent_memfd", FRAMES_MEMFD, false, SEQUENTIAL, 1, 8, 16 },
+	{ "seq_absent_anon_prg32", FRAMES_ANON, false, SEQUENTIAL, 32, 8, 16 },
+	{ "random_present_anon", FRAMES_ANON, true, RANDOM, 1, 8, 256 },
+	{ "random_present_scattered", FRAMES_SCATTERED, true, RANDOM, 1, 8, 256 },
+	{ "random_absent_anon", FRAMES_ANON, false, RANDOM, 1, 8, 16 },
+	{ "whole_present_anon", FRAMES_ANON, true, SEQUENTIAL, 1, MEM_PAGE, 8 },
 };
 
-struct pass {
-	struct iopf_sim_cpl cpl;
-	uint64_t busy;
-};
-
-static void pass_run(struct simdev *s, const struct iopf_sim_cmd *cmd, struct pass *p)
-{
-	p->busy = busy_run(s, cmd, PASS_SPAN_MS, &p->cpl);
-}
+static struct sample map, unmap, cold_busy, hot_busy, cold_device, hot_device;
 
 /* How many different pages the command meets. */
 static uint64_t pass_distinct(const struct iopf_sim_cmd *cmd)
 {
-	static unsigned char met[PASS_PAGES];
+	unsigned char *met;
 	uint64_t distinct = 0;
 
 	if (cmd->order != IOPF_SIM_ORDER_RANDOM)
 		return cmd->count;
-	memset(met, 0, sizeof(met));
+	met = calloc(cmd->slots, 1);
+	must_be(met);
 	for (uint64_t i = 0; i < cmd->count; i++) {
 		uint64_t slot = iopf_sim_slot(cmd->order_seed, i, cmd->slots);
 
 		distinct += !met[slot];
 		met[slot] = 1;
 	}
+	free(met);
 	return distinct;
-}
-
-static void *pass_memory(enum memory memory)
-{
-	int memfd;
-	void *va;
-
-	if (memory == ANON)
-		return mem_anon(PASS_LEN);
-	if (memory == THP)
-		return mem_thp(PASS_LEN);
-	va = mem_memfd(PASS_LEN, &memfd);
-	close(memfd);
-	return va;
 }
 
 static void pass_figure(const char *side, const char *name, const char *what, uint64_t value)
@@ -94,44 +85,86 @@ static void pass_figure(const char *side, const char *name, const char *what, ui
 	figure(side, key, value);
 }
 
+static void pass_sample(const char *side, const char *name, const char *what, struct sample *s)
+{
+	char key[96];
+
+	snprintf(key, sizeof(key), "%s_%s", name, what);
+	sample_figures(s, side, key);
+}
+
+/* Cold, then hot twice: the second is the figure. */
+static void pass_round(struct rig *r, const struct iopf_sim_cmd *cmd, const struct simbuf *b,
+		       const char *name, struct iopf_sim_cpl *cold)
+{
+	struct iopf_sim_cpl hot;
+	char phase[64];
+	uint64_t t0, busy;
+
+	busy_settle();
+	t0 = now_ns();
+	must(vfio_map(&r->c, b->va, b->iova, b->len));
+	sample_add(&map, now_ns() - t0);
+
+	snprintf(phase, sizeof(phase), "%s_hot", name);
+	phase_next(name, phase, cmd->count, "access");
+	sample_add(&cold_busy, busy_run(&r->sim[0], cmd, PASS_SPAN_MS, cold));
+	sample_add(&cold_device, cold->ns);
+	phase_next(phase, "-", 2 * cmd->count, "access");
+	busy_run(&r->sim[0], cmd, PASS_SPAN_MS, &hot);
+	busy = busy_run(&r->sim[0], cmd, PASS_SPAN_MS, &hot);
+	if (hot.faults)
+		tap_bail("%s: a pass over what is mapped faults", name);
+	sample_add(&hot_busy, busy);
+	sample_add(&hot_device, hot.ns);
+
+	busy_settle();
+	t0 = now_ns();
+	must(vfio_unmap(&r->c, b->iova, b->len));
+	sample_add(&unmap, now_ns() - t0);
+}
+
 static void pass_case(struct rig *r, const char *side, const struct pass_case *c)
 {
-	struct simbuf b = { .va = pass_memory(c->memory), .iova = RIG_IOVA, .len = PASS_LEN };
-	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_WRITE, &b, 0, PASS_LEN, 1);
-	struct pass cold, hot;
-	uint64_t t0, t1;
+	/*
+	 * Contiguous frames are of one huge page each. The device sees them at another alignment,
+	 * so that it is page by page that they are mapped, not as one.
+	 */
+	uint64_t shift = c->frames == FRAMES_CONTIGUOUS ? MEM_PAGE : 0;
+	struct simbuf b = { .iova = RIG_IOVA + shift, .len = c->mib * MiB };
+	struct iopf_sim_cmd cmd;
+	struct iopf_sim_cpl cold;
 
+	b.va = frames_get(c->frames, b.len);
+	cmd = sim_cmd(IOPF_SIM_OP_WRITE, &b, 0, b.len, 1);
 	sim_cmd_order(&cmd, c->order, c->size, MEM_PAGE, 7);
 	cmd.prg_pages = (uint16_t)c->prg_pages;
 	if (c->present)
-		memset(b.va, 1, b.len);
-	busy_settle();
-	t0 = now_ns();
-	must(vfio_map(&r->c, b.va, b.iova, b.len));
-	pass_figure(side, c->name, "map", now_ns() - t0);
-	pass_run(&r->sim[0], &cmd, &cold);
-	pass_run(&r->sim[0], &cmd, &hot);
-	pass_run(&r->sim[0], &cmd, &hot);
-	busy_settle();
-	t1 = now_ns();
-	must(vfio_unmap(&r->c, b.iova, b.len));
-	pass_figure(side, c->name, "unmap", now_ns() - t1);
-	mem_unmap(b.va, b.len);
+		frames_populate(c->frames, b.va, b.len);
+	for (int i = 0; i < (c->present ? PASS_ROUNDS : 1); i++)
+		pass_round(r, &cmd, &b, c->name, &cold);
+	pass_figure(side, c->name, "runs", frames_runs(b.va, b.len));
+	frames_free(c->frames, b.va, b.len);
 
+	pass_figure(side, c->name, "accesses", cmd.count);
 	pass_figure(side, c->name, "pages", pass_distinct(&cmd));
-	pass_figure(side, c->name, "cold_busy", cold.busy);
-	pass_figure(side, c->name, "cold_device", cold.cpl.ns);
-	pass_figure(side, c->name, "cold_groups", cold.cpl.faults);
-	pass_figure(side, c->name, "cold_fault", cold.cpl.fault_ns);
-	pass_figure(side, c->name, "cold_fault_max", cold.cpl.fault_ns_max);
-	pass_figure(side, c->name, "hot_busy", hot.busy);
-	pass_figure(side, c->name, "hot_device", hot.cpl.ns);
-	pass_figure(side, c->name, "hot_groups", hot.cpl.faults);
+	pass_figure(side, c->name, "blocks", b.len / MEM_HUGE);
+	pass_sample(side, c->name, "map", &map);
+	pass_sample(side, c->name, "unmap", &unmap);
+	pass_sample(side, c->name, "cold_busy", &cold_busy);
+	pass_sample(side, c->name, "hot_busy", &hot_busy);
+	pass_sample(side, c->name, "cold_device", &cold_device);
+	pass_sample(side, c->name, "hot_device", &hot_device);
+	pass_figure(side, c->name, "cold_groups", cold.faults);
+	pass_figure(side, c->name, "cold_fault", cold.fault_ns);
+	pass_figure(side, c->name, "cold_fault_max", cold.fault_ns_max);
 }
 
 void pass_costs(struct rig *r, const char *side)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(pass_cases); i++) {
+		if (!part_case_wanted("pass", pass_cases[i].name))
+			continue;
 		printf("%s: pass %s\n", side, pass_cases[i].name);
 		pass_case(r, side, &pass_cases[i]);
 	}

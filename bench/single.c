@@ -11,10 +11,12 @@
  * busy time for such a command, less that of the same command with the page mapped.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "busy.h"
 #include "dma.h"
 #include "figures.h"
+#include "phase.h"
 #include "sample.h"
 
 #define SINGLE_BLOCKS	64u
@@ -39,8 +41,10 @@ static void single_run(struct simdev *s, const struct iopf_sim_cmd *cmd, bool fa
 static void single_round(struct rig *r, const struct simbuf *b, unsigned int opcode, size_t off,
 			 const char *side, const char *key, bool faults)
 {
-	char name[64];
+	char name[64], base[64];
 
+	snprintf(base, sizeof(base), "%.*s_hot", (int)strcspn(key, "_"), key);
+	phase_next(key, faults ? base : "-", SINGLE_BLOCKS, faults ? "fault" : "command");
 	for (unsigned int i = 0; i < SINGLE_BLOCKS; i++) {
 		struct iopf_sim_cmd cmd = sim_cmd(opcode, b, i * MEM_HUGE + off, MEM_PAGE, 1);
 

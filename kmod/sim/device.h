@@ -63,7 +63,7 @@ struct iopf_sim_group {
 };
 
 /**
- * struct iopf_sim_knobs - how the device misbehaves; all 0 by default but the last
+ * struct iopf_sim_knobs - how the device misbehaves; all 0 by default but @retry_limit
  * @resp_delay_us: responses are noticed that much later
  * @resp_drop: responses to lose
  * @resp_dup: responses to take twice
@@ -74,6 +74,7 @@ struct iopf_sim_group {
  * @stop_marker: stop markers to send before regular requests
  * @never_take: no response is taken
  * @retry_limit: how often one access is tried again
+ * @kick_only: an idle device hardly looks at its doorbell, the kick has to tell it
  */
 struct iopf_sim_knobs {
 	u32 resp_delay_us;
@@ -86,6 +87,7 @@ struct iopf_sim_knobs {
 	u32 stop_marker;
 	u32 never_take;
 	u32 retry_limit;
+	u32 kick_only;
 };
 
 /**

@@ -130,6 +130,7 @@ static void add_knobs(struct iopf_sim_device *dev, struct dentry *dir)
 	KNOB(stop_marker);
 	KNOB(never_take);
 	KNOB(retry_limit);
+	KNOB(kick_only);
 #undef KNOB
 	debugfs_create_file("atc_entries", 0600, dir, dev, &atc_entries_fops);
 	debugfs_create_file("atc_ignore_inv", 0600, dir, dev, &atc_ignore_inv_fops);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Simulator: rings. Many laps, a full submission ring, a completion ring nobody
- * empties, several engines with commands in flight, no kick, disable and enable.
+ * empties, several engines with commands in flight, by kicks only, no kick, disable and enable.
  *
  * vm: --mem 1024
  */
@@ -163,6 +163,10 @@ int main(void)
 	check_laps(&r.sim[0], "BAR rings");
 	check_full(&r.sim[0], "BAR rings");
 	check_in_flight(&r, &b);
+	sim_knob(rig_bdf(0), "kick_only", 1);
+	check_laps(&r.sim[0], "by kick only");
+	check_full(&r.sim[0], "by kick only");
+	sim_knob(rig_bdf(0), "kick_only", 0);
 	r.sim[0].use_kick = false;
 	check_laps(&r.sim[0], "no kick");
 	check_cq_limit(&r, &ring);
