@@ -31,8 +31,13 @@ uint64_t sample_median(struct sample *s)
 
 void sample_figures(struct sample *s, const char *side, const char *key)
 {
+	uint64_t sum = 0;
 	char name[96];
 
+	for (size_t i = 0; i < s->n; i++)
+		sum += s->v[i];
+	snprintf(name, sizeof(name), "%s_mean", key);
+	figure(side, name, sum / s->n);
 	figure(side, key, sample_median(s));
 	snprintf(name, sizeof(name), "%s_min", key);
 	figure(side, name, s->v[0]);

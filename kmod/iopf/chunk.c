@@ -232,7 +232,7 @@ static bool chunk_fits_huge(const struct iopf_chunk *chunk, const struct iopf_ru
 	return run->huge && chunk->area->huge_ok && !READ_ONCE(chunk->area->mmio) &&
 	       chunk->first == 0 && chunk->last == IOPF_CHUNK_PAGES - 1 &&
 	       IS_ALIGNED(chunk_page_vaddr(chunk, 0), IOPF_CHUNK_SIZE) &&
-	       bitmap_empty(chunk->map.pinned, IOPF_CHUNK_PAGES);
+	       (!chunk->area->pinned || bitmap_empty(chunk->map.pinned, IOPF_CHUNK_PAGES));
 }
 
 /*
@@ -253,15 +253,16 @@ struct chunk_fault {
 	struct iopf_timing *timing;
 };
 
-/* One leaf for the whole chunk. While writes are tracked it is read-only. */
-static noinline int fault_map_huge(struct chunk_fault *f, const struct iopf_run *run)
+/* One leaf for the whole chunk, @empty or not. While writes are tracked it is read-only. */
+static noinline int fault_map_huge(struct chunk_fault *f, const struct iopf_run *run, bool empty)
 {
 	struct iopf_chunk *chunk = f->chunk;
 	unsigned long pfn = round_down(run->pfn, IOPF_CHUNK_PAGES);
 	bool writable = !f->tracking && run_writable(chunk, run);
 	int ret;
 
-	chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
+	if (!empty)
+		chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
 	iopf_timing_lap(f->timing, IOPF_PHASE_WALK);
 	ret = iopf_domains_map(chunk->domains, chunk->iova, PFN_PHYS(pfn), IOPF_CHUNK_SIZE,
 			       chunk_prot(chunk, writable), FAULT_GFP);
@@ -418,7 +419,7 @@ static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup fou
 		if (unlikely(run->giant && !f->no_span) &&
 		    iopf_span_possible(chunk->area, chunk->domains, chunk->iova))
 			return -EXDEV;
-		return fault_map_huge(f, run);
+		return fault_map_huge(f, run, false);
 	}
 
 	if (found == IOPF_UPGRADE)
@@ -574,7 +575,7 @@ static int chunk_have_huge(struct chunk_fault *f)
 		return -ENOENT;
 	if (runs.run[0].giant && iopf_span_possible(chunk->area, chunk->domains, chunk->iova))
 		return -EXDEV;
-	return fault_map_huge(f, &runs.run[0]);
+	return fault_map_huge(f, &runs.run[0], true);
 }
 
 /* See iopf_chunk_have(). Without @stop, all there is up to @last. */
@@ -598,7 +599,9 @@ static unsigned int chunk_have(struct iopf_chunk *chunk, unsigned int first, uns
 		ret = chunk_have_huge(&f);
 	if (ret == -ENOENT)
 		fault_map_rest(&f, first, last, stop);
-	n = find_next_zero_bit(chunk->map.present, last + 1, first) - first;
+	n = last - first + 1;
+	if (!chunk->map.huge)
+		n = find_next_zero_bit(chunk->map.present, last + 1, first) - first;
 	spin_unlock(&chunk->lock);
 	if (unlikely(ret == -EXDEV) &&
 	    !iopf_span_fault(chunk->area, chunk->iova, f.need_write, &f.mapped))
