@@ -103,8 +103,8 @@ static inline unsigned int iopf_chunkmap_pinned(const struct iopf_chunkmap *m)
  *     instead that one leaf maps it
  * @writable: whether the device may write them
  */
-static __always_inline void iopf_chunkmap_set(struct iopf_chunkmap *m, unsigned int page, unsigned int n,
-				     bool writable)
+static __always_inline void iopf_chunkmap_set(struct iopf_chunkmap *m, unsigned int page,
+					      unsigned int n, bool writable)
 {
 	/* One page is what most faults are about; a constant makes it one instruction. */
 	if (n == 1) {

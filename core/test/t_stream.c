@@ -219,7 +219,7 @@ static void shrinks(void **state)
 	for (unsigned int i = 0; i <= IOPF_STREAM_SHRINK + 2; i++) {
 		unsigned int wasted = 0;
 
-		assert_int_equal(s.shrink, min(i, (unsigned int)IOPF_STREAM_SHRINK));
+		assert_int_equal(s.shrink, min_t(unsigned int, i, IOPF_STREAM_SHRINK));
 		want = max(BOUND >> s.shrink, 1U);
 		miss(&s, page, 64, true);
 		is(miss(&s, page + 64, 64, true), want, 0, 0);
@@ -235,7 +235,7 @@ static void shrinks(void **state)
 	for (unsigned int i = 0; i < IOPF_STREAM_SHRINK + 3; i++) {
 		struct iopf_ahead got = miss(&s, page, 64, true);
 
-		want = BOUND >> (IOPF_STREAM_SHRINK - min(i, (unsigned int)IOPF_STREAM_SHRINK));
+		want = BOUND >> (IOPF_STREAM_SHRINK - min_t(unsigned int, i, IOPF_STREAM_SHRINK));
 		is(got, want, last, 0);
 		page = got.next;
 		last = got.pages;

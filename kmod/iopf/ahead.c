@@ -223,7 +223,8 @@ static unsigned int ahead_rest(struct iopf_attach *at, struct iopf_device *d,
 	if (chunk) {
 		*area = chunk->area->range;
 		if (served->absent && !READ_ONCE(chunk->refill))
-			pages = find_next_zero_bit(chunk->map.present, chunk->last + 1, page) - page;
+			pages = find_next_zero_bit(chunk->map.present, chunk->last + 1, page) -
+				page;
 		else
 			pages = iopf_chunk_rest(chunk, page, served->write, &mapped);
 	}

@@ -253,7 +253,7 @@ struct chunk_fault {
 	struct iopf_timing *timing;
 };
 
-/* One leaf for the whole chunk, @empty or not. While writes are tracked it is read-only. */
+/* One leaf for the whole chunk, empty or not. While writes are tracked it is read-only. */
 static noinline int fault_map_huge(struct chunk_fault *f, const struct iopf_run *run, bool empty)
 {
 	struct iopf_chunk *chunk = f->chunk;
@@ -276,8 +276,8 @@ static noinline int fault_map_huge(struct chunk_fault *f, const struct iopf_run 
 }
 
 /*
- * Map those of some runs that would have served the access, up to @end; the walk began at @first, and
- * nothing of them is mapped.
+ * Map those of some runs that would have served the access, up to @end; the walk began at @first,
+ * and nothing of them is mapped.
  */
 static __always_inline int fault_map_runs(struct chunk_fault *f, unsigned int first,
 					  const struct iopf_run *run, const struct iopf_run *end)
@@ -312,7 +312,8 @@ static __always_inline int fault_map_runs(struct chunk_fault *f, unsigned int fi
  * Map what the CPU has in [first, last], where nothing is mapped. False: it can't be all, or not
  * now.
  */
-static noinline bool fault_map_gap(struct chunk_fault *f, unsigned int first, unsigned int last, bool stop)
+static noinline bool fault_map_gap(struct chunk_fault *f, unsigned int first, unsigned int last,
+				   bool stop)
 {
 	unsigned int before = f->mapped, n = last - first + 1;
 	struct iopf_runs runs __uninitialized;
@@ -366,7 +367,8 @@ static __always_inline void fault_gap(const struct chunk_fault *f, const struct 
 	*gap = *w;
 	/* A window of that size lies in one word. */
 	if (likely(n <= BITS_PER_LONG) &&
-	    likely(!(present[BIT_WORD(w->first)] >> (w->first % BITS_PER_LONG) & GENMASK(n - 1, 0))))
+	    likely(!(present[BIT_WORD(w->first)] >> (w->first % BITS_PER_LONG) &
+		     GENMASK(n - 1, 0))))
 		return;
 	gap->first = find_last_bit(present, f->page);
 	gap->first = gap->first == f->page ? w->first : max(w->first, gap->first + 1);

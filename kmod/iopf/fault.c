@@ -437,12 +437,12 @@ static bool slow_park_again(struct iopf_slow *slow)
 	return parked;
 }
 
-/* The wanted pages have been populated. */
+/* The wanted pages have been populated. With fault_around off there is to be nothing else. */
 static struct iopf_served want_served(const struct iopf_want *want)
 {
 	return (struct iopf_served){
 		.iova = want->iova,
-		.pages = want->pages,
+		.pages = READ_ONCE(iopf_fault_around) ? want->pages : 0,
 		.write = want->write,
 		.absent = true,
 	};
@@ -639,8 +639,9 @@ int iopf_fault_handler(struct iopf_group *group)
 	iopf_timing_begin(&timing, d);
 	want.mm = NULL;
 	served.pages = 0;
-	ret = READ_ONCE(at->dead) ? -ESHUTDOWN : fault_group(at, d, group, &want, &served,
-							      &timing);
+	ret = -ESHUTDOWN;
+	if (likely(!READ_ONCE(at->dead)))
+		ret = fault_group(at, d, group, &want, &served, &timing);
 	if (ret == -ENOENT)
 		iopf_timing_lap(&timing, IOPF_PHASE_WALK);
 	if (ret == -ENOENT && iopf_mm_populate_now(want.mm, want.vaddr, want.pages, want.write)) {

@@ -3,9 +3,9 @@
  * Hints: where devices have faulted, so that the next fault there need not look for it.
  *
  * Each CPU has a small table of them. A hint is a chunk, and the generation of the container in
- * which it was found. A container gets a new generation, which no other ever had, when chunks have been
- * taken out of its arrays and before they are freed after a grace period. So to whoever reads the
- * present generation in an RCU read-side section, a hint of that generation is a
+ * which it was found. A container gets a new generation, which no other ever had, when chunks have
+ * been taken out of its arrays and before they are freed after a grace period. So to whoever reads
+ * the present generation in an RCU read-side section, a hint of that generation is a
  * chunk that is not freed before the end of the section, though it may be dead.
  *
  * Who stores a hint has read the generation before it looked for the chunk: should chunks go

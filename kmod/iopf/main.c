@@ -49,7 +49,7 @@ MODULE_PARM_DESC(dma_entry_limit,
 unsigned int iopf_fault_around __read_mostly = 16;
 module_param_named(fault_around, iopf_fault_around, uint, 0644);
 MODULE_PARM_DESC(fault_around,
-		 "Pages to look at around a fault, mapping those the CPU has, and if it has them all, the rest of the 2 MiB as far as it has that; 0 is off, 512 the most (default: 16)");
+		 "Pages to look at around a fault, mapping those the CPU has, and if it has them all, the rest of the 2 MiB as far as it has that; 0 is off, and nothing is had ahead of a device either; 512 the most (default: 16)");
 
 #ifdef IOPF_CONTROLS
 bool iopf_break_retry;

@@ -198,7 +198,8 @@ static void evict_idle(struct iopf_sim_pt *pt, u64 iova, u64 last)
 }
 
 /* As many leaves as fit into @table, or up to the first entry in the way. */
-static __always_inline size_t fill(struct iopf_sim_pt *pt, u64 *table, u64 iova, int level, u64 entry, size_t count)
+static __always_inline size_t fill(struct iopf_sim_pt *pt, u64 *table, u64 iova, int level,
+				   u64 entry, size_t count)
 {
 	unsigned int index = level_index(iova, level);
 	u64 size = 1ULL << level_shift(level);

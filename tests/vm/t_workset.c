@@ -64,7 +64,7 @@ static void use(struct rig *r, const struct simbuf *b)
 	touch_all(r, b, HALF * 512 + 256, 256, 1);
 	touch_all(r, b, 5 * 512, 512, 1);
 	/* Backwards, and at no equal distances: no stream, so nothing is populated between. */
-	for (page = 24; page--; )
+	for (page = 24; page--;)
 		touch(r, b, SPARSE * 512 + 100 + page * (page + 1) / 2);
 }
 
