@@ -114,6 +114,7 @@ DEVICE_STAT(faults, IOPF_STAT_FAULTS);
 DEVICE_STAT(requests, IOPF_STAT_REQUESTS);
 DEVICE_STAT(pages_mapped, IOPF_STAT_MAPPED);
 DEVICE_STAT(slow, IOPF_STAT_SLOW);
+DEVICE_STAT(swept, IOPF_STAT_SWEPT);
 DEVICE_STAT(retries, IOPF_STAT_RETRIES);
 DEVICE_STAT(gave_up, IOPF_STAT_GAVE_UP);
 DEVICE_STAT(invalid, IOPF_STAT_INVALID);
@@ -129,6 +130,7 @@ static const struct attribute *const device_attrs[] = {
 	&device_requests.attr,
 	&device_pages_mapped.attr,
 	&device_slow.attr,
+	&device_swept.attr,
 	&device_retries.attr,
 	&device_gave_up.attr,
 	&device_invalid.attr,

@@ -22,6 +22,8 @@ struct iopf_latency_past;
  * @IOPF_STAT_REQUESTS: page requests in them
  * @IOPF_STAT_MAPPED: pages mapped for them
  * @IOPF_STAT_SLOW: groups that had to wait for memory, a disk or user space
+ * @IOPF_STAT_SWEPT: those of them that were answered without a worker of their own, since what
+ *                   another had waited for was theirs, too
  * @IOPF_STAT_RETRIES: attempts repeated because of an invalidation or lack of memory
  * @IOPF_STAT_GAVE_UP: groups told to go on without their page after too many attempts;
  *                     the device asks again
@@ -36,6 +38,7 @@ enum iopf_stat {
 	IOPF_STAT_REQUESTS,
 	IOPF_STAT_MAPPED,
 	IOPF_STAT_SLOW,
+	IOPF_STAT_SWEPT,
 	IOPF_STAT_RETRIES,
 	IOPF_STAT_GAVE_UP,
 	IOPF_STAT_INVALID,

@@ -31,6 +31,10 @@
  * WAITING PARKED and queues its work, behind that of other devices. There is somebody WAITING only
  * while all workers are taken, so nobody waits for a worker that does not come.
  *
+ * Sweeping: a worker that is through with its fault answers those WAITING that need not wait
+ * any more, see slow_sweep(): WAITING -> ACTIVE, and then answered, or back to the head of the list.
+ * If others' workers found the list empty meanwhile and ended, there are as many again then.
+ *
  * fault vs detach: the drain marks the attachment dead (new faults are answered
  *   at once and nothing is parked), cancels what is parked and waits for what is
  *   active. A worker asleep in the mm keeps the attachment's memory and the mm's,
@@ -84,6 +88,13 @@
  * before others have to share.
  */
 #define DEVICE_WORKERS 32
+
+/*
+ * Faults without a worker that one looks at after its own: some 100 µs of work. When so many
+ * have to wait after all, the others most likely have to.
+ */
+#define SWEEP_FAULTS 64
+#define SWEEP_MISSES 4
 
 enum slow_state {
 	SLOW_WAITING,
@@ -490,6 +501,106 @@ static void slow_free(struct iopf_slow *slow)
 	module_put(THIS_MODULE);
 }
 
+/* The first fault that has no worker, to look at it: WAITING -> ACTIVE. NULL: there is none. */
+static struct iopf_slow *sweep_take(struct iopf_attach *at)
+{
+	struct iopf_slow *slow = NULL;
+
+	spin_lock(&at->lock);
+	if (!at->dead)
+		slow = list_first_entry_or_null(&at->waiting, struct iopf_slow, node);
+	if (slow) {
+		list_del(&slow->node);
+		slow->state = SLOW_ACTIVE;
+		iopf_timing_lap(&slow->timing, slow->waits);
+		at->active++;
+	}
+	spin_unlock(&at->lock);
+	return slow;
+}
+
+/* Those that have to wait after all: ACTIVE -> WAITING, before the others, or to be cancelled. */
+static void sweep_give_back(struct iopf_attach *at, struct list_head *tried)
+{
+	struct iopf_slow *slow, *next;
+
+	spin_lock(&at->lock);
+	list_for_each_entry(slow, tried, node) {
+		iopf_timing_lap(&slow->timing, IOPF_PHASE_WALK);
+		slow->state = SLOW_WAITING;
+		slow->waits = IOPF_PHASE_QUEUEING;
+	}
+	if (!at->dead) {
+		list_for_each_entry(slow, tried, node)
+			active_done(at);
+		list_splice_init(tried, &at->waiting);
+	}
+	/* Workers may have found nothing to do meanwhile. */
+	while (at->workers < DEVICE_WORKERS && !list_empty(&at->waiting)) {
+		at->workers++;
+		slow_begin(list_first_entry(&at->waiting, struct iopf_slow, node));
+	}
+	spin_unlock(&at->lock);
+
+	/* The drain has not seen them, and waits for us. */
+	list_for_each_entry_safe(slow, next, tried, node) {
+		fault_respond(iopf_attach_device(at, group_dev(slow->group)), slow->group,
+			      IOMMU_PAGE_RESP_INVALID, &slow->timing);
+		spin_lock(&at->lock);
+		active_done(at);
+		spin_unlock(&at->lock);
+		slow_free(slow);
+	}
+}
+
+/* One fault without a worker, as far as it takes no waiting. False: it has to wait. */
+static bool sweep_one(struct iopf_attach *at, struct iopf_slow *slow)
+{
+	struct iopf_device *d = iopf_attach_device(at, group_dev(slow->group));
+	struct iopf_served served;
+	struct iopf_want *want = &slow->want;
+	int ret = -ENOENT;
+
+	/* What it wants may be in memory by now, or in the swap cache. */
+	if (!want->mm || iopf_mm_populate_now(want->mm, want->vaddr, want->pages, want->write)) {
+		iopf_timing_lap(&slow->timing, IOPF_PHASE_POPULATE);
+		want_drop(want);
+		ret = fault_group(at, d, slow->group, want, &served, &slow->timing);
+	}
+	if (fault_must_wait(ret))
+		return false;
+	iopf_device_count(d, IOPF_STAT_SWEPT, 1);
+	fault_respond(d, slow->group, fault_code(ret), &slow->timing);
+	return true;
+}
+
+/*
+ * What one fault waited for may well be what others wait for: a swap device reads several pages at
+ * a time, a provider of memory copies many. Those that have no worker yet and can be answered now
+ * are, all in a go, in order, until too many of them have to wait.
+ */
+static void slow_sweep(struct iopf_attach *at)
+{
+	unsigned int looks = 0, misses = 0;
+	struct iopf_slow *slow;
+	LIST_HEAD(tried);
+
+	while (looks++ < SWEEP_FAULTS && misses < SWEEP_MISSES && (slow = sweep_take(at))) {
+		if (!sweep_one(at, slow)) {
+			list_add_tail(&slow->node, &tried);
+			misses++;
+			continue;
+		}
+		spin_lock(&at->lock);
+		active_done(at);
+		spin_unlock(&at->lock);
+		slow_free(slow);
+		cond_resched();
+	}
+	if (!list_empty(&tried))
+		sweep_give_back(at, &tried);
+}
+
 /* The waiting half: have what is wanted, holding nothing of the container. */
 static int slow_wait(struct iopf_slow *slow, unsigned int attempt)
 {
@@ -572,6 +683,7 @@ static void slow_work(struct work_struct *work)
 		spin_unlock(&at->lock);
 		break;
 	}
+	slow_sweep(at);
 	worker_done(at);
 	slow_free(slow);
 }

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hundreds of faults wait for memory that comes in one piece: whoever has waited for a part of it
+ * answers the others, too. Each group gets one answer, also when the device is taken away
+ * at that very moment.
+ *
+ * vm: --mem 1024 --cpus 2
+ */
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+
+#include "provider.h"
+#include "rig.h"
+
+#define ENGINES	8
+#define GROUPS	(ENGINES * IOPF_SIM_MAX_PRG)
+#define LEN	(GROUPS * MEM_PAGE)
+#define SEED	100
+#define ROUNDS	20
+
+/* All there is to wait for, and who brings it. */
+struct piece {
+	struct provider p;
+	struct simbuf b;
+	struct simbuf src;
+	size_t first;
+	pthread_t thread;
+};
+
+static uint64_t count(const char *name)
+{
+	return iopf_count(rig_bdf(0), name);
+}
+
+static void piece_start(struct piece *o, struct rig *r)
+{
+	uint64_t slow = count("slow");
+	unsigned int i, spins = 0;
+
+	o->b = (struct simbuf){ mem_anon(LEN), RIG_IOVA, LEN };
+	o->src = (struct simbuf){ .va = mem_anon(LEN), .len = LEN };
+	simbuf_fill(&o->src, 0, LEN, SEED);
+	provider_open(&o->p, &o->b, SEED);
+	rig_map(r, &o->b);
+	for (i = 0; i < ENGINES; i++) {
+		struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_VERIFY, &o->b, i * (LEN / ENGINES),
+						  LEN / ENGINES, SEED);
+
+		cmd.prg_depth = IOPF_SIM_MAX_PRG;
+		must(sim_submit(&r->sim[0], &cmd));
+	}
+	sim_ring(&r->sim[0]);
+	while (count("slow") - slow < GROUPS)
+		sim_nap(&spins);
+}
+
+static void *piece_copy(void *arg)
+{
+	struct piece *o = arg;
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)o->b.va + o->first,
+		.src = (uintptr_t)o->src.va + o->first,
+		.len = LEN - o->first,
+	};
+
+	must_sys(ioctl(o->p.uffd, UFFDIO_COPY, &copy));
+	return NULL;
+}
+
+static void piece_end(struct piece *o)
+{
+	provider_stop(&o->p);
+	mem_unmap(o->b.va, LEN);
+	mem_unmap(o->src.va, LEN);
+}
+
+static void check_all(struct rig *r)
+{
+	uint64_t swept = count("swept"), success = sim_count(rig_bdf(0), "responses_success");
+	uint64_t stray = sim_count(rig_bdf(0), "responses_unexpected");
+	struct piece o = { .first = 0 };
+	struct iopf_sim_cpl cpl;
+	unsigned int i, bad = 0;
+
+	piece_start(&o, r);
+	tap_is(count("swept") - swept, 0, "nothing is answered before it is there");
+	piece_copy(&o);
+	for (i = 0; i < ENGINES; i++) {
+		sim_wait(&r->sim[0], &cpl);
+		bad += cpl.status != IOPF_SIM_ST_OK;
+	}
+	tap_is(bad, 0, "all of it is right");
+	tap_is(sim_count(rig_bdf(0), "responses_success") - success, GROUPS, "each group is answered");
+	tap_is(sim_count(rig_bdf(0), "responses_unexpected") - stray, 0, "and once");
+	swept = count("swept") - swept;
+	tap_ok(swept > GROUPS / 4, "many by a worker of another: %llu", (unsigned long long)swept);
+	rig_same(&o.b, SEED, "the CPU sees the same");
+	rig_unmap(r, &o.b);
+	piece_end(&o);
+}
+
+/* Half of it, from the end: who has a worker goes on waiting, and so do those before the others. */
+static void check_half(struct rig *r)
+{
+	struct piece o = { .first = LEN / 2 };
+	struct iopf_sim_cpl cpl;
+	unsigned int i, bad = 0;
+
+	piece_start(&o, r);
+	piece_copy(&o);
+	o.first = 0;
+	provider_start(&o.p, false);
+	for (i = 0; i < ENGINES; i++) {
+		sim_wait(&r->sim[0], &cpl);
+		bad += cpl.status != IOPF_SIM_ST_OK;
+	}
+	tap_is(bad, 0, "half in one piece, half page by page: all of it is right");
+	rig_unmap(r, &o.b);
+	piece_end(&o);
+}
+
+/* It comes while the device is taken away. */
+static void check_detach(struct rig *r)
+{
+	uint64_t before = 0, after = 0;
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		struct piece o = { .first = 0 };
+
+		before = count("faults");
+		piece_start(&o, r);
+		must_be(!pthread_create(&o.thread, NULL, piece_copy, &o));
+		if (i % 4)
+			sched_yield();
+		vfio_dev_put(&r->vfio[0]);
+		must(vfio_dev_detach(&r->vfio[0]));
+		after = count("faults");
+		must_be(!pthread_join(o.thread, NULL));
+		if (after - before != GROUPS)
+			break;
+		rig_close(r);
+		piece_end(&o);
+		rig_open(r, 1, VFIO_TYPE1v2_IOMMU);
+	}
+	tap_is(after - before, GROUPS, "taken away under it: each group was answered");
+}
+
+int main(void)
+{
+	struct rig r;
+
+	rig_backend_only();
+	rig_load("devices=1 engines=8", "");
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	check_all(&r);
+	check_half(&r);
+	check_detach(&r);
+	rig_clean(&r);
+	rig_close(&r);
+	rig_balanced();
+	return tap_done();
+}
