@@ -32,7 +32,7 @@
  * while all workers are taken, so nobody waits for a worker that does not come.
  *
  * Sweeping: a worker that is through with its fault answers those WAITING that need not wait
- * any more, see slow_sweep(): WAITING -> ACTIVE, and then answered, or back to the head of the list.
+ * any more, see slow_sweep(): WAITING -> ACTIVE, and then answered, or back to the list's head.
  * If others' workers found the list empty meanwhile and ended, there are as many again then.
  *
  * fault vs detach: the drain marks the attachment dead (new faults are answered

@@ -92,7 +92,8 @@ static void check_all(struct rig *r)
 		bad += cpl.status != IOPF_SIM_ST_OK;
 	}
 	tap_is(bad, 0, "all of it is right");
-	tap_is(sim_count(rig_bdf(0), "responses_success") - success, GROUPS, "each group is answered");
+	tap_is(sim_count(rig_bdf(0), "responses_success") - success, GROUPS,
+	       "each group is answered");
 	tap_is(sim_count(rig_bdf(0), "responses_unexpected") - stray, 0, "and once");
 	swept = count("swept") - swept;
 	tap_ok(swept > GROUPS / 4, "many by a worker of another: %llu", (unsigned long long)swept);
