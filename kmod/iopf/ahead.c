@@ -144,6 +144,7 @@ static void runner_queue(struct iopf_attach *at, const struct iopf_runner *r)
 		queued = true;
 		if (!at->running) {
 			at->running = true;
+			at->run_queue = q;
 			refcount_inc(&at->refs);
 			refcount_inc(&q->refs);
 			/* The container's use of the module keeps it from going before this. */
@@ -194,7 +195,8 @@ static void runner_give_back(struct iopf_attach *at, const struct iopf_runner *r
 void iopf_ahead_work(struct work_struct *work)
 {
 	struct iopf_attach *at = container_of(work, struct iopf_attach, run_work);
-	struct iopf_fault_queue *q = at->container->faults;
+	/* Not by way of the container, which may be gone by now. */
+	struct iopf_fault_queue *q = at->run_queue;
 	struct iopf_runner r;
 
 	while (runner_take(at, &r)) {

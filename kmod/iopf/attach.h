@@ -11,6 +11,7 @@
 #include "device.h"
 
 struct iopf_container;
+struct iopf_fault_queue;
 
 /* Streams of the group's devices that are being served in the background at a time. */
 #define IOPF_RUNNERS 8
@@ -56,6 +57,7 @@ struct iopf_runner {
  * @running: @run_work is queued, with references as of a parked fault. Under @lock.
  * @nr_runners: how many there are. Under @lock.
  * @runner: what @run_work has to do. Under @lock.
+ * @run_queue: where @run_work is queued; the container may be gone before it runs. Under @lock.
  * @run_work: see ahead.c
  * @idle: woken when @active falls to zero
  * @nr_devices: devices in the group
@@ -81,6 +83,7 @@ struct iopf_attach {
 	bool running;
 	unsigned int nr_runners;
 	struct iopf_runner runner[IOPF_RUNNERS];
+	struct iopf_fault_queue *run_queue;
 	struct work_struct run_work;
 	wait_queue_head_t idle;
 	unsigned int nr_devices;
