@@ -109,11 +109,8 @@ static unsigned int ahead_have(struct iopf_attach *at, struct iopf_device *d, u6
 /* Have one slice of what is ahead: how many of its pages have been dealt with, 0 at the end. */
 static unsigned int ahead_step(struct iopf_attach *at, const struct iopf_runner *r, bool absent)
 {
-	u64 iova = r->page << PAGE_SHIFT;
-
-	if (r->stride == 1)
-		return ahead_have(at, r->d, iova, r->pages, r->write, absent);
-	return ahead_have(at, r->d, iova, 1, r->write, absent);
+	return ahead_have(at, r->d, r->page << PAGE_SHIFT, r->stride == 1 ? r->pages : 1, r->write,
+			  absent);
 }
 
 static void runner_advance(struct iopf_runner *r, unsigned int pages)

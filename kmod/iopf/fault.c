@@ -16,8 +16,8 @@
  *
  *   WAITING    on at->waiting: the attachment has all the workers it may have
  *   PARKED     on at->parked; the worker may be asleep in the mm
- *   ACTIVE     off the lists, counted in at->active; the worker handles it, without
- *              sleeping
+ *   ACTIVE     off the lists, counted in at->active; a worker handles it and waits for nothing but
+ *              memory
  *   CANCELLED  off the lists, answered by iopf_fault_drain(); the worker only
  *              frees it
  *
