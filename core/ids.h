@@ -14,12 +14,18 @@
  * @name: its name on its bus ("0000:01:00.0")
  * @vendor: PCI vendor id
  * @device: PCI device id
- * @pci: whether @vendor and @device mean anything
+ * @subvendor: PCI subsystem's vendor id
+ * @subdevice: PCI subsystem's device id
+ * @class: PCI class, subclass and programming interface, a byte each
+ * @pci: whether all these mean anything
  */
 struct iopf_id {
 	const char *name;
 	u16 vendor;
 	u16 device;
+	u16 subvendor;
+	u16 subdevice;
+	u32 class;
 	bool pci;
 };
 
