@@ -24,6 +24,7 @@
 
 #include "../../core/ids.h"
 #include "attach.h"
+#include "container.h"
 #include "device.h"
 #include "latency.h"
 #include "main.h"
@@ -94,6 +95,16 @@ static ssize_t reason_show(struct iopf_device *d, char *buf)
 
 DEVICE_RO(reason);
 
+/* Attachments are detached from their devices, under the lock, before their container goes. */
+static ssize_t container_show(struct iopf_device *d, char *buf)
+{
+	guard(mutex)(&iopf_devices_lock);
+	return d->attach ? sysfs_emit(buf, "%u\n", d->attach->container->id)
+			 : sysfs_emit(buf, "none\n");
+}
+
+DEVICE_RO(container);
+
 static u64 device_stat(struct iopf_device *d, enum iopf_stat stat)
 {
 	u64 sum = 0;
@@ -126,6 +137,7 @@ static const struct attribute *const device_attrs[] = {
 	&device_enabled.attr,
 	&device_served_by.attr,
 	&device_reason.attr,
+	&device_container.attr,
 	&device_faults.attr,
 	&device_requests.attr,
 	&device_pages_mapped.attr,
