@@ -2,9 +2,10 @@
 /*
  * Attaching IOMMU groups to containers.
  *
- * A group is "faulting" when each of its devices is enabled for it and the
- * IOMMU driver could turn page faults on for it. The first group of a container
- * must be: otherwise it is refused, the VFIO core tries the next backend, stock
+ * A group is "faulting" when each of its devices is enabled for it, the
+ * IOMMU driver could turn page faults on for it, and for those that fault only in part somebody
+ * has said where they do not. The first group of a container
+ * must be, or lack no more than the last: otherwise it is refused, the VFIO core tries the next backend, stock
  * type1, and the device's sysfs directory and the log say why. Groups that join
  * later may be of either kind; one that can't fault makes the container pin
  * everything for as long as it is there. Emulated devices make no difference to that, and
@@ -48,6 +49,8 @@ static const char reason_unsafe[] =
 static const char reason_failed[] = "attaching it here failed";
 static const char reason_pages[] = "its IOMMU has no pages as small as the CPU's";
 static const char reason_pinned[] = "it may not fault, so its container is pinned";
+static const char reason_unanswered[] =
+	"it faults only in part, and nobody has said yet where it may not";
 
 static const char served_type1[] = "vfio_iommu_type1";
 static const char served_here[] = IOPF_DRIVER_NAME;
@@ -159,12 +162,30 @@ static void attach_faults_off(struct iopf_attach *at, unsigned int nr)
 		iommu_dev_disable_feature(at->device[nr]->dev, IOMMU_DEV_FEAT_IOPF);
 }
 
-/* Turn page faults on for each device. NULL, or why it can't be. */
-static const char *attach_faults_on(struct iopf_attach *at)
+/* Whether a device may not fault at all. NULL, or why. */
+static const char *attach_barred(const struct iopf_attach *at)
 {
 	for (unsigned int i = 0; i < at->nr_devices; i++)
 		if (!at->device[i]->enabled)
-			return reason_disabled;
+			return reason_pinned;
+	return NULL;
+}
+
+/* Whether nobody has said where a device that faults in part may not. NULL, or why. */
+static const char *attach_unanswered(const struct iopf_attach *at)
+{
+	for (unsigned int i = 0; i < at->nr_devices; i++) {
+		const struct iopf_device *d = at->device[i];
+
+		if (d->mode == IOPF_MODE_SELECTIVE && !d->nr_windows)
+			return reason_unanswered;
+	}
+	return NULL;
+}
+
+/* Turn page faults on for each device. NULL, or why it can't be. */
+static const char *attach_faults_on(struct iopf_attach *at)
+{
 	for (unsigned int i = 0; i < at->nr_devices; i++) {
 		if (iommu_dev_enable_feature(at->device[i]->dev, IOMMU_DEV_FEAT_IOPF)) {
 			attach_faults_off(at, i);
@@ -547,14 +568,15 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 		goto err_free;
 	}
 
-	reason = attach_faults_on(at);
+	reason = attach_barred(at) ? reason_disabled : attach_faults_on(at);
 	at->iopf_on = !reason;
-	at->faulting = !reason;
 	if (reason && attach_refused(c)) {
 		attach_served(at, served_type1, reason);
 		ret = -ENODEV;
 		goto err_free;
 	}
+	reason = reason ?: attach_unanswered(at);
+	at->faulting = !reason;
 
 	ret = attach_latency_on(at);
 	if (ret)
@@ -658,54 +680,43 @@ struct iommu_domain *iopf_attach_domain(struct iopf_container *c, struct iommu_g
 }
 
 /**
- * iopf_attach_enable() - a device of an attached group has its flag switched
- * @at: the group
- * @d: the device; its flag still has the old value
- * @enable: the new value
+ * iopf_attach_update() - how a device of an attached group may fault has changed
+ * @at: the group; its devices have the new state
  *
  * Context: under iopf_devices_lock.
  * Return: 0; -ENODEV when page faults can't be turned on; what pinning returns.
- * On error nothing has changed.
+ * On error nothing has changed, and the caller gives the device its old state.
  */
-int iopf_attach_enable(struct iopf_attach *at, struct iopf_device *d, bool enable)
+int iopf_attach_update(struct iopf_attach *at)
 {
 	struct iopf_container *c = at->container;
-	const char *reason;
+	const char *reason = attach_barred(at);
 	int ret;
 
 	lockdep_assert_held(&iopf_devices_lock);
 	guard(mutex)(&c->lock);
 
-	if (!enable) {
+	if (!reason && !at->iopf_on) {
+		if (attach_faults_on(at))
+			return -ENODEV;
+		at->iopf_on = true;
+	}
+	reason = reason ?: attach_unanswered(at);
+	if (reason) {
 		if (!at->faulting)
 			return 0;
 		ret = iopf_container_pin(c);
 		if (ret)
 			return ret;
-		at->faulting = false;
 		/*
 		 * Page faults stay on in the IOMMU: an access to the gap where a page
 		 * was replaced by its pinned self has to be answered.
 		 */
-		attach_served(at, served_here, reason_pinned);
-		return 0;
+		WRITE_ONCE(at->faulting, false);
+	} else if (!at->faulting) {
+		WRITE_ONCE(at->faulting, true);
+		iopf_container_unpin(c);
 	}
-
-	if (at->faulting)
-		return 0;
-	for (unsigned int i = 0; i < at->nr_devices; i++)
-		if (at->device[i] != d && !at->device[i]->enabled)
-			return 0;
-	if (!at->iopf_on) {
-		d->enabled = true;
-		reason = attach_faults_on(at);
-		d->enabled = false;
-		if (reason)
-			return -ENODEV;
-		at->iopf_on = true;
-	}
-	at->faulting = true;
-	iopf_container_unpin(c);
-	attach_served(at, served_here, "");
+	attach_served(at, served_here, reason ?: "");
 	return 0;
 }

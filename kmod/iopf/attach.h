@@ -93,7 +93,7 @@ struct iopf_attach {
 int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool emulated);
 void iopf_detach_group(struct iopf_container *c, struct iommu_group *group);
 struct iommu_domain *iopf_attach_domain(struct iopf_container *c, struct iommu_group *group);
-int iopf_attach_enable(struct iopf_attach *at, struct iopf_device *d, bool enable);
+int iopf_attach_update(struct iopf_attach *at);
 void iopf_attach_put(struct iopf_attach *at);
 
 /**

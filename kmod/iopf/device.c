@@ -3,11 +3,13 @@
  * Devices: which may fault, who serves them, and what they did.
  *
  * Every device that is bound to a VFIO driver has a directory under
- * /sys/kernel/vfio_iopf/devices. Its flag "enabled" is the administrator's word that the
- * device copes with I/O page faults; no hardware register says that. The
- * default comes from the parameter "ids".
+ * /sys/kernel/vfio_iopf/devices. Its "mode" is the administrator's word how the device copes with
+ * I/O page faults: on any access (arbitrary), on some (selective), or not at all (none); no hardware
+ * register says that. The default comes from the parameter "ids". The flag "enabled" switches
+ * faulting off and on, and the mode stays what it is, unless that was "none": then a device that is
+ * switched on is an arbitrary one.
  *
- * The flag can be switched at any time. On a device in use, off means: everything is
+ * Both can be written at any time. On a device in use, off means: everything is
  * populated and pinned, then the flag changes; on means the reverse.
  *
  * PCI devices are followed by a bus notifier; devices on other buses appear when
@@ -48,36 +50,88 @@ struct device_attr {
 		.show = _name##_show, \
 	}
 
+#define DEVICE_RW(_name) \
+	static const struct device_attr device_##_name = { \
+		.attr = { .name = #_name, .mode = 0644 }, \
+		.show = _name##_show, \
+		.store = _name##_store, \
+	}
+
 static ssize_t enabled_show(struct iopf_device *d, char *buf)
 {
 	return sysfs_emit(buf, "%d\n", READ_ONCE(d->enabled));
 }
 
+/* Another way of faulting, from now on; or an error, and it is as before. */
+static int device_switch(struct iopf_device *d, enum iopf_mode mode, bool enabled)
+{
+	enum iopf_mode old_mode = d->mode;
+	bool old_enabled = d->enabled;
+	int ret;
+
+	lockdep_assert_held(&iopf_devices_lock);
+
+	if (mode == old_mode && enabled == old_enabled)
+		return 0;
+	WRITE_ONCE(d->mode, mode);
+	WRITE_ONCE(d->enabled, enabled);
+	ret = d->attach ? iopf_attach_update(d->attach) : 0;
+	if (ret) {
+		WRITE_ONCE(d->mode, old_mode);
+		WRITE_ONCE(d->enabled, old_enabled);
+	}
+	return ret;
+}
+
 static ssize_t enabled_store(struct iopf_device *d, const char *buf, size_t count)
 {
+	enum iopf_mode mode;
 	bool enable;
 	int ret = kstrtobool(buf, &enable);
 
 	if (ret)
 		return ret;
-
 	guard(mutex)(&iopf_devices_lock);
-	if (enable == d->enabled)
-		return count;
-	if (d->attach) {
-		ret = iopf_attach_enable(d->attach, d, enable);
-		if (ret)
-			return ret;
-	}
-	WRITE_ONCE(d->enabled, enable);
+	mode = enable && d->mode == IOPF_MODE_NONE ? IOPF_MODE_ARBITRARY : d->mode;
+	return device_switch(d, mode, enable) ?: count;
+}
+
+DEVICE_RW(enabled);
+
+static ssize_t mode_show(struct iopf_device *d, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", iopf_mode_name(READ_ONCE(d->mode)));
+}
+
+static ssize_t mode_store(struct iopf_device *d, const char *buf, size_t count)
+{
+	int mode = iopf_mode_parse(buf, strcspn(buf, "\n"));
+
+	if (mode < 0)
+		return mode;
+	guard(mutex)(&iopf_devices_lock);
+	return device_switch(d, mode, mode != IOPF_MODE_NONE) ?: count;
+}
+
+DEVICE_RW(mode);
+
+static ssize_t policy_show(struct iopf_device *d, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", iopf_policy_name(READ_ONCE(d->policy)));
+}
+
+static ssize_t policy_store(struct iopf_device *d, const char *buf, size_t count)
+{
+	int policy = iopf_policy_parse(buf, strcspn(buf, "\n"));
+
+	if (policy < 0)
+		return policy;
+	guard(mutex)(&iopf_devices_lock);
+	WRITE_ONCE(d->policy, policy);
 	return count;
 }
 
-static const struct device_attr device_enabled = {
-	.attr = { .name = "enabled", .mode = 0644 },
-	.show = enabled_show,
-	.store = enabled_store,
-};
+DEVICE_RW(policy);
 
 static ssize_t served_by_show(struct iopf_device *d, char *buf)
 {
@@ -135,6 +189,8 @@ DEVICE_STAT(ahead_wasted, IOPF_STAT_AHEAD_WASTED);
 
 static const struct attribute *const device_attrs[] = {
 	&device_enabled.attr,
+	&device_mode.attr,
+	&device_policy.attr,
 	&device_served_by.attr,
 	&device_reason.attr,
 	&device_container.attr,
@@ -183,6 +239,7 @@ static void device_free(struct kobject *kobj)
 	put_device(d->dev);
 	free_percpu(d->stats);
 	kvfree(d->latency_past);
+	kfree(d->windows);
 	kfree(d);
 }
 
@@ -210,6 +267,7 @@ static struct iopf_device *device_new(struct device *dev)
 		id.device = to_pci_dev(dev)->device;
 	}
 	d->enabled = iopf_ids_param_match(&id);
+	d->mode = d->enabled ? IOPF_MODE_ARBITRARY : IOPF_MODE_NONE;
 
 	d->stats = alloc_percpu(struct iopf_stats);
 	if (!d->stats)

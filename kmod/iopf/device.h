@@ -9,6 +9,8 @@
 #include <linux/ratelimit.h>
 #include <linux/spinlock.h>
 
+#include "../../core/mode.h"
+#include "../../core/range.h"
 #include "../../core/stream.h"
 
 struct device;
@@ -57,7 +59,11 @@ struct iopf_stats {
  * @kobj: /sys/kernel/vfio_iopf/devices/<name>
  * @dev: the device, referenced
  * @node: in the list of devices
- * @enabled: it may fault: the administrator's word
+ * @mode: how it may fault: the administrator's word, or the device table's
+ * @enabled: it may fault now; never with IOPF_MODE_NONE
+ * @policy: of what its containers map, where nothing else is said; see policy.c
+ * @windows: where a selective device does not fault, whatever is mapped there; an array, or NULL
+ * @nr_windows: how many
  * @attach: where it is attached, or NULL
  * @served_by: who serves its container: a module name, or "none"
  * @reason: why not this module, or ""
@@ -69,14 +75,19 @@ struct iopf_stats {
  * @streams_lock: protects @streams; a leaf
  * @streams: where it goes through memory in order
  *
- * iopf_devices_lock protects @node, @enabled, @attach, @served_by, @reason, @latency_past.
+ * iopf_devices_lock protects @node, @mode, @enabled, @policy, @windows, @attach, @served_by,
+ * @reason, @latency_past.
  * @latency does not change while faults can happen.
  */
 struct iopf_device {
 	struct kobject kobj;
 	struct device *dev;
 	struct list_head node;
+	enum iopf_mode mode;
 	bool enabled;
+	enum iopf_policy policy;
+	struct iopf_range *windows;
+	unsigned int nr_windows;
 	struct iopf_attach *attach;
 	const char *served_by;
 	const char *reason;
