@@ -6,8 +6,7 @@
  * a device turns up, not when it faults.
  */
 #include "ids.h"
-
-#define IOPF_NAME_MAX 64
+#include "word.h"
 
 enum iopf_id_kind {
 	IOPF_ID_BAD,
@@ -26,32 +25,11 @@ struct iopf_id_entry {
 /* A 16-bit hexadecimal number of 1 to 4 digits and nothing else. */
 static bool parse_hex16(const char *s, size_t len, u16 *val)
 {
-	unsigned int v = 0;
+	u64 v;
 
-	if (!len || len > 4)
+	if (!iopf_word_hex(s, len, 4, &v))
 		return false;
-	for (size_t i = 0; i < len; i++) {
-		int digit = hex_to_bin(s[i]);
-
-		if (digit < 0)
-			return false;
-		v = v << 4 | digit;
-	}
 	*val = v;
-	return true;
-}
-
-/*
- * Names: ASCII letters, digits and ":._-", as bus addresses are made of. The
- * kernel's isalnum() alone would take Latin-1 letters too.
- */
-static bool parse_name(const char *s, size_t len)
-{
-	if (!len || len >= IOPF_NAME_MAX)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (!(isascii(s[i]) && isalnum(s[i])) && !strchr(":._-", s[i]))
-			return false;
 	return true;
 }
 
@@ -60,7 +38,7 @@ static void parse_entry(struct iopf_id_entry *e, const char *s, size_t len)
 	const char *colon = memchr(s, ':', len);
 
 	*e = (struct iopf_id_entry){ .kind = IOPF_ID_BAD };
-	if (len == 3 && !memcmp(s, "all", 3)) {
+	if (iopf_word_is(s, len, "all")) {
 		e->kind = IOPF_ID_ALL;
 	} else if (colon && !memchr(colon + 1, ':', s + len - colon - 1) &&
 		   !memchr(s, '.', len)) {
@@ -71,7 +49,7 @@ static void parse_entry(struct iopf_id_entry *e, const char *s, size_t len)
 		e->any_device = rest == 1 && colon[1] == '*';
 		if (e->any_device || parse_hex16(colon + 1, rest, &e->device))
 			e->kind = IOPF_ID_MODEL;
-	} else if (parse_name(s, len)) {
+	} else if (iopf_word_name(s, len)) {
 		e->kind = IOPF_ID_NAME;
 	}
 }

@@ -8,6 +8,7 @@
 #define IOPF_CORE_MODE_H
 
 #include "shim.h"
+#include "word.h"
 
 /**
  * enum iopf_mode - how a device may fault
@@ -59,12 +60,6 @@ static inline const char *iopf_policy_name(enum iopf_policy policy)
 	default:
 		return "default";
 	}
-}
-
-/* Whether the @len characters at @s are @word, all of them. */
-static inline bool iopf_word_is(const char *s, size_t len, const char *word)
-{
-	return strlen(word) == len && !memcmp(s, word, len);
 }
 
 /**

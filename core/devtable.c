@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The device table: its parser, and who wins. See devtable.h for the text.
+ *
+ * A rule is read word by word, from left to right, and the first word that is wrong is
+ * the error: nothing is guessed, and nothing after it is looked at. A table is taken as
+ * a whole or not at all, by the caller, who keeps the old one until the new one is parsed.
+ */
+#include "devtable.h"
+#include "word.h"
+
+/* What is being read. */
+struct cursor {
+	const char *line;	/* where the line begins */
+	const char *at;		/* what comes next */
+	const char *end;	/* of what there is to read: the line without its comment */
+	unsigned int nr;	/* the line's number */
+	struct iopf_devtable_error *err;
+};
+
+struct word {
+	const char *s;
+	size_t len;
+};
+
+static const char expected_match[] = "expected pci, subsystem, class or address";
+static const char expected_match_or_mode[] =
+	"expected pci, subsystem, class, address, or the mode: arbitrary, selective or none";
+static const char expected_model[] =
+	"expected VENDOR:DEVICE in hexadecimal, VENDOR:* or *:*";
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Blame @len bytes at @at. Returns -EINVAL. */
+static int blame(const struct cursor *c, const char *at, size_t len, const char *why)
+{
+	*c->err = (struct iopf_devtable_error){
+		.line = c->nr,
+		.column = at - c->line + 1,
+		.word = at,
+		.len = len,
+		.why = why,
+	};
+	return -EINVAL;
+}
+
+static int blame_word(const struct cursor *c, const struct word *w, const char *why)
+{
+	return blame(c, w->s, w->len, why);
+}
+
+/* The next word; an empty one at the end of the line. */
+static struct word next_word(struct cursor *c)
+{
+	struct word w;
+
+	while (c->at < c->end && is_blank(*c->at))
+		c->at++;
+	w.s = c->at;
+	while (c->at < c->end && !is_blank(*c->at))
+		c->at++;
+	w.len = c->at - w.s;
+	return w;
+}
+
+/* The length of the line at @s, at most @len. */
+static size_t line_len(const char *s, size_t len)
+{
+	const char *newline = memchr(s, '\n', len);
+
+	return newline ? (size_t)(newline - s) : len;
+}
+
+/*
+ * Find the end of what is to be read, which is where a comment begins, and see that all of
+ * the line can be shown to people: it will be, in logs and on terminals.
+ */
+static int check_line(struct cursor *c, size_t len)
+{
+	const char *end = c->line + len;
+	bool comment = false;
+
+	c->at = c->line;
+	c->end = end;
+	if (len > IOPF_DEVTABLE_MAX_LINE)
+		return blame(c, c->line + IOPF_DEVTABLE_MAX_LINE, 0,
+			     "the line is longer than 512 bytes");
+	for (const char *s = c->line; s < end; s++) {
+		if (!comment && *s == '#' && (s == c->line || is_blank(s[-1]))) {
+			comment = true;
+			c->end = s;
+		}
+		if (*s == '\t' || (*s >= 0x20 && *s < 0x7f) || (comment && !isascii(*s)))
+			continue;
+		return blame(c, s, 0, comment ? "a control character" :
+			     "neither printable ASCII nor a blank");
+	}
+	return 0;
+}
+
+/* VENDOR:DEVICE */
+static bool parse_model(const struct word *w, u16 *vendor, u16 *vendor_mask, u16 *device,
+			u16 *device_mask)
+{
+	const char *colon = memchr(w->s, ':', w->len);
+	u64 v = 0, d = 0;
+	size_t rest;
+
+	if (!colon)
+		return false;
+	rest = w->s + w->len - colon - 1;
+	if (!iopf_word_is(w->s, colon - w->s, "*")) {
+		if (!iopf_word_hex(w->s, colon - w->s, 4, &v))
+			return false;
+		*vendor_mask = U16_MAX;
+	}
+	if (!iopf_word_is(colon + 1, rest, "*")) {
+		/* A device's number is its vendor's. */
+		if (!*vendor_mask || !iopf_word_hex(colon + 1, rest, 4, &d))
+			return false;
+		*device_mask = U16_MAX;
+	}
+	*vendor = v;
+	*device = d;
+	return true;
+}
+
+static int parse_pci(struct cursor *c, struct iopf_rule *r, const struct word *w)
+{
+	if (!parse_model(w, &r->vendor, &r->vendor_mask, &r->device, &r->device_mask))
+		return blame_word(c, w, expected_model);
+	r->by_pci = true;
+	return 0;
+}
+
+static int parse_subsystem(struct cursor *c, struct iopf_rule *r, const struct word *w)
+{
+	if (!parse_model(w, &r->subvendor, &r->subvendor_mask, &r->subdevice, &r->subdevice_mask))
+		return blame_word(c, w, expected_model);
+	r->by_pci = true;
+	return 0;
+}
+
+static int parse_class(struct cursor *c, struct iopf_rule *r, const struct word *w)
+{
+	unsigned int bits = 4 * w->len;
+	u64 class;
+
+	if (w->len % 2 || !iopf_word_hex(w->s, w->len, 6, &class))
+		return blame_word(c, w, "expected a class of 2, 4 or 6 hexadecimal digits");
+	r->class = class << (24 - bits);
+	r->class_mask = 0xffffff & ~(0xffffff >> bits);
+	r->by_pci = true;
+	return 0;
+}
+
+static int parse_address(struct cursor *c, struct iopf_rule *r, const struct word *w)
+{
+	size_t len = w->len;
+
+	if (len && w->s[len - 1] == '*') {
+		r->address_prefix = true;
+		len--;
+	}
+	if (!iopf_word_name(w->s, len) && !(r->address_prefix && !len))
+		return blame_word(c, w,
+				  "expected a device's name: at most 63 letters, digits and :._- and perhaps a * at its end");
+	r->address = w->s;
+	r->address_len = len;
+	r->by_address = true;
+	return 0;
+}
+
+static const struct match {
+	const char *name;
+	int (*parse)(struct cursor *c, struct iopf_rule *r, const struct word *w);
+} matches[] = {
+	{ "pci", parse_pci },
+	{ "subsystem", parse_subsystem },
+	{ "class", parse_class },
+	{ "address", parse_address },
+};
+
+/* What devices the rule is for; leaves the mode in @mode. */
+static int parse_matches(struct cursor *c, struct iopf_rule *r, struct word *mode)
+{
+	unsigned int seen = 0;
+
+	for (;;) {
+		unsigned int i = 0;
+		struct word w = next_word(c);
+		int ret;
+
+		while (i < ARRAY_SIZE(matches) && !iopf_word_is(w.s, w.len, matches[i].name))
+			i++;
+		if (i == ARRAY_SIZE(matches)) {
+			*mode = w;
+			return seen ? 0 : blame_word(c, &w, expected_match);
+		}
+		if (seen & BIT(i))
+			return blame_word(c, &w, "is there twice");
+		seen |= BIT(i);
+		w = next_word(c);
+		ret = matches[i].parse(c, r, &w);
+		if (ret)
+			return ret;
+	}
+}
+
+static int parse_policy(struct cursor *c, struct iopf_rule *r, const struct word *w, size_t skip)
+{
+	int policy = iopf_policy_parse(w->s + skip, w->len - skip);
+
+	if (r->mode == IOPF_MODE_NONE)
+		return blame_word(c, w, "a device that may not fault is pinned for, whatever the policy");
+	if (r->policy != IOPF_POLICY_DEFAULT)
+		return blame_word(c, w, "a second policy");
+	if (policy < 0 || policy == IOPF_POLICY_DEFAULT)
+		return blame_word(c, w, "expected policy=fault, policy=prefault or policy=pin");
+	r->policy = policy;
+	return 0;
+}
+
+/* 0xHEX of @len characters */
+static bool parse_iova(const char *s, size_t len, u64 *iova)
+{
+	return len > 2 && s[0] == '0' && s[1] == 'x' && iopf_word_hex(s + 2, len - 2, 16, iova);
+}
+
+static int parse_window(struct cursor *c, struct iopf_rule *r, const struct word *w, size_t skip)
+{
+	const char *s = w->s + skip, *end = w->s + w->len;
+	const char *dash = memchr(s, '-', end - s);
+	struct iopf_range window;
+
+	if (r->mode != IOPF_MODE_SELECTIVE)
+		return blame_word(c, w, "only a selective device has windows");
+	if (!dash || !parse_iova(s, dash - s, &window.first) ||
+	    !parse_iova(dash + 1, end - dash - 1, &window.last))
+		return blame_word(c, w, "expected window=0xFIRST-0xLAST, hexadecimal");
+	if (window.first > window.last)
+		return blame_word(c, w, "the window ends before it begins");
+	if (r->nr_windows == IOPF_RULE_MAX_WINDOWS)
+		return blame_word(c, w, "more than 8 windows");
+	r->window[r->nr_windows++] = window;
+	return 0;
+}
+
+static const struct setting {
+	const char *name;
+	int (*parse)(struct cursor *c, struct iopf_rule *r, const struct word *w, size_t skip);
+} settings[] = {
+	{ "policy=", parse_policy },
+	{ "window=", parse_window },
+};
+
+static int parse_setting(struct cursor *c, struct iopf_rule *r, const struct word *w)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(settings); i++) {
+		size_t len = strlen(settings[i].name);
+
+		if (w->len >= len && !memcmp(w->s, settings[i].name, len))
+			return settings[i].parse(c, r, w, len);
+	}
+	return blame_word(c, w, "expected policy=POLICY or window=0xFIRST-0xLAST");
+}
+
+/* The comment from @c->end to @end. */
+static void parse_source(const struct cursor *c, struct iopf_rule *r, const char *end)
+{
+	const char *s = c->end;
+
+	if (s == end)
+		return;
+	s++;
+	while (s < end && is_blank(*s))
+		s++;
+	while (s < end && is_blank(end[-1]))
+		end--;
+	r->source = s;
+	r->source_len = end - s;
+}
+
+/* One rule, from its first word, which is there. */
+static int parse_rule(struct cursor *c, struct iopf_rule *r)
+{
+	struct word w;
+	int ret;
+
+	*r = (struct iopf_rule){ .line = c->nr, .text = c->at };
+	ret = parse_matches(c, r, &w);
+	if (ret)
+		return ret;
+	ret = iopf_mode_parse(w.s, w.len);
+	if (ret < 0)
+		return blame_word(c, &w, expected_match_or_mode);
+	r->mode = ret;
+	do {
+		r->len = c->at - r->text;
+		w = next_word(c);
+		ret = w.len ? parse_setting(c, r, &w) : 0;
+	} while (w.len && !ret);
+	return ret;
+}
+
+/**
+ * iopf_devtable_room() - how many rules a text can have at most
+ * @text: any bytes
+ * @len: how many
+ *
+ * Return: room that iopf_devtable_parse() is content with, at most IOPF_DEVTABLE_MAX_RULES.
+ */
+unsigned int iopf_devtable_room(const char *text, size_t len)
+{
+	unsigned int lines = 0;
+
+	for (size_t at = 0; at < len && lines < IOPF_DEVTABLE_MAX_RULES; lines++)
+		at += line_len(text + at, len - at) + 1;
+	return lines;
+}
+
+/* The text is too long: blame the first byte that is. */
+static int blame_size(struct cursor *c, const char *text)
+{
+	const char *over = text + IOPF_DEVTABLE_MAX_TEXT;
+
+	c->line = text;
+	for (const char *s = text; s < over; s++) {
+		if (*s == '\n') {
+			c->line = s + 1;
+			c->nr++;
+		}
+	}
+	return blame(c, over, 0, "the table is longer than 65536 bytes");
+}
+
+/**
+ * iopf_devtable_parse() - make a table of a text
+ * @t: the table, with room for iopf_devtable_room() rules; anything may be in it on error
+ * @text: any bytes; has to stay as long as @t is used
+ * @len: how many
+ * @err: out, on error: what is wrong; points into @text
+ *
+ * Return: 0 or -EINVAL. An empty text is a table without rules.
+ */
+int iopf_devtable_parse(struct iopf_devtable *t, const char *text, size_t len,
+			struct iopf_devtable_error *err)
+{
+	struct cursor c = { .nr = 1, .err = err };
+
+	t->nr = 0;
+	if (len > IOPF_DEVTABLE_MAX_TEXT)
+		return blame_size(&c, text);
+	for (size_t at = 0; at < len; c.nr++) {
+		size_t n = line_len(text + at, len - at);
+		struct word w;
+		int ret;
+
+		c.line = text + at;
+		ret = check_line(&c, n);
+		if (ret)
+			return ret;
+		w = next_word(&c);
+		if (w.len) {
+			if (t->nr == min(t->max, (unsigned int)IOPF_DEVTABLE_MAX_RULES))
+				return blame_word(&c, &w, "more than 1024 rules");
+			c.at = w.s;
+			ret = parse_rule(&c, &t->rule[t->nr]);
+			if (ret)
+				return ret;
+			parse_source(&c, &t->rule[t->nr], c.line + n);
+			t->nr++;
+		}
+		at += n + 1;
+	}
+	return 0;
+}
+
+static bool rule_matches(const struct iopf_rule *r, const struct iopf_id *id)
+{
+	if (r->by_pci && !id->pci)
+		return false;
+	if (((r->vendor ^ id->vendor) & r->vendor_mask) ||
+	    ((r->device ^ id->device) & r->device_mask) ||
+	    ((r->subvendor ^ id->subvendor) & r->subvendor_mask) ||
+	    ((r->subdevice ^ id->subdevice) & r->subdevice_mask) ||
+	    ((r->class ^ id->class) & r->class_mask))
+		return false;
+	if (r->by_address) {
+		size_t len = strlen(id->name);
+
+		if (len < r->address_len || (len > r->address_len && !r->address_prefix))
+			return false;
+		return !memcmp(id->name, r->address, r->address_len);
+	}
+	return true;
+}
+
+/**
+ * iopf_devtable_match() - the rule for a device
+ * @t: the table
+ * @id: the device
+ *
+ * Return: the first rule that matches, or NULL.
+ */
+const struct iopf_rule *iopf_devtable_match(const struct iopf_devtable *t,
+					    const struct iopf_id *id)
+{
+	for (unsigned int i = 0; i < t->nr; i++)
+		if (rule_matches(&t->rule[i], id))
+			return &t->rule[i];
+	return NULL;
+}
+
+/**
+ * iopf_devtable_judge() - how a device may fault
+ * @ids: a list that iopf_ids_check() took: the module parameter, for which there are no rules
+ * @admin: the administrator's rules
+ * @builtin: the rules that come with the module
+ * @id: the device
+ *
+ * Return: what the first of these says that knows the device. One that nobody knows may not fault.
+ */
+struct iopf_verdict iopf_devtable_judge(const char *ids, const struct iopf_devtable *admin,
+					const struct iopf_devtable *builtin,
+					const struct iopf_id *id)
+{
+	struct iopf_verdict v = { .origin = IOPF_ORIGIN_IDS, .mode = IOPF_MODE_ARBITRARY };
+
+	if (iopf_ids_match(ids, id))
+		return v;
+	v.origin = IOPF_ORIGIN_ADMIN;
+	v.rule = iopf_devtable_match(admin, id);
+	if (!v.rule) {
+		v.origin = IOPF_ORIGIN_BUILTIN;
+		v.rule = iopf_devtable_match(builtin, id);
+	}
+	if (!v.rule)
+		v.origin = IOPF_ORIGIN_DEFAULT;
+	v.mode = v.rule ? v.rule->mode : IOPF_MODE_NONE;
+	return v;
+}

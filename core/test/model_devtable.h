@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The model of the device table. A line is cut into words and put together again with single
+ * blanks between them; regular expressions say what the beginning of a rule looks like. The
+ * word to blame is the first one with which the line is no beginning of a rule any more.
+ * Rules are matched as text. The includer defines CHECK().
+ */
+#ifndef IOPF_CORE_TEST_MODEL_DEVTABLE_H
+#define IOPF_CORE_TEST_MODEL_DEVTABLE_H
+
+#include <fnmatch.h>
+#include <regex.h>
+
+#include "../devtable.h"
+
+#define DT_MODEL	"[0-9A-Fa-f]{1,4}:([0-9A-Fa-f]{1,4}|[*])|[*]:[*]"
+#define DT_CLASS	"([0-9A-Fa-f]{2}){1,3}"
+#define DT_NAME		"[-A-Za-z0-9:._]{1,63}[*]?|[*]"
+#define DT_MATCH	"((pci|subsystem) (" DT_MODEL ")|class " DT_CLASS "|address (" DT_NAME ")) "
+#define DT_POLICY	"policy=(fault|prefault|pin) "
+#define DT_WINDOW	"window=0x[0-9A-Fa-f]{1,16}-0x[0-9A-Fa-f]{1,16} "
+
+enum devtable_regex {
+	DT_BEGUN,	/* no mode yet */
+	DT_WHOLE,	/* could end here */
+	DT_NR,
+};
+
+static const char *const devtable_regex[DT_NR] = {
+	[DT_BEGUN] = "^(" DT_MATCH ")*((pci|subsystem|class|address) )?$",
+	[DT_WHOLE] = "^(" DT_MATCH ")+(none |arbitrary (" DT_POLICY ")?|selective ("
+		     DT_WINDOW ")*(" DT_POLICY ")?(" DT_WINDOW ")*)$",
+};
+
+/* What the model makes of a line. */
+struct devtable_line {
+	enum { DT_EMPTY, DT_RULE, DT_BAD } kind;
+	size_t column;		/* of what is bad, from 1 */
+	size_t len;		/* of the word that is bad */
+	size_t first;		/* where the rule is in the line */
+	size_t rule_len;
+	size_t source;		/* and its comment */
+	size_t source_len;
+	char rule[IOPF_DEVTABLE_MAX_LINE + 2]; /* its words, a blank after each */
+};
+
+static inline bool devtable_is(enum devtable_regex which, const char *s)
+{
+	static regex_t re[DT_NR];
+	static bool done;
+
+	for (unsigned int k = 0; !done && k < DT_NR; k++)
+		CHECK(!regcomp(&re[k], devtable_regex[k], REG_EXTENDED | REG_NOSUB));
+	done = true;
+	return !regexec(&re[which], s, 0, NULL, 0);
+}
+
+/* What a regular expression can't say: at most 8 windows, none of which ends before it begins. */
+static inline bool devtable_windows_good(const char *rule)
+{
+	unsigned int nr = 0;
+
+	for (const char *s = rule; (s = strstr(s, " window=")); s++) {
+		unsigned long long first, last;
+
+		if (sscanf(s, " window=%llx-%llx", &first, &last) == 2 && first > last)
+			return false;
+		nr++;
+	}
+	return nr <= 8;
+}
+
+static inline bool devtable_begins(const char *rule)
+{
+	return devtable_is(DT_BEGUN, rule) ||
+	       (devtable_is(DT_WHOLE, rule) && devtable_windows_good(rule));
+}
+
+/* Whether kinds of match are there once each. They are at even places; a name may be "pci". */
+static inline bool devtable_once(const char *rule)
+{
+	unsigned int seen[26] = { };
+	bool even = true;
+
+	for (const char *s = rule; *s; s = strchr(s, ' ') + 1, even = !even)
+		if (even && strchr("psca", *s) && strncmp(s, "selective", 9) &&
+		    strncmp(s, "policy=", 7) && strncmp(s, "arbitrary", 9) && seen[*s - 'a']++)
+			return false;
+	return true;
+}
+
+static inline void devtable_model_line(const char *s, size_t len, struct devtable_line *l)
+{
+	size_t end = len, out = 0;
+
+	memset(l, 0, sizeof(*l));
+	l->kind = DT_BAD;
+	if (len > 512) {
+		l->column = 513;
+		return;
+	}
+	for (size_t i = len; i--;)
+		if (s[i] == '#' && (!i || s[i - 1] == ' ' || s[i - 1] == '\t'))
+			end = i;
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = s[i];
+
+		if ((c < ' ' && c != '\t') || c == 0x7f || (c > 0x7f && i < end)) {
+			l->column = i + 1;
+			return;
+		}
+	}
+	for (size_t i = 0; i < end;) {
+		size_t n = 0;
+
+		if (s[i] == ' ' || s[i] == '\t') {
+			i++;
+			continue;
+		}
+		while (i + n < end && s[i + n] != ' ' && s[i + n] != '\t')
+			n++;
+		if (!out)
+			l->first = i;
+		memcpy(l->rule + out, s + i, n);
+		l->rule[out + n] = ' ';
+		out += n + 1;
+		l->rule[out] = '\0';
+		l->rule_len = i + n - l->first;
+		if (!devtable_begins(l->rule) || !devtable_once(l->rule)) {
+			l->column = i + 1;
+			l->len = n;
+			return;
+		}
+		i += n;
+	}
+	if (out && !devtable_is(DT_WHOLE, l->rule)) {
+		l->column = end + 1;
+		return;
+	}
+	l->kind = out ? DT_RULE : DT_EMPTY;
+	if (end == len)
+		return;
+	l->source = end + 1;
+	l->source_len = len - end - 1;
+	while (l->source_len && strchr(" \t", s[l->source])) {
+		l->source++;
+		l->source_len--;
+	}
+	while (l->source_len && strchr(" \t", s[l->source + l->source_len - 1]))
+		l->source_len--;
+}
+
+/* Whether an id is what a rule has for it, "*" or a number. */
+static inline bool devtable_number(const char *s, u16 val)
+{
+	return *s == '*' || strtoul(s, NULL, 16) == val;
+}
+
+/* Whether a rule, as the model wrote it, is for a device. */
+static inline bool devtable_model_match(const char *rule, const struct iopf_id *id)
+{
+	char copy[IOPF_DEVTABLE_MAX_LINE + 2], class[8], *save = NULL;
+
+	strcpy(copy, rule);
+	snprintf(class, sizeof(class), "%06x", id->class);
+	for (char *kind = strtok_r(copy, " ", &save); ; kind = strtok_r(NULL, " ", &save)) {
+		char *arg;
+		bool match;
+
+		if (!strcmp(kind, "none") || !strcmp(kind, "selective") ||
+		    !strcmp(kind, "arbitrary"))
+			return true;
+		arg = strtok_r(NULL, " ", &save);
+		if (!strcmp(kind, "pci"))
+			match = id->pci && devtable_number(arg, id->vendor) &&
+				devtable_number(strchr(arg, ':') + 1, id->device);
+		else if (!strcmp(kind, "subsystem"))
+			match = id->pci && devtable_number(arg, id->subvendor) &&
+				devtable_number(strchr(arg, ':') + 1, id->subdevice);
+		else if (!strcmp(kind, "class"))
+			match = id->pci && !strncasecmp(class, arg, strlen(arg));
+		else
+			match = !fnmatch(arg, id->name, 0);
+		if (!match)
+			return false;
+	}
+}
+
+/* What a rule says, against what the model reads out of its text. */
+static inline void devtable_compare_rule(const struct iopf_rule *r, const struct devtable_line *l)
+{
+	const char *mode = strstr(l->rule, " none ") ? "none" :
+			   strstr(l->rule, " selective ") ? "selective" : "arbitrary";
+	const char *policy = strstr(l->rule, " policy=");
+	unsigned int nr = 0;
+
+	CHECK(r->len == l->rule_len);
+	CHECK(r->source_len == l->source_len);
+	/* Names may be anything, modes as well; so only those that can't be mistaken. */
+	if (!strstr(l->rule, "address "))
+		CHECK(!strcmp(iopf_mode_name(r->mode), mode));
+	if (policy)
+		CHECK(!strncmp(policy + 8, iopf_policy_name(r->policy),
+			       strlen(iopf_policy_name(r->policy))));
+	else
+		CHECK(r->policy == IOPF_POLICY_DEFAULT);
+	for (const char *s = l->rule; (s = strstr(s, " window=")); s++, nr++) {
+		unsigned long long first, last;
+
+		CHECK(sscanf(s, " window=%llx-%llx", &first, &last) == 2);
+		CHECK(nr < r->nr_windows);
+		CHECK(r->window[nr].first == first && r->window[nr].last == last);
+	}
+	CHECK(r->nr_windows == nr);
+}
+
+static inline struct iopf_devtable *devtable_alloc(const char *text, size_t len)
+{
+	unsigned int room = iopf_devtable_room(text, len);
+	struct iopf_devtable *t = malloc(sizeof(*t) + room * sizeof(t->rule[0]));
+
+	CHECK(t);
+	t->max = room;
+	t->nr = 77;
+	return t;
+}
+
+/* Checks a text against the model, and each device in @ids against the table. */
+static inline void devtable_compare(const char *text, size_t len, const struct iopf_id *ids,
+				    size_t nr_ids)
+{
+	struct iopf_devtable *t = devtable_alloc(text, len);
+	struct iopf_devtable_error err = { .line = 12345 };
+	const struct iopf_rule *want[8] = { };
+	struct devtable_line l;
+	unsigned int line = 1, nr = 0;
+	size_t at = 0;
+	int ret = iopf_devtable_parse(t, text, len, &err);
+
+	CHECK(nr_ids <= ARRAY_SIZE(want));
+	CHECK(len <= IOPF_DEVTABLE_MAX_TEXT);
+	for (; at < len; line++) {
+		const char *newline = memchr(text + at, '\n', len - at);
+		size_t n = newline ? (size_t)(newline - text) - at : len - at;
+
+		devtable_model_line(text + at, n, &l);
+		if (l.kind == DT_BAD) {
+			CHECK(ret == -EINVAL);
+			CHECK(err.line == line);
+			CHECK(err.column == l.column);
+			CHECK(err.len == l.len);
+			CHECK(err.word == text + at + l.column - 1);
+			CHECK(err.why && *err.why);
+			free(t);
+			return;
+		}
+		if (l.kind == DT_RULE) {
+			const struct iopf_rule *r = &t->rule[nr++];
+
+			CHECK(nr <= t->max);
+			CHECK(r->line == line);
+			CHECK(r->text == text + at + l.first);
+			CHECK(!l.source_len || r->source == text + at + l.source);
+			devtable_compare_rule(r, &l);
+			for (size_t i = 0; i < nr_ids; i++)
+				if (!want[i] && devtable_model_match(l.rule, &ids[i]))
+					want[i] = r;
+		}
+		at += n + 1;
+	}
+	CHECK(!ret);
+	CHECK(err.line == 12345);
+	CHECK(t->nr == nr);
+	for (size_t i = 0; i < nr_ids; i++)
+		CHECK(iopf_devtable_match(t, &ids[i]) == want[i]);
+	free(t);
+}
+
+#endif /* IOPF_CORE_TEST_MODEL_DEVTABLE_H */
