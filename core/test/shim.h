@@ -122,6 +122,45 @@ static inline int fls64(u64 x)
 /* Nobody else looks here. */
 #define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
 
+/* Lists */
+
+struct list_head {
+	struct list_head *next, *prev;
+};
+
+static inline void INIT_LIST_HEAD(struct list_head *list)
+{
+	list->next = list;
+	list->prev = list;
+}
+
+static inline int list_empty(const struct list_head *list)
+{
+	return list->next == list;
+}
+
+/* Right after @at. */
+static inline void list_add(struct list_head *entry, struct list_head *at)
+{
+	entry->next = at->next;
+	entry->prev = at;
+	at->next->prev = entry;
+	at->next = entry;
+}
+
+static inline void list_del_init(struct list_head *entry)
+{
+	/* In no list at all, rather than in an empty one. */
+	WARN_ON(!entry->next || !entry->prev);
+	entry->next->prev = entry->prev;
+	entry->prev->next = entry->next;
+	INIT_LIST_HEAD(entry);
+}
+
+#define container_of(ptr, type, member) \
+	((type *)((char *)(ptr) - offsetof(type, member)))
+#define list_last_entry(list, type, member)	container_of((list)->prev, type, member)
+
 /* Bitmaps */
 
 #define BITS_PER_LONG		(CHAR_BIT * (int)sizeof(long))

@@ -185,6 +185,36 @@ static void bitmap_combine(void **state)
 	assert_int_equal(bitmap_weight(c, BITS), 120);
 }
 
+struct item {
+	int value;
+	struct list_head node;
+};
+
+static void lists(void **state)
+{
+	struct item a = { .value = 1 }, b = { .value = 2 };
+	struct list_head list;
+
+	(void)state;
+	INIT_LIST_HEAD(&list);
+	assert_true(list_empty(&list));
+	list_add(&a.node, &list);
+	assert_ptr_equal(list_last_entry(&list, struct item, node), &a);
+	/* At the front, then after the other. */
+	list_add(&b.node, &list);
+	assert_ptr_equal(list.next, &b.node);
+	assert_ptr_equal(list_last_entry(&list, struct item, node), &a);
+	list_del_init(&b.node);
+	assert_true(list_empty(&b.node));
+	list_add(&b.node, &a.node);
+	assert_ptr_equal(list_last_entry(&list, struct item, node), &b);
+	assert_int_equal(container_of(list.prev, struct item, node)->value, 2);
+	list_del_init(&a.node);
+	assert_ptr_equal(list.next, &b.node);
+	list_del_init(&b.node);
+	assert_true(list_empty(&list));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +227,7 @@ int main(void)
 		cmocka_unit_test(find_at_the_end),
 		cmocka_unit_test(find_andnot),
 		cmocka_unit_test(characters),
+		cmocka_unit_test(lists),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
