@@ -259,6 +259,18 @@ static inline void iopf_chunkmap_dirty(struct iopf_chunkmap *m, unsigned int pag
 }
 
 /**
+ * iopf_chunkmap_dirty_pinned() - note that what is pinned for writing may have been written
+ * @m: the map
+ */
+static inline void iopf_chunkmap_dirty_pinned(struct iopf_chunkmap *m)
+{
+	DECLARE_BITMAP(pins, IOPF_CHUNK_PAGES);
+
+	bitmap_and(pins, m->pinned, m->writable, IOPF_CHUNK_PAGES);
+	bitmap_or(m->dirty, m->dirty, pins, IOPF_CHUNK_PAGES);
+}
+
+/**
  * iopf_chunkmap_forget_dirty() - note that no page has been written
  * @m: the map
  */

@@ -118,7 +118,7 @@ struct iopf_area *iopf_area_create(struct iopf_container *container,
 
 /**
  * iopf_area_destroy() - unmap an area for good and free it
- * @area: out of the container's tree already, and not pinned
+ * @area: out of the container's tree already, with nothing pinned
  *
  * Context: process context, under the container's lock.
  */
@@ -128,7 +128,7 @@ void iopf_area_destroy(struct iopf_area *area)
 	unsigned long index;
 
 	lockdep_assert_held(&area->container->lock);
-	WARN_ON(area->pinned);
+	WARN_ON(area->pinned || area->locked);
 
 	xa_lock(&area->chunks);
 	area->dead = true;

@@ -27,17 +27,16 @@ struct task_struct;
  * @vaddr_invalid: frozen until VFIO_DMA_MAP_FLAG_VADDR. Under the container's lock.
  * @mmio: part of it is devices' memory that is held as if pinned
  * @dead: being removed; no new chunks, under @chunks' lock, and no new spans, under @spans' lock
- * @no_spans: nothing is mapped by leaves of 1 GiB, since it is pinned, or is about to be
+ * @no_spans: nothing is mapped by leaves of 1 GiB, since part of it is pinned, or is about to be
  * @chunks: by IOVA >> IOPF_CHUNK_SHIFT; only what has been touched
  * @spans: by IOVA >> IOPF_SPAN_SHIFT; only where the CPU was seen to have a leaf of that size
  * @hva: in @mm's tree of areas, under its lock
  * @task: whose RLIMIT_MEMLOCK counts for pinned pages
  * @lock_cap: @task was not limited (CAP_IPC_LOCK) when it mapped
- * @pinned: everything is pinned. Under the container's lock.
+ * @pinned: everything is pinned, for a group that can't fault. Under the container's lock.
  * @locked: pages charged to @mm's locked_vm. Under the container's lock.
  * @pins: pages that emulated devices have pinned, by page of the area; see emulated.c. Under the
  *        container's lock.
- * @nr_pins: those of them that count against RLIMIT_MEMLOCK. Under the container's lock.
  * @leaving: being unmapped; emulated devices pin nothing more. Under the container's lock.
  * @tellings: how often their drivers have been told, with pins left. Under the container's lock.
  * @free_work: frees it after a grace period
@@ -65,7 +64,6 @@ struct iopf_area {
 	bool pinned;
 	unsigned long locked;
 	struct xarray pins;
-	unsigned long nr_pins;
 	bool leaving;
 	unsigned int tellings;
 	struct rcu_work free_work;

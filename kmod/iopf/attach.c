@@ -36,8 +36,10 @@
 #include "dirty.h"
 #include "emulated.h"
 #include "fault.h"
+#include "hold.h"
 #include "latency.h"
 #include "main.h"
+#include "policy.h"
 #include "span.h"
 
 static const char reason_disabled[] =
@@ -483,6 +485,26 @@ static void attach_undo(struct iopf_container *c, struct iopf_attach *at)
 	iommu_domain_free(at->domain);
 }
 
+/* The group is on the container's list, or off it again: what is pinned beside is as it is to be. */
+static void attach_unhold(struct iopf_container *c, struct iopf_attach *at)
+{
+	/* It can't get stronger by that, and to get weaker needs nothing. */
+	WARN_ON(iopf_policy_refresh(c));
+	/* What is held waits for the next domain that could know it. */
+	if (list_empty(&c->attaches))
+		iopf_hold_drain_all(c);
+}
+
+static int attach_hold(struct iopf_container *c, struct iopf_attach *at)
+{
+	int ret = 0;
+
+	/* What has been wanted while there was no domain. */
+	if (list_is_singular(&c->attaches))
+		ret = iopf_hold_fill_all(c);
+	return ret ?: iopf_policy_refresh(c);
+}
+
 static int attach_locked(struct iopf_container *c, struct iopf_attach *at)
 {
 	struct iopf_iovas *iovas;
@@ -504,13 +526,20 @@ static int attach_locked(struct iopf_container *c, struct iopf_attach *at)
 		if (ret)
 			goto err_free;
 	}
-
 	list_add_tail(&at->node, &c->attaches);
+	ret = attach_hold(c, at);
+	if (ret)
+		goto err_unpin;
 	kfree(c->iovas);
 	c->iovas = iovas;
 	c->pgsizes = container_pgsizes(c);
 	return 0;
 
+err_unpin:
+	list_del(&at->node);
+	attach_unhold(c, at);
+	if (!at->faulting)
+		iopf_container_unpin(c);
 err_free:
 	kfree(iovas);
 err_detach:
@@ -647,6 +676,7 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 	/* The domains know where the pinned pages are. */
 	if (!at->faulting)
 		iopf_container_unpin(c);
+	attach_unhold(c, at);
 	attach_undo(c, at);
 	attach_latency_off(at);
 	if (at->iopf_on)
@@ -719,4 +749,17 @@ int iopf_attach_update(struct iopf_attach *at)
 	}
 	attach_served(at, served_here, reason ?: "");
 	return 0;
+}
+
+/**
+ * iopf_attach_policy() - the policy of a device of an attached group has changed
+ * @at: the group; its devices have the new ones
+ *
+ * Context: under iopf_devices_lock.
+ * Return: 0; what pinning returns, and nothing has changed.
+ */
+int iopf_attach_policy(struct iopf_attach *at)
+{
+	guard(mutex)(&at->container->lock);
+	return iopf_policy_refresh(at->container);
 }

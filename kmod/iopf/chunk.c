@@ -232,7 +232,7 @@ static bool chunk_fits_huge(const struct iopf_chunk *chunk, const struct iopf_ru
 	return run->huge && chunk->area->huge_ok && !READ_ONCE(chunk->area->mmio) &&
 	       chunk->first == 0 && chunk->last == IOPF_CHUNK_PAGES - 1 &&
 	       IS_ALIGNED(chunk_page_vaddr(chunk, 0), IOPF_CHUNK_SIZE) &&
-	       (!chunk->area->pinned || bitmap_empty(chunk->map.pinned, IOPF_CHUNK_PAGES));
+	       bitmap_empty(chunk->map.pinned, IOPF_CHUNK_PAGES);
 }
 
 /*
@@ -790,6 +790,9 @@ int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pa
 	int ret;
 
 	spin_lock(&chunk->lock);
+	/* What else a leaf has mapped comes back with the next fault. */
+	if (chunk->map.huge && n < IOPF_CHUNK_PAGES)
+		WRITE_ONCE(chunk->refill, true);
 	chunk_zap_locked(chunk, page, page + n - 1);
 	iopf_chunkmap_set_pinned(&chunk->map, page, n, writable);
 	spin_unlock(&chunk->lock);
@@ -892,33 +895,72 @@ int iopf_chunk_replay(struct iopf_chunk *chunk, struct iommu_domain *domain)
 }
 
 /**
- * iopf_chunk_unpin() - unmap the pinned pages
+ * iopf_chunk_unpinned() - the next run of pages that are not pinned
  * @chunk: the chunk
- * @pages: out: the pages, which the caller unpins; room for IOPF_CHUNK_PAGES
+ * @page: in: where to look from; out: first page of the run
+ * @last: where to stop looking
+ * @n: out: pages
  *
- * Context: process context, under the container's lock.
- * Return: number of pages.
+ * Context: process context, under the container's lock: but for devices' memory, which may be
+ * revoked at any time, it stays so.
+ * Return: whether there is one.
  */
-unsigned int iopf_chunk_unpin(struct iopf_chunk *chunk, struct page **pages)
+bool iopf_chunk_unpinned(struct iopf_chunk *chunk, unsigned int *page, unsigned int last,
+			 unsigned int *n)
 {
-	bool dirty = chunk->area->container->tracking && (chunk->area->prot & IOMMU_WRITE);
-	unsigned int page = 0, n, nr = 0;
-	bool mmio;
+	unsigned int first;
 
 	spin_lock(&chunk->lock);
-	while (iopf_chunkmap_take_pinned(&chunk->map, &page, IOPF_CHUNK_PAGES - 1, &n, &mmio)) {
-		for (unsigned int i = 0; i < n && !mmio; i++) {
-			phys_addr_t phys = iommu_iova_to_phys(chunk->domains->domain[0].iommu,
-							      chunk_page_iova(chunk, page + i));
+	first = find_next_zero_bit(chunk->map.pinned, last + 1, *page);
+	*n = find_next_bit(chunk->map.pinned, last + 1, first) - first;
+	spin_unlock(&chunk->lock);
+	*page = first;
+	return first <= last;
+}
 
-			pages[nr++] = pfn_to_page(PHYS_PFN(phys));
+/**
+ * iopf_chunk_unpin() - unmap the next run of pinned pages
+ * @chunk: the chunk
+ * @page: in: where to look from; out: first page of the run
+ * @last: where to stop looking
+ * @pages: out: the pages, which the caller unpins, unless @mmio; room for IOPF_CHUNK_PAGES
+ * @n: out: how many
+ * @mmio: out: they are of a device
+ *
+ * Context: process context, under the container's lock.
+ * Return: whether there was one.
+ */
+bool iopf_chunk_unpin(struct iopf_chunk *chunk, unsigned int *page, unsigned int last,
+		      struct page **pages, unsigned int *n, bool *mmio)
+{
+	bool dirty = chunk->area->container->tracking && (chunk->area->prot & IOMMU_WRITE);
+	bool any;
+
+	spin_lock(&chunk->lock);
+	any = iopf_chunkmap_take_pinned(&chunk->map, page, last, n, mmio);
+	if (any) {
+		for (unsigned int i = 0; i < *n && !*mmio; i++) {
+			phys_addr_t phys = iommu_iova_to_phys(chunk->domains->domain[0].iommu,
+							      chunk_page_iova(chunk, *page + i));
+
+			pages[i] = pfn_to_page(PHYS_PFN(phys));
 		}
-		chunk_unmap_run(chunk, page, n);
+		chunk_unmap_run(chunk, *page, *n);
 		/* It could be written all the time. */
 		if (dirty)
-			iopf_chunkmap_dirty(&chunk->map, page, n);
-		page += n;
+			iopf_chunkmap_dirty(&chunk->map, *page, *n);
 	}
 	spin_unlock(&chunk->lock);
-	return nr;
+	return any;
+}
+
+/**
+ * iopf_chunk_dirty_pinned() - note that what is pinned for writing may have been written
+ * @chunk: the chunk
+ */
+void iopf_chunk_dirty_pinned(struct iopf_chunk *chunk)
+{
+	spin_lock(&chunk->lock);
+	iopf_chunkmap_dirty_pinned(&chunk->map);
+	spin_unlock(&chunk->lock);
 }

@@ -155,6 +155,10 @@ int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pa
 		   unsigned int n);
 bool iopf_chunk_hold_mmio(struct iopf_chunk *chunk, unsigned int page);
 int iopf_chunk_replay(struct iopf_chunk *chunk, struct iommu_domain *domain);
-unsigned int iopf_chunk_unpin(struct iopf_chunk *chunk, struct page **pages);
+bool iopf_chunk_unpinned(struct iopf_chunk *chunk, unsigned int *page, unsigned int last,
+			 unsigned int *n);
+bool iopf_chunk_unpin(struct iopf_chunk *chunk, unsigned int *page, unsigned int last,
+		      struct page **pages, unsigned int *n, bool *mmio);
+void iopf_chunk_dirty_pinned(struct iopf_chunk *chunk);
 
 #endif /* IOPF_CHUNK_H */

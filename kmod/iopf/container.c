@@ -5,11 +5,13 @@
  * A container is made by VFIO_SET_IOMMU, gets groups attached, ranges mapped and
  * unmapped, and goes when its last group leaves. Mapping records the range
  * and is done; devices fault in what they use. While a group is attached that
- * can't fault (a "pinner"), every area is pinned, as stock type1 would.
+ * can't fault (a "pinner"), every area is pinned, as stock type1 would. Parts may be pinned for
+ * other reasons: hold.c.
  *
  * Invariants, under the container's lock:
  *  - areas do not overlap and lie in usable addresses;
- *  - each area is pinned if and only if there are pinners;
+ *  - each area is pinned as a whole if and only if there are pinners; a page is pinned if and only
+ *    if that is so, or hold.c says it is to be;
  *  - each chunk's set of domains is the container's.
  *
  * Teardown: all groups have been detached (the VFIO core sees to it, or their
@@ -39,10 +41,12 @@
 #include "emulated.h"
 #include "fault.h"
 #include "hint.h"
+#include "hold.h"
 #include "latency.h"
 #include "main.h"
 #include "mm.h"
 #include "pin.h"
+#include "policy.h"
 #include "prefault.h"
 
 /* Containers by id, from creation to release; an entry without a container is reserved. */
@@ -50,11 +54,12 @@ static DEFINE_XARRAY_ALLOC1(iopf_containers);
 static u32 iopf_container_next;
 static struct kobject *iopf_containers_kobj;
 
-/* sysfs: one file each, read-only */
+/* sysfs: one file each */
 
 struct container_attr {
 	struct attribute attr;
 	ssize_t (*show)(struct iopf_container *c, char *buf);
+	ssize_t (*store)(struct iopf_container *c, const char *buf, size_t count);
 };
 
 struct container_sums {
@@ -136,6 +141,35 @@ static ssize_t prefault_pages_show(struct iopf_container *c, char *buf)
 
 CONTAINER_ATTR(prefault_pages);
 
+/* What a container without a default of its own has is its devices'. */
+static const char policy_of_devices[] = "device";
+
+static ssize_t policy_show(struct iopf_container *c, char *buf)
+{
+	enum iopf_policy policy = READ_ONCE(c->policy);
+
+	return sysfs_emit(buf, "%s\n", policy == IOPF_POLICY_DEFAULT ? policy_of_devices
+								    : iopf_policy_name(policy));
+}
+
+static ssize_t policy_store(struct iopf_container *c, const char *buf, size_t count)
+{
+	size_t len = strcspn(buf, "\n");
+	int policy = iopf_policy_parse(buf, len);
+
+	if (iopf_word_is(buf, len, policy_of_devices))
+		policy = IOPF_POLICY_DEFAULT;
+	else if (policy <= IOPF_POLICY_DEFAULT)
+		return -EINVAL;
+	return iopf_policy_set_default(c, policy) ?: count;
+}
+
+static const struct container_attr container_policy = {
+	.attr = { .name = "policy", .mode = 0644 },
+	.show = policy_show,
+	.store = policy_store,
+};
+
 static const struct attribute *const container_attrs[] = {
 	&container_pid.attr,
 	&container_comm.attr,
@@ -145,6 +179,7 @@ static const struct attribute *const container_attrs[] = {
 	&container_pinned.attr,
 	&container_prefaults.attr,
 	&container_prefault_pages.attr,
+	&container_policy.attr,
 	NULL,
 };
 
@@ -154,8 +189,18 @@ static ssize_t container_attr_show(struct kobject *kobj, struct attribute *attr,
 		->show(container_of(kobj, struct iopf_container, kobj), buf);
 }
 
+static ssize_t container_attr_store(struct kobject *kobj, struct attribute *attr,
+				    const char *buf, size_t count)
+{
+	const struct container_attr *a = container_of_const(attr, struct container_attr, attr);
+
+	return a->store ? a->store(container_of(kobj, struct iopf_container, kobj), buf, count)
+			: -EIO;
+}
+
 static const struct sysfs_ops container_sysfs_ops = {
 	.show = container_attr_show,
+	.store = container_attr_store,
 };
 
 static void container_free(struct kobject *kobj)
@@ -198,8 +243,7 @@ static void container_repair_work(struct work_struct *work)
 
 	guard(mutex)(&c->lock);
 	mt_for_each(&c->areas, area, index, ULONG_MAX)
-		if (area->pinned)
-			missing |= iopf_pin_repair(area);
+		missing |= iopf_pin_repair(area);
 	if (!missing)
 		return;
 	delay = min(2 * READ_ONCE(c->repair_delay) + 1, (unsigned long)HZ);
@@ -235,6 +279,10 @@ struct iopf_container *iopf_container_create(bool v2)
 	iopf_hint_renew(&c->generation);
 	mutex_init(&c->lock);
 	mt_init_flags(&c->areas, MT_FLAGS_USE_RCU);
+	c->holds = RB_ROOT_CACHED;
+	spin_lock_init(&c->holds_lock);
+	c->default_policy = IOPF_POLICY_FAULT;
+	mt_init_flags(&c->policies, MT_FLAGS_USE_RCU);
 	INIT_LIST_HEAD(&c->mms);
 	INIT_LIST_HEAD(&c->attaches);
 	INIT_LIST_HEAD(&c->emulated);
@@ -363,6 +411,7 @@ void iopf_container_release(struct iopf_container *c)
 		list_for_each_entry_safe(m, next, &c->mms, node)
 			iopf_mm_unregister(m);
 		mtree_destroy(&c->areas);
+		mtree_destroy(&c->policies);
 	}
 	/* No area is left to ask for it again. */
 	cancel_delayed_work_sync(&c->repair);
@@ -379,8 +428,7 @@ void iopf_container_remove_area(struct iopf_container *c, struct iopf_area *area
 	lockdep_assert_held(&c->lock);
 
 	mtree_erase(&c->areas, area->range.first);
-	if (area->pinned)
-		iopf_pin_undo(area);
+	iopf_hold_area_end(area);
 	if (area->vaddr_invalid)
 		c->vaddr_invalid--;
 	iopf_area_destroy(area);
@@ -512,7 +560,7 @@ bool iopf_container_emulated(struct iopf_container *c)
  * iopf_container_pin() - one more group needs everything pinned
  * @c: the container, locked
  *
- * Return: 0, or the error of iopf_pin_area() and nothing has changed.
+ * Return: 0, or the error of iopf_pin_fill() and nothing has changed.
  */
 int iopf_container_pin(struct iopf_container *c)
 {
@@ -525,7 +573,7 @@ int iopf_container_pin(struct iopf_container *c)
 	if (c->pinners++)
 		return 0;
 	mt_for_each(&c->areas, area, index, ULONG_MAX) {
-		ret = iopf_pin_area(area);
+		ret = iopf_hold_area(area);
 		if (ret) {
 			iopf_container_unpin(c);
 			return ret;
@@ -549,5 +597,5 @@ void iopf_container_unpin(struct iopf_container *c)
 		return;
 	mt_for_each(&c->areas, area, index, ULONG_MAX)
 		if (area->pinned)
-			iopf_pin_undo(area);
+			iopf_hold_area_undo(area);
 }

@@ -6,11 +6,14 @@
 #include <linux/list.h>
 #include <linux/maple_tree.h>
 #include <linux/mutex.h>
+#include <linux/rbtree.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include "../../core/iovas.h"
+#include "../../core/mode.h"
 
 struct iommu_domain;
 struct iopf_area;
@@ -34,7 +37,8 @@ struct mem_cgroup;
  *   iopf_chunk.lock       what is mapped (spinlock)
  *   the IOMMU driver's    page tables, invalidation
  *
- * iopf_attach.lock (parked faults) and iopf_prefaults.lock are leaf spinlocks. The fault path takes
+ * iopf_attach.lock (parked faults), iopf_prefaults.lock and iopf_container.holds_lock are leaf
+ * spinlocks. The fault path takes
  * RCU, iopf_area.chunks when it makes a chunk, and iopf_chunk.lock or, without that,
  * iopf_span.lock; when it has to wait, it holds nothing. iopf_area.spans is a leaf.
  */
@@ -64,6 +68,12 @@ struct mem_cgroup;
  * @iovas: usable addresses
  * @pgsizes: page sizes that all IOMMUs have, as VFIO_IOMMU_GET_INFO reports
  * @pinners: attached groups that can't fault or may not; when not zero, all areas are pinned
+ * @holds: what is held pinned of areas beyond that, see hold.c; changes are under @holds_lock, too
+ * @holds_lock: a leaf, for faults
+ * @guards: how many of them are where devices don't fault; read without a lock
+ * @policy: the administrator's default, or IOPF_POLICY_DEFAULT; see policy.c
+ * @default_policy: what holds for what has no policy of its own; never IOPF_POLICY_DEFAULT
+ * @policies: of what has one, by IOVA
  * @emulated: groups of emulated devices
  * @devices: devices that are told of unmapping
  * @notifying: tellings in progress
@@ -95,6 +105,12 @@ struct iopf_container {
 	struct iopf_iovas *iovas;
 	u64 pgsizes;
 	unsigned int pinners;
+	struct rb_root_cached holds;
+	spinlock_t holds_lock; /* leaf */
+	unsigned int guards;
+	enum iopf_policy policy;
+	enum iopf_policy default_policy;
+	struct maple_tree policies;
 	struct list_head emulated;
 	struct list_head devices;
 	unsigned int notifying;

@@ -122,13 +122,18 @@ static ssize_t policy_show(struct iopf_device *d, char *buf)
 
 static ssize_t policy_store(struct iopf_device *d, const char *buf, size_t count)
 {
-	int policy = iopf_policy_parse(buf, strcspn(buf, "\n"));
+	int policy = iopf_policy_parse(buf, strcspn(buf, "\n")), ret;
+	enum iopf_policy old;
 
 	if (policy < 0)
 		return policy;
 	guard(mutex)(&iopf_devices_lock);
+	old = d->policy;
 	WRITE_ONCE(d->policy, policy);
-	return count;
+	ret = d->attach ? iopf_attach_policy(d->attach) : 0;
+	if (ret)
+		WRITE_ONCE(d->policy, old);
+	return ret ?: count;
 }
 
 DEVICE_RW(policy);

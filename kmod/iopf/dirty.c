@@ -187,7 +187,7 @@ static int out_end(struct out *out)
  */
 int iopf_dirty_report(struct iopf_area *area, u64 base, u64 __user *data)
 {
-	bool pins = area->pinned && pins_dirty(area->container);
+	bool pins = pins_dirty(area->container);
 	u64 iova = area->range.first;
 	struct out out;
 
@@ -308,10 +308,7 @@ void iopf_dirty_mark_all(struct iopf_container *c)
 
 	if (!c->tracking)
 		return;
-	mt_for_each(&c->areas, area, index, ULONG_MAX) {
-		if (!area->pinned || !(area->prot & IOMMU_WRITE))
-			continue;
+	mt_for_each(&c->areas, area, index, ULONG_MAX)
 		xa_for_each(&area->chunks, i, chunk)
-			iopf_chunk_dirty(chunk, chunk->first, chunk->last - chunk->first + 1);
-	}
+			iopf_chunk_dirty_pinned(chunk);
 }

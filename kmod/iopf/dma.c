@@ -37,8 +37,11 @@
 #include "dirty.h"
 #include "dma.h"
 #include "emulated.h"
+#include "hold.h"
 #include "mm.h"
 #include "pin.h"
+#include "policy.h"
+#include "prefault.h"
 
 /* How often drivers of emulated devices are asked to unpin before they are given up. */
 #define NOTIFY_ATTEMPTS 10
@@ -48,10 +51,45 @@ static u64 container_pgsize(const struct iopf_container *c)
 	return BIT_ULL(__ffs64(c->pgsizes));
 }
 
-static int map_new(struct iopf_container *c, const struct iopf_range *range,
-		   const struct iopf_range *va, int prot)
+/* Have all that is to be pinned of an area pinned, before anybody can find it. */
+static int map_held(struct iopf_container *c, struct iopf_area *area)
+{
+	int ret = c->pinners ? iopf_hold_area(area) : 0;
+
+	return ret ?: iopf_hold_fill(area, &area->range);
+}
+
+static int map_area(struct iopf_container *c, const struct iopf_range *range,
+		    const struct iopf_range *va, int prot, enum iopf_policy policy)
 {
 	struct iopf_area *area;
+	int ret = 0;
+
+	iopf_container_reap_mms(c);
+	area = iopf_area_create(c, range, va->first, prot);
+	if (IS_ERR(area))
+		return PTR_ERR(area);
+	c->dma_avail--;
+	if (policy != IOPF_POLICY_DEFAULT)
+		ret = iopf_policy_store(c, range, policy);
+	if (!ret)
+		ret = map_held(c, area);
+	if (!ret)
+		ret = mtree_insert_range(&c->areas, range->first, range->last, area,
+					 GFP_KERNEL_ACCOUNT);
+	if (!ret)
+		return 0;
+
+	iopf_hold_area_end(area);
+	iopf_area_destroy(area);
+	c->dma_avail++;
+	return ret;
+}
+
+static int map_new(struct iopf_container *c, const struct iopf_range *range,
+		   const struct iopf_range *va, int prot, enum iopf_policy policy)
+{
+	struct iopf_prefault *p = NULL;
 	int ret;
 
 	/* Released since the caller looked; see container.c. */
@@ -75,27 +113,18 @@ static int map_new(struct iopf_container *c, const struct iopf_range *range,
 			return ret;
 	}
 
-	iopf_container_reap_mms(c);
-	area = iopf_area_create(c, range, va->first, prot);
-	if (IS_ERR(area))
-		return PTR_ERR(area);
-	c->dma_avail--;
-	if (c->pinners) {
-		ret = iopf_pin_area(area);
-		if (ret)
-			goto err_destroy;
+	if ((policy ?: c->default_policy) == IOPF_POLICY_PREFAULT) {
+		p = iopf_prefault_of_policy(c, range, 1);
+		/* By default it is a hint. */
+		if (IS_ERR(p) && policy != IOPF_POLICY_DEFAULT)
+			return PTR_ERR(p);
 	}
-	ret = mtree_insert_range(&c->areas, range->first, range->last, area, GFP_KERNEL_ACCOUNT);
-	if (ret)
-		goto err_unpin;
-	return 0;
-
-err_unpin:
-	if (area->pinned)
-		iopf_pin_undo(area);
-err_destroy:
-	iopf_area_destroy(area);
-	c->dma_avail++;
+	ret = map_area(c, range, va, prot, policy);
+	if (!IS_ERR_OR_NULL(p)) {
+		if (!ret)
+			iopf_prefault_start_policy(p);
+		iopf_prefault_put(p);
+	}
 	return ret;
 }
 
@@ -132,15 +161,18 @@ static int map_vaddr(struct iopf_container *c, struct iopf_area *area, unsigned 
  * iopf_dma_map() - VFIO_IOMMU_MAP_DMA
  * @c: the container
  * @map: argsz and flags have been checked
+ * @policy: what the range gets, unless it is there already; IOPF_POLICY_DEFAULT: none of its own
  *
  * Return: 0; -EINVAL for a bad range or one that is not usable; -EEXIST when it
  * overlaps an area; -ENOSPC when there are dma_entry_limit areas;
  * -EFAULT without memory or permission at the CPU address; -ENODEV without
- * an mm; while everything is pinned, also the errors of iopf_pin_area(). With
+ * an mm; where it is to be pinned, also the errors of iopf_pin_fill(); -EBUSY when too much is to
+ * be prefaulted. With
  * VFIO_DMA_MAP_FLAG_VADDR: 0; -ENOENT without an area; -EINVAL when it is not exactly that, or its
  * address is valid; -ENOMEM over the new owner's RLIMIT_MEMLOCK.
  */
-int iopf_dma_map(struct iopf_container *c, const struct vfio_iommu_type1_dma_map *map)
+int iopf_dma_map(struct iopf_container *c, const struct vfio_iommu_type1_dma_map *map,
+		 enum iopf_policy policy)
 {
 	bool set_vaddr = map->flags & VFIO_DMA_MAP_FLAG_VADDR;
 	struct iopf_range range, va;
@@ -165,7 +197,7 @@ int iopf_dma_map(struct iopf_container *c, const struct vfio_iommu_type1_dma_map
 	index = range.first;
 	area = mt_find(&c->areas, &index, range.last);
 	if (!set_vaddr)
-		return area ? -EEXIST : map_new(c, &range, &va, prot);
+		return area ? -EEXIST : map_new(c, &range, &va, prot, policy);
 	if (!area)
 		return -ENOENT;
 	if (!area->vaddr_invalid || area->range.first != range.first ||

@@ -5,7 +5,7 @@
  *
  * Such a device needs nothing to be mapped or pinned ahead of it, so it shares a
  * container with faulting devices at no cost. What its driver pins stays resident and is charged
- * to RLIMIT_MEMLOCK, unless the whole area is pinned and charged anyway. Pins are counted per
+ * to RLIMIT_MEMLOCK, unless it is pinned and charged anyway. Pins are counted per
  * page: the first pins, the last unpins.
  *
  * Unmapping a range with pins: the drivers are told (dma_unmap) and must unpin. They do so through
@@ -183,12 +183,11 @@ static int pin_first(struct iopf_area *area, u64 iova, struct emulated_pin *pin)
 		goto err_unpin;
 	if (!iopf_pin_counts(pin->page))
 		return 0;
-	if (!area->pinned) {
+	if (!iopf_pin_counted(area, iova)) {
 		ret = iopf_pin_charge(area, 1);
 		if (ret)
 			goto err_erase;
 	}
-	area->nr_pins++;
 	return 0;
 
 err_erase:
@@ -238,11 +237,8 @@ static bool unpin_one(struct iopf_container *c, u64 iova)
 	if (!pin || --pin->count)
 		return true;
 	xa_erase(&area->pins, area_index(area, iova));
-	if (iopf_pin_counts(pin->page)) {
-		area->nr_pins--;
-		if (!area->pinned)
-			iopf_pin_charge(area, -1);
-	}
+	if (iopf_pin_counts(pin->page) && !iopf_pin_counted(area, iova))
+		iopf_pin_charge(area, -1);
 	unpin_user_pages_dirty_lock(&pin->page, 1, area->prot & IOMMU_WRITE);
 	kfree(pin);
 	return true;
@@ -410,13 +406,14 @@ void iopf_emulated_abandon(struct iopf_area *area)
 {
 	struct emulated_pin *pin;
 	unsigned long index;
+	long charged = 0;
 
 	xa_for_each(&area->pins, index, pin) {
 		WARN_ONCE(1, "an emulated device's driver left pages pinned\n");
+		charged += iopf_pin_counts(pin->page) &&
+			   !iopf_pin_counted(area, area->range.first + ((u64)index << PAGE_SHIFT));
 		xa_erase(&area->pins, index);
 		kfree(pin);
 	}
-	if (!area->pinned)
-		iopf_pin_charge(area, -(long)area->nr_pins);
-	area->nr_pins = 0;
+	iopf_pin_charge(area, -charged);
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pinning whole areas, for devices that can't fault or may not.
+ * Pinning areas, or parts of them. Who wants that, and when, is the matter of hold.c.
  *
- * A pinned area is as stock type1 has it: every page resident, pinned
+ * A pinned page is as stock type1 has it: resident, pinned
  * (FOLL_LONGTERM), mapped, and charged to RLIMIT_MEMLOCK. Faults and the
- * notifier leave its pages alone.
+ * notifier leave it alone.
  *
  * Memory of devices (VM_PFNMAP) has no pages to pin. It is mapped by the fault path, hence
  * under the notifier's protection, and held as if pinned. When its owner revokes
@@ -13,11 +13,11 @@
  *
  * Pinning works on a running device: pages that were mapped without a pin
  * are replaced chunk by chunk, and a device that meets the gap faults and is told
- * to go on. It is all or nothing: a failure undoes what was done.
+ * to go on. Should it fail, some of it has been done, and the caller undoes what nobody wants.
  *
  * Charging follows stock type1 page by page, in the order of addresses, so that the same
- * error comes first: pages that are not reserved count, those that an emulated device has
- * pinned before are counted already.
+ * error comes first: pages that are not reserved count, once, whether they are pinned here, or for
+ * an emulated device (emulated.c), or both.
  *
  * Locking: everything here runs under the container's lock.
  */
@@ -31,6 +31,7 @@
 #include "area.h"
 #include "chunk.h"
 #include "container.h"
+#include "hold.h"
 #include "latency.h"
 #include "mm.h"
 #include "pin.h"
@@ -188,16 +189,16 @@ static int pin_mmio(struct iopf_area *area, struct iopf_chunk *chunk, unsigned i
 	return ret ?: -EBUSY;
 }
 
-/* Pin the next pages of a chunk. How many, or a negative error number. */
+/* Pin the next pages of a chunk, at most @gap. How many, or a negative error number. */
 static long pin_some(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page,
-		     struct page **pages)
+		     unsigned int gap, struct page **pages)
 {
 	u64 iova = chunk->iova + ((u64)page << PAGE_SHIFT);
 	unsigned long vaddr = iopf_area_vaddr(area, iova);
 	long n, count;
 	int ret;
 
-	n = pin_pages(area, vaddr, chunk->last - page + 1, pages);
+	n = pin_pages(area, vaddr, gap, pages);
 	if (n < 0) {
 		if (!is_mmio(area, vaddr))
 			return n;
@@ -220,66 +221,61 @@ err_unpin:
 	return ret;
 }
 
-static int pin_chunk(struct iopf_area *area, u64 iova, struct page **pages)
+static int pin_chunk(struct iopf_area *area, const struct iopf_range *part, struct page **pages)
 {
-	struct iopf_chunk *chunk = iopf_area_chunk(area, iova, GFP_KERNEL_ACCOUNT);
+	struct iopf_chunk *chunk = iopf_area_chunk(area, part->first, GFP_KERNEL_ACCOUNT);
+	unsigned int page = iopf_chunkmap_page(part->first), gap;
+	unsigned int last = iopf_chunkmap_page(part->last);
 	long n;
 
 	if (IS_ERR(chunk))
 		return PTR_ERR(chunk);
-	for (unsigned int page = chunk->first; page <= chunk->last; page += n) {
+	for (; iopf_chunk_unpinned(chunk, &page, last, &gap); page += n) {
 		cond_resched();
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		n = pin_some(area, chunk, page, pages);
+		n = pin_some(area, chunk, page, gap, pages);
 		if (n < 0)
 			return n;
 	}
 	return 0;
 }
 
-static void unpin_chunks(struct iopf_area *area, struct page **pages)
+/* The part of a range in its first chunk. */
+static struct iopf_range first_part(const struct iopf_range *range)
 {
-	struct iopf_chunk *chunk;
-	unsigned long index;
-
-	xa_for_each(&area->chunks, index, chunk) {
-		unsigned int n = iopf_chunk_unpin(chunk, pages);
-
-		unpin_user_pages_dirty_lock(pages, n, area->prot & IOMMU_WRITE);
-		cond_resched();
-	}
-	iopf_pin_charge(area, (long)area->nr_pins - (long)area->locked);
-	WRITE_ONCE(area->mmio, false);
-	iopf_spans_allow(area);
+	return (struct iopf_range){
+		.first = range->first,
+		.last = min(range->first | (IOPF_CHUNK_SIZE - 1), range->last),
+	};
 }
 
-static int pin_chunks(struct iopf_area *area, struct page **pages)
+static int pin_chunks(struct iopf_area *area, const struct iopf_range *range, struct page **pages)
 {
-	u64 iova, chunk_last;
+	struct iopf_range left = *range;
 	int ret;
 
-	for (iova = area->range.first; iova <= area->range.last; iova = chunk_last + 1) {
-		chunk_last = iova | (IOPF_CHUNK_SIZE - 1);
-		ret = pin_chunk(area, iova, pages);
-		if (ret)
+	for (;;) {
+		struct iopf_range part = first_part(&left);
+
+		ret = pin_chunk(area, &part, pages);
+		if (ret || part.last == range->last)
 			return ret;
-		/* The very last chunk there is. */
-		if (chunk_last == U64_MAX)
-			break;
+		left.first = part.last + 1;
 	}
-	return 0;
 }
 
 /**
- * iopf_pin_area() - pin an area
- * @area: not pinned
+ * iopf_pin_fill() - pin what is not pinned of a part of an area
+ * @area: the area
+ * @range: whole pages of it
  *
- * Return: 0; -ENOMEM over RLIMIT_MEMLOCK or out of memory; -EFAULT without
- * memory or permission; -ESRCH when its process is gone; -EBUSY while its CPU address
- * is invalid; -EINTR when a signal came.
+ * Context: process context, under the container's lock; may wait for a disk or user space.
+ * Return: 0; or an error, and some of it is pinned: -ENOMEM over RLIMIT_MEMLOCK or out of memory;
+ * -EFAULT without memory or permission; -ESRCH when its process is gone; -EBUSY while its CPU
+ * address is invalid; -EINTR when a signal came.
  */
-int iopf_pin_area(struct iopf_area *area)
+int iopf_pin_fill(struct iopf_area *area, const struct iopf_range *range)
 {
 	struct mem_cgroup *old;
 	struct page **pages;
@@ -294,15 +290,79 @@ int iopf_pin_area(struct iopf_area *area)
 		return -ENOMEM;
 
 	old = set_active_memcg(area->container->memcg);
-	iopf_spans_forbid(area);
-	ret = pin_chunks(area, pages);
-	if (ret)
-		unpin_chunks(area, pages);
-	else
-		area->pinned = true;
+	if (!area->no_spans)
+		iopf_spans_forbid(area);
+	ret = pin_chunks(area, range, pages);
 	set_active_memcg(old);
 	kfree(pages);
 	return ret;
+}
+
+/* Unpin what is pinned in [page, last]. How many pages were charged for that. */
+static long drop_chunk(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page,
+		       unsigned int last, struct page **pages)
+{
+	long charged = 0;
+	unsigned int n;
+	bool mmio;
+
+	for (; iopf_chunk_unpin(chunk, &page, last, pages, &n, &mmio); page += n) {
+		if (mmio)
+			continue;
+		charged += count_new(area, chunk->iova + ((u64)page << PAGE_SHIFT), pages, n);
+		unpin_user_pages_dirty_lock(pages, n, area->prot & IOMMU_WRITE);
+		cond_resched();
+	}
+	return charged;
+}
+
+/**
+ * iopf_pin_drop() - unpin what is pinned of a part of an area; it is faulted in from now on
+ * @area: the area
+ * @range: whole pages of it
+ *
+ * Context: process context, under the container's lock.
+ */
+void iopf_pin_drop(struct iopf_area *area, const struct iopf_range *range)
+{
+	struct iopf_chunk *chunk;
+	unsigned long index;
+	struct page **pages;
+	long charged = 0;
+
+	lockdep_assert_held(&area->container->lock);
+
+	pages = kmalloc_array(IOPF_CHUNK_PAGES, sizeof(*pages), GFP_KERNEL | __GFP_NOFAIL);
+	xa_for_each_range(&area->chunks, index, chunk, range->first >> IOPF_CHUNK_SHIFT,
+			  range->last >> IOPF_CHUNK_SHIFT) {
+		unsigned int first = range->first > chunk->iova ? iopf_chunkmap_page(range->first)
+								: 0;
+		unsigned int last = range->last < chunk->iova + (IOPF_CHUNK_SIZE - 1) ?
+					    iopf_chunkmap_page(range->last) :
+					    IOPF_CHUNK_PAGES - 1;
+
+		charged += drop_chunk(area, chunk, first, last, pages);
+	}
+	iopf_pin_charge(area, -charged);
+	kfree(pages);
+}
+
+/**
+ * iopf_pin_counted() - whether a page of memory is pinned, so that it is charged already
+ * @area: the area
+ * @iova: its address
+ *
+ * Context: process context, under the container's lock.
+ */
+bool iopf_pin_counted(struct iopf_area *area, u64 iova)
+{
+	struct iopf_chunk *chunk = xa_load(&area->chunks, iova >> IOPF_CHUNK_SHIFT);
+	unsigned int page = iopf_chunkmap_page(iova);
+
+	lockdep_assert_held(&area->container->lock);
+
+	/* Only devices' memory gets or loses its bits without the container's lock. */
+	return chunk && test_bit(page, chunk->map.pinned) && !test_bit(page, chunk->map.mmio);
 }
 
 static bool repair_chunk(struct iopf_area *area, struct iopf_chunk *chunk)
@@ -310,11 +370,11 @@ static bool repair_chunk(struct iopf_area *area, struct iopf_chunk *chunk)
 	bool missing = false;
 
 	for (unsigned int page = chunk->first; page <= chunk->last; page++) {
-		unsigned long vaddr =
-			iopf_area_vaddr(area, chunk->iova + ((u64)page << PAGE_SHIFT));
+		u64 iova = chunk->iova + ((u64)page << PAGE_SHIFT), last;
 
 		/* Bits of pages that are missing are set by nobody else. */
-		if (test_bit(page, chunk->map.pinned) || !is_mmio(area, vaddr))
+		if (test_bit(page, chunk->map.pinned) || !iopf_hold_covers(area, iova, &last) ||
+		    !is_mmio(area, iopf_area_vaddr(area, iova)))
 			continue;
 		if (pin_mmio(area, chunk, page)) {
 			missing = true;
@@ -327,9 +387,9 @@ static bool repair_chunk(struct iopf_area *area, struct iopf_chunk *chunk)
 
 /**
  * iopf_pin_repair() - try to map again what owners of devices' memory have revoked
- * @area: pinned
+ * @area: the area
  *
- * Return: whether some of it is still missing and may come back.
+ * Return: whether some of it that is to be pinned is still missing and may come back.
  */
 bool iopf_pin_repair(struct iopf_area *area)
 {
@@ -344,20 +404,4 @@ bool iopf_pin_repair(struct iopf_area *area)
 	xa_for_each(&area->chunks, index, chunk)
 		missing |= repair_chunk(area, chunk);
 	return missing;
-}
-
-/**
- * iopf_pin_undo() - unpin an area; its pages are faulted in from now on
- * @area: pinned
- */
-void iopf_pin_undo(struct iopf_area *area)
-{
-	struct page **pages;
-
-	lockdep_assert_held(&area->container->lock);
-
-	pages = kmalloc_array(IOPF_CHUNK_PAGES, sizeof(*pages), GFP_KERNEL | __GFP_NOFAIL);
-	unpin_chunks(area, pages);
-	area->pinned = false;
-	kfree(pages);
 }

@@ -5,6 +5,7 @@
 #include <linux/mm.h>
 
 struct iopf_area;
+struct iopf_range;
 struct task_struct;
 
 /* What stock type1 counts against RLIMIT_MEMLOCK: pages, but not reserved ones. */
@@ -13,9 +14,10 @@ static inline bool iopf_pin_counts(struct page *page)
 	return !PageReserved(page);
 }
 
-int iopf_pin_area(struct iopf_area *area);
+int iopf_pin_fill(struct iopf_area *area, const struct iopf_range *range);
+void iopf_pin_drop(struct iopf_area *area, const struct iopf_range *range);
+bool iopf_pin_counted(struct iopf_area *area, u64 iova);
 bool iopf_pin_repair(struct iopf_area *area);
-void iopf_pin_undo(struct iopf_area *area);
 int iopf_pin_charge(struct iopf_area *area, long pages);
 int iopf_pin_charge_new_owner(struct iopf_area *area, struct task_struct *task,
 			      struct mm_struct *mm, bool lock_cap);

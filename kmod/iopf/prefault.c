@@ -49,6 +49,9 @@
 /* Requests that have ended and can be asked about; the header for user space says so. */
 #define ENDED_MAX 48
 
+/* Requests under way that follow from a policy: they are not what user space asks to have ready. */
+#define POLICY_MAX 1024
+
 enum prefault_state {
 	PREFAULT_WAITING,
 	PREFAULT_ACTIVE,
@@ -69,6 +72,7 @@ enum prefault_state {
  * @requests: all that are known, in the order they came
  * @running: the one that is being worked on, or is about to be
  * @held: those under way, with those that have ended but whose worker sleeps
+ * @policies: those of @held that follow from a policy
  * @ended: those in @requests that have ended
  * @last_id: of the last request
  * @pages: pages mapped by all of them
@@ -83,6 +87,7 @@ struct iopf_prefaults {
 	struct list_head requests;
 	struct iopf_prefault *running;
 	unsigned int held;
+	unsigned int policies;
 	unsigned int ended;
 	u64 last_id;
 	u64 pages;
@@ -104,6 +109,7 @@ struct iopf_prefaults {
  * @mapped: pages that have been mapped
  * @missed: pages that could not be mapped
  * @write: for writing
+ * @policy: it follows from a policy, so it goes over what is mapped, with whatever permission
  * @ranges: what it is about, or NULL
  * @nr_ranges: how many
  * @next_range: the next
@@ -129,6 +135,7 @@ struct iopf_prefault {
 	u64 mapped;
 	u64 missed;
 	bool write;
+	bool policy;
 	struct iopf_range *ranges;
 	unsigned int nr_ranges;
 	unsigned int next_range;
@@ -249,6 +256,15 @@ static struct iopf_prefault *prefaults_trim(struct iopf_prefaults *ps)
 	return NULL;
 }
 
+/* A request and its worker are done with. */
+static void prefaults_less(struct iopf_prefaults *ps, const struct iopf_prefault *p)
+{
+	lockdep_assert_held(&ps->lock);
+
+	ps->held--;
+	ps->policies -= p->policy;
+}
+
 /*
  * The end of a request, once. What has to be done without the lock is the caller's:
  * prefault_ended().
@@ -276,12 +292,12 @@ static void prefault_end(struct iopf_prefault *p, enum prefault_state state, int
 	ps->ended++;
 	if (ps->running != p) {
 		/* There never was a worker, who would see to this. */
-		ps->held--;
+		prefaults_less(ps, p);
 		end->unused = p;
 		refcount_inc(&p->refs);
 	} else if (waiting && cancel_work(&p->work)) {
 		/* There will be none, so what it would have had is ours. */
-		ps->held--;
+		prefaults_less(ps, p);
 		end->unused = p;
 		end->module = true;
 	}
@@ -430,7 +446,8 @@ static int prefault_range(struct iopf_prefault *p, const struct iopf_range *rang
 	int ret;
 
 	for (;;) {
-		if (!iopf_slice_cut(p->ps->container, &left, p->write, !p->data, &s)) {
+		if (!iopf_slice_cut(p->ps->container, &left, p->write, !p->data && !p->policy,
+				    &s)) {
 			prefault_missed(p, range_pages(&left));
 			return 0;
 		}
@@ -475,7 +492,7 @@ static void prefault_work(struct work_struct *work)
 		prefault_end(p, PREFAULT_CANCELLED, 0, &end);
 	else if (ret != -EIDRM)
 		prefault_end(p, ret ? PREFAULT_FAILED : PREFAULT_DONE, ret, &end);
-	ps->held--;
+	prefaults_less(ps, p);
 	spin_unlock(&ps->lock);
 	prefault_forget(p);
 	prefault_ended(&end);
@@ -706,6 +723,59 @@ struct iopf_prefault *iopf_prefault_of_workset(struct iopf_container *c, u8 *dat
 }
 
 /**
+ * iopf_prefault_of_policy() - a request for ranges whose policy is to have them ready
+ * @c: the container, locked
+ * @ranges: whole pages, mapped
+ * @nr: how many
+ *
+ * Return: the request, not started; an error pointer: -ENOMEM; -EBUSY: too many are under way.
+ */
+struct iopf_prefault *iopf_prefault_of_policy(struct iopf_container *c,
+					      const struct iopf_range *ranges, unsigned int nr)
+{
+	struct iopf_prefaults *ps = c->prefaults;
+	struct iopf_prefault *p;
+
+	lockdep_assert_held(&c->lock);
+
+	/* Only more of them under this lock. */
+	if (READ_ONCE(ps->policies) >= POLICY_MAX)
+		return ERR_PTR(-EBUSY);
+	p = prefault_create(ps, -1);
+	if (IS_ERR(p))
+		return p;
+	p->policy = true;
+	p->write = true;
+	p->ranges = kvmalloc_array(nr, sizeof(*p->ranges), GFP_KERNEL_ACCOUNT);
+	if (!p->ranges) {
+		iopf_prefault_put(p);
+		return ERR_PTR(-ENOMEM);
+	}
+	memcpy(p->ranges, ranges, nr * sizeof(*ranges));
+	p->nr_ranges = nr;
+	for (unsigned int i = 0; i < nr; i++)
+		p->pages += range_pages(&ranges[i]);
+	return p;
+}
+
+/**
+ * iopf_prefault_start_policy() - begin with such a request
+ * @p: the request; the caller keeps its reference
+ *
+ * Context: the container's lock has been held since the request was made, so that it can't fail,
+ * but for containers that are being released or have no device: nothing is to be had ready there.
+ * Return: its number, or 0.
+ */
+u64 iopf_prefault_start_policy(struct iopf_prefault *p)
+{
+	lockdep_assert_held(&p->ps->container->lock);
+
+	if (!p->ps->container->domains->nr)
+		return 0;
+	return iopf_prefault_start(p) ? 0 : p->id;
+}
+
+/**
  * iopf_prefault_id() - the number that user space has for a request
  * @p: the request
  */
@@ -728,10 +798,11 @@ int iopf_prefault_start(struct iopf_prefault *p)
 	spin_lock(&ps->lock);
 	if (ps->dead) {
 		ret = -EINVAL;
-	} else if (ps->held == VFIO_IOPF_REQUESTS_MAX) {
+	} else if (!p->policy && ps->held - ps->policies == VFIO_IOPF_REQUESTS_MAX) {
 		ret = -EBUSY;
 	} else {
 		ps->held++;
+		ps->policies += p->policy;
 		refcount_inc(&p->refs);
 		list_add_tail(&p->node, &ps->requests);
 		prefaults_next(ps);

@@ -23,6 +23,7 @@
 #include "dma.h"
 #include "emulated.h"
 #include "main.h"
+#include "policy.h"
 #include "prefault.h"
 #include "type1.h"
 #include "workset.h"
@@ -92,6 +93,7 @@ static int check_extension(struct iopf_container *c, unsigned long arg)
 	case VFIO_TYPE1_NESTING_IOMMU:
 	case VFIO_UNMAP_ALL:
 	case VFIO_IOPF_PREFAULT_EXT:
+	case VFIO_IOPF_POLICY_EXT:
 		return 1;
 	case VFIO_UPDATE_VADDR:
 		return c && !iopf_container_emulated(c);
@@ -198,7 +200,7 @@ static long map_dma(struct iopf_container *c, void __user *arg)
 		return -EFAULT;
 	if (map.argsz < minsz || map.flags & ~flags)
 		return -EINVAL;
-	return iopf_dma_map(c, &map);
+	return iopf_dma_map(c, &map, IOPF_POLICY_DEFAULT);
 }
 
 static long unmap_dma(struct iopf_container *c, void __user *arg)
@@ -285,6 +287,8 @@ static_assert(sizeof(struct vfio_iopf_prefault) == 32);
 static_assert(sizeof(struct vfio_iopf_prefault_status) == 56);
 static_assert(sizeof(struct vfio_iopf_working_set) == 24);
 static_assert(sizeof(struct vfio_iopf_working_set_put) == 40);
+static_assert(sizeof(struct vfio_iopf_policy) == 40);
+static_assert(sizeof(struct vfio_iopf_map_dma) == 40);
 
 /* The caller gets to know the request's number before it begins, or it doesn't begin. */
 static long prefault_start(struct iopf_prefault *p, u64 __user *id)
@@ -356,6 +360,44 @@ static long working_set_put(struct iopf_container *c, void __user *arg)
 			      arg + offsetof(struct vfio_iopf_working_set_put, id));
 }
 
+static long policy(struct iopf_container *c, void __user *arg)
+{
+	struct vfio_iopf_policy policy;
+	long ret;
+
+	if (copy_from_user(&policy, arg, sizeof(policy)))
+		return -EFAULT;
+	if (policy.argsz < sizeof(policy) || policy.flags & ~VFIO_IOPF_POLICY_GET)
+		return -EINVAL;
+	/* If the answer can't be given, nothing is to have changed. */
+	if (copy_to_user(arg, &policy, sizeof(policy)))
+		return -EFAULT;
+	ret = policy.flags ? iopf_policy_get(c, &policy) : iopf_policy_set(c, &policy);
+	if (ret)
+		return ret;
+	return copy_to_user(arg, &policy, sizeof(policy)) ? -EFAULT : 0;
+}
+
+static long map_dma_policy(struct iopf_container *c, void __user *arg)
+{
+	const u32 flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE;
+	struct vfio_iommu_type1_dma_map map;
+	struct vfio_iopf_map_dma with;
+
+	if (copy_from_user(&with, arg, sizeof(with)))
+		return -EFAULT;
+	if (with.argsz < sizeof(with) || with.flags & ~flags || with.reserved ||
+	    with.policy > VFIO_IOPF_POLICY_PIN)
+		return -EINVAL;
+	map = (struct vfio_iommu_type1_dma_map){
+		.flags = with.flags,
+		.vaddr = with.vaddr,
+		.iova = with.iova,
+		.size = with.size,
+	};
+	return iopf_dma_map(c, &map, with.policy);
+}
+
 static long container_ioctl(struct iopf_container *c, unsigned int cmd, void __user *arg)
 {
 	switch (cmd) {
@@ -377,6 +419,10 @@ static long container_ioctl(struct iopf_container *c, unsigned int cmd, void __u
 		return working_set_get(c, arg);
 	case VFIO_IOPF_WORKING_SET_PUT:
 		return working_set_put(c, arg);
+	case VFIO_IOPF_POLICY:
+		return policy(c, arg);
+	case VFIO_IOPF_MAP_DMA:
+		return map_dma_policy(c, arg);
 	}
 	return -ENOTTY;
 }

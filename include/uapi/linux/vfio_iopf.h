@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
  * Programming interface of vfio-iopf, beyond that of VFIO type1: telling the kernel which memory
- * devices are about to use, and carrying what they use from one run to the next.
+ * devices are about to use, carrying what they use from one run to the next, and saying which
+ * memory may be faulted in and which has to be pinned.
  *
  * These are ioctls on a VFIO container (/dev/vfio/vfio) that has an IOMMU type. Where another
  * backend serves the container, they fail with ENOTTY, and VFIO_CHECK_EXTENSION answers 0. Asked
@@ -12,8 +13,9 @@
  * structure as it is here; @flags has no bits set but those described. Addresses and sizes
  * are in bytes.
  *
- * Nothing here pins memory, and nothing makes a device wait. All of it is safe to leave out: what
- * is not there when a device uses it is faulted in.
+ * Hints and working sets pin no memory and make no device wait. They are safe to leave out: what
+ * is not there when a device uses it is faulted in. Policies and locks pin what they say, charged
+ * to the RLIMIT_MEMLOCK of whoever mapped it.
  */
 #ifndef _UAPI_LINUX_VFIO_IOPF_H
 #define _UAPI_LINUX_VFIO_IOPF_H
@@ -21,8 +23,12 @@
 #include <linux/types.h>
 #include <linux/vfio.h>
 
-/* VFIO_CHECK_EXTENSION: the ioctls below. Far from VFIO's own small numbers: the letters "iopf". */
+/*
+ * VFIO_CHECK_EXTENSION: the ioctls below. Far from VFIO's own small numbers: the letters "iopf", and
+ * "iopg". The second one: policies, locks.
+ */
 #define VFIO_IOPF_PREFAULT_EXT		0x696f7066
+#define VFIO_IOPF_POLICY_EXT		0x696f7067
 
 /*
  * VFIO's type, ';'. VFIO numbers its ioctls from 100, iommufd those of the same type from 128, both
@@ -203,5 +209,83 @@ struct vfio_iopf_working_set_put {
 };
 
 #define VFIO_IOPF_WORKING_SET_PUT	_IO(VFIO_TYPE, VFIO_IOPF_BASE + 4)
+
+/*
+ * Policies: what is done about the memory of a range. DEFAULT: what the container's is, which is
+ * the administrator's to say, or depends on the devices. FAULT: devices fault it in when they use
+ * it, and the host takes it back when it likes. PREFAULT: the same, but a request to have it ready
+ * is made at once. PIN: it is resident and pinned as under other backends.
+ */
+#define VFIO_IOPF_POLICY_DEFAULT	0
+#define VFIO_IOPF_POLICY_FAULT		1
+#define VFIO_IOPF_POLICY_PREFAULT	2
+#define VFIO_IOPF_POLICY_PIN		3
+
+/**
+ * struct vfio_iopf_policy - VFIO_IOPF_POLICY: the policy of a range
+ * @argsz: size of this structure
+ * @flags: 0; GET: say what it is at @iova
+ * @iova: first address, rounded down to a page
+ * @size: bytes, not 0; the end is rounded up to a page. GET: out: as far as it is the same, at most
+ *        to the end of what has been mapped by one call
+ * @policy: VFIO_IOPF_POLICY_*; GET: out: the range's own
+ * @effective: GET: out: what holds there, never DEFAULT; otherwise 0
+ * @id: out: PREFAULT: the number of the request, as of VFIO_IOPF_PREFAULT; 0: there is none, since
+ *      no device is there to have it ready for
+ *
+ * All of the range has to be mapped; it may be part of what has been mapped by one call, or
+ * go over several. Devices go on meanwhile. When the call returns, what has become PIN is
+ * resident, pinned, and charged to RLIMIT_MEMLOCK, a page at a time, and what is no longer to be
+ * pinned is not. It stays pinned where something else demands it: a lock, a device that can't
+ * fault. What is unmapped has no policy any more.
+ *
+ * PREFAULT is about the time of the call, and makes a request like VFIO_IOPF_PREFAULT, which can be
+ * asked about and cancelled; it does not count for VFIO_IOPF_REQUESTS_MAX.
+ *
+ * Errors: EINVAL: flags, argsz, @policy, a size of 0, beyond the end of the address space;
+ * ENOENT: not all of it is mapped; EBUSY: an address of it is invalid
+ * (VFIO_DMA_UNMAP_FLAG_VADDR), or 1024 requests to prefault are under way; EFAULT: no
+ * memory, or not to be pinned for this; ENOMEM: RLIMIT_MEMLOCK, or out of memory; ESRCH: its
+ * process is gone; EINTR. On error nothing has changed.
+ */
+struct vfio_iopf_policy {
+	__u32 argsz;
+	__u32 flags;
+#define VFIO_IOPF_POLICY_GET		(1 << 0)
+	__aligned_u64 iova;
+	__aligned_u64 size;
+	__u32 policy;
+	__u32 effective;
+	__aligned_u64 id;
+};
+
+#define VFIO_IOPF_POLICY		_IO(VFIO_TYPE, VFIO_IOPF_BASE + 5)
+
+/**
+ * struct vfio_iopf_map_dma - VFIO_IOPF_MAP_DMA: map a range that has a policy
+ * @argsz: size of this structure
+ * @flags: VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE
+ * @vaddr: as of VFIO_IOMMU_MAP_DMA
+ * @iova: as of VFIO_IOMMU_MAP_DMA
+ * @size: as of VFIO_IOMMU_MAP_DMA
+ * @policy: VFIO_IOPF_POLICY_*
+ * @reserved: 0
+ *
+ * VFIO_IOMMU_MAP_DMA and VFIO_IOPF_POLICY in one, so that there is no moment with the one and
+ * without the other.
+ *
+ * Errors: those of the two; EINVAL: @reserved. On error nothing is mapped.
+ */
+struct vfio_iopf_map_dma {
+	__u32 argsz;
+	__u32 flags;
+	__aligned_u64 vaddr;
+	__aligned_u64 iova;
+	__aligned_u64 size;
+	__u32 policy;
+	__u32 reserved;
+};
+
+#define VFIO_IOPF_MAP_DMA		_IO(VFIO_TYPE, VFIO_IOPF_BASE + 6)
 
 #endif /* _UAPI_LINUX_VFIO_IOPF_H */

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Policies: what is done about the memory of a range.
+ *
+ *   fault     devices fault it in when they use it, and the host takes it back when it likes
+ *   prefault  the same, but a request to have it ready is made at once (prefault.c)
+ *   pin       it is resident, pinned and charged, as under stock type1
+ *
+ * A range has the policy that user space gave it, or else the container's default: what the
+ * administrator wrote, or else the strongest of what the attached devices ask for, or else fault.
+ * A change of the default holds for what is mapped and has no policy of its own, at once.
+ *
+ * Invariants, under the container's lock: only what is mapped has a policy of its own; what is to
+ * be pinned is, see hold.c.
+ *
+ * Changes are all or nothing. To pin, first all is pinned, then the policy is changed; to unpin the
+ * other way round. So at any time a page that counts as pinned is. The policies of a range are one
+ * entry of a tree, however many areas it goes over, so changing them can't fail half-way.
+ *
+ * Devices go on meanwhile: see hold.c.
+ *
+ * Locking: the container's; a device's own policy is under iopf_devices_lock.
+ */
+#include <linux/cleanup.h>
+#include <linux/iommu.h>
+#include <linux/maple_tree.h>
+#include <linux/mm.h>
+#include <linux/vfio_iopf.h>
+
+#include "area.h"
+#include "attach.h"
+#include "chunk.h"
+#include "container.h"
+#include "hold.h"
+#include "pin.h"
+#include "policy.h"
+#include "prefault.h"
+
+static_assert(VFIO_IOPF_POLICY_DEFAULT == (int)IOPF_POLICY_DEFAULT);
+static_assert(VFIO_IOPF_POLICY_FAULT == (int)IOPF_POLICY_FAULT);
+static_assert(VFIO_IOPF_POLICY_PREFAULT == (int)IOPF_POLICY_PREFAULT);
+static_assert(VFIO_IOPF_POLICY_PIN == (int)IOPF_POLICY_PIN);
+
+/* The range's own, or IOPF_POLICY_DEFAULT; @last: in: no further than here; out: as far as it is so. */
+static enum iopf_policy policy_own(struct iopf_container *c, u64 iova, u64 *last)
+{
+	MA_STATE(mas, &c->policies, iova, iova);
+	void *entry;
+
+	lockdep_assert_held(&c->lock);
+
+	rcu_read_lock();
+	entry = mas_walk(&mas);
+	rcu_read_unlock();
+	*last = min_t(u64, *last, mas.last);
+	return entry ? xa_to_value(entry) : IOPF_POLICY_DEFAULT;
+}
+
+/**
+ * iopf_policy_at() - the policy that holds at an address
+ * @c: the container, locked
+ * @iova: the address
+ * @last: in: look no further than here; out: up to here it is the same, if not further
+ *
+ * Return: it, never IOPF_POLICY_DEFAULT.
+ */
+enum iopf_policy iopf_policy_at(struct iopf_container *c, u64 iova, u64 *last)
+{
+	return policy_own(c, iova, last) ?: c->default_policy;
+}
+
+/**
+ * iopf_policy_store() - note the policy of a range
+ * @c: the container, locked
+ * @range: whole pages
+ * @policy: the policy
+ *
+ * What follows from it is the caller's to do.
+ *
+ * Return: 0, or -ENOMEM and nothing has changed.
+ */
+int iopf_policy_store(struct iopf_container *c, const struct iopf_range *range,
+		      enum iopf_policy policy)
+{
+	lockdep_assert_held(&c->lock);
+
+	return mtree_store_range(&c->policies, range->first, range->last,
+				 policy == IOPF_POLICY_DEFAULT ? NULL : xa_mk_value(policy),
+				 GFP_KERNEL_ACCOUNT);
+}
+
+/**
+ * iopf_policy_forget() - a range is unmapped: it has no policy any more
+ * @c: the container, locked
+ * @range: the range
+ */
+void iopf_policy_forget(struct iopf_container *c, const struct iopf_range *range)
+{
+	unsigned long index = range->first;
+
+	lockdep_assert_held(&c->lock);
+
+	if (!mt_find(&c->policies, &index, range->last))
+		return;
+	/* Unmapping can't fail. */
+	WARN_ON(mtree_store_range(&c->policies, range->first, range->last, NULL,
+				  GFP_KERNEL | __GFP_NOFAIL));
+}
+
+/* All of it is mapped, and no address of it is invalid. */
+static int policy_check(struct iopf_container *c, const struct iopf_range *range)
+{
+	u64 at = range->first;
+
+	for (;;) {
+		struct iopf_area *area = mtree_load(&c->areas, at);
+
+		if (!area)
+			return -ENOENT;
+		if (area->vaddr_invalid)
+			return -EBUSY;
+		if (area->range.last >= range->last)
+			return 0;
+		at = area->range.last + 1;
+		cond_resched();
+	}
+}
+
+/* Unpin what nobody wants pinned of a range. */
+static void range_drain(struct iopf_container *c, const struct iopf_range *range)
+{
+	unsigned long index = range->first;
+	struct iopf_area *area;
+	struct iopf_range part;
+
+	mt_for_each(&c->areas, area, index, range->last)
+		if (iopf_range_intersect(&part, &area->range, range))
+			iopf_hold_drain(area, &part);
+}
+
+/* Pin all of a range. */
+static int range_pin(struct iopf_container *c, const struct iopf_range *range)
+{
+	unsigned long index = range->first;
+	struct iopf_area *area;
+	struct iopf_range part;
+	int ret = 0;
+
+	/* There is no domain to know the pages. They are pinned when there is one. */
+	if (list_empty(&c->attaches))
+		return 0;
+	mt_for_each(&c->areas, area, index, range->last) {
+		if (!iopf_range_intersect(&part, &area->range, range))
+			continue;
+		ret = iopf_pin_fill(area, &part);
+		if (ret)
+			break;
+	}
+	return ret;
+}
+
+static int policy_change(struct iopf_container *c, const struct iopf_range *range,
+			 enum iopf_policy policy)
+{
+	int ret = 0;
+
+	if ((policy ?: c->default_policy) == IOPF_POLICY_PIN)
+		ret = range_pin(c, range);
+	if (!ret)
+		ret = iopf_policy_store(c, range, policy);
+	/* What has been pinned in vain, or is no longer to be pinned. */
+	range_drain(c, range);
+	return ret;
+}
+
+/* What user space says, as whole pages. */
+static int range_get(struct iopf_range *range, u64 iova, u64 size)
+{
+	if (iopf_range_init(range, iova, size))
+		return -EINVAL;
+	range->first &= PAGE_MASK;
+	range->last |= ~PAGE_MASK;
+	return 0;
+}
+
+/**
+ * iopf_policy_set() - VFIO_IOPF_POLICY
+ * @c: the container
+ * @arg: argsz and flags have been checked; id: out
+ *
+ * Return: 0, or what the header for user space says, and nothing has changed.
+ */
+int iopf_policy_set(struct iopf_container *c, struct vfio_iopf_policy *arg)
+{
+	struct iopf_prefault *p = NULL;
+	struct iopf_range range;
+	int ret;
+
+	if (arg->policy > VFIO_IOPF_POLICY_PIN || range_get(&range, arg->iova, arg->size))
+		return -EINVAL;
+	arg->effective = 0;
+	arg->id = 0;
+
+	guard(mutex)(&c->lock);
+	ret = policy_check(c, &range);
+	if (ret)
+		return ret;
+	if (arg->policy == VFIO_IOPF_POLICY_PREFAULT) {
+		p = iopf_prefault_of_policy(c, &range, 1);
+		if (IS_ERR(p))
+			return PTR_ERR(p);
+	}
+	ret = policy_change(c, &range, arg->policy);
+	if (p) {
+		if (!ret)
+			arg->id = iopf_prefault_start_policy(p);
+		iopf_prefault_put(p);
+	}
+	return ret;
+}
+
+/**
+ * iopf_policy_get() - VFIO_IOPF_POLICY with VFIO_IOPF_POLICY_GET
+ * @c: the container
+ * @arg: argsz and flags have been checked; size, policy, effective: out
+ *
+ * Return: 0, or -ENOENT where nothing is mapped.
+ */
+int iopf_policy_get(struct iopf_container *c, struct vfio_iopf_policy *arg)
+{
+	u64 iova = arg->iova & PAGE_MASK, last;
+	struct iopf_area *area;
+
+	guard(mutex)(&c->lock);
+	area = mtree_load(&c->areas, iova);
+	if (!area)
+		return -ENOENT;
+	last = area->range.last;
+	arg->iova = iova;
+	arg->policy = policy_own(c, iova, &last);
+	arg->effective = arg->policy ?: c->default_policy;
+	arg->size = last - iova + 1;
+	arg->id = 0;
+	return 0;
+}
+
+/* The parts of what is mapped that have no policy of their own: how many, and into @parts. */
+static unsigned int policy_parts(struct iopf_container *c, struct iopf_range *parts,
+				 unsigned int max)
+{
+	unsigned long index = 0;
+	struct iopf_area *area;
+	unsigned int nr = 0;
+
+	mt_for_each(&c->areas, area, index, ULONG_MAX) {
+		u64 at = area->range.first, last;
+
+		for (;; at = last + 1) {
+			last = area->range.last;
+			if (policy_own(c, at, &last) == IOPF_POLICY_DEFAULT) {
+				if (nr < max)
+					parts[nr] = (struct iopf_range){ at, last };
+				nr++;
+			}
+			if (last == area->range.last)
+				break;
+		}
+	}
+	return nr;
+}
+
+/* Have ready what has no policy of its own. As VFIO_IOPF_PREFAULT a hint: it may fail. */
+static void policy_prefault_all(struct iopf_container *c)
+{
+	unsigned int nr = policy_parts(c, NULL, 0);
+	struct iopf_prefault *p;
+	struct iopf_range *parts;
+
+	if (!nr)
+		return;
+	parts = kvmalloc_array(nr, sizeof(*parts), GFP_KERNEL_ACCOUNT);
+	if (!parts)
+		return;
+	policy_parts(c, parts, nr);
+	p = iopf_prefault_of_policy(c, parts, nr);
+	kvfree(parts);
+	if (IS_ERR(p))
+		return;
+	iopf_prefault_start_policy(p);
+	iopf_prefault_put(p);
+}
+
+/* What the container's default is by now. */
+static enum iopf_policy policy_effective(struct iopf_container *c)
+{
+	enum iopf_policy policy = c->policy;
+	struct iopf_attach *at;
+
+	if (policy != IOPF_POLICY_DEFAULT)
+		return policy;
+	policy = IOPF_POLICY_FAULT;
+	list_for_each_entry(at, &c->attaches, node)
+		for (unsigned int i = 0; i < at->nr_devices; i++)
+			policy = max(policy, READ_ONCE(at->device[i]->policy));
+	return policy;
+}
+
+/**
+ * iopf_policy_refresh() - the container's default may have changed
+ * @c: the container, locked
+ *
+ * Context: under iopf_devices_lock.
+ * Return: 0, or the error of iopf_pin_fill(): then nothing has changed, and the caller takes back
+ * what it has changed.
+ */
+int iopf_policy_refresh(struct iopf_container *c)
+{
+	enum iopf_policy old = c->default_policy, new = policy_effective(c);
+	int ret;
+
+	lockdep_assert_held(&iopf_devices_lock);
+	lockdep_assert_held(&c->lock);
+
+	if (new == old)
+		return 0;
+	c->default_policy = new;
+	if (new == IOPF_POLICY_PIN) {
+		ret = iopf_hold_fill_all(c);
+		if (ret) {
+			c->default_policy = old;
+			iopf_hold_drain_all(c);
+		}
+		return ret;
+	}
+	if (old == IOPF_POLICY_PIN)
+		iopf_hold_drain_all(c);
+	if (new == IOPF_POLICY_PREFAULT)
+		policy_prefault_all(c);
+	return 0;
+}
+
+/**
+ * iopf_policy_set_default() - give a container a default policy
+ * @c: the container
+ * @policy: the policy; IOPF_POLICY_DEFAULT: what its devices ask for
+ *
+ * Return: as iopf_policy_refresh().
+ */
+int iopf_policy_set_default(struct iopf_container *c, enum iopf_policy policy)
+{
+	enum iopf_policy old;
+	int ret;
+
+	guard(mutex)(&iopf_devices_lock);
+	guard(mutex)(&c->lock);
+	old = c->policy;
+	WRITE_ONCE(c->policy, policy);
+	ret = iopf_policy_refresh(c);
+	if (ret)
+		WRITE_ONCE(c->policy, old);
+	return ret;
+}
