@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Policies: see policy.h.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+
+#include "knob.h"
+#include "mem.h"
+#include "policy.h"
+#include "tap.h"
+
+int policy_set(struct vfio_container *c, uint64_t iova, uint64_t size, uint32_t policy)
+{
+	struct vfio_iopf_policy p = {
+		.argsz = sizeof(p),
+		.iova = iova,
+		.size = size,
+		.policy = policy,
+	};
+
+	return ioctl(c->fd, VFIO_IOPF_POLICY, &p) ? -errno : 0;
+}
+
+int policy_get(struct vfio_container *c, uint64_t iova, struct vfio_iopf_policy *p)
+{
+	*p = (struct vfio_iopf_policy){
+		.argsz = sizeof(*p),
+		.flags = VFIO_IOPF_POLICY_GET,
+		.iova = iova,
+	};
+	return ioctl(c->fd, VFIO_IOPF_POLICY, p) ? -errno : 0;
+}
+
+int policy_map(struct vfio_container *c, const struct simbuf *b, uint32_t policy)
+{
+	struct vfio_iopf_map_dma map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)b->va,
+		.iova = b->iova,
+		.size = b->len,
+		.policy = policy,
+	};
+
+	return ioctl(c->fd, VFIO_IOPF_MAP_DMA, &map) ? -errno : 0;
+}
+
+int policy_default(const char *bdf, const char *policy)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), KNOB_IOPF_DIR "/containers/%llu/policy",
+		 (unsigned long long)iopf_count(bdf, "container"));
+	return mem_write_file(path, "%s", policy);
+}
+
+int policy_device(const char *bdf, const char *policy)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), KNOB_IOPF_DIR "/devices/%s/policy", bdf);
+	return mem_write_file(path, "%s", policy);
+}
+
+uint64_t policy_count(const char *bdf, const char *name)
+{
+	uint64_t value;
+
+	must(knob_read_try(&value, KNOB_IOPF_DIR "/containers/%llu/%s",
+			   (unsigned long long)iopf_count(bdf, "container"), name));
+	return value;
+}
+
+int policy_mode(const char *bdf, const char *mode)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), KNOB_IOPF_DIR "/devices/%s/mode", bdf);
+	return mem_write_file(path, "%s", mode);
+}
+
+size_t policy_locked_kb(void)
+{
+	return mem_status_kb(0, "VmLck");
+}
