@@ -51,6 +51,23 @@ def add_dir(archive, where, path):
                 archive.host(where + "/" + name, os.path.join(path, name))
 
 
+def libraries(path):
+    """What the loader of a program loads with it, itself included. A static program, or none, has nothing."""
+    with open(path, "rb") as f:
+        if f.read(4) != b"\x7fELF":
+            return []
+    # ldd fails for a static one.
+    listing = subprocess.run(["ldd", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                             check=False).stdout.decode()
+    found = []
+    for line in listing.splitlines():
+        words = line.split()
+        if "not found" in line:
+            die(f"{path} needs {words[0]}, which is not there")
+        found += [word for word in words if word.startswith("/")][:1]
+    return found
+
+
 def find_test(name):
     """A test is named, or given as a file. Compiled ones are in build/tests, scripts where they are."""
     places = [name] if "/" in name else [os.path.join(BUILD, "tests", name)] + [
@@ -105,6 +122,9 @@ def build(path, kernel, job):
     archive.file("iopf/command", (shlex.join(job.command) + "\n").encode())
     for source, target in job.add:
         archive.host(target, source)
+        if os.path.isfile(source):
+            for library in libraries(source):
+                archive.host(library, library)
     archive.file("iopf/job", "".join(
         f"{key}={shlex.quote(value)}\n" for key, value in (
             ("MODE", job.mode), ("MODULES", " ".join(loads)),

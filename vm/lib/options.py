@@ -22,7 +22,7 @@ def add_machine_options(p):
                    help="further argument of QEMU: -device by default, or '-option value'")
     p.add_argument("--machine", default="pc", help="machine of QEMU (pc; q35 for PCIe, VT-d)")
     p.add_argument("--add", action="append", default=[], metavar="HOST[:GUEST]",
-                   help="file or directory for the guest (default /iopf/bin/NAME)")
+                   help="file or directory for the guest (default /iopf/bin/NAME); also one of the build")
     p.add_argument("--module", action="append", default=[], metavar="NAME",
                    help="kernel module to load, with what it needs")
     p.add_argument("--append", action="append", default=[], metavar="ARGS",
@@ -73,7 +73,9 @@ def make_job(args):
             die(f"--image {args.image}: there is no such file; vm/make-image makes {made}")
     for item in args.add:
         host, _, guest = item.partition(":")
-        if not os.path.exists(host):
-            die(f"--add {host}: there is no such file")
+        made = os.path.join(BUILD, host)
+        if not os.path.exists(host) and not os.path.exists(made):
+            die(f"--add {host}: there is no such file, nor {made}")
+        host = host if os.path.exists(host) else made
         job.add.append((host, guest or "/iopf/bin/" + os.path.basename(host.rstrip("/"))))
     return job
