@@ -11,6 +11,8 @@ KERNEL	?= stock
 CHECK_TESTS ?=
 # Seconds of `make stress`.
 STRESS	?= 1200
+# Of "make install", with DESTDIR before it.
+PREFIX	?= /usr/local
 # Of the demo.
 SIZE	?=
 DEVICES	?=
@@ -39,6 +41,8 @@ help:
 	@echo 'make style        checkpatch, sparse, kernel-doc, clang-format, shellcheck'
 	@echo 'make modules      build the kernel modules                (KERNEL=stock|debug|DIR)'
 	@echo 'make tools        build the programs and the tests'
+	@echo 'make cli          build iopfctl                           (build/cli/iopfctl)'
+	@echo 'make install      install iopfctl                         (PREFIX=/usr/local DESTDIR=)'
 	@echo 'make shell        a prompt in a VM with everything on board'
 	@echo 'make clean        remove build/ but the downloads and kernels; distclean: all of it'
 
@@ -66,7 +70,7 @@ CLIENT_SRC   := $(wildcard tests/clients/t_*.c)
 CLIENT_BIN   := $(CLIENT_SRC:tests/clients/%.c=$(BUILD)/tests/%)
 
 .PHONY: tools tests
-tools tests: setup
+tools tests: setup cli
 	@+$(MAKE) -s $(TEST_BIN) $(CLIENT_BIN)
 
 $(TEST_LIB_OBJ): $(BUILD)/tests/%.o: tests/%.c Makefile
@@ -92,6 +96,37 @@ $(CLIENT_BIN): $(BUILD)/tests/%: tests/clients/%.c $(TEST_LIB) Makefile
 	$(link_test)
 
 -include $(wildcard $(BUILD)/tests/lib/*.d $(BUILD)/tests/conform/*.d)
+
+# iopfctl, with what it shares with the module compiled in.
+
+CLI_SRC := $(wildcard cli/*.c core/*.c)
+CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/cli/obj/%.o)
+CLI_PKG := libpci smartcols json-c
+CLI     := $(BUILD)/cli/iopfctl
+
+.PHONY: cli
+cli:
+	@scripts/setup build cli
+	@+$(MAKE) -s $(CLI)
+
+$(CLI_OBJ): $(BUILD)/cli/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo '  CC      $<'
+	@$(CC) -std=gnu11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -MMD -MP \
+		$$(pkg-config --cflags $(CLI_PKG)) -c -o $@ $<
+
+$(CLI): $(CLI_OBJ)
+	@echo '  LD      iopfctl'
+	@$(CC) -o $@ $^ $$(pkg-config --libs $(CLI_PKG))
+
+-include $(CLI_OBJ:.o=.d)
+
+.PHONY: install
+install: cli
+	install -D -m 755 $(CLI) $(DESTDIR)$(PREFIX)/sbin/iopfctl
+	install -D -m 644 cli/iopfctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/iopfctl.8
+	install -D -m 644 cli/completion.sh \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/iopfctl
 
 # What it is all for
 
@@ -128,7 +163,7 @@ stress: kernel modules-prod tests
 
 .PHONY: shell
 shell: kernel modules-prod tests
-	@vm/run --kernel $(KERNEL) --shell
+	@vm/run --kernel $(KERNEL) --add cli/iopfctl --shell
 
 .PHONY: style
 style: setup

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# Completion of iopfctl's command line, for bash with bash-completion, whose functions see to it that
+# the colons of addresses do not part words.
+
+_iopfctl_names()
+{
+	local path
+
+	for path in "$1"/*; do
+		[ -e "$path" ] && echo "${path##*/}"
+	done
+}
+
+_iopfctl()
+{
+	local common="--config --help --json --sysfs" iopf=/sys/kernel/vfio_iopf
+	local cur prev cword cmd="" word offer=""
+	local -a words
+
+	_get_comp_words_by_ref -n : cur prev words cword
+	for word in "${words[@]:1:cword-1}"; do
+		case $word in
+		probe | device | list | set)
+			cmd=$word
+			break
+			;;
+		esac
+	done
+	case $cmd,$prev in
+	*,--config | device,check)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	*,--sysfs)
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		return
+		;;
+	device,mode | set,--device | set,-d) offer=$(_iopfctl_names $iopf/devices) ;;
+	device,device) offer="list add remove check apply mode $common" ;;
+	device,add | device,remove) offer="--apply --comment --first pci subsystem class address" ;;
+	probe,*) offer="--all $common $(_iopfctl_names /sys/bus/pci/devices)" ;;
+	list,*) offer="--count --interval --watch $common $(_iopfctl_names $iopf/containers)" ;;
+	set,set) offer="--device $common $(_iopfctl_names $iopf/containers)" ;;
+	set,*)
+		compopt -o nospace
+		case " ${words[*]} " in
+		*" --device "* | *" -d "*) offer="mode= policy= enabled=" ;;
+		*)
+			offer="resident_high= resident_max= pinned_high= pinned_max= hot_max="
+			offer="$offer policy= faults_max= ahead_max= expire= min_residency="
+			;;
+		esac
+		;;
+	device,*) offer="arbitrary selective none $common" ;;
+	*) offer="probe device list set help $common" ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$offer" -- "$cur")
+	__ltrim_colon_completions "$cur"
+}
+
+complete -F _iopfctl iopfctl

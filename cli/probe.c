@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * iopfctl probe: which PCI devices can take page faults; if not, why, and what would change that.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "out.h"
+#include "pci.h"
+#include "rules.h"
+#include "sysfs.h"
+#include "verdict.h"
+
+static const struct option probe_options[] = {
+	{ "all", no_argument, NULL, 'a' },
+	{ }
+};
+
+static const struct out_col probe_cols[] = {
+	{ "device", "DEVICE", 0 },
+	{ "id", "ID", 0 },
+	{ "class", "CLASS", OUT_DETAIL },
+	{ "subsystem", "SUBSYSTEM", OUT_DETAIL },
+	{ "name", "NAME", OUT_DETAIL },
+	{ "driver", "DRIVER", 0 },
+	{ "pri", "PRI", 0 },
+	{ "ats", "ATS", 0 },
+	{ "pasid", "PASID", OUT_DETAIL },
+	{ "stall", "STALL", OUT_DETAIL },
+	{ "iommu", "IOMMU", 0 },
+	{ "iommu_kind", "IOMMU-KIND", OUT_DETAIL },
+	{ "iommu_version", "IOMMU-VERSION", OUT_DETAIL },
+	{ "iommu_page_requests", "PAGE-REQUESTS", OUT_DETAIL },
+	{ "iommu_group", "GROUP", OUT_DETAIL },
+	{ "mode", "MODE", 0 },
+	{ "policy", "POLICY", OUT_DETAIL },
+	{ "origin", "ORIGIN", OUT_DETAIL },
+	{ "rule", "RULE", OUT_DETAIL },
+	{ "served_by", "SERVED-BY", OUT_DETAIL },
+	{ "reason", "REASON", OUT_DETAIL },
+	{ "container", "CONTAINER", OUT_DETAIL },
+	{ "faults", "FAULTS", OUT_RIGHT | OUT_DETAIL },
+	{ "text", "VERDICT", OUT_WRAP },
+};
+
+/**
+ * struct probe - what is asked for, and what came of it
+ * @names: devices, or NULL: all
+ * @nr: how many
+ * @all: bridges, too
+ * @rules: the device table
+ * @rows: out: a row for each
+ */
+struct probe {
+	char **names;
+	int nr;
+	bool all;
+	struct rules rules;
+	struct json_object *rows;
+};
+
+static struct json_object *fact_json(enum fact fact)
+{
+	return fact == FACT_UNKNOWN ? NULL : out_string(fact_word(fact));
+}
+
+static struct json_object *printed(const char *fmt, unsigned int a, unsigned int b)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), fmt, a, b);
+	return out_string(text);
+}
+
+static void put_iommu(struct json_object *row, const struct facts *f)
+{
+	out_put(row, "iommu", out_known(f->iommu));
+	out_put(row, "iommu_kind", out_known(f->iommu_kind));
+	out_put(row, "iommu_version", out_known(f->iommu_version));
+	out_put(row, "iommu_page_requests", fact_json(f->prs));
+	out_put(row, "iommu_group", out_known(f->group));
+}
+
+static void put_module(struct json_object *row, const struct facts *f)
+{
+	out_put(row, "mode", out_string(iopf_mode_name(f->mode)));
+	out_put(row, "policy", out_known(f->policy));
+	out_put(row, "origin", out_known(f->origin));
+	out_put(row, "rule", out_known(f->rule));
+	out_put(row, "served_by", out_known(f->served_by));
+	out_put(row, "reason", out_known(f->reason));
+	out_put(row, "container",
+		*f->container ? json_object_new_uint64(strtoull(f->container, NULL, 10)) : NULL);
+	out_put(row, "faults", f->known ? json_object_new_uint64(f->faults) : NULL);
+}
+
+static void put_verdict(struct json_object *row, const struct verdict *v)
+{
+	struct json_object *needs = out_array();
+	char text[VERDICT_NEEDS * sizeof(v->needs[0])];
+
+	for (unsigned int i = 0; i < v->nr_needs; i++)
+		out_append(needs, out_string(v->needs[i]));
+	verdict_text(v, text, sizeof(text));
+	out_put(row, "verdict", out_string(verdict_word(v->kind)));
+	out_put(row, "why", out_known(v->why));
+	out_put(row, "needs", needs);
+	out_put(row, "text", out_string(text));
+}
+
+static struct json_object *probe_row(const struct facts *f, const struct verdict *v)
+{
+	struct json_object *row = out_object();
+
+	out_put(row, "device", out_string(f->name));
+	out_put(row, "id", printed("%04x:%04x", f->vendor, f->device));
+	out_put(row, "class", printed("%06x", f->class, 0));
+	out_put(row, "subsystem", printed("%04x:%04x", f->subvendor, f->subdevice));
+	out_put(row, "name", out_known(f->label));
+	out_put(row, "driver", out_known(f->driver));
+	out_put(row, "vfio", json_object_new_boolean(f->vfio));
+	out_put(row, "pri", fact_json(f->pri));
+	out_put(row, "ats", fact_json(f->ats));
+	out_put(row, "pasid", fact_json(f->pasid));
+	out_put(row, "stall", fact_json(f->stall));
+	put_iommu(row, f);
+	put_module(row, f);
+	put_verdict(row, v);
+	return row;
+}
+
+/* A short address is one in domain 0, as everywhere. */
+static bool is_named(const char *name, const char *asked)
+{
+	return !strcmp(name, asked) || (!strncmp(name, "0000:", 5) && !strcmp(name + 5, asked));
+}
+
+static bool wanted(const struct probe *p, const struct facts *f)
+{
+	for (int i = 0; i < p->nr; i++)
+		if (is_named(f->name, p->names[i]))
+			return true;
+	return !p->nr && (p->all || !f->bridge);
+}
+
+static int probe_each(struct facts *f, void *data)
+{
+	struct probe *p = data;
+	struct verdict *v;
+
+	if (!wanted(p, f))
+		return CTL_OK;
+	v = malloc(sizeof(*v));
+	if (!v)
+		return ctl_fail(CTL_FAILED, "out of memory");
+	facts_gather(f, &p->rules);
+	verdict_judge(v, f);
+	out_append(p->rows, probe_row(f, v));
+	free(v);
+	return CTL_OK;
+}
+
+static bool found(const struct probe *p, const char *asked)
+{
+	for (size_t i = 0; i < json_object_array_length(p->rows); i++) {
+		struct json_object *row = json_object_array_get_idx(p->rows, i);
+
+		if (is_named(json_object_get_string(json_object_object_get(row, "device")), asked))
+			return true;
+	}
+	return false;
+}
+
+static int probe_run(struct probe *p)
+{
+	int status = pci_each(probe_each, p);
+
+	if (status != CTL_OK)
+		return status;
+	for (int i = 0; i < p->nr; i++)
+		if (!found(p, p->names[i]))
+			return ctl_fail(CTL_NOT_FOUND,
+					"there is no PCI device %s; iopfctl probe --all shows those there are",
+					p->names[i]);
+	if (p->nr)
+		return out_records(probe_cols, ARRAY_SIZE(probe_cols), "devices", p->rows);
+	return out_table(probe_cols, ARRAY_SIZE(probe_cols), "devices", p->rows);
+}
+
+int cmd_probe(int argc, char **argv)
+{
+	struct probe p = { 0 };
+	int c, status;
+
+	while ((c = ctl_getopt(argc, argv, "ah", probe_options)) != -1) {
+		switch (c) {
+		case 'a':
+			p.all = true;
+			break;
+		case 'h':
+			return ctl_help();
+		default:
+			return ctl_usage(NULL);
+		}
+	}
+	p.names = argv + optind;
+	p.nr = argc - optind;
+	status = rules_load(&p.rules);
+	if (status != CTL_OK)
+		return status;
+	p.rows = out_array();
+	status = probe_run(&p);
+	json_object_put(p.rows);
+	rules_free(&p.rules);
+	return status;
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The device table as a whole: see rules.h.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "conf.h"
+#include "rules.h"
+#include "sysfs.h"
+
+#define PARAM_IDS	"module/vfio_iommu_iopf/parameters/ids"
+
+/**
+ * rules_parse() - parse a text of rules
+ * @table: out: the rules, to be freed by free(); they point into the text
+ * @text: the text
+ * @len: its length
+ * @err: out: what is wrong with it
+ *
+ * Return: 0 or a negative errno; with -EINVAL and its like @err says more. -ENOMEM: it does not.
+ */
+int rules_parse(struct iopf_devtable **table, const char *text, size_t len,
+		struct iopf_devtable_error *err)
+{
+	unsigned int room = iopf_devtable_room(text, len);
+	int ret;
+
+	*table = calloc(1, sizeof(**table) + room * sizeof((*table)->rule[0]));
+	if (!*table)
+		return -ENOMEM;
+	(*table)->max = room;
+	ret = iopf_devtable_parse(*table, text, len, err);
+	if (ret) {
+		free(*table);
+		*table = NULL;
+	}
+	return ret;
+}
+
+/**
+ * rules_say_error() - what is wrong with a text of rules
+ * @file: where it is from
+ * @err: what is wrong
+ * @buf: out: half a sentence
+ * @size: room in @buf
+ */
+void rules_say_error(const char *file, const struct iopf_devtable_error *err, char *buf,
+		     size_t size)
+{
+	if (err->len)
+		snprintf(buf, size, "%s: line %u, column %u: '%.*s': %s", file, err->line,
+			 err->column, (int)err->len, err->word, err->why);
+	else
+		snprintf(buf, size, "%s: line %u, column %u: %s", file, err->line, err->column,
+			 err->why);
+}
+
+/* A text that nobody but us wrote, or that was checked before. */
+static int parse_known(struct iopf_devtable **table, const char *file, const char *text,
+		       size_t len)
+{
+	struct iopf_devtable_error err;
+	char said[1024];
+	int ret = rules_parse(table, text, len, &err);
+
+	if (ret == -ENOMEM)
+		return ctl_fail_errno(ret, "reading %s", file);
+	if (!ret)
+		return CTL_OK;
+	rules_say_error(file, &err, said, sizeof(said));
+	return ctl_fail(CTL_FAILED, "%s", said);
+}
+
+/**
+ * rules_split() - take apart a line of what is in force
+ * @line: the line; is cut into pieces
+ * @number: out: the line of the text it is from; 0: of none
+ * @rest: out: the rule, with its source as a comment; or the list "ids"
+ *
+ * Return: who says it; IOPF_ORIGIN_DEFAULT also for what is no such line.
+ */
+enum iopf_origin rules_split(char *line, unsigned int *number, char **rest)
+{
+	char *save, *origin = strtok_r(line, " ", &save), *word = strtok_r(NULL, " ", &save);
+
+	*number = word ? strtoul(word, NULL, 10) : 0;
+	*rest = word ? save : "";
+	for (int i = IOPF_ORIGIN_BUILTIN; word && i <= IOPF_ORIGIN_IDS; i++)
+		if (!strcmp(origin, iopf_origin_name(i)))
+			return i;
+	return IOPF_ORIGIN_DEFAULT;
+}
+
+/* The rules of one origin as a text, each in its line. */
+static char *text_of(const char *all, enum iopf_origin origin)
+{
+	char *copy = strdup(all), *save, *line, *rest, *text = NULL;
+	unsigned int at = 1, number;
+	size_t size;
+	FILE *f;
+
+	f = copy ? open_memstream(&text, &size) : NULL;
+	if (!f)
+		goto out;
+	for (line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (rules_split(line, &number, &rest) != origin)
+			continue;
+		for (; at < number && at < IOPF_DEVTABLE_MAX_TEXT; at++)
+			fputc('\n', f);
+		fputs(rest, f);
+	}
+	if (fclose(f)) {
+		free(text);
+		text = NULL;
+	}
+out:
+	free(copy);
+	return text;
+}
+
+static int load_in_force(struct rules *rules, const char *all)
+{
+	int status;
+
+	rules->in_force = true;
+	rules->admin_text = text_of(all, IOPF_ORIGIN_ADMIN);
+	rules->builtin_text = text_of(all, IOPF_ORIGIN_BUILTIN);
+	if (!rules->admin_text || !rules->builtin_text)
+		return ctl_fail_errno(-ENOMEM, "reading the device table");
+	status = parse_known(&rules->builtin, SYSFS_TABLE, rules->builtin_text,
+			     strlen(rules->builtin_text));
+	return status == CTL_OK ? parse_known(&rules->admin, SYSFS_TABLE, rules->admin_text,
+					      strlen(rules->admin_text))
+				: status;
+}
+
+static int load_file(struct rules *rules)
+{
+	struct conf conf;
+	int status;
+
+	status = parse_known(&rules->builtin, "the built-in rules", iopf_devtable_builtin,
+			     iopf_devtable_builtin_len);
+	if (status == CTL_OK)
+		status = conf_read(&conf);
+	if (status != CTL_OK)
+		return status;
+	rules->admin_text = conf.text;
+	return parse_known(&rules->admin, ctl.config, conf.text, conf.len);
+}
+
+/**
+ * rules_load() - get all rules
+ * @rules: out: to be freed by rules_free(), if CTL_OK is returned
+ *
+ * Return: CTL_OK, or what it said is wrong.
+ */
+int rules_load(struct rules *rules)
+{
+	size_t len;
+	char *all;
+	int status, ret;
+
+	*rules = (struct rules){ 0 };
+	sysfs_read(rules->ids, sizeof(rules->ids), PARAM_IDS);
+	ret = sysfs_read_all(&all, &len, SYSFS_TABLE);
+	if (ret && ret != -ENOENT)
+		return ctl_fail_errno(ret, "reading %s/%s", sysfs_root(), SYSFS_TABLE);
+	if (ret) {
+		status = load_file(rules);
+	} else {
+		status = load_in_force(rules, all);
+		free(all);
+	}
+	if (status != CTL_OK)
+		rules_free(rules);
+	return status;
+}
+
+/** rules_free() - give back what rules_load() gave */
+void rules_free(struct rules *rules)
+{
+	free(rules->admin);
+	free(rules->admin_text);
+	free(rules->builtin);
+	free(rules->builtin_text);
+	*rules = (struct rules){ 0 };
+}

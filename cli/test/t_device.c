@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * iopfctl device: the administrator's file is edited by line and never left malformed; what is
+ * wrong with it is said with line, column and word; the module gets exactly the file.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../cmd.h"
+#include "tree.h"
+
+#define CONF	"etc/devices.conf"
+#define TABLE	"kernel/vfio_iopf/table"
+
+static const char commented[] =
+	"# SPDX: none\n"
+	"\n"
+	"# The card in the lab\n"
+	"pci 8086:0b25  arbitrary # tried in March\n"
+	"\n"
+	"  address 0000:01:00.*\tselective window=0x1000-0x1fff\n"
+	"class 0108 none";
+
+static void module(struct tree *t)
+{
+	tree_module(t);
+	tree_file(t, TABLE, "%s", "");
+}
+
+static void add(void **state)
+{
+	struct tree *t = *state;
+
+	RUN(t, CTL_OK, "device", "add", "pci", "8086:0b25", "arbitrary");
+	assert_string_equal(tree_read(t, CONF), "pci 8086:0b25 arbitrary\n");
+	RUN(t, CTL_OK, "device", "add", "class 0108", "none", "--comment", "no faults in NVMe");
+	assert_string_equal(tree_read(t, CONF),
+			    "pci 8086:0b25 arbitrary\nclass 0108 none # no faults in NVMe\n");
+	RUN(t, CTL_OK, "device", "add", "--first", "--json", "address", "0000:01:00.0", "selective",
+	    "window=0x0-0xfff", "policy=prefault");
+	JSON_STRING(t, "/done", "added");
+	JSON_INT(t, "/rules", 3);
+	assert_string_equal(tree_read(t, CONF),
+			    "address 0000:01:00.0 selective window=0x0-0xfff policy=prefault\n"
+			    "pci 8086:0b25 arbitrary\nclass 0108 none # no faults in NVMe\n");
+}
+
+static void add_keeps(void **state)
+{
+	struct tree *t = *state;
+	char want[1024], path[256];
+	struct stat st;
+
+	tree_file(t, CONF, "%s", commented);
+	snprintf(path, sizeof(path), "%s/" CONF, t->dir);
+	assert_return_code(chmod(path, 0640), errno);
+	RUN(t, CTL_OK, "device", "add", "pci", "1:2", "none");
+	snprintf(want, sizeof(want), "%s\npci 1:2 none\n", commented);
+	assert_string_equal(tree_read(t, CONF), want);
+	assert_return_code(stat(path, &st), errno);
+	assert_int_equal(st.st_mode & 0777, 0640);
+	/* Before the first rule, and the comment that belongs to it. */
+	tree_file(t, CONF, "%s", commented);
+	RUN(t, CTL_OK, "device", "add", "--first", "pci", "1:2", "none");
+	SAYS(tree_read(t, CONF), "none\n\npci 1:2 none\n# The card in the lab\npci 8086");
+}
+
+static void add_bad(void **state)
+{
+	struct tree *t = *state;
+
+	tree_file(t, CONF, "%s", commented);
+	RUN(t, CTL_USAGE, "device", "add", "pci", "8086:zz", "none");
+	SAYS(t->err, "column 5: '8086:zz'");
+	RUN(t, CTL_USAGE, "device", "add");
+	RUN(t, CTL_USAGE, "device", "add", "pci 1:2 none\npci 1:3 none");
+	RUN(t, CTL_USAGE, "device", "add", "pci", "1:2", "none", "#", "comment");
+	RUN(t, CTL_USAGE, "device", "add", "pci", "1:2", "none", "--comment", "a\nb");
+	RUN(t, CTL_USAGE, "device", "add", "pci", "1:2", "none", "window=0x0-0xfff");
+	RUN(t, CTL_FAILED, "device", "add", "pci", "8086:b25", "none");
+	SAYS(t->err, "line 4");
+	SAYS(t->err, "remove that first");
+	assert_string_equal(tree_read(t, CONF), commented);
+	/* A file that is wrong already is not made worse. */
+	tree_file(t, CONF, "nonsense\n");
+	RUN(t, CTL_FAILED, "device", "add", "pci", "1:2", "none");
+	SAYS(t->err, "line 1, column 1: 'nonsense'");
+	SAYS(t->err, "nothing was changed");
+	assert_string_equal(tree_read(t, CONF), "nonsense\n");
+}
+
+static void remove_rules(void **state)
+{
+	struct tree *t = *state;
+
+	tree_file(t, CONF, "%s", commented);
+	RUN(t, CTL_OK, "device", "remove", "pci", "8086:0B25");
+	SAYS(t->out, "removed: pci 8086:0b25  arbitrary");
+	assert_string_equal(tree_read(t, CONF),
+			    "# SPDX: none\n\n# The card in the lab\n\n"
+			    "  address 0000:01:00.*\tselective window=0x1000-0x1fff\n"
+			    "class 0108 none");
+	RUN(t, CTL_OK, "device", "remove", "class", "0108", "none", "--json");
+	JSON_INT(t, "/rules", 1);
+	RUN(t, CTL_NOT_FOUND, "device", "remove", "address", "0000:01:00.*", "arbitrary");
+	RUN(t, CTL_NOT_FOUND, "device", "remove", "address", "0000:01:00.0");
+	RUN(t, CTL_NOT_FOUND, "device", "remove", "address 0000:01:00.* selective");
+	RUN(t, CTL_OK, "device", "remove",
+	    "address 0000:01:00.* selective window=0x1000-0x1fff");
+	assert_string_equal(tree_read(t, CONF), "# SPDX: none\n\n# The card in the lab\n\n");
+	RUN(t, CTL_USAGE, "device", "remove");
+	RUN(t, CTL_USAGE, "device", "remove", "nonsense");
+	RUN(t, CTL_NOT_FOUND, "device", "remove", "pci", "19e5:a250");
+	/* The same twice, by hand. */
+	tree_file(t, CONF, "pci 1:2 none\npci 1:2 arbitrary\n");
+	RUN(t, CTL_FAILED, "device", "remove", "pci", "1:2");
+	SAYS(t->err, "lines 1 and 2");
+	RUN(t, CTL_OK, "device", "remove", "pci", "1:2", "arbitrary");
+	assert_string_equal(tree_read(t, CONF), "pci 1:2 none\n");
+}
+
+static void no_file(void **state)
+{
+	struct tree *t = *state;
+
+	tree_remove(t, "etc");
+	RUN(t, CTL_NOT_FOUND, "device", "remove", "pci", "1:2");
+	RUN(t, CTL_NOT_FOUND, "device", "check");
+	/* The directory is made, with the file. */
+	tree_remove(t, "etc");
+	RUN(t, CTL_OK, "device", "add", "pci", "1:2", "none");
+	assert_string_equal(tree_read(t, CONF), "pci 1:2 none\n");
+}
+
+static void link_stays(void **state)
+{
+	struct tree *t = *state;
+	struct stat st;
+	char path[256];
+
+	tree_file(t, "other/real", "pci 1:2 none\n");
+	tree_link(t, CONF, "../other/real");
+	RUN(t, CTL_OK, "device", "add", "pci", "1:3", "none");
+	assert_string_equal(tree_read(t, "other/real"), "pci 1:2 none\npci 1:3 none\n");
+	snprintf(path, sizeof(path), "%s/" CONF, t->dir);
+	assert_return_code(lstat(path, &st), errno);
+	assert_true(S_ISLNK(st.st_mode));
+}
+
+static void denied(void **state)
+{
+	struct tree *t = *state;
+
+	tree_file(t, CONF, "pci 1:2 none\n");
+	t->as_nobody = true;
+	RUN(t, CTL_DENIED, "device", "add", "pci", "1:3", "none");
+	SAYS(t->err, "root");
+	assert_string_equal(tree_read(t, CONF), "pci 1:2 none\n");
+	RUN(t, CTL_OK, "device", "check");
+}
+
+static void check(void **state)
+{
+	struct tree *t = *state;
+	char path[256];
+
+	tree_file(t, CONF, "%s", commented);
+	RUN(t, CTL_OK, "device", "check");
+	SAYS(t->out, "good, 3 rules");
+	tree_file(t, "other", "\n\npci 1:2 sometimes\n");
+	snprintf(path, sizeof(path), "%s/other", t->dir);
+	RUN(t, CTL_FAILED, "device", "check", path);
+	SAYS(t->err, "line 3, column 9: 'sometimes': expected");
+	RUN(t, CTL_FAILED, "device", "check", path, "--json");
+	JSON_BOOL(t, "/good", false);
+	JSON_INT(t, "/error/line", 3);
+	JSON_INT(t, "/error/column", 9);
+	JSON_STRING(t, "/error/word", "sometimes");
+	JSON_NULL(t, "/rules");
+	RUN(t, CTL_OK, "device", "check", "--json");
+	JSON_BOOL(t, "/good", true);
+	JSON_INT(t, "/rules", 3);
+	JSON_NULL(t, "/error");
+	RUN(t, CTL_NOT_FOUND, "device", "check", "/nowhere/at/all");
+	RUN(t, CTL_USAGE, "device", "check", path, path);
+	RUN(t, CTL_FAILED, "device", "check", t->dir);
+}
+
+static void too_long(void **state)
+{
+	static char text[70000];
+	struct tree *t = *state;
+
+	memset(text, '\n', sizeof(text) - 1);
+	tree_file(t, CONF, "%s", text);
+	RUN(t, CTL_FAILED, "device", "check");
+	RUN(t, CTL_FAILED, "device", "add", "pci", "1:2", "none");
+	/* One that the addition makes too long. */
+	text[65536] = 0;
+	tree_file(t, CONF, "%s", text);
+	RUN(t, CTL_OK, "device", "check");
+	RUN(t, CTL_FAILED, "device", "add", "pci", "1:2", "none");
+	assert_int_equal(strlen(tree_read(t, CONF)), 65535);
+}
+
+static void apply(void **state)
+{
+	struct tree *t = *state;
+
+	module(t);
+	tree_file(t, CONF, "%s", commented);
+	RUN(t, CTL_OK, "device", "apply");
+	SAYS(t->out, "applied: 3 rules");
+	assert_string_equal(tree_read(t, TABLE), commented);
+	RUN(t, CTL_OK, "device", "add", "--apply", "pci", "1:2", "none", "--json");
+	assert_non_null(strstr(tree_read(t, TABLE), "pci 1:2 none\n"));
+	RUN(t, CTL_OK, "device", "remove", "-a", "pci", "1:2");
+	assert_null(strstr(tree_read(t, TABLE), "pci 1:2 none\n"));
+
+	tree_file(t, CONF, "nonsense\n");
+	tree_file(t, TABLE, "as it was\n");
+	RUN(t, CTL_FAILED, "device", "apply");
+	assert_string_equal(tree_read(t, TABLE), "as it was\n");
+	/* No file is no rules. */
+	tree_remove(t, CONF);
+	RUN(t, CTL_OK, "device", "apply");
+	SAYS(t->err, "there is no");
+	assert_string_equal(tree_read(t, TABLE), "\n");
+	/* A module that refuses, and one without a table. */
+	tree_file(t, CONF, "pci 1:2 none\n");
+	tree_link(t, TABLE, "/proc/self/oom_score_adj");
+	RUN(t, CTL_FAILED, "device", "apply");
+	SAYS(t->err, "dmesg");
+	tree_remove(t, TABLE);
+	RUN(t, CTL_FAILED, "device", "apply");
+	SAYS(t->err, "has no device table");
+	RUN(t, CTL_USAGE, "device", "apply", "this");
+}
+
+/* The module takes what is a page long as a part of something longer. */
+static void apply_pages(void **state)
+{
+	static char text[3 * 4096 + 1];
+	struct tree *t = *state;
+
+	module(t);
+	memset(text, '\n', sizeof(text) - 1);
+	tree_file(t, CONF, "%s", text);
+	RUN(t, CTL_OK, "device", "apply");
+	assert_int_equal(strlen(tree_read(t, TABLE)), 3 * 4096 - 1);
+	text[sizeof(text) - 2] = ' ';
+	tree_file(t, CONF, "%s", text);
+	RUN(t, CTL_OK, "device", "apply");
+	assert_int_equal(strlen(tree_read(t, TABLE)), 3 * 4096 + 1);
+	text[sizeof(text) - 2] = 0;
+	tree_file(t, CONF, "%s", text);
+	RUN(t, CTL_OK, "device", "apply");
+	assert_int_equal(strlen(tree_read(t, TABLE)), 3 * 4096 - 1);
+}
+
+static int find_rule(struct tree *t, const char *match)
+{
+	struct json_object *rules = tree_json(t, "/rules");
+
+	for (size_t i = 0; i < json_object_array_length(rules); i++) {
+		struct json_object *row = json_object_array_get_idx(rules, i);
+
+		if (!strcmp(json_object_get_string(json_object_object_get(row, "match")), match))
+			return i;
+	}
+	fail_msg("no rule for '%s'", match);
+	return -1;
+}
+
+static void list_offline(void **state)
+{
+	struct tree *t = *state;
+
+	tree_file(t, CONF, "%s", commented);
+	RUN(t, CTL_OK, "device", "--json");
+	SAYS(t->err, "not loaded");
+	JSON_STRING(t, "/rules/0/origin", "admin");
+	JSON_BOOL(t, "/rules/0/in_force", false);
+	JSON_INT(t, "/rules/0/line", 4);
+	JSON_STRING(t, "/rules/0/match", "pci 8086:0b25");
+	JSON_STRING(t, "/rules/0/mode", "arbitrary");
+	JSON_NULL(t, "/rules/0/policy");
+	JSON_STRING(t, "/rules/0/source", "tried in March");
+	JSON_STRING(t, "/rules/1/match", "address 0000:01:00.*");
+	JSON_LENGTH(t, "/rules/1/windows", 1);
+	JSON_STRING(t, "/rules/1/windows/0", "0x1000-0x1fff");
+	JSON_STRING(t, "/rules/2/match", "class 0108");
+	JSON_STRING(t, "/rules/3/origin", "builtin");
+	assert_true(find_rule(t, "pci 19e5:a250") > 2);
+	RUN(t, CTL_OK, "device", "list");
+	SAYS(t->out, "0x1000-0x1fff");
+	SAYS(t->out, "quirk_huawei_pcie_sva");
+	RUN(t, CTL_USAGE, "device", "list", "this");
+	RUN(t, CTL_USAGE, "device", "lost");
+}
+
+static void list_in_force(void **state)
+{
+	struct tree *t = *state;
+
+	module(t);
+	tree_file(t, CONF, "not what is in force\n");
+	tree_file(t, "module/vfio_iommu_iopf/parameters/ids", "8086:*,0000:01:00.0\n");
+	tree_file(t, TABLE,
+		  "ids - 8086:*,0000:01:00.0\n"
+		  "admin 3 class 0108 none\n"
+		  "admin 17 address x* selective window=0x0-0xfff window=0x2000-0x2fff # lab\n"
+		  "builtin 1 pci 1:2 arbitrary # a source\n"
+		  "default - address * none\n");
+	RUN(t, CTL_OK, "device", "list", "--json");
+	assert_string_equal(t->err, "");
+	JSON_LENGTH(t, "/rules", 5);
+	JSON_STRING(t, "/rules/0/origin", "ids");
+	JSON_STRING(t, "/rules/0/match", "8086:*");
+	JSON_STRING(t, "/rules/1/match", "0000:01:00.0");
+	JSON_STRING(t, "/rules/2/origin", "admin");
+	JSON_BOOL(t, "/rules/2/in_force", true);
+	JSON_INT(t, "/rules/2/line", 3);
+	JSON_STRING(t, "/rules/2/match", "class 0108");
+	JSON_NULL(t, "/rules/2/source");
+	JSON_INT(t, "/rules/3/line", 17);
+	JSON_LENGTH(t, "/rules/3/windows", 2);
+	JSON_STRING(t, "/rules/3/source", "lab");
+	JSON_STRING(t, "/rules/4/origin", "builtin");
+	JSON_STRING(t, "/rules/4/source", "a source");
+	/* From another world. */
+	tree_file(t, TABLE, "admin 1 pci 1:2 sometimes\n");
+	RUN(t, CTL_FAILED, "device", "list");
+	SAYS(t->err, "'sometimes'");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(add),
+		TEST(add_keeps),
+		TEST(add_bad),
+		TEST(remove_rules),
+		TEST(no_file),
+		TEST(link_stays),
+		TEST(denied),
+		TEST(check),
+		TEST(too_long),
+		TEST(apply),
+		TEST(apply_pages),
+		TEST(list_offline),
+		TEST(list_in_force),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

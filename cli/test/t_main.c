@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What all commands have in common: help, options, exit status, and that the module is not there.
+ */
+#include <string.h>
+
+#include "../cmd.h"
+#include "tree.h"
+
+static char *const commands[] = { "probe", "device", "list", "set" };
+
+static void help(void **state)
+{
+	struct tree *t = *state;
+
+	RUN(t, CTL_OK, "--help");
+	for (unsigned int i = 0; i < ARRAY_SIZE(commands); i++) {
+		SAYS(t->out, commands[i]);
+		RUN(t, CTL_OK, commands[i], "--help");
+		SAYS(t->out, "usage: iopfctl ");
+		SAYS(t->out, "--json");
+		assert_string_equal(t->err, "");
+		RUN(t, CTL_OK, commands[i], "-h");
+		RUN(t, CTL_OK, "help");
+	}
+}
+
+static void usage(void **state)
+{
+	struct tree *t = *state;
+
+	RUN(t, CTL_USAGE, "nonsense");
+	SAYS(t->err, "there is no command 'nonsense'");
+	RUN(t, CTL_USAGE, "--nonsense");
+	RUN(t, CTL_USAGE, "--sysfs");
+	assert_int_equal(tree_run(t, NULL), CTL_USAGE);
+	SAYS(t->err, "a command is missing");
+	for (unsigned int i = 0; i < ARRAY_SIZE(commands); i++) {
+		RUN(t, CTL_USAGE, commands[i], "--nonsense");
+		SAYS(t->err, "--help says more");
+		assert_string_equal(t->out, "");
+	}
+}
+
+static void no_module(void **state)
+{
+	struct tree *t = *state;
+
+	RUN(t, CTL_NO_MODULE, "list");
+	SAYS(t->err, "modprobe vfio_iommu_iopf");
+	RUN(t, CTL_NO_MODULE, "list", "3");
+	RUN(t, CTL_NO_MODULE, "set", "3", "resident_max=1M");
+	RUN(t, CTL_NO_MODULE, "set", "--device", "0000:01:00.0", "mode=none");
+	RUN(t, CTL_NO_MODULE, "device", "apply");
+	RUN(t, CTL_NO_MODULE, "device", "mode", "0000:01:00.0", "none");
+	RUN(t, CTL_NO_MODULE, "device", "add", "--apply", "pci", "1:2", "none");
+	/* These have something to say without it. */
+	RUN(t, CTL_OK, "probe");
+	RUN(t, CTL_OK, "device");
+}
+
+/* Options that all commands have count before the command and after it; the last one wins. */
+static void options(void **state)
+{
+	struct tree *t = *state;
+
+	tree_module(t);
+	RUN(t, CTL_OK, "--json", "list", "--interval", "0");
+	JSON_LENGTH(t, "/containers", 0);
+	RUN(t, CTL_OK, "list", "--interval", "0", "--json");
+	JSON_LENGTH(t, "/containers", 0);
+	RUN(t, CTL_NO_MODULE, "list", "--sysfs", "/nowhere");
+	RUN(t, CTL_NO_MODULE, "--sysfs", "/nowhere", "list");
+	RUN(t, CTL_OK, "--sysfs", "/nowhere", "list", "--sysfs", t->dir);
+	SAYS(t->err, "no program has a container");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(help),
+		TEST(usage),
+		TEST(no_module),
+		TEST(options),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

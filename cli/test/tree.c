@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Trees for tests of iopfctl: see tree.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tree.h"
+
+#define ARGS_MAX	24
+#define OUT_MAX		(1024 * 1024)
+
+/* Whose the last run was. */
+static struct tree *last;
+
+int tree_up(void **state)
+{
+	struct tree *t = calloc(1, sizeof(*t));
+
+	assert_non_null(t);
+	snprintf(t->dir, sizeof(t->dir), "/tmp/iopfctl.XXXXXX");
+	assert_non_null(mkdtemp(t->dir));
+	assert_return_code(chmod(t->dir, 0755), errno);
+	snprintf(t->config, sizeof(t->config), "%s/etc/devices.conf", t->dir);
+	tree_dir(t, "etc");
+	*state = t;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void forget(struct tree *t)
+{
+	free(t->out);
+	free(t->err);
+	json_object_put(t->json);
+	t->out = NULL;
+	t->err = NULL;
+	t->json = NULL;
+}
+
+int tree_down(void **state)
+{
+	struct tree *t = *state;
+
+	nftw(t->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	forget(t);
+	free(t);
+	return 0;
+}
+
+static void full_path(struct tree *t, const char *path, char buf[PATH_MAX])
+{
+	assert_true(snprintf(buf, PATH_MAX, "%s/%s", t->dir, path) < PATH_MAX);
+}
+
+/* The directories that lead to @full. */
+static void make_parents(char *full)
+{
+	for (char *p = strchr(full + 1, '/'); p; p = strchr(p + 1, '/')) {
+		*p = 0;
+		assert_true(!mkdir(full, 0755) || errno == EEXIST);
+		*p = '/';
+	}
+}
+
+void tree_dir(struct tree *t, const char *path)
+{
+	char full[PATH_MAX];
+
+	full_path(t, path, full);
+	make_parents(full);
+	assert_true(!mkdir(full, 0755) || errno == EEXIST);
+}
+
+/* Replaced in one step, so that who reads it meanwhile reads the old text or the new one. */
+void tree_bytes(struct tree *t, const char *path, const void *bytes, size_t len)
+{
+	char full[PATH_MAX], temp[PATH_MAX + 8];
+	FILE *f;
+
+	full_path(t, path, full);
+	make_parents(full);
+	snprintf(temp, sizeof(temp), "%s/.new", t->dir);
+	f = fopen(temp, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, 1, len, f), len);
+	assert_int_equal(fclose(f), 0);
+	assert_return_code(chmod(temp, 0644), errno);
+	assert_return_code(rename(temp, full), errno);
+}
+
+void tree_file(struct tree *t, const char *path, const char *fmt, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, fmt);
+	assert_true(vasprintf(&text, fmt, args) >= 0);
+	va_end(args);
+	tree_bytes(t, path, text, strlen(text));
+	free(text);
+}
+
+void tree_link(struct tree *t, const char *path, const char *target)
+{
+	char full[PATH_MAX];
+
+	full_path(t, path, full);
+	make_parents(full);
+	unlink(full);
+	assert_return_code(symlink(target, full), errno);
+}
+
+void tree_remove(struct tree *t, const char *path)
+{
+	char full[PATH_MAX];
+
+	full_path(t, path, full);
+	assert_return_code(nftw(full, remove_one, 16, FTW_DEPTH | FTW_PHYS), errno);
+}
+
+/* Valid until the next call. */
+const char *tree_read(struct tree *t, const char *path)
+{
+	static char text[65536];
+	char full[PATH_MAX];
+	size_t n;
+	FILE *f;
+
+	full_path(t, path, full);
+	f = fopen(full, "r");
+	if (!f)
+		fail_msg("there is no %s", full);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = 0;
+	fclose(f);
+	return text;
+}
+
+/* The module's directory, without containers and devices. */
+void tree_module(struct tree *t)
+{
+	tree_dir(t, "kernel/vfio_iopf/containers");
+	tree_dir(t, "kernel/vfio_iopf/devices");
+	tree_dir(t, "bus/pci/devices");
+	tree_file(t, "module/vfio_iommu_iopf/parameters/ids", "\n");
+}
+
+/* A container as the module shows it, with a budget that limits nothing. */
+void tree_container(struct tree *t, unsigned int id, const char *comm)
+{
+	static const char * const zeros[] = {
+		"evicted", "refaults", "thrashing", "thrash_events", "prefaults",
+		"prefault_pages", "expire", "min_residency", "hot_max",
+	};
+	static const char * const maxes[] = {
+		"resident_high", "resident_max", "pinned_high", "pinned_max", "faults_max",
+		"ahead_max",
+	};
+	char path[128];
+
+#define FILE_OF(name, ...) \
+	do { \
+		snprintf(path, sizeof(path), "kernel/vfio_iopf/containers/%u/%s", id, name); \
+		tree_file(t, path, __VA_ARGS__); \
+	} while (0)
+	FILE_OF("pid", "%u\n", 1000 + id);
+	FILE_OF("comm", "%s\n", comm);
+	FILE_OF("areas", "2\n");
+	FILE_OF("mapped", "%llu\n", 4ull << 30);
+	FILE_OF("resident", "%u\n", 3 << 20);
+	FILE_OF("pinned", "%u\n", 8192);
+	FILE_OF("policy", "device\n");
+	for (unsigned int i = 0; i < ARRAY_SIZE(zeros); i++)
+		FILE_OF(zeros[i], "0\n");
+	for (unsigned int i = 0; i < ARRAY_SIZE(maxes); i++)
+		FILE_OF(maxes[i], "max\n");
+#undef FILE_OF
+}
+
+/* A device as the module shows it: enabled, served if it is in a container. */
+void tree_device(struct tree *t, const char *name, const char *container, unsigned int faults)
+{
+	char path[128];
+
+#define FILE_OF(file, ...) \
+	do { \
+		snprintf(path, sizeof(path), "kernel/vfio_iopf/devices/%s/" file, name); \
+		tree_file(t, path, __VA_ARGS__); \
+	} while (0)
+	FILE_OF("container", "%s\n", container);
+	FILE_OF("faults", "%u\n", faults);
+	FILE_OF("enabled", "1\n");
+	FILE_OF("mode", "arbitrary\n");
+	FILE_OF("policy", "default\n");
+	FILE_OF("reason", "\n");
+	FILE_OF("served_by", "%s\n", strcmp(container, "none") ? "vfio_iommu_iopf" : "none");
+#undef FILE_OF
+}
+
+/* In the child: become iopfctl. What may not be read by nobody is opened before. */
+static void become(struct tree *t, char **argv)
+{
+	int fd = open(IOPFCTL, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		_exit(126);
+	setenv("IOPFCTL_SYSFS", t->dir, 1);
+	setenv("IOPFCTL_CONFIG", t->config, 1);
+	setenv("LC_ALL", "C", 1);
+	if (t->file_limit) {
+		struct rlimit limit = { t->file_limit, t->file_limit };
+
+		signal(SIGXFSZ, SIG_IGN);
+		setrlimit(RLIMIT_FSIZE, &limit);
+	}
+	if (t->as_nobody) {
+		/* The leak checker is a debugger, which is not for nobody. */
+		setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+		if (!geteuid() && (setresgid(TREE_NOBODY, TREE_NOBODY, TREE_NOBODY) ||
+				   setresuid(TREE_NOBODY, TREE_NOBODY, TREE_NOBODY)))
+			_exit(125);
+	}
+	fexecve(fd, argv, environ);
+	_exit(127);
+}
+
+static void collect_args(char **argv, va_list args)
+{
+	unsigned int n = 0;
+
+	argv[n++] = "iopfctl";
+	do {
+		assert_true(n < ARGS_MAX);
+		argv[n] = va_arg(args, char *);
+	} while (argv[n++]);
+}
+
+/* What the run has left in a pipe. */
+static char *slurp(int fd)
+{
+	char *text = calloc(1, OUT_MAX + 1);
+	size_t len = 0;
+	ssize_t n;
+
+	assert_non_null(text);
+	while ((n = read(fd, text + len, OUT_MAX - len)) > 0)
+		len += n;
+	assert_int_equal(n, 0);
+	close(fd);
+	return text;
+}
+
+/* A pipe that takes all that a run prints, so that it can be read afterwards. */
+static void make_pipe(int fds[2])
+{
+	assert_return_code(pipe2(fds, O_CLOEXEC), errno);
+	assert_true(fcntl(fds[1], F_SETPIPE_SZ, OUT_MAX) >= OUT_MAX);
+}
+
+/* Run iopfctl to its end. Returns its exit status, or 128 and the signal. */
+int tree_run(struct tree *t, ...)
+{
+	int out[2], err[2], status;
+	char *argv[ARGS_MAX];
+	va_list args;
+	pid_t pid;
+
+	va_start(args, t);
+	collect_args(argv, args);
+	va_end(args);
+	forget(t);
+	make_pipe(out);
+	make_pipe(err);
+	pid = fork();
+	assert_return_code(pid, errno);
+	if (!pid) {
+		dup2(out[1], STDOUT_FILENO);
+		dup2(err[1], STDERR_FILENO);
+		become(t, argv);
+	}
+	close(out[1]);
+	close(err[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	last = t;
+	t->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	t->out = slurp(out[0]);
+	t->err = slurp(err[0]);
+	t->json = *t->out == '{' ? json_tokener_parse(t->out) : NULL;
+	return t->status;
+}
+
+/* Start iopfctl; what it prints is to be read from the file. */
+FILE *tree_start(struct tree *t, pid_t *pid, ...)
+{
+	char *argv[ARGS_MAX];
+	int out[2];
+	va_list args;
+
+	va_start(args, pid);
+	collect_args(argv, args);
+	va_end(args);
+	assert_return_code(pipe2(out, O_CLOEXEC), errno);
+	*pid = fork();
+	assert_return_code(*pid, errno);
+	if (!*pid) {
+		dup2(out[1], STDOUT_FILENO);
+		become(t, argv);
+	}
+	close(out[1]);
+	return fdopen(out[0], "r");
+}
+
+static int at(struct tree *t, const char *pointer, struct json_object **value)
+{
+	if (!t->json)
+		fail_msg("no JSON: %s", t->out);
+	return json_pointer_get(t->json, pointer, value);
+}
+
+/* The value at a JSON pointer; it has to be there, and not null. */
+struct json_object *tree_json(struct tree *t, const char *pointer)
+{
+	struct json_object *value = NULL;
+
+	if (at(t, pointer, &value) || !value)
+		fail_msg("no %s in %s", pointer, t->out);
+	return value;
+}
+
+/* Whether it is null; it has to be there. */
+bool tree_json_null(struct tree *t, const char *pointer)
+{
+	struct json_object *value = NULL;
+
+	if (at(t, pointer, &value))
+		fail_msg("no %s in %s", pointer, t->out);
+	return !value;
+}
+
+static void failed(const char *file, int line)
+{
+	print_error("%s:%d\n", file, line);
+	fail();
+}
+
+/* The status @got of the last run has to be @want. */
+void tree_want(int got, int want, const char *file, int line)
+{
+	if (got == want)
+		return;
+	print_error("status %d, want %d\nerr: %s\nout: %s\n", got, want, last->err, last->out);
+	failed(file, line);
+}
+
+/* @part has to be in @text, or, if not @want, may not. */
+void tree_says(const char *text, const char *part, bool want, const char *file, int line)
+{
+	if (!strstr(text, part) == !want)
+		return;
+	print_error("'%s' is %sin '%s'\n", part, want ? "not " : "", text);
+	failed(file, line);
+}
+
+/* The value at a JSON pointer has to be of that type, and @want. */
+void tree_is(struct tree *t, const char *pointer, enum json_type type, int64_t want,
+	     const char *file, int line)
+{
+	struct json_object *value = tree_json(t, pointer);
+
+	if (json_object_is_type(value, type) && json_object_get_int64(value) == want)
+		return;
+	print_error("%s is %s, want %lld\n", pointer, json_object_get_string(value),
+		    (long long)want);
+	failed(file, line);
+}

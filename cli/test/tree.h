@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What every test of iopfctl starts with: a tree of plain files in place of /sys, the program run
+ * against it, and what it said. It runs as a process of its own, built with sanitizers.
+ */
+#ifndef CLI_TEST_TREE_H
+#define CLI_TEST_TREE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include <cmocka.h>
+#include <json-c/json.h>
+
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#endif
+
+/* A user who is nobody. */
+#define TREE_NOBODY	65534
+
+/**
+ * struct tree - a tree and the last run
+ * @dir: its root
+ * @config: the administrator's file in it, which need not be there
+ * @as_nobody: runs are by a user without rights
+ * @file_limit: files that runs write can't get longer than that; 0: they can
+ * @status: exit status of the last run
+ * @out: what it printed
+ * @err: what it said on stderr
+ * @json: @out parsed, if it was JSON
+ */
+struct tree {
+	char dir[64];
+	char config[128];
+	bool as_nobody;
+	unsigned int file_limit;
+	int status;
+	char *out;
+	char *err;
+	struct json_object *json;
+};
+
+int tree_up(void **state);
+int tree_down(void **state);
+
+void tree_file(struct tree *t, const char *path, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void tree_bytes(struct tree *t, const char *path, const void *bytes, size_t len);
+void tree_link(struct tree *t, const char *path, const char *target);
+void tree_dir(struct tree *t, const char *path);
+void tree_remove(struct tree *t, const char *path);
+const char *tree_read(struct tree *t, const char *path);
+
+void tree_module(struct tree *t);
+void tree_container(struct tree *t, unsigned int id, const char *comm);
+void tree_device(struct tree *t, const char *name, const char *container, unsigned int faults);
+
+int tree_run(struct tree *t, ...) __attribute__((sentinel));
+FILE *tree_start(struct tree *t, pid_t *pid, ...) __attribute__((sentinel));
+
+struct json_object *tree_json(struct tree *t, const char *pointer);
+bool tree_json_null(struct tree *t, const char *pointer);
+
+void tree_want(int got, int want, const char *file, int line);
+void tree_says(const char *text, const char *part, bool want, const char *file, int line);
+void tree_is(struct tree *t, const char *pointer, enum json_type type, int64_t want,
+	     const char *file, int line);
+
+/* Run with these arguments; the exit status has to be @want. */
+#define RUN(t, want, ...) \
+	tree_want(tree_run(t, __VA_ARGS__, NULL), want, __FILE__, __LINE__)
+
+#define SAYS(text, part)	tree_says(text, part, true, __FILE__, __LINE__)
+#define SAYS_NOT(text, part)	tree_says(text, part, false, __FILE__, __LINE__)
+
+#define JSON_INT(t, pointer, want) \
+	tree_is(t, pointer, json_type_int, want, __FILE__, __LINE__)
+
+#define JSON_BOOL(t, pointer, want) \
+	tree_is(t, pointer, json_type_boolean, want, __FILE__, __LINE__)
+
+#define JSON_STRING(t, pointer, want) \
+	assert_string_equal(json_object_get_string(tree_json(t, pointer)), want)
+
+#define JSON_NULL(t, pointer)	assert_true(tree_json_null(t, pointer))
+
+#define JSON_LENGTH(t, pointer, want) \
+	assert_int_equal(json_object_array_length(tree_json(t, pointer)), want)
+
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, tree_up, tree_down)
+
+#endif /* CLI_TEST_TREE_H */
