@@ -11,6 +11,7 @@
  *
  * Locking: iopf_sim_device.lock. Accesses come under pci_lock, a raw spinlock.
  */
+#include <linux/moduleparam.h>
 #include <linux/pci_regs.h>
 #include <linux/unaligned.h>
 
@@ -21,6 +22,12 @@
 #define CAP_ATS		0x100
 #define CAP_PRI		0x110
 #define CAP_PASID	0x120
+
+/* What the devices say they are. Nothing else depends on it. */
+static unsigned int model[IOPF_SIM_MAX_DEVICES];
+static unsigned int nr_models;
+module_param_array(model, uint, &nr_models, 0444);
+MODULE_PARM_DESC(model, "vendor << 16 | device of each device in order (default 0x123410f5)");
 
 #define PASID_BITS	20
 #define PRI_MAX		IOPF_SIM_PRG_COUNT
@@ -56,13 +63,16 @@ static void ext_cap(struct iopf_sim_device *dev, int where, u16 id, int next)
 void iopf_sim_config_reset(struct iopf_sim_device *dev)
 {
 	u32 multi = dev->ep.window_size > 32 * IOPF_SIM_BAR_SIZE;
+	u32 id = IOPF_SIM_PCI_VENDOR << 16 | IOPF_SIM_PCI_DEVICE;
 
 	lockdep_assert_held(&dev->lock);
 	memset(dev->cfg, 0, sizeof(dev->cfg));
 	memset(dev->writable, 0, sizeof(dev->writable));
 
-	set16(dev, PCI_VENDOR_ID, IOPF_SIM_PCI_VENDOR, 0);
-	set16(dev, PCI_DEVICE_ID, IOPF_SIM_PCI_DEVICE, 0);
+	if (dev->index < nr_models && model[dev->index])
+		id = model[dev->index];
+	set16(dev, PCI_VENDOR_ID, id >> 16, 0);
+	set16(dev, PCI_DEVICE_ID, id, 0);
 	set16(dev, PCI_COMMAND, 0, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
 	      PCI_COMMAND_INTX_DISABLE);
 	set16(dev, PCI_STATUS, PCI_STATUS_CAP_LIST | PCI_STATUS_IMM_READY, 0);

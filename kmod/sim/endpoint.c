@@ -46,7 +46,8 @@ struct iopf_sim_endpoint *iopf_sim_endpoint_find(struct device *dev)
 	if (!dev_is_pci(dev))
 		return NULL;
 	pdev = to_pci_dev(dev);
-	if (pdev->vendor != IOPF_SIM_PCI_VENDOR || pdev->device != IOPF_SIM_PCI_DEVICE)
+	if (pdev->subsystem_vendor != IOPF_SIM_PCI_VENDOR ||
+	    pdev->subsystem_device != IOPF_SIM_PCI_DEVICE)
 		return NULL;
 
 	mutex_lock(&endpoints_lock);
