@@ -15,6 +15,7 @@
  * Intel's DSA and IAA wait for a page if the descriptor has the flag "block on fault" and its
  * work queue permits that: both are up to who uses the device. Other descriptors end early,
  * and their program is to touch the page; in a guest that changes nothing, as it has the page.
+ * (Stock vfio-pci takes those of Sapphire Rapids with its parameter disable_denylist=1 only.)
  *
  * For the AMD GPUs the kernel turns ATS off, as it does not work before their driver has set
  * it up; and without ATS there are no page requests.
@@ -23,10 +24,10 @@
 
 #define QUIRKS	"Linux drivers/pci/quirks.c, "
 #define STALL	" arbitrary # " QUIRKS "quirk_huawei_pcie_sva(): can stall; "
-#define BOF	" selective # waits in descriptors with block-on-fault only, in work queues that " \
-		"permit it: Linux Documentation/ABI/stable/sysfs-driver-dma-idxd, block_on_fault, " \
-		"prs_disable; include/uapi/linux/idxd.h, IDXD_OP_FLAG_BOF; "
-#define NO_ATS(name) " none # " QUIRKS name "(): ATS is kept off; "
+#define BOF	" selective # waits in descriptors with block-on-fault only, in work queues " \
+		"that permit it: Linux Documentation/ABI/stable/sysfs-driver-dma-idxd, " \
+		"block_on_fault, prs_disable; include/uapi/linux/idxd.h, IDXD_OP_FLAG_BOF; "
+#define NO_ATS	" none # " QUIRKS "quirk_amd_harvest_no_ats(): ATS is kept off; "
 
 const char iopf_devtable_builtin[] =
 	"pci 19e5:a250" STALL "HiSilicon ZIP\n"
@@ -40,19 +41,19 @@ const char iopf_devtable_builtin[] =
 	"pci 8086:1212" BOF "Intel DSA, Diamond Rapids\n"
 	"pci 8086:0cfe" BOF "Intel IAA, Sapphire Rapids\n"
 	"pci 8086:1216" BOF "Intel IAA, Diamond Rapids\n"
-	"pci 1002:98e4" NO_ATS("quirk_amd_harvest_no_ats") "AMD Stoney\n"
-	"pci 1002:6900" NO_ATS("quirk_amd_harvest_no_ats") "AMD Iceland\n"
-	"pci 1002:7310" NO_ATS("quirk_amd_harvest_no_ats") "AMD Navi10\n"
-	"pci 1002:7312" NO_ATS("quirk_amd_harvest_no_ats") "AMD Navi10\n"
-	"pci 1002:7318" NO_ATS("quirk_amd_harvest_no_ats") "AMD Navi10\n"
-	"pci 1002:7319" NO_ATS("quirk_amd_harvest_no_ats") "AMD Navi10\n"
-	"pci 1002:731a" NO_ATS("quirk_amd_harvest_no_ats") "AMD Navi10\n"
-	"pci 1002:731b" NO_ATS("quirk_amd_harvest_no_ats") "AMD Navi10\n"
-	"pci 1002:731e" NO_ATS("quirk_amd_harvest_no_ats") "AMD Navi10\n"
-	"pci 1002:731f" NO_ATS("quirk_amd_harvest_no_ats") "AMD Navi10\n"
-	"pci 1002:7340" NO_ATS("quirk_amd_harvest_no_ats") "AMD Navi14\n"
-	"pci 1002:7341" NO_ATS("quirk_amd_harvest_no_ats") "AMD Navi14\n"
-	"pci 1002:7347" NO_ATS("quirk_amd_harvest_no_ats") "AMD Navi14\n"
-	"pci 1002:734f" NO_ATS("quirk_amd_harvest_no_ats") "AMD Navi14\n";
+	"pci 1002:98e4" NO_ATS "AMD Stoney\n"
+	"pci 1002:6900" NO_ATS "AMD Iceland\n"
+	"pci 1002:7310" NO_ATS "AMD Navi10\n"
+	"pci 1002:7312" NO_ATS "AMD Navi10\n"
+	"pci 1002:7318" NO_ATS "AMD Navi10\n"
+	"pci 1002:7319" NO_ATS "AMD Navi10\n"
+	"pci 1002:731a" NO_ATS "AMD Navi10\n"
+	"pci 1002:731b" NO_ATS "AMD Navi10\n"
+	"pci 1002:731e" NO_ATS "AMD Navi10\n"
+	"pci 1002:731f" NO_ATS "AMD Navi10\n"
+	"pci 1002:7340" NO_ATS "AMD Navi14\n"
+	"pci 1002:7341" NO_ATS "AMD Navi14\n"
+	"pci 1002:7347" NO_ATS "AMD Navi14\n"
+	"pci 1002:734f" NO_ATS "AMD Navi14\n";
 
 const size_t iopf_devtable_builtin_len = sizeof(iopf_devtable_builtin) - 1;

@@ -167,7 +167,7 @@ static int parse_address(struct cursor *c, struct iopf_rule *r, const struct wor
 	}
 	if (!iopf_word_name(w->s, len) && !(r->address_prefix && !len))
 		return blame_word(c, w,
-				  "expected a device's name: at most 63 letters, digits and :._- and perhaps a * at its end");
+				  "expected a device's name, or the beginning of one and *");
 	r->address = w->s;
 	r->address_len = len;
 	r->by_address = true;
@@ -215,7 +215,7 @@ static int parse_policy(struct cursor *c, struct iopf_rule *r, const struct word
 	int policy = iopf_policy_parse(w->s + skip, w->len - skip);
 
 	if (r->mode == IOPF_MODE_NONE)
-		return blame_word(c, w, "a device that may not fault is pinned for, whatever the policy");
+		return blame_word(c, w, "a device that may not fault has no policy");
 	if (r->policy != IOPF_POLICY_DEFAULT)
 		return blame_word(c, w, "a second policy");
 	if (policy < 0 || policy == IOPF_POLICY_DEFAULT)
@@ -365,7 +365,7 @@ int iopf_devtable_parse(struct iopf_devtable *t, const char *text, size_t len,
 			return ret;
 		w = next_word(&c);
 		if (w.len) {
-			if (t->nr == min(t->max, (unsigned int)IOPF_DEVTABLE_MAX_RULES))
+			if (t->nr == min_t(unsigned int, t->max, IOPF_DEVTABLE_MAX_RULES))
 				return blame_word(&c, &w, "more than 1024 rules");
 			c.at = w.s;
 			ret = parse_rule(&c, &t->rule[t->nr]);

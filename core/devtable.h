@@ -4,13 +4,13 @@
  *
  *	MATCH... MODE [SETTING]...	# where this is from
  *
- *	MATCH	pci VENDOR:DEVICE		1 to 4 hexadecimal digits each, or *
- *		subsystem VENDOR:DEVICE		likewise
- *		class CC[SS[PP]]		2, 4 or 6 hexadecimal digits: class, subclass, interface
- *		address NAME			a device's name on its bus; a * at its end is for any rest
+ *	MATCH	pci VENDOR:DEVICE	1 to 4 hexadecimal digits each, or VENDOR:*, or *:*
+ *		subsystem VENDOR:DEVICE	likewise
+ *		class CC[SS[PP]]	class, subclass, interface: 2 hexadecimal digits each
+ *		address NAME		name on its bus; a * at its end is for any rest
  *	MODE	arbitrary | selective | none
- *	SETTING	policy=fault|prefault|pin	not with none
- *		window=0xFIRST-0xLAST		with selective only; at most 8; I/O virtual addresses
+ *	SETTING	policy=POLICY		fault, prefault or pin; not with none
+ *		window=0xFIRST-0xLAST	I/O virtual addresses; with selective only, at most 8
  *
  * Words are separated by blanks (spaces and tabs). Each kind of match may be there once,
  * at least one has to be, and all have to agree. The first rule that matches a device is

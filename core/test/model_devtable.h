@@ -161,7 +161,7 @@ static inline bool devtable_model_match(const char *rule, const struct iopf_id *
 {
 	char copy[IOPF_DEVTABLE_MAX_LINE + 2], class[8], *save = NULL;
 
-	strcpy(copy, rule);
+	memcpy(copy, rule, strlen(rule) + 1);
 	snprintf(class, sizeof(class), "%06x", id->class);
 	for (char *kind = strtok_r(copy, " ", &save); ; kind = strtok_r(NULL, " ", &save)) {
 		char *arg;

@@ -11,6 +11,7 @@
 
 #define NAME_63	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
 #define W	" window=0x0-0x1"
+#define WINDOWS	" window=0x1000-0x1fff policy=prefault window=0xfffffffffffff000-0xffffffffffffffff"
 
 static const struct iopf_id nic = {
 	.name = "0000:01:00.0", .vendor = 0x8086, .device = 0x10c9, .subvendor = 0x15d9,
@@ -67,7 +68,7 @@ static const struct {
 	const char *text;
 	unsigned int nr;
 } good[] = {
-	{ "", 0 }, { "\n", 0 }, { "\n\n", 0 }, { " \t \n", 0 }, { "#", 0 }, { "# pci", 0 },
+	{ "", 0 }, { "\n", 0 }, { "\n\n", 0 }, { "\n \t ", 0 }, { "#", 0 }, { "# pci", 0 },
 	{ "#\n#\n", 0 }, { "pci 8086:10c9 arbitrary", 1 }, { "pci 8086:10c9 arbitrary\n", 1 },
 	{ "\tpci\t8086:*  none ", 1 }, { "pci *:* none", 1 }, { "pci 0:0 selective", 1 },
 	{ "pci FFFF:ffff none # all ones", 1 }, { "subsystem 15d9:1 arbitrary", 1 },
@@ -200,9 +201,8 @@ static void what_a_rule_says(void **state)
 {
 	static const char text[] =
 		"# A comment is nobody's source.\n"
-		"  pci 8086:* subsystem 15D9:1 class 0200 address 0000:01:* selective "
-		"window=0x1000-0x1fff policy=prefault window=0xfffffffffffff000-0xffffffffffffffff \t"
-		"#\t a data sheet, page 3 \t\n"
+		"  pci 8086:* subsystem 15D9:1 class 0200 address 0000:01:* selective" WINDOWS
+		" \t#\t a data sheet, page 3 \t\n"
 		"address 0000:01:00.0 none\n";
 	const struct iopf_rule *r;
 	struct iopf_devtable *t;
@@ -257,8 +257,9 @@ static const struct {
 	{ "subsystem 15d9:1 none", &nic, 1 }, { "subsystem 15d9:2 none", &nic, 0 },
 	{ "subsystem 15d8:1 none", &nic, 0 }, { "subsystem 15d9:* none", &nic, 1 },
 	{ "subsystem 8086:10c9 none", &nic, 0 }, { "subsystem *:* none", &nic, 1 },
-	{ "class 02 none", &nic, 1 }, { "class 0200 none", &nic, 1 }, { "class 020000 none", &nic, 1 },
-	{ "class 0201 none", &nic, 0 }, { "class 020001 none", &nic, 0 }, { "class 00 none", &nic, 0 },
+	{ "class 02 none", &nic, 1 }, { "class 0200 none", &nic, 1 },
+	{ "class 020000 none", &nic, 1 }, { "class 0201 none", &nic, 0 },
+	{ "class 020001 none", &nic, 0 }, { "class 00 none", &nic, 0 },
 	{ "class 01 none", &nvme, 1 }, { "class 0108 none", &nvme, 1 },
 	{ "class 010802 none", &nvme, 1 }, { "class 010801 none", &nvme, 0 },
 	{ "class 0802 none", &nvme, 0 }, { "class 00 none", &zero, 1 },
@@ -362,6 +363,7 @@ static void limits(void **state)
 	static const char rule[] = "pci 1:1 none\n";
 	struct iopf_devtable_error err = { };
 	size_t len = IOPF_DEVTABLE_MAX_TEXT + 1;
+	struct iopf_devtable *t;
 	char *text = malloc(len);
 
 	(void)state;
@@ -403,6 +405,12 @@ static void limits(void **state)
 	assert_int_equal(err.column, 1);
 	assert_int_equal(err.len, 3);
 	assert_string_equal(err.why, "more than 1024 rules");
+	/* Room for more makes no difference. */
+	t = malloc(sizeof(*t) + (IOPF_DEVTABLE_MAX_RULES + 1) * sizeof(t->rule[0]));
+	assert_non_null(t);
+	t->max = IOPF_DEVTABLE_MAX_RULES + 1;
+	assert_int_equal(iopf_devtable_parse(t, text, len, &err), -EINVAL);
+	free(t);
 	free(text);
 }
 
@@ -474,7 +482,8 @@ static void every_short_rule(void **state)
 			size_t rest = i, len = 0;
 
 			for (size_t k = 0; k < nr; k++, rest /= ARRAY_SIZE(words))
-				len += (size_t)sprintf(text + len, "%s ", words[rest % ARRAY_SIZE(words)]);
+				len += (size_t)sprintf(text + len, "%s ",
+						       words[rest % ARRAY_SIZE(words)]);
 			devtable_compare(text, len ? len - 1 : 0, all_ids, ARRAY_SIZE(all_ids));
 		}
 	}
