@@ -128,6 +128,19 @@ install: cli
 	install -D -m 644 cli/completion.sh \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/iopfctl
 
+# What the administrator may change is not overwritten.
+.PHONY: install-packaging
+install: install-packaging
+install-packaging:
+	@install -d $(DESTDIR)/etc/vfio-iopf $(DESTDIR)/etc/modules-load.d \
+		$(DESTDIR)$(PREFIX)/lib/udev/rules.d
+	@[ -e $(DESTDIR)/etc/vfio-iopf/devices.conf ] || \
+		install -m 644 packaging/devices.conf $(DESTDIR)/etc/vfio-iopf/devices.conf
+	@[ -e $(DESTDIR)/etc/modules-load.d/vfio-iopf.conf ] || \
+		install -m 644 packaging/modules-load.conf $(DESTDIR)/etc/modules-load.d/vfio-iopf.conf
+	@sed 's,@sbindir@,$(PREFIX)/sbin,' packaging/60-vfio-iopf.rules \
+		>$(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-vfio-iopf.rules
+
 # What it is all for
 
 .PHONY: demo

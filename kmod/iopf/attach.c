@@ -41,9 +41,10 @@
 #include "main.h"
 #include "policy.h"
 #include "span.h"
+#include "table.h"
 
 static const char reason_disabled[] =
-	"it is not enabled for I/O page faults (module parameter ids, or its sysfs file enabled)";
+	"it is not enabled for I/O page faults (device table, or its sysfs file mode)";
 static const char reason_no_iopf[] =
 	"its IOMMU driver can't turn I/O page faults on for it (PRI and ATS, or stall, are needed)";
 static const char reason_unsafe[] =
@@ -688,6 +689,8 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 		c->iovas = iovas;
 	}
 	c->pgsizes = container_pgsizes(c);
+	for (unsigned int i = 0; i < at->nr_devices; i++)
+		iopf_table_released(at->device[i]);
 	iopf_attach_put(at);
 }
 

@@ -3,11 +3,11 @@
  * Devices: which may fault, who serves them, and what they did.
  *
  * Every device that is bound to a VFIO driver has a directory under
- * /sys/kernel/vfio_iopf/devices. Its "mode" is the administrator's word how the device copes with
- * I/O page faults: on any access (arbitrary), on some (selective), or not at all (none); no hardware
- * register says that. The default comes from the parameter "ids". The flag "enabled" switches
- * faulting off and on, and the mode stays what it is, unless that was "none": then a device that is
- * switched on is an arbitrary one.
+ * /sys/kernel/vfio_iopf/devices. Its "mode" is somebody's word how the device copes with I/O page
+ * faults: on any access (arbitrary), on some (selective), or not at all (none); no hardware
+ * register says that. It comes from the device table (table.c). The flag "enabled" switches
+ * faulting off and on, and the mode stays what it is, unless that was "none": then a device that
+ * is switched on is an arbitrary one.
  *
  * Both can be written at any time. On a device in use, off means: everything is
  * populated and pinned, then the flag changes; on means the reverse.
@@ -24,12 +24,12 @@
 #include <linux/pci.h>
 #include <linux/slab.h>
 
-#include "../../core/ids.h"
 #include "attach.h"
 #include "container.h"
 #include "device.h"
 #include "latency.h"
 #include "main.h"
+#include "table.h"
 
 /* Outermost; see device.h and container.h. */
 DEFINE_MUTEX(iopf_devices_lock);
@@ -138,6 +138,27 @@ static ssize_t policy_store(struct iopf_device *d, const char *buf, size_t count
 
 DEVICE_RW(policy);
 
+static ssize_t windows_show(struct iopf_device *d, char *buf)
+{
+	int len = 0;
+
+	guard(mutex)(&iopf_devices_lock);
+	for (unsigned int i = 0; i < d->nr_windows; i++)
+		len += sysfs_emit_at(buf, len, "0x%llx-0x%llx\n", d->windows[i].first,
+				     d->windows[i].last);
+	return len;
+}
+
+DEVICE_RO(windows);
+
+static ssize_t rule_show(struct iopf_device *d, char *buf)
+{
+	guard(mutex)(&iopf_devices_lock);
+	return sysfs_emit(buf, "%s\n", d->rule);
+}
+
+DEVICE_RO(rule);
+
 static ssize_t served_by_show(struct iopf_device *d, char *buf)
 {
 	guard(mutex)(&iopf_devices_lock);
@@ -196,6 +217,8 @@ static const struct attribute *const device_attrs[] = {
 	&device_enabled.attr,
 	&device_mode.attr,
 	&device_policy.attr,
+	&device_windows.attr,
+	&device_rule.attr,
 	&device_served_by.attr,
 	&device_reason.attr,
 	&device_container.attr,
@@ -244,7 +267,7 @@ static void device_free(struct kobject *kobj)
 	put_device(d->dev);
 	free_percpu(d->stats);
 	kvfree(d->latency_past);
-	kfree(d->windows);
+	iopf_table_device_free(d);
 	kfree(d);
 }
 
@@ -256,8 +279,7 @@ static const struct kobj_type device_ktype = {
 static struct iopf_device *device_new(struct device *dev)
 {
 	struct iopf_device *d = kzalloc(sizeof(*d), GFP_KERNEL);
-	struct iopf_id id = { .name = dev_name(dev), .pci = dev_is_pci(dev) };
-	int ret = -ENOMEM;
+	int ret;
 
 	if (!d)
 		return ERR_PTR(-ENOMEM);
@@ -267,13 +289,10 @@ static struct iopf_device *device_new(struct device *dev)
 	d->reason = "";
 	spin_lock_init(&d->streams_lock);
 	ratelimit_state_init(&d->ratelimit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
-	if (id.pci) {
-		id.vendor = to_pci_dev(dev)->vendor;
-		id.device = to_pci_dev(dev)->device;
-	}
-	d->enabled = iopf_ids_param_match(&id);
-	d->mode = d->enabled ? IOPF_MODE_ARBITRARY : IOPF_MODE_NONE;
-
+	ret = iopf_table_device(d);
+	if (ret)
+		goto err_put;
+	ret = -ENOMEM;
 	d->stats = alloc_percpu(struct iopf_stats);
 	if (!d->stats)
 		goto err_put;
@@ -319,6 +338,29 @@ struct iopf_device *iopf_device_get(struct device *dev)
 found:
 	kobject_get(&d->kobj);
 	return d;
+}
+
+/**
+ * iopf_devices_each() - do something with each device
+ * @fn: does it; anything but 0 ends the tour
+ * @data: for @fn
+ *
+ * Context: under iopf_devices_lock.
+ * Return: what @fn returned last.
+ */
+int iopf_devices_each(int (*fn)(struct iopf_device *d, void *data), void *data)
+{
+	struct iopf_device *d;
+	int ret = 0;
+
+	lockdep_assert_held(&iopf_devices_lock);
+
+	list_for_each_entry(d, &iopf_devices, node) {
+		ret = fn(d, data);
+		if (ret)
+			break;
+	}
+	return ret;
 }
 
 void iopf_device_put(struct iopf_device *d)

@@ -17,6 +17,7 @@ struct device;
 struct iopf_attach;
 struct iopf_latency;
 struct iopf_latency_past;
+struct iopf_ruling;
 
 /**
  * enum iopf_stat - what is counted for each device
@@ -64,6 +65,9 @@ struct iopf_stats {
  * @policy: of what its containers map, where nothing else is said; see policy.c
  * @windows: where a selective device does not fault, whatever is mapped there; an array, or NULL
  * @nr_windows: how many
+ * @rule: who decided on these, and by which rule
+ * @ruling: what a newer device table says, for when it is released; or NULL; see table.c
+ * @ruling_new: of a table that is being looked at
  * @attach: where it is attached, or NULL
  * @served_by: who serves its container: a module name, or "none"
  * @reason: why not this module, or ""
@@ -75,8 +79,9 @@ struct iopf_stats {
  * @streams_lock: protects @streams; a leaf
  * @streams: where it goes through memory in order
  *
- * iopf_devices_lock protects @node, @mode, @enabled, @policy, @windows, @attach, @served_by,
- * @reason, @latency_past.
+ * iopf_devices_lock protects @node, @mode, @enabled, @policy, @windows, @rule, @ruling,
+ * @ruling_new, @attach, @served_by, @reason, @latency_past. @windows does not change while it is
+ * attached.
  * @latency does not change while faults can happen.
  */
 struct iopf_device {
@@ -88,6 +93,9 @@ struct iopf_device {
 	enum iopf_policy policy;
 	struct iopf_range *windows;
 	unsigned int nr_windows;
+	char *rule;
+	struct iopf_ruling *ruling;
+	struct iopf_ruling *ruling_new;
 	struct iopf_attach *attach;
 	const char *served_by;
 	const char *reason;
@@ -105,6 +113,7 @@ extern struct mutex iopf_devices_lock;
 int iopf_devices_init(struct kobject *root);
 void iopf_devices_exit(void);
 
+int iopf_devices_each(int (*fn)(struct iopf_device *d, void *data), void *data);
 struct iopf_device *iopf_device_get(struct device *dev);
 void iopf_device_put(struct iopf_device *d);
 void iopf_device_served(struct iopf_device *d, const char *by, const char *reason);

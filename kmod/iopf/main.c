@@ -13,7 +13,6 @@
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 
-#include "../../core/ids.h"
 #include "../compat/iommu.h"
 #include "chunk.h"
 #include "container.h"
@@ -23,6 +22,7 @@
 #include "hint.h"
 #include "latency.h"
 #include "main.h"
+#include "table.h"
 #include "type1.h"
 
 bool iopf_allow_unsafe_interrupts;
@@ -68,57 +68,6 @@ module_param_named(invalidate_delay_us, iopf_invalidate_delay_us, uint, 0644);
 
 struct workqueue_struct *iopf_wq;
 
-/* The list of devices that may fault; under the module's parameter lock. */
-static char iopf_ids[1024];
-
-static int ids_set(const char *val, const struct kernel_param *kp)
-{
-	const char *bad;
-	size_t len;
-
-	if (strlen(val) >= sizeof(iopf_ids)) {
-		pr_err(IOPF_DRIVER_NAME ": ids: longer than %zu characters\n",
-		       sizeof(iopf_ids) - 1);
-		return -ENOSPC;
-	}
-	if (iopf_ids_check(val, &bad, &len)) {
-		pr_err(IOPF_DRIVER_NAME ": ids: '%.*s' is neither vendor:device, a device's name, nor 'all'\n",
-		       (int)min(len, (size_t)64), bad);
-		return -EINVAL;
-	}
-	strscpy(iopf_ids, val, sizeof(iopf_ids));
-	strim(iopf_ids);
-	return 0;
-}
-
-static int ids_get(char *buf, const struct kernel_param *kp)
-{
-	return sysfs_emit(buf, "%s\n", iopf_ids);
-}
-
-static const struct kernel_param_ops ids_ops = {
-	.set = ids_set,
-	.get = ids_get,
-};
-
-module_param_cb(ids, &ids_ops, NULL, 0644);
-MODULE_PARM_DESC(ids,
-		 "Devices that may fault: vendor:device in hexadecimal (* for any device), device names, or all; comma-separated; for devices that turn up from now on (default: none)");
-
-/**
- * iopf_ids_param_match() - whether the parameter "ids" names a device
- * @id: the device
- */
-bool iopf_ids_param_match(const struct iopf_id *id)
-{
-	bool match;
-
-	kernel_param_lock(THIS_MODULE);
-	match = iopf_ids_match(iopf_ids, id);
-	kernel_param_unlock(THIS_MODULE);
-	return match;
-}
-
 static struct kobject *iopf_kobj;
 
 static int __init iopf_init(void)
@@ -144,9 +93,12 @@ static int __init iopf_init(void)
 	iopf_kobj = kobject_create_and_add("vfio_iopf", kernel_kobj);
 	if (!iopf_kobj)
 		goto err_wq;
-	ret = iopf_containers_init(iopf_kobj);
+	ret = iopf_table_init(iopf_kobj);
 	if (ret)
 		goto err_kobj;
+	ret = iopf_containers_init(iopf_kobj);
+	if (ret)
+		goto err_table;
 	ret = iopf_devices_init(iopf_kobj);
 	if (ret)
 		goto err_containers;
@@ -159,6 +111,8 @@ err_devices:
 	iopf_devices_exit();
 err_containers:
 	iopf_containers_exit();
+err_table:
+	iopf_table_exit(iopf_kobj);
 err_kobj:
 	kobject_put(iopf_kobj);
 err_wq:
@@ -179,6 +133,7 @@ static void __exit iopf_exit(void)
 	synchronize_rcu_tasks();
 	iopf_devices_exit();
 	iopf_containers_exit();
+	iopf_table_exit(iopf_kobj);
 	kobject_put(iopf_kobj);
 	/* Areas are freed by RCU, then by the workqueue; chunks by RCU. */
 	rcu_barrier();

@@ -18,8 +18,4 @@ extern bool iopf_serve_pinned;
 extern unsigned int iopf_dma_entry_limit;
 extern unsigned int iopf_fault_around;
 
-struct iopf_id;
-
-bool iopf_ids_param_match(const struct iopf_id *id);
-
 #endif /* IOPF_MAIN_H */
