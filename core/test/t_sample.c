@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sampling: who is looked at and when, what the log says, what is watched when there is more than
+ * there is room for; and random programs against the model.
+ */
+#include "unit.h"
+
+#include "rng.h"
+
+#include "model_sample.h"
+
+#define POINTS	64
+#define EVENTS	8
+
+static struct iopf_sample_point point[POINTS];
+static struct iopf_sample_event event[EVENTS];
+static u32 bucket[POINTS];
+
+static void begin(struct iopf_sample *s, u32 points, u32 interval)
+{
+	*s = (struct iopf_sample){
+		.point = point,
+		.bucket = bucket,
+		.points = points,
+		.event = event,
+		.events = EVENTS,
+	};
+	iopf_sample_init(s, interval);
+}
+
+static void one_block(void **state)
+{
+	struct iopf_sample_event e;
+	struct iopf_sample_point *p;
+	struct iopf_sample s;
+
+	(void)state;
+	begin(&s, POINTS, 100);
+	assert_null(iopf_sample_due(&s, 1000));
+	assert_true(iopf_sample_watch(&s, 512, 1000, false));
+	assert_null(iopf_sample_due(&s, 1099));
+	p = iopf_sample_due(&s, 1100);
+	assert_non_null(p);
+	iopf_sample_look(&s, p, 300, 1200);
+	assert_null(iopf_sample_due(&s, 5000));
+	/* What was mapped before anybody looked took nobody knows how many faults. */
+	iopf_sample_miss(&s, p, false, 1250);
+	assert_int_equal(iopf_sample_read(&s, 0, &e, 1), 1);
+	assert_int_equal(e.time, 1250);
+	assert_int_equal(e.block, 512);
+	assert_int_equal(e.away, 50);
+	assert_int_equal(e.pages, 300);
+	assert_int_equal(e.faults, 0);
+	assert_int_equal(e.flags, 0);
+	iopf_sample_again(p);
+	iopf_sample_again(p);
+	assert_null(iopf_sample_due(&s, 1349));
+	iopf_sample_look(&s, iopf_sample_due(&s, 1350), 32, 1350);
+	iopf_sample_miss(&s, p, false, 1351);
+	assert_int_equal(iopf_sample_read(&s, 1, &e, 1), 1);
+	assert_int_equal(e.pages, 32);
+	assert_int_equal(e.faults, 3);
+}
+
+/* For how long blocks are left alone in fact, when looking is late. */
+static void late(void **state)
+{
+	struct iopf_sample_point *p;
+	struct iopf_sample s;
+	u64 now = 0;
+
+	(void)state;
+	begin(&s, POINTS, 100);
+	iopf_sample_watch(&s, 0, 0, true);
+	p = iopf_sample_find(&s, 0);
+	assert_int_equal(s.alone, 100);
+	for (unsigned int i = 0; i < 200; i++) {
+		iopf_sample_miss(&s, p, false, now);
+		now += 1000;
+		iopf_sample_look(&s, p, 1, now);
+	}
+	assert_in_range(s.alone, 980, 1000);
+	for (unsigned int i = 0; i < 200; i++) {
+		iopf_sample_miss(&s, p, false, now);
+		now += 100;
+		iopf_sample_look(&s, p, 1, now);
+	}
+	assert_in_range(s.alone, 100, 120);
+	/* What we did not see begin does not count. */
+	iopf_sample_watch(&s, 1, now, false);
+	iopf_sample_look(&s, iopf_sample_find(&s, 1), 1, now + 100000);
+	assert_in_range(s.alone, 100, 120);
+}
+
+/* A share that does not depend on the blocks, and those watched are all below the threshold. */
+static void shares(void **state)
+{
+	struct iopf_sample s;
+	unsigned int below = 0;
+
+	(void)state;
+	begin(&s, POINTS, 100);
+	for (u64 block = 0; block < 100000; block++)
+		iopf_sample_watch(&s, block * 512, block, false);
+	/* Seven eighths of the room at least were there after the last fall, on average. */
+	assert_in_range(s.blocks, POINTS * 5 / 8, POINTS);
+	for (u64 block = 0; block < 100000; block++) {
+		below += iopf_sample_stands(block * 512, s.threshold);
+		assert_true(!iopf_sample_find(&s, block * 512) ==
+			    !iopf_sample_stands(block * 512, s.threshold));
+	}
+	assert_int_equal(below, s.blocks);
+	/* That share of all, give or take four standard deviations. */
+	assert_in_range(100000ULL * s.threshold / IOPF_SAMPLE_ALL, s.blocks - 32, s.blocks + 32);
+}
+
+static void hashes(void **state)
+{
+	unsigned int below = 0;
+
+	(void)state;
+	for (u64 block = 0; block < 1 << 16; block++) {
+		assert_true(iopf_sample_hash(block * 512) < IOPF_SAMPLE_ALL);
+		assert_true(iopf_sample_stands(block, IOPF_SAMPLE_ALL));
+		assert_false(iopf_sample_stands(block, 0));
+		below += iopf_sample_stands(block * 512, IOPF_SAMPLE_ALL / 16);
+	}
+	assert_in_range(below, 4096 - 4 * 64, 4096 + 4 * 64);
+}
+
+static void random_programs(void **state)
+{
+	u64 seed = 5;
+	u8 data[600];
+
+	(void)state;
+	for (unsigned int i = 0; i < 1000; i++) {
+		size_t size = rng_below(&seed, sizeof(data) + 1);
+
+		rng_fill(&seed, data, size);
+		sample_run(data, size);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_block),
+		cmocka_unit_test(late),
+		cmocka_unit_test(shares),
+		cmocka_unit_test(hashes),
+		cmocka_unit_test(random_programs),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
