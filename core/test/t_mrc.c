@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Miss-ratio curves: what is predicted from a log of samples, against running the policy over each
+ * use of each block, on synthetic loads; and small logs by hand.
+ *
+ * A load is gone through once before it is sampled, so there is nothing new in it.
+ */
+#include "unit.h"
+
+#include "load.h"
+
+#include "../chunkmap.h"
+#include "../mrc.h"
+
+#define PAGES	IOPF_CHUNK_PAGES
+/* Between two uses, in microseconds. */
+#define STEP	1000ULL
+#define EPOCH	1000000ULL
+#define STAY	2000ULL
+
+/* Where loops and scans just do or do not fit, a block more or less makes all the difference. */
+static const unsigned int eighths[] = { 1, 2, 3, 5, 6, 7, 9 };
+
+static struct iopf_limits limits(u64 pages)
+{
+	return (struct iopf_limits){
+		.high = IOPF_BUDGET_NONE,
+		.max = pages,
+		.pinned_high = IOPF_BUDGET_NONE,
+		.pinned_max = IOPF_BUDGET_NONE,
+		.expire = IOPF_BUDGET_NONE,
+		.stay = STAY,
+	};
+}
+
+static void evict(struct iopf_budget *b, struct iopf_block *victim, u64 now)
+{
+	iopf_budget_settle(b, victim, 0, 0, IOPF_SETTLE_EVICTED, now);
+}
+
+/* Each use of each block, twice through: the misses of the second time. */
+static u64 brute(const u32 *use, u32 n, u32 blocks, u64 pages)
+{
+	struct iopf_limits l = limits(pages);
+	struct iopf_block *block = calloc(blocks, sizeof(*block)), *victim;
+	struct iopf_budget b;
+	u64 misses = 0, now = 0, excess;
+
+	assert_non_null(block);
+	iopf_budget_init(&b, 0, EPOCH);
+	iopf_budget_limit(&b, &l, 0);
+	for (u32 i = 0; i < 2 * n; i++) {
+		struct iopf_block *used = &block[use[i % n]];
+
+		now += STEP;
+		if (i == n)
+			misses = 0;
+		if (!used->pages) {
+			misses++;
+			while (!iopf_budget_reserve(&b, PAGES, true)) {
+				victim = iopf_budget_victim(&b, now);
+				if (victim)
+					evict(&b, victim, now);
+				else
+					now += STAY;
+			}
+			iopf_budget_unreserve(&b, PAGES);
+			iopf_budget_settle(&b, used, PAGES, 0, IOPF_SETTLE_MISSED, now);
+		}
+		excess = iopf_budget_excess(&b);
+		for (; excess && (victim = iopf_budget_victim(&b, now)); excess -= min(excess, (u64)PAGES))
+			evict(&b, victim, now);
+	}
+	free(block);
+	return misses;
+}
+
+/* A log, and memory to go through it. */
+struct log {
+	struct iopf_sample_event *event;
+	struct iopf_sample_header head;
+	struct iopf_mrc m;
+};
+
+static void *room(size_t n, size_t size)
+{
+	void *p = calloc(n ? n : 1, size);
+
+	assert_non_null(p);
+	return p;
+}
+
+static void log_load(struct log *log, u64 pinned)
+{
+	u32 n = log->head.next;
+
+	iopf_mrc_begin(&log->m, &log->head);
+	log->m.use = room(n, sizeof(*log->m.use));
+	log->m.block = room(n, sizeof(*log->m.block));
+	log->m.slots = iopf_mrc_slots(n);
+	log->m.table = room(log->m.slots, sizeof(*log->m.table));
+	log->m.pinned = pinned;
+	iopf_mrc_load(&log->m, log->event, n);
+}
+
+static void log_free(struct log *log)
+{
+	free(log->event);
+	free(log->m.use);
+	free(log->m.block);
+	free(log->m.table);
+}
+
+/* Sample a load whose blocks are mapped, without a limit, as the module does. */
+static void log_sample(struct log *log, const u32 *use, u32 n, u32 blocks, u32 points, u32 interval)
+{
+	struct iopf_sample s = {
+		.point = room(points, sizeof(*s.point)),
+		.bucket = room(points, sizeof(*s.bucket)),
+		.points = points,
+		.event = room(n, sizeof(*s.event)),
+		.events = n,
+	};
+	struct iopf_sample_point *p;
+	u64 now = 0;
+
+	iopf_sample_init(&s, interval);
+	for (u32 i = 0; i < blocks; i++)
+		iopf_sample_watch(&s, (u64)i * PAGES, 0, false);
+	s.all = blocks;
+	for (u32 i = 0; i < n; i++) {
+		now += STEP;
+		while ((p = iopf_sample_due(&s, now)))
+			iopf_sample_look(&s, p, PAGES, now);
+		p = iopf_sample_find(&s, (u64)use[i] * PAGES);
+		if (p && p->away)
+			iopf_sample_miss(&s, p, false, now);
+	}
+	iopf_sample_head(&s, now, &log->head);
+	log->event = s.event;
+	free(s.point);
+	free(s.bucket);
+}
+
+static u64 faults(struct log *log, u64 pages)
+{
+	struct iopf_limits l = limits(pages);
+	struct iopf_mrc_point point;
+
+	iopf_mrc_run(&log->m, &l, EPOCH, &point);
+	assert_int_equal(point.always, 0);
+	assert_int_equal(point.stuck, 0);
+	return point.faults;
+}
+
+static u64 distinct(const u32 *use, u32 n, u32 blocks)
+{
+	bool *used = room(blocks, sizeof(*used));
+	u64 sum = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		sum += !used[use[i]];
+		used[use[i]] = true;
+	}
+	free(used);
+	return sum;
+}
+
+/* Within a tenth, or one in a hundred of the uses where there are hardly any misses. */
+static void close_to(u64 got, u64 want, u32 uses)
+{
+	u64 most = max(want / 10, (u64)uses / 100);
+
+	assert_in_range(got, want - min(want, most), want + most);
+}
+
+static void compare(u32 blocks, u32 uses, u32 points, u32 interval, unsigned int from)
+{
+	for (enum load_kind kind = 0; kind < LOAD_KINDS; kind++) {
+		u32 *use = load_make(kind, blocks, uses, 42);
+		struct log log;
+		u64 touched;
+
+		log_sample(&log, use, uses, blocks, points, interval);
+		log_load(&log, 0);
+		for (unsigned int i = from; i < ARRAY_SIZE(eighths); i++) {
+			u64 pages = (u64)blocks * PAGES * eighths[i] / 8;
+			u64 want = brute(use, uses, blocks, pages), got = faults(&log, pages);
+
+			/* A loop over twice to three times the room may or may not settle. */
+			if (kind == LOAD_LOOP && points < blocks && eighths[i] == 3)
+				continue;
+			print_message("# %s, %u/8 of %u blocks: %llu misses, predicted %llu\n",
+				      load_names[kind], eighths[i], blocks, want, got);
+			close_to(got, want, uses);
+		}
+		touched = distinct(use, uses, blocks) * PAGES;
+		assert_in_range(iopf_mrc_footprint(&log.m), touched * 97 / 100, touched * 103 / 100);
+		log_free(&log);
+		free(use);
+	}
+}
+
+/* All blocks are watched, and left alone for 20 uses. */
+static void all_watched(void **state)
+{
+	(void)state;
+	compare(256, 16384, 1024, 20 * STEP, 0);
+}
+
+/* Every eighth block is watched, more or less, and left alone for 500 uses. */
+static void some_watched(void **state)
+{
+	(void)state;
+	compare(8192, 200000, 1024, 500 * STEP, 1);
+}
+
+static struct iopf_sample_event missed(u64 time, u64 block, u16 pages, u8 n, u8 flags)
+{
+	return (struct iopf_sample_event){
+		.time = time,
+		.block = block,
+		.pages = pages,
+		.faults = n,
+		.flags = flags,
+	};
+}
+
+static void log_by_hand(struct log *log, const struct iopf_sample_event *event, u32 n, u64 pinned)
+{
+	*log = (struct log){
+		.event = room(n, sizeof(*event)),
+		.head = {
+			.threshold = IOPF_SAMPLE_ALL,
+			.next = n,
+			.time = 100000,
+			.all = 2,
+			.blocks = 2,
+		},
+	};
+	memcpy(log->event, event, n * sizeof(*event));
+	log_load(log, pinned);
+}
+
+/* What a block has, and the faults that takes, is known when it is looked at the next time. */
+static void costs(void **state)
+{
+	const struct iopf_sample_event event[] = {
+		missed(0, 512, 100, 0, 0),  missed(10000, 1024, 0, 0, 0),
+		missed(20000, 512, 64, 2, 0), missed(30000, 1024, 512, 32, 0),
+		missed(40000, 512, 0, 0, 0), missed(50000, 2048, 0, 0, 0),
+	};
+	struct iopf_mrc_point point;
+	struct iopf_limits l = limits(10000);
+	struct log log;
+
+	(void)state;
+	log_by_hand(&log, event, ARRAY_SIZE(event), 0);
+	assert_int_equal(log.m.blocks, 3);
+	assert_int_equal(log.m.uses, 6);
+	/* The first one: as it was found when it was looked at again. */
+	assert_int_equal(log.m.use[0].pages, 64);
+	assert_int_equal(log.m.use[0].faults, 2);
+	assert_int_equal(log.m.use[1].pages, 512);
+	assert_int_equal(log.m.use[1].faults, 32);
+	/* Nothing was mapped when it was looked at: as before. */
+	assert_int_equal(log.m.use[2].pages, 64);
+	assert_int_equal(log.m.use[2].faults, 2);
+	assert_int_equal(log.m.use[3].pages, 512);
+	assert_int_equal(log.m.use[3].faults, 32);
+	/* Nothing is known: what others have. */
+	assert_int_equal(log.m.use[5].pages, 288);
+	assert_int_equal(log.m.use[5].faults, 17);
+	assert_int_equal(iopf_mrc_footprint(&log.m), 64 + 512 + 288);
+	iopf_mrc_run(&log.m, &l, EPOCH, &point);
+	assert_int_equal(point.faults, 0);
+	assert_int_equal(point.missed, 0);
+	log_free(&log);
+	log_by_hand(&log, event, 2, 7);
+	assert_int_equal(log.m.use[0].pages, 100);
+	assert_int_equal(log.m.use[0].faults, 1);
+	assert_int_equal(log.m.use[1].pages, 512);
+	assert_int_equal(iopf_mrc_footprint(&log.m), 100 + 512 + 7);
+	log_free(&log);
+}
+
+/* New blocks fault at any limit; what is pinned leaves less room; too little room is told. */
+static void limits_of_limits(void **state)
+{
+	const struct iopf_sample_event event[] = {
+		missed(0, 512, 0, 0, IOPF_SAMPLE_FIRST), missed(10000, 1024, 0, 0, 0),
+		missed(20000, 512, 200, 3, 0), missed(30000, 1024, 200, 2, 0),
+	};
+	struct iopf_mrc_point point;
+	struct iopf_limits l;
+	struct log log;
+
+	(void)state;
+	log_by_hand(&log, event, ARRAY_SIZE(event), 0);
+	l = limits(600);
+	iopf_mrc_run(&log.m, &l, EPOCH, &point);
+	assert_int_equal(point.always, 3);
+	assert_int_equal(point.faults, 0);
+	assert_int_equal(point.missed, 1);
+	assert_int_equal(point.stuck, 0);
+	/* Room for one of them. */
+	l = limits(300);
+	iopf_mrc_run(&log.m, &l, EPOCH, &point);
+	assert_int_equal(point.always, 3);
+	assert_int_equal(point.faults, 3 + 2 + 2);
+	assert_int_equal(point.missed, 4);
+	assert_int_equal(point.stuck, 0);
+	/* For none. */
+	l = limits(190);
+	iopf_mrc_run(&log.m, &l, EPOCH, &point);
+	assert_int_equal(point.faults, 3 + 2 + 2);
+	assert_int_equal(point.stuck, 3 + 3 + 2 + 2);
+	log_free(&log);
+	log_by_hand(&log, event, ARRAY_SIZE(event), 300);
+	l = limits(600);
+	iopf_mrc_run(&log.m, &l, EPOCH, &point);
+	assert_int_equal(point.faults, 3 + 2 + 2);
+	assert_int_equal(point.stuck, 0);
+	log_free(&log);
+}
+
+/* What was not used for so long is looked at, and comes back by a fault. */
+static void expiry(void **state)
+{
+	const struct iopf_sample_event event[] = {
+		missed(0, 512, 10, 1, 0),     missed(20000, 512, 10, 1, 0),
+		missed(40000, 512, 10, 1, 0), missed(60000, 512, 10, 1, 0),
+		missed(61000, 1024, 10, 1, 0), missed(80000, 1024, 10, 1, 0),
+	};
+	struct iopf_mrc_point point;
+	struct iopf_limits l = limits(10000);
+	struct log log;
+
+	(void)state;
+	log_by_hand(&log, event, ARRAY_SIZE(event), 0);
+	l.expire = 300000;
+	iopf_mrc_run(&log.m, &l, EPOCH, &point);
+	assert_int_equal(point.faults, 0);
+	/* Both are looked at after the other's use: the one at 80, the other at 140 and at 180. */
+	l.expire = 70000;
+	iopf_mrc_run(&log.m, &l, EPOCH, &point);
+	assert_int_equal(point.faults, 2);
+	log_free(&log);
+}
+
+/* What is watched stands for what there is, unless that is beyond belief. */
+static void begins(void **state)
+{
+	struct iopf_sample_header head = { .threshold = IOPF_SAMPLE_ALL / 8, .blocks = 900, .all = 8000 };
+	struct iopf_mrc m;
+
+	(void)state;
+	iopf_mrc_begin(&m, &head);
+	assert_int_equal(m.watched, 900);
+	assert_int_equal(m.all, 8000);
+	head.all = 80000;
+	iopf_mrc_begin(&m, &head);
+	assert_int_equal(m.all / m.watched, 8);
+	head.all = 6000;
+	iopf_mrc_begin(&m, &head);
+	assert_int_equal(m.all / m.watched, 8);
+	assert_int_equal(m.all % m.watched, 0);
+	/* Each and every one: nothing to make up for. */
+	head.threshold = IOPF_SAMPLE_ALL;
+	head.all = 910;
+	iopf_mrc_begin(&m, &head);
+	assert_int_equal(m.all, m.watched);
+	/* Nothing at all. */
+	head = (struct iopf_sample_header){ .threshold = 1000 };
+	iopf_mrc_begin(&m, &head);
+	assert_int_equal(m.watched, 1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_watched),
+		cmocka_unit_test(some_watched),
+		cmocka_unit_test(costs),
+		cmocka_unit_test(limits_of_limits),
+		cmocka_unit_test(expiry),
+		cmocka_unit_test(begins),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
