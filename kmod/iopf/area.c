@@ -36,6 +36,7 @@
 #include "hint.h"
 #include "main.h"
 #include "mm.h"
+#include "sample.h"
 #include "span.h"
 
 static unsigned long chunk_index(u64 iova)
@@ -169,6 +170,7 @@ static int area_store_chunk(struct iopf_area *area, unsigned long index,
 		return 0;
 	}
 	(*chunk)->domains = area->container->domains;
+	iopf_sample_made(*chunk);
 	return xa_err(__xa_store(&area->chunks, index, *chunk,
 				 GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT));
 }

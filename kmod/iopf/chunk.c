@@ -42,6 +42,7 @@
 #include "controls.h"
 #include "latency.h"
 #include "mm.h"
+#include "sample.h"
 #include "span.h"
 #include "walk.h"
 
@@ -190,6 +191,28 @@ unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsign
 		WRITE_ONCE(chunk->refill, true);
 	spin_unlock(&chunk->lock);
 	return zapped;
+}
+
+/**
+ * iopf_chunk_look() - unmap a chunk that is being watched, to see when it is missed; see sample.c
+ * @chunk: the chunk, found under RCU
+ *
+ * Context: any that may take a spinlock.
+ * Return: whether that was done.
+ */
+bool iopf_chunk_look(struct iopf_chunk *chunk)
+{
+	bool looked = false;
+
+	spin_lock(&chunk->lock);
+	/* What is mapped of a frozen area does not come back before it thaws. */
+	if (!chunk->dead && !READ_ONCE(chunk->area->frozen))
+		looked = iopf_sample_chunk_look(chunk, iopf_chunkmap_mapped(&chunk->map) -
+						       iopf_chunkmap_pinned(&chunk->map));
+	if (looked)
+		chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
+	spin_unlock(&chunk->lock);
+	return looked;
 }
 
 /**
@@ -491,6 +514,8 @@ static __always_inline int chunk_fault_locked(struct chunk_fault *f, unsigned in
 		WRITE_ONCE(chunk->lost, false);
 		chunk->heat += chunk->heat < IOPF_HEAT_MAX;
 	}
+	if (!ret)
+		iopf_sample_fault(chunk, f->timing);
 	return ret;
 }
 

@@ -39,6 +39,20 @@ struct iopf_domains {
 };
 
 /**
+ * enum iopf_look - what a chunk is to those who sample its container; see sample.c
+ * @IOPF_LOOK_NONE: it is not watched
+ * @IOPF_LOOK_NEW: it has not been mapped yet
+ * @IOPF_LOOK_BACK: it has been seen used
+ * @IOPF_LOOK_AWAY: it has been unmapped to see whether it is used
+ */
+enum iopf_look {
+	IOPF_LOOK_NONE,
+	IOPF_LOOK_NEW,
+	IOPF_LOOK_BACK,
+	IOPF_LOOK_AWAY,
+};
+
+/**
  * struct iopf_chunk - what is mapped of an area in one 2 MiB of IOVA
  * @lock: innermost of our locks; only the IOMMU driver's own nest inside
  * @dead: the area is being removed: map nothing more. Under @lock.
@@ -54,6 +68,7 @@ struct iopf_domains {
  *          Under @lock.
  * @lost: the host has taken something away since heat was last counted; a hint, without a lock
  * @heat: how often it came back after that, up to IOPF_HEAT_MAX; see workset.c. Under @lock.
+ * @look: enum iopf_look; changes under @lock
  * @rcu: readers find chunks under RCU
  */
 struct iopf_chunk {
@@ -69,16 +84,21 @@ struct iopf_chunk {
 	unsigned long aged;
 	bool lost;
 	u8 heat;
+	u8 look;
 	struct rcu_head rcu;
 };
 
 /* For how long faults map little around them when the host has looked for what is not used. */
 #define IOPF_AGED_HOLD (10 * HZ)
 
+/* Also where the next use is to be seen: what is mapped before it would hide it. */
 static inline bool iopf_chunk_aged(const struct iopf_chunk *chunk)
 {
 	unsigned long aged = READ_ONCE(chunk->aged);
+	u8 look = READ_ONCE(chunk->look);
 
+	if (unlikely(look == IOPF_LOOK_NEW || look == IOPF_LOOK_AWAY))
+		return true;
 	return aged && time_before(jiffies, aged + IOPF_AGED_HOLD);
 }
 
@@ -148,6 +168,7 @@ void iopf_chunk_report_end(struct iopf_chunk *chunk, bool made);
 void iopf_chunk_dirty(struct iopf_chunk *chunk, unsigned int page, unsigned int n);
 unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsigned int last,
 			    bool age);
+bool iopf_chunk_look(struct iopf_chunk *chunk);
 void iopf_chunk_kill(struct iopf_chunk *chunk);
 void iopf_chunk_move(struct iopf_chunk *chunk, const struct iopf_domains *domains,
 		     struct iommu_domain *added);

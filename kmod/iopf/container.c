@@ -48,6 +48,7 @@
 #include "pin.h"
 #include "policy.h"
 #include "prefault.h"
+#include "sample.h"
 
 /* Containers by id, from creation to release; an entry without a container is reserved. */
 static DEFINE_XARRAY_ALLOC1(iopf_containers);
@@ -211,6 +212,7 @@ static void container_free(struct kobject *kobj)
 	iopf_prefaults_put(c->prefaults);
 	iopf_fault_queue_put(c->faults);
 	kvfree(c->latency_past);
+	iopf_sampler_free(c->sampler);
 	kfree(c->domains);
 	kfree(c->iovas);
 	kfree(c);
@@ -312,10 +314,15 @@ struct iopf_container *iopf_container_create(bool v2)
 	c->latency_dir = iopf_latency_dir_create(&c->kobj, NULL, c);
 	if (!c->latency_dir)
 		goto err_del;
+	c->sampler = iopf_sampler_create(c);
+	if (!c->sampler)
+		goto err_latency;
 	/* Into the place that is reserved for it, so this can't fail. */
 	xa_store(&iopf_containers, c->id, c, GFP_KERNEL);
 	return c;
 
+err_latency:
+	iopf_latency_dir_destroy(c->latency_dir);
 err_del:
 	kobject_del(&c->kobj);
 err_put:
@@ -403,6 +410,7 @@ void iopf_container_release(struct iopf_container *c)
 
 	xa_erase(&iopf_containers, c->id);
 	iopf_latency_dir_destroy(c->latency_dir);
+	iopf_sampler_end(c->sampler);
 	kobject_del(&c->kobj);
 	iopf_prefaults_end(c->prefaults);
 	scoped_guard(mutex, &c->lock) {

@@ -22,6 +22,7 @@ struct iopf_fault_queue;
 struct iopf_latency_past;
 struct iopf_prefaults;
 struct iopf_range;
+struct iopf_sampler;
 struct mem_cgroup;
 
 /*
@@ -55,6 +56,8 @@ struct mem_cgroup;
  * @memcg: who pays for chunks and IOMMU page tables; @faults holds it
  * @prefaults: what is being made ready before its use
  * @tracking: device writes are tracked; chunks look at it under their locks. See dirty.c.
+ * @sampled: it is being sampled; see sample.c
+ * @sampler: that
  * @generation: of the hints to its chunks; see hint.h
  * @repair: maps devices' memory again that has been revoked; see pin.c
  * @latency_past: how long faults took of devices that have left; under iopf_devices_lock
@@ -92,6 +95,8 @@ struct iopf_container {
 	struct mem_cgroup *memcg;
 	struct iopf_prefaults *prefaults;
 	bool tracking;
+	bool sampled;
+	struct iopf_sampler *sampler;
 	u64 generation;
 	struct delayed_work repair;
 	struct iopf_latency_past *latency_past;

@@ -78,6 +78,7 @@
 #include "latency.h"
 #include "main.h"
 #include "mm.h"
+#include "sample.h"
 
 /* How often a parked fault tries before the device is told to try itself. */
 #define MAX_ATTEMPTS 64
@@ -767,10 +768,13 @@ int iopf_fault_handler(struct iopf_group *group)
 	if (likely(!fault_must_wait(ret))) {
 		want_drop(&want);
 		/* After the answer nothing else keeps the attachment. */
-		ahead = !ret && served.pages && iopf_attach_enter(at);
+		ahead = !ret && (served.pages || iopf_sample_counts(&timing)) &&
+			iopf_attach_enter(at);
 		fault_respond(d, group, fault_code(ret), &timing);
 		if (ahead) {
-			iopf_ahead(at, d, &served);
+			if (served.pages)
+				iopf_ahead(at, d, &served);
+			iopf_sample_handled(at->container, &timing);
 			iopf_attach_leave(at);
 		}
 		return 0;

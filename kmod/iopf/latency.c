@@ -115,6 +115,19 @@ static u64 value_to_ns(u64 value)
 	return ticks_to_ns(value << IOPF_LATENCY_SHIFT);
 }
 
+/**
+ * iopf_timing_ns() - time since a fault was reported
+ * @t: its clock; where faults are not timed, it began to run when it was set
+ *
+ * Return: nanoseconds.
+ */
+u64 iopf_timing_ns(const struct iopf_timing *t)
+{
+	s64 ticks = iopf_latency_clock() - t->start;
+
+	return ticks_to_ns(max(ticks, 0LL));
+}
+
 void iopf_timing_begin_phases(struct iopf_timing *t, struct iopf_device *d)
 {
 	this_cpu_write(d->latency->skip, (int)READ_ONCE(latency_every) - 1);

@@ -39,6 +39,7 @@ enum iopf_phase {
  * struct iopf_timing - the clock of one fault; belongs to who handles it
  * @on: it is timed
  * @phases: and so are its phases
+ * @sampled: there would have been no fault but for who samples the container; see sample.c
  * @start: when it was reported
  * @last: when the last phase ended
  * @spent: time spent in each phase
@@ -46,6 +47,7 @@ enum iopf_phase {
 struct iopf_timing {
 	bool on;
 	bool phases;
+	bool sampled;
 	u64 start;
 	u64 last;
 	u64 spent[IOPF_PHASE_TOTAL];
@@ -100,6 +102,7 @@ static inline void iopf_timing_begin(struct iopf_timing *t, struct iopf_device *
 {
 	t->on = false;
 	t->phases = false;
+	t->sampled = false;
 	if (!static_branch_likely(&iopf_latency_on))
 		return;
 	t->on = true;
@@ -159,6 +162,7 @@ static inline void iopf_timing_end(struct iopf_timing *t, struct iopf_device *d)
 	iopf_latency_add(d, IOPF_PHASE_TOTAL, end - t->start);
 }
 
+u64 iopf_timing_ns(const struct iopf_timing *t);
 void iopf_latency_init(void);
 int iopf_latency_attach(struct iopf_device *d);
 void iopf_latency_detach(struct iopf_device *d, struct iopf_container *c);

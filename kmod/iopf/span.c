@@ -72,7 +72,7 @@ bool iopf_span_possible(struct iopf_area *area, const struct iopf_domains *domai
 
 	/* Pinned pages are gone before spans may come. Pairs with iopf_spans_allow(). */
 	if (!area->huge_ok || smp_load_acquire(&area->no_spans) ||
-	    READ_ONCE(area->container->tracking))
+	    READ_ONCE(area->container->tracking) || READ_ONCE(area->container->sampled))
 		return false;
 	if (first < area->range.first || first + (IOPF_SPAN_SIZE - 1) > area->range.last ||
 	    !IS_ALIGNED(iopf_area_vaddr(area, first), IOPF_SPAN_SIZE))
