@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sampling a container: what is used is in the log, once for each time it was looked at, and what is
+ * not used is not; data and dirty pages survive the looks; areas come and go; it can be switched
+ * on and off under DMA, and is told of its cost. When a container is not sampled nothing is
+ * looked at.
+ *
+ * vm: --mem 1024 --icount
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../core/test/load.h"
+#include "rig.h"
+#include "sample.h"
+
+#define BLOCKS		24
+#define LEN		(BLOCKS * MEM_HUGE)
+#define BLOCK_PAGES	(MEM_HUGE / MEM_PAGE)
+#define ROUNDS		6
+#define INTERVAL	10
+
+/* Blocks in an order without strides, which would have them mapped ahead. */
+static size_t order[4 * BLOCKS];
+
+static void order_init(size_t n)
+{
+	uint64_t state = 11;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t j = load_random(&state) % (i + 1);
+
+		order[i] = order[j];
+		order[j] = i;
+	}
+}
+
+static struct simbuf buffer(struct rig *r)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+
+	memset(b.va, 1, b.len);
+	rig_map(r, &b);
+	return b;
+}
+
+static void buffer_free(struct rig *r, struct simbuf *b)
+{
+	rig_unmap(r, b);
+	mem_unmap(b->va, b->len);
+}
+
+static void touch_block(struct rig *r, const struct simbuf *b, size_t block)
+{
+	must_be(sim_read(&r->sim[0], b, block * MEM_HUGE + 40 * MEM_PAGE, 8, NULL) ==
+		IOPF_SIM_ST_OK);
+}
+
+/* Wait until there are so many events. */
+static void events_come(uint64_t n)
+{
+	struct iopf_sample_header head;
+	unsigned int spins = 0;
+
+	do {
+		must(sample_head(&head));
+		sim_nap(&spins);
+	} while (head.next < n);
+}
+
+static void check_files(void)
+{
+	struct iopf_sample_header head;
+
+	tap_is(sample_get("interval"), 0, "at first nothing is sampled");
+	tap_errno_is(sample_head(&head), -ENODATA, "there is no log yet");
+	tap_errno_is(sample_set("interval", 60001), -EINVAL, "an interval of more than a minute");
+	tap_errno_is(mem_write_file(sample_path("sample/interval"), "soon"), -EINVAL,
+		     "an interval that is no number");
+	tap_errno_is(sample_set("max", 15), -EINVAL, "too few chunks");
+	tap_errno_is(sample_set("max", (1 << 18) + 1), -EINVAL, "too many chunks");
+	tap_errno_is(sample_set("max", 100), 0, "some chunks");
+	must(sample_set("interval", 100));
+	tap_errno_is(sample_set("max", 200), -EBUSY, "other numbers while sampling");
+	tap_is(sample_get("max"), 100, "change nothing");
+	tap_is(sample_get("interval"), 100, "and sampling goes on");
+	must(sample_set("interval", 0));
+	tap_errno_is(sample_set("max", 1024), 0, "afterwards they do");
+}
+
+/* What is used is seen, what is not isn't, and when: in order. */
+static void check_events(struct rig *r)
+{
+	struct iopf_sample_event *event = calloc(BLOCKS * (ROUNDS + 1), sizeof(*event));
+	struct simbuf b = buffer(r);
+	struct iopf_sample_header head;
+	unsigned int right = 0, round;
+	uint64_t last = 0;
+	size_t block;
+	int n;
+
+	must_be(event);
+	order_init(BLOCKS);
+	for (block = 0; block < BLOCKS; block++)
+		touch_block(r, &b, order[block]);
+	must(sample_set("interval", INTERVAL));
+	for (round = 0; round < ROUNDS; round++) {
+		sample_all();
+		/* The first ones only. */
+		for (block = 0; block < BLOCKS - round; block++)
+			touch_block(r, &b, order[block]);
+	}
+	must(sample_set("interval", 0));
+	must(sample_head(&head));
+	tap_ok(!memcmp(head.magic, IOPF_SAMPLE_MAGIC, 8) && head.version == IOPF_SAMPLE_VERSION &&
+	       head.record == sizeof(*event), "the log is one");
+	tap_is(head.threshold, IOPF_SAMPLE_ALL, "all chunks are watched");
+	tap_is(head.blocks, BLOCKS, "as many as there are");
+	tap_is(head.all, BLOCKS, "and counted");
+	tap_is(head.interval, INTERVAL * 1000, "at this interval");
+	n = sample_events(head.first, event, BLOCKS * (ROUNDS + 1));
+	tap_is((uint64_t)n, BLOCKS * ROUNDS - ROUNDS * (ROUNDS - 1) / 2,
+	       "an event for each chunk that was used between two looks");
+	tap_is(head.next, (uint64_t)n, "the header says so");
+	for (round = 0, block = 0; round < ROUNDS && (int)right < n; round++) {
+		for (block = 0; block < BLOCKS - round; block++, right++) {
+			const struct iopf_sample_event *e = &event[right];
+
+			if (e->block != (RIG_IOVA >> 12) + order[block] * BLOCK_PAGES || e->flags ||
+			    e->time < last || e->pages != BLOCK_PAGES ||
+			    e->faults != (round ? 1 : 0)) {
+				tap_diag("event %u: block 0x%llx at %llu, %u pages, %u faults", right,
+					 (unsigned long long)e->block, (unsigned long long)e->time,
+					 e->pages, e->faults);
+				break;
+			}
+			last = e->time;
+		}
+		if (block < BLOCKS - round)
+			break;
+	}
+	tap_is(right, (uint64_t)n, "in the order in which they were used, with all their pages");
+	tap_ok(last <= head.time, "while there was sampling");
+	tap_errno_is(sample_events((uint64_t)n, event, 1), 0, "there is no more");
+	rig_both_ways(&r->sim[0], &b, 1, "after that");
+	buffer_free(r, &b);
+	free(event);
+}
+
+/* New chunks are new; old ones go with their area. */
+static void check_new(struct rig *r)
+{
+	struct iopf_sample_event event[2 * BLOCKS];
+	struct iopf_sample_header head;
+	struct simbuf b;
+	unsigned int first = 0;
+	int n, i;
+
+	must(sample_set("interval", INTERVAL));
+	b = buffer(r);
+	rig_both_ways(&r->sim[0], &b, 10, "memory that is mapped while sampling goes on");
+	events_come(BLOCKS);
+	sample_all();
+	buffer_free(r, &b);
+	b = buffer(r);
+	rig_both_ways(&r->sim[0], &b, 20, "and other memory at the same addresses");
+	must(sample_set("interval", 0));
+	must(sample_head(&head));
+	n = sample_events(0, event, 2 * BLOCKS);
+	tap_ok(n >= BLOCKS, "%d events", n);
+	for (i = 0; i < n && i < BLOCKS; i++)
+		first += event[i].flags == IOPF_SAMPLE_FIRST && event[i].away == UINT32_MAX;
+	tap_is(first, BLOCKS, "each chunk is new at its first event");
+	tap_is(head.blocks, BLOCKS, "addresses are watched, not memory");
+	buffer_free(r, &b);
+}
+
+/* With room for less than there are, a share of them is watched, and it is always the same. */
+static void check_share(struct rig *r)
+{
+	struct simbuf b = { mem_anon(4 * LEN), RIG_IOVA, 4 * LEN };
+	struct iopf_sample_event event[4 * BLOCKS];
+	struct iopf_sample_header head;
+	unsigned int stand, wrong = 0;
+	size_t block;
+	int n, i;
+
+	for (block = 0; block < 4 * BLOCKS; block++)
+		((char *)b.va)[block * MEM_HUGE + 40 * MEM_PAGE] = 1;
+	rig_map(r, &b);
+	order_init(4 * BLOCKS);
+	must(sample_set("max", 32));
+	must(sample_set("interval", INTERVAL));
+	for (block = 0; block < 4 * BLOCKS; block++)
+		touch_block(r, &b, order[block]);
+	must(sample_set("interval", 0));
+	must(sample_head(&head));
+	tap_is(head.all, 4 * BLOCKS, "all chunks are counted");
+	tap_ok(head.blocks <= 32 && head.blocks >= 16, "%u of them are watched", head.blocks);
+	tap_ok(head.threshold < IOPF_SAMPLE_ALL / 2 + IOPF_SAMPLE_ALL / 8,
+	       "the threshold has fallen to 0x%x", head.threshold);
+	n = sample_events(0, event, 4 * BLOCKS);
+	for (i = 0; i < n; i++)
+		wrong += !(event[i].flags & IOPF_SAMPLE_FIRST);
+	tap_is(wrong, 0, "they were new");
+	for (block = 0, stand = 0; block < 4 * BLOCKS; block++)
+		stand += iopf_sample_stands((RIG_IOVA >> 12) + block * BLOCK_PAGES,
+					    head.threshold);
+	tap_is(stand, head.blocks, "they are those below the threshold");
+	must(sample_set("max", 1024));
+	rig_unmap(r, &b);
+	mem_unmap(b.va, b.len);
+}
+
+/* Under DMA: data is right, writes are tracked, and it costs no more than it may. */
+static void check_dma(struct rig *r)
+{
+	struct simbuf b = buffer(r);
+	struct iopf_sample_header head;
+	unsigned int i;
+	uint64_t share;
+
+	must(sample_set("interval", 2));
+	for (i = 0; i < 4; i++)
+		rig_both_ways(&r->sim[0], &b, 100 + 2 * i, "sampled all the time");
+	share = sample_get("share");
+	must(sample_head(&head));
+	tap_ok(head.next > 4 * BLOCKS, "%llu events", (unsigned long long)head.next);
+	/* What it takes is known afterwards; by then it may be one fault or so too much. */
+	tap_ok(share > 100 && share <= 10500, "that takes %llu ppm of the time",
+	       (unsigned long long)share);
+	tap_ok(head.alone > head.interval, "so chunks are left alone for longer: %u us", head.alone);
+	/* Over and over, and the last one is left on. */
+	for (i = 0; i < 20; i++) {
+		must(sample_set("interval", (i + 1) % 3 ? 1 : 0));
+		if (i % 5 == 0)
+			rig_both_ways(&r->sim[0], &b, 200 + 2 * i, "switched on and off");
+	}
+	must(sample_head(&head));
+	tap_ok(head.blocks == BLOCKS, "all is watched again");
+	buffer_free(r, &b);
+}
+
+int main(void)
+{
+	struct rig r;
+
+	rig_backend_only();
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	check_files();
+	check_events(&r);
+	check_new(&r);
+	check_share(&r);
+	check_dma(&r);
+	rig_clean(&r);
+	/* It is being sampled to its end. */
+	rig_close(&r);
+	rig_balanced();
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	tap_is(sample_get("interval"), 0, "the next container is not sampled");
+	rig_close(&r);
+	rig_balanced();
+	return tap_done();
+}
