@@ -310,6 +310,9 @@ static void limits_of_limits(void **state)
 	assert_int_equal(point.faults, 3 + 2 + 2);
 	assert_int_equal(point.missed, 4);
 	assert_int_equal(point.stuck, 0);
+	/* The one for the other, each time; between the first time and the second it is a while. */
+	assert_int_equal(point.evicted, 4);
+	assert_int_equal(point.stayed, 70000 + 3 * 10000);
 	/* For none. */
 	l = limits(190);
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
