@@ -31,9 +31,9 @@ static void forget_blocks(const struct iopf_mrc *m)
 }
 
 /*
- * An event tells what its block had when it was looked at, so what was mapped for the event before
- * it. Where none follows, or nothing was mapped by then, it is taken to be the same as the time before;
- * where nothing is known of a block, what others have on average.
+ * An event tells what its block had when it was looked at, so what was mapped for the event
+ * before it. Where none follows, or nothing was mapped by then, it is taken to be the same as the
+ * time before; where nothing is known of a block, what others have on average.
  */
 static void fill_in(struct iopf_mrc *m)
 {
@@ -49,14 +49,16 @@ static void fill_in(struct iopf_mrc *m)
 	}
 	mean_pages = known ? (pages + known / 2) / known : IOPF_CHUNK_PAGES;
 	mean_faults = known ? (faults + known / 2) / known : 1;
-	/* What is known of a block is kept in its entry: first by its last use, then by its next. */
+	/* What is known of a block is kept in it: first by its last use, then by its next. */
 	forget_blocks(m);
 	for (u32 i = 0; i < m->uses; i++) {
 		struct iopf_mrc_use *use = &m->use[i];
 		struct iopf_block *last = &m->block[use->block].block;
 
-		last->pages = use->pages = or_else(use->pages, last->pages);
-		last->refaults = use->faults = or_else(use->faults, last->refaults);
+		use->pages = or_else(use->pages, last->pages);
+		use->faults = or_else(use->faults, last->refaults);
+		last->pages = use->pages;
+		last->refaults = use->faults;
 	}
 	forget_blocks(m);
 	for (u32 i = m->uses; i--;) {
@@ -75,14 +77,15 @@ static void fill_in(struct iopf_mrc *m)
  * @m: out: @threshold, @time, @all, @watched
  * @head: the header when sampling had ended
  *
- * By the threshold, the number of blocks watched is right on average. It is better to go by how many
- * there are, unless that can't be: where addresses are mapped and unmapped all the time, blocks
- * are counted again and again. It can't be when it is off by more than four standard deviations.
+ * By the threshold, the number of blocks watched is right on average. It is better to go by how
+ * many there are, unless that can't be: where addresses are mapped and unmapped all the time,
+ * blocks are counted again and again. It can't be when it is off by more than four standard
+ * deviations.
  */
 void iopf_mrc_begin(struct iopf_mrc *m, const struct iopf_sample_header *head)
 {
 	u64 expected = (head->all * head->threshold + IOPF_SAMPLE_ALL / 2) / IOPF_SAMPLE_ALL;
-	u64 off = max(expected, (u64)head->blocks) - min(expected, (u64)head->blocks);
+	u64 off = max_t(u64, expected, head->blocks) - min_t(u64, expected, head->blocks);
 
 	m->threshold = head->threshold;
 	m->time = head->time;
@@ -136,7 +139,7 @@ u64 iopf_mrc_footprint(const struct iopf_mrc *m)
 	for (u32 i = 0; i < m->uses; i++) {
 		u32 *most = &m->block[m->use[i].block].block.pages;
 
-		*most = max(*most, (u32)m->use[i].pages);
+		*most = max_t(u32, *most, m->use[i].pages);
 	}
 	for (u32 i = 0; i < m->blocks; i++)
 		pages += m->block[i].block.pages;
@@ -202,7 +205,7 @@ static void use_block(struct iopf_mrc *m, struct iopf_budget *b, const struct io
 	bool mapped = block->pages;
 
 	if (!mapped) {
-		u32 pages = min(scale(m, use->pages), (u64)U32_MAX);
+		u32 pages = min_t(u64, scale(m, use->pages), U32_MAX);
 
 		if (make_room(b, pages, now, point))
 			iopf_budget_settle(b, block, pages, 0, IOPF_SETTLE_MISSED, *now);

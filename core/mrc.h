@@ -11,13 +11,14 @@
  * What a miss costs, in pages and in faults, is what it cost when the block came back after it had
  * been looked at.
  *
- * The log is gone through twice, and counted the second time: with what is mapped at the end of it the
- * load goes on as at its beginning. So a load that does the same again and again is predicted
- * as it is when it has been running for some time, and one that never comes back to what it has
- * used has no faults but those that no limit would spare it: of blocks that were new.
+ * The log is gone through twice, and counted the second time: with what is mapped at the end of
+ * it the load goes on as at its beginning. So a load that does the same again and again is
+ * predicted as it is when it has been running for some time, and one that never comes back to
+ * what it has used has no faults but those that no limit would spare it: of blocks that were new.
  *
- * What it can't know: uses of a block between two events, which are hits wherever a block stays mapped
- * for longer than it was left alone; what is mapped ahead of a device; the host's taking memory away.
+ * What it can't know: uses of a block between two events, which are hits wherever a block stays
+ * mapped for longer than it was left alone; what is mapped ahead of a device; the host's taking
+ * memory away.
  *
  * Invariants: as budget.h; what is not mapped has no pages.
  *

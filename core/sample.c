@@ -2,8 +2,9 @@
 /*
  * Sampling which blocks are used: see sample.h, which says how.
  *
- * A block is found by its hash, in as many buckets as there are points. Making room is one pass over
- * all points for each eighth of them, so each block that is newly watched pays for some eight.
+ * A block is found by its hash, in as many buckets as there are points. Making room is one pass
+ * over all points for each eighth of them, so each block that is newly watched pays for some
+ * eight.
  */
 #include "sample.h"
 
@@ -174,7 +175,7 @@ void iopf_sample_look(struct iopf_sample *s, struct iopf_sample_point *p, u32 pa
 	list_del_init(&p->node);
 	p->away = true;
 	p->at = now;
-	p->pages = min(pages, (u32)U16_MAX);
+	p->pages = min_t(u32, pages, U16_MAX);
 }
 
 /**

@@ -7,12 +7,12 @@
  * the only thing that is ever known of its use: the block was used at that time, for the first
  * time since it was looked at. How often it was used in between, nobody knows.
  *
- * Which blocks: all, as long as there are no more than may be watched. Otherwise those whose hash is
- * below a threshold, which falls as more of them turn up (SHARDS: Waldspurger, Park, Garthwaite,
- * Ahmad: Efficient MRC Construction with SHARDS, FAST 2015). So what is watched of all blocks is
- * always a share of them that does not depend on how they are used, and whoever reads the log
- * knows how many blocks each one stands for. What was logged before the threshold fell, of
- * blocks that are above it now, the reader leaves out: iopf_sample_stands().
+ * Which blocks: all, as long as there are no more than may be watched. Otherwise those whose hash
+ * is below a threshold, which falls as more of them turn up (SHARDS: Waldspurger, Park,
+ * Garthwaite, Ahmad: Efficient MRC Construction with SHARDS, FAST 2015). So what is watched of
+ * all blocks is always a share of them that does not depend on how they are used, and whoever
+ * reads the log knows how many blocks each one stands for. What was logged before the threshold
+ * fell, of blocks that are above it now, the reader leaves out: iopf_sample_stands().
  *
  * Invariants:
  *  - a watched block's hash is below the threshold;
@@ -21,8 +21,8 @@
  *
  * Locking: the caller's.
  *
- * Vocabulary: a block is named by the page it begins with, as a number; time is in microseconds since
- * sampling began. Seen, looked at: as above. Away: looked at, and not missed since.
+ * Vocabulary: a block is named by the page it begins with, as a number; time is in microseconds
+ * since sampling began. Seen, looked at: as above. Away: looked at, and not missed since.
  */
 #ifndef IOPF_CORE_SAMPLE_H
 #define IOPF_CORE_SAMPLE_H
@@ -41,7 +41,7 @@
  * @IOPF_SAMPLE_FIRST: the block was never mapped before
  */
 enum iopf_sample_flags {
-	IOPF_SAMPLE_FIRST = 1 << 0,
+	IOPF_SAMPLE_FIRST = 1,
 };
 
 /**

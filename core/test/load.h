@@ -97,7 +97,8 @@ static inline uint32_t load_zipf_next(const struct load_zipf *z, uint64_t *state
  *
  * Return: the blocks in the order of their use, for free().
  */
-static inline uint32_t *load_make(enum load_kind kind, uint32_t blocks, uint32_t uses, uint64_t seed)
+static inline uint32_t *load_make(enum load_kind kind, uint32_t blocks, uint32_t uses,
+				  uint64_t seed)
 {
 	uint32_t *use = malloc(uses * sizeof(*use)), hot = blocks / 16, both = blocks / 8;
 	struct load_zipf a, b;

@@ -68,8 +68,10 @@ static u64 brute(const u32 *use, u32 n, u32 blocks, u64 pages)
 			iopf_budget_settle(&b, used, PAGES, 0, IOPF_SETTLE_MISSED, now);
 		}
 		excess = iopf_budget_excess(&b);
-		for (; excess && (victim = iopf_budget_victim(&b, now)); excess -= min(excess, (u64)PAGES))
+		while (excess && (victim = iopf_budget_victim(&b, now))) {
 			evict(&b, victim, now);
+			excess -= min_t(u64, excess, PAGES);
+		}
 	}
 	free(block);
 	return misses;
@@ -112,7 +114,8 @@ static void log_free(struct log *log)
 }
 
 /* Sample a load whose blocks are mapped, without a limit, as the module does. */
-static void log_sample(struct log *log, const u32 *use, u32 n, u32 blocks, u32 points, u32 interval)
+static void log_sample(struct log *log, const u32 *use, u32 n, u32 blocks, u32 points,
+		       u32 interval)
 {
 	struct iopf_sample s = {
 		.point = room(points, sizeof(*s.point)),
@@ -195,7 +198,8 @@ static void compare(u32 blocks, u32 uses, u32 points, u32 interval, unsigned int
 			close_to(got, want, uses);
 		}
 		touched = distinct(use, uses, blocks) * PAGES;
-		assert_in_range(iopf_mrc_footprint(&log.m), touched * 97 / 100, touched * 103 / 100);
+		assert_in_range(iopf_mrc_footprint(&log.m), touched * 97 / 100,
+				touched * 103 / 100);
 		log_free(&log);
 		free(use);
 	}
@@ -354,7 +358,11 @@ static void expiry(void **state)
 /* What is watched stands for what there is, unless that is beyond belief. */
 static void begins(void **state)
 {
-	struct iopf_sample_header head = { .threshold = IOPF_SAMPLE_ALL / 8, .blocks = 900, .all = 8000 };
+	struct iopf_sample_header head = {
+		.threshold = IOPF_SAMPLE_ALL / 8,
+		.blocks = 900,
+		.all = 8000,
+	};
 	struct iopf_mrc m;
 
 	(void)state;

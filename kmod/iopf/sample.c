@@ -8,28 +8,31 @@
  * (iopfctl advise) and works out from it how many faults there would be at what limit.
  *
  * A look loses nothing, neither data nor dirty pages nor what the chunk is allowed to map: the
- * first fault maps what is there, as ever, and what comes after the answer the rest. Until then nothing
- * is mapped ahead of a device there, or nobody would learn that it is used.
+ * first fault maps what is there, as ever, and what comes after the answer the rest. Until then
+ * nothing is mapped ahead of a device there, or nobody would learn that it is used.
  *
  * Cost: the time of looking, and of the faults that brings about, from the report to the end of
- * what is done after the answer. When that exceeds 1 % of the time since sampling began, or would if
- * what has been looked at lately came back, nothing is looked at for as long; so chunks are left alone for longer than the interval, all of them alike,
- * and the log's header says how long. What a fault costs beside our handler, in device, IOMMU and
- * its driver, is not known here and not counted. A container that is not sampled while others are
- * pays for a call per fault that finds nothing to do; while none is, nothing.
+ * what is done after the answer. When that exceeds 1 % of the time since sampling began, or would
+ * if what has been looked at lately came back, nothing is looked at for as long; so chunks are
+ * left alone for longer than the interval, all of them alike, and the log's header says how long.
+ * What a fault costs beside our handler, in device, IOMMU and its driver, is not known here and
+ * not counted. A container that is not sampled while others are pays for a call per fault that
+ * finds nothing to do; while none is, nothing.
  *
- * Leaves of 1 GiB: they would hide what is used in them. There are none while a container is sampled.
+ * Leaves of 1 GiB: they would hide what is used in them. There are none while a container is
+ * sampled.
  *
- * Memory: 64 bytes for each chunk that may be watched, 24 for each event, from the start to the next
- * start or the container's end.
+ * Memory: 64 bytes for each chunk that may be watched, 24 for each event, from the start to the
+ * next start or the container's end.
  *
  * Invariants: what is said of a chunk by iopf_chunk.look and by its point in the table agree
- * whenever the chunk's lock is free: BACK: seen; AWAY: away; NEW, NONE: it has no point, or one that is left
- * over from a chunk before it that had the same address, or from before it was forgotten for want of room.
+ * whenever the chunk's lock is free: BACK: seen; AWAY: away; NEW, NONE: it has no point, or one
+ * that is left over from a chunk before it that had the same address, or from before it was
+ * forgotten for want of room.
  *
  * Locking: sampler.lock (starting, stopping, reading) -> the container's -> ... -> the chunk's ->
- * sampler.points_lock, a leaf spinlock, which the locks of the areas' arrays go outside of, too. Chunks
- * are found by address under RCU.
+ * sampler.points_lock, a leaf spinlock, which the locks of the areas' arrays go outside of, too.
+ * Chunks are found by address under RCU.
  *
  * look vs fault: both hold the chunk's lock, and change its state and its point under it.
  * look vs unmap: the chunk is found anew each time, or not; a dead one is not looked at.
@@ -46,6 +49,7 @@
 #include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 #include <linux/vmalloc.h>
@@ -59,11 +63,11 @@
 #include "span.h"
 
 /* Events that the log keeps: at 1 % of the time, what comes in half a minute and more. */
-#define EVENTS		(1U << 15)
+#define EVENTS		SZ_32K
 /* Chunks watched at most, unless told otherwise. */
 #define POINTS		1024U
 #define POINTS_MIN	16U
-#define POINTS_MAX	(1U << 18)
+#define POINTS_MAX	SZ_256K
 #define INTERVAL_MAX	(60U * MSEC_PER_SEC)
 /* Of the time that may be spent, in parts. */
 #define SHARE		100U
@@ -551,8 +555,8 @@ static const struct sysfs_ops sample_sysfs_ops = {
 };
 
 /*
- * The log: the header as it is now, then events by their numbers. What has been overwritten by later
- * ones is -EPIPE, as in /dev/kmsg; what has not come yet is the end of the file.
+ * The log: the header as it is now, then events by their numbers. What has been overwritten by
+ * later ones is -EPIPE, as in /dev/kmsg; what has not come yet is the end of the file.
  */
 static ssize_t log_read(struct file *file, struct kobject *kobj, struct bin_attribute *attr,
 			char *buf, loff_t off, size_t count)

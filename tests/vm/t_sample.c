@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sampling a container: what is used is in the log, once for each time it was looked at, and what is
- * not used is not; data and dirty pages survive the looks; areas come and go; it can be switched
- * on and off under DMA, and is told of its cost. When a container is not sampled nothing is
- * looked at.
+ * Sampling a container: what is used is in the log, once for each time it was looked at, and what
+ * is not used is not; data and dirty pages survive the looks; areas come and go; it can be
+ * switched on and off under DMA, and is told of its cost. When a container is not sampled nothing
+ * is looked at.
  *
  * vm: --mem 1024 --icount
  */
@@ -132,8 +132,8 @@ static void check_events(struct rig *r)
 			if (e->block != (RIG_IOVA >> 12) + order[block] * BLOCK_PAGES || e->flags ||
 			    e->time < last || e->pages != BLOCK_PAGES ||
 			    e->faults != (round ? 1 : 0)) {
-				tap_diag("event %u: block 0x%llx at %llu, %u pages, %u faults", right,
-					 (unsigned long long)e->block, (unsigned long long)e->time,
+				tap_diag("event %u: block 0x%llx at %llu, %u pages, %u faults",
+					 right, (unsigned long long)e->block, (unsigned long long)e->time,
 					 e->pages, e->faults);
 				break;
 			}
@@ -232,7 +232,8 @@ static void check_dma(struct rig *r)
 	/* What it takes is known afterwards; by then it may be one fault or so too much. */
 	tap_ok(share > 100 && share <= 10500, "that takes %llu ppm of the time",
 	       (unsigned long long)share);
-	tap_ok(head.alone > head.interval, "so chunks are left alone for longer: %u us", head.alone);
+	tap_ok(head.alone > head.interval, "so chunks are left alone for longer: %u us",
+	       head.alone);
 	/* Over and over, and the last one is left on. */
 	for (i = 0; i < 20; i++) {
 		must(sample_set("interval", (i + 1) % 3 ? 1 : 0));
