@@ -41,11 +41,13 @@ static const struct out_col list_cols[] = {
 	{ "pinned", "PINNED", OUT_RIGHT | OUT_SIZE },
 	{ "pinned_high", "PINNED-HIGH", OUT_RIGHT | OUT_SIZE | OUT_DETAIL },
 	{ "pinned_max", "PIN-MAX", OUT_RIGHT | OUT_SIZE },
+	{ "hot", "HOT", OUT_RIGHT | OUT_SIZE | OUT_DETAIL },
 	{ "hot_max", "HOT-MAX", OUT_RIGHT | OUT_SIZE | OUT_DETAIL },
 	{ "policy", "POLICY", 0 },
 	{ "faults", "FAULTS", OUT_RIGHT | OUT_DETAIL },
 	{ "faults_per_s", "FAULTS/S", OUT_RIGHT },
 	{ "evicted", "EVICTED", OUT_RIGHT | OUT_DETAIL },
+	{ "expired", "EXPIRED", OUT_RIGHT | OUT_DETAIL },
 	{ "refaults", "REFAULTS", OUT_RIGHT | OUT_DETAIL },
 	{ "thrashing", "THRASHING", 0 },
 	{ "thrash_events", "THRASH-EVENTS", OUT_RIGHT | OUT_DETAIL },
@@ -60,8 +62,9 @@ static const struct out_col list_cols[] = {
 /* Files of a container that are numbers, or "max", under the same names as their keys. */
 static const char * const list_numbers[] = {
 	"pid", "areas", "mapped", "resident", "resident_high", "resident_max", "pinned",
-	"pinned_high", "pinned_max", "hot_max", "evicted", "refaults", "thrash_events",
-	"faults_max", "ahead_max", "expire", "min_residency", "prefaults", "prefault_pages",
+	"pinned_high", "pinned_max", "hot", "hot_max", "evicted", "expired", "refaults",
+	"thrash_events", "faults_max", "ahead_max", "expire", "min_residency", "prefaults",
+	"prefault_pages",
 };
 
 /**

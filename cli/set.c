@@ -57,7 +57,7 @@ static const struct set_key container_keys[] = {
 	{ "policy", SET_WORD, "fault prefault pin device" },
 	{ "faults_max", SET_COUNT, NULL },
 	{ "ahead_max", SET_COUNT, NULL },
-	{ "expire", SET_NUMBER, NULL },
+	{ "expire", SET_COUNT, NULL },
 	{ "min_residency", SET_NUMBER, NULL },
 	{ }
 };

@@ -95,6 +95,12 @@ static bool hidden(struct verdict *v, const struct facts *f)
 	return true;
 }
 
+/* What the module had against it when it was last used holds no more. */
+static bool asked_before_allowed(const struct facts *f)
+{
+	return f->mode != IOPF_MODE_NONE && strstr(f->reason, REASON_DISABLED);
+}
+
 static void needs(struct verdict *v, const struct facts *f)
 {
 	if (f->pri == FACT_NO && f->stall != FACT_YES && !f->faults)
@@ -126,10 +132,10 @@ static void needs(struct verdict *v, const struct facts *f)
 		need(v,
 		     "the module parameter allow_unsafe_interrupts permits that its interrupts are not remapped");
 	else if (strcmp(f->served_by, MODULE))
-		need(v, "its container is opened anew; the last is served by %s%s%s", f->served_by,
-		     strstr(f->reason, REASON_DISABLED) ? "" : ": ",
-		     strstr(f->reason, REASON_DISABLED) ? "" : f->reason);
-	else
+		need(v, "its container is opened anew (%s serves the last%s%s)", f->served_by,
+		     asked_before_allowed(f) ? "" : ": ",
+		     asked_before_allowed(f) ? "" : f->reason);
+	else if (f->mode != IOPF_MODE_SELECTIVE || f->windows)
 		need(v, "its container is not pinned: %s", f->reason);
 }
 
@@ -144,7 +150,8 @@ void verdict_judge(struct verdict *v, const struct facts *f)
 	if (shown(v, f) || lacks(v, f) || hidden(v, f))
 		return;
 	needs(v, f);
-	if (!v->nr_needs)
+	/* Neither has it been asked when it was not to fault. */
+	if (!v->nr_needs || (v->nr_needs == 1 && asked_before_allowed(f)))
 		need(v,
 		     "its IOMMU's driver (%s) turns page faults on for it, which shows when it is first used",
 		     f->iommu);

@@ -333,8 +333,17 @@ static void selective(void **state)
 	tree_file(t, "etc/devices.conf", "address " DEV " selective window=0x0-0xfff\n");
 	VERDICT(t, "could", "turns page faults on");
 	/* What the module has counts. */
-	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/windows", "\n");
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/windows", "%s", "");
 	VERDICT(t, "could", "somebody answers");
+	/* In use meanwhile, and pinned for that. */
+	tree_device(t, DEV, "2", 0);
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/mode", "selective\n");
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
+		  "it faults only in part, and nobody has said yet where it may not\n");
+	VERDICT(t, "could", "somebody answers");
+	JSON_LENGTH(t, "/devices/0/needs", 1);
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "\n");
+	VERDICT(t, "faults", "in container 2");
 }
 
 static void others(void **state)
@@ -386,6 +395,11 @@ static void reasons(void **state)
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "attaching it here failed\n");
 	VERDICT(t, "could", "container is opened anew");
 	SAYS(t->out, "attaching it here failed");
+	/* Since then it was allowed; what its IOMMU can has not been asked. */
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
+		  "it is not enabled for I/O page faults (module parameter ids, or so)\n");
+	VERDICT(t, "could", "turns page faults on");
+	JSON_LENGTH(t, "/devices/0/needs", 2);
 	tree_device(t, DEV, "2", 0);
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
 		  "it may not fault, so its container is pinned\n");

@@ -87,9 +87,9 @@ static void bad(void **state)
 		"resident_max", "=1", "resident_max=", "resident_max=x", "resident_max=-1",
 		"resident_max=1.5G", "resident_max=16777216T", "resident_max=MAX",
 		"resident_max=max ",
-		"faults_max=1K", "faults_max=", "faults_max=18446744073709551616", "expire=max",
-		"expire=1s", "policy=", "policy=nothing", "policy=default", "policy=fault pin",
-		"policy=ault", "mode=none", "pid=1", "resident=1", "nonsense=1", "Policy=pin",
+		"faults_max=1K", "faults_max=", "faults_max=18446744073709551616", "expire=-1",
+		"expire=1s", "min_residency=max", "policy=", "policy=nothing", "policy=default",
+		"policy=fault pin", "policy=ault", "mode=none", "pid=1", "resident=1", "nonsense=1", "Policy=pin",
 		"pinned_max=1M", "../../x=1",
 	};
 	struct tree *t = *state;

@@ -166,12 +166,12 @@ void tree_module(struct tree *t)
 void tree_container(struct tree *t, unsigned int id, const char *comm)
 {
 	static const char * const zeros[] = {
-		"evicted", "refaults", "thrashing", "thrash_events", "prefaults",
-		"prefault_pages", "expire", "min_residency", "hot_max",
+		"evicted", "expired", "refaults", "thrashing", "thrash_events", "prefaults",
+		"prefault_pages", "min_residency", "hot", "hot_max",
 	};
 	static const char * const maxes[] = {
 		"resident_high", "resident_max", "pinned_high", "pinned_max", "faults_max",
-		"ahead_max",
+		"ahead_max", "expire",
 	};
 	char path[128];
 
