@@ -38,6 +38,7 @@ help:
 	@echo 'make stress       DMA while memory is dropped, swapped, moved, forked, the process killed: 20 minutes'
 	@echo '                  (STRESS=seconds)'
 	@echo 'make bench        figures on a deterministic clock, and what they should be; "bench/run --help" for profiles'
+	@echo 'make bench-density  how many guests a host can have, pinned and not: table, JSON, chart'
 	@echo 'make style        checkpatch, sparse, kernel-doc, clang-format, shellcheck'
 	@echo 'make modules      build the kernel modules                (KERNEL=stock|debug|DIR)'
 	@echo 'make tools        build the programs and the tests'
@@ -152,6 +153,11 @@ demo: kernel modules-prod
 bench: kernel modules-prod
 	@scripts/setup chart
 	@bench/run $(BENCH_ARGS)
+
+.PHONY: bench-density
+bench-density: kernel modules-prod
+	@scripts/setup chart
+	@bench/density/run $(BENCH_ARGS)
 
 .PHONY: check check-debug
 check: kernel modules tests
