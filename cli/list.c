@@ -51,6 +51,7 @@ static const struct out_col list_cols[] = {
 	{ "refaults", "REFAULTS", OUT_RIGHT | OUT_DETAIL },
 	{ "thrashing", "THRASHING", 0 },
 	{ "thrash_events", "THRASH-EVENTS", OUT_RIGHT | OUT_DETAIL },
+	{ "faults_parked", "FAULTS-PARKED", OUT_RIGHT | OUT_DETAIL },
 	{ "faults_max", "FAULTS-MAX", OUT_RIGHT | OUT_DETAIL },
 	{ "ahead_max", "AHEAD-MAX", OUT_RIGHT | OUT_DETAIL },
 	{ "expire", "EXPIRE", OUT_RIGHT | OUT_DETAIL },
@@ -63,8 +64,8 @@ static const struct out_col list_cols[] = {
 static const char * const list_numbers[] = {
 	"pid", "areas", "mapped", "resident", "resident_high", "resident_max", "pinned",
 	"pinned_high", "pinned_max", "hot", "hot_max", "evicted", "expired", "refaults",
-	"thrash_events", "faults_max", "ahead_max", "expire", "min_residency", "prefaults",
-	"prefault_pages",
+	"thrash_events", "faults_parked", "faults_max", "ahead_max", "expire", "min_residency",
+	"prefaults", "prefault_pages",
 };
 
 /**

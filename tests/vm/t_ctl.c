@@ -296,9 +296,12 @@ static void check_budget(struct rig *r, const struct simbuf *b, uint64_t id)
 	       "set resident_max, resident_high");
 	describe();
 	for (unsigned int i = 0; i < 3; i++) {
+		uint64_t resident;
+
 		dma_wait_rounds(&dma, 1);
-		tap_ok(listed(id, "resident") <= 4 * MiB, "list: no more is resident (%llu)",
-		       (unsigned long long)number("resident"));
+		resident = listed(id, "resident");
+		tap_ok(resident <= 4 * MiB, "list: no more is resident (%llu)",
+		       (unsigned long long)resident);
 	}
 	tap_is(number("resident_max"), 4 * MiB, "list: the limit");
 	tap_is(number("resident_high"), 3 * MiB, "list: the other limit");
