@@ -7,7 +7,7 @@
 /* How often a block came back is told up to here. */
 #define REFAULTS_MAX	15
 
-/* What came in during an epoch, in parts of the budget, that is too little to speak of thrashing. */
+/* What came in during an epoch, in parts of the budget, that is too little to be thrashing. */
 #define IDLE_PART	8
 
 /**
@@ -65,6 +65,8 @@ void iopf_budget_limit(struct iopf_budget *b, const struct iopf_limits *limits, 
 	b->epoch = now;
 	b->came = 0;
 	b->returned = 0;
+	if (iopf_budget_soft(b) == IOPF_BUDGET_NONE)
+		b->thrashing = false;
 }
 
 /**
@@ -93,7 +95,7 @@ bool iopf_budget_reserve(struct iopf_budget *b, u64 pages, bool must)
  * @pinned: how many there will be that are not pinned by now
  * @pages: those of them that are not mapped by now
  *
- * Who pins does one thing after the other, so what is reserved for pinning is not counted as pinned.
+ * Who pins does one thing after the other, so what is reserved for that is not counted as pinned.
  *
  * Return: 0: @pages are reserved; -ENOMEM: never; -EAGAIN: not before something has gone.
  */
@@ -159,12 +161,12 @@ static bool block_is_soon(const struct iopf_budget *b, const struct iopf_block *
 
 /* Of what is mapped, nothing could go; now something can: which generation it belongs to. */
 static enum iopf_generation block_arrives(struct iopf_budget *b, struct iopf_block *block,
-					  enum iopf_settle why, u64 mapped)
+					  u64 mapped)
 {
 	bool soon = block_is_soon(b, block, mapped);
 
 	block->remembered = false;
-	block->back = soon && why == IOPF_SETTLE_MISSED;
+	block->back = soon;
 	if (!block->back) {
 		block->refaults /= 2;
 		return IOPF_GEN_NEW;
@@ -207,7 +209,8 @@ void iopf_budget_settle(struct iopf_budget *b, struct iopf_block *block, u32 pag
 
 	if (WARN_ON_ONCE(pinned > pages))
 		pinned = pages;
-	if (pages == before && pinned == block->pinned)
+	/* A fault that finds the page mapped after all is about to use it as well. */
+	if (pages == before && pinned == block->pinned && (why != IOPF_SETTLE_MISSED || !pages))
 		return;
 	prev = block->node.prev;
 	block_out(b, block);
@@ -223,11 +226,11 @@ void iopf_budget_settle(struct iopf_budget *b, struct iopf_block *block, u32 pag
 	if (pages == pinned || block->locked)
 		gen = pages ? IOPF_GEN_KEPT : IOPF_GEN_NONE;
 	else if (!could_go)
-		gen = block_arrives(b, block, why, mapped);
+		gen = block_arrives(b, block, mapped);
 	if (could_go && (gen == IOPF_GEN_KEPT || gen == IOPF_GEN_NONE))
 		block_leaves(b, block, why);
 
-	if (why == IOPF_SETTLE_MISSED && more) {
+	if (why == IOPF_SETTLE_MISSED) {
 		b->came += more;
 		b->returned += block->back ? more : 0;
 		block->turn = b->turn;
@@ -376,6 +379,43 @@ struct iopf_block *iopf_budget_expired(struct iopf_budget *b, u64 now)
 			return block;
 	}
 	return NULL;
+}
+
+/**
+ * iopf_budget_hottest() - the used block that came back most often
+ * @b: the budget
+ * @looks: blocks to look at, from the one that came back last
+ * @refaults: how often it must have come back
+ *
+ * Return: the block, or NULL.
+ */
+struct iopf_block *iopf_budget_hottest(const struct iopf_budget *b, unsigned int looks,
+				       unsigned int refaults)
+{
+	const struct list_head *head = &b->list[IOPF_GEN_USED], *at = head->next;
+	struct iopf_block *best = NULL;
+
+	for (; at != head && looks--; at = at->next) {
+		struct iopf_block *block = container_of(at, struct iopf_block, node);
+
+		if (block->refaults >= refaults && (!best || block->refaults > best->refaults))
+			best = block;
+	}
+	return best;
+}
+
+/**
+ * iopf_budget_spare() - a block may not go after all, for reasons of its owner's
+ * @b: the budget
+ * @block: the block, of new or used ones
+ * @now: the present tick
+ *
+ * The others have their turn first.
+ */
+void iopf_budget_spare(struct iopf_budget *b, struct iopf_block *block, u64 now)
+{
+	block_out(b, block);
+	block_place(b, block, block->gen, now);
 }
 
 /**

@@ -24,11 +24,11 @@
  * it is used, by age or by the host, does not turn the clock: taking it was in nobody's favour.
  *
  * Progress: a block does not go before the faults that were under way when it was last missed have
- * been answered, and not before it was mapped for a while. So each fault lets the access happen that
- * it was about, if the device tries again in that time; and limits below IOPF_BUDGET_LEAST, which
- * is room for some accesses at once, are refused. "Have been answered" is told by turns: a fault
- * enters in the present turn; the turn ends, when it is asked for, if nobody is left who entered
- * in the one before. Two turns after a block was missed everybody of that time has left.
+ * been answered, and not before it was mapped for a while. So each fault lets the access happen
+ * that it was about, if the device tries again in that time; and limits below IOPF_BUDGET_LEAST,
+ * which is room for some accesses at once, are refused. "Have been answered" is told by turns: a
+ * fault enters in the present turn; the turn ends, when it is asked for, if nobody is left who
+ * entered in the one before. Two turns after a block was missed everybody of that time has left.
  *
  * Thrashing: when of the pages that came in during an epoch, which is as many as the budget has, at
  * least half were used ones that came back. It ends when less than a quarter are, or hardly
@@ -215,6 +215,10 @@ struct iopf_block *iopf_budget_victim(struct iopf_budget *b, u64 now);
 struct iopf_block *iopf_budget_expired(struct iopf_budget *b, u64 now);
 bool iopf_budget_may_evict(struct iopf_budget *b, const struct iopf_block *block, u64 now);
 
+struct iopf_block *iopf_budget_hottest(const struct iopf_budget *b, unsigned int looks,
+				       unsigned int refaults);
+
+void iopf_budget_spare(struct iopf_budget *b, struct iopf_block *block, u64 now);
 void iopf_budget_lock(struct iopf_budget *b, struct iopf_block *block);
 void iopf_budget_unlock(struct iopf_budget *b, struct iopf_block *block, u64 now);
 

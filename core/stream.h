@@ -264,4 +264,29 @@ static inline void iopf_streams_short(struct iopf_streams *s, u64 next, unsigned
 	}
 }
 
+/**
+ * iopf_streams_cut() - have less ahead, so that all streams together have no more than a bound
+ * @s: the device's streams
+ * @ahead: what one of them has just been told to have ahead; less, maybe, afterwards
+ * @max: pages (of strides: places) that may be had ahead and have not been used
+ * @write: that stream writes
+ *
+ * What was had for a stream that is as good as forgotten does not count.
+ */
+static inline void iopf_streams_cut(struct iopf_streams *s, struct iopf_ahead *ahead, u64 max,
+				    bool write)
+{
+	unsigned int cut;
+	u64 all = 0;
+
+	for (unsigned int i = 0; i < IOPF_STREAMS; i++)
+		all += iopf_stream_runs(s, &s->stream[i]) ? s->stream[i].ahead : 0;
+	if (all <= max || !ahead->pages)
+		return;
+	cut = min_t(u64, ahead->pages, all - max);
+	iopf_streams_short(s, ahead->next, cut, write);
+	ahead->pages -= cut;
+	ahead->next -= (u64)ahead->stride * cut;
+}
+
 #endif /* IOPF_CORE_STREAM_H */

@@ -182,7 +182,7 @@ static inline void model_settle(struct budget_pair *p, unsigned int i, u32 pages
 	u32 before = bm->pages;
 	bool moved = false;
 
-	if (pages == bm->pages && pinned == bm->pinned)
+	if (pages == bm->pages && pinned == bm->pinned && (why != IOPF_SETTLE_MISSED || !pages))
 		return;
 	if (why == IOPF_SETTLE_EVICTED)
 		m->evicted += before - pages;
@@ -200,8 +200,7 @@ static inline void model_settle(struct budget_pair *p, unsigned int i, u32 pages
 			bm->back = false;
 		}
 	} else if (!could) {
-		bm->back = why == IOPF_SETTLE_MISSED && bm->remembered &&
-			   m->evicted - bm->gone_at <= mapped;
+		bm->back = bm->remembered && m->evicted - bm->gone_at <= mapped;
 		bm->remembered = false;
 		bm->gen = bm->back ? IOPF_GEN_USED : IOPF_GEN_NEW;
 		bm->refaults = bm->back ? bm->refaults + 1 : bm->refaults / 2;
@@ -210,7 +209,7 @@ static inline void model_settle(struct budget_pair *p, unsigned int i, u32 pages
 		m->refaults += bm->back;
 		moved = true;
 	}
-	if (why == IOPF_SETTLE_MISSED && pages > before) {
+	if (why == IOPF_SETTLE_MISSED) {
 		m->came += pages - before;
 		m->returned += bm->back ? pages - before : 0;
 		for (unsigned int f = 0; f < FAULTS; f++)
@@ -221,7 +220,7 @@ static inline void model_settle(struct budget_pair *p, unsigned int i, u32 pages
 		bm->placed = ++m->moment;
 		bm->since = p->now;
 	}
-	if (why == IOPF_SETTLE_MISSED && pages > before)
+	if (why == IOPF_SETTLE_MISSED)
 		model_tick(p);
 }
 
@@ -380,6 +379,17 @@ static inline void budget_do_lock(struct budget_pair *p, unsigned int i)
 	}
 }
 
+static inline void budget_do_spare(struct budget_pair *p, unsigned int i)
+{
+	struct block_model *bm = &p->m.block[i];
+
+	if (bm->gen != IOPF_GEN_NEW && bm->gen != IOPF_GEN_USED)
+		return;
+	iopf_budget_spare(&p->b, &p->block[i], p->now);
+	bm->placed = ++p->m.moment;
+	bm->since = p->now;
+}
+
 static inline void budget_do_limit(struct budget_pair *p, u8 high, u8 max, u8 pinned, u8 ticks)
 {
 	struct iopf_limits limits = {
@@ -405,6 +415,7 @@ static inline void budget_do_limit(struct budget_pair *p, u8 high, u8 max, u8 pi
 	p->m.epoch = p->now;
 	p->m.came = 0;
 	p->m.returned = 0;
+	p->m.thrashing &= model_soft(p) != IOPF_BUDGET_NONE;
 	p->m.beyond = model_mapped(p) > limits.max;
 }
 
@@ -484,6 +495,8 @@ static inline void budget_step(struct budget_pair *p, struct input *in)
 			model_tick(p);
 		} else if (op & 0x40) {
 			budget_do_forget(p, i);
+		} else if (n & 1) {
+			budget_do_spare(p, i);
 		} else {
 			budget_do_background(p);
 		}

@@ -81,7 +81,9 @@ static void charges(void **state)
 	assert_true(iopf_budget_reserve(&b, 20, true));
 	assert_false(iopf_budget_reserve(&b, 1, true));
 	assert_true(iopf_budget_reserve(&b, 0, true));
-	iopf_budget_unreserve(&b, 100);
+	iopf_budget_unreserve(&b, 80);
+	assert_int_equal(b.reserved, 20);
+	iopf_budget_unreserve(&b, 20);
 	iopf_budget_settle(&b, &one, 60, 0, IOPF_SETTLE_MISSED, 1);
 	iopf_budget_settle(&b, &two, 30, 10, IOPF_SETTLE_LOST, 1);
 	assert_int_equal(iopf_budget_mapped(&b), 90);
@@ -262,6 +264,19 @@ static void distance(void **state)
 	use(s, 5);
 	assert_int_equal(s->block[5].gen, IOPF_GEN_NEW);
 	assert_int_equal(s->b.refaults, 2);
+	/* Time and again. */
+	for (unsigned int i = 0; i < 40; i++) {
+		iopf_budget_settle(&s->b, &s->block[5], 0, 0, IOPF_SETTLE_EVICTED, s->now);
+		use(s, 5);
+		assert_int_equal(s->block[5].refaults, min(i + 1, 15U));
+	}
+	/* It is the hottest by far, and came back last. */
+	assert_ptr_equal(iopf_budget_hottest(&s->b, 1, 15), &s->block[5]);
+	assert_null(iopf_budget_hottest(&s->b, 100, 16));
+	assert_null(iopf_budget_hottest(&s->b, 0, 0));
+	s->block[5].refaults = 0;
+	assert_true(iopf_budget_hottest(&s->b, 100, 1)->refaults == 1);
+	assert_null(iopf_budget_hottest(&s->b, 100, 2));
 	free(s);
 }
 

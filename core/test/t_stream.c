@@ -397,6 +397,57 @@ static void falls_short(void **state)
 	is(miss(&s, 1400, 1, true), 1, 0, 0);
 }
 
+/* All together have no more than they may; what was had before stays. */
+static void cut(void **state)
+{
+	struct iopf_streams s = { };
+	struct iopf_ahead got;
+
+	(void)state;
+	miss(&s, 100, 32, true);
+	got = miss(&s, 132, 32, true);
+	iopf_streams_cut(&s, &got, 32, true);
+	is_at(got, 164, 1, 32, 196);
+	iopf_streams_cut(&s, &got, 20, true);
+	is_at(got, 164, 1, 20, 184);
+	/* Another one has what is left, and a third nothing. */
+	miss(&s, 10000, 16, false);
+	got = miss(&s, 10016, 16, false);
+	iopf_streams_cut(&s, &got, 25, false);
+	is_at(got, 10032, 1, 5, 10037);
+	miss(&s, 20000, 16, false);
+	got = miss(&s, 20016, 16, false);
+	iopf_streams_cut(&s, &got, 25, false);
+	is_at(got, 20032, 1, 0, 20032);
+	/* What it missed next is what it was not given. */
+	is(miss(&s, 184, 1, true), 40 > BOUND ? BOUND : 40, 20, 0);
+	is(miss(&s, 10037, 1, false), 10, 5, 0);
+	is(miss(&s, 20032, 1, false), 1, 0, 0);
+
+	s = (struct iopf_streams){ };
+	for (u64 i = 0; i < 3; i++)
+		got = miss(&s, 1000 - 100 * i, 1, true);
+	got = miss(&s, 700, 1, true);
+	is_at(got, 600, -100, 1, 500);
+	got = miss(&s, 500, 1, true);
+	is_at(got, 400, -100, 2, 200);
+	iopf_streams_cut(&s, &got, 1, true);
+	is_at(got, 400, -100, 1, 300);
+	is(miss(&s, 300, 1, true), 2, 1, 0);
+
+	/* What was had for one that was left is in nobody's way for long. */
+	s = (struct iopf_streams){ };
+	miss(&s, 100, 32, true);
+	miss(&s, 132, 32, true);
+	for (u64 i = 0; i < IOPF_STREAM_OLD; i++) {
+		got = miss(&s, 50000 + i, 1, false);
+		iopf_streams_cut(&s, &got, 8, false);
+		if (i < IOPF_STREAM_OLD - 1)
+			is(got, 0, 0, 0);
+	}
+	assert_true(got.pages);
+}
+
 /* At the end of the address space, and whatever is missed. */
 static void anything(void **state)
 {
@@ -459,6 +510,7 @@ int main(void)
 		cmocka_unit_test(several_strides),
 		cmocka_unit_test(ends),
 		cmocka_unit_test(falls_short),
+		cmocka_unit_test(cut),
 		cmocka_unit_test(anything),
 	};
 

@@ -258,8 +258,10 @@ void iopf_ahead(struct iopf_attach *at, struct iopf_device *d, const struct iopf
 		return;
 	miss.first = area.first >> PAGE_SHIFT;
 	miss.last = area.last >> PAGE_SHIFT;
-	scoped_guard(spinlock, &d->streams_lock)
+	scoped_guard(spinlock, &d->streams_lock) {
 		ahead = iopf_streams_miss(&d->streams, &miss);
+		iopf_streams_cut(&d->streams, &ahead, READ_ONCE(at->max_ahead), miss.write);
+	}
 	iopf_device_count(d, IOPF_STAT_AHEAD_USED, ahead.used);
 	iopf_device_count(d, IOPF_STAT_AHEAD_WASTED, ahead.wasted);
 

@@ -40,6 +40,7 @@
 #include "latency.h"
 #include "main.h"
 #include "policy.h"
+#include "quota.h"
 #include "span.h"
 #include "table.h"
 
@@ -120,6 +121,8 @@ static struct iopf_attach *attach_alloc(struct iopf_container *c, struct iommu_g
 	at->container = c;
 	at->group = group;
 	at->failed = reason_failed;
+	/* Until it is in the container's list. */
+	at->max_workers = 1;
 	refcount_set(&at->refs, 1);
 	spin_lock_init(&at->lock);
 	INIT_LIST_HEAD(&at->waiting);
@@ -534,6 +537,7 @@ static int attach_locked(struct iopf_container *c, struct iopf_attach *at)
 	kfree(c->iovas);
 	c->iovas = iovas;
 	c->pgsizes = container_pgsizes(c);
+	iopf_quota_share(c);
 	return 0;
 
 err_unpin:
@@ -671,6 +675,7 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 
 	iopf_fault_drain(at);
 	list_del(&at->node);
+	iopf_quota_share(c);
 	detach_last(c);
 	if (!at->dirty_scope)
 		iopf_dirty_mark_all(c);

@@ -51,7 +51,9 @@ struct iopf_runner {
  * @dead: being detached: take no more faults
  * @waiting: faults that wait for one of its workers, in order
  * @parked: faults that have a worker and wait for memory, and nothing of ours
- * @workers: workers it has; bounded, see fault.c
+ * @workers: workers it has
+ * @max_workers: workers it may have; at least 1, see quota.c
+ * @max_ahead: pages that each of its devices may have ahead and not used yet; see quota.c
  * @active: faults being handled out of the reporting context, and what is done after an answer;
  *          never for long
  * @running: @run_work is queued, with references as of a parked fault. Under @lock.
@@ -79,6 +81,8 @@ struct iopf_attach {
 	struct list_head waiting;
 	struct list_head parked;
 	unsigned int workers;
+	unsigned int max_workers;
+	unsigned int max_ahead;
 	unsigned int active;
 	bool running;
 	unsigned int nr_runners;

@@ -25,6 +25,7 @@
  *   page of a write access, which gets dirty under the same lock. A report
  *   unmaps what is writable and takes the dirty bits under the lock: a write is either
  *   before it and reported, or faults again and belongs to the next.
+ * budgets: what changes here is charged before the lock is dropped; see budget.c.
  * frozen areas: see area.h.
  * 1 GiB leaves: while one maps the addresses of a chunk, the chunk maps nothing; see span.c.
  *
@@ -37,6 +38,7 @@
 #include <linux/slab.h>
 
 #include "area.h"
+#include "budget.h"
 #include "chunk.h"
 #include "container.h"
 #include "controls.h"
@@ -132,6 +134,15 @@ static void chunk_unmap_run(struct iopf_chunk *chunk, unsigned int page, unsigne
 			   (size_t)n << PAGE_SHIFT);
 }
 
+/* Charge what has changed. Where there is no budget that is one look. */
+static void chunk_settle(struct iopf_chunk *chunk, enum iopf_settle why)
+{
+	lockdep_assert_held(&chunk->lock);
+
+	if (unlikely(READ_ONCE(chunk->area->container->budgeted)))
+		iopf_keeper_settle(chunk, 0, why);
+}
+
 static int chunk_prot(const struct iopf_chunk *chunk, bool writable)
 {
 	return (chunk->area->prot & ~(writable ? 0 : IOMMU_WRITE)) | IOMMU_CACHE;
@@ -189,6 +200,7 @@ unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsign
 		WRITE_ONCE(chunk->aged, jiffies | 1);
 	else if (huge && zapped && last - first < IOPF_CHUNK_PAGES - 1)
 		WRITE_ONCE(chunk->refill, true);
+	chunk_settle(chunk, age ? IOPF_SETTLE_LOOKED : IOPF_SETTLE_LOST);
 	spin_unlock(&chunk->lock);
 	return zapped;
 }
@@ -209,10 +221,52 @@ bool iopf_chunk_look(struct iopf_chunk *chunk)
 	if (!chunk->dead && !READ_ONCE(chunk->area->frozen))
 		looked = iopf_sample_chunk_look(chunk, iopf_chunkmap_mapped(&chunk->map) -
 						       iopf_chunkmap_pinned(&chunk->map));
-	if (looked)
+	if (looked) {
 		chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
+		chunk_settle(chunk, IOPF_SETTLE_LOOKED);
+	}
 	spin_unlock(&chunk->lock);
 	return looked;
+}
+
+/**
+ * iopf_chunk_evict() - unmap what is not pinned, for the budget's sake
+ * @chunk: the chunk, found under RCU
+ * @look: to see whether it is used, rather than to make room
+ *
+ * If it may go: the budget is asked again. What is mapped of a frozen area stays.
+ *
+ * Context: any that may take a spinlock.
+ * Return: pages unmapped.
+ */
+unsigned int iopf_chunk_evict(struct iopf_chunk *chunk, bool look)
+{
+	unsigned int zapped = 0;
+
+	spin_lock(&chunk->lock);
+	if (iopf_keeper_may_evict(chunk)) {
+		zapped = chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
+		WRITE_ONCE(chunk->refill, false);
+		WRITE_ONCE(chunk->lost, true);
+		iopf_keeper_settle(chunk, 0, look ? IOPF_SETTLE_LOOKED : IOPF_SETTLE_EVICTED);
+	}
+	spin_unlock(&chunk->lock);
+	return zapped;
+}
+
+/**
+ * iopf_chunk_charge() - begin or end to charge the budget for a chunk
+ * @chunk: the chunk; its container says already whether it is budgeted
+ * @budgeted: whether it is
+ */
+void iopf_chunk_charge(struct iopf_chunk *chunk, bool budgeted)
+{
+	spin_lock(&chunk->lock);
+	if (budgeted)
+		iopf_keeper_settle(chunk, 0, IOPF_SETTLE_LOST);
+	else
+		iopf_keeper_forget(chunk);
+	spin_unlock(&chunk->lock);
 }
 
 /**
@@ -224,6 +278,7 @@ void iopf_chunk_kill(struct iopf_chunk *chunk)
 	spin_lock(&chunk->lock);
 	chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
 	chunk->dead = true;
+	iopf_keeper_forget(chunk);
 	spin_unlock(&chunk->lock);
 }
 
@@ -262,6 +317,7 @@ static bool chunk_fits_huge(const struct iopf_chunk *chunk, const struct iopf_ru
  * What a fault does in a chunk.
  * @need_write: only what the CPU has for writing is of use
  * @may_write: what the CPU has for writing gets mapped for writing
+ * @no_huge: there is no room for a leaf of 2 MiB in the budget
  * @mapped: pages mapped so far
  */
 struct chunk_fault {
@@ -272,6 +328,7 @@ struct chunk_fault {
 	bool need_write;
 	bool may_write;
 	bool no_span;
+	bool no_huge;
 	unsigned int mapped;
 	struct iopf_timing *timing;
 };
@@ -440,7 +497,7 @@ static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup fou
 		return runs.refused ? -EFAULT : -ENOENT;
 	if (!run_serves(chunk, run, f->write))
 		return -ENOENT;
-	if (chunk_fits_huge(chunk, run) && !(f->tracking && f->write)) {
+	if (chunk_fits_huge(chunk, run) && !(f->tracking && f->write) && likely(!f->no_huge)) {
 		if (unlikely(run->giant && !f->no_span) &&
 		    iopf_span_possible(chunk->area, chunk->domains, chunk->iova))
 			return -EXDEV;
@@ -519,6 +576,23 @@ static __always_inline int chunk_fault_locked(struct chunk_fault *f, unsigned in
 	return ret;
 }
 
+/* The same where there is a budget: only what there is room for. -EDQUOT: not even for the page. */
+static noinline int chunk_fault_budgeted(struct chunk_fault *f, unsigned int around)
+{
+	struct iopf_chunk *chunk = f->chunk;
+	unsigned int reserved = 0;
+	bool huge = true;
+	int ret = 0;
+
+	if (iopf_chunkmap_lookup(&chunk->map, f->page, f->write) != IOPF_HIT)
+		ret = iopf_keeper_reserve(chunk, &around, &reserved, &huge);
+	f->no_huge = !huge;
+	if (!ret)
+		ret = chunk_fault_locked(f, around);
+	iopf_keeper_settle(chunk, reserved, IOPF_SETTLE_MISSED);
+	return ret;
+}
+
 static __always_inline int chunk_fault(struct chunk_fault *f, unsigned int around)
 {
 	const struct iopf_container *c = f->chunk->area->container;
@@ -527,7 +601,10 @@ static __always_inline int chunk_fault(struct chunk_fault *f, unsigned int aroun
 	spin_lock(&f->chunk->lock);
 	f->tracking = READ_ONCE(c->tracking) && !iopf_broken(track);
 	f->may_write = f->write || !f->tracking;
-	ret = chunk_fault_locked(f, around);
+	if (unlikely(READ_ONCE(c->budgeted)))
+		ret = chunk_fault_budgeted(f, around);
+	else
+		ret = chunk_fault_locked(f, around);
 	spin_unlock(&f->chunk->lock);
 	return ret;
 }
@@ -547,6 +624,7 @@ static __always_inline int chunk_fault(struct chunk_fault *f, unsigned int aroun
  * it in and call again;
  * -EBUSY when an invalidation is in progress: call again a little later;
  * -EAGAIN when the area is frozen: call again when it has thawed;
+ * -EDQUOT when the budget has no room: have some made, and call again;
  * -ENOMEM when the IOMMU's tables could not grow without waiting;
  * -EFAULT when what is there is not for devices;
  * -ESRCH when the process is gone;
@@ -613,15 +691,20 @@ static unsigned int chunk_have(struct iopf_chunk *chunk, unsigned int first, uns
 	struct mem_cgroup *old = set_active_memcg(c->memcg);
 	struct iopf_timing timing = { };
 	struct chunk_fault f = { .chunk = chunk, .timing = &timing };
-	unsigned int n;
+	unsigned int n, reserved = 0;
+	bool budgeted;
 	int ret;
 
 	spin_lock(&chunk->lock);
 	f.tracking = READ_ONCE(c->tracking) && !iopf_broken(track);
+	budgeted = READ_ONCE(c->budgeted);
 	/* While writes are tracked nothing becomes writable but what is written. */
 	f.need_write = write && !f.tracking;
 	f.may_write = !f.tracking;
 	ret = iopf_chunk_aged(chunk) ? -EBUSY : chunk_may_map(chunk);
+	if (unlikely(budgeted) && !ret &&
+	    !iopf_keeper_reserve_ahead(chunk, last - first + 1, &reserved))
+		ret = -EBUSY;
 	if (!ret)
 		ret = chunk_have_huge(&f);
 	if (ret == -ENOENT)
@@ -629,6 +712,8 @@ static unsigned int chunk_have(struct iopf_chunk *chunk, unsigned int first, uns
 	n = last - first + 1;
 	if (!chunk->map.huge)
 		n = find_next_zero_bit(chunk->map.present, last + 1, first) - first;
+	if (unlikely(budgeted))
+		iopf_keeper_settle(chunk, reserved, IOPF_SETTLE_MISSED);
 	spin_unlock(&chunk->lock);
 	if (unlikely(ret == -EXDEV) &&
 	    !iopf_span_fault(chunk->area, chunk->iova, f.need_write, &f.mapped))
@@ -699,6 +784,7 @@ void iopf_chunk_track(struct iopf_chunk *chunk)
 	spin_lock(&chunk->lock);
 	chunk_zap_writable(chunk);
 	iopf_chunkmap_forget_dirty(&chunk->map);
+	chunk_settle(chunk, IOPF_SETTLE_LOST);
 	spin_unlock(&chunk->lock);
 }
 
@@ -716,6 +802,7 @@ void iopf_chunk_report(struct iopf_chunk *chunk, bool pins_dirty, unsigned long 
 	spin_lock(&chunk->lock);
 	chunk_zap_writable(chunk);
 	iopf_chunkmap_report(&chunk->map, pins_dirty, bits);
+	chunk_settle(chunk, IOPF_SETTLE_LOST);
 	spin_unlock(&chunk->lock);
 }
 
@@ -789,6 +876,7 @@ void iopf_chunk_move(struct iopf_chunk *chunk, const struct iopf_domains *domain
 	chunk->domains = domains;
 	if (added)
 		chunk_enter_mmio(chunk, old, added);
+	chunk_settle(chunk, IOPF_SETTLE_LOST);
 	spin_unlock(&chunk->lock);
 }
 
@@ -810,16 +898,21 @@ int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pa
 		   unsigned int n)
 {
 	bool writable = chunk->area->prot & IOMMU_WRITE;
-	unsigned int done = 0, run, first = page, taken;
+	unsigned int done = 0, run, first = page, taken, reserved = 0;
 	bool mmio;
 	int ret;
 
+	ret = iopf_keeper_reserve_pin(chunk, n, &reserved);
+	if (ret)
+		return ret;
 	spin_lock(&chunk->lock);
 	/* What else a leaf has mapped comes back with the next fault. */
 	if (chunk->map.huge && n < IOPF_CHUNK_PAGES)
 		WRITE_ONCE(chunk->refill, true);
 	chunk_zap_locked(chunk, page, page + n - 1);
 	iopf_chunkmap_set_pinned(&chunk->map, page, n, writable);
+	if (unlikely(READ_ONCE(chunk->area->container->budgeted)))
+		iopf_keeper_settle(chunk, reserved, IOPF_SETTLE_LOST);
 	spin_unlock(&chunk->lock);
 
 	for (; done < n; done += run) {
@@ -841,6 +934,7 @@ err_unmap:
 		chunk_unmap_run(chunk, page, done);
 	spin_lock(&chunk->lock);
 	iopf_chunkmap_take_pinned(&chunk->map, &first, page + n - 1, &taken, &mmio);
+	chunk_settle(chunk, IOPF_SETTLE_LOST);
 	spin_unlock(&chunk->lock);
 	return ret;
 }
@@ -865,6 +959,7 @@ bool iopf_chunk_hold_mmio(struct iopf_chunk *chunk, unsigned int page)
 	held = iopf_chunkmap_lookup(&chunk->map, page, write) == IOPF_HIT;
 	if (held)
 		iopf_chunkmap_hold_mmio(&chunk->map, page);
+	chunk_settle(chunk, IOPF_SETTLE_LOST);
 	spin_unlock(&chunk->lock);
 	return held;
 }
@@ -974,6 +1069,7 @@ bool iopf_chunk_unpin(struct iopf_chunk *chunk, unsigned int *page, unsigned int
 		/* It could be written all the time. */
 		if (dirty)
 			iopf_chunkmap_dirty(&chunk->map, *page, *n);
+		chunk_settle(chunk, IOPF_SETTLE_LOST);
 	}
 	spin_unlock(&chunk->lock);
 	return any;

@@ -7,6 +7,7 @@
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 
+#include "../../core/budget.h"
 #include "../../core/window.h"
 
 struct iommu_domain;
@@ -69,6 +70,8 @@ enum iopf_look {
  * @lost: the host has taken something away since heat was last counted; a hint, without a lock
  * @heat: how often it came back after that, up to IOPF_HEAT_MAX; see workset.c. Under @lock.
  * @look: enum iopf_look; changes under @lock
+ * @block: what the container's budget has been charged for it; under the budget's lock, and the
+ *         pages under @lock, too. All zero where there is no budget.
  * @rcu: readers find chunks under RCU
  */
 struct iopf_chunk {
@@ -85,6 +88,7 @@ struct iopf_chunk {
 	bool lost;
 	u8 heat;
 	u8 look;
+	struct iopf_block block;
 	struct rcu_head rcu;
 };
 
@@ -169,7 +173,9 @@ void iopf_chunk_dirty(struct iopf_chunk *chunk, unsigned int page, unsigned int 
 unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsigned int last,
 			    bool age);
 bool iopf_chunk_look(struct iopf_chunk *chunk);
+unsigned int iopf_chunk_evict(struct iopf_chunk *chunk, bool look);
 void iopf_chunk_kill(struct iopf_chunk *chunk);
+void iopf_chunk_charge(struct iopf_chunk *chunk, bool budgeted);
 void iopf_chunk_move(struct iopf_chunk *chunk, const struct iopf_domains *domains,
 		     struct iommu_domain *added);
 int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pages,

@@ -35,6 +35,7 @@
 #include <linux/xarray.h>
 
 #include "area.h"
+#include "budget.h"
 #include "chunk.h"
 #include "container.h"
 #include "dirty.h"
@@ -48,6 +49,7 @@
 #include "pin.h"
 #include "policy.h"
 #include "prefault.h"
+#include "quota.h"
 #include "sample.h"
 
 /* Containers by id, from creation to release; an entry without a container is reserved. */
@@ -56,12 +58,6 @@ static u32 iopf_container_next;
 static struct kobject *iopf_containers_kobj;
 
 /* sysfs: one file each */
-
-struct container_attr {
-	struct attribute attr;
-	ssize_t (*show)(struct iopf_container *c, char *buf);
-	ssize_t (*store)(struct iopf_container *c, const char *buf, size_t count);
-};
 
 struct container_sums {
 	unsigned long areas;
@@ -86,7 +82,7 @@ static void container_sum(struct iopf_container *c, struct container_sums *sums)
 }
 
 #define CONTAINER_ATTR(_name) \
-	static const struct container_attr container_##_name = { \
+	static const struct iopf_container_attr container_##_name = { \
 		.attr = { .name = #_name, .mode = 0444 }, \
 		.show = _name##_show, \
 	}
@@ -165,7 +161,7 @@ static ssize_t policy_store(struct iopf_container *c, const char *buf, size_t co
 	return iopf_policy_set_default(c, policy) ?: count;
 }
 
-static const struct container_attr container_policy = {
+static const struct iopf_container_attr container_policy = {
 	.attr = { .name = "policy", .mode = 0644 },
 	.show = policy_show,
 	.store = policy_store,
@@ -186,14 +182,14 @@ static const struct attribute *const container_attrs[] = {
 
 static ssize_t container_attr_show(struct kobject *kobj, struct attribute *attr, char *buf)
 {
-	return container_of_const(attr, struct container_attr, attr)
+	return container_of_const(attr, struct iopf_container_attr, attr)
 		->show(container_of(kobj, struct iopf_container, kobj), buf);
 }
 
 static ssize_t container_attr_store(struct kobject *kobj, struct attribute *attr,
 				    const char *buf, size_t count)
 {
-	const struct container_attr *a = container_of_const(attr, struct container_attr, attr);
+	const struct iopf_container_attr *a = container_of_const(attr, struct iopf_container_attr, attr);
 
 	return a->store ? a->store(container_of(kobj, struct iopf_container, kobj), buf, count)
 			: -EIO;
@@ -210,6 +206,7 @@ static void container_free(struct kobject *kobj)
 
 	mutex_destroy(&c->lock);
 	iopf_prefaults_put(c->prefaults);
+	iopf_keeper_free(c->keeper);
 	iopf_fault_queue_put(c->faults);
 	kvfree(c->latency_past);
 	iopf_sampler_free(c->sampler);
@@ -287,6 +284,8 @@ struct iopf_container *iopf_container_create(bool v2)
 	mt_init_flags(&c->policies, MT_FLAGS_USE_RCU);
 	INIT_LIST_HEAD(&c->mms);
 	INIT_LIST_HEAD(&c->attaches);
+	c->faults_max = UINT_MAX;
+	c->ahead_max = UINT_MAX;
 	INIT_LIST_HEAD(&c->emulated);
 	INIT_LIST_HEAD(&c->devices);
 	init_waitqueue_head(&c->notified);
@@ -301,13 +300,16 @@ struct iopf_container *iopf_container_create(bool v2)
 	if (!c->domains || !c->iovas || !c->faults || !c->latency_past)
 		goto err_put;
 	c->prefaults = iopf_prefaults_create(c);
-	if (!c->prefaults)
+	c->keeper = iopf_keeper_create(c);
+	if (!c->prefaults || !c->keeper)
 		goto err_put;
 	c->memcg = c->faults->memcg;
 	ret = kobject_add(&c->kobj, iopf_containers_kobj, "%u", c->id);
 	if (ret)
 		goto err_put;
 	ret = sysfs_create_files(&c->kobj, (const struct attribute *const *)container_attrs);
+	if (!ret)
+		ret = iopf_keeper_add_files(c) ?: iopf_quota_add_files(c);
 	if (ret)
 		goto err_del;
 	ret = -ENOMEM;
@@ -325,6 +327,7 @@ err_latency:
 	iopf_latency_dir_destroy(c->latency_dir);
 err_del:
 	kobject_del(&c->kobj);
+	iopf_keeper_end(c->keeper);
 err_put:
 	xa_erase(&iopf_containers, c->id);
 	kobject_put(&c->kobj);
@@ -423,6 +426,7 @@ void iopf_container_release(struct iopf_container *c)
 	}
 	/* No area is left to ask for it again. */
 	cancel_delayed_work_sync(&c->repair);
+	iopf_keeper_end(c->keeper);
 	kobject_put(&c->kobj);
 }
 

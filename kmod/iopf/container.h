@@ -19,6 +19,7 @@ struct iommu_domain;
 struct iopf_area;
 struct iopf_domains;
 struct iopf_fault_queue;
+struct iopf_keeper;
 struct iopf_latency_past;
 struct iopf_prefaults;
 struct iopf_range;
@@ -36,6 +37,7 @@ struct mem_cgroup;
  *   iopf_span.lock        whether 1 GiB is mapped as a whole (spinlock)
  *   iopf_area.chunks      chunk array (xarray's spinlock)
  *   iopf_chunk.lock       what is mapped (spinlock)
+ *   iopf_keeper.lock      the budget (leaf spinlock), and
  *   the IOMMU driver's    page tables, invalidation
  *
  * iopf_attach.lock (parked faults), iopf_prefaults.lock and iopf_container.holds_lock are leaf
@@ -58,6 +60,8 @@ struct mem_cgroup;
  * @tracking: device writes are tracked; chunks look at it under their locks. See dirty.c.
  * @sampled: it is being sampled; see sample.c
  * @sampler: that
+ * @budgeted: it has limits, so what is mapped is charged; see budget.c. Changes under @lock.
+ * @keeper: keeps its budget
  * @generation: of the hints to its chunks; see hint.h
  * @repair: maps devices' memory again that has been revoked; see pin.c
  * @latency_past: how long faults took of devices that have left; under iopf_devices_lock
@@ -67,6 +71,8 @@ struct mem_cgroup;
  * @mms: the processes whose memory is mapped
  * @dma_avail: areas that may still be mapped
  * @attaches: attached groups
+ * @faults_max: of their faults that wait, how many may have a worker; UINT_MAX: no limit
+ * @ahead_max: pages that may be had ahead of their devices and not used yet; UINT_MAX: no limit
  * @domains: the IOMMU domains; chunks copy the pointer under iopf_area.chunks
  * @iovas: usable addresses
  * @pgsizes: page sizes that all IOMMUs have, as VFIO_IOMMU_GET_INFO reports
@@ -97,6 +103,8 @@ struct iopf_container {
 	bool tracking;
 	bool sampled;
 	struct iopf_sampler *sampler;
+	bool budgeted;
+	struct iopf_keeper *keeper;
 	u64 generation;
 	struct delayed_work repair;
 	struct iopf_latency_past *latency_past;
@@ -106,6 +114,8 @@ struct iopf_container {
 	struct list_head mms;
 	unsigned int dma_avail;
 	struct list_head attaches;
+	unsigned int faults_max;
+	unsigned int ahead_max;
 	struct iopf_domains *domains;
 	struct iopf_iovas *iovas;
 	u64 pgsizes;
@@ -122,6 +132,18 @@ struct iopf_container {
 	wait_queue_head_t notified;
 	unsigned int vaddr_invalid;
 	unsigned long repair_delay;
+};
+
+/**
+ * struct iopf_container_attr - a file in a container's directory
+ * @attr: name and mode
+ * @show: read
+ * @store: write, or NULL
+ */
+struct iopf_container_attr {
+	struct attribute attr;
+	ssize_t (*show)(struct iopf_container *c, char *buf);
+	ssize_t (*store)(struct iopf_container *c, const char *buf, size_t count);
 };
 
 int iopf_containers_init(struct kobject *root);

@@ -21,6 +21,8 @@ extern bool iopf_break_notifier;
 extern bool iopf_break_track;
 /* One device may have all the workers of its container. */
 extern bool iopf_break_fair;
+/* Faults map whatever the budget says. */
+extern bool iopf_break_budget;
 /* How long the notifier lingers between unmapping and letting the mm go on, µs. */
 extern unsigned int iopf_invalidate_delay_us;
 

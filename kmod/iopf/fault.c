@@ -25,7 +25,7 @@
  * the worker in ACTIVE, or from the drain, which takes WAITING and PARKED ones only. The
  * transitions happen under at->lock.
  *
- * Fairness: an attachment has DEVICE_WORKERS workers at most. So when one device's faults
+ * Fairness: an attachment has so many workers at most (see quota.c). So when one device's faults
  * have to wait for what may never come, hundreds of them, the others of its container still have
  * theirs. A worker that is through with its fault, be it cancelled, makes the first one that is
  * WAITING PARKED and queues its work, behind that of other devices. There is somebody WAITING only
@@ -69,6 +69,7 @@
 #include "ahead.h"
 #include "area.h"
 #include "attach.h"
+#include "budget.h"
 #include "chunk.h"
 #include "container.h"
 #include "controls.h"
@@ -82,13 +83,6 @@
 
 /* How often a parked fault tries before the device is told to try itself. */
 #define MAX_ATTEMPTS 64
-
-/*
- * Workers for the faults of one attachment: as many requests as keep a disk busy. A container
- * has as many as a workqueue can have (512), so 16 devices can be stuck with all of theirs
- * before others have to share.
- */
-#define DEVICE_WORKERS 32
 
 /*
  * Faults without a worker that one looks at after its own: some 100 µs of work. When so many
@@ -354,7 +348,8 @@ static int fault_request(struct iopf_container *c, struct iopf_device *d,
 
 static bool fault_must_wait(int ret)
 {
-	return ret == -ENOENT || ret == -EBUSY || ret == -ENOMEM || ret == -EAGAIN;
+	return ret == -ENOENT || ret == -EBUSY || ret == -ENOMEM || ret == -EAGAIN ||
+	       ret == -EDQUOT;
 }
 
 /*
@@ -366,6 +361,7 @@ static int fault_group(struct iopf_attach *at, struct iopf_device *d, struct iop
 		       struct iopf_timing *timing)
 {
 	struct iopf_fault *fault;
+	bool some = false;
 	int ret = 0;
 
 	list_for_each_entry(fault, &group->faults, list) {
@@ -377,8 +373,10 @@ static int fault_group(struct iopf_attach *at, struct iopf_device *d, struct iop
 			return one;
 		if (one && ret != -ENOENT && ret != -EAGAIN)
 			ret = one;
+		some |= !one;
 	}
-	return ret;
+	/* There may never be room for all; let the device go on with what it has got. */
+	return unlikely(ret == -EDQUOT) && some ? 0 : ret;
 }
 
 static enum iommu_page_response_code fault_code(int ret)
@@ -471,17 +469,34 @@ static void slow_begin(struct iopf_slow *slow)
 	queue_work(slow->queue->wq, &slow->work);
 }
 
+/* Give faults without a worker one, as far as there may be more. */
+static void workers_fill(struct iopf_attach *at)
+{
+	lockdep_assert_held(&at->lock);
+
+	while (at->workers < READ_ONCE(at->max_workers) && !list_empty(&at->waiting)) {
+		at->workers++;
+		slow_begin(list_first_entry(&at->waiting, struct iopf_slow, node));
+	}
+}
+
 /* A worker of the attachment is through with its fault: the next one. */
 static void worker_done(struct iopf_attach *at)
 {
-	struct iopf_slow *next;
-
 	spin_lock(&at->lock);
-	next = list_first_entry_or_null(&at->waiting, struct iopf_slow, node);
-	if (next)
-		slow_begin(next);
-	else
-		at->workers--;
+	at->workers--;
+	workers_fill(at);
+	spin_unlock(&at->lock);
+}
+
+/**
+ * iopf_fault_more_workers() - an attachment may have more of them, or fewer, from now on
+ * @at: the attachment; says already how many
+ */
+void iopf_fault_more_workers(struct iopf_attach *at)
+{
+	spin_lock(&at->lock);
+	workers_fill(at);
 	spin_unlock(&at->lock);
 }
 
@@ -537,10 +552,7 @@ static void sweep_give_back(struct iopf_attach *at, struct list_head *tried)
 		list_splice_init(tried, &at->waiting);
 	}
 	/* Workers may have found nothing to do meanwhile. */
-	while (at->workers < DEVICE_WORKERS && !list_empty(&at->waiting)) {
-		at->workers++;
-		slow_begin(list_first_entry(&at->waiting, struct iopf_slow, node));
-	}
+	workers_fill(at);
 	spin_unlock(&at->lock);
 
 	/* The drain has not seen them, and waits for us. */
@@ -560,7 +572,7 @@ static bool sweep_one(struct iopf_attach *at, struct iopf_slow *slow)
 	struct iopf_device *d = iopf_attach_device(at, group_dev(slow->group));
 	struct iopf_served served;
 	struct iopf_want *want = &slow->want;
-	int ret = -ENOENT;
+	int ret = -ENOENT, turn = iopf_keeper_enter(at->container);
 
 	/* What it wants may be in memory by now, or in the swap cache. */
 	if (!want->mm || iopf_mm_populate_now(want->mm, want->vaddr, want->pages, want->write)) {
@@ -568,11 +580,12 @@ static bool sweep_one(struct iopf_attach *at, struct iopf_slow *slow)
 		want_drop(want);
 		ret = fault_group(at, d, slow->group, want, &served, &slow->timing);
 	}
-	if (fault_must_wait(ret))
-		return false;
-	iopf_device_count(d, IOPF_STAT_SWEPT, 1);
-	fault_respond(d, slow->group, fault_code(ret), &slow->timing);
-	return true;
+	if (!fault_must_wait(ret)) {
+		iopf_device_count(d, IOPF_STAT_SWEPT, 1);
+		fault_respond(d, slow->group, fault_code(ret), &slow->timing);
+	}
+	iopf_keeper_leave(at->container, turn);
+	return !fault_must_wait(ret);
 }
 
 /*
@@ -639,7 +652,7 @@ static void slow_work(struct work_struct *work)
 	struct iopf_slow *slow = container_of(work, struct iopf_slow, work);
 	struct iopf_fault_queue *queue = slow->queue;
 	struct iopf_attach *at = slow->at;
-	int waited, ret;
+	int waited, ret, turn;
 
 	slow_start(slow);
 	for (unsigned int attempt = 0;; attempt++) {
@@ -658,8 +671,15 @@ static void slow_work(struct work_struct *work)
 							: "has no memory behind it");
 		/* Before the look at the area. Pairs with iopf_fault_queue_resume(). */
 		slow->resumes = atomic_read_acquire(&queue->resumes);
+		turn = iopf_keeper_enter(at->container);
 		ret = waited ?: fault_group(at, d, slow->group, &slow->want, &served,
 						&slow->timing);
+		if (fault_must_wait(ret)) {
+			iopf_keeper_leave(at->container, turn);
+			turn = -1;
+		}
+		if (unlikely(ret == -EDQUOT))
+			iopf_keeper_make_room(at->container, 1);
 		slow->frozen = ret == -EAGAIN;
 		if (slow->frozen) {
 			attempt = 0;
@@ -677,6 +697,7 @@ static void slow_work(struct work_struct *work)
 		}
 		code = fault_code(ret);
 		fault_respond(d, slow->group, code, &slow->timing);
+		iopf_keeper_leave(at->container, turn);
 		if (!ret && slow->served.pages)
 			iopf_ahead(at, d, &slow->served);
 		spin_lock(&at->lock);
@@ -720,7 +741,7 @@ static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct 
 		refcount_inc(&slow->queue->refs);
 		/* The container's use of the module keeps it from going before this. */
 		__module_get(THIS_MODULE);
-		if (at->workers < DEVICE_WORKERS || iopf_broken(fair)) {
+		if (at->workers < READ_ONCE(at->max_workers) || iopf_broken(fair)) {
 			at->workers++;
 			slow_begin(slow);
 		}
@@ -746,10 +767,11 @@ int iopf_fault_handler(struct iopf_group *group)
 	struct iopf_want want __uninitialized;
 	struct iopf_served served __uninitialized;
 	struct iopf_timing timing __uninitialized;
-	bool ahead;
-	int ret;
+	bool ahead, stay;
+	int ret, turn;
 
 	iopf_timing_begin(&timing, d);
+	turn = iopf_keeper_enter(at->container);
 	want.mm = NULL;
 	served.pages = 0;
 	ret = -ESHUTDOWN;
@@ -768,17 +790,22 @@ int iopf_fault_handler(struct iopf_group *group)
 	if (likely(!fault_must_wait(ret))) {
 		want_drop(&want);
 		/* After the answer nothing else keeps the attachment. */
-		ahead = !ret && (served.pages || iopf_sample_counts(&timing)) &&
-			iopf_attach_enter(at);
+		ahead = !ret && (served.pages || iopf_sample_counts(&timing));
+		stay = (ahead || unlikely(turn >= 0)) && iopf_attach_enter(at);
+		if (!stay)
+			iopf_keeper_leave(at->container, turn);
 		fault_respond(d, group, fault_code(ret), &timing);
-		if (ahead) {
-			if (served.pages)
+		if (stay) {
+			iopf_keeper_leave(at->container, turn);
+			if (!ret && served.pages)
 				iopf_ahead(at, d, &served);
-			iopf_sample_handled(at->container, &timing);
+			if (ahead)
+				iopf_sample_handled(at->container, &timing);
 			iopf_attach_leave(at);
 		}
 		return 0;
 	}
+	iopf_keeper_leave(at->container, turn);
 
 	iopf_device_count(d, IOPF_STAT_SLOW, 1);
 	/* Nobody else may answer or free it once it is parked. */

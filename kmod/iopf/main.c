@@ -20,6 +20,7 @@
 #include "device.h"
 #include "fault.h"
 #include "hint.h"
+#include "hot.h"
 #include "latency.h"
 #include "main.h"
 #include "table.h"
@@ -62,6 +63,8 @@ bool iopf_break_track;
 module_param_named(break_track, iopf_break_track, bool, 0644);
 bool iopf_break_fair;
 module_param_named(break_fair, iopf_break_fair, bool, 0644);
+bool iopf_break_budget;
+module_param_named(break_budget, iopf_break_budget, bool, 0644);
 unsigned int iopf_invalidate_delay_us;
 module_param_named(invalidate_delay_us, iopf_invalidate_delay_us, uint, 0644);
 #endif
@@ -86,10 +89,14 @@ static int __init iopf_init(void)
 	if (ret)
 		goto err_fault_cache;
 
+	ret = iopf_hot_init();
+	if (ret)
+		goto err_hints;
+
 	ret = -ENOMEM;
 	iopf_wq = alloc_workqueue(IOPF_DRIVER_NAME, WQ_UNBOUND, 0);
 	if (!iopf_wq)
-		goto err_hints;
+		goto err_hot;
 	iopf_kobj = kobject_create_and_add("vfio_iopf", kernel_kobj);
 	if (!iopf_kobj)
 		goto err_wq;
@@ -117,6 +124,8 @@ err_kobj:
 	kobject_put(iopf_kobj);
 err_wq:
 	destroy_workqueue(iopf_wq);
+err_hot:
+	iopf_hot_exit();
 err_hints:
 	iopf_hints_exit();
 err_fault_cache:
@@ -138,6 +147,7 @@ static void __exit iopf_exit(void)
 	/* Areas are freed by RCU, then by the workqueue; chunks by RCU. */
 	rcu_barrier();
 	destroy_workqueue(iopf_wq);
+	iopf_hot_exit();
 	mmu_notifier_synchronize();
 	iopf_hints_exit();
 	iopf_fault_cache_exit();

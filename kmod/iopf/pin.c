@@ -29,6 +29,7 @@
 #include <linux/slab.h>
 
 #include "area.h"
+#include "budget.h"
 #include "chunk.h"
 #include "container.h"
 #include "hold.h"
@@ -179,13 +180,17 @@ static int pin_mmio(struct iopf_area *area, struct iopf_chunk *chunk, unsigned i
 			continue;
 		if (ret == -ENOENT)
 			ret = iopf_mm_populate(area->mm->mm, vaddr, 1, write);
-		else if (ret == -EBUSY || ret == -ENOMEM)
+		else if (ret == -EDQUOT && iopf_keeper_make_room(area->container, 1))
+			ret = -EBUSY;
+		else if (ret == -EBUSY || ret == -ENOMEM || ret == -EDQUOT)
 			usleep_range(20, 20 + 50 * attempt);
 		else
 			return ret;
-		if (ret && ret != -EBUSY && ret != -ENOMEM)
+		if (ret && ret != -EBUSY && ret != -ENOMEM && ret != -EDQUOT)
 			return ret;
 	}
+	if (ret == -EDQUOT)
+		ret = -ENOMEM;
 	return ret ?: -EBUSY;
 }
 

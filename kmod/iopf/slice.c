@@ -32,6 +32,7 @@
 #include <linux/sched/mm.h>
 
 #include "area.h"
+#include "budget.h"
 #include "chunk.h"
 #include "container.h"
 #include "latency.h"
@@ -190,6 +191,12 @@ static enum iopf_slice_state slice_try(struct iopf_slice *s, struct iopf_chunk *
 	unsigned int mapped = 0;
 	int ret;
 
+	/* Nobody waits for it. */
+	if (unlikely(READ_ONCE(chunk->area->container->budgeted)) &&
+	    iopf_keeper_full(chunk->area->container)) {
+		slice_skip_rest(s);
+		return IOPF_SLICE_DONE;
+	}
 	if (s->tries++ == MAX_TRIES) {
 		slice_skip_rest(s);
 		return IOPF_SLICE_DONE;
@@ -216,7 +223,7 @@ static enum iopf_slice_state slice_try(struct iopf_slice *s, struct iopf_chunk *
 		slice_skip_page(s);
 		return IOPF_SLICE_DONE;
 	}
-	/* Frozen, its process gone, or it is gone itself. */
+	/* Frozen, its process gone, beyond the budget, or it is gone itself. */
 	slice_skip_rest(s);
 	return IOPF_SLICE_DONE;
 }

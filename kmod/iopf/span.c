@@ -22,7 +22,7 @@
  *   them. While one is not zero chunks serve the fault.
  * tracking of writes is by the page: no spans. Whoever starts it says so, then takes each span's
  *   lock to unmap it, or finds none, and then a span that is made later sees what was said.
- *   The same goes for pinning (@no_spans).
+ *   The same goes for pinning (@no_spans), and for budgets, see budget.c.
  * frozen areas: what is mapped stays, nothing new; see area.c.
  * another set of domains: as with chunks, a span either is made with the new set, or moved to it.
  *   In between, span and chunk may have different sets; each unmaps from its own.
@@ -72,7 +72,8 @@ bool iopf_span_possible(struct iopf_area *area, const struct iopf_domains *domai
 
 	/* Pinned pages are gone before spans may come. Pairs with iopf_spans_allow(). */
 	if (!area->huge_ok || smp_load_acquire(&area->no_spans) ||
-	    READ_ONCE(area->container->tracking) || READ_ONCE(area->container->sampled))
+	    READ_ONCE(area->container->tracking) || READ_ONCE(area->container->sampled) ||
+	    READ_ONCE(area->container->budgeted))
 		return false;
 	if (first < area->range.first || first + (IOPF_SPAN_SIZE - 1) > area->range.last ||
 	    !IS_ALIGNED(iopf_area_vaddr(area, first), IOPF_SPAN_SIZE))

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_HOT_H
+#define IOPF_HOT_H
+
+#include <linux/list.h>
+#include <linux/types.h>
+
+struct iopf_keeper;
+
+/**
+ * struct iopf_hots - what is held because it is hot
+ * @node: in the list of all that hold something, or may
+ * @max: pages that may be held; read without a lock
+ * @pages: pages that are, or were before they were unmapped; read without a lock
+ * @ranges: where; of the keeper's work alone
+ * @until: in jiffies: nothing is held until then, if @cooling
+ * @cooling: see @until
+ * @cool: the host wants its memory back; set without a lock
+ */
+struct iopf_hots {
+	struct list_head node;
+	unsigned long max;
+	unsigned long pages;
+	struct list_head ranges;
+	unsigned long until;
+	bool cooling;
+	bool cool;
+};
+
+int iopf_hot_init(void);
+void iopf_hot_exit(void);
+void iopf_hot_begin(struct iopf_keeper *k);
+void iopf_hot_work(struct iopf_keeper *k, bool thrashing);
+void iopf_hot_end(struct iopf_keeper *k);
+void iopf_hot_forget(struct iopf_keeper *k);
+
+#endif /* IOPF_HOT_H */

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A budget below what is used: devices get on all the same, with the smallest budget and many
+ * engines; user space is told, and told when it is over; what is hottest is pinned within its
+ * allowance, and let go when the host wants its memory.
+ *
+ * vm: --mem 1024
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "budget.h"
+#include "dma.h"
+
+#define LEN		(MiB)
+#define STEP		(2 * MiB)
+#define BLOCKS		100
+
+static const char *bdf;
+
+/* Each of 16 engines goes through a part of its own, by groups of page requests. */
+static void check_progress(struct rig *r, unsigned int prg_pages)
+{
+	struct simbuf b[2];
+	struct budget_watch w;
+	struct dma d[2];
+	unsigned int i, j;
+
+	must(budget_set(bdf, "resident_max", BUDGET_LEAST));
+	budget_watch(&w);
+	for (i = 0; i < 2; i++) {
+		struct iopf_sim_cmd cmds[8];
+
+		b[i] = (struct simbuf){ mem_anon(LEN), RIG_IOVA + i * LEN, LEN };
+		simbuf_fill(&b[i], 0, LEN, i);
+		rig_map(r, &b[i]);
+		for (j = 0; j < 8; j++) {
+			cmds[j] = sim_cmd(IOPF_SIM_OP_VERIFY, &b[i], j * LEN / 8, LEN / 8, i);
+			cmds[j].prg_pages = (uint16_t)prg_pages;
+		}
+		dma_start(&d[i], &r->sim[i], cmds, 8);
+	}
+	for (i = 0; i < 2; i++)
+		dma_wait_rounds(&d[i], 2);
+	tap_ok(budget_watch_end(&w) <= BUDGET_LEAST, "%u requests a group: never too much mapped",
+	       prg_pages);
+	for (i = 0; i < 2; i++) {
+		tap_is(dma_stop(&d[i]), 0, "device %u: gets through with the least there may be", i);
+		rig_unmap(r, &b[i]);
+		mem_unmap(b[i].va, LEN);
+	}
+	budget_none(bdf);
+}
+
+/* A page in each of BLOCKS blocks, at random. */
+static void begin(struct rig *r, struct simbuf *b, struct dma *d)
+{
+	struct iopf_sim_cmd cmd;
+
+	*b = (struct simbuf){ NULL, RIG_IOVA, BLOCKS * STEP };
+	b->va = mmap(NULL, b->len, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	must_be(b->va != MAP_FAILED);
+	must_sys(madvise(b->va, b->len, MADV_NOHUGEPAGE));
+	for (size_t off = 0; off < b->len; off += STEP)
+		((volatile char *)b->va)[off] = 1;
+	rig_map(r, b);
+	cmd = sim_cmd(IOPF_SIM_OP_READ, b, 0, b->len, 0);
+	sim_cmd_order(&cmd, IOPF_SIM_ORDER_RANDOM, 8, STEP, 7);
+	cmd.count = 20 * BLOCKS;
+	dma_start(d, &r->sim[0], &cmd, 1);
+}
+
+static void wait_value(const char *name, bool (*good)(uint64_t), const char *what)
+{
+	unsigned int spins = 0;
+
+	while (!good(budget_get(bdf, name)))
+		sim_nap(&spins);
+	tap_ok(true, "%s", what);
+}
+
+static bool is_one(uint64_t value)
+{
+	return value == 1;
+}
+
+static bool is_zero(uint64_t value)
+{
+	return !value;
+}
+
+static bool is_some(uint64_t value)
+{
+	return value;
+}
+
+static int thrashing_open(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), KNOB_IOPF_DIR "/containers/%llu/thrashing",
+		 (unsigned long long)iopf_count(bdf, "container"));
+	return must_sys(open(path, O_RDONLY | O_CLOEXEC));
+}
+
+/* Sleep until told that it is this now; what is told in between may be of before. */
+static void told(int fd, char want, const char *what)
+{
+	struct pollfd p = { .fd = fd, .events = POLLPRI };
+	char c = 0;
+
+	while (c != want) {
+		must_be(poll(&p, 1, -1) == 1 && p.revents & POLLPRI);
+		must_be(pread(fd, &c, 1, 0) == 1);
+	}
+	tap_ok(true, "%s", what);
+}
+
+static void check_told(struct rig *r)
+{
+	uint64_t events = budget_get(bdf, "thrash_events");
+	struct simbuf b;
+	struct dma d;
+	int fd = thrashing_open();
+	char c;
+
+	/* Who has read it is told of the next change. */
+	must_be(pread(fd, &c, 1, 0) == 1);
+	begin(r, &b, &d);
+	dma_wait_rounds(&d, 1);
+	tap_is(budget_get(bdf, "thrashing"), 0, "without a budget there is no thrashing");
+	must(budget_set(bdf, "resident_max", BUDGET_LEAST));
+	told(fd, '1', "told: the budget is too small");
+	tap_ok(budget_get(bdf, "thrash_events") > events, "counted");
+	dma_wait_rounds(&d, 1);
+	must(budget_set(bdf, "resident_max", 2 * BLOCKS * MEM_PAGE));
+	told(fd, '0', "with a larger one: told that it is over");
+	tap_is(dma_stop(&d), 0, "the device got on all the time");
+	close(fd);
+	budget_none(bdf);
+	rig_unmap(r, &b);
+	mem_unmap(b.va, b.len);
+}
+
+#define HOT	16
+
+static void check_hot(struct rig *r)
+{
+	struct iopf_sim_cmd cmd;
+	struct simbuf b;
+	struct dma d;
+
+	tap_is(budget_get(bdf, "hot_max"), 0, "nothing is held unless allowed");
+	must(budget_set(bdf, "resident_max", BUDGET_LEAST + HOT * MEM_PAGE));
+	must(budget_set(bdf, "hot_max", HOT * MEM_PAGE));
+	begin(r, &b, &d);
+	wait_value("hot", is_some, "what is hottest is held");
+	dma_wait_rounds(&d, 1);
+	tap_ok(budget_get(bdf, "pinned") <= HOT * MEM_PAGE, "within its allowance: %llu pages",
+	       (unsigned long long)budget_get(bdf, "pinned") / MEM_PAGE);
+	tap_ok(budget_mapped() <= BUDGET_LEAST + HOT * MEM_PAGE, "and within the budget");
+	mem_sync_drop_caches();
+	wait_value("hot", is_zero, "the host is short of memory: let go");
+	tap_is(budget_get(bdf, "pinned"), 0, "nothing is pinned");
+	wait_value("hot", is_some, "later some is held again");
+	must(budget_set(bdf, "pinned_high", 0));
+	wait_value("hot", is_zero, "beyond the soft limit of what is pinned: let go");
+	must(budget_write(bdf, "pinned_high", "max"));
+	wait_value("hot", is_some, "later some is held again");
+	must(budget_set(bdf, "resident_max", 2 * BLOCKS * MEM_PAGE));
+	wait_value("thrashing", is_zero, "room for all");
+	wait_value("hot", is_zero, "nothing is held then");
+	tap_is(dma_stop(&d), 0, "the device got on all the time");
+	must(budget_set(bdf, "resident_max", BUDGET_LEAST + HOT * MEM_PAGE));
+	cmd = d.cmds[0];
+	dma_start(&d, &r->sim[0], &cmd, 1);
+	wait_value("thrashing", is_one, "too small again");
+	wait_value("hot", is_some, "held again");
+	tap_is(dma_stop(&d), 0, "the device stops");
+	rig_unmap(r, &b);
+	tap_is(budget_get(bdf, "pinned"), 0, "unmapped: nothing is pinned");
+	budget_none(bdf);
+	must(budget_set(bdf, "hot_max", 0));
+	mem_unmap(b.va, b.len);
+}
+
+int main(void)
+{
+	struct rig r;
+
+	rig_backend_only();
+	rig_load("devices=2 engines=8", "");
+	rig_open(&r, 2, VFIO_TYPE1v2_IOMMU);
+	bdf = r.vfio[0].bdf;
+	check_progress(&r, 1);
+	check_progress(&r, 32);
+	check_told(&r);
+	check_hot(&r);
+	rig_clean(&r);
+	rig_close(&r);
+	rig_unpinned("in the end nothing is pinned");
+	rig_balanced();
+	return tap_done();
+}
