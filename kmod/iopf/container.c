@@ -48,7 +48,7 @@
 #include "mm.h"
 #include "pin.h"
 #include "policy.h"
-#include "prefault.h"
+#include "prefaults.h"
 #include "quota.h"
 #include "sample.h"
 
@@ -116,27 +116,19 @@ CONTAINER_SUM_ATTR(mapped, sums.size << PAGE_SHIFT);
 CONTAINER_SUM_ATTR(resident, sums.mapped << PAGE_SHIFT);
 CONTAINER_SUM_ATTR(pinned, sums.pinned << PAGE_SHIFT);
 
-static ssize_t prefaults_show(struct iopf_container *c, char *buf)
-{
-	unsigned int held;
-	u64 pages;
+#define CONTAINER_PREFAULT_ATTR(_name, _format, _expr) \
+	static ssize_t _name##_show(struct iopf_container *c, char *buf) \
+	{ \
+		unsigned int held; \
+		u64 pages; \
+\
+		iopf_prefaults_count(c->prefaults, &held, &pages); \
+		return sysfs_emit(buf, _format "\n", _expr); \
+	} \
+	CONTAINER_ATTR(_name)
 
-	iopf_prefaults_count(c->prefaults, &held, &pages);
-	return sysfs_emit(buf, "%u\n", held);
-}
-
-CONTAINER_ATTR(prefaults);
-
-static ssize_t prefault_pages_show(struct iopf_container *c, char *buf)
-{
-	unsigned int held;
-	u64 pages;
-
-	iopf_prefaults_count(c->prefaults, &held, &pages);
-	return sysfs_emit(buf, "%llu\n", pages);
-}
-
-CONTAINER_ATTR(prefault_pages);
+CONTAINER_PREFAULT_ATTR(prefaults, "%u", held);
+CONTAINER_PREFAULT_ATTR(prefault_pages, "%llu", pages);
 
 /* What a container without a default of its own has is its devices'. */
 static const char policy_of_devices[] = "device";

@@ -42,6 +42,7 @@
 #include "pin.h"
 #include "policy.h"
 #include "prefault.h"
+#include "prefaults.h"
 
 /* How often drivers of emulated devices are asked to unpin before they are given up. */
 #define NOTIFY_ATTEMPTS 10
@@ -122,7 +123,7 @@ static int map_new(struct iopf_container *c, const struct iopf_range *range,
 	ret = map_area(c, range, va, prot, policy);
 	if (!IS_ERR_OR_NULL(p)) {
 		if (!ret)
-			iopf_prefault_start_policy(p);
+			iopf_prefaults_start_policy(p);
 		iopf_prefault_put(p);
 	}
 	return ret;

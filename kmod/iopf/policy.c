@@ -35,6 +35,7 @@
 #include "pin.h"
 #include "policy.h"
 #include "prefault.h"
+#include "prefaults.h"
 
 static_assert(VFIO_IOPF_POLICY_DEFAULT == (int)IOPF_POLICY_DEFAULT);
 static_assert(VFIO_IOPF_POLICY_FAULT == (int)IOPF_POLICY_FAULT);
@@ -213,7 +214,7 @@ int iopf_policy_set(struct iopf_container *c, struct vfio_iopf_policy *arg)
 	ret = policy_change(c, &range, arg->policy);
 	if (p) {
 		if (!ret)
-			arg->id = iopf_prefault_start_policy(p);
+			arg->id = iopf_prefaults_start_policy(p);
 		iopf_prefault_put(p);
 	}
 	return ret;
@@ -286,7 +287,7 @@ static void policy_prefault_all(struct iopf_container *c)
 	kvfree(parts);
 	if (IS_ERR(p))
 		return;
-	iopf_prefault_start_policy(p);
+	iopf_prefaults_start_policy(p);
 	iopf_prefault_put(p);
 }
 

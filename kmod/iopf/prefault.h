@@ -2,19 +2,82 @@
 #ifndef IOPF_PREFAULT_H
 #define IOPF_PREFAULT_H
 
+#include <linux/list.h>
+#include <linux/refcount.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 
+#include "../../core/range.h"
+#include "../../core/workset.h"
+
+struct eventfd_ctx;
 struct iopf_container;
-struct iopf_prefault;
 struct iopf_prefaults;
-struct iopf_range;
+struct mem_cgroup;
 struct vfio_iopf_prefault;
-struct vfio_iopf_prefault_status;
 
-struct iopf_prefaults *iopf_prefaults_create(struct iopf_container *c);
-void iopf_prefaults_end(struct iopf_prefaults *ps);
-void iopf_prefaults_put(struct iopf_prefaults *ps);
-void iopf_prefaults_count(struct iopf_prefaults *ps, unsigned int *held, u64 *pages);
+/* See prefaults.c. Before DONE it is under way; from then on nothing of it changes. */
+enum prefault_state {
+	PREFAULT_WAITING,
+	PREFAULT_ACTIVE,
+	PREFAULT_ASLEEP,
+	PREFAULT_DONE,
+	PREFAULT_FAILED,
+	PREFAULT_CANCELLED,
+};
+
+/**
+ * struct iopf_prefault - a request
+ * @work: the worker's
+ * @refs: one for being in the list, one for the worker, one for each ioctl at it
+ * @ps: the set it belongs to, referenced
+ * @node: in the set's list, unless it is new or forgotten
+ * @id: its number
+ * @state: see prefaults.c
+ * @stop: asks the worker to end it
+ * @error: why it failed, negative
+ * @eventfd: to be signalled, or NULL
+ * @pages: how many it is about
+ * @present: pages that were mapped already
+ * @mapped: pages that have been mapped
+ * @missed: pages that could not be mapped
+ * @write: for writing
+ * @policy: it follows from a policy, so it goes over what is mapped, with whatever permission
+ * @ranges: what it is about, or NULL
+ * @nr_ranges: how many
+ * @next_range: the next
+ * @data: a working set that it is about instead, or NULL
+ * @walk: where in it
+ * @chunk: the chunk of it that is being gone through
+ * @next_page: from here on
+ *
+ * From @node to @eventfd, and what is counted, all is under the set's lock; @id is constant. What
+ * it is about is constant until the worker has begun, then the worker's.
+ */
+struct iopf_prefault {
+	struct work_struct work;
+	refcount_t refs;
+	struct iopf_prefaults *ps;
+	struct list_head node;
+	u64 id;
+	enum prefault_state state;
+	bool stop;
+	int error;
+	struct eventfd_ctx *eventfd;
+	u64 pages;
+	u64 present;
+	u64 mapped;
+	u64 missed;
+	bool write;
+	bool policy;
+	struct iopf_range *ranges;
+	unsigned int nr_ranges;
+	unsigned int next_range;
+	u8 *data;
+	struct iopf_workset_walk walk;
+	struct iopf_workset_chunk chunk;
+	unsigned int next_page;
+};
 
 struct iopf_prefault *iopf_prefault_of_ranges(struct iopf_container *c,
 					      const struct vfio_iopf_prefault *arg);
@@ -22,11 +85,10 @@ struct iopf_prefault *iopf_prefault_of_workset(struct iopf_container *c, u8 *dat
 					       int eventfd);
 struct iopf_prefault *iopf_prefault_of_policy(struct iopf_container *c,
 					      const struct iopf_range *ranges, unsigned int nr);
-u64 iopf_prefault_start_policy(struct iopf_prefault *p);
 u64 iopf_prefault_id(const struct iopf_prefault *p);
-int iopf_prefault_start(struct iopf_prefault *p);
+int iopf_prefault_run(struct iopf_prefault *p, struct iopf_container *c,
+		      struct mem_cgroup *memcg);
+void iopf_prefault_forget(struct iopf_prefault *p);
 void iopf_prefault_put(struct iopf_prefault *p);
-int iopf_prefault_query(struct iopf_container *c, struct vfio_iopf_prefault_status *status,
-			bool cancel);
 
 #endif /* IOPF_PREFAULT_H */

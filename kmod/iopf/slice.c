@@ -13,7 +13,7 @@
  *
  * What may wait for a disk or user space (iopf_slice_wait()) is kept apart from what does not
  * (iopf_slice_map(), iopf_slice_populate()), since only the latter may use the container or
- * be waited for; see prefault.c.
+ * be waited for; see prefaults.c.
  *
  * Memory: the kernel populates a page for whomever it belongs to, and kills when it can't. A hint
  * is not worth that. So before each step as many pages as it may take are had from the same

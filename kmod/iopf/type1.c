@@ -25,6 +25,7 @@
 #include "main.h"
 #include "policy.h"
 #include "prefault.h"
+#include "prefaults.h"
 #include "type1.h"
 #include "workset.h"
 
@@ -298,7 +299,7 @@ static long prefault_start(struct iopf_prefault *p, u64 __user *id)
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 	if (!copy_to_user(id, &(u64){ iopf_prefault_id(p) }, sizeof(*id)))
-		ret = iopf_prefault_start(p);
+		ret = iopf_prefaults_start(p);
 	iopf_prefault_put(p);
 	return ret;
 }
@@ -326,7 +327,7 @@ static long prefault_query(struct iopf_container *c, void __user *arg, bool canc
 		return -EFAULT;
 	if (status.argsz < sizeof(status) || status.flags)
 		return -EINVAL;
-	ret = iopf_prefault_query(c, &status, cancel);
+	ret = iopf_prefaults_query(c, &status, cancel);
 	if (ret)
 		return ret;
 	return copy_to_user(arg, &status, sizeof(status)) ? -EFAULT : 0;
