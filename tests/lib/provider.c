@@ -2,30 +2,26 @@
 /*
  * Providing the pages of a userfaultfd: see provider.h.
  */
-#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "mem.h"
 #include "provider.h"
 #include "tap.h"
+#include "uffd.h"
 
 static void provide(struct provider *p, const struct uffd_msg *msg)
 {
 	uint64_t at = msg->arg.pagefault.address & ~(MEM_PAGE - 1);
 	struct simbuf page = { aligned_alloc(MEM_PAGE, MEM_PAGE), 0, MEM_PAGE };
 	size_t off = at - (uintptr_t)p->b.va, i;
-	struct uffdio_copy copy = { .dst = at, .len = MEM_PAGE };
 
 	for (i = 0; i < MEM_PAGE; i += 8)
 		((uint64_t *)page.va)[i / 8] = iopf_sim_word(p->seed, off + i);
-	copy.src = (uintptr_t)page.va;
-	if (!ioctl(p->uffd, UFFDIO_COPY, &copy))
+	if (!uffd_give(p->uffd, at, page.va, MEM_PAGE))
 		__atomic_add_fetch(&p->provided, 1, __ATOMIC_RELAXED);
 	free(page.va);
 }
@@ -52,18 +48,10 @@ static void *provider(void *arg)
 
 void provider_open(struct provider *p, const struct simbuf *b, uint64_t seed)
 {
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)b->va, b->len },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	struct uffdio_api api = { .api = UFFD_API };
-
 	memset(p, 0, sizeof(*p));
 	p->b = *b;
 	p->seed = seed;
-	p->uffd = (int)must_sys(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
-	must_sys(ioctl(p->uffd, UFFDIO_API, &api));
-	must_sys(ioctl(p->uffd, UFFDIO_REGISTER, &reg));
+	p->uffd = uffd_missing(b->va, b->len);
 	must_sys(pipe(p->stop));
 }
 

@@ -16,7 +16,7 @@
 #include "tap.h"
 #include "vfio.h"
 
-#define RIG_MAX_DEVICES	8
+#define RIG_MAX_DEVICES	17
 #define RIG_IOVA	0x100000000ull	/* where tests map their first buffer, by habit */
 
 /**

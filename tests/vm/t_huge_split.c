@@ -12,11 +12,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "dma.h"
 #include "rig.h"
+#include "uffd.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
@@ -166,23 +166,16 @@ static void check_protect(struct rig *r, const struct simbuf *b)
 /* Write protection by user space, of one page; the device writes all but that. */
 static void check_uffd_wp(struct rig *r, const struct simbuf *b)
 {
-	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP };
 	size_t off = 77 * MEM_PAGE, end = off + MEM_PAGE;
 	struct uffdio_writeprotect wp = {
 		.range = { (uintptr_t)b->va + off, MEM_PAGE },
 		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
 	};
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)b->va, b->len },
-		.mode = UFFDIO_REGISTER_MODE_WP,
-	};
 	uint64_t before;
 	int fd;
 
 	make_huge(r, b);
-	fd = must_sys((int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
-	must_sys(ioctl(fd, UFFDIO_API, &api));
-	must_sys(ioctl(fd, UFFDIO_REGISTER, &reg));
+	fd = uffd_open(b->va, b->len, UFFD_FEATURE_PAGEFAULT_FLAG_WP, UFFDIO_REGISTER_MODE_WP);
 	must_sys(ioctl(fd, UFFDIO_WRITEPROTECT, &wp));
 	leaves_are(0, 0, "a page is write-protected");
 	before = faults();

@@ -9,20 +9,19 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "dirty.h"
 #include "prefault.h"
 #include "rig.h"
+#include "uffd.h"
 
 #define LEN	(6 * MiB)
 #define PAGES	(LEN / MEM_PAGE)
@@ -217,33 +216,6 @@ static void check_bad(struct rig *r)
 	mem_unmap(ro.va, LEN);
 }
 
-static int uffd_open(const struct simbuf *b)
-{
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)b->va, b->len },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	struct uffdio_api api = { .api = UFFD_API };
-	int uffd = (int)must_sys(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
-
-	must_sys(ioctl(uffd, UFFDIO_API, &api));
-	must_sys(ioctl(uffd, UFFDIO_REGISTER, &reg));
-	return uffd;
-}
-
-/* Until somebody waits for a page; which one. */
-static uint64_t uffd_asked(int uffd)
-{
-	unsigned int spins = 0;
-	struct uffd_msg msg;
-
-	while (read(uffd, &msg, sizeof(msg)) != sizeof(msg)) {
-		must_be(spins < 60000);
-		sim_nap(&spins);
-	}
-	return msg.arg.pagefault.address;
-}
-
 static void knob_gets(const char *name, uint64_t value, const char *what)
 {
 	unsigned int spins = 0;
@@ -261,7 +233,7 @@ static void check_held(struct rig *r)
 	struct vfio_iopf_range held = range_of(&b), free = range_of(&other);
 	struct vfio_iopf_prefault_status s;
 	uint64_t first, second, third, count, id, i;
-	int uffd = uffd_open(&b), efd = must_sys(eventfd(0, EFD_NONBLOCK));
+	int uffd = uffd_missing(b.va, b.len), efd = must_sys(eventfd(0, EFD_NONBLOCK));
 
 	rig_map(r, &b);
 	rig_map(r, &other);
@@ -522,7 +494,7 @@ static void check_release(struct rig *r, bool held)
 
 	rig_map(r, &b);
 	if (held)
-		uffd = uffd_open(&b);
+		uffd = uffd_missing(b.va, b.len);
 	for (i = 0; i < 4; i++)
 		must(prefault_start(&r->c, &range, 1, RW, efd, &id));
 	if (held)

@@ -12,18 +12,15 @@
  * vm: --mem 1024
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "dirty.h"
 #include "rig.h"
+#include "uffd.h"
 
 #define LEN	(1 * MiB)
 #define THREADS	3
@@ -43,42 +40,6 @@ static void leave_and_return(void)
 	must_sys(ioctl(dev.group_fd, VFIO_GROUP_UNSET_CONTAINER));
 	container.type = 0;
 	must(vfio_group_join(dev.group_fd, &container, VFIO_TYPE1v2_IOMMU));
-}
-
-/* Wait until @uffd reports a fault: whoever made it sleeps. */
-static void held(int uffd)
-{
-	struct pollfd fd = { uffd, POLLIN, 0 };
-	struct uffd_msg msg;
-
-	must_sys(poll(&fd, 1, -1));
-	must_be(read(uffd, &msg, sizeof(msg)) == sizeof(msg) &&
-		msg.event == UFFD_EVENT_PAGEFAULT);
-}
-
-static void give(int uffd, void *page, const void *from)
-{
-	struct uffdio_copy copy = {
-		.dst = (uintptr_t)page,
-		.src = (uintptr_t)from,
-		.len = MEM_PAGE,
-	};
-
-	must_sys(ioctl(uffd, UFFDIO_COPY, &copy));
-}
-
-static int hold(void *page)
-{
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)page, MEM_PAGE },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	struct uffdio_api api = { .api = UFFD_API };
-	int uffd = (int)must_sys(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
-
-	must_sys(ioctl(uffd, UFFDIO_API, &api));
-	must_sys(ioctl(uffd, UFFDIO_REGISTER, &reg));
-	return uffd;
 }
 
 /**
@@ -114,14 +75,14 @@ static void check_late(const char *what, unsigned long cmd, const void *arg, siz
 {
 	char *page = mem_anon(MEM_PAGE), *from = mem_anon(MEM_PAGE);
 	struct call call = { .cmd = cmd, .arg = page };
-	int uffd = hold(page);
+	int uffd = uffd_missing(page, MEM_PAGE);
 	pthread_t thread;
 
 	memcpy(from, arg, size);
 	must_be(!pthread_create(&thread, NULL, call_run, &call));
-	held(uffd);
+	uffd_asked(uffd);
 	leave_and_return();
-	give(uffd, page, from);
+	must(uffd_give(uffd, (uintptr_t)page, from, MEM_PAGE));
 	pthread_join(thread, NULL);
 	close(uffd);
 	tap_errno_is(call.ret, want, "%s of a container that has been released", what);
@@ -204,17 +165,17 @@ static void check_queued(void)
 	};
 	struct call late = { .cmd = VFIO_IOMMU_MAP_DMA, .arg = &map };
 	pthread_t reporter, leaver, mapper;
-	int uffd = hold(page);
+	int uffd = uffd_missing(page, MEM_PAGE);
 
 	must(vfio_map(&container, b.va, b.iova, b.len));
 	must(dirty_track(&container, true));
 	must_be(!pthread_create(&reporter, NULL, report_run, &report));
-	held(uffd);
+	uffd_asked(uffd);
 	must_be(!pthread_create(&leaver, NULL, leave_run, NULL));
 	usleep(20000);
 	must_be(!pthread_create(&mapper, NULL, call_run, &late));
 	usleep(20000);
-	give(uffd, page, from);
+	must(uffd_give(uffd, (uintptr_t)page, from, MEM_PAGE));
 	pthread_join(reporter, NULL);
 	pthread_join(leaver, NULL);
 	pthread_join(mapper, NULL);
@@ -233,15 +194,15 @@ static void check_module(void)
 	char *page = mem_anon(MEM_PAGE), *from = mem_anon(MEM_PAGE);
 	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
 	struct call call = { .cmd = VFIO_IOMMU_GET_INFO, .arg = page };
-	int uffd = hold(page);
+	int uffd = uffd_missing(page, MEM_PAGE);
 	pthread_t thread;
 
 	memcpy(from, &info, sizeof(info));
 	must_be(!pthread_create(&thread, NULL, call_run, &call));
-	held(uffd);
+	uffd_asked(uffd);
 	vfio_dev_close(&dev);
 	tap_errno_is(rig_unload(), -EAGAIN, "the module stays while an ioctl is under way");
-	give(uffd, page, from);
+	must(uffd_give(uffd, (uintptr_t)page, from, MEM_PAGE));
 	pthread_join(thread, NULL);
 	close(uffd);
 	tap_errno_is(call.ret, 0, "which ends as if nothing had happened");

@@ -6,13 +6,12 @@
  *
  * vm: --mem 1024 --cpus 2
  */
-#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
-#include <sys/ioctl.h>
 
 #include "provider.h"
 #include "rig.h"
+#include "uffd.h"
 
 #define ENGINES	8
 #define GROUPS	(ENGINES * IOPF_SIM_MAX_PRG)
@@ -59,13 +58,9 @@ static void piece_start(struct piece *o, struct rig *r)
 static void *piece_copy(void *arg)
 {
 	struct piece *o = arg;
-	struct uffdio_copy copy = {
-		.dst = (uintptr_t)o->b.va + o->first,
-		.src = (uintptr_t)o->src.va + o->first,
-		.len = LEN - o->first,
-	};
 
-	must_sys(ioctl(o->p.uffd, UFFDIO_COPY, &copy));
+	must(uffd_give(o->p.uffd, (uintptr_t)o->b.va + o->first, (char *)o->src.va + o->first,
+		       LEN - o->first));
 	return NULL;
 }
 

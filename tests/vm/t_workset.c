@@ -14,12 +14,12 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "prefault.h"
 #include "rig.h"
+#include "uffd.h"
 
 #define BLOCKS	6
 #define LEN	(BLOCKS * MEM_HUGE)
@@ -173,20 +173,6 @@ static void second_life(struct legacy *l, int fd)
 	rig_balanced();
 }
 
-static int uffd_open(const struct simbuf *b)
-{
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)b->va, b->len },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	struct uffdio_api api = { .api = UFFD_API };
-	int uffd = (int)must_sys(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
-
-	must_sys(ioctl(uffd, UFFDIO_API, &api));
-	must_sys(ioctl(uffd, UFFDIO_REGISTER, &reg));
-	return uffd;
-}
-
 /* The blocks, in the order they are asked for. Each gets its pages at once. */
 static void third_life(struct legacy *l, int fd)
 {
@@ -203,7 +189,7 @@ static void third_life(struct legacy *l, int fd)
 	(void)fd;
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
 	rig_map(&r, &b);
-	uffd = uffd_open(&b);
+	uffd = uffd_missing(b.va, b.len);
 	must(workset_put(&r.c, l->set, l->size, -1, &id));
 	while (s.state < VFIO_IOPF_PREFAULT_STATE_DONE) {
 		struct uffdio_zeropage zero = { };

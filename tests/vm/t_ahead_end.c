@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A device goes in order, and who is to run ahead of it in the background does not get its turn: other
+ * devices have all the workers there are, and sleep in memory that nobody provides. Meanwhile the device
+ * leaves, or the whole container ends. When the background worker comes to run at last, it finds nothing to
+ * do, and uses nothing that is gone (which only the debug kernel sees for sure).
+ *
+ * That it waits, and nobody else does, is seen by the uses of the module: each worker has one.
+ *
+ * vm: --mem 1024
+ */
+#include <unistd.h>
+
+#include "rig.h"
+#include "uffd.h"
+
+/* Each has as many workers as it may (fault.c), together all that a workqueue has. */
+#define SLEEPERS	16
+#define WORKERS		IOPF_SIM_MAX_PRG
+/* The last device goes in order. */
+#define RUNNER		SLEEPERS
+#define HELD_PAGES	(SLEEPERS * WORKERS)
+#define HELD_LEN	(HELD_PAGES * MEM_PAGE)
+/* From 8 MiB on a stream is had ahead by the worker, as far as there is memory. */
+#define LEN		(64 * MiB)
+#define GONE_THROUGH	(24 * MiB)
+
+/**
+ * struct stage - who sleeps, and who runs
+ * @r: the devices
+ * @held: memory that nobody provides
+ * @b: memory that is there
+ * @uffd: of @held
+ */
+struct stage {
+	struct rig r;
+	struct simbuf held;
+	struct simbuf b;
+	int uffd;
+};
+
+static uint64_t uses(void)
+{
+	uint64_t n;
+
+	must(knob_read_try(&n, "/sys/module/vfio_iommu_iopf/refcnt"));
+	return n;
+}
+
+/* Until the module is used so often and no more. */
+static void uses_become(uint64_t want, const char *what)
+{
+	unsigned int spins = 0;
+
+	while (uses() != want && spins < 20000)
+		sim_nap(&spins);
+	tap_is(uses(), want, "%s", what);
+}
+
+/* All workers asleep, each for a page of its own. */
+static void stage_sleep(struct stage *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < SLEEPERS; i++) {
+		struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_READ, &s->held,
+						  i * WORKERS * MEM_PAGE, WORKERS * MEM_PAGE, 0);
+
+		cmd.prg_depth = WORKERS;
+		sim_start(&s->r.sim[i], &cmd);
+	}
+	for (i = 0; i < HELD_PAGES; i++)
+		uffd_asked(s->uffd);
+}
+
+static void stage_open(struct stage *s)
+{
+	rig_open(&s->r, SLEEPERS + 1, VFIO_TYPE1v2_IOMMU);
+	s->held = (struct simbuf){ mem_anon(HELD_LEN), RIG_IOVA, HELD_LEN };
+	s->b = (struct simbuf){ mem_anon(LEN), RIG_IOVA + 1024 * MiB, LEN };
+	s->uffd = uffd_missing(s->held.va, HELD_LEN);
+	rig_map(&s->r, &s->held);
+	rig_map(&s->r, &s->b);
+}
+
+static void stage_close(struct stage *s)
+{
+	mem_unmap(s->held.va, HELD_LEN);
+	mem_unmap(s->b.va, LEN);
+}
+
+/* The device goes in order: how often it has to ask. */
+static uint64_t stage_run(struct stage *s)
+{
+	uint64_t before = iopf_count(rig_bdf(RUNNER), "faults");
+	size_t off;
+
+	/* Gone from the IOMMU, and there again for the CPU. */
+	mem_drop(s->b.va, LEN);
+	for (off = 0; off < LEN; off += MEM_PAGE)
+		((volatile char *)s->b.va)[off] = 0;
+	must_be(sim_touch(&s->r.sim[RUNNER], &s->b, 0, GONE_THROUGH, NULL) == IOPF_SIM_ST_OK);
+	return iopf_count(rig_bdf(RUNNER), "faults") - before;
+}
+
+/* With a worker to be had it runs, and is through. */
+static void check_runs(struct stage *s)
+{
+	uint64_t before = uses(), ahead = iopf_count(rig_bdf(RUNNER), "ahead"), got = 0;
+	unsigned int spins = 0;
+
+	tap_diag("%llu faults with somebody ahead", (unsigned long long)stage_run(s));
+	/* It goes to the end of the memory, which the device has not reached. */
+	while (got <= GONE_THROUGH / MEM_PAGE && spins < 20000) {
+		sim_nap(&spins);
+		got = iopf_count(rig_bdf(RUNNER), "ahead") - ahead;
+	}
+	tap_ok(got > GONE_THROUGH / MEM_PAGE, "with workers to be had it runs: %llu pages ahead",
+	       (unsigned long long)got);
+	uses_become(before, "and leaves");
+}
+
+/* Nobody can run ahead: one waits to. */
+static void stage_block(struct stage *s)
+{
+	uint64_t before = uses();
+
+	stage_sleep(s);
+	tap_is(uses() - before, HELD_PAGES, "each of %u workers sleeps", HELD_PAGES);
+	tap_diag("%llu faults with nobody ahead", (unsigned long long)stage_run(s));
+	tap_is(uses() - before, HELD_PAGES + 1, "one more waits to run ahead");
+}
+
+/* The device leaves and comes back, and the others stay. */
+static void check_device(struct stage *s)
+{
+	struct simbuf some = { s->b.va, s->b.iova, 1 * MiB };
+	unsigned int i, bad = 0;
+	struct iopf_sim_cpl cpl;
+	uint64_t before;
+
+	before = uses();
+	stage_block(s);
+	vfio_dev_close(&s->r.vfio[RUNNER]);
+	tap_is(uses() - before, HELD_PAGES + 1, "its device leaves, and it still waits");
+	must(vfio_dev_open(&s->r.vfio[RUNNER], &s->r.c, rig_bdf(RUNNER), VFIO_TYPE1v2_IOMMU));
+	must(sim_up(&s->r.sim[RUNNER], &s->r.vfio[RUNNER], NULL));
+	rig_both_ways(&s->r.sim[RUNNER], &some, 1, "the device is back");
+	close(s->uffd);
+	for (i = 0; i < SLEEPERS; i++) {
+		sim_wait(&s->r.sim[i], &cpl);
+		bad += cpl.status != IOPF_SIM_ST_OK;
+	}
+	tap_is(bad, 0, "then all get their memory");
+	uses_become(before, "and all workers leave");
+	rig_both_ways(&s->r.sim[RUNNER], &some, 3, "the device goes on");
+}
+
+/* The container ends, with all in it. */
+static void check_container(struct stage *s)
+{
+	uint64_t before;
+
+	s->uffd = uffd_missing(s->held.va, HELD_LEN);
+	mem_drop(s->held.va, HELD_LEN);
+	before = uses();
+	stage_block(s);
+	rig_clean(&s->r);
+	rig_close(&s->r);
+	rig_balanced();
+	/* What the container itself has of the module is the VFIO core's use of it. */
+	tap_diag("%llu uses before, %llu now", (unsigned long long)before,
+		 (unsigned long long)uses());
+	tap_ok(uses() > HELD_PAGES, "the container has ended, and it still waits");
+	close(s->uffd);
+	uses_become(0, "then all workers leave");
+}
+
+int main(void)
+{
+	struct stage s;
+
+	rig_backend_only();
+	rig_load("devices=17", "");
+	stage_open(&s);
+	check_runs(&s);
+	check_device(&s);
+	check_container(&s);
+	stage_close(&s);
+	tap_errno_is(rig_unload_soon(), 0, "and the module can go");
+	return tap_done();
+}
