@@ -6,7 +6,6 @@
  *
  * vm: --mem 1024
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "fair.h"
+#include "latency.h"
 
 #define LEN	(4 * MiB)
 #define PAGES	(LEN / MEM_PAGE)
@@ -23,78 +23,11 @@
 
 static const char * const phases[] = { "queueing", "walk", "populate", "map", "respond" };
 
-/**
- * struct summary - a line
- * @count: faults
- * @sum: of their durations
- * @p: the 50th, 90th, 99th, 99.9th percentile, the maximum
- */
-struct summary {
-	unsigned long long count;
-	unsigned long long sum;
-	unsigned long long p[5];
-};
-
-/* Directories: of device n; of the container of a rig. */
-static const char *device_dir(unsigned int n)
-{
-	static char dir[4][96];
-
-	snprintf(dir[n], sizeof(dir[n]), KNOB_IOPF_DIR "/devices/%s/latency", rig_bdf(n));
-	return dir[n];
-}
-
-/* Containers are numbered upwards: the one that was made last. */
-static const char *newest_container(void)
-{
-	DIR *d = opendir(KNOB_IOPF_DIR "/containers");
-	static char dirs[4][96];
-	static unsigned int turn;
-	char *dir = dirs[turn++ % 4];
-	struct dirent *e;
-	int newest = 0;
-
-	must_be(d);
-	while ((e = readdir(d))) {
-		int id = (int)strtol(e->d_name, NULL, 10);
-
-		/* "." and ".." are 0, which no container is. */
-		if (id > newest)
-			newest = id;
-	}
-	closedir(d);
-	must_be(newest);
-	snprintf(dir, sizeof(dirs[0]), KNOB_IOPF_DIR "/containers/%d/latency", newest);
-	return dir;
-}
-
-static struct summary summary(const char *dir, const char *phase)
-{
-	char line[256];
-	struct summary s;
-
-	must(knob_read_text(line, sizeof(line), "%s/%s", dir, phase));
-	if (sscanf(line, "count %llu sum %llu p50 %llu p90 %llu p99 %llu p99.9 %llu max %llu",
-		   &s.count, &s.sum, &s.p[0], &s.p[1], &s.p[2], &s.p[3], &s.p[4]) != 7)
-		tap_bail("%s/%s: '%s'", dir, phase, line);
-	return s;
-}
-
-static unsigned long long count(const char *dir, const char *phase)
-{
-	return summary(dir, phase).count;
-}
-
-static int reset(const char *dir)
-{
-	return knob_write_try(1, "%s/reset", dir);
-}
-
 /* The buckets of a phase: they hold as many as the summary says, and their first values rise. */
 static void check_buckets(const char *dir, const char *phase)
 {
 	unsigned long long first, n, sum = 0, least = 0, last = 0, lines = 0;
-	struct summary s = summary(dir, phase);
+	struct latency_summary s = latency_summary(dir, phase);
 	char path[192], text[PAGE_TEXT + 1], *line, *rest;
 	bool rises = true;
 	ssize_t len;
@@ -122,7 +55,7 @@ static void check_buckets(const char *dir, const char *phase)
 
 static void check_order(const char *dir, const char *phase)
 {
-	struct summary s = summary(dir, phase);
+	struct latency_summary s = latency_summary(dir, phase);
 	unsigned int i;
 	bool rises = true;
 
@@ -137,7 +70,7 @@ static void check_order(const char *dir, const char *phase)
 /* Everything was measured: the phases make up the total. */
 static void check_sums(const char *dir, unsigned long long faults)
 {
-	struct summary total = summary(dir, "total");
+	struct latency_summary total = latency_summary(dir, "total");
 	unsigned long long sum = 0;
 	unsigned int i;
 
@@ -145,25 +78,15 @@ static void check_sums(const char *dir, unsigned long long faults)
 	for (i = 0; i < ARRAY_SIZE(phases); i++) {
 		check_order(dir, phases[i]);
 		check_buckets(dir, phases[i]);
-		sum += summary(dir, phases[i]).sum;
+		sum += latency_summary(dir, phases[i]).sum;
 	}
 	check_order(dir, "total");
 	check_buckets(dir, "total");
 	/* Each sum is rounded down to nanoseconds. */
 	tap_ok(sum <= total.sum && sum + ARRAY_SIZE(phases) >= total.sum,
 	       "the phases' %llu ns make up the total's %llu", sum, total.sum);
-	tap_is(count(dir, "walk"), faults, "each fault walked");
-	tap_is(count(dir, "respond"), faults, "each fault was answered");
-}
-
-/* Wait until so many faults have been counted: that is after the device has had its answer. */
-static unsigned long long counted(const char *dir, unsigned long long faults)
-{
-	unsigned int spins = 0;
-
-	while (count(dir, "total") < faults && spins < 10000)
-		sim_nap(&spins);
-	return count(dir, "total");
+	tap_is(latency_count(dir, "walk"), faults, "each fault walked");
+	tap_is(latency_count(dir, "respond"), faults, "each fault was answered");
 }
 
 /* Touch pages at random, so that nothing is populated ahead. */
@@ -182,99 +105,101 @@ static void touch_unwatched(struct rig *r, unsigned int n, const struct simbuf *
 static uint64_t touch(struct rig *r, unsigned int n, const struct simbuf *b, bool present)
 {
 	uint64_t before = iopf_count(r->vfio[n].bdf, "faults"), faults, every;
-	unsigned long long total = count(device_dir(n), "total");
+	unsigned long long total = latency_count(latency_device(n), "total");
 
 	touch_unwatched(r, n, b, present);
 	faults = iopf_count(r->vfio[n].bdf, "faults") - before;
 	must(knob_read_try(&every, "/sys/module/vfio_iommu_iopf/parameters/latency"));
 	if (every)
-		counted(device_dir(n), total + faults);
+		latency_counted(latency_device(n), total + faults);
 	return faults;
 }
 
 static void check_phases(struct rig *r, const struct simbuf *b)
 {
-	const char *device = device_dir(0), *container = newest_container();
+	const char *device = latency_device(0), *container = latency_container();
 	uint64_t faults;
 
 	must(iopf_param("latency", 1));
-	tap_errno_is(reset(device), 0, "a device is reset");
-	tap_errno_is(reset(container), 0, "a container is reset");
-	tap_is(count(device, "total") + count(container, "total") + count(device, "walk"), 0,
-	       "there is nothing");
+	tap_errno_is(latency_reset(device), 0, "a device is reset");
+	tap_errno_is(latency_reset(container), 0, "a container is reset");
+	tap_is(latency_count(device, "total") + latency_count(container, "total") +
+	       latency_count(device, "walk"), 0, "there is nothing");
 	must(iopf_param("fault_around", 0));
 	faults = touch(r, 0, b, true);
 	tap_ok(faults >= PAGES / 2, "%llu faults in place", (unsigned long long)faults);
 	check_sums(device, faults);
-	tap_is(count(device, "map"), faults, "each of them mapped");
-	tap_is(count(device, "queueing") + count(device, "populate"), 0,
+	tap_is(latency_count(device, "map"), faults, "each of them mapped");
+	tap_is(latency_count(device, "queueing") + latency_count(device, "populate"), 0,
 	       "none was queueing, nothing was populated");
-	tap_is(count(container, "total"), faults, "the container has had the same");
+	tap_is(latency_count(container, "total"), faults, "the container has had the same");
 
 	faults += touch(r, 0, b, false);
 	check_sums(device, faults);
-	tap_ok(count(device, "populate") >= PAGES / 2, "memory was populated");
+	tap_ok(latency_count(device, "populate") >= PAGES / 2, "memory was populated");
 	must(iopf_param("fault_around", 16));
-	tap_is(count(device, "total"), iopf_count(r->vfio[0].bdf, "faults"),
+	tap_is(latency_count(device, "total"), iopf_count(r->vfio[0].bdf, "faults"),
 	       "as many as the device has had since it is there");
 }
 
 /* One in so many has its phases measured, unless it waits. */
 static void check_sample(struct rig *r, const struct simbuf *b)
 {
-	const char *device = device_dir(0);
+	const char *device = latency_device(0);
 	unsigned long long walks;
 	uint64_t faults;
 
-	must(reset(device));
+	must(latency_reset(device));
 	must(iopf_param("latency", 8));
 	must(iopf_param("fault_around", 0));
 	faults = touch(r, 0, b, true);
 	must(iopf_param("fault_around", 16));
-	walks = count(device, "walk");
-	tap_is(count(device, "total"), faults, "of %llu faults each has its total",
+	walks = latency_count(device, "walk");
+	tap_is(latency_count(device, "total"), faults, "of %llu faults each has its total",
 	       (unsigned long long)faults);
 	/* Each processor counts for itself. */
 	tap_ok(walks >= faults / 8 - 4 && walks <= faults / 8 + 4, "%llu have phases", walks);
-	tap_is(count(device, "respond"), walks, "all of them");
+	tap_is(latency_count(device, "respond"), walks, "all of them");
 
 	must(iopf_param("latency", 0));
-	must(reset(device));
+	must(latency_reset(device));
 	touch(r, 0, b, true);
-	tap_is(count(device, "total") + count(device, "walk"), 0, "switched off: nothing");
+	tap_is(latency_count(device, "total") + latency_count(device, "walk"), 0,
+	       "switched off: nothing");
 	must(iopf_param("latency", 1));
 	touch(r, 0, b, true);
-	tap_ok(count(device, "total"), "switched on: something");
-	must(reset(device));
+	tap_ok(latency_count(device, "total"), "switched on: something");
+	must(latency_reset(device));
 }
 
 /* Faults that wait, longer for a worker than for the page; and those that are cancelled. */
 static void check_waits(struct rig *r)
 {
-	const char *device = device_dir(0);
-	struct summary total;
+	const char *device = latency_device(0);
+	struct latency_summary total;
 	struct flood f;
 
 	must(iopf_param("latency", 8));
-	must(reset(device));
+	must(latency_reset(device));
 	flood_start(&f, r, 1);
-	tap_is(count(device, "total"), 0, "a fault that waits has no total yet");
+	tap_is(latency_count(device, "total"), 0, "a fault that waits has no total yet");
 	flood_end(&f);
-	tap_is(counted(device, FLOOD_GROUPS), FLOOD_GROUPS, "then each has");
-	tap_is(count(device, "queueing"), FLOOD_GROUPS, "each was queueing");
-	tap_is(count(device, "populate"), FLOOD_GROUPS, "and had its page populated");
+	tap_is(latency_counted(device, FLOOD_GROUPS), FLOOD_GROUPS, "then each has");
+	tap_is(latency_count(device, "queueing"), FLOOD_GROUPS, "each was queueing");
+	tap_is(latency_count(device, "populate"), FLOOD_GROUPS, "and had its page populated");
 	check_sums(device, FLOOD_GROUPS);
-	total = summary(device, "total");
+	total = latency_summary(device, "total");
 	/* The first waited for release, the last for all others besides. */
-	tap_ok(summary(device, "queueing").sum > total.sum / 4 &&
-	       summary(device, "populate").sum > 0, "they waited for each other");
+	tap_ok(latency_summary(device, "queueing").sum > total.sum / 4 &&
+	       latency_summary(device, "populate").sum > 0, "they waited for each other");
 
 	must(iopf_param("latency", 1));
-	must(reset(device));
+	must(latency_reset(device));
 	flood_start(&f, r, 1);
 	tap_errno_is(vfio_reset(&r->vfio[0]), 0, "the device is reset meanwhile");
 	flood_stop(&f);
-	tap_is(counted(device, FLOOD_GROUPS), FLOOD_GROUPS, "what it forgot is counted, too");
+	tap_is(latency_counted(device, FLOOD_GROUPS), FLOOD_GROUPS,
+	       "what it forgot is counted, too");
 	must_be(!vfio_unmap(&r->c, f.b.iova, f.b.len));
 	must(vfio_bus_master(&r->vfio[0], true));
 	must(sim_up(&r->sim[0], &r->vfio[0], NULL));
@@ -296,50 +221,51 @@ static void join(struct rig *r, unsigned int n, struct vfio_container *c)
 /* Device 1 leaves for another container: what it did stays with the old one and with itself. */
 static void check_move(struct rig *r, const struct simbuf *b)
 {
-	const char *d0 = device_dir(0), *d1 = device_dir(1), *old = newest_container(), *new;
+	const char *d0 = latency_device(0), *d1 = latency_device(1);
+	const char *old = latency_container(), *new;
 	uint64_t f0, f1, more, was;
 	struct rig other;
 
-	must(reset(d0));
-	must(reset(d1));
-	must(reset(old));
+	must(latency_reset(d0));
+	must(latency_reset(d1));
+	must(latency_reset(old));
 	f0 = touch(r, 0, b, true);
 	f1 = touch(r, 1, b, true);
-	tap_is(count(old, "total"), f0 + f1, "a container has the faults of both devices");
-	tap_is(count(d0, "total"), f0, "the first device its own");
-	tap_is(count(d1, "total"), f1, "the second its own");
-	must(reset(d0));
-	tap_is(count(d0, "total"), 0, "the first one is reset");
-	tap_is(count(old, "total"), f0 + f1, "its container is not");
+	tap_is(latency_count(old, "total"), f0 + f1, "a container has the faults of both devices");
+	tap_is(latency_count(d0, "total"), f0, "the first device its own");
+	tap_is(latency_count(d1, "total"), f1, "the second its own");
+	must(latency_reset(d0));
+	tap_is(latency_count(d0, "total"), 0, "the first one is reset");
+	tap_is(latency_count(old, "total"), f0 + f1, "its container is not");
 	more = touch(r, 0, b, true);
-	must(reset(old));
-	tap_is(count(old, "total"), 0, "the container is reset");
-	tap_is(count(d0, "total"), more, "its first device is not");
-	tap_is(count(d1, "total"), f1, "nor its second");
+	must(latency_reset(old));
+	tap_is(latency_count(old, "total"), 0, "the container is reset");
+	tap_is(latency_count(d0, "total"), more, "its first device is not");
+	tap_is(latency_count(d1, "total"), f1, "nor its second");
 	f0 = touch(r, 0, b, true);
 	f1 = touch(r, 1, b, true);
-	more = count(d1, "total");
+	more = latency_count(d1, "total");
 
 	was = f0 + f1;
 	leave(r, 1);
-	tap_is(count(old, "total"), was, "the second leaves: its container keeps its faults");
-	tap_is(count(d1, "total"), more, "and so does it");
+	tap_is(latency_count(old, "total"), was, "the second leaves: its container keeps its faults");
+	tap_is(latency_count(d1, "total"), more, "and so does it");
 	rig_open_at(&other, 2, 1, VFIO_TYPE1v2_IOMMU);
-	new = newest_container();
+	new = latency_container();
 	tap_ok(strcmp(new, old), "another container");
 	join(r, 1, &other.c);
-	tap_is(count(new, "total"), 0, "it begins with nothing");
+	tap_is(latency_count(new, "total"), 0, "it begins with nothing");
 	rig_map(&other, b);
 	f1 = touch(r, 1, b, true);
 	rig_unmap(&other, b);
-	tap_is(count(new, "total"), f1, "the second device faults there");
-	tap_is(count(d1, "total"), more + f1, "and has both");
-	tap_is(count(old, "total"), was, "the old one is as it was");
+	tap_is(latency_count(new, "total"), f1, "the second device faults there");
+	tap_is(latency_count(d1, "total"), more + f1, "and has both");
+	tap_is(latency_count(old, "total"), was, "the old one is as it was");
 	tap_errno_is(knob_write_try(0, "%s/reset", d1), -EINVAL, "0 resets nothing");
 	tap_errno_is(knob_write_try(1, "%s/total", d1), -EACCES, "a total can't be written");
 	leave(r, 1);
-	must(reset(d1));
-	tap_is(count(d1, "total"), 0, "a device that is nowhere is reset");
+	must(latency_reset(d1));
+	tap_is(latency_count(d1, "total"), 0, "a device that is nowhere is reset");
 	rig_close(&other);
 	join(r, 1, &r->c);
 }
@@ -376,8 +302,8 @@ static void check_unplug(struct rig *r, const struct simbuf *b)
 	int i;
 
 	reader_stop = false;
-	must_be(!pthread_create(&readers[0], NULL, reader, (void *)device_dir(1)));
-	must_be(!pthread_create(&readers[1], NULL, reader, (void *)newest_container()));
+	must_be(!pthread_create(&readers[0], NULL, reader, (void *)latency_device(1)));
+	must_be(!pthread_create(&readers[1], NULL, reader, (void *)latency_container()));
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove", rig_bdf(1));
 	for (i = 0; i < 5; i++) {
 		touch_unwatched(r, 1, b, true);
@@ -392,9 +318,9 @@ static void check_unplug(struct rig *r, const struct simbuf *b)
 		pthread_join(readers[i], &reads[i]);
 	tap_ok(reads[0] && reads[1], "unplugged while it was read: %lu times, %lu times",
 	       (unsigned long)reads[0], (unsigned long)reads[1]);
-	must(reset(device_dir(1)));
+	must(latency_reset(latency_device(1)));
 	faults = touch(r, 1, b, true);
-	tap_is(count(device_dir(1), "total"), faults, "and measured again");
+	tap_is(latency_count(latency_device(1), "total"), faults, "and measured again");
 }
 
 static void check_param(void)
@@ -414,13 +340,13 @@ int main(void)
 	rig_open(&r, 2, VFIO_TYPE1v2_IOMMU);
 	rig_map(&r, &b);
 	rig_both_ways(&r.sim[0], &b, 1, "loaded with latency=0");
-	tap_is(count(device_dir(0), "total") + count(newest_container(), "total"), 0,
-	       "nothing is measured");
+	tap_is(latency_count(latency_device(0), "total") +
+	       latency_count(latency_container(), "total"), 0, "nothing is measured");
 	rig_unmap(&r, &b);
 	rig_close(&r);
 
 	rig_load("devices=3 engines=8", "latency=1");
-	tap_is(count(device_dir(0), "total"), 0, "a device that never was attached");
+	tap_is(latency_count(latency_device(0), "total"), 0, "a device that never was attached");
 	rig_open(&r, 2, VFIO_TYPE1v2_IOMMU);
 	rig_map(&r, &b);
 	check_param();
