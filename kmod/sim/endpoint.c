@@ -63,6 +63,28 @@ struct iopf_sim_endpoint *iopf_sim_endpoint_find(struct device *dev)
 }
 
 /**
+ * iopf_sim_endpoints_any() - ask the endpoints in turn, until one has what is wanted
+ * @ask: returns it, or NULL; may sleep, not register
+ * @arg: its argument
+ *
+ * Return: what the first one had; NULL: none has.
+ */
+void *iopf_sim_endpoints_any(void *(*ask)(struct iopf_sim_endpoint *ep, void *arg), void *arg)
+{
+	struct iopf_sim_endpoint *ep;
+	void *found = NULL;
+
+	mutex_lock(&endpoints_lock);
+	list_for_each_entry(ep, &endpoints, node) {
+		found = ask(ep, arg);
+		if (found)
+			break;
+	}
+	mutex_unlock(&endpoints_lock);
+	return found;
+}
+
+/**
  * iopf_sim_endpoint_register() - make a device known before its bus is scanned
  * @ep: identity, operations, window and number of banks filled in
  *

@@ -9,6 +9,7 @@
  * Lock order, outermost first:
  *
  *   iommu group mutex, iommu_probe_device_lock		(IOMMU core)
+ *     the list of endpoints	mutex, outside endpoint.reports
  *     endpoint.reports		rwsem: read by who reports a fault, written by attach
  *       (the fault handler's own locks)
  *         iommu_fault_param.lock			(IOMMU core)

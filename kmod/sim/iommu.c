@@ -24,6 +24,7 @@
 #include <linux/property.h>
 #include <linux/slab.h>
 
+#include "group.h"
 #include "iommu.h"
 #include "kind.h"
 
@@ -344,7 +345,7 @@ static const struct iommu_ops sim_iommu_ops = {
 	.domain_alloc_paging = domain_alloc_paging,
 	.probe_device = probe_device,
 	.release_device = release_device,
-	.device_group = generic_device_group,
+	.device_group = iopf_sim_group_of,
 	.get_resv_regions = get_resv_regions,
 	.dev_enable_feat = dev_enable_feat,
 	.dev_disable_feat = dev_disable_feat,
@@ -442,7 +443,7 @@ static int __init sim_iommu_init(void)
 	struct dentry *dir;
 	int ret;
 
-	ret = iopf_sim_kind_init();
+	ret = iopf_sim_kind_init() ?: iopf_sim_group_init();
 	if (ret)
 		return ret;
 	debugfs_root = debugfs_create_dir("iopf_sim", NULL);

@@ -78,6 +78,7 @@ extern struct iommu_domain iopf_sim_identity_domain;
 extern struct iommu_domain iopf_sim_blocked_domain;
 
 struct iopf_sim_endpoint *iopf_sim_endpoint_find(struct device *dev);
+void *iopf_sim_endpoints_any(void *(*ask)(struct iopf_sim_endpoint *ep, void *arg), void *arg);
 int iopf_sim_endpoint_attach(struct iopf_sim_endpoint *ep, struct iommu_domain *domain);
 void iopf_sim_domain_invalidate(struct iopf_sim_domain *domain, u64 iova, u64 last);
 
