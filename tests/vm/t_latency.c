@@ -248,7 +248,8 @@ static void check_move(struct rig *r, const struct simbuf *b)
 
 	was = f0 + f1;
 	leave(r, 1);
-	tap_is(latency_count(old, "total"), was, "the second leaves: its container keeps its faults");
+	tap_is(latency_count(old, "total"), was,
+	       "the second leaves: its container keeps its faults");
 	tap_is(latency_count(d1, "total"), more, "and so does it");
 	rig_open_at(&other, 2, 1, VFIO_TYPE1v2_IOMMU);
 	new = latency_container();

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Devices behind IOMMUs of two kinds in one container: their data, under everything that maps and
+ * unmaps, comes and goes. See tests/lib/mixed.h for who serves.
+ *
+ * vm: --mem 1024 --test-timeout 300
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dirty.h"
+#include "mixed.h"
+
+#define LEN		(256 * 1024ul)
+
+/* What was mapped before a device joins is there for it, whoever was first. */
+static void check_replay(struct mixed *m)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct simbuf more = { mem_anon(LEN), RIG_IOVA + 4 * MiB + 16 * MEM_PAGE, LEN };
+	unsigned int first, other, i;
+
+	for (first = 0; first < 2; first++) {
+		other = !first;
+		tap_diag("device %u is the first", first);
+		mixed_open(m);
+		mixed_join(m, first);
+		rig_map(&m->r, &b);
+		mixed_agree(m, &b, 100, "alone");
+		mixed_charged(m, b.len, "alone");
+		simbuf_fill(&b, 0, b.len, 1);
+		mixed_join(m, other);
+		mixed_charged(m, b.len, "the other joins");
+		rig_status_is(sim_verify(&m->r.sim[other], &b, 0, b.len, 1, NULL), IOPF_SIM_ST_OK,
+			      "the other joins and reads");
+		mixed_agree(m, &b, 200, "two kinds");
+		rig_map(&m->r, &more);
+		mixed_agree(m, &more, 300, "mapped for two kinds");
+		mixed_charged(m, b.len + more.len, "mapped for two kinds");
+
+		/* It comes and goes; a third with it, behind a domain that is there. */
+		for (i = 0; i < 2; i++) {
+			mixed_leave(m, other);
+			mixed_charged(m, b.len + more.len, "the other has left");
+			mixed_agree(m, &b, 400, "the other has left");
+			mixed_join(m, other);
+			if (i)
+				mixed_join(m, 2);
+			mixed_charged(m, b.len + more.len, "the other is back");
+			mixed_agree(m, &b, 500, "the other is back");
+			mixed_agree(m, &more, 600, "the other is back");
+			if (i)
+				mixed_leave(m, 2);
+		}
+		mixed_join(m, 2);
+
+		/* The first domain goes, then comes anew. */
+		mixed_leave(m, first);
+		mixed_charged(m, b.len + more.len, "the first has left");
+		mixed_agree(m, &b, 700, "the first has left");
+		mixed_join(m, first);
+		mixed_agree(m, &b, 800, "the first is back");
+		rig_unmap(&m->r, &b);
+		mixed_charged(m, more.len, "unmapped");
+		mixed_none_reach(m, &b, "unmapped");
+		mixed_agree(m, &more, 900, "the rest");
+		mixed_leave(m, 2);
+		mixed_leave(m, other);
+		mixed_agree(m, &more, 950, "the first is left alone");
+		rig_unmap(&m->r, &more);
+		mixed_close(m, "replay");
+	}
+	mem_unmap(b.va, LEN);
+	mem_unmap(more.va, LEN);
+}
+
+/* What the host takes away is gone for all; what is unmapped as well. */
+static void check_gone(struct mixed *m)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct simbuf part[4];
+	uint64_t unmapped;
+	unsigned int i, j;
+	size_t wrong = 0;
+
+	mixed_open(m);
+	mixed_join(m, 0);
+	mixed_join(m, 1);
+	mixed_join(m, 2);
+	rig_map(&m->r, &b);
+	mixed_agree(m, &b, 1, "before");
+	for (i = 0; i < 6 && !mixed_holds(m); i++) {
+		mem_drop(b.va, LEN);
+		/* Alternately it is the CPU that comes first, and a device. */
+		if (i & 1)
+			wrong += !!sim_write(&m->r.sim[i % MIXED_DEVICES], &b, 0, LEN, 40 + i,
+					     NULL);
+		else
+			simbuf_fill(&b, 0, LEN, 40 + i);
+		for (j = 0; j < MIXED_DEVICES; j++)
+			wrong += !!sim_verify(&m->r.sim[j], &b, 0, LEN, 40 + i, NULL);
+		wrong += simbuf_differs(&b, 0, LEN, 40 + i);
+	}
+	tap_is(wrong, 0, "memory is dropped: all see what is there now");
+	if (!mixed_holds(m)) {
+		mem_unmap(b.va, LEN);
+		mixed_none_reach(m, &b, "no memory any more");
+		b.va = mem_anon(LEN);
+	}
+	rig_unmap(&m->r, &b);
+	mixed_none_reach(m, &b, "unmapped");
+
+	for (i = 0; i < 4; i++) {
+		part[i] = (struct simbuf){ (char *)b.va + i * LEN / 4, RIG_IOVA + i * LEN / 4,
+					   LEN / 4 };
+		rig_map(&m->r, &part[i]);
+	}
+	mixed_agree(m, &b, 60, "in four parts");
+	tap_errno_is(vfio_unmap_flags(&m->r.c, part[1].iova, LEN / 2, 0, &unmapped), 0,
+		     "two parts unmapped at once");
+	tap_is(unmapped, LEN / 2, "two parts unmapped at once");
+	mixed_none_reach(m, &part[1], "unmapped");
+	mixed_none_reach(m, &part[2], "unmapped");
+	mixed_agree(m, &part[0], 70, "a part that is left");
+	mixed_agree(m, &part[3], 80, "the other one");
+	mixed_charged(m, LEN / 2, "half is left");
+	tap_errno_is(vfio_unmap_flags(&m->r.c, part[0].iova, LEN / 8, 0, &unmapped), -EINVAL,
+		     "half a part can't be unmapped");
+	mixed_agree(m, &part[0], 90, "which changed nothing");
+	tap_errno_is(vfio_unmap_flags(&m->r.c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, &unmapped), 0,
+		     "everything unmapped");
+	tap_is(unmapped, LEN / 2, "everything unmapped");
+	for (i = 0; i < 4; i++)
+		mixed_none_reach(m, &part[i], "everything unmapped");
+	mixed_close(m, "gone");
+	mem_unmap(b.va, LEN);
+}
+
+/* Memory of 2 MiB pages: one leaf for the first kind, 512 for the second. */
+static void huge_memory(struct mixed *m, void *va, size_t len, unsigned int first,
+			const char *what)
+{
+	struct simbuf b = { va, 4 * RIG_IOVA, len };
+	/* The end of one page and the beginning of the next: enough to see, but once. */
+	struct simbuf near = { (char *)va + MEM_HUGE - LEN / 2, b.iova + MEM_HUGE - LEN / 2, LEN };
+	size_t leaves = len / MEM_HUGE, i;
+
+	mixed_open(m);
+	simbuf_fill(&b, 0, len, 1);
+	mixed_join(m, first);
+	rig_map(&m->r, &b);
+	mixed_agree(m, &near, 10, what);
+	mixed_join(m, !first);
+	mixed_agree(m, &b, 20, what);
+	tap_is(sim_iommu_count("leaves_2m"), leaves, "%s: 2 MiB leaves for the first kind", what);
+	tap_is(sim_iommu_count("leaves_4k"), 512 * leaves, "%s: 4 KiB leaves for the second", what);
+	mixed_join(m, 2);
+	mixed_agree(m, &near, 30, what);
+
+	/* Part of a leaf goes, for all: a whole page of hugetlb. */
+	for (i = 0; i < leaves && !mixed_holds(m); i++) {
+		mem_drop((char *)va + i * MEM_HUGE, MEM_HUGE);
+		simbuf_fill(&near, 0, LEN, 40 + i);
+		mixed_agree(m, &near, 50, what);
+	}
+	mixed_leave(m, 0);
+	mixed_agree(m, &near, 60, what);
+	mixed_charged(m, len, what);
+	mixed_join(m, 0);
+	mixed_agree(m, &near, 70, what);
+	tap_is(sim_iommu_count("leaves_2m"), leaves, "%s: 2 MiB leaves for the first kind", what);
+	mixed_leave(m, 1);
+	mixed_leave(m, 2);
+	mixed_agree(m, &near, 80, what);
+	tap_is(sim_iommu_count("leaves_4k"), 0, "%s: no 4 KiB leaf for the first kind", what);
+	mixed_join(m, 1);
+	rig_unmap(&m->r, &b);
+	mixed_none_reach(m, &b, what);
+	mixed_close(m, what);
+}
+
+static void check_huge(struct mixed *m)
+{
+	size_t len = 2 * MEM_HUGE;
+	struct simbuf b = { mem_thp(len), 4 * RIG_IOVA, len };
+	void *va = mem_hugetlb(len, false);
+	size_t i;
+
+	if (va) {
+		huge_memory(m, va, len, 0, "hugetlb, first kind first");
+		huge_memory(m, va, len, 1, "hugetlb, second kind first");
+		mem_unmap(va, len);
+	} else {
+		tap_skip("no memory for huge pages", "hugetlb");
+	}
+
+	/* Pages of the CPU that fall apart while both have them. */
+	mixed_open(m);
+	mixed_join(m, 0);
+	mixed_join(m, 1);
+	simbuf_fill(&b, 0, len, 1);
+	rig_map(&m->r, &b);
+	mixed_agree(m, &b, 10, "THP");
+	tap_diag("THP: %zu KiB, %llu leaves of 2 MiB", mem_huge_kb(b.va, len),
+		 (unsigned long long)sim_iommu_count("leaves_2m"));
+	for (i = 0; i < 4 && !mixed_holds(m); i++) {
+		size_t at = i * 700 * 1024;
+		struct simbuf near = { (char *)b.va + at, b.iova + at, LEN };
+		struct simbuf hole = { (char *)near.va + MEM_PAGE, near.iova + MEM_PAGE, MEM_PAGE };
+
+		mem_drop(hole.va, hole.len);
+		tap_is(simbuf_nonzero(&hole, 0, hole.len), 0, "THP: a page is dropped");
+		mixed_agree(m, &near, 20, "THP, a page dropped");
+	}
+	rig_unmap(&m->r, &b);
+	mixed_none_reach(m, &b, "THP, unmapped");
+	mixed_close(m, "THP");
+	mem_unmap(b.va, len);
+}
+
+/* Dirty pages, exactly; where things are pinned, all. */
+static void dirty_are(struct mixed *m, const struct simbuf *b, const bool *want, const char *what)
+{
+	size_t page, wrong = 0, wanted = 0;
+	struct dirty_map map;
+
+	dirty_map_init(&map, b->iova, b->len);
+	must(dirty_get(&m->r.c, &map));
+	for (page = 0; page < b->len / MEM_PAGE; page++) {
+		wanted += want[page];
+		wrong += dirty_page(&map, page) != (want[page] || m->pinned);
+	}
+	tap_is(wrong, 0, "%s: %zu pages were written", what, wanted);
+	dirty_map_free(&map);
+}
+
+static void check_dirty(struct mixed *m)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	bool want[LEN / MEM_PAGE];
+	unsigned int i, page, round, bad = 0;
+	struct dirty_map map;
+
+	mixed_open(m);
+	mixed_join(m, 0);
+	mixed_join(m, 1);
+	rig_map(&m->r, &b);
+	mixed_agree(m, &b, 1, "before");
+	must(dirty_track(&m->r.c, true));
+	memset(want, 0, sizeof(want));
+	if (!m->pinned)
+		dirty_are(m, &b, want, "nothing yet");
+	/* Each a third of its own, a third together; and all of it read. */
+	for (round = 0; round < 3; round++) {
+		memset(want, 0, sizeof(want));
+		for (i = 0; i < 60; i++) {
+			page = (unsigned int)rand() % (LEN / MEM_PAGE);
+			if (i % 3 != 0)
+				bad += !!sim_write(&m->r.sim[0], &b, page * MEM_PAGE, MEM_PAGE,
+						   2, NULL);
+			if (i % 3 != 1)
+				bad += !!sim_write(&m->r.sim[1], &b, page * MEM_PAGE, MEM_PAGE,
+						   2, NULL);
+			want[page] = true;
+		}
+		bad += !!sim_read(&m->r.sim[round % 2], &b, 0, LEN, NULL);
+		dirty_are(m, &b, want, "by either device");
+	}
+	memset(want, 0, sizeof(want));
+	bad += !!sim_read(&m->r.sim[0], &b, 0, LEN, NULL);
+	bad += !!sim_read(&m->r.sim[1], &b, 0, LEN, NULL);
+	dirty_are(m, &b, want, "only read");
+
+	/* Who leaves and who joins loses nothing. */
+	bad += !!sim_write(&m->r.sim[1], &b, 7 * MEM_PAGE, MEM_PAGE, 3, NULL);
+	bad += !!sim_write(&m->r.sim[0], &b, 9 * MEM_PAGE, MEM_PAGE, 3, NULL);
+	mixed_leave(m, 1);
+	bad += !!sim_write(&m->r.sim[0], &b, 11 * MEM_PAGE, MEM_PAGE, 3, NULL);
+	mixed_join(m, 1);
+	bad += !!sim_write(&m->r.sim[1], &b, 13 * MEM_PAGE, MEM_PAGE, 3, NULL);
+	mixed_join(m, 2);
+	bad += !!sim_write(&m->r.sim[2], &b, 15 * MEM_PAGE, MEM_PAGE, 3, NULL);
+	mixed_leave(m, 0);
+	bad += !!sim_read(&m->r.sim[1], &b, 0, LEN, NULL);
+	for (page = 7; page <= 15; page += 2)
+		want[page] = true;
+	dirty_are(m, &b, want, "left and joined");
+	mixed_join(m, 0);
+
+	/* The last report, with the unmapping. */
+	memset(want, 0, sizeof(want));
+	bad += !!sim_write(&m->r.sim[0], &b, 0, MEM_PAGE, 4, NULL);
+	bad += !!sim_write(&m->r.sim[1], &b, LEN - MEM_PAGE, MEM_PAGE, 4, NULL);
+	want[0] = true;
+	want[LEN / MEM_PAGE - 1] = true;
+	tap_is(bad, 0, "accesses while writes are tracked");
+	dirty_map_init(&map, b.iova, b.len);
+	tap_errno_is(dirty_unmap(&m->r.c, &map), 0, "unmapped with a report");
+	for (page = 0, bad = 0; page < LEN / MEM_PAGE; page++)
+		bad += dirty_page(&map, page) != (want[page] || m->pinned);
+	tap_is(bad, 0, "unmapped with a report: the pages written");
+	dirty_map_free(&map);
+	mixed_none_reach(m, &b, "unmapped with a report");
+	mixed_close(m, "dirty pages");
+	mem_unmap(b.va, LEN);
+}
+
+static const struct mixed_round rounds[] = {
+	{ check_replay, "replay", MIXED_TWO MIXED_NARROW, NULL },
+	{ check_replay, "replay", MIXED_TWO MIXED_NARROW, "" },
+	{ check_replay, "replay", MIXED_ONE MIXED_NARROW MIXED_NO_FAULTS, "" },
+	{ check_replay, "replay", MIXED_TWO MIXED_NARROW, MIXED_PINNED },
+	{ check_gone, "gone", MIXED_ONE MIXED_SMALL, NULL },
+	{ check_gone, "gone", MIXED_ONE MIXED_SMALL, "" },
+	{ check_gone, "gone", MIXED_TWO MIXED_SMALL MIXED_NO_FAULTS, "" },
+	{ check_gone, "gone", MIXED_TWO MIXED_SMALL, MIXED_PINNED },
+	{ check_huge, "huge pages", MIXED_TWO MIXED_SMALL, NULL },
+	{ check_huge, "huge pages", MIXED_TWO MIXED_SMALL, "" },
+	{ check_huge, "huge pages", MIXED_TWO MIXED_SMALL MIXED_NO_FAULTS, "" },
+	{ check_huge, "huge pages", MIXED_TWO MIXED_SMALL, MIXED_PINNED },
+	{ check_dirty, "dirty pages", MIXED_TWO MIXED_SMALL, NULL },
+	{ check_dirty, "dirty pages", MIXED_TWO MIXED_SMALL, "" },
+	{ check_dirty, "dirty pages", MIXED_TWO MIXED_SMALL, MIXED_PINNED },
+};
+
+int main(void)
+{
+	mixed_run(rounds, ARRAY_SIZE(rounds));
+	return tap_done();
+}
