@@ -45,7 +45,7 @@
 #include "table.h"
 
 static const char reason_disabled[] =
-	"it is not enabled for I/O page faults (device table, or its sysfs file mode)";
+	"it, or another one of its group, is not enabled (device table, or its sysfs file mode)";
 static const char reason_no_iopf[] =
 	"its IOMMU driver can't turn I/O page faults on for it (PRI and ATS, or stall, are needed)";
 static const char reason_unsafe[] =

@@ -4,7 +4,7 @@
  * container, wherever the device goes; phases that add up; percentiles in order; reset, and
  * the switch.
  *
- * vm: --mem 1024
+ * vm: --mem 1024 --test-timeout 300
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -16,7 +16,7 @@
 #include "fair.h"
 #include "latency.h"
 
-#define LEN	(4 * MiB)
+#define LEN	(2 * MiB)
 #define PAGES	(LEN / MEM_PAGE)
 /* A page may hold all lines, and a line of a bucket has two numbers. */
 #define PAGE_TEXT	4096
