@@ -274,6 +274,10 @@ static void distance(void **state)
 	assert_ptr_equal(iopf_budget_hottest(&s->b, 1, 15), &s->block[5]);
 	assert_null(iopf_budget_hottest(&s->b, 100, 16));
 	assert_null(iopf_budget_hottest(&s->b, 0, 0));
+	use(s, last_gone(s, 300));
+	assert_null(iopf_budget_hottest(&s->b, 1, 15));
+	assert_ptr_equal(iopf_budget_hottest(&s->b, 2, 15), &s->block[5]);
+	assert_ptr_equal(iopf_budget_hottest(&s->b, 100, 1), &s->block[5]);
 	s->block[5].refaults = 0;
 	assert_true(iopf_budget_hottest(&s->b, 100, 1)->refaults == 1);
 	assert_null(iopf_budget_hottest(&s->b, 100, 2));
