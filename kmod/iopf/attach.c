@@ -39,6 +39,7 @@
 #include "hold.h"
 #include "latency.h"
 #include "main.h"
+#include "mediate.h"
 #include "policy.h"
 #include "quota.h"
 #include "span.h"
@@ -183,7 +184,8 @@ static const char *attach_unanswered(const struct iopf_attach *at)
 	for (unsigned int i = 0; i < at->nr_devices; i++) {
 		const struct iopf_device *d = at->device[i];
 
-		if (d->mode == IOPF_MODE_SELECTIVE && !d->nr_windows)
+		if (d->mode == IOPF_MODE_SELECTIVE && !d->nr_windows &&
+		    !iopf_mediate_answers(d) && !at->container->complete)
 			return reason_unanswered;
 	}
 	return NULL;
@@ -489,9 +491,32 @@ static void attach_undo(struct iopf_container *c, struct iopf_attach *at)
 	iommu_domain_free(at->domain);
 }
 
+/* Hold what is mapped in windows. */
+static int windows_hold(struct iopf_container *c, const struct iopf_range *windows,
+			unsigned int nr)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; !ret && i < nr; i++)
+		ret = iopf_hold_add(c, &windows[i], IOPF_HOLD_WINDOW,
+				    iopf_device_window_owner(windows, i));
+	return ret;
+}
+
+static void windows_unhold(struct iopf_container *c, const struct iopf_range *windows,
+			   unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		iopf_hold_remove(c, &windows[i], IOPF_HOLD_WINDOW,
+				 iopf_device_window_owner(windows, i));
+}
+
 /* The group is on the container's list, or off it again: what is pinned beside is as it is to be. */
 static void attach_unhold(struct iopf_container *c, struct iopf_attach *at)
 {
+	for (unsigned int i = 0; i < at->nr_devices; i++)
+		windows_unhold(c, at->device[i]->windows, at->device[i]->nr_windows);
+	iopf_mediate_detach(c, at);
 	/* It can't get stronger by that, and to get weaker needs nothing. */
 	WARN_ON(iopf_policy_refresh(c));
 	/* What is held waits for the next domain that could know it. */
@@ -506,6 +531,8 @@ static int attach_hold(struct iopf_container *c, struct iopf_attach *at)
 	/* What has been wanted while there was no domain. */
 	if (list_is_singular(&c->attaches))
 		ret = iopf_hold_fill_all(c);
+	for (unsigned int i = 0; !ret && i < at->nr_devices; i++)
+		ret = windows_hold(c, at->device[i]->windows, at->device[i]->nr_windows);
 	return ret ?: iopf_policy_refresh(c);
 }
 
@@ -718,21 +745,22 @@ struct iommu_domain *iopf_attach_domain(struct iopf_container *c, struct iommu_g
 }
 
 /**
- * iopf_attach_update() - how a device of an attached group may fault has changed
- * @at: the group; its devices have the new state
+ * iopf_attach_update_locked() - how a device of an attached group may fault has changed, or who
+ *                               answers for it
+ * @at: the group; all is in the new state
  *
- * Context: under iopf_devices_lock.
+ * Context: under iopf_devices_lock and the container's.
  * Return: 0; -ENODEV when page faults can't be turned on; what pinning returns.
- * On error nothing has changed, and the caller gives the device its old state.
+ * On error nothing has changed, and the caller goes back to the old state.
  */
-int iopf_attach_update(struct iopf_attach *at)
+int iopf_attach_update_locked(struct iopf_attach *at)
 {
 	struct iopf_container *c = at->container;
 	const char *reason = attach_barred(at);
 	int ret;
 
 	lockdep_assert_held(&iopf_devices_lock);
-	guard(mutex)(&c->lock);
+	lockdep_assert_held(&c->lock);
 
 	if (!reason && !at->iopf_on) {
 		if (attach_faults_on(at))
@@ -757,6 +785,16 @@ int iopf_attach_update(struct iopf_attach *at)
 	}
 	attach_served(at, served_here, reason ?: "");
 	return 0;
+}
+
+/**
+ * iopf_attach_update() - the same, without the container's lock
+ * @at: the group
+ */
+int iopf_attach_update(struct iopf_attach *at)
+{
+	guard(mutex)(&at->container->lock);
+	return iopf_attach_update_locked(at);
 }
 
 /**

@@ -98,6 +98,7 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 void iopf_detach_group(struct iopf_container *c, struct iommu_group *group);
 struct iommu_domain *iopf_attach_domain(struct iopf_container *c, struct iommu_group *group);
 int iopf_attach_update(struct iopf_attach *at);
+int iopf_attach_update_locked(struct iopf_attach *at);
 int iopf_attach_policy(struct iopf_attach *at);
 void iopf_attach_put(struct iopf_attach *at);
 

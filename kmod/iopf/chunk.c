@@ -776,6 +776,24 @@ unsigned int iopf_chunk_rest(struct iopf_chunk *chunk, unsigned int page, bool w
 }
 
 /**
+ * iopf_chunk_serves() - whether a page is mapped well enough for an access
+ * @chunk: the chunk, found under RCU
+ * @page: page of the chunk
+ * @write: the access is a write
+ *
+ * Context: any that may take a spinlock.
+ */
+bool iopf_chunk_serves(struct iopf_chunk *chunk, unsigned int page, bool write)
+{
+	bool serves;
+
+	spin_lock(&chunk->lock);
+	serves = iopf_chunkmap_lookup(&chunk->map, page, write) == IOPF_HIT;
+	spin_unlock(&chunk->lock);
+	return serves;
+}
+
+/**
  * iopf_chunk_track() - begin to track writes: nothing is dirty, nothing writable
  * @chunk: the chunk; its container says already that writes are tracked
  */

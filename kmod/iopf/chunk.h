@@ -166,6 +166,7 @@ unsigned int iopf_chunk_have(struct iopf_chunk *chunk, unsigned int first, unsig
 			     bool write, unsigned int *mapped);
 unsigned int iopf_chunk_rest(struct iopf_chunk *chunk, unsigned int page, bool write,
 			     unsigned int *mapped);
+bool iopf_chunk_serves(struct iopf_chunk *chunk, unsigned int page, bool write);
 void iopf_chunk_track(struct iopf_chunk *chunk);
 void iopf_chunk_report(struct iopf_chunk *chunk, bool pins_dirty, unsigned long *bits);
 void iopf_chunk_report_end(struct iopf_chunk *chunk, bool made);

@@ -80,6 +80,10 @@ struct mem_cgroup;
  * @holds: what is held pinned of areas beyond that, see hold.c; changes are under @holds_lock, too
  * @holds_lock: a leaf, for faults
  * @guards: how many of them are where devices don't fault; read without a lock
+ * @locks: how many of them are user space's
+ * @last_lock: number of its last lock
+ * @complete: user space has locked all that its selective devices can't fault in; changes are under
+ *            iopf_devices_lock, too
  * @policy: the administrator's default, or IOPF_POLICY_DEFAULT; see policy.c
  * @default_policy: what holds for what has no policy of its own; never IOPF_POLICY_DEFAULT
  * @policies: of what has one, by IOVA
@@ -123,6 +127,9 @@ struct iopf_container {
 	struct rb_root_cached holds;
 	spinlock_t holds_lock; /* leaf */
 	unsigned int guards;
+	unsigned int locks;
+	u64 last_lock;
+	bool complete;
 	enum iopf_policy policy;
 	enum iopf_policy default_policy;
 	struct maple_tree policies;

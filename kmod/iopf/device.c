@@ -212,6 +212,8 @@ DEVICE_STAT(invalid, IOPF_STAT_INVALID);
 DEVICE_STAT(ahead, IOPF_STAT_AHEAD);
 DEVICE_STAT(ahead_used, IOPF_STAT_AHEAD_USED);
 DEVICE_STAT(ahead_wasted, IOPF_STAT_AHEAD_WASTED);
+DEVICE_STAT(stray_locked, IOPF_STAT_STRAY_LOCKED);
+DEVICE_STAT(stray_disabled, IOPF_STAT_STRAY_DISABLED);
 
 static const struct attribute *const device_attrs[] = {
 	&device_enabled.attr,
@@ -233,6 +235,8 @@ static const struct attribute *const device_attrs[] = {
 	&device_ahead.attr,
 	&device_ahead_used.attr,
 	&device_ahead_wasted.attr,
+	&device_stray_locked.attr,
+	&device_stray_disabled.attr,
 	NULL,
 };
 

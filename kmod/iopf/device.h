@@ -18,6 +18,7 @@ struct iopf_attach;
 struct iopf_latency;
 struct iopf_latency_past;
 struct iopf_ruling;
+struct vfio_iopf_mediator;
 
 /**
  * enum iopf_stat - what is counted for each device
@@ -34,6 +35,8 @@ struct iopf_ruling;
  * @IOPF_STAT_AHEAD: pages populated before the device asked for them, as it goes in order
  * @IOPF_STAT_AHEAD_USED: those of them that it came to the end of
  * @IOPF_STAT_AHEAD_WASTED: those that it did not, as far as is known
+ * @IOPF_STAT_STRAY_LOCKED: page requests where it is not to fault
+ * @IOPF_STAT_STRAY_DISABLED: page requests while it may not fault at all
  * @IOPF_STAT_NR: how many counters there are
  */
 enum iopf_stat {
@@ -48,6 +51,8 @@ enum iopf_stat {
 	IOPF_STAT_AHEAD,
 	IOPF_STAT_AHEAD_USED,
 	IOPF_STAT_AHEAD_WASTED,
+	IOPF_STAT_STRAY_LOCKED,
+	IOPF_STAT_STRAY_DISABLED,
 	IOPF_STAT_NR,
 };
 
@@ -68,6 +73,8 @@ struct iopf_stats {
  * @rule: who decided on these, and by which rule
  * @ruling: what a newer device table says, for when it is released; or NULL; see table.c
  * @ruling_new: of a table that is being looked at
+ * @mediator: the driver that says where it does not fault, or NULL; see mediate.c
+ * @strays: causes of faults that had no business being there that have been said, by iopf_stat
  * @attach: where it is attached, or NULL
  * @served_by: who serves its container: a module name, or "none"
  * @reason: why not this module, or ""
@@ -79,9 +86,9 @@ struct iopf_stats {
  * @streams_lock: protects @streams; a leaf
  * @streams: where it goes through memory in order
  *
- * iopf_devices_lock protects @node, @mode, @enabled, @policy, @windows, @rule, @ruling,
+ * iopf_devices_lock protects @node, @mode, @enabled, @policy, @windows, @mediator, @rule, @ruling,
  * @ruling_new, @attach, @served_by, @reason, @latency_past. @windows does not change while it is
- * attached.
+ * attached; @attach and the mediator's locks change under the container's lock, too.
  * @latency does not change while faults can happen.
  */
 struct iopf_device {
@@ -96,6 +103,8 @@ struct iopf_device {
 	char *rule;
 	struct iopf_ruling *ruling;
 	struct iopf_ruling *ruling_new;
+	struct vfio_iopf_mediator *mediator;
+	unsigned long strays;
 	struct iopf_attach *attach;
 	const char *served_by;
 	const char *reason;
@@ -109,6 +118,12 @@ struct iopf_device {
 };
 
 extern struct mutex iopf_devices_lock;
+
+/* Who owns what is held for a window; see hold.c. */
+static inline u64 iopf_device_window_owner(const struct iopf_range *windows, unsigned int i)
+{
+	return (unsigned long)&windows[i];
+}
 
 int iopf_devices_init(struct kobject *root);
 void iopf_devices_exit(void);

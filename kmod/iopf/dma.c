@@ -38,6 +38,7 @@
 #include "dma.h"
 #include "emulated.h"
 #include "hold.h"
+#include "mediate.h"
 #include "mm.h"
 #include "pin.h"
 #include "policy.h"
@@ -57,6 +58,7 @@ static int map_held(struct iopf_container *c, struct iopf_area *area)
 {
 	int ret = c->pinners ? iopf_hold_area(area) : 0;
 
+	ret = ret ?: iopf_mediate_area(area);
 	return ret ?: iopf_hold_fill(area, &area->range);
 }
 

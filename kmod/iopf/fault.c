@@ -53,6 +53,10 @@
  *   and the last user's exit is left to others; see iopf_mm_populate().
  * fault vs unload: a fault that is WAITING or PARKED holds the module.
  *
+ * Strays: a device that may not fault, and any device where memory is locked for it, finds all
+ * that it may use mapped. A fault all the same is counted and answered, and brings nothing in; see
+ * fault_filter(). For others that costs nothing: it is looked at only where nothing had to be mapped.
+ *
  * Answers: INVALID for what the container does not have or permit, never
  * FAILURE, which turns the device's page request interface off for good. When memory
  * or quiet can't be had after many attempts, SUCCESS: the device tries again.
@@ -76,6 +80,7 @@
 #include "device.h"
 #include "fault.h"
 #include "hint.h"
+#include "hold.h"
 #include "latency.h"
 #include "main.h"
 #include "mm.h"
@@ -241,6 +246,18 @@ static void fault_complain(struct iopf_device *d, const struct iommu_fault_page_
 			 prm->perm & IOMMU_FAULT_PERM_WRITE ? "write" : "read", prm->addr, what);
 }
 
+/* A fault that has no business being there: counted each time, said once of each cause. */
+static void fault_stray(struct iopf_device *d, const struct iommu_fault_page_request *prm,
+			enum iopf_stat cause)
+{
+	iopf_device_count(d, cause, 1);
+	if (!test_and_set_bit(cause, &d->strays))
+		dev_warn(d->dev, IOPF_DRIVER_NAME ": %s at 0x%llx faults %s; such faults are answered, but bring nothing in (said once)\n",
+			 prm->perm & IOMMU_FAULT_PERM_WRITE ? "write" : "read", prm->addr,
+			 cause == IOPF_STAT_STRAY_LOCKED ? "where memory is locked for the device"
+							 : "though the device may not fault");
+}
+
 /*
  * Note that a page is missing. The pages of a group mostly lie side by side: a run is
  * faulted in at once. What does not join the run has its turn after it.
@@ -339,6 +356,8 @@ static int fault_request(struct iopf_container *c, struct iopf_device *d,
 
 	if (mapped)
 		iopf_device_count(d, IOPF_STAT_MAPPED, mapped);
+	else if (unlikely(!ret && iopf_hold_stray(c, prm->addr)))
+		fault_stray(d, prm, IOPF_STAT_STRAY_LOCKED);
 	if (ret == -EFAULT)
 		fault_complain(d, prm, "is not memory for devices");
 	else if (ret == -ESRCH)
@@ -377,6 +396,60 @@ static int fault_group(struct iopf_attach *at, struct iopf_device *d, struct iop
 	}
 	/* There may never be room for all; let the device go on with what it has got. */
 	return unlikely(ret == -EDQUOT) && some ? 0 : ret;
+}
+
+/* What a request of a device that may not fault finds, under RCU. */
+enum filtered {
+	FILTERED_HIT,
+	FILTERED_MISS,
+	FILTERED_MMIO,
+};
+
+static enum filtered fault_filter_request(struct iopf_container *c, struct iopf_device *d,
+					  const struct iommu_fault_page_request *prm)
+{
+	bool write = prm->perm & IOMMU_FAULT_PERM_WRITE;
+	struct iopf_area *area = mtree_load(&c->areas, prm->addr);
+	struct iopf_chunk *chunk;
+
+	if (!area || !(area->prot & (write ? IOMMU_WRITE : IOMMU_READ))) {
+		fault_complain(d, prm, "is outside any mapped range, or beyond its permission");
+		return FILTERED_MISS;
+	}
+	chunk = xa_load(&area->chunks, prm->addr >> IOPF_CHUNK_SHIFT);
+	if (chunk && iopf_chunk_serves(chunk, iopf_chunkmap_page(prm->addr), write))
+		return FILTERED_HIT;
+	/* Its owner may have taken it back, and given it again. */
+	return READ_ONCE(area->mmio) ? FILTERED_MMIO : FILTERED_MISS;
+}
+
+/*
+ * A group of a device that may not fault. All that is mapped is pinned for it, so it can't be about
+ * anything that is missing, and nothing is brought in: SUCCESS for what is mapped. It
+ * may be from before, or about the gap in which a page is replaced by its pinned self. -EAGAIN: the
+ * fault is to be handled as any other, as the device has become one that may, or it is about
+ * other devices' memory.
+ */
+static int fault_filter(struct iopf_attach *at, struct iopf_device *d, struct iopf_group *group)
+{
+	struct iopf_fault *fault;
+	int ret = 0;
+
+	list_for_each_entry(fault, &group->faults, list) {
+		enum filtered found;
+
+		scoped_guard(rcu)
+			found = fault_filter_request(at->container, d, &fault->fault.prm);
+		/* It is said so before anything is unpinned; what was seen came under the chunk's lock. */
+		if (found != FILTERED_HIT && READ_ONCE(at->faulting))
+			return -EAGAIN;
+		fault_stray(d, &fault->fault.prm, IOPF_STAT_STRAY_DISABLED);
+		if (found == FILTERED_MMIO)
+			return -EAGAIN;
+		if (found == FILTERED_MISS)
+			ret = -EPERM;
+	}
+	return ret;
 }
 
 static enum iommu_page_response_code fault_code(int ret)
@@ -775,8 +848,13 @@ int iopf_fault_handler(struct iopf_group *group)
 	want.mm = NULL;
 	served.pages = 0;
 	ret = -ESHUTDOWN;
-	if (likely(!READ_ONCE(at->dead)))
-		ret = fault_group(at, d, group, &want, &served, &timing);
+	if (likely(!READ_ONCE(at->dead))) {
+		ret = -EAGAIN;
+		if (unlikely(!READ_ONCE(at->faulting)))
+			ret = fault_filter(at, d, group);
+		if (likely(ret == -EAGAIN))
+			ret = fault_group(at, d, group, &want, &served, &timing);
+	}
 	if (ret == -ENOENT)
 		iopf_timing_lap(&timing, IOPF_PHASE_WALK);
 	if (ret == -ENOENT && iopf_mm_populate_now(want.mm, want.vaddr, want.pages, want.write)) {

@@ -56,11 +56,20 @@ static struct iopf_hold *hold_next(struct iopf_hold *hold, u64 first, u64 last)
 	return node ? container_of(node, struct iopf_hold, node) : NULL;
 }
 
+static struct iopf_range whole_pages(const struct iopf_range *range)
+{
+	return (struct iopf_range){
+		.first = range->first & PAGE_MASK,
+		.last = range->last | ~PAGE_MASK,
+	};
+}
+
 static void hold_insert(struct iopf_container *c, struct iopf_hold *hold)
 {
 	spin_lock(&c->holds_lock);
 	interval_tree_insert(&hold->node, &c->holds);
 	WRITE_ONCE(c->guards, c->guards + iopf_hold_guards(hold->kind));
+	c->locks += hold->kind == IOPF_HOLD_LOCK;
 	spin_unlock(&c->holds_lock);
 }
 
@@ -69,6 +78,7 @@ static void hold_delete(struct iopf_container *c, struct iopf_hold *hold)
 	spin_lock(&c->holds_lock);
 	interval_tree_remove(&hold->node, &c->holds);
 	WRITE_ONCE(c->guards, c->guards - iopf_hold_guards(hold->kind));
+	c->locks -= hold->kind == IOPF_HOLD_LOCK;
 	spin_unlock(&c->holds_lock);
 	kfree(hold);
 }
@@ -258,24 +268,39 @@ void iopf_hold_area_end(struct iopf_area *area)
 	iopf_pin_charge(area, -(long)area->locked);
 }
 
-/* Have a part of an area held. */
-static int hold_part(struct iopf_area *area, const struct iopf_range *part,
-		     enum iopf_hold_kind kind, u64 owner)
+/**
+ * iopf_hold_add_area() - hold what lies in an area of a range
+ * @area: the area, published or not
+ * @range: made to be of whole pages
+ * @kind: who wants it
+ * @owner: who of that kind
+ *
+ * Return: as iopf_hold_add().
+ */
+int iopf_hold_add_area(struct iopf_area *area, const struct iopf_range *range,
+		       enum iopf_hold_kind kind, u64 owner)
 {
+	struct iopf_range part, whole = whole_pages(range);
 	struct iopf_container *c = area->container;
-	struct iopf_hold *hold = kzalloc(sizeof(*hold), GFP_KERNEL_ACCOUNT);
+	struct iopf_hold *hold;
 	int ret = 0;
 
+	lockdep_assert_held(&c->lock);
+
+	if (!iopf_range_intersect(&part, &area->range, &whole))
+		return 0;
+	hold = kzalloc(sizeof(*hold), GFP_KERNEL_ACCOUNT);
 	if (!hold)
 		return -ENOMEM;
-	hold->node.start = part->first;
-	hold->node.last = part->last;
+	hold->node.start = part.first;
+	hold->node.last = part.last;
 	hold->kind = kind;
 	hold->owner = owner;
+	/* Otherwise it waits for a domain. */
 	if (!list_empty(&c->attaches))
-		ret = iopf_pin_fill(area, part);
+		ret = iopf_pin_fill(area, &part);
 	if (ret) {
-		iopf_hold_drain(area, part);
+		iopf_hold_drain(area, &part);
 		kfree(hold);
 		return ret;
 	}
@@ -286,9 +311,9 @@ static int hold_part(struct iopf_area *area, const struct iopf_range *part,
 /**
  * iopf_hold_add() - hold what is mapped of a range
  * @c: the container, locked
- * @range: whole pages; where no area is, nothing is held
+ * @range: made to be of whole pages; where no area is, nothing is held
  * @kind: who wants it
- * @owner: who of that kind; what it holds already does not overlap with @range
+ * @owner: who of that kind; it holds nothing of @range yet
  *
  * Context: process context; may wait for a disk or user space.
  * Return: 0 with all of it resident, pinned and charged; or the error of iopf_pin_fill() or
@@ -297,17 +322,15 @@ static int hold_part(struct iopf_area *area, const struct iopf_range *part,
 int iopf_hold_add(struct iopf_container *c, const struct iopf_range *range,
 		  enum iopf_hold_kind kind, u64 owner)
 {
-	unsigned long index = range->first;
+	struct iopf_range whole = whole_pages(range);
+	unsigned long index = whole.first;
 	struct iopf_area *area;
-	struct iopf_range part;
 	int ret;
 
 	lockdep_assert_held(&c->lock);
 
-	mt_for_each(&c->areas, area, index, range->last) {
-		if (!iopf_range_intersect(&part, &area->range, range))
-			continue;
-		ret = hold_part(area, &part, kind, owner);
+	mt_for_each(&c->areas, area, index, whole.last) {
+		ret = iopf_hold_add_area(area, &whole, kind, owner);
 		if (ret) {
 			iopf_hold_remove(c, range, kind, owner);
 			return ret;
@@ -328,15 +351,16 @@ int iopf_hold_add(struct iopf_container *c, const struct iopf_range *range,
 bool iopf_hold_remove(struct iopf_container *c, const struct iopf_range *range,
 		      enum iopf_hold_kind kind, u64 owner)
 {
+	struct iopf_range whole = whole_pages(range);
 	struct iopf_hold *hold, *next;
 	bool any = false;
 
 	lockdep_assert_held(&c->lock);
 
-	for (hold = hold_first(c, range->first, range->last); hold; hold = next) {
+	for (hold = hold_first(c, whole.first, whole.last); hold; hold = next) {
 		struct iopf_range part = { .first = hold->node.start, .last = hold->node.last };
 
-		next = hold_next(hold, range->first, range->last);
+		next = hold_next(hold, whole.first, whole.last);
 		if (hold->kind != kind || hold->owner != owner)
 			continue;
 		hold_delete(c, hold);

@@ -45,6 +45,8 @@ struct iopf_hold {
 
 int iopf_hold_add(struct iopf_container *c, const struct iopf_range *range,
 		  enum iopf_hold_kind kind, u64 owner);
+int iopf_hold_add_area(struct iopf_area *area, const struct iopf_range *range,
+		       enum iopf_hold_kind kind, u64 owner);
 bool iopf_hold_remove(struct iopf_container *c, const struct iopf_range *range,
 		      enum iopf_hold_kind kind, u64 owner);
 bool iopf_hold_covers(struct iopf_area *area, u64 iova, u64 *last);

@@ -25,6 +25,7 @@
 #include <linux/iommu.h>
 #include <linux/maple_tree.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/vfio_iopf.h>
 
 #include "area.h"
@@ -108,8 +109,14 @@ void iopf_policy_forget(struct iopf_container *c, const struct iopf_range *range
 				  GFP_KERNEL | __GFP_NOFAIL));
 }
 
-/* All of it is mapped, and no address of it is invalid. */
-static int policy_check(struct iopf_container *c, const struct iopf_range *range)
+/**
+ * iopf_policy_check() - whether a range can have a policy, or be locked
+ * @c: the container, locked
+ * @range: the range
+ *
+ * Return: 0; -ENOENT: not all of it is mapped; -EBUSY: an address of it is invalid; -EINTR.
+ */
+int iopf_policy_check(struct iopf_container *c, const struct iopf_range *range)
 {
 	u64 at = range->first;
 
@@ -123,6 +130,8 @@ static int policy_check(struct iopf_container *c, const struct iopf_range *range
 		if (area->range.last >= range->last)
 			return 0;
 		at = area->range.last + 1;
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
 }
@@ -203,7 +212,7 @@ int iopf_policy_set(struct iopf_container *c, struct vfio_iopf_policy *arg)
 	arg->id = 0;
 
 	guard(mutex)(&c->lock);
-	ret = policy_check(c, &range);
+	ret = iopf_policy_check(c, &range);
 	if (ret)
 		return ret;
 	if (arg->policy == VFIO_IOPF_POLICY_PREFAULT) {

@@ -16,6 +16,7 @@ int iopf_policy_store(struct iopf_container *c, const struct iopf_range *range,
 		      enum iopf_policy policy);
 void iopf_policy_forget(struct iopf_container *c, const struct iopf_range *range);
 
+int iopf_policy_check(struct iopf_container *c, const struct iopf_range *range);
 int iopf_policy_set(struct iopf_container *c, struct vfio_iopf_policy *arg);
 int iopf_policy_get(struct iopf_container *c, struct vfio_iopf_policy *arg);
 

@@ -22,6 +22,7 @@
 #include "dirty.h"
 #include "dma.h"
 #include "emulated.h"
+#include "lock.h"
 #include "main.h"
 #include "policy.h"
 #include "prefault.h"
@@ -290,6 +291,8 @@ static_assert(sizeof(struct vfio_iopf_working_set) == 24);
 static_assert(sizeof(struct vfio_iopf_working_set_put) == 40);
 static_assert(sizeof(struct vfio_iopf_policy) == 40);
 static_assert(sizeof(struct vfio_iopf_map_dma) == 40);
+static_assert(sizeof(struct vfio_iopf_lock) == 32);
+static_assert(sizeof(struct vfio_iopf_unlock) == 16);
 
 /* The caller gets to know the request's number before it begins, or it doesn't begin. */
 static long prefault_start(struct iopf_prefault *p, u64 __user *id)
@@ -399,6 +402,45 @@ static long map_dma_policy(struct iopf_container *c, void __user *arg)
 	return iopf_dma_map(c, &map, with.policy);
 }
 
+static long lock(struct iopf_container *c, void __user *arg)
+{
+	struct vfio_iopf_lock lock;
+	bool complete;
+	long ret;
+
+	if (copy_from_user(&lock, arg, sizeof(lock)))
+		return -EFAULT;
+	complete = lock.flags & VFIO_IOPF_LOCK_COMPLETE;
+	if (lock.argsz < sizeof(lock) || lock.flags & ~VFIO_IOPF_LOCK_COMPLETE)
+		return -EINVAL;
+	lock.id = 0;
+	if (lock.size || !complete) {
+		ret = iopf_lock_add(c, &lock);
+		if (ret)
+			return ret;
+	}
+	if (copy_to_user(arg, &lock, sizeof(lock))) {
+		if (lock.id)
+			iopf_lock_remove(c, lock.id);
+		return -EFAULT;
+	}
+	return complete ? iopf_lock_complete(c, true) : 0;
+}
+
+static long unlock(struct iopf_container *c, void __user *arg)
+{
+	struct vfio_iopf_unlock unlock;
+	bool incomplete;
+
+	if (copy_from_user(&unlock, arg, sizeof(unlock)))
+		return -EFAULT;
+	incomplete = unlock.flags & VFIO_IOPF_UNLOCK_INCOMPLETE;
+	if (unlock.argsz < sizeof(unlock) || unlock.flags & ~VFIO_IOPF_UNLOCK_INCOMPLETE ||
+	    incomplete == !!unlock.id)
+		return -EINVAL;
+	return incomplete ? iopf_lock_complete(c, false) : iopf_lock_remove(c, unlock.id);
+}
+
 static long container_ioctl(struct iopf_container *c, unsigned int cmd, void __user *arg)
 {
 	switch (cmd) {
@@ -424,6 +466,10 @@ static long container_ioctl(struct iopf_container *c, unsigned int cmd, void __u
 		return policy(c, arg);
 	case VFIO_IOPF_MAP_DMA:
 		return map_dma_policy(c, arg);
+	case VFIO_IOPF_LOCK:
+		return lock(c, arg);
+	case VFIO_IOPF_UNLOCK:
+		return unlock(c, arg);
 	}
 	return -ENOTTY;
 }

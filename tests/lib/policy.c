@@ -73,6 +73,34 @@ uint64_t policy_count(const char *bdf, const char *name)
 	return value;
 }
 
+int policy_lock(struct vfio_container *c, uint64_t iova, uint64_t size, uint32_t flags,
+		uint64_t *id)
+{
+	struct vfio_iopf_lock lock = {
+		.argsz = sizeof(lock),
+		.flags = flags,
+		.iova = iova,
+		.size = size,
+	};
+
+	if (ioctl(c->fd, VFIO_IOPF_LOCK, &lock))
+		return -errno;
+	if (id)
+		*id = lock.id;
+	return 0;
+}
+
+int policy_unlock(struct vfio_container *c, uint64_t id, uint32_t flags)
+{
+	struct vfio_iopf_unlock unlock = {
+		.argsz = sizeof(unlock),
+		.flags = flags,
+		.id = id,
+	};
+
+	return ioctl(c->fd, VFIO_IOPF_UNLOCK, &unlock) ? -errno : 0;
+}
+
 int policy_mode(const char *bdf, const char *mode)
 {
 	char path[128];

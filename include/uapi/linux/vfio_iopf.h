@@ -288,4 +288,62 @@ struct vfio_iopf_map_dma {
 
 #define VFIO_IOPF_MAP_DMA		_IO(VFIO_TYPE, VFIO_IOPF_BASE + 6)
 
+/* Locks a container may have, each for a part of it that has been mapped by one call. */
+#define VFIO_IOPF_LOCKS_MAX		4096
+
+/**
+ * struct vfio_iopf_lock - VFIO_IOPF_LOCK: a range in which devices can't fault, such as a ring
+ * @argsz: size of this structure
+ * @flags: COMPLETE: with this, all is locked that the container's selective devices can't fault in
+ * @iova: first address, rounded down to a page
+ * @size: bytes, the end is rounded up to a page; not 0, but with COMPLETE: nothing more to lock
+ * @id: out: number of the lock, never used again by this container; 0: there is none
+ *
+ * When the call returns the range is resident, pinned, and charged to RLIMIT_MEMLOCK, a page at a
+ * time, once. It stays so until it is unlocked or unmapped; locks may overlap. Lock memory before a
+ * device knows of it: a fault in it is answered, but brings nothing in, and counts as an error.
+ *
+ * A device that the administrator has declared to be selective, since it faults in some of its
+ * accesses only, has all memory pinned for it until somebody says where it can't fault: a
+ * kernel driver, the administrator (a window), or user space by COMPLETE. That holds for all
+ * devices of the container, also for those that come, until VFIO_IOPF_UNLOCK_INCOMPLETE.
+ *
+ * Errors: EINVAL: flags, argsz, the range, no device in the container; ENOENT: not all of it is
+ * mapped; ENOSPC: VFIO_IOPF_LOCKS_MAX; EBUSY: an address of it is invalid; EFAULT, ENOMEM, ESRCH,
+ * EINTR: as of VFIO_IOPF_POLICY. On error nothing has changed.
+ */
+struct vfio_iopf_lock {
+	__u32 argsz;
+	__u32 flags;
+#define VFIO_IOPF_LOCK_COMPLETE		(1 << 0)
+	__aligned_u64 iova;
+	__aligned_u64 size;
+	__aligned_u64 id;
+};
+
+#define VFIO_IOPF_LOCK			_IO(VFIO_TYPE, VFIO_IOPF_BASE + 7)
+
+/**
+ * struct vfio_iopf_unlock - VFIO_IOPF_UNLOCK
+ * @argsz: size of this structure
+ * @flags: 0; INCOMPLETE: take back what VFIO_IOPF_LOCK_COMPLETE has said
+ * @id: the lock; with INCOMPLETE: 0
+ *
+ * What is no longer locked is faulted in from now on, unless something else demands that it be
+ * pinned. A lock of which all has been unmapped is gone.
+ *
+ * With INCOMPLETE everything is pinned for selective devices when the call returns.
+ *
+ * Errors: EINVAL: flags, argsz, @id; ENOENT: no such lock; INCOMPLETE: EFAULT, ENOMEM, ESRCH, EINTR,
+ * EBUSY as of VFIO_IOPF_POLICY. On error nothing has changed.
+ */
+struct vfio_iopf_unlock {
+	__u32 argsz;
+	__u32 flags;
+#define VFIO_IOPF_UNLOCK_INCOMPLETE	(1 << 0)
+	__aligned_u64 id;
+};
+
+#define VFIO_IOPF_UNLOCK		_IO(VFIO_TYPE, VFIO_IOPF_BASE + 8)
+
 #endif /* _UAPI_LINUX_VFIO_IOPF_H */

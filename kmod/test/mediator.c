@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A mediator without a device of its own: does to vfio-iopf's interface for kernel drivers
+ * (include/linux/vfio_iopf_mediator.h) what it is told through a file, for any PCI device:
+ *
+ *	echo "mediate 10f5:00:00.0" > /sys/kernel/debug/iopf_mediator/command
+ *	echo "lock 0x100000000 0x1000" > ...
+ *	echo "unlock 0x100000000 0x1000" > ...
+ *	echo "unmediate" > ...
+ *
+ * A write fails as the call does. One device at a time.
+ *
+ * What a real driver does by other means is left to whoever writes: that the device is there
+ * until "unmediate". The reference to it sees to the memory.
+ *
+ * Locking: one mutex for everything, outside of all of vfio-iopf's.
+ */
+#include <linux/cleanup.h>
+#include <linux/debugfs.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/uaccess.h>
+#include <linux/vfio_iopf_mediator.h>
+
+static DEFINE_MUTEX(mediator_lock);
+static struct vfio_iopf_mediator *mediator;
+static struct device *mediator_dev;
+static struct dentry *mediator_dir;
+
+static int mediator_begin(const char *name)
+{
+	struct vfio_iopf_mediator *m;
+	struct device *dev;
+
+	if (mediator)
+		return -EALREADY;
+	dev = bus_find_device_by_name(&pci_bus_type, NULL, name);
+	if (!dev)
+		return -ENXIO;
+	m = vfio_iopf_mediate(dev);
+	if (IS_ERR(m)) {
+		put_device(dev);
+		return PTR_ERR(m);
+	}
+	mediator = m;
+	mediator_dev = dev;
+	return 0;
+}
+
+static int mediator_end(void)
+{
+	if (!mediator)
+		return -ENOENT;
+	vfio_iopf_unmediate(mediator);
+	put_device(mediator_dev);
+	mediator = NULL;
+	return 0;
+}
+
+static int mediator_do(const char *text)
+{
+	char word[16], name[32];
+	u64 iova, size;
+
+	if (sscanf(text, "mediate %31s", name) == 1)
+		return mediator_begin(name);
+	if (sscanf(text, "%15s 0x%llx 0x%llx", word, &iova, &size) == 3) {
+		if (!mediator)
+			return -ENOENT;
+		if (!strcmp(word, "lock"))
+			return vfio_iopf_lock_range(mediator, iova, size);
+		if (!strcmp(word, "unlock"))
+			return vfio_iopf_unlock_range(mediator, iova, size);
+		return -EINVAL;
+	}
+	return sysfs_streq(text, "unmediate") ? mediator_end() : -EINVAL;
+}
+
+static ssize_t command_write(struct file *file, const char __user *from, size_t count,
+			     loff_t *pos)
+{
+	char text[80];
+	int ret;
+
+	if (count >= sizeof(text))
+		return -E2BIG;
+	if (copy_from_user(text, from, count))
+		return -EFAULT;
+	text[count] = 0;
+	scoped_guard(mutex, &mediator_lock)
+		ret = mediator_do(text);
+	return ret ?: count;
+}
+
+static const struct file_operations command_ops = {
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.write = command_write,
+};
+
+static int __init mediator_init(void)
+{
+	mediator_dir = debugfs_create_dir("iopf_mediator", NULL);
+	debugfs_create_file("command", 0200, mediator_dir, NULL, &command_ops);
+	return 0;
+}
+
+static void __exit mediator_exit(void)
+{
+	debugfs_remove(mediator_dir);
+	mediator_end();
+}
+
+module_init(mediator_init);
+module_exit(mediator_exit);
+
+MODULE_DESCRIPTION("Tests vfio-iopf's interface for mediating drivers");
+MODULE_LICENSE("GPL");
