@@ -20,7 +20,7 @@
 
 /* Users first: each module only after those that use it. */
 static const char * const rig_modules[] = {
-	"vfio_iommu_iopf", "iopf_sim", "iopf_sim_iommu", "iopf_sim_mdev",
+	"iopf_mediator", "vfio_iommu_iopf", "iopf_sim", "iopf_sim_iommu", "iopf_sim_mdev",
 };
 
 static bool rig_loaded;

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "dirty.h"
+#include "policy.h"
 #include "rig.h"
 #include "uffd.h"
 
@@ -112,6 +113,32 @@ static void check_late_all(void)
 		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
 	};
 
+	struct vfio_iopf_policy policy = {
+		.argsz = sizeof(policy),
+		.iova = b.iova,
+		.size = b.len,
+		.policy = VFIO_IOPF_POLICY_PIN,
+	};
+	struct vfio_iopf_map_dma with = {
+		.argsz = sizeof(with),
+		.flags = VFIO_DMA_MAP_FLAG_READ,
+		.vaddr = (uintptr_t)b.va,
+		.iova = b.iova,
+		.size = b.len,
+		.policy = VFIO_IOPF_POLICY_PIN,
+	};
+	struct vfio_iopf_lock lock = {
+		.argsz = sizeof(lock),
+		.iova = b.iova,
+		.size = b.len,
+		.flags = VFIO_IOPF_LOCK_COMPLETE,
+	};
+	struct vfio_iopf_unlock unlock = { .argsz = sizeof(unlock), .id = 1 };
+
+	check_late("POLICY", VFIO_IOPF_POLICY, &policy, sizeof(policy), -ENOENT, avail);
+	check_late("MAP_DMA with a policy", VFIO_IOPF_MAP_DMA, &with, sizeof(with), -EINVAL, avail);
+	check_late("LOCK", VFIO_IOPF_LOCK, &lock, sizeof(lock), -EINVAL, avail);
+	check_late("UNLOCK", VFIO_IOPF_UNLOCK, &unlock, sizeof(unlock), -ENOENT, avail);
 	check_late("MAP_DMA", VFIO_IOMMU_MAP_DMA, &map, sizeof(map), -EINVAL, avail);
 	check_late("UNMAP_DMA", VFIO_IOMMU_UNMAP_DMA, &unmap, sizeof(unmap), 0, avail);
 	check_late("GET_INFO", VFIO_IOMMU_GET_INFO, &info, sizeof(info), 0, avail);
@@ -233,7 +260,7 @@ static int call_random(struct caller *t)
 	struct dirty_map map;
 	int ret;
 
-	switch (rand_r(&t->seed) % 6) {
+	switch (rand_r(&t->seed) % 9) {
 	case 0:
 		return vfio_map(&container, t->b.va, t->b.iova, t->b.len);
 	case 1:
@@ -248,6 +275,13 @@ static int call_random(struct caller *t)
 					   : dirty_unmap(&container, &map);
 		dirty_map_free(&map);
 		return ret;
+	case 5:
+		return policy_set(&container, t->b.iova, t->b.len, (uint32_t)rand_r(&t->seed) % 4);
+	case 6:
+		return policy_map(&container, &t->b, (uint32_t)rand_r(&t->seed) % 4);
+	case 7:
+		return policy_lock(&container, t->b.iova, t->b.len,
+				   (uint32_t)rand_r(&t->seed) % 2, NULL);
 	default:
 		return vfio_avail(&container) < 0 ? -EINVAL : 0;
 	}
