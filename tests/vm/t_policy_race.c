@@ -22,7 +22,7 @@
 #include "rig.h"
 
 #define LEN	(4 * MiB)
-#define FLIPS	1500
+#define FLIPS	300
 #define SEED	77
 
 #ifndef MADV_COLLAPSE
