@@ -289,6 +289,29 @@ static void short_strides(void **state)
 	}
 }
 
+/* Places had ahead are bounded as pages are: by the caller, and by what was wasted. */
+static void bounded_strides(void **state)
+{
+	static const unsigned int want[] = { 0, 0, 0, 1, 2, 4, 8, 8, 8 };
+	struct iopf_streams s = { };
+	struct iopf_ahead got;
+	u64 page = 100000;
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(want); i++) {
+		got = miss_within(&s, page, 1, 0, U64_MAX, 8);
+		assert_int_equal(got.pages, want[i]);
+		page += 100 * (u64)(got.pages + 1);
+	}
+	/* Halved four times; what was used takes one back. */
+	s.shrink = 4;
+	is(miss(&s, page, 1, true), BOUND >> 3, 8, 0);
+	page += 100 * ((BOUND >> 3) + 1);
+	s.shrink = IOPF_STREAM_SHRINK;
+	got = miss_within(&s, page, 1, 0, U64_MAX, 8);
+	is(got, 1, BOUND >> 3, 0);
+}
+
 static void no_strides(void **state)
 {
 	struct iopf_streams s = { };
@@ -506,6 +529,7 @@ int main(void)
 		cmocka_unit_test(shrinks),
 		cmocka_unit_test(strides),
 		cmocka_unit_test(short_strides),
+		cmocka_unit_test(bounded_strides),
 		cmocka_unit_test(no_strides),
 		cmocka_unit_test(several_strides),
 		cmocka_unit_test(ends),

@@ -2,7 +2,7 @@
 /*
  * A request to have memory ready before a device uses it: what it is about, ranges that user space
  * names or a working set (workset.c), and how it is done: range by range, each a slice at a time
- * (slice.c). When that happens, what else can happen to it, and the races between are prefaults.c's.
+ * (slice.c). When that happens, what else can happen to it, and the races are prefaults.c's.
  *
  * What a request is about is checked once, in the ioctl. Areas may go or change until its turn
  * comes, so each slice looks for its area anew; what is not there any more is counted as missed.

@@ -33,6 +33,8 @@ unsigned long long latency_count(const char *dir, const char *phase);
 /**
  * latency_counted() - wait until so many faults have their total: that is after the device has had
  * its answer
+ * @dir: of the device or container
+ * @faults: how many
  *
  * Return: how many have
  */
