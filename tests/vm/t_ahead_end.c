@@ -3,7 +3,8 @@
  * A device goes in order, and who is to run ahead of it in the background does not get its turn:
  * other devices have all the workers there are, and sleep in memory that nobody provides. Meanwhile
  * the device leaves, or the whole container ends. When the background worker comes to run at last,
- * it finds nothing to do, and uses nothing that is gone (which only the debug kernel sees for sure).
+ * it finds nothing to do, and uses nothing that is gone (only the debug kernel sees that for
+ * sure).
  *
  * That it waits, and nobody else does, is seen by the uses of the module: each worker has one.
  *

@@ -244,7 +244,7 @@ int main(void)
 	b.va = mem_memfd(LEN, &fd);
 	rig_load(SIM, "latency=1 fault_around=0");
 	tap_is(vfio_group_id(rig_bdf(0)), vfio_group_id(rig_bdf(1)), "devices 0 and 1 are a group");
-	tap_ok(vfio_group_id(rig_bdf(0)) != vfio_group_id(rig_bdf(OTHER)), "the third is not in it");
+	tap_ok(vfio_group_id(rig_bdf(0)) != vfio_group_id(rig_bdf(OTHER)), "the third is not");
 	open_pair(&r, false);
 	for (unsigned int i = 0; i < PAIR; i++)
 		rig_served_right(rig_bdf(i));
