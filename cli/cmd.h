@@ -65,6 +65,7 @@ struct cmd {
 /* The table, in the order in which help shows it; ends with an entry without a name. */
 extern const struct cmd cmds[];
 
+int cmd_advise(int argc, char **argv);
 int cmd_device(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_probe(int argc, char **argv);

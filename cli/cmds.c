@@ -64,5 +64,18 @@ const struct cmd cmds[] = {
 			"  -d, --device       it is about a device\n",
 		.run = cmd_set,
 	},
+	{
+		.name = "advise",
+		.args = "[--seconds S] [--slowdown PERCENT] [--apply] CONTAINER",
+		.summary = "Say how much memory a container needs, from sampling what its devices use",
+		.help = "  -a, --apply        set resident_max to what is recommended\n"
+			"  -d, --slowdown P   percent that the devices may be slowed down (5)\n"
+			"  -i, --interval MS  for how long memory is left alone between two looks at it (100)\n"
+			"  -m, --max N        chunks of 2 MiB that are watched at most (1024)\n"
+			"  -n, --steps N      limits in the table (12)\n"
+			"  -s, --seconds S    for how long to sample (30); interrupted, it makes do with less\n"
+			"      --sizes LIST   limits in the table: 64M,128M,1G\n",
+		.run = cmd_advise,
+	},
 	{ }
 };

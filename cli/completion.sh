@@ -22,7 +22,7 @@ _iopfctl()
 	_get_comp_words_by_ref -n : cur prev words cword
 	for word in "${words[@]:1:cword-1}"; do
 		case $word in
-		probe | device | list | set)
+		advise | probe | device | list | set)
 			cmd=$word
 			break
 			;;
@@ -42,6 +42,10 @@ _iopfctl()
 	device,add | device,remove) offer="--apply --comment --first pci subsystem class address" ;;
 	probe,*) offer="--all $common $(_iopfctl_names /sys/bus/pci/devices)" ;;
 	list,*) offer="--count --interval --watch $common $(_iopfctl_names $iopf/containers)" ;;
+	advise,*)
+		offer="--apply --interval --max --seconds --sizes --slowdown --steps $common"
+		offer="$offer $(_iopfctl_names $iopf/containers)"
+		;;
 	set,set) offer="--device $common $(_iopfctl_names $iopf/containers)" ;;
 	set,*)
 		compopt -o nospace
@@ -54,7 +58,7 @@ _iopfctl()
 		esac
 		;;
 	device,*) offer="arbitrary selective none $common" ;;
-	*) offer="probe device list set help $common" ;;
+	*) offer="probe device list set advise help $common" ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$offer" -- "$cur")
 	__ltrim_colon_completions "$cur"
