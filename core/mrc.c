@@ -179,18 +179,9 @@ static bool make_room(struct iopf_budget *b, u64 pages, u64 *now, struct iopf_mr
 static void reclaim(struct iopf_budget *b, u64 now, struct iopf_mrc_point *point)
 {
 	struct iopf_block *block;
-	u64 excess = iopf_budget_excess(b);
 
-	while (excess) {
-		u64 pages;
-
-		block = iopf_budget_victim(b, now);
-		if (!block)
-			break;
-		pages = block->pages;
+	while (iopf_budget_excess(b) && (block = iopf_budget_victim(b, now)))
 		evict(b, block, now, point);
-		excess -= min(excess, pages);
-	}
 	if (b->limits.expire == IOPF_BUDGET_NONE)
 		return;
 	while ((block = iopf_budget_expired(b, now)))

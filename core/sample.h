@@ -32,7 +32,7 @@
 #define IOPF_SAMPLE_MAGIC	"iopfsamp"
 #define IOPF_SAMPLE_VERSION	1U
 /* Thresholds are below this, or this: every block is watched. */
-#define IOPF_SAMPLE_ALL		(1U << 24)
+#define IOPF_SAMPLE_ALL		0x1000000U
 /* How far a threshold falls at a time: by an eighth. */
 #define IOPF_SAMPLE_FALL	8U
 

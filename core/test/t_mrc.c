@@ -44,7 +44,7 @@ static u64 brute(const u32 *use, u32 n, u32 blocks, u64 pages)
 	struct iopf_limits l = limits(pages);
 	struct iopf_block *block = calloc(blocks, sizeof(*block)), *victim;
 	struct iopf_budget b;
-	u64 misses = 0, now = 0, excess;
+	u64 misses = 0, now = 0;
 
 	assert_non_null(block);
 	iopf_budget_init(&b, 0, EPOCH);
@@ -67,11 +67,8 @@ static u64 brute(const u32 *use, u32 n, u32 blocks, u64 pages)
 			iopf_budget_unreserve(&b, PAGES);
 			iopf_budget_settle(&b, used, PAGES, 0, IOPF_SETTLE_MISSED, now);
 		}
-		excess = iopf_budget_excess(&b);
-		while (excess && (victim = iopf_budget_victim(&b, now))) {
+		while (iopf_budget_excess(&b) && (victim = iopf_budget_victim(&b, now)))
 			evict(&b, victim, now);
-			excess -= min_t(u64, excess, PAGES);
-		}
 	}
 	free(block);
 	return misses;

@@ -123,6 +123,8 @@ static void hashes(void **state)
 		assert_true(iopf_sample_hash(block * 512) < IOPF_SAMPLE_ALL);
 		assert_true(iopf_sample_stands(block, IOPF_SAMPLE_ALL));
 		assert_false(iopf_sample_stands(block, 0));
+		assert_false(iopf_sample_stands(block, iopf_sample_hash(block)));
+		assert_true(iopf_sample_stands(block, iopf_sample_hash(block) + 1));
 		below += iopf_sample_stands(block * 512, IOPF_SAMPLE_ALL / 16);
 	}
 	assert_in_range(below, 4096 - 4 * 64, 4096 + 4 * 64);

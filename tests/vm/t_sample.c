@@ -133,8 +133,8 @@ static void check_events(struct rig *r)
 			    e->time < last || e->pages != BLOCK_PAGES ||
 			    e->faults != (round ? 1 : 0)) {
 				tap_diag("event %u: block 0x%llx at %llu, %u pages, %u faults",
-					 right, (unsigned long long)e->block, (unsigned long long)e->time,
-					 e->pages, e->faults);
+					 right, (unsigned long long)e->block,
+					 (unsigned long long)e->time, e->pages, e->faults);
 				break;
 			}
 			last = e->time;
