@@ -43,7 +43,8 @@ struct mem_cgroup;
  * iopf_attach.lock (parked faults), iopf_prefaults.lock and iopf_container.holds_lock are leaf
  * spinlocks. The fault path takes
  * RCU, iopf_area.chunks when it makes a chunk, and iopf_chunk.lock or, without that,
- * iopf_span.lock; when it has to wait, it holds nothing. iopf_area.spans is a leaf.
+ * iopf_span.lock; when it has to wait, it holds nothing. iopf_area.spans is a leaf. The lock of
+ * struct iopf_sampler is outside of the container's, its points_lock a leaf.
  */
 
 /**
