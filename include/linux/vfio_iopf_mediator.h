@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * For drivers that stand between user space and a device (VFIO variant drivers), when the device
- * takes I/O page faults in some of its accesses only: say where it does not, so that vfio-iopf keeps
- * that pinned and has the rest faulted in.
+ * takes I/O page faults in some of its accesses only: say where it does not, so that vfio-iopf
+ * keeps that pinned and has the rest faulted in.
  *
  * A driver knows where queues and rings are because it sees them being set up. It registers as the
  * device's mediator before the device does DMA, and locks each range before it lets the
@@ -18,8 +18,8 @@
  * said that the device is a selective one. Locks end when the device leaves its container, which is
  * when it has been closed.
  *
- * All of it sleeps, and vfio_iopf_lock_range() may wait for a disk or for user space. None of it may
- * be called from a dma_unmap() callback, under mmap_lock, or with a lock held that the driver
+ * All of it sleeps, and vfio_iopf_lock_range() may wait for a disk or for user space. None of it
+ * may be called from a dma_unmap() callback, under mmap_lock, or with a lock held that the driver
  * takes in vfio_device_ops.dma_unmap().
  */
 #ifndef _LINUX_VFIO_IOPF_MEDIATOR_H

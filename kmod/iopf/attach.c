@@ -5,7 +5,8 @@
  * A group is "faulting" when each of its devices is enabled for it, the
  * IOMMU driver could turn page faults on for it, and for those that fault only in part somebody
  * has said where they do not. The first group of a container
- * must be, or lack no more than the last: otherwise it is refused, the VFIO core tries the next backend, stock
+ * must be, or lack no more than the last: otherwise it is refused, the VFIO core tries the next
+ * backend, stock
  * type1, and the device's sysfs directory and the log say why. Groups that join
  * later may be of either kind; one that can't fault makes the container pin
  * everything for as long as it is there. Emulated devices make no difference to that, and
@@ -511,7 +512,7 @@ static void windows_unhold(struct iopf_container *c, const struct iopf_range *wi
 				 iopf_device_window_owner(windows, i));
 }
 
-/* The group is on the container's list, or off it again: what is pinned beside is as it is to be. */
+/* The group is on the container's list, or off it again: what is pinned beside it follows. */
 static void attach_unhold(struct iopf_container *c, struct iopf_attach *at)
 {
 	for (unsigned int i = 0; i < at->nr_devices; i++)

@@ -55,7 +55,8 @@
  *
  * Strays: a device that may not fault, and any device where memory is locked for it, finds all
  * that it may use mapped. A fault all the same is counted and answered, and brings nothing in; see
- * fault_filter(). For others that costs nothing: it is looked at only where nothing had to be mapped.
+ * fault_filter(). For others that costs nothing: it is looked at only where nothing had to be
+ * mapped.
  *
  * Answers: INVALID for what the container does not have or permit, never
  * FAILURE, which turns the device's page request interface off for good. When memory
@@ -440,7 +441,7 @@ static int fault_filter(struct iopf_attach *at, struct iopf_device *d, struct io
 
 		scoped_guard(rcu)
 			found = fault_filter_request(at->container, d, &fault->fault.prm);
-		/* It is said so before anything is unpinned; what was seen came under the chunk's lock. */
+		/* Said before anything is unpinned, and the look came under the chunk's lock. */
 		if (found != FILTERED_HIT && READ_ONCE(at->faulting))
 			return -EAGAIN;
 		fault_stray(d, &fault->fault.prm, IOPF_STAT_STRAY_DISABLED);

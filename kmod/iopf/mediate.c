@@ -153,8 +153,9 @@ struct vfio_iopf_mediator *vfio_iopf_mediate(struct device *dev)
 		mediator_free(m);
 		return ERR_PTR(-EBUSY);
 	}
-	d->mediator = m;
-	/* To fault is to unpin, which can't fail; where faults can't be turned on all stays pinned. */
+	/* With its list. Pairs with device_hold(). */
+	smp_store_release(&d->mediator, m);
+	/* To unpin can't fail, and where faults can't be turned on all stays pinned. */
 	mediator_update(d);
 	return m;
 }
@@ -179,7 +180,7 @@ void vfio_iopf_unmediate(struct vfio_iopf_mediator *m)
 		dev_warn(d->dev, IOPF_DRIVER_NAME ": its mediator is gone and not all can be pinned; what was locked stays locked\n");
 		return;
 	}
-	d->mediator = NULL;
+	WRITE_ONCE(d->mediator, NULL);
 	if (d->attach) {
 		guard(mutex)(&d->attach->container->lock);
 		mediator_drop_all(m, d->attach->container);
@@ -295,6 +296,7 @@ bool iopf_mediate_answers(const struct iopf_device *d)
 
 static int device_hold(struct iopf_area *area, const struct iopf_device *d)
 {
+	struct vfio_iopf_mediator *m;
 	struct mediated *lock;
 	int ret;
 
@@ -304,9 +306,11 @@ static int device_hold(struct iopf_area *area, const struct iopf_device *d)
 		if (ret)
 			return ret;
 	}
-	if (!d->mediator)
+	/* Pairs with vfio_iopf_mediate(). Who leaves takes the container's lock before it is freed. */
+	m = smp_load_acquire(&d->mediator);
+	if (!m)
 		return 0;
-	list_for_each_entry(lock, &d->mediator->locks, node) {
+	list_for_each_entry(lock, &m->locks, node) {
 		ret = iopf_hold_add_area(area, &lock->range, IOPF_HOLD_MEDIATOR,
 					 mediated_owner(lock));
 		if (ret)

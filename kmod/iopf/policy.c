@@ -43,7 +43,7 @@ static_assert(VFIO_IOPF_POLICY_FAULT == (int)IOPF_POLICY_FAULT);
 static_assert(VFIO_IOPF_POLICY_PREFAULT == (int)IOPF_POLICY_PREFAULT);
 static_assert(VFIO_IOPF_POLICY_PIN == (int)IOPF_POLICY_PIN);
 
-/* The range's own, or IOPF_POLICY_DEFAULT; @last: in: no further than here; out: as far as it is so. */
+/* The range's own, or IOPF_POLICY_DEFAULT; @last: as of iopf_policy_at(). */
 static enum iopf_policy policy_own(struct iopf_container *c, u64 iova, u64 *last)
 {
 	MA_STATE(mas, &c->policies, iova, iova);

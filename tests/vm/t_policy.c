@@ -142,7 +142,7 @@ static void check_parts(struct rig *r, const struct simbuf *b)
 	pinned_is(r, 0, "all of it default");
 }
 
-/* A huge page of which a part is pinned: the rest goes on as small ones, and the leaf comes back. */
+/* A huge page of which a part is pinned: the rest goes on as small ones. */
 static void check_huge(struct rig *r)
 {
 	struct simbuf b = { mem_thp(MEM_HUGE), RIG_IOVA + 0x40000000, MEM_HUGE };

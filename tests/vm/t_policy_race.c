@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Policies, locks and the container's default change at random, while two devices use the memory and
- * others take it away: by MADV_DONTNEED, by mprotect(), by fork() and collapsing, by unmapping it for
- * the devices and mapping it again, some of it with a policy.
+ * Policies, locks and the container's default change at random, while two devices use the memory
+ * and others take it away: by MADV_DONTNEED, by mprotect(), by fork() and collapsing, by unmapping
+ * it for the devices and mapping it again, some of it with a policy.
  *
- * Each piece of memory has a rule. What nobody drops has one owner, a device that writes and verifies
- * it over and over, and never finds a wrong word or an error. What is dropped, or comes and goes, has
- * one pattern for ever: each word is the pattern's, or zero.
+ * Each piece of memory has a rule. What nobody drops has one owner, a device that writes and
+ * verifies it over and over, and never finds a wrong word or an error. What is dropped, or comes
+ * and goes, has one pattern for ever: each word is the pattern's, or zero.
  *
  * vm: --mem 1024
  */

@@ -24,8 +24,8 @@
 #include <linux/vfio.h>
 
 /*
- * VFIO_CHECK_EXTENSION: the ioctls below. Far from VFIO's own small numbers: the letters "iopf", and
- * "iopg". The second one: policies, locks.
+ * VFIO_CHECK_EXTENSION: the ioctls below. Far from VFIO's own small numbers: the letters "iopf",
+ * and "iopg" for policies and locks.
  */
 #define VFIO_IOPF_PREFAULT_EXT		0x696f7066
 #define VFIO_IOPF_POLICY_EXT		0x696f7067
@@ -334,8 +334,8 @@ struct vfio_iopf_lock {
  *
  * With INCOMPLETE everything is pinned for selective devices when the call returns.
  *
- * Errors: EINVAL: flags, argsz, @id; ENOENT: no such lock; INCOMPLETE: EFAULT, ENOMEM, ESRCH, EINTR,
- * EBUSY as of VFIO_IOPF_POLICY. On error nothing has changed.
+ * Errors: EINVAL: flags, argsz, @id; ENOENT: no such lock; INCOMPLETE: EFAULT, ENOMEM, ESRCH,
+ * EINTR, EBUSY as of VFIO_IOPF_POLICY. On error nothing has changed.
  */
 struct vfio_iopf_unlock {
 	__u32 argsz;
