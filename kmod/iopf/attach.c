@@ -6,8 +6,7 @@
  * IOMMU driver could turn page faults on for it, and for those that fault only in part somebody
  * has said where they do not. The first group of a container
  * must be, or lack no more than the last: otherwise it is refused, the VFIO core tries the next
- * backend, stock
- * type1, and the device's sysfs directory and the log say why. Groups that join
+ * backend, stock type1, and the device's sysfs directory and the log say why. Groups that join
  * later may be of either kind; one that can't fault makes the container pin
  * everything for as long as it is there. Emulated devices make no difference to that, and
  * may be the first: see emulated.c.
