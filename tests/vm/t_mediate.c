@@ -21,12 +21,12 @@
 #define LEN	(8 * MiB)
 #define COMMAND	"/sys/kernel/debug/iopf_mediator/command"
 
-static int mediate(unsigned int n)
+static int come(unsigned int n)
 {
 	return mem_write_file(COMMAND, "mediate %s", rig_bdf(n));
 }
 
-static int unmediate(void)
+static int leave(void)
 {
 	return mem_write_file(COMMAND, "unmediate");
 }
@@ -50,10 +50,10 @@ static void charged_is(size_t bytes, const char *what)
 
 static void check_detached(void)
 {
-	tap_errno_is(mediate(0), 0, "a mediator of a device that is not in use");
+	tap_errno_is(come(0), 0, "a mediator of a device that is not in use");
 	tap_errno_is(lock_range(RIG_IOVA, MEM_PAGE), -ENODEV, "has nothing to lock");
 	tap_errno_is(unlock_range(RIG_IOVA, MEM_PAGE), -ENOENT, "nor to unlock");
-	tap_errno_is(unmediate(), 0, "and goes");
+	tap_errno_is(leave(), 0, "and goes");
 }
 
 static void check_locks(struct rig *r, const struct simbuf *b)
@@ -63,7 +63,7 @@ static void check_locks(struct rig *r, const struct simbuf *b)
 	struct iopf_sim_cmd cmd;
 
 	charged_is(LEN, "a selective device without a mediator");
-	must(mediate(0));
+	must(come(0));
 	charged_is(0, "with one");
 	tap_errno_is(lock_range(b->iova + MiB + 7, MiB - 9), 0, "it locks a range");
 	charged_is(MiB, "whole pages");
@@ -115,18 +115,18 @@ static void check_mapping(struct rig *r, const struct simbuf *b)
 static void check_leaving(struct rig *r, const struct simbuf *b)
 {
 	must(lock_range(b->iova, MiB));
-	must(unmediate());
+	must(leave());
 	charged_is(LEN, "it has gone: all is pinned");
 	rig_both_ways(&r->sim[0], b, 3, "it has gone");
-	must(mediate(0));
+	must(come(0));
 	charged_is(0, "another has come");
 	must(lock_range(b->iova, MiB));
 	must_sys(munmap((char *)b->va + 4 * MiB, MEM_PAGE));
-	must(unmediate());
+	must(leave());
 	charged_is(MiB, "it has gone, not all can be pinned: what it had locked stays");
 	rig_status_is(sim_write(&r->sim[0], b, 0, MiB, 5, NULL), IOPF_SIM_ST_OK,
 		      "and the device works on");
-	tap_errno_is(mediate(0), -EBUSY, "no other can come before the device has left");
+	tap_errno_is(come(0), -EBUSY, "no other can come before the device has left");
 }
 
 struct churn {
@@ -144,7 +144,7 @@ static void *churn_run(void *arg)
 
 	while (!__atomic_load_n(&ch->stop, __ATOMIC_RELAXED)) {
 		uint64_t iova = ch->b.iova + (unsigned int)rand_r(&seed) % 512 * MEM_PAGE;
-		int ret = mediate(0);
+		int ret = come(0);
 
 		if (!ret)
 			ret = lock_range(iova, 64 * MEM_PAGE);
@@ -152,7 +152,7 @@ static void *churn_run(void *arg)
 			ret = unlock_range(iova, 64 * MEM_PAGE);
 		if (ret && ret != -ENODEV && ret != -ENOENT)
 			ch->wrong = ret;
-		ret = unmediate();
+		ret = leave();
 		if (ret)
 			ch->wrong = ret;
 		ch->rounds++;
@@ -211,8 +211,8 @@ int main(void)
 	rig_close(&r);
 	charged_is(0, "closed");
 	rig_balanced();
-	tap_errno_is(mediate(0), 0, "the device has left: another may come");
-	must(unmediate());
+	tap_errno_is(come(0), 0, "the device has left: another may come");
+	must(leave());
 	check_race();
 	rig_balanced();
 	tap_errno_is(rig_unload_soon(), 0, "the modules can be unloaded");
