@@ -12,7 +12,7 @@
 
 #include "../sample.h"
 
-#define MODEL_BLOCKS	96
+#define MODEL_BLOCKS	24
 #define MODEL_POINTS	13
 #define MODEL_EVENTS	16
 #define MODEL_LOG	4096
