@@ -195,6 +195,8 @@ static void compare(u32 blocks, u32 uses, u32 points, u32 interval, unsigned int
 			close_to(got, want, uses);
 		}
 		touched = distinct(use, uses, blocks) * PAGES;
+		if (points >= blocks)
+			assert_int_equal(iopf_mrc_footprint(&log.m), touched);
 		assert_in_range(iopf_mrc_footprint(&log.m), touched * 97 / 100,
 				touched * 103 / 100);
 		log_free(&log);
@@ -314,6 +316,12 @@ static void limits_of_limits(void **state)
 	/* The one for the other, each time; between the first time and the second it is a while. */
 	assert_int_equal(point.evicted, 4);
 	assert_int_equal(point.stayed, 70000 + 3 * 10000);
+	/* For both, but not with some kept free: the one stays, and the other does not. */
+	l = limits(410);
+	iopf_mrc_run(&log.m, &l, EPOCH, &point);
+	assert_int_equal(point.faults, 3);
+	assert_int_equal(point.missed, 2);
+	assert_int_equal(point.stuck, 0);
 	/* For none. */
 	l = limits(190);
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
@@ -349,6 +357,33 @@ static void expiry(void **state)
 	l.expire = 70000;
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
 	assert_int_equal(point.faults, 2);
+	log_free(&log);
+}
+
+/* Events from before the threshold fell are of no use any more. */
+static void above(void **state)
+{
+	struct iopf_sample_event event[64];
+	struct log log = {
+		.event = room(ARRAY_SIZE(event), sizeof(*event)),
+		.head = {
+			.threshold = IOPF_SAMPLE_ALL / 4,
+			.next = ARRAY_SIZE(event),
+			.time = 100000,
+		},
+	};
+	u32 stand = 0;
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(event); i++) {
+		event[i] = missed(i * 1000, i * PAGES, 1, 1, 0);
+		stand += iopf_sample_stands(i * PAGES, log.head.threshold);
+	}
+	memcpy(log.event, event, sizeof(event));
+	log_load(&log, 0);
+	assert_in_range(stand, 1, ARRAY_SIZE(event) - 1);
+	assert_int_equal(log.m.uses, stand);
+	assert_int_equal(log.m.blocks, stand);
 	log_free(&log);
 }
 
@@ -392,6 +427,7 @@ int main(void)
 		cmocka_unit_test(costs),
 		cmocka_unit_test(limits_of_limits),
 		cmocka_unit_test(expiry),
+		cmocka_unit_test(above),
 		cmocka_unit_test(begins),
 	};
 
