@@ -384,6 +384,11 @@ static void above(void **state)
 	assert_in_range(stand, 1, ARRAY_SIZE(event) - 1);
 	assert_int_equal(log.m.uses, stand);
 	assert_int_equal(log.m.blocks, stand);
+	/* Had it not fallen: all of them, however close they come in the table. */
+	log.m.threshold = IOPF_SAMPLE_ALL;
+	memset(log.m.table, 0, log.m.slots * sizeof(*log.m.table));
+	iopf_mrc_load(&log.m, log.event, ARRAY_SIZE(event));
+	assert_int_equal(log.m.blocks, ARRAY_SIZE(event));
 	log_free(&log);
 }
 
