@@ -30,7 +30,7 @@
 
 #define MSI_WINDOW_BASE		0xfee00000
 
-struct iopf_sim_stats iopf_sim_stats;
+DEFINE_PER_CPU(struct iopf_sim_stats, iopf_sim_stats);
 
 static struct device *hwdev;
 static struct iommu_device sim_iommu;
@@ -100,21 +100,13 @@ static void domain_free(struct iommu_domain *iommu_domain)
 	kfree(domain);
 }
 
-static int map_pages(struct iommu_domain *domain, unsigned long iova, phys_addr_t phys,
-		     size_t pgsize, size_t count, int prot, gfp_t gfp, size_t *mapped)
-{
-	atomic64_inc(&iopf_sim_stats.maps);
-	return iopf_sim_pt_map(&to_sim_domain(domain)->pt, iova, phys, pgsize, count, prot, gfp,
-			       mapped);
-}
-
 static size_t unmap_pages(struct iommu_domain *iommu_domain, unsigned long iova, size_t pgsize,
 			  size_t count, struct iommu_iotlb_gather *gather)
 {
 	struct iopf_sim_domain *domain = to_sim_domain(iommu_domain);
 	size_t size;
 
-	atomic64_inc(&iopf_sim_stats.unmaps);
+	iopf_sim_count(IOPF_SIM_STAT_UNMAPS, 1);
 	/*
 	 * From here to the sync, the device may use what is being unmapped. The first
 	 * unmap of a gather opens that window, the sync closes it.
@@ -138,7 +130,7 @@ static void iotlb_sync(struct iommu_domain *iommu_domain, struct iommu_iotlb_gat
 
 	if (!gather->end)
 		return;
-	atomic64_inc(&iopf_sim_stats.syncs);
+	iopf_sim_count(IOPF_SIM_STAT_SYNCS, 1);
 	iopf_sim_domain_invalidate(domain, gather->start, gather->end);
 	atomic_dec(&domain->unsynced);
 }
@@ -168,7 +160,7 @@ static bool enforce_cache_coherency(struct iommu_domain *domain)
 
 static const struct iommu_domain_ops paging_domain_ops = {
 	.attach_dev = attach_dev,
-	.map_pages = map_pages,
+	.map_pages = iopf_sim_map_pages,
 	.unmap_pages = unmap_pages,
 	.flush_iotlb_all = flush_iotlb_all,
 	.iotlb_sync = iotlb_sync,
@@ -400,42 +392,63 @@ static struct notifier_block bus_nb = {
 
 /* Counters */
 
+/* What a counter stood at when it was reset. */
+static s64 stats_base[IOPF_SIM_STAT_NR];
+
+static s64 stats_sum(enum iopf_sim_stat stat)
+{
+	s64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(iopf_sim_stats, cpu).count[stat]);
+	return sum;
+}
+
 static int stat_get(void *data, u64 *val)
 {
-	*val = atomic64_read(data);
+	enum iopf_sim_stat stat = (uintptr_t)data;
+
+	*val = stats_sum(stat) - READ_ONCE(stats_base[stat]);
 	return 0;
 }
 
 static int stat_set(void *data, u64 val)
 {
+	enum iopf_sim_stat stat = (uintptr_t)data;
+
 	if (val)
 		return -EINVAL;
-	atomic64_set(data, 0);
+	WRITE_ONCE(stats_base[stat], stats_sum(stat));
 	return 0;
 }
 DEFINE_DEBUGFS_ATTRIBUTE(stat_fops, stat_get, stat_set, "%llu\n");
 DEFINE_DEBUGFS_ATTRIBUTE(gauge_fops, stat_get, NULL, "%llu\n");
 
+static const char *const stat_names[IOPF_SIM_STAT_NR] = {
+	[IOPF_SIM_STAT_MAPS] = "maps",
+	[IOPF_SIM_STAT_UNMAPS] = "unmaps",
+	[IOPF_SIM_STAT_UNMAP_HOLES] = "unmap_holes",
+	[IOPF_SIM_STAT_UNMAP_SPLITS] = "unmap_splits",
+	[IOPF_SIM_STAT_MAP_COLLISIONS] = "map_collisions",
+	[IOPF_SIM_STAT_SYNCS] = "syncs",
+	[IOPF_SIM_STAT_STOP_MARKERS] = "stop_markers",
+	[IOPF_SIM_STAT_REFUSED] = "refused",
+	[IOPF_SIM_STAT_TABLES] = "tables",
+	[IOPF_SIM_STAT_LEAVES_4K] = "leaves_4k",
+	[IOPF_SIM_STAT_LEAVES_2M] = "leaves_2m",
+	[IOPF_SIM_STAT_LEAVES_1G] = "leaves_1g",
+};
+
 static void add_debugfs(struct dentry *dir)
 {
-#define STAT(name)	debugfs_create_file_unsafe(#name, 0600, dir, &iopf_sim_stats.name, \
-						   &stat_fops)
-#define GAUGE(name)	debugfs_create_file_unsafe(#name, 0400, dir, &iopf_sim_stats.name, \
-						   &gauge_fops)
-	STAT(maps);
-	STAT(unmaps);
-	STAT(unmap_holes);
-	STAT(unmap_splits);
-	STAT(map_collisions);
-	STAT(syncs);
-	STAT(stop_markers);
-	STAT(refused);
-	GAUGE(tables);
-	GAUGE(leaves_4k);
-	GAUGE(leaves_2m);
-	GAUGE(leaves_1g);
-#undef STAT
-#undef GAUGE
+	for (uintptr_t stat = 0; stat < IOPF_SIM_STAT_NR; stat++) {
+		/* From there on: of what there is now. */
+		bool gauge = stat >= IOPF_SIM_STAT_TABLES;
+
+		debugfs_create_file_unsafe(stat_names[stat], gauge ? 0400 : 0600, dir,
+					   (void *)stat, gauge ? &gauge_fops : &stat_fops);
+	}
 }
 
 static int __init sim_iommu_init(void)

@@ -7,6 +7,7 @@
 
 #include <linux/atomic.h>
 #include <linux/iommu.h>
+#include <linux/percpu.h>
 
 #include "endpoint.h"
 #include "pagetable.h"
@@ -44,38 +45,58 @@ static inline struct iopf_sim_domain *to_sim_domain(struct iommu_domain *domain)
 }
 
 /**
- * struct iopf_sim_stats - counters shown in debugfs, iopf_sim/iommu/
- * @maps: map requests
- * @unmaps: unmap requests
- * @unmap_holes: unmap requests that met a hole
- * @unmap_splits: unmap requests that would have had to split a leaf
- * @map_collisions: map requests that met a mapping
- * @tables: tables allocated now
- * @leaves_4k: 4 KiB leaves mapped now
- * @leaves_2m: 2 MiB leaves mapped now
- * @leaves_1g: 1 GiB leaves mapped now
- * @syncs: invalidation requests
- * @stop_markers: stop markers received and discarded
- * @refused: requests answered by the IOMMU itself, for want of a handler
+ * enum iopf_sim_stat - counters shown in debugfs, iopf_sim/iommu/
+ * @IOPF_SIM_STAT_MAPS: map requests
+ * @IOPF_SIM_STAT_UNMAPS: unmap requests
+ * @IOPF_SIM_STAT_UNMAP_HOLES: unmap requests that met a hole
+ * @IOPF_SIM_STAT_UNMAP_SPLITS: unmap requests that would have had to split a leaf
+ * @IOPF_SIM_STAT_MAP_COLLISIONS: map requests that met a mapping
+ * @IOPF_SIM_STAT_SYNCS: invalidation requests
+ * @IOPF_SIM_STAT_STOP_MARKERS: stop markers received and discarded
+ * @IOPF_SIM_STAT_REFUSED: requests answered by the IOMMU itself, for want of a handler
+ * @IOPF_SIM_STAT_TABLES: tables allocated now
+ * @IOPF_SIM_STAT_LEAVES_4K: 4 KiB leaves mapped now
+ * @IOPF_SIM_STAT_LEAVES_2M: 2 MiB leaves mapped now
+ * @IOPF_SIM_STAT_LEAVES_1G: 1 GiB leaves mapped now
+ * @IOPF_SIM_STAT_NR: how many counters there are
  */
-struct iopf_sim_stats {
-	atomic64_t maps;
-	atomic64_t unmaps;
-	atomic64_t unmap_holes;
-	atomic64_t unmap_splits;
-	atomic64_t map_collisions;
-	atomic64_t tables;
-	atomic64_t leaves_4k;
-	atomic64_t leaves_2m;
-	atomic64_t leaves_1g;
-	atomic64_t syncs;
-	atomic64_t stop_markers;
-	atomic64_t refused;
+enum iopf_sim_stat {
+	IOPF_SIM_STAT_MAPS,
+	IOPF_SIM_STAT_UNMAPS,
+	IOPF_SIM_STAT_UNMAP_HOLES,
+	IOPF_SIM_STAT_UNMAP_SPLITS,
+	IOPF_SIM_STAT_MAP_COLLISIONS,
+	IOPF_SIM_STAT_SYNCS,
+	IOPF_SIM_STAT_STOP_MARKERS,
+	IOPF_SIM_STAT_REFUSED,
+	IOPF_SIM_STAT_TABLES,
+	/* In the order of the levels of tables. */
+	IOPF_SIM_STAT_LEAVES_4K,
+	IOPF_SIM_STAT_LEAVES_2M,
+	IOPF_SIM_STAT_LEAVES_1G,
+	IOPF_SIM_STAT_NR,
 };
 
-extern struct iopf_sim_stats iopf_sim_stats;
+/**
+ * struct iopf_sim_stats - what one CPU has counted, see stats_read()
+ * @count: by counter; of what there is now, what came on this CPU less what went
+ */
+struct iopf_sim_stats {
+	s64 count[IOPF_SIM_STAT_NR];
+};
+
+DECLARE_PER_CPU(struct iopf_sim_stats, iopf_sim_stats);
+
+static inline void iopf_sim_count(enum iopf_sim_stat stat, s64 n)
+{
+	this_cpu_add(iopf_sim_stats.count[stat], n);
+}
+
 extern struct iommu_domain iopf_sim_identity_domain;
 extern struct iommu_domain iopf_sim_blocked_domain;
+
+int iopf_sim_map_pages(struct iommu_domain *domain, unsigned long iova, phys_addr_t phys,
+		       size_t pgsize, size_t count, int prot, gfp_t gfp, size_t *mapped);
 
 struct iopf_sim_endpoint *iopf_sim_endpoint_find(struct device *dev);
 void *iopf_sim_endpoints_any(void *(*ask)(struct iopf_sim_endpoint *ep, void *arg), void *arg);

@@ -18,16 +18,22 @@ struct iopf_sim_kind;
 /**
  * struct iopf_sim_pt - one page table
  * @kind: what pages and addresses it is for
- * @lock: serialises map and unmap; never taken by a walk of the device
+ * @small_first: first address for a 4 KiB leaf
+ * @small_last: the last one, less than @small_first if this kind has no such leaves
+ * @lock: serialises unmaps, and the linking and unlinking of tables; never taken by a walk of the
+ *        device, nor by a map into a table that is there
  * @root: the top table, there as long as the page table is
  * @idle: IOVA of the one empty last-level table that is kept, %IOPF_SIM_PT_NONE if none
  *
- * Entries change only under @lock. iopf_sim_pt_lookup() reads them without it, in an
+ * Leaves are set without @lock, see pagetable.c; everything else changes under it.
+ * iopf_sim_pt_lookup() reads without it, in an
  * RCU read-side section, as a device walks tables in memory.
  */
 struct iopf_sim_pt {
 	const struct iopf_sim_kind *kind;
-	spinlock_t lock;	/* changes */
+	u64 small_first;
+	u64 small_last;
+	spinlock_t lock;	/* tables, and leaves that go */
 	u64 *root;
 	u64 idle;
 };
@@ -50,8 +56,6 @@ struct iopf_sim_leaf {
 
 int iopf_sim_pt_init(struct iopf_sim_pt *pt, const struct iopf_sim_kind *kind, gfp_t gfp);
 void iopf_sim_pt_destroy(struct iopf_sim_pt *pt);
-int iopf_sim_pt_map(struct iopf_sim_pt *pt, u64 iova, u64 phys, size_t pgsize, size_t count,
-		    int prot, gfp_t gfp, size_t *mapped);
 size_t iopf_sim_pt_unmap(struct iopf_sim_pt *pt, u64 iova, size_t size);
 bool iopf_sim_pt_lookup(const struct iopf_sim_pt *pt, u64 iova, struct iopf_sim_leaf *leaf);
 

@@ -76,28 +76,32 @@ static void respond(struct iopf_sim_request *req, enum iommu_page_response_code 
 static void report(struct iopf_sim_request *req)
 {
 	struct iopf_sim_endpoint *ep = req->ep;
-	struct iopf_fault evt = {};
+	/* What the core looks at; it makes a copy. */
+	struct iopf_fault evt = {
+		.fault = {
+			.type = IOMMU_FAULT_PAGE_REQ,
+			.prm = {
+				.flags = req->last ? IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE : 0,
+				.grpid = req->prg,
+				.perm = req->perm,
+				.addr = req->addr,
+				.private_data[0] = req->tag,
+			},
+		},
+	};
 
 	/* A stop marker wants no response and means nothing to the core. */
 	if (!req->perm && req->last) {
-		atomic64_inc(&iopf_sim_stats.stop_markers);
+		iopf_sim_count(IOPF_SIM_STAT_STOP_MARKERS, 1);
 		return;
 	}
-
-	evt.fault.type = IOMMU_FAULT_PAGE_REQ;
-	evt.fault.prm.addr = req->addr;
-	evt.fault.prm.grpid = req->prg;
-	evt.fault.prm.perm = req->perm;
-	evt.fault.prm.private_data[0] = req->tag;
-	if (req->last)
-		evt.fault.prm.flags = IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE;
 
 	down_read(&ep->reports);
 	if (likely(ep->iopf && ep->domain->iopf_handler)) {
 		/* If there is no handler after all, the core answers. */
 		iommu_report_device_fault(ep->dev, &evt);
 	} else {
-		atomic64_inc(&iopf_sim_stats.refused);
+		iopf_sim_count(IOPF_SIM_STAT_REFUSED, 1);
 		if (req->last)
 			respond(req, IOMMU_PAGE_RESP_INVALID);
 	}

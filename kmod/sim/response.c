@@ -105,6 +105,43 @@ static void count(struct iopf_sim_device *dev, enum iommu_page_response_code cod
 	}
 }
 
+/* A response when knobs say that something is to become of it. */
+static noinline void respond_astray(struct iopf_sim_device *dev, u32 prg, u64 tag, u32 code)
+{
+	struct iopf_sim_knobs *knobs = &dev->knobs;
+	struct iopf_sim_held *held = NULL;
+	u32 delay = min_t(u32, READ_ONCE(knobs->resp_delay_us), DELAY_MAX_US);
+	bool reorder = false;
+	unsigned long irq;
+	u64 ns;
+
+	if (READ_ONCE(knobs->never_take))
+		return;
+	if (iopf_sim_knob_take(&knobs->resp_drop))
+		return;
+	if (!delay)
+		reorder = iopf_sim_knob_take(&knobs->resp_reorder);
+	if (delay || reorder)
+		held = hold(dev, prg, tag, code);
+
+	raw_spin_lock_irqsave(&dev->lock, irq);
+	if (!held) {
+		deliver(dev, prg, tag, code);
+		if (dev->reordered)
+			deliver_held(dev->reordered);
+	} else if (reorder) {
+		if (dev->reordered)
+			deliver_held(dev->reordered);
+		dev->reordered = held;
+	}
+	raw_spin_unlock_irqrestore(&dev->lock, irq);
+
+	if (held) {
+		ns = reorder ? REORDER_NS : (u64)delay * NSEC_PER_USEC;
+		hrtimer_start(&held->timer, ns_to_ktime(ns), HRTIMER_MODE_REL_SOFT);
+	}
+}
+
 /**
  * iopf_sim_response() - the IOMMU answers a page request group
  * @ep: the device
@@ -116,39 +153,21 @@ void iopf_sim_response(struct iopf_sim_endpoint *ep, u32 prg, u64 tag,
 		       enum iommu_page_response_code code)
 {
 	struct iopf_sim_device *dev = to_sim_device(ep);
-	struct iopf_sim_knobs *knobs = &dev->knobs;
-	struct iopf_sim_held *held = NULL;
-	u32 delay = min_t(u32, READ_ONCE(knobs->resp_delay_us), DELAY_MAX_US);
-	bool reorder = false;
+	const struct iopf_sim_knobs *knobs = &dev->knobs;
 	unsigned long irq;
-	u64 ns;
 
 	count(dev, code);
-	if (unlikely(READ_ONCE(knobs->never_take)))
+	if (unlikely(READ_ONCE(knobs->never_take) | READ_ONCE(knobs->resp_drop) |
+		     READ_ONCE(knobs->resp_dup) | READ_ONCE(knobs->resp_delay_us) |
+		     READ_ONCE(knobs->resp_reorder))) {
+		respond_astray(dev, prg, tag, code);
 		return;
-	if (unlikely(iopf_sim_knob_take(&knobs->resp_drop)))
-		return;
-	if (likely(!delay))
-		reorder = iopf_sim_knob_take(&knobs->resp_reorder);
-	if (unlikely(delay || reorder))
-		held = hold(dev, prg, tag, code);
-
+	}
 	raw_spin_lock_irqsave(&dev->lock, irq);
-	if (likely(!held)) {
-		deliver(dev, prg, tag, code);
-		if (unlikely(dev->reordered))
-			deliver_held(dev->reordered);
-	} else if (reorder) {
-		if (dev->reordered)
-			deliver_held(dev->reordered);
-		dev->reordered = held;
-	}
+	iopf_sim_prg_answer(dev, prg, tag, code);
+	if (unlikely(dev->reordered))
+		deliver_held(dev->reordered);
 	raw_spin_unlock_irqrestore(&dev->lock, irq);
-
-	if (unlikely(held)) {
-		ns = reorder ? REORDER_NS : (u64)delay * NSEC_PER_USEC;
-		hrtimer_start(&held->timer, ns_to_ktime(ns), HRTIMER_MODE_REL_SOFT);
-	}
 }
 
 /**
