@@ -11,7 +11,7 @@
  *               ones before were absent, too, and if that needs no waiting
  *
  * That takes no longer than what one fault may cause: 2 MiB of pages that are there, or
- * IOPF_AHEAD_ABSENT that are not. The rest of a long stream is had by a worker, a slice of that
+ * AHEAD_LEAVES leaves of that size, or IOPF_AHEAD_ABSENT pages that are not. The rest of a long stream is had by a worker, a slice of that
  * size at a time, each stream in turn. A stream over memory that is there does not fault any more
  * once the worker is ahead of the device.
  *
@@ -44,17 +44,31 @@
  * many the faults are 1 % of it; and other devices wait no longer than that takes.
  */
 #define IOPF_AHEAD_ABSENT	32U
+/* Leaves of 2 MiB to map at a time: less work than a chunk of 4 KiB pages. */
+#define AHEAD_LEAVES		16U
+
+/* The area of an address, if it permits the access; under RCU. */
+static struct iopf_area *ahead_area(struct iopf_container *c, u64 iova, bool write)
+{
+	struct iopf_area *area = mtree_load(&c->areas, iova);
+
+	return area && area->prot & (write ? IOMMU_WRITE : IOMMU_READ) ? area : NULL;
+}
+
+/* The chunk of an address in an area, if there is one or it can be made; under RCU. */
+static struct iopf_chunk *area_chunk(struct iopf_area *area, u64 iova)
+{
+	struct iopf_chunk *chunk = iopf_area_chunk(area, iova, GFP_NOWAIT | __GFP_NOWARN);
+
+	return IS_ERR(chunk) || iopf_chunk_aged(chunk) ? NULL : chunk;
+}
 
 /* The chunk of an address that permits the access, if there is one or it can be made; under RCU. */
 static struct iopf_chunk *ahead_chunk(struct iopf_container *c, u64 iova, bool write)
 {
-	struct iopf_area *area = mtree_load(&c->areas, iova);
-	struct iopf_chunk *chunk;
+	struct iopf_area *area = ahead_area(c, iova, write);
 
-	if (!area || !(area->prot & (write ? IOMMU_WRITE : IOMMU_READ)))
-		return NULL;
-	chunk = iopf_area_chunk(area, iova, GFP_NOWAIT | __GFP_NOWARN);
-	return IS_ERR(chunk) || iopf_chunk_aged(chunk) ? NULL : chunk;
+	return area ? area_chunk(area, iova) : NULL;
 }
 
 /* Pages from @iova on to the end of the chunk, at most @pages. */
@@ -64,43 +78,70 @@ static unsigned int ahead_slice(const struct iopf_chunk *chunk, u64 iova, unsign
 }
 
 /*
- * Have pages side by side, as far as they go within one chunk: how many. With @absent, the CPU
- * need not have them.
+ * Have pages side by side that the CPU has: how many. As far as they go within one chunk; where that
+ * is one leaf, which is little work, within AHEAD_LEAVES of them.
  */
-static unsigned int ahead_have(struct iopf_attach *at, struct iopf_device *d, u64 iova,
-			       unsigned int pages, bool write, bool absent)
+static unsigned int ahead_present(struct iopf_attach *at, struct iopf_device *d, u64 iova,
+				  unsigned int pages, bool write)
+{
+	unsigned int mapped = 0, had = 0;
+	struct iopf_area *area;
+
+	rcu_read_lock();
+	area = ahead_area(at->container, iova, write);
+	for (unsigned int leaves = 0; area && leaves < AHEAD_LEAVES; leaves++) {
+		struct iopf_chunk *chunk = area_chunk(area, iova);
+		unsigned int page = iopf_chunkmap_page(iova), slice, got;
+
+		if (!chunk)
+			break;
+		slice = ahead_slice(chunk, iova, pages);
+		got = iopf_chunk_have(chunk, page, page + slice - 1, write, &mapped);
+		had += got;
+		pages -= got;
+		iova += (u64)got << PAGE_SHIFT;
+		if (got < slice || !pages || !READ_ONCE(chunk->map.huge) ||
+		    iova > area->range.last)
+			break;
+	}
+	rcu_read_unlock();
+	if (mapped)
+		iopf_device_count(d, IOPF_STAT_MAPPED, mapped);
+	return had;
+}
+
+/* Have pages side by side that the CPU need not have, as far as they go within one chunk. */
+static unsigned int ahead_absent(struct iopf_attach *at, struct iopf_device *d, u64 iova,
+				 unsigned int pages, bool write)
 {
 	struct iopf_container *c = at->container;
 	unsigned int page = iopf_chunkmap_page(iova), mapped = 0, had = 0;
-	struct mm_struct *mm = NULL;
 	struct iopf_chunk *chunk;
-	unsigned long vaddr = 0;
+	struct mm_struct *mm;
+	unsigned long vaddr;
 
+	rcu_read_lock();
+	chunk = ahead_chunk(c, iova, write);
+	if (!chunk) {
+		rcu_read_unlock();
+		return 0;
+	}
+	pages = ahead_slice(chunk, iova, pages);
+	mm = chunk->area->mm->mm;
+	vaddr = iopf_area_vaddr(chunk->area, iova);
+	mmgrab(mm);
+	rcu_read_unlock();
+
+	iopf_mm_populate_now(mm, vaddr, pages, write);
+	mmdrop(mm);
+	/* Whatever the address is by now. */
 	rcu_read_lock();
 	chunk = ahead_chunk(c, iova, write);
 	if (chunk) {
 		pages = ahead_slice(chunk, iova, pages);
-		if (!absent)
-			had = iopf_chunk_have(chunk, page, page + pages - 1, write, &mapped);
-		mm = chunk->area->mm->mm;
-		vaddr = iopf_area_vaddr(chunk->area, iova);
-		if (absent)
-			mmgrab(mm);
+		had = iopf_chunk_have(chunk, page, page + pages - 1, write, &mapped);
 	}
 	rcu_read_unlock();
-
-	if (chunk && absent) {
-		iopf_mm_populate_now(mm, vaddr, pages, write);
-		mmdrop(mm);
-		/* Whatever the address is by now. */
-		rcu_read_lock();
-		chunk = ahead_chunk(c, iova, write);
-		if (chunk) {
-			pages = ahead_slice(chunk, iova, pages);
-			had = iopf_chunk_have(chunk, page, page + pages - 1, write, &mapped);
-		}
-		rcu_read_unlock();
-	}
 	if (mapped)
 		iopf_device_count(d, IOPF_STAT_MAPPED, mapped);
 	return had;
@@ -109,8 +150,11 @@ static unsigned int ahead_have(struct iopf_attach *at, struct iopf_device *d, u6
 /* Have one slice of what is ahead: how many of its pages have been dealt with, 0 at the end. */
 static unsigned int ahead_step(struct iopf_attach *at, const struct iopf_runner *r, bool absent)
 {
-	return ahead_have(at, r->d, r->page << PAGE_SHIFT, r->stride == 1 ? r->pages : 1, r->write,
-			  absent);
+	unsigned int pages = r->stride == 1 ? r->pages : 1;
+	u64 iova = r->page << PAGE_SHIFT;
+
+	return absent ? ahead_absent(at, r->d, iova, pages, r->write) :
+			ahead_present(at, r->d, iova, pages, r->write);
 }
 
 static void runner_advance(struct iopf_runner *r, unsigned int pages)

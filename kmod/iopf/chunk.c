@@ -128,6 +128,31 @@ void iopf_domains_unmap(const struct iopf_domains *domains, unsigned int nr, u64
 	}
 }
 
+/**
+ * iopf_domains_map() - map memory without a hole where nothing is mapped
+ * @domains: a set of domains
+ * @iova: first address
+ * @phys: the memory
+ * @size: bytes
+ * @prot: IOMMU_READ, ...
+ * @gfp: how to get memory for tables
+ *
+ * Return: 0 or a negative error number, with nothing mapped.
+ */
+int iopf_domains_map(const struct iopf_domains *domains, u64 iova, phys_addr_t phys, size_t size,
+		     int prot, gfp_t gfp)
+{
+	for (unsigned int i = 0; i < domains->nr; i++) {
+		int ret = iommu_map(domains->domain[i].iommu, iova, phys, size, prot, gfp);
+
+		if (unlikely(ret)) {
+			iopf_domains_unmap(domains, i, iova, size);
+			return ret;
+		}
+	}
+	return 0;
+}
+
 static void chunk_unmap_run(struct iopf_chunk *chunk, unsigned int page, unsigned int n)
 {
 	iopf_domains_unmap(chunk->domains, chunk->domains->nr, chunk_page_iova(chunk, page),
@@ -287,18 +312,18 @@ static void chunk_walk(struct iopf_chunk *chunk, unsigned int page, unsigned int
 {
 	lockdep_assert_held(&chunk->lock);
 
-	iopf_walk(chunk->area->mm->mm, chunk_page_vaddr(chunk, page), n, stop, runs);
+	iopf_walk(chunk->area->mm->mm, chunk_page_vaddr(chunk, page), page, n, stop, runs);
 }
 
 /* May these CPU pages serve an access at all? Read-only is of use where the device may read. */
 static bool run_serves(const struct iopf_chunk *chunk, const struct iopf_run *run, bool write)
 {
-	return run->writable || (!write && (chunk->area->prot & IOMMU_READ));
+	return iopf_run_writable(run) || (!write && (chunk->area->prot & IOMMU_READ));
 }
 
 static bool run_writable(const struct iopf_chunk *chunk, const struct iopf_run *run)
 {
-	return run->writable && (chunk->area->prot & IOMMU_WRITE);
+	return iopf_run_writable(run) && (chunk->area->prot & IOMMU_WRITE);
 }
 
 /*
@@ -307,7 +332,7 @@ static bool run_writable(const struct iopf_chunk *chunk, const struct iopf_run *
  */
 static bool chunk_fits_huge(const struct iopf_chunk *chunk, const struct iopf_run *run)
 {
-	return run->huge && chunk->area->huge_ok && !READ_ONCE(chunk->area->mmio) &&
+	return run->flags & IOPF_RUN_HUGE && chunk->area->huge_ok && !READ_ONCE(chunk->area->mmio) &&
 	       chunk->first == 0 && chunk->last == IOPF_CHUNK_PAGES - 1 &&
 	       IS_ALIGNED(chunk_page_vaddr(chunk, 0), IOPF_CHUNK_SIZE) &&
 	       bitmap_empty(chunk->map.pinned, IOPF_CHUNK_PAGES);
@@ -337,14 +362,14 @@ struct chunk_fault {
 static noinline int fault_map_huge(struct chunk_fault *f, const struct iopf_run *run, bool empty)
 {
 	struct iopf_chunk *chunk = f->chunk;
-	unsigned long pfn = round_down(run->pfn, IOPF_CHUNK_PAGES);
+	phys_addr_t phys = round_down(run->phys, IOPF_CHUNK_SIZE);
 	bool writable = !f->tracking && run_writable(chunk, run);
 	int ret;
 
 	if (!empty)
 		chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
 	iopf_timing_lap(f->timing, IOPF_PHASE_WALK);
-	ret = iopf_domains_map(chunk->domains, chunk->iova, PFN_PHYS(pfn), IOPF_CHUNK_SIZE,
+	ret = iopf_domains_map(chunk->domains, chunk->iova, phys, IOPF_CHUNK_SIZE,
 			       chunk_prot(chunk, writable), FAULT_GFP);
 	iopf_timing_lap(f->timing, IOPF_PHASE_MAP);
 	if (ret)
@@ -356,35 +381,68 @@ static noinline int fault_map_huge(struct chunk_fault *f, const struct iopf_run 
 }
 
 /*
- * Map those of some runs that would have served the access, up to @end; the walk began at @first,
- * and nothing of them is mapped.
+ * Map a row of runs: of one page each, side by side, and alike but for their frames; the first one
+ * of @run and as many more as there are. How many; @ret says why it is none, or not all.
  */
-static __always_inline int fault_map_runs(struct chunk_fault *f, unsigned int first,
-					  const struct iopf_run *run, const struct iopf_run *end)
+static noinline unsigned int map_row(struct iopf_chunk *chunk, const struct iopf_run *run,
+				     const struct iopf_run *end, int prot, int *ret)
+{
+	struct iommu_domain *domain = chunk->domains->domain[0].iommu;
+	u64 shape = run->shape, iova = chunk_page_iova(chunk, run->page);
+	const struct iopf_run *first = run;
+	unsigned int n;
+
+	do {
+		int err = iommu_map(domain, iova, run->phys, PAGE_SIZE, prot, FAULT_GFP);
+
+		if (unlikely(err)) {
+			*ret = err;
+			break;
+		}
+		iova += PAGE_SIZE;
+		shape++;
+		run++;
+	} while (run < end && run->shape == shape);
+	n = run - first;
+	if (likely(n))
+		iopf_chunkmap_set(&chunk->map, first->page, n, prot & IOMMU_WRITE);
+	return n;
+}
+
+/* Map those of some runs that would have served the access, up to @end; nothing of them is mapped. */
+static __always_inline int fault_map_runs(struct chunk_fault *f, const struct iopf_run *run,
+					  const struct iopf_run *end)
 {
 	struct iopf_chunk *chunk = f->chunk;
 	const struct iopf_domains *domains = chunk->domains;
-	int prot = chunk->area->prot | IOMMU_CACHE;
-	bool may_write = f->may_write && (prot & IOMMU_WRITE);
-	bool may_read = !f->need_write && (prot & IOMMU_READ);
-	unsigned int mapped = 0;
+	int may = chunk->area->prot, prot;
+	/* What a run must be to be of use. */
+	unsigned int need = f->need_write || !(may & IOMMU_READ) ? IOPF_RUN_WRITABLE : 0;
 	int ret = 0;
 
+	if (!f->may_write)
+		may &= ~IOMMU_WRITE;
 	for (; run < end; run++) {
-		bool writable = run->writable && may_write;
-		unsigned int page = first + run->page;
-
-		if (unlikely(!run->writable && !may_read))
+		if (unlikely((run->flags & need) != need))
 			continue;
-		ret = iopf_domains_map(domains, chunk_page_iova(chunk, page), PFN_PHYS(run->pfn),
-				       (size_t)run->n << PAGE_SHIFT,
-				       writable ? prot : prot & ~IOMMU_WRITE, FAULT_GFP);
+		prot = IOMMU_CACHE | (iopf_run_writable(run) ? may : may & ~IOMMU_WRITE);
+		if (likely(run->n == 1 && domains->nr == 1)) {
+			/* What there is most of where frames are scattered. */
+			unsigned int n = map_row(chunk, run, end, prot, &ret);
+
+			f->mapped += n;
+			if (unlikely(ret))
+				break;
+			run += n - 1;
+			continue;
+		}
+		ret = iopf_domains_map(domains, chunk_page_iova(chunk, run->page), run->phys,
+				       (size_t)run->n << PAGE_SHIFT, prot, FAULT_GFP);
 		if (unlikely(ret))
 			break;
-		iopf_chunkmap_set(&chunk->map, page, run->n, writable);
-		mapped += run->n;
+		iopf_chunkmap_set(&chunk->map, run->page, run->n, prot & IOMMU_WRITE);
+		f->mapped += run->n;
 	}
-	f->mapped += mapped;
 	return ret;
 }
 
@@ -400,9 +458,9 @@ static noinline bool fault_map_gap(struct chunk_fault *f, unsigned int first, un
 
 	while (first <= last) {
 		chunk_walk(f->chunk, first, last - first + 1, stop, &runs);
-		if (!runs.nr || fault_map_runs(f, first, runs.run, runs.run + runs.nr))
+		if (!runs.nr || fault_map_runs(f, runs.run, runs.run + runs.nr))
 			break;
-		first += runs.seen;
+		first = runs.next;
 	}
 	return f->mapped - before == n;
 }
@@ -463,12 +521,10 @@ static __always_inline const struct iopf_run *
 fault_look(struct chunk_fault *f, struct iopf_window *gap, struct iopf_runs *runs)
 {
 	for (;;) {
-		unsigned int page = f->page - gap->first;
-
 		chunk_walk(f->chunk, gap->first, gap->last - gap->first + 1, false, runs);
 		for (const struct iopf_run *run = runs->run; run < runs->run + runs->nr; run++) {
-			if (page - run->page < run->n) {
-				gap->last = gap->first + runs->seen - 1;
+			if (f->page - run->page < run->n) {
+				gap->last = runs->next - 1;
 				return run;
 			}
 		}
@@ -497,8 +553,9 @@ static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup fou
 		return runs.refused ? -EFAULT : -ENOENT;
 	if (!run_serves(chunk, run, f->write))
 		return -ENOENT;
-	if (chunk_fits_huge(chunk, run) && !(f->tracking && f->write) && likely(!f->no_huge)) {
-		if (unlikely(run->giant && !f->no_span) &&
+	if (unlikely(run->flags & IOPF_RUN_HUGE) && chunk_fits_huge(chunk, run) &&
+	    !(f->tracking && f->write) && likely(!f->no_huge)) {
+		if (unlikely(run->flags & IOPF_RUN_GIANT && !f->no_span) &&
 		    iopf_span_possible(chunk->area, chunk->domains, chunk->iova))
 			return -EXDEV;
 		return fault_map_huge(f, run, false);
@@ -507,11 +564,11 @@ static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup fou
 	if (found == IOPF_UPGRADE)
 		chunk_zap_locked(chunk, f->page, f->page);
 	iopf_timing_lap(f->timing, IOPF_PHASE_WALK);
-	ret = fault_map_runs(f, gap.first, runs.run, runs.run + runs.nr);
+	ret = fault_map_runs(f, runs.run, runs.run + runs.nr);
 	iopf_timing_lap(f->timing, IOPF_PHASE_MAP);
 	/* All that counts is the one in question. */
 	if (unlikely(ret && !test_bit(f->page, chunk->map.present)))
-		return fault_map_runs(f, gap.first, run, run + 1);
+		return fault_map_runs(f, run, run + 1);
 	if (unlikely(f->tracking)) {
 		if (f->write)
 			iopf_chunkmap_dirty(&chunk->map, f->page, 1);
@@ -678,7 +735,8 @@ static int chunk_have_huge(struct chunk_fault *f)
 	if (!runs.nr || !run_serves(chunk, &runs.run[0], f->need_write) ||
 	    !chunk_fits_huge(chunk, &runs.run[0]))
 		return -ENOENT;
-	if (runs.run[0].giant && iopf_span_possible(chunk->area, chunk->domains, chunk->iova))
+	if (runs.run[0].flags & IOPF_RUN_GIANT &&
+	    iopf_span_possible(chunk->area, chunk->domains, chunk->iova))
 		return -EXDEV;
 	return fault_map_huge(f, &runs.run[0], true);
 }

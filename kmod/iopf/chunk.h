@@ -128,31 +128,8 @@ static inline bool iopf_chunk_full(const struct iopf_chunk *chunk, unsigned int 
 
 void iopf_domains_unmap(const struct iopf_domains *domains, unsigned int nr, u64 iova,
 			size_t size);
-
-/**
- * iopf_domains_map() - map memory without a hole where nothing is mapped
- * @domains: a set of domains
- * @iova: first address
- * @phys: the memory
- * @size: bytes
- * @prot: IOMMU_READ, ...
- * @gfp: how to get memory for tables
- *
- * Return: 0 or a negative error number, with nothing mapped.
- */
-static __always_inline int iopf_domains_map(const struct iopf_domains *domains, u64 iova,
-					    phys_addr_t phys, size_t size, int prot, gfp_t gfp)
-{
-	for (unsigned int i = 0; i < domains->nr; i++) {
-		int ret = iommu_map(domains->domain[i].iommu, iova, phys, size, prot, gfp);
-
-		if (unlikely(ret)) {
-			iopf_domains_unmap(domains, i, iova, size);
-			return ret;
-		}
-	}
-	return 0;
-}
+int iopf_domains_map(const struct iopf_domains *domains, u64 iova, phys_addr_t phys, size_t size,
+		     int prot, gfp_t gfp);
 
 int iopf_chunk_cache_init(void);
 void iopf_chunk_cache_exit(void);

@@ -640,7 +640,10 @@ static void sweep_give_back(struct iopf_attach *at, struct list_head *tried)
 	}
 }
 
-/* One fault without a worker, as far as it takes no waiting. False: it has to wait. */
+/*
+ * One fault without a worker, as far as it takes no waiting. False: it has to wait. Nothing is had
+ * ahead for it: others wait for their answer.
+ */
 static bool sweep_one(struct iopf_attach *at, struct iopf_slow *slow)
 {
 	struct iopf_device *d = iopf_attach_device(at, group_dev(slow->group));
@@ -731,7 +734,7 @@ static void slow_work(struct work_struct *work)
 	slow_start(slow);
 	for (unsigned int attempt = 0;; attempt++) {
 		enum iommu_page_response_code code;
-		struct iopf_served served;
+		struct iopf_served served = { };
 		struct iopf_device *d;
 
 		waited = slow_wait(slow, attempt);
@@ -747,7 +750,10 @@ static void slow_work(struct work_struct *work)
 		slow->resumes = atomic_read_acquire(&queue->resumes);
 		turn = iopf_keeper_enter(at->container);
 		ret = waited ?: fault_group(at, d, slow->group, &slow->want, &served,
-						&slow->timing);
+					    &slow->timing);
+		/* It may have waited for an invalidation or an area only. */
+		if (!ret && !slow->served.pages)
+			slow->served = served;
 		if (fault_must_wait(ret)) {
 			iopf_keeper_leave(at->container, turn);
 			turn = -1;

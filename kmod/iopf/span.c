@@ -125,19 +125,41 @@ static void span_unmap(struct iopf_span *span)
 /* Unmap the leaf, if there is one. How many pages that was. */
 static unsigned int span_zap(struct iopf_span *span)
 {
-	unsigned int zapped = 0;
+	lockdep_assert_held(&span->lock);
 
-	spin_lock(&span->lock);
-	if (span->mapped) {
-		span_unmap(span);
-		zapped = IOPF_SPAN_PAGES;
+	if (!span->mapped)
+		return 0;
+	span_unmap(span);
+	return IOPF_SPAN_PAGES;
+}
+
+/*
+ * Unmap all leaves of an area, after something has been said that spans made from now on see.
+ * @domains: have the spans use that set; or NULL
+ * @kill: for good
+ */
+static void spans_clear(struct iopf_area *area, const struct iopf_domains *domains, bool kill)
+{
+	struct iopf_span *span;
+	unsigned long index;
+
+	lockdep_assert_held(&area->container->lock);
+
+	/* A span that is made after this sees what was said; the others are in the array. */
+	xa_lock(&area->spans);
+	xa_unlock(&area->spans);
+	xa_for_each(&area->spans, index, span) {
+		spin_lock(&span->lock);
+		span_zap(span);
+		if (domains)
+			span->domains = domains;
+		span->dead |= kill;
+		spin_unlock(&span->lock);
 	}
-	spin_unlock(&span->lock);
-	return zapped;
 }
 
 /* Put one leaf in the place of all that is mapped. */
-static int span_map(struct iopf_span *span, unsigned long pfn, bool writable)
+static int span_map(struct iopf_span *span, phys_addr_t phys, bool writable)
 {
 	int prot = (span->area->prot & ~(writable ? 0 : IOMMU_WRITE)) | IOMMU_CACHE;
 	struct iopf_range range = span_range(span);
@@ -146,15 +168,14 @@ static int span_map(struct iopf_span *span, unsigned long pfn, bool writable)
 
 	lockdep_assert_held(&span->lock);
 
-	if (span->mapped)
-		span_unmap(span);
+	span_zap(span);
 	WRITE_ONCE(span->mapped, true);
 	/* Who stores a chunk after this sees that; the others are in the array. */
 	xa_lock(&area->chunks);
 	xa_unlock(&area->chunks);
 	iopf_area_zap_chunks(area, &range, false);
 
-	ret = iopf_domains_map(span->domains, span->iova, PFN_PHYS(pfn), IOPF_SPAN_SIZE, prot,
+	ret = iopf_domains_map(span->domains, span->iova, phys, IOPF_SPAN_SIZE, prot,
 			       GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
 	if (ret)
 		WRITE_ONCE(span->mapped, false);
@@ -171,8 +192,8 @@ static bool span_walk(struct iopf_span *span, struct iopf_run *run)
 
 	lockdep_assert_held(&span->lock);
 
-	iopf_walk(area->mm->mm, iopf_area_vaddr(area, span->iova), 1, false, &runs);
-	if (!runs.nr || !runs.run[0].giant)
+	iopf_walk(area->mm->mm, iopf_area_vaddr(area, span->iova), 0, 1, false, &runs);
+	if (!runs.nr || !(runs.run[0].flags & IOPF_RUN_GIANT))
 		return false;
 	*run = runs.run[0];
 	return true;
@@ -199,9 +220,9 @@ static int span_fault_locked(struct iopf_span *span, bool write, unsigned int *m
 		return -EXDEV;
 	if (!iopf_span_possible(area, span->domains, span->iova) || !span_walk(span, &run))
 		return -EXDEV;
-	if (write && !run.writable)
+	if (write && !iopf_run_writable(&run))
 		return -ENOENT;
-	if (span_map(span, run.pfn, run.writable && (area->prot & IOMMU_WRITE)))
+	if (span_map(span, run.phys, iopf_run_writable(&run) && (area->prot & IOMMU_WRITE)))
 		return -EXDEV;
 	*mapped += IOPF_SPAN_PAGES;
 	return 0;
@@ -245,8 +266,11 @@ unsigned int iopf_spans_zap(struct iopf_area *area, const struct iopf_range *ran
 	unsigned long index;
 
 	xa_for_each_range(&area->spans, index, span, span_index(range->first),
-			  span_index(range->last))
+			  span_index(range->last)) {
+		spin_lock(&span->lock);
 		zapped += span_zap(span);
+		spin_unlock(&span->lock);
+	}
 	return zapped;
 }
 
@@ -277,12 +301,7 @@ bool iopf_spans_mapped(struct iopf_area *area, const struct iopf_range *range)
  */
 void iopf_spans_flush(struct iopf_area *area)
 {
-	lockdep_assert_held(&area->container->lock);
-
-	/* A span that is made after this sees why it must not map; the others are in the array. */
-	xa_lock(&area->spans);
-	xa_unlock(&area->spans);
-	iopf_spans_zap(area, &area->range);
+	spans_clear(area, NULL, false);
 }
 
 /**
@@ -320,21 +339,8 @@ void iopf_spans_allow(struct iopf_area *area)
  */
 void iopf_spans_move(struct iopf_area *area, const struct iopf_domains *domains)
 {
-	struct iopf_span *span;
-	unsigned long index;
-
-	lockdep_assert_held(&area->container->lock);
-
-	/* Spans made with the old set are in the array from here on. */
-	xa_lock(&area->spans);
-	xa_unlock(&area->spans);
-	xa_for_each(&area->spans, index, span) {
-		spin_lock(&span->lock);
-		if (span->mapped)
-			span_unmap(span);
-		span->domains = domains;
-		spin_unlock(&span->lock);
-	}
+	/* Spans made with the old set are in the array by then. */
+	spans_clear(area, domains, false);
 }
 
 /**
@@ -345,20 +351,7 @@ void iopf_spans_move(struct iopf_area *area, const struct iopf_domains *domains)
  */
 void iopf_spans_kill(struct iopf_area *area)
 {
-	struct iopf_span *span;
-	unsigned long index;
-
-	lockdep_assert_held(&area->container->lock);
-
-	xa_lock(&area->spans);
-	xa_unlock(&area->spans);
-	xa_for_each(&area->spans, index, span) {
-		spin_lock(&span->lock);
-		if (span->mapped)
-			span_unmap(span);
-		span->dead = true;
-		spin_unlock(&span->lock);
-	}
+	spans_clear(area, NULL, true);
 }
 
 /**

@@ -102,45 +102,58 @@ static __always_inline bool entry_user(unsigned long entry)
 	return (entry & want) == want;
 }
 
-/* What is special is never written to a disk: dirty or not is no matter. */
-static __always_inline bool entry_writable(unsigned long entry, bool special)
+/*
+ * IOPF_RUN_WRITABLE or 0. What is special is never written to a disk: dirty or not is no matter.
+ */
+static __always_inline unsigned int entry_writable(unsigned long entry, bool special)
 {
-	return entry & _PAGE_RW && (entry & _PAGE_DIRTY_BITS || special || iopf_broken(dirty));
+	static_assert(_PAGE_RW == IOPF_RUN_WRITABLE);
+	if (unlikely(!(entry & _PAGE_DIRTY)) && !(entry & _PAGE_DIRTY_BITS) && !special &&
+	    !iopf_broken(dirty))
+		return 0;
+	return entry & _PAGE_RW;
 }
 
-static bool runs_full(const struct iopf_runs *runs)
+static __always_inline bool runs_full(const struct iopf_runs *runs)
 {
 	return runs->nr == ARRAY_SIZE(runs->run);
 }
 
-/* One leaf that maps @size bytes. False: the walk is over. */
-static bool walk_leaf(struct iopf_runs *runs, unsigned int n, unsigned long vaddr,
-		      unsigned long size, unsigned long entry)
+static __always_inline void runs_add(struct iopf_runs *runs, unsigned int page, unsigned int n,
+				     phys_addr_t phys, unsigned int flags)
 {
-	unsigned long pfn = (entry & PTE_PFN_MASK & ~(size - 1)) >> PAGE_SHIFT;
-	bool special = entry & (_PAGE_SPECIAL | _PAGE_DEVMAP) || !pfn_valid(pfn);
+	struct iopf_run *run = &runs->run[runs->nr++];
 
-	if (pfn_refused(pfn, special)) {
+	run->phys = phys;
+	run->page = page;
+	run->n = n;
+	run->flags = flags;
+}
+
+/* One leaf that maps @size bytes. False: the walk is over. */
+static noinline bool walk_leaf(struct iopf_runs *runs, unsigned int n, unsigned long vaddr,
+			       unsigned long size, unsigned long entry)
+{
+	phys_addr_t phys = entry & PTE_PFN_MASK & ~(size - 1);
+	bool special = entry & (_PAGE_SPECIAL | _PAGE_DEVMAP) || !pfn_valid(PHYS_PFN(phys));
+	unsigned int flags = entry_writable(entry, special) | IOPF_RUN_HUGE;
+
+	if (pfn_refused(PHYS_PFN(phys), special)) {
 		runs->refused = true;
-		runs->seen += n;
+		runs->next += n;
 		return true;
 	}
-	pfn += (vaddr & (size - 1)) >> PAGE_SHIFT;
+	if (size == PUD_SIZE)
+		flags |= IOPF_RUN_GIANT;
+	phys += vaddr & (size - 1);
 	while (n) {
 		unsigned int now = min(n, IOPF_RUN_MAX);
 
 		if (runs_full(runs))
 			return false;
-		runs->run[runs->nr++] = (struct iopf_run){
-			.pfn = pfn,
-			.page = runs->seen,
-			.n = now,
-			.writable = entry_writable(entry, special),
-			.huge = true,
-			.giant = size == PUD_SIZE,
-		};
-		runs->seen += now;
-		pfn += now;
+		runs_add(runs, runs->next, now, phys, flags);
+		runs->next += now;
+		phys += (phys_addr_t)now << PAGE_SHIFT;
 		n -= now;
 	}
 	return true;
@@ -151,58 +164,44 @@ static bool walk_absent(struct iopf_runs *runs, unsigned int n, bool stop)
 {
 	if (stop)
 		return false;
-	runs->seen += n;
+	runs->next += n;
 	return true;
 }
 
+/* Where an entry may have an address, on any machine: a constant. */
+#define ENTRY_ADDRESS	GENMASK(51, PAGE_SHIFT)
 /* What has to be the same in two entries side by side that belong to one run. */
-#define ENTRY_ALIKE	(PTE_PFN_MASK | _PAGE_PRESENT | _PAGE_USER | _PAGE_RW | \
+#define ENTRY_ALIKE	(ENTRY_ADDRESS | _PAGE_PRESENT | _PAGE_USER | _PAGE_RW | \
 			 _PAGE_DIRTY_BITS | _PAGE_SPECIAL | _PAGE_DEVMAP)
-
-static __always_inline void runs_add(struct iopf_runs *runs, unsigned int page, unsigned int n,
-				     unsigned long pfn, bool writable)
-{
-	struct iopf_run *run = &runs->run[runs->nr++];
-
-	run->pfn = pfn;
-	run->page = page;
-	run->n = n;
-	run->writable = writable;
-	run->huge = false;
-	run->giant = false;
-}
+/* And what an entry has to be that has a page to look at. */
+#define ENTRY_KIND	(_PAGE_PRESENT | _PAGE_USER | _PAGE_SPECIAL | _PAGE_DEVMAP)
+#define ENTRY_PAGE	(_PAGE_PRESENT | _PAGE_USER)
 
 /* An entry without a page to look at, or none. */
 static noinline void walk_special(struct iopf_runs *runs, unsigned int page, unsigned long pte)
 {
-	unsigned long pfn = (pte & PTE_PFN_MASK) >> PAGE_SHIFT;
+	phys_addr_t phys = pte & PTE_PFN_MASK;
 
-	if (pfn_refused(pfn, true))
+	if (pfn_refused(PHYS_PFN(phys), true))
 		runs->refused = true;
 	else
-		runs_add(runs, page, 1, pfn, entry_writable(pte, true));
+		runs_add(runs, page, 1, phys, entry_writable(pte, true));
 }
 
-/* The run that begins at an entry that is present and not special; returns the first after it. */
-static __always_inline const unsigned long *walk_run(struct iopf_runs *runs, unsigned int page,
-						     const unsigned long *p,
-						     const unsigned long *end, unsigned long pte)
+/*
+ * The first after @p that does not go on where the one before ends; @p is present and not special,
+ * and the next one does.
+ */
+static noinline const unsigned long *walk_run(const unsigned long *p, const unsigned long *end,
+					      unsigned long pte)
 {
-	unsigned long pfn = (pte & PTE_PFN_MASK) >> PAGE_SHIFT, next = pte;
-	const unsigned long *first = p;
-
-	if (unlikely(page_is_secret(pfn_to_page(pfn)))) {
-		runs->refused = true;
-		return p + 1;
-	}
-	end = min(end, first + IOPF_RUN_MAX);
+	end = min(end, p + IOPF_RUN_MAX);
 	while (++p < end) {
-		next += PAGE_SIZE;
-		if ((READ_ONCE(*p) ^ next) & ENTRY_ALIKE ||
-		    page_is_secret(pfn_to_page(pfn + (p - first))))
+		pte += PAGE_SIZE;
+		if ((READ_ONCE(*p) ^ pte) & ENTRY_ALIKE ||
+		    page_is_secret(pfn_to_page(PHYS_PFN(pte & PTE_PFN_MASK))))
 			break;
 	}
-	runs_add(runs, page, p - first, pfn, entry_writable(pte, false));
 	return p;
 }
 
@@ -210,9 +209,10 @@ static __always_inline const unsigned long *walk_run(struct iopf_runs *runs, uns
 static __always_inline const unsigned long *walk_empty(const unsigned long *p,
 						       const unsigned long *end)
 {
-	/* Where little is present this loop is the greater part of a fault: four at a time. */
-	for (p++; p + 4 <= end; p += 4)
-		if (READ_ONCE(p[0]) | READ_ONCE(p[1]) | READ_ONCE(p[2]) | READ_ONCE(p[3]))
+	/* Where little is present this loop is the greater part of a fault: eight at a time. */
+	for (p++; p + 8 <= end; p += 8)
+		if (READ_ONCE(p[0]) | READ_ONCE(p[1]) | READ_ONCE(p[2]) | READ_ONCE(p[3]) |
+		    READ_ONCE(p[4]) | READ_ONCE(p[5]) | READ_ONCE(p[6]) | READ_ONCE(p[7]))
 			break;
 	while (p < end && !READ_ONCE(*p))
 		p++;
@@ -223,32 +223,62 @@ static __always_inline const unsigned long *walk_empty(const unsigned long *p,
 static __always_inline bool walk_ptes(struct iopf_runs *runs, const unsigned long *first,
 				      unsigned int n, bool stop)
 {
-	const unsigned long *p = first, *end = first + n;
-	unsigned int seen = runs->seen;
+	const unsigned long *p = first, *end = first + n, *pause;
+	unsigned int page = runs->next;
 
 	do {
-		unsigned long pte = READ_ONCE(*p);
+		struct iopf_run *run = runs->run + runs->nr;
+		unsigned long pte = 0;
 
-		if (likely(entry_user(pte))) {
-			unsigned int page = seen + (p - first);
+		/* So far there is room for sure: no entry is more than a run. */
+		pause = p + (ARRAY_SIZE(runs->run) - runs->nr);
+		pause = min(pause, end);
+		while (p < pause) {
+			const unsigned long *next = p + 1;
+			phys_addr_t phys;
 
-			if (runs_full(runs))
+			pte = READ_ONCE(*p);
+			phys = pte & PTE_PFN_MASK;
+			if (unlikely((pte & ENTRY_KIND) != ENTRY_PAGE))
 				break;
-			if (likely(!(pte & (_PAGE_SPECIAL | _PAGE_DEVMAP)))) {
-				p = walk_run(runs, page, p, end, pte);
-			} else {
-				walk_special(runs, page, pte);
-				p++;
+			if (unlikely(page_is_secret(pfn_to_page(PHYS_PFN(phys))))) {
+				runs->refused = true;
+				p = next;
+				page++;
+				continue;
 			}
-		} else if (stop) {
-			break;
-		} else if (pte) {
-			p++;
-		} else {
-			p = walk_empty(p, end);
+			run->phys = phys;
+			run->page = page;
+			run->flags = entry_writable(pte, false);
+			if (next < end &&
+			    unlikely(!((READ_ONCE(*next) ^ (pte + PAGE_SIZE)) & ENTRY_ALIKE))) {
+				next = walk_run(p, end, pte);
+				run->n = next - p;
+				page += next - p;
+			} else {
+				run->n = 1;
+				page++;
+			}
+			run++;
+			p = next;
 		}
-	} while (p < end);
-	runs->seen = seen + (p - first);
+		runs->nr = run - runs->run;
+		if (p < pause) {
+			const unsigned long *other = p++;
+
+			/* As it was read above: it may come to be present meanwhile. */
+			if (entry_user(pte)) {
+				walk_special(runs, page, pte);
+			} else if (stop) {
+				p = other;
+				break;
+			} else if (!pte) {
+				p = walk_empty(other, end);
+			}
+			page += p - other;
+		}
+	} while (p < end && !runs_full(runs));
+	runs->next = page;
 	return p == end;
 }
 
@@ -282,19 +312,20 @@ static __always_inline bool walk_pmd(struct mm_struct *mm, unsigned long vaddr, 
  * iopf_walk() - what the CPU maps at some pages
  * @mm: whose page tables
  * @vaddr: first address, page aligned
+ * @page: the number of the first page, by which the runs say which they are about
  * @n: pages, at least one
  * @stop: go no further than to the first page that is absent
  * @runs: out
  *
  * Context: interrupts on; see the top of this file for what else must hold.
  */
-void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int n, bool stop,
-	       struct iopf_runs *runs)
+void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int page, unsigned int n,
+	       bool stop, struct iopf_runs *runs)
 {
 	lockdep_assert_irqs_enabled();
 
 	runs->nr = 0;
-	runs->seen = 0;
+	runs->next = page;
 	runs->refused = false;
 	local_irq_disable();
 	do {

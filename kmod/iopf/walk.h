@@ -2,26 +2,41 @@
 #ifndef IOPF_WALK_H
 #define IOPF_WALK_H
 
+#include <linux/bits.h>
+#include <linux/iommu.h>
 #include <linux/mm_types.h>
 #include <linux/types.h>
 
+/* Of a run: writable, and dirty already. What to ask of the IOMMU, then. */
+#define IOPF_RUN_WRITABLE	IOMMU_WRITE
+/* Part of an aligned leaf of 2 MiB or more; of 1 GiB. */
+#define IOPF_RUN_HUGE		BIT(8)
+#define IOPF_RUN_GIANT		BIT(9)
+
 /**
  * struct iopf_run - adjacent pages that the CPU maps alike, to adjacent frames
- * @pfn: frame of the first
- * @page: the first, counted from where the walk began
+ * @phys: address of the first frame
+ * @page: number of the first page
  * @n: pages
- * @writable: writable, and dirty already
- * @huge: part of an aligned leaf of 2 MiB or more
- * @giant: part of one of 1 GiB
+ * @flags: IOPF_RUN_*
+ * @shape: page, n and flags at once; one more is the same of the page after
  */
 struct iopf_run {
-	unsigned long pfn;
-	u16 page;
-	u16 n;
-	bool writable;
-	bool huge;
-	bool giant;
+	phys_addr_t phys;
+	union {
+		struct {
+			u16 page;
+			u16 n;
+			u32 flags;
+		};
+		u64 shape;
+	};
 };
+
+static inline bool iopf_run_writable(const struct iopf_run *run)
+{
+	return run->flags & IOPF_RUN_WRITABLE;
+}
 
 /* No run is longer: as long as a chunk, the IOMMU might make one leaf of it. */
 #define IOPF_RUN_MAX	256
@@ -33,18 +48,18 @@ struct iopf_run {
  * struct iopf_runs - what a walk finds
  * @run: the runs, in the order of addresses
  * @nr: how many
- * @seen: pages that were looked at; less than asked for when there is no room for more runs, or
- *        where the walk was to stop
+ * @next: number of the first page that was not looked at: where there is no room for more runs,
+ *        or where the walk was to stop
  * @refused: something was met that is mapped, but never for a device
  */
 struct iopf_runs {
 	struct iopf_run run[IOPF_RUNS];
 	unsigned int nr;
-	unsigned int seen;
+	unsigned int next;
 	bool refused;
 };
 
-void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int n, bool stop,
-	       struct iopf_runs *runs);
+void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int page, unsigned int n,
+	       bool stop, struct iopf_runs *runs);
 
 #endif /* IOPF_WALK_H */
