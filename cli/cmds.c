@@ -67,7 +67,7 @@ const struct cmd cmds[] = {
 	{
 		.name = "advise",
 		.args = "[--seconds S] [--slowdown PERCENT] [--apply] CONTAINER",
-		.summary = "Say how much memory a container needs, from sampling what its devices use",
+		.summary = "Say how much memory a container needs, from what its devices use",
 		.help = "  -a, --apply        set resident_max to what is recommended\n"
 			"  -d, --slowdown P   percent that the devices may be slowed down (5)\n"
 			"  -i, --interval MS  for how long memory is left alone between two looks at it (100)\n"

@@ -22,7 +22,7 @@
 /* Of the reasons that the module gives (kmod/iopf/attach.c), what tells one from another. */
 #define REASON_REFUSED	"can't turn I/O page faults on"
 #define REASON_UNSAFE	"allow_unsafe_interrupts"
-#define REASON_DISABLED	"not enabled for I/O page faults"
+#define REASON_DISABLED	"is not enabled ("
 
 static void __attribute__((format(printf, 3, 4))) why(struct verdict *v, enum verdict_kind kind,
 						      const char *fmt, ...)

@@ -397,7 +397,7 @@ static void reasons(void **state)
 	SAYS(t->out, "attaching it here failed");
 	/* Since then it was allowed; what its IOMMU can has not been asked. */
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
-		  "it is not enabled for I/O page faults (module parameter ids, or so)\n");
+		  "it, or another one of its group, is not enabled (device table, or its sysfs file mode)\n");
 	VERDICT(t, "could", "turns page faults on");
 	JSON_LENGTH(t, "/devices/0/needs", 2);
 	tree_device(t, DEV, "2", 0);

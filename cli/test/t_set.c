@@ -89,8 +89,8 @@ static void bad(void **state)
 		"resident_max=max ",
 		"faults_max=1K", "faults_max=", "faults_max=18446744073709551616", "expire=-1",
 		"expire=1s", "min_residency=max", "policy=", "policy=nothing", "policy=default",
-		"policy=fault pin", "policy=ault", "mode=none", "pid=1", "resident=1", "nonsense=1", "Policy=pin",
-		"pinned_max=1M", "../../x=1",
+		"policy=fault pin", "policy=ault", "mode=none", "pid=1", "resident=1", "nonsense=1",
+		"Policy=pin", "pinned_max=1M", "../../x=1",
 	};
 	struct tree *t = *state;
 

@@ -11,9 +11,9 @@
  *               ones before were absent, too, and if that needs no waiting
  *
  * That takes no longer than what one fault may cause: 2 MiB of pages that are there, or
- * AHEAD_LEAVES leaves of that size, or IOPF_AHEAD_ABSENT pages that are not. The rest of a long stream is had by a worker, a slice of that
- * size at a time, each stream in turn. A stream over memory that is there does not fault any more
- * once the worker is ahead of the device.
+ * AHEAD_LEAVES leaves of that size, or IOPF_AHEAD_ABSENT pages that are not. The rest of a long
+ * stream is had by a worker, a slice of that size at a time, each stream in turn. A stream over
+ * memory that is there does not fault any more once the worker is ahead of the device.
  *
  * Bounds: IOPF_AHEAD_PRESENT and IOPF_AHEAD_ABSENT pages at a time, less for devices that do not
  * use what they get. What is there already is mapped only; nothing is taken from a disk.
@@ -78,8 +78,8 @@ static unsigned int ahead_slice(const struct iopf_chunk *chunk, u64 iova, unsign
 }
 
 /*
- * Have pages side by side that the CPU has: how many. As far as they go within one chunk; where that
- * is one leaf, which is little work, within AHEAD_LEAVES of them.
+ * Have pages side by side that the CPU has: how many. As far as they go within one chunk; where
+ * that is one leaf, which is little work, within AHEAD_LEAVES of them.
  */
 static unsigned int ahead_present(struct iopf_attach *at, struct iopf_device *d, u64 iova,
 				  unsigned int pages, bool write)

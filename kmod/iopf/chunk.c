@@ -244,8 +244,9 @@ bool iopf_chunk_look(struct iopf_chunk *chunk)
 	spin_lock(&chunk->lock);
 	/* What is mapped of a frozen area does not come back before it thaws. */
 	if (!chunk->dead && !READ_ONCE(chunk->area->frozen))
-		looked = iopf_sample_chunk_look(chunk, iopf_chunkmap_mapped(&chunk->map) -
-						       iopf_chunkmap_pinned(&chunk->map));
+		looked = iopf_sample_chunk_look(chunk,
+						iopf_chunkmap_mapped(&chunk->map) -
+							iopf_chunkmap_pinned(&chunk->map));
 	if (looked) {
 		chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
 		chunk_settle(chunk, IOPF_SETTLE_LOOKED);
@@ -332,8 +333,8 @@ static bool run_writable(const struct iopf_chunk *chunk, const struct iopf_run *
  */
 static bool chunk_fits_huge(const struct iopf_chunk *chunk, const struct iopf_run *run)
 {
-	return run->flags & IOPF_RUN_HUGE && chunk->area->huge_ok && !READ_ONCE(chunk->area->mmio) &&
-	       chunk->first == 0 && chunk->last == IOPF_CHUNK_PAGES - 1 &&
+	return run->flags & IOPF_RUN_HUGE && chunk->area->huge_ok &&
+	       !READ_ONCE(chunk->area->mmio) && chunk->first == 0 && chunk->last == IOPF_CHUNK_PAGES - 1 &&
 	       IS_ALIGNED(chunk_page_vaddr(chunk, 0), IOPF_CHUNK_SIZE) &&
 	       bitmap_empty(chunk->map.pinned, IOPF_CHUNK_PAGES);
 }
@@ -409,7 +410,7 @@ static noinline unsigned int map_row(struct iopf_chunk *chunk, const struct iopf
 	return n;
 }
 
-/* Map those of some runs that would have served the access, up to @end; nothing of them is mapped. */
+/* Map those runs, up to @end, that would have served the access; nothing of them is mapped. */
 static __always_inline int fault_map_runs(struct chunk_fault *f, const struct iopf_run *run,
 					  const struct iopf_run *end)
 {

@@ -181,7 +181,8 @@ static ssize_t container_attr_show(struct kobject *kobj, struct attribute *attr,
 static ssize_t container_attr_store(struct kobject *kobj, struct attribute *attr,
 				    const char *buf, size_t count)
 {
-	const struct iopf_container_attr *a = container_of_const(attr, struct iopf_container_attr, attr);
+	const struct iopf_container_attr *a =
+		container_of_const(attr, struct iopf_container_attr, attr);
 
 	return a->store ? a->store(container_of(kobj, struct iopf_container, kobj), buf, count)
 			: -EIO;

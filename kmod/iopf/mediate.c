@@ -306,7 +306,7 @@ static int device_hold(struct iopf_area *area, const struct iopf_device *d)
 		if (ret)
 			return ret;
 	}
-	/* Pairs with vfio_iopf_mediate(). Who leaves takes the container's lock before it is freed. */
+	/* Pairs with vfio_iopf_mediate(). Who leaves takes the container's lock, then frees it. */
 	m = smp_load_acquire(&d->mediator);
 	if (!m)
 		return 0;

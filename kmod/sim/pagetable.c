@@ -6,9 +6,9 @@
  * hardware, at the cost of real hardware.
  *
  * Invariants:
- *  - An entry is 0 (nothing), a pointer to a table of the next level, or a leaf. The pointer has the
- *    number of that table's entries that are not 0, or are about to be set, in bits that hardware
- *    ignores.
+ *  - An entry is 0 (nothing), a pointer to a table of the next level, or a leaf. The pointer has
+ *    the number of that table's entries that are not 0, or are about to be set, in bits that
+ *    hardware ignores.
  *  - A leaf of 64 KiB is 16 entries of a level 0 table, which come and go together since
  *    a page table that has such leaves has no smaller ones.
  *  - What is mapped is of the sizes and in the aperture of the page table's kind.
@@ -23,8 +23,8 @@
  *
  * Locking: struct iopf_sim_pt.lock for unmapping and for linking and unlinking tables, RCU for
  * walks. Mapping into a table that is there takes no lock, as hardware drivers do: who maps first
- * counts its entries in the table (table_hold()), in the very word whose change to 0 would unlink it,
- * then changes each entry from 0 to a leaf. A table that counts entries is not
+ * counts its entries in the table (table_hold()), in the very word whose change to 0 would unlink
+ * it, then changes each entry from 0 to a leaf. A table that counts entries is not
  * unlinked, so neither is one above it. Memory is allocated outside the lock with the caller's gfp.
  *
  * map vs map: one of two finds the entry taken, and fails. map vs unmap of other pages of the same
@@ -401,14 +401,16 @@ int iopf_sim_map_pages(struct iommu_domain *domain, unsigned long iova, phys_add
 	 */
 	if (unlikely(pgsize != SZ_4K || count != 1)) {
 		ret = map_any(pt, iova, phys, pgsize, count, prot, gfp, mapped);
-	} else if (likely(perm && !((iova | phys) & (SZ_4K - 1)) && iova >= pt->small_first &&
-			  iova <= pt->small_last && map_one(pt, iova, phys | PT_LEAF | perm))) {
+		goto out;
+	}
+	if (likely(perm && !((iova | phys) & (SZ_4K - 1)) && iova >= pt->small_first &&
+		   iova <= pt->small_last && map_one(pt, iova, phys | PT_LEAF | perm))) {
 		count_leaves(0, 1);
 		*mapped += SZ_4K;
 		return 0;
-	} else {
-		ret = map_any(pt, iova, phys, SZ_4K, 1, prot, gfp, mapped);
 	}
+	ret = map_any(pt, iova, phys, SZ_4K, 1, prot, gfp, mapped);
+out:
 	/* Not a tail call, for which the arguments would be shuffled in any case. */
 	barrier();
 	return ret;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Locks: memory that user space says devices can't fault in is held, whatever else happens to it,
- * as long as any lock is on it; and what a device asks for there is answered, counted, said once, and
- * brings nothing in. The same for a device that may not fault at all.
+ * as long as any lock is on it; and what a device asks for there is answered, counted, said once,
+ * and brings nothing in. The same for a device that may not fault at all.
  *
  * vm: --mem 1024
  */

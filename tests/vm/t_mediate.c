@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The interface for kernel drivers that know where their device does not fault, used by a module
- * that does what it is told. What is locked is held, now and when it is mapped anew; that there is a
- * mediator answers for a selective device; and the mediator may come and go at any time, before
+ * that does what it is told. What is locked is held, now and when it is mapped anew; that there is
+ * a mediator answers for a selective device; and the mediator may come and go at any time, before
  * the device is attached, while it does DMA, after it has left.
  *
  * vm: --mem 1024

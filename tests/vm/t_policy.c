@@ -35,7 +35,7 @@ static const char * const name[] = { "default", "fault", "prefault", "pin" };
 static void pinned_is(struct rig *r, size_t bytes, const char *what)
 {
 	tap_ok(policy_locked_kb() * KiB == bytes &&
-	       policy_count(r->vfio[0].bdf, "pinned") == bytes,
+		       policy_count(r->vfio[0].bdf, "pinned") == bytes,
 	       "%s: %zu KiB are pinned and charged (%zu charged, %llu pinned)", what, bytes / KiB,
 	       policy_locked_kb(),
 	       (unsigned long long)policy_count(r->vfio[0].bdf, "pinned") / KiB);

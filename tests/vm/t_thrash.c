@@ -49,7 +49,8 @@ static void check_progress(struct rig *r, unsigned int prg_pages)
 	tap_ok(budget_watch_end(&w) <= BUDGET_LEAST, "%u requests a group: never too much mapped",
 	       prg_pages);
 	for (i = 0; i < 2; i++) {
-		tap_is(dma_stop(&d[i]), 0, "device %u: gets through with the least there may be", i);
+		tap_is(dma_stop(&d[i]), 0, "device %u: gets through with the least there may be",
+		       i);
 		rig_unmap(r, &b[i]);
 		mem_unmap(b[i].va, LEN);
 	}
