@@ -334,7 +334,8 @@ static bool run_writable(const struct iopf_chunk *chunk, const struct iopf_run *
 static bool chunk_fits_huge(const struct iopf_chunk *chunk, const struct iopf_run *run)
 {
 	return run->flags & IOPF_RUN_HUGE && chunk->area->huge_ok &&
-	       !READ_ONCE(chunk->area->mmio) && chunk->first == 0 && chunk->last == IOPF_CHUNK_PAGES - 1 &&
+	       !READ_ONCE(chunk->area->mmio) && chunk->first == 0 &&
+	       chunk->last == IOPF_CHUNK_PAGES - 1 &&
 	       IS_ALIGNED(chunk_page_vaddr(chunk, 0), IOPF_CHUNK_SIZE) &&
 	       bitmap_empty(chunk->map.pinned, IOPF_CHUNK_PAGES);
 }

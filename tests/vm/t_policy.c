@@ -34,11 +34,12 @@ static const char * const name[] = { "default", "fault", "prefault", "pin" };
 
 static void pinned_is(struct rig *r, size_t bytes, const char *what)
 {
-	tap_ok(policy_locked_kb() * KiB == bytes &&
-		       policy_count(r->vfio[0].bdf, "pinned") == bytes,
+	unsigned long long pinned = policy_count(r->vfio[0].bdf, "pinned");
+	size_t charged = policy_locked_kb() * KiB;
+
+	tap_ok(charged == bytes && pinned == bytes,
 	       "%s: %zu KiB are pinned and charged (%zu charged, %llu pinned)", what, bytes / KiB,
-	       policy_locked_kb(),
-	       (unsigned long long)policy_count(r->vfio[0].bdf, "pinned") / KiB);
+	       charged / KiB, pinned / KiB);
 }
 
 static void policy_is(struct rig *r, uint64_t iova, uint32_t own, uint32_t effective,

@@ -231,8 +231,9 @@ static void check_dma(struct rig *r)
 	 * What it takes is known afterwards, and by then may be some faults too much, so in the
 	 * beginning it may be more of the time. If it were not held back it would stay so.
 	 */
-	for (i = 0; i < ROUNDS_MAX &&
-		    (i < 4 || head.next <= 4 * BLOCKS || share > SHARE_MAX); i++) {
+	for (i = 0; i < ROUNDS_MAX; i++) {
+		if (i >= 4 && head.next > 4 * BLOCKS && share <= SHARE_MAX)
+			break;
 		rig_both_ways(&r->sim[0], &b, 100 + 2 * i, "sampled all the time");
 		share = sample_get("share");
 		must(sample_head(&head));
