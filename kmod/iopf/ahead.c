@@ -36,6 +36,7 @@
 #include "device.h"
 #include "fault.h"
 #include "mm.h"
+#include "walk.h"
 
 /* Pages to have ahead that are there: 1 GiB, for which page tables take 2 MiB. */
 #define IOPF_AHEAD_PRESENT	(SZ_1G / PAGE_SIZE)
@@ -78,30 +79,53 @@ static unsigned int ahead_slice(const struct iopf_chunk *chunk, u64 iova, unsign
 }
 
 /*
+ * The chunk of an address, or where the CPU has leaves of 2 MiB side by side, those of as many of
+ * them as are to be had: making them one by one would be the greater part of mapping them. How
+ * many; under RCU.
+ */
+static unsigned int ahead_chunks(struct iopf_area *area, u64 iova, unsigned int pages,
+				 struct iopf_chunk *chunks[AHEAD_LEAVES])
+{
+	unsigned int max = min(pages / IOPF_CHUNK_PAGES, AHEAD_LEAVES);
+	unsigned long vaddr;
+
+	max = min_t(u64, max, (area->range.last - iova + 1) >> IOPF_CHUNK_SHIFT);
+	/* A frozen area may be given another address and process; see iopf_area_rebase(). */
+	if (max > 1 && area->huge_ok && !iopf_chunkmap_page(iova) &&
+	    !smp_load_acquire(&area->frozen)) {
+		vaddr = iopf_area_vaddr(area, iova);
+		max = IS_ALIGNED(vaddr, IOPF_CHUNK_SIZE) ?
+			      iopf_walk_leaves(area->mm->mm, vaddr, max) : 0;
+		if (max > 1)
+			return iopf_area_chunks(area, iova, max, chunks);
+	}
+	chunks[0] = area_chunk(area, iova);
+	return chunks[0] ? 1 : 0;
+}
+
+/*
  * Have pages side by side that the CPU has: how many. As far as they go within one chunk; where
  * that is one leaf, which is little work, within AHEAD_LEAVES of them.
  */
 static unsigned int ahead_present(struct iopf_attach *at, struct iopf_device *d, u64 iova,
 				  unsigned int pages, bool write)
 {
-	unsigned int mapped = 0, had = 0;
+	struct iopf_chunk *chunks[AHEAD_LEAVES];
+	unsigned int mapped = 0, had = 0, n = 0;
 	struct iopf_area *area;
 
 	rcu_read_lock();
 	area = ahead_area(at->container, iova, write);
-	for (unsigned int leaves = 0; area && leaves < AHEAD_LEAVES; leaves++) {
-		struct iopf_chunk *chunk = area_chunk(area, iova);
+	if (area)
+		n = ahead_chunks(area, iova, pages, chunks);
+	for (unsigned int i = 0; i < n && !iopf_chunk_aged(chunks[i]); i++) {
 		unsigned int page = iopf_chunkmap_page(iova), slice, got;
 
-		if (!chunk)
-			break;
-		slice = ahead_slice(chunk, iova, pages);
-		got = iopf_chunk_have(chunk, page, page + slice - 1, write, &mapped);
+		slice = ahead_slice(chunks[i], iova, pages - had);
+		got = iopf_chunk_have(chunks[i], page, page + slice - 1, write, &mapped);
 		had += got;
-		pages -= got;
 		iova += (u64)got << PAGE_SHIFT;
-		if (got < slice || !pages || !READ_ONCE(chunk->map.huge) ||
-		    iova > area->range.last)
+		if (got < slice || !READ_ONCE(chunks[i]->map.huge))
 			break;
 	}
 	rcu_read_unlock();

@@ -211,6 +211,75 @@ struct iopf_chunk *iopf_area_chunk(struct iopf_area *area, u64 iova, gfp_t gfp)
 	return ret ? ERR_PTR(ret) : chunk;
 }
 
+/*
+ * New chunks, of which @stored are in the array already, up to the first place that is taken: how
+ * many are now. There may be more when memory is short, see xas_nomem().
+ */
+static unsigned int area_store_chunks(struct iopf_area *area, struct xa_state *xas,
+				      struct iopf_chunk **chunks, unsigned int stored,
+				      unsigned int n)
+{
+	void *there;
+
+	lockdep_assert_held(&area->chunks.xa_lock);
+
+	if (area->dead)
+		return stored;
+	there = xas_load(xas);
+	/* Who may wait for memory reserves a place, see iopf_area_chunk(). */
+	while (!there || xa_is_zero(there)) {
+		struct iopf_chunk *chunk = chunks[stored];
+
+		chunk->domains = area->container->domains;
+		iopf_sample_made(chunk);
+		xas_store(xas, chunk);
+		if (xas_error(xas) || ++stored == n)
+			break;
+		there = xas_next(xas);
+	}
+	return stored;
+}
+
+/**
+ * iopf_area_chunks() - the chunks of several 2 MiB in a row, made if need be
+ * @area: the area
+ * @iova: an address in the first
+ * @n: how many; all are in the area
+ * @chunks: out
+ *
+ * For who is going to use them all. Callable under RCU.
+ *
+ * Return: of how many, from the first one on, there are chunks; less than @n also where some are
+ * there and others are not.
+ */
+unsigned int iopf_area_chunks(struct iopf_area *area, u64 iova, unsigned int n,
+			      struct iopf_chunk **chunks)
+{
+	const gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT;
+	const unsigned long first = chunk_index(iova);
+	XA_STATE(xas, &area->chunks, first);
+	struct mem_cgroup *old;
+	unsigned int there = 0;
+
+	while (there < n && (chunks[there] = xa_load(&area->chunks, first + there)))
+		there++;
+	if (there)
+		return there;
+
+	old = set_active_memcg(area->container->memcg);
+	if (iopf_chunks_alloc(area, iova, n, chunks, gfp)) {
+		do {
+			xas_lock(&xas);
+			there = area_store_chunks(area, &xas, chunks, there, n);
+			xas_unlock(&xas);
+		} while (xas_nomem(&xas, gfp));
+		if (unlikely(there < n))
+			iopf_chunks_free(chunks + there, n - there);
+	}
+	set_active_memcg(old);
+	return there;
+}
+
 /**
  * iopf_area_freeze() - let devices map nothing more
  * @area: the area

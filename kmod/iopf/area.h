@@ -88,6 +88,8 @@ struct iopf_area *iopf_area_create(struct iopf_container *container,
 				   const struct iopf_range *range, unsigned long vaddr, int prot);
 void iopf_area_destroy(struct iopf_area *area);
 struct iopf_chunk *iopf_area_chunk(struct iopf_area *area, u64 iova, gfp_t gfp);
+unsigned int iopf_area_chunks(struct iopf_area *area, u64 iova, unsigned int n,
+			      struct iopf_chunk **chunks);
 void iopf_area_freeze(struct iopf_area *area);
 void iopf_area_thaw(struct iopf_area *area);
 void iopf_area_rebase(struct iopf_area *area, struct iopf_mm *mm, unsigned long vaddr);

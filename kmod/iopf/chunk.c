@@ -70,19 +70,49 @@ void iopf_chunk_cache_exit(void)
 	kmem_cache_destroy(iopf_chunk_cache);
 }
 
-struct iopf_chunk *iopf_chunk_alloc(struct iopf_area *area, u64 iova, gfp_t gfp)
+static void chunk_init(struct iopf_chunk *chunk, struct iopf_area *area, u64 iova)
 {
-	struct iopf_chunk *chunk = kmem_cache_zalloc(iopf_chunk_cache, gfp);
 	u64 base = round_down(iova, IOPF_CHUNK_SIZE);
 
-	if (!chunk)
-		return NULL;
 	spin_lock_init(&chunk->lock);
 	chunk->area = area;
 	chunk->iova = base;
 	chunk->first = iopf_chunkmap_page(max(base, area->range.first));
 	chunk->last = iopf_chunkmap_page(min(base + (IOPF_CHUNK_SIZE - 1), area->range.last));
+}
+
+struct iopf_chunk *iopf_chunk_alloc(struct iopf_area *area, u64 iova, gfp_t gfp)
+{
+	struct iopf_chunk *chunk = kmem_cache_zalloc(iopf_chunk_cache, gfp);
+
+	if (chunk)
+		chunk_init(chunk, area, iova);
 	return chunk;
+}
+
+/**
+ * iopf_chunks_alloc() - chunks for several 2 MiB in a row
+ * @area: the area
+ * @iova: an address in the first
+ * @n: how many
+ * @chunks: out
+ * @gfp: how to get memory
+ *
+ * Return: whether there was memory for all; otherwise there are none.
+ */
+bool iopf_chunks_alloc(struct iopf_area *area, u64 iova, unsigned int n,
+		       struct iopf_chunk **chunks, gfp_t gfp)
+{
+	if (!kmem_cache_alloc_bulk(iopf_chunk_cache, gfp | __GFP_ZERO, n, (void **)chunks))
+		return false;
+	for (unsigned int i = 0; i < n; i++)
+		chunk_init(chunks[i], area, iova + i * IOPF_CHUNK_SIZE);
+	return true;
+}
+
+void iopf_chunks_free(struct iopf_chunk **chunks, unsigned int n)
+{
+	kmem_cache_free_bulk(iopf_chunk_cache, n, (void **)chunks);
 }
 
 void iopf_chunk_free(struct iopf_chunk *chunk)
@@ -328,20 +358,21 @@ static bool run_writable(const struct iopf_chunk *chunk, const struct iopf_run *
 }
 
 /*
- * Can one 2 MiB leaf map the chunk? The CPU has a leaf there, the area covers
- * the chunk, and I/O and CPU addresses agree within 2 MiB.
+ * Can one 2 MiB leaf map the chunk, which may be known to be empty? The CPU has a leaf there, the
+ * area covers the chunk, and I/O and CPU addresses agree within 2 MiB.
  */
-static bool chunk_fits_huge(const struct iopf_chunk *chunk, const struct iopf_run *run)
+static bool chunk_fits_huge(const struct iopf_chunk *chunk, const struct iopf_run *run, bool empty)
 {
 	return run->flags & IOPF_RUN_HUGE && chunk->area->huge_ok &&
 	       !READ_ONCE(chunk->area->mmio) && chunk->first == 0 &&
 	       chunk->last == IOPF_CHUNK_PAGES - 1 &&
 	       IS_ALIGNED(chunk_page_vaddr(chunk, 0), IOPF_CHUNK_SIZE) &&
-	       bitmap_empty(chunk->map.pinned, IOPF_CHUNK_PAGES);
+	       (empty || bitmap_empty(chunk->map.pinned, IOPF_CHUNK_PAGES));
 }
 
 /*
- * What a fault does in a chunk.
+ * What a fault does in a chunk. Where every fault goes its address is not taken, so that it is in
+ * registers.
  * @need_write: only what the CPU has for writing is of use
  * @may_write: what the CPU has for writing gets mapped for writing
  * @no_huge: there is no room for a leaf of 2 MiB in the budget
@@ -361,24 +392,23 @@ struct chunk_fault {
 };
 
 /* One leaf for the whole chunk, empty or not. While writes are tracked it is read-only. */
-static noinline int fault_map_huge(struct chunk_fault *f, const struct iopf_run *run, bool empty)
+static noinline int fault_map_huge(struct iopf_chunk *chunk, const struct iopf_run *run, bool empty,
+				   bool tracking, struct iopf_timing *timing)
 {
-	struct iopf_chunk *chunk = f->chunk;
 	phys_addr_t phys = round_down(run->phys, IOPF_CHUNK_SIZE);
-	bool writable = !f->tracking && run_writable(chunk, run);
+	bool writable = !tracking && run_writable(chunk, run);
 	int ret;
 
 	if (!empty)
 		chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
-	iopf_timing_lap(f->timing, IOPF_PHASE_WALK);
+	iopf_timing_lap(timing, IOPF_PHASE_WALK);
 	ret = iopf_domains_map(chunk->domains, chunk->iova, phys, IOPF_CHUNK_SIZE,
 			       chunk_prot(chunk, writable), FAULT_GFP);
-	iopf_timing_lap(f->timing, IOPF_PHASE_MAP);
+	iopf_timing_lap(timing, IOPF_PHASE_MAP);
 	if (ret)
 		return ret;
 	WRITE_ONCE(chunk->refill, false);
 	iopf_chunkmap_set_huge(&chunk->map, writable);
-	f->mapped += IOPF_CHUNK_PAGES;
 	return 0;
 }
 
@@ -411,6 +441,17 @@ static noinline unsigned int map_row(struct iopf_chunk *chunk, const struct iopf
 	return n;
 }
 
+/* Most containers have one domain. */
+static __always_inline int fault_map_run(const struct iopf_domains *domains, u64 iova,
+					 const struct iopf_run *run, int prot)
+{
+	size_t size = (size_t)run->n << PAGE_SHIFT;
+
+	if (likely(domains->nr == 1))
+		return iommu_map(domains->domain[0].iommu, iova, run->phys, size, prot, FAULT_GFP);
+	return iopf_domains_map(domains, iova, run->phys, size, prot, FAULT_GFP);
+}
+
 /* Map those runs, up to @end, that would have served the access; nothing of them is mapped. */
 static __always_inline int fault_map_runs(struct chunk_fault *f, const struct iopf_run *run,
 					  const struct iopf_run *end)
@@ -428,7 +469,8 @@ static __always_inline int fault_map_runs(struct chunk_fault *f, const struct io
 		if (unlikely((run->flags & need) != need))
 			continue;
 		prot = IOMMU_CACHE | (iopf_run_writable(run) ? may : may & ~IOMMU_WRITE);
-		if (likely(run->n == 1 && domains->nr == 1)) {
+		if (run->n == 1 && run + 1 < end && run[1].shape == run->shape + 1 &&
+		    likely(domains->nr == 1)) {
 			/* What there is most of where frames are scattered. */
 			unsigned int n = map_row(chunk, run, end, prot, &ret);
 
@@ -438,8 +480,7 @@ static __always_inline int fault_map_runs(struct chunk_fault *f, const struct io
 			run += n - 1;
 			continue;
 		}
-		ret = iopf_domains_map(domains, chunk_page_iova(chunk, run->page), run->phys,
-				       (size_t)run->n << PAGE_SHIFT, prot, FAULT_GFP);
+		ret = fault_map_run(domains, chunk_page_iova(chunk, run->page), run, prot);
 		if (unlikely(ret))
 			break;
 		iopf_chunkmap_set(&chunk->map, run->page, run->n, prot & IOMMU_WRITE);
@@ -487,14 +528,25 @@ static bool fault_map_rest(struct chunk_fault *f, unsigned int first, unsigned i
 	}
 }
 
-/* As a bonus that may fail, the rest of the window, of which @gap has been dealt with. */
-static noinline void fault_map_around(struct chunk_fault *f, const struct iopf_window *w,
-				      const struct iopf_window *gap)
+/*
+ * As a bonus that may fail, the rest of the window, of which @gap has been dealt with. How many
+ * pages have been mapped.
+ */
+static noinline unsigned int fault_map_around(struct iopf_chunk *chunk, bool need_write,
+					      bool may_write, struct iopf_window w,
+					      struct iopf_window gap)
 {
-	if (gap->first > w->first)
-		fault_map_rest(f, w->first, gap->first - 1, false);
-	if (gap->last < w->last)
-		fault_map_rest(f, gap->last + 1, w->last, false);
+	struct chunk_fault f = {
+		.chunk = chunk,
+		.need_write = need_write,
+		.may_write = may_write,
+	};
+
+	if (gap.first > w.first)
+		fault_map_rest(&f, w.first, gap.first - 1, false);
+	if (gap.last < w.last)
+		fault_map_rest(&f, gap.last + 1, w.last, false);
+	return f.mapped;
 }
 
 /* The pages of the window around the page that are not mapped, without a break. */
@@ -555,12 +607,14 @@ static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup fou
 		return runs.refused ? -EFAULT : -ENOENT;
 	if (!run_serves(chunk, run, f->write))
 		return -ENOENT;
-	if (unlikely(run->flags & IOPF_RUN_HUGE) && chunk_fits_huge(chunk, run) &&
+	if (unlikely(run->flags & IOPF_RUN_HUGE) && chunk_fits_huge(chunk, run, false) &&
 	    !(f->tracking && f->write) && likely(!f->no_huge)) {
 		if (unlikely(run->flags & IOPF_RUN_GIANT && !f->no_span) &&
 		    iopf_span_possible(chunk->area, chunk->domains, chunk->iova))
 			return -EXDEV;
-		return fault_map_huge(f, run, false);
+		ret = fault_map_huge(chunk, run, false, f->tracking, f->timing);
+		f->mapped += ret ? 0 : IOPF_CHUNK_PAGES;
+		return ret;
 	}
 
 	if (found == IOPF_UPGRADE)
@@ -579,7 +633,7 @@ static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup fou
 		f->may_write = false;
 	}
 	if (unlikely(gap.first > w.first || gap.last < w.last))
-		fault_map_around(f, &w, &gap);
+		f->mapped += fault_map_around(chunk, f->need_write, f->may_write, w, gap);
 	return 0;
 }
 
@@ -635,37 +689,77 @@ static __always_inline int chunk_fault_locked(struct chunk_fault *f, unsigned in
 	return ret;
 }
 
-/* The same where there is a budget: only what there is room for. -EDQUOT: not even for the page. */
-static noinline int chunk_fault_budgeted(struct chunk_fault *f, unsigned int around)
+/* What there is to do, as it is when the chunk is locked. */
+static __always_inline struct chunk_fault fault_begin(struct iopf_chunk *chunk, unsigned int page,
+						      bool write, bool no_span,
+						      struct iopf_timing *timing)
 {
-	struct iopf_chunk *chunk = f->chunk;
+	bool tracking = READ_ONCE(chunk->area->container->tracking) && !iopf_broken(track);
+
+	lockdep_assert_held(&chunk->lock);
+
+	return (struct chunk_fault){
+		.chunk = chunk,
+		.page = page,
+		.write = write,
+		.tracking = tracking,
+		.need_write = write,
+		.may_write = write || !tracking,
+		.no_span = no_span,
+		.timing = timing,
+	};
+}
+
+/* Where there is a budget: only what there is room for. -EDQUOT: not even for the page. */
+static noinline int chunk_fault_budgeted(struct iopf_chunk *chunk, unsigned int page, bool write,
+					 bool no_span, unsigned int around, unsigned int *mapped,
+					 struct iopf_timing *timing)
+{
+	struct chunk_fault f = fault_begin(chunk, page, write, no_span, timing);
 	unsigned int reserved = 0;
 	bool huge = true;
 	int ret = 0;
 
-	if (iopf_chunkmap_lookup(&chunk->map, f->page, f->write) != IOPF_HIT)
+	if (iopf_chunkmap_lookup(&chunk->map, page, write) != IOPF_HIT)
 		ret = iopf_keeper_reserve(chunk, &around, &reserved, &huge);
-	f->no_huge = !huge;
+	f.no_huge = !huge;
 	if (!ret)
-		ret = chunk_fault_locked(f, around);
+		ret = chunk_fault_locked(&f, around);
 	iopf_keeper_settle(chunk, reserved, IOPF_SETTLE_MISSED);
+	*mapped += f.mapped;
 	return ret;
 }
 
-static __always_inline int chunk_fault(struct chunk_fault *f, unsigned int around)
+static __always_inline int chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write,
+				       bool no_span, unsigned int around, unsigned int *mapped,
+				       struct iopf_timing *timing)
 {
-	const struct iopf_container *c = f->chunk->area->container;
 	int ret;
 
-	spin_lock(&f->chunk->lock);
-	f->tracking = READ_ONCE(c->tracking) && !iopf_broken(track);
-	f->may_write = f->write || !f->tracking;
-	if (unlikely(READ_ONCE(c->budgeted)))
-		ret = chunk_fault_budgeted(f, around);
-	else
-		ret = chunk_fault_locked(f, around);
-	spin_unlock(&f->chunk->lock);
+	spin_lock(&chunk->lock);
+	if (unlikely(READ_ONCE(chunk->area->container->budgeted))) {
+		ret = chunk_fault_budgeted(chunk, page, write, no_span, around, mapped, timing);
+	} else {
+		struct chunk_fault f = fault_begin(chunk, page, write, no_span, timing);
+
+		ret = chunk_fault_locked(&f, around);
+		*mapped += f.mapped;
+	}
+	spin_unlock(&chunk->lock);
 	return ret;
+}
+
+/* A leaf of 1 GiB is mapped there, or could be. */
+static noinline int chunk_fault_span(struct iopf_chunk *chunk, unsigned int page, bool write,
+				     unsigned int around, unsigned int *mapped,
+				     struct iopf_timing *timing)
+{
+	int ret = iopf_span_fault(chunk->area, chunk->iova, write, mapped);
+
+	/* It can't. If it is there again when the chunk has another look, so be it. */
+	if (ret == -EXDEV)
+		ret = chunk_fault(chunk, page, write, true, around, mapped, timing);
+	return ret == -EXDEV ? -EBUSY : ret;
 }
 
 /**
@@ -693,32 +787,11 @@ int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, un
 		     unsigned int *mapped, struct iopf_timing *timing)
 {
 	struct mem_cgroup *old = set_active_memcg(chunk->area->container->memcg);
-	struct chunk_fault f = {
-		.chunk = chunk,
-		.page = page,
-		.write = write,
-		.need_write = write,
-		.timing = timing,
-	};
-	int ret;
+	int ret = chunk_fault(chunk, page, write, false, around, mapped, timing);
 
-	for (;;) {
-		ret = chunk_fault(&f, around);
-		/* A leaf of 1 GiB is mapped there, or could be? */
-		if (likely(ret != -EXDEV))
-			break;
-		if (f.no_span) {
-			ret = -EBUSY;
-			break;
-		}
-		ret = iopf_span_fault(chunk->area, chunk->iova, write, &f.mapped);
-		if (ret != -EXDEV)
-			break;
-		/* It can't. If it is there again when the chunk has another look, so be it. */
-		f.no_span = true;
-	}
+	if (unlikely(ret == -EXDEV))
+		ret = chunk_fault_span(chunk, page, write, around, mapped, timing);
 	set_active_memcg(old);
-	*mapped += f.mapped;
 	return ret;
 }
 
@@ -735,12 +808,12 @@ static int chunk_have_huge(struct chunk_fault *f)
 		return -ENOENT;
 	chunk_walk(chunk, chunk->first, 1, true, &runs);
 	if (!runs.nr || !run_serves(chunk, &runs.run[0], f->need_write) ||
-	    !chunk_fits_huge(chunk, &runs.run[0]))
+	    !chunk_fits_huge(chunk, &runs.run[0], true))
 		return -ENOENT;
 	if (runs.run[0].flags & IOPF_RUN_GIANT &&
 	    iopf_span_possible(chunk->area, chunk->domains, chunk->iova))
 		return -EXDEV;
-	return fault_map_huge(f, &runs.run[0], true);
+	return fault_map_huge(chunk, &runs.run[0], true, f->tracking, f->timing);
 }
 
 /* See iopf_chunk_have(). Without @stop, all there is up to @last. */
@@ -749,12 +822,13 @@ static unsigned int chunk_have(struct iopf_chunk *chunk, unsigned int first, uns
 {
 	const struct iopf_container *c = chunk->area->container;
 	struct mem_cgroup *old = set_active_memcg(c->memcg);
-	struct iopf_timing timing = { };
+	struct iopf_timing timing __uninitialized;
 	struct chunk_fault f = { .chunk = chunk, .timing = &timing };
 	unsigned int n, reserved = 0;
 	bool budgeted;
 	int ret;
 
+	iopf_timing_none(&timing);
 	spin_lock(&chunk->lock);
 	f.tracking = READ_ONCE(c->tracking) && !iopf_broken(track);
 	budgeted = READ_ONCE(c->budgeted);
@@ -765,8 +839,10 @@ static unsigned int chunk_have(struct iopf_chunk *chunk, unsigned int first, uns
 	if (unlikely(budgeted) && !ret &&
 	    !iopf_keeper_reserve_ahead(chunk, last - first + 1, &reserved))
 		ret = -EBUSY;
-	if (!ret)
+	if (!ret) {
 		ret = chunk_have_huge(&f);
+		f.mapped += ret ? 0 : IOPF_CHUNK_PAGES;
+	}
 	if (ret == -ENOENT)
 		fault_map_rest(&f, first, last, stop);
 	n = last - first + 1;

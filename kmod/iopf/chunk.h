@@ -134,7 +134,10 @@ int iopf_domains_map(const struct iopf_domains *domains, u64 iova, phys_addr_t p
 int iopf_chunk_cache_init(void);
 void iopf_chunk_cache_exit(void);
 struct iopf_chunk *iopf_chunk_alloc(struct iopf_area *area, u64 iova, gfp_t gfp);
+bool iopf_chunks_alloc(struct iopf_area *area, u64 iova, unsigned int n,
+		       struct iopf_chunk **chunks, gfp_t gfp);
 void iopf_chunk_free(struct iopf_chunk *chunk);
+void iopf_chunks_free(struct iopf_chunk **chunks, unsigned int n);
 void iopf_chunk_free_rcu(struct iopf_chunk *chunk);
 
 int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, unsigned int around,

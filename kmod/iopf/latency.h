@@ -93,6 +93,14 @@ static inline void iopf_latency_add(struct iopf_device *d, enum iopf_phase phase
 	this_cpu_inc(d->latency->hist[phase].count[iopf_hist_bucket(ticks >> IOPF_LATENCY_SHIFT)]);
 }
 
+/* The clock of what nobody waits for: it stands still. */
+static inline void iopf_timing_none(struct iopf_timing *t)
+{
+	t->on = false;
+	t->phases = false;
+	t->sampled = false;
+}
+
 /**
  * iopf_timing_begin() - a fault has been reported
  * @t: its clock
@@ -100,9 +108,7 @@ static inline void iopf_latency_add(struct iopf_device *d, enum iopf_phase phase
  */
 static inline void iopf_timing_begin(struct iopf_timing *t, struct iopf_device *d)
 {
-	t->on = false;
-	t->phases = false;
-	t->sampled = false;
+	iopf_timing_none(t);
 	if (!static_branch_likely(&iopf_latency_on))
 		return;
 	t->on = true;

@@ -9,7 +9,8 @@
  * The counters belong to 2 MiB of CPU addresses, hashed into a small array: no memory
  * for what was never touched, nothing to allocate in a callback, and unrelated
  * invalidations do not hold up a fault (one count for everything livelocks
- * under load). A range of IOPF_INV_BUCKETS * 2 MiB and more has one counter of its own.
+ * under load). A range of IOPF_INV_BUCKETS * 2 MiB and more has one counter of its own. They are
+ * looked at only while there is any invalidation at all, which one more counter says.
  *
  * A start that unmaps must never fail, and may be called where sleeping is
  * forbidden: spinning locks only, no memory is taken.
@@ -42,41 +43,18 @@
 #include "controls.h"
 #include "mm.h"
 
-static unsigned int bucket(unsigned long vaddr)
-{
-	return (vaddr >> IOPF_CHUNK_SHIFT) % IOPF_INV_BUCKETS;
-}
-
 /* Add @delta to the counters of [first, last]. Each start is undone by its end. */
 static void inv_add(struct iopf_mm *m, unsigned long first, unsigned long last, int delta)
 {
 	unsigned long n = (last >> IOPF_CHUNK_SHIFT) - (first >> IOPF_CHUNK_SHIFT) + 1;
 
+	atomic_add(delta, &m->inv_any);
 	if (n >= IOPF_INV_BUCKETS) {
 		atomic_add(delta, &m->inv_wide);
 		return;
 	}
-	for (unsigned int i = bucket(first); n--; i = (i + 1) % IOPF_INV_BUCKETS)
+	for (unsigned int i = iopf_mm_bucket(first); n--; i = (i + 1) % IOPF_INV_BUCKETS)
 		atomic_add(delta, &m->inv[i]);
-}
-
-/**
- * iopf_mm_busy() - whether the CPU's page tables may be changing
- * @m: the process
- * @first: first address
- * @last: last address, less than 2 MiB further on
- *
- * Called under the lock of the chunk that is about to map what the CPU has
- * there; when false, it stays so in effect until that lock is dropped.
- */
-bool iopf_mm_busy(const struct iopf_mm *m, unsigned long first, unsigned long last)
-{
-	bool busy = atomic_read(&m->inv_wide) || atomic_read(&m->inv[bucket(first)]) ||
-		    atomic_read(&m->inv[bucket(last)]);
-
-	/* Pairs with the barrier in iopf_mm_invalidate_end(). */
-	smp_rmb();
-	return busy;
 }
 
 /**
@@ -87,10 +65,8 @@ bool iopf_mm_busy(const struct iopf_mm *m, unsigned long first, unsigned long la
  */
 bool iopf_mm_busy_anywhere(const struct iopf_mm *m)
 {
-	bool busy = atomic_read(&m->inv_wide);
+	bool busy = atomic_read(&m->inv_any);
 
-	for (unsigned int i = 0; i < IOPF_INV_BUCKETS; i++)
-		busy |= atomic_read(&m->inv[i]);
 	/* Pairs with the barrier in iopf_mm_invalidate_end(). */
 	smp_rmb();
 	return busy;

@@ -8,6 +8,8 @@
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 
+#include "../../core/chunkmap.h"
+
 struct iopf_container;
 
 /* Counters of invalidations in progress: one for each 2 MiB of CPU addresses, modulo this. */
@@ -23,7 +25,8 @@ struct iopf_container;
  * @lock: protects @areas
  * @areas: the areas by CPU address; they may overlap
  * @exited: the address space is going or gone
- * @inv_wide: invalidations in progress too wide for @inv
+ * @inv_any: invalidations in progress, all of them
+ * @inv_wide: those too wide for @inv
  * @inv: invalidations in progress, by 2 MiB of CPU address modulo IOPF_INV_BUCKETS
  */
 struct iopf_mm {
@@ -35,14 +38,39 @@ struct iopf_mm {
 	rwlock_t lock;
 	struct rb_root_cached areas;
 	bool exited;
+	atomic_t inv_any;
 	atomic_t inv_wide;
 	atomic_t inv[IOPF_INV_BUCKETS];
 };
 
+static inline unsigned int iopf_mm_bucket(unsigned long vaddr)
+{
+	return (vaddr >> IOPF_CHUNK_SHIFT) % IOPF_INV_BUCKETS;
+}
+
+/**
+ * iopf_mm_busy() - whether the CPU's page tables may be changing
+ * @m: the process
+ * @first: first address
+ * @last: last address, less than 2 MiB further on
+ *
+ * Called under the lock of the chunk that is about to map what the CPU has
+ * there; when false, it stays so in effect until that lock is dropped.
+ */
+static inline bool iopf_mm_busy(const struct iopf_mm *m, unsigned long first, unsigned long last)
+{
+	bool busy = unlikely(atomic_read(&m->inv_any)) &&
+		    (atomic_read(&m->inv_wide) || atomic_read(&m->inv[iopf_mm_bucket(first)]) ||
+		     atomic_read(&m->inv[iopf_mm_bucket(last)]));
+
+	/* Pairs with the barrier in iopf_mm_invalidate_end(). */
+	smp_rmb();
+	return busy;
+}
+
 struct iopf_mm *iopf_mm_get(struct iopf_container *container, struct mm_struct *mm);
 void iopf_mm_put(struct iopf_mm *m);
 void iopf_mm_unregister(struct iopf_mm *m);
-bool iopf_mm_busy(const struct iopf_mm *m, unsigned long first, unsigned long last);
 bool iopf_mm_busy_anywhere(const struct iopf_mm *m);
 int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write);
 bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned int pages,

@@ -61,9 +61,17 @@ static noinline bool page_is_secret_slow(const struct page *page)
 }
 
 /* The flag of most pages there are; one that is not the first of its folio does not have it. */
+static __always_inline bool page_on_lru(const struct page *page)
+{
+	return likely(data_race(page->flags) & BIT(PG_lru));
+}
+
+/* Anonymous pages are not there yet for a while. */
 static __always_inline bool page_is_secret(const struct page *page)
 {
-	return unlikely(!test_bit(PG_lru, &page->flags)) && page_is_secret_slow(page);
+	return !page_on_lru(page) &&
+	       likely(!((unsigned long)data_race(page->mapping) & PAGE_MAPPING_ANON)) &&
+	       page_is_secret_slow(page);
 }
 
 /*
@@ -79,20 +87,36 @@ static bool pfn_refused(unsigned long pfn, bool special)
 }
 
 /*
+ * Where an entry has the number of a frame, on this machine. Known to be one mask, or the compiler
+ * takes two for it each time.
+ */
+static __always_inline unsigned long frame_mask(void)
+{
+	unsigned long mask = PTE_PFN_MASK;
+
+	OPTIMIZER_HIDE_VAR(mask);
+	return mask;
+}
+
+/*
+ * An entry of the table that another refers to.
+ *
  * Entries of all levels are read as they are in memory, which the kernel's own accessors take
  * several times as long for. (Where that is not what they mean, in a paravirtualised guest of
  * Xen, there is no IOMMU.)
  */
-static __always_inline unsigned long entry_at(const unsigned long *table, unsigned long vaddr,
-					      unsigned int shift)
+static __always_inline const unsigned long *entry_below(unsigned long entry, unsigned long frame,
+							unsigned long vaddr, unsigned int shift)
 {
-	return READ_ONCE(table[(vaddr >> shift) & (PTRS_PER_PTE - 1)]);
+	const unsigned long *table = __va(entry & frame);
+
+	return &table[(vaddr >> shift) % PTRS_PER_PTE];
 }
 
-/* The table that an entry refers to. */
-static __always_inline const unsigned long *entry_table(unsigned long entry)
+/* Whether it refers to a table; a process's tables are all for user space. */
+static __always_inline bool entry_is_table(unsigned long entry)
 {
-	return __va(entry & PTE_PFN_MASK);
+	return entry & _PAGE_PRESENT && !(entry & _PAGE_PSE);
 }
 
 static __always_inline bool entry_user(unsigned long entry)
@@ -159,6 +183,11 @@ static noinline bool walk_leaf(struct iopf_runs *runs, unsigned int n, unsigned 
 	return true;
 }
 
+static __always_inline unsigned int pages_in_pmd(unsigned long vaddr)
+{
+	return (PMD_SIZE - (vaddr & ~PMD_MASK)) >> PAGE_SHIFT;
+}
+
 /* Absent pages. False: the walk is over. */
 static bool walk_absent(struct iopf_runs *runs, unsigned int n, bool stop)
 {
@@ -173,6 +202,8 @@ static bool walk_absent(struct iopf_runs *runs, unsigned int n, bool stop)
 /* What has to be the same in two entries side by side that belong to one run. */
 #define ENTRY_ALIKE	(ENTRY_ADDRESS | _PAGE_PRESENT | _PAGE_USER | _PAGE_RW | \
 			 _PAGE_DIRTY_BITS | _PAGE_SPECIAL | _PAGE_DEVMAP)
+/* And what in two entries that are of one row, whatever their frames. */
+#define ENTRY_ROW	(ENTRY_ALIKE & ~ENTRY_ADDRESS)
 /* And what an entry has to be that has a page to look at. */
 #define ENTRY_KIND	(_PAGE_PRESENT | _PAGE_USER | _PAGE_SPECIAL | _PAGE_DEVMAP)
 #define ENTRY_PAGE	(_PAGE_PRESENT | _PAGE_USER)
@@ -214,98 +245,153 @@ static __always_inline const unsigned long *walk_empty(const unsigned long *p,
 		if (READ_ONCE(p[0]) | READ_ONCE(p[1]) | READ_ONCE(p[2]) | READ_ONCE(p[3]) |
 		    READ_ONCE(p[4]) | READ_ONCE(p[5]) | READ_ONCE(p[6]) | READ_ONCE(p[7]))
 			break;
+	if (p + 4 <= end &&
+	    !(READ_ONCE(p[0]) | READ_ONCE(p[1]) | READ_ONCE(p[2]) | READ_ONCE(p[3])))
+		p += 4;
 	while (p < end && !READ_ONCE(*p))
 		p++;
 	return p;
 }
 
+/*
+ * The entries from @p on that are like @like but for their frames, none of which goes on where the
+ * one before ends: what there is most of where frames are scattered. The first that is not, at
+ * @end at the latest; the one at @end is looked at, too.
+ */
+static noinline const unsigned long *walk_row(struct iopf_runs *runs, const unsigned long *p,
+					      const unsigned long *end, unsigned long like)
+{
+	const unsigned long frame = frame_mask();
+	struct iopf_run *run = &runs->run[runs->nr];
+	u64 shape = run[-1].shape;
+	unsigned long next = READ_ONCE(*p);
+
+	do {
+		unsigned long pte = next;
+
+		if ((pte ^ like) & ENTRY_ROW || !page_on_lru(pfn_to_page(PHYS_PFN(pte & frame))))
+			break;
+		next = READ_ONCE(p[1]);
+		if (!((next ^ (pte + PAGE_SIZE)) & ENTRY_ALIKE))
+			break;
+		run->phys = pte & frame;
+		run->shape = ++shape;
+		run++;
+	} while (++p < end);
+	runs->nr = run - runs->run;
+	return p;
+}
+
+/* An entry that has a page to look at, and what there is after it that is like it. */
+static __always_inline const unsigned long *
+walk_pages(struct iopf_runs *runs, unsigned int page, const unsigned long *p,
+	   const unsigned long *end, unsigned long pte, unsigned long frame)
+{
+	phys_addr_t phys = pte & frame;
+	unsigned int flags = entry_writable(pte, false);
+	const unsigned long *next = p + 1;
+
+	if (unlikely(page_is_secret(pfn_to_page(PHYS_PFN(phys))))) {
+		runs->refused = true;
+		return next;
+	}
+	if (next < end && unlikely(!((READ_ONCE(*next) ^ (pte + PAGE_SIZE)) & ENTRY_ALIKE))) {
+		next = walk_run(p, end, pte);
+		runs_add(runs, page, next - p, phys, flags);
+		return next;
+	}
+	runs_add(runs, page, 1, phys, flags);
+	/* Each is a run, and no more than that. */
+	end = min(end - 1, next + (ARRAY_SIZE(runs->run) - runs->nr));
+	if (next < end && !((READ_ONCE(*next) ^ pte) & ENTRY_ROW))
+		return walk_row(runs, next, end, pte);
+	return next;
+}
+
 /* A page table's entries. False: the walk is over. */
 static __always_inline bool walk_ptes(struct iopf_runs *runs, const unsigned long *first,
-				      unsigned int n, bool stop)
+				      unsigned int n, bool stop, unsigned long frame)
 {
-	const unsigned long *p = first, *end = first + n, *pause;
+	const unsigned long *p = first, *end = first + n;
 	unsigned int page = runs->next;
 
 	do {
-		struct iopf_run *run = runs->run + runs->nr;
-		unsigned long pte = 0;
+		const unsigned long *here = p;
+		unsigned long pte = READ_ONCE(*p);
 
-		/* So far there is room for sure: no entry is more than a run. */
-		pause = p + (ARRAY_SIZE(runs->run) - runs->nr);
-		pause = min(pause, end);
-		while (p < pause) {
-			const unsigned long *next = p + 1;
-			phys_addr_t phys;
-
-			pte = READ_ONCE(*p);
-			phys = pte & PTE_PFN_MASK;
-			if (unlikely((pte & ENTRY_KIND) != ENTRY_PAGE))
-				break;
-			if (unlikely(page_is_secret(pfn_to_page(PHYS_PFN(phys))))) {
-				runs->refused = true;
-				p = next;
-				page++;
-				continue;
-			}
-			run->phys = phys;
-			run->page = page;
-			run->flags = entry_writable(pte, false);
-			if (next < end &&
-			    unlikely(!((READ_ONCE(*next) ^ (pte + PAGE_SIZE)) & ENTRY_ALIKE))) {
-				next = walk_run(p, end, pte);
-				run->n = next - p;
-				page += next - p;
-			} else {
-				run->n = 1;
-				page++;
-			}
-			run++;
-			p = next;
+		if (likely((pte & ENTRY_KIND) == ENTRY_PAGE)) {
+			p = walk_pages(runs, page, p, end, pte, frame);
+		} else if (entry_user(pte)) {
+			walk_special(runs, page, pte);
+			p++;
+		} else if (stop) {
+			break;
+		} else {
+			p = pte ? p + 1 : walk_empty(p, end);
 		}
-		runs->nr = run - runs->run;
-		if (p < pause) {
-			const unsigned long *other = p++;
-
-			/* As it was read above: it may come to be present meanwhile. */
-			if (entry_user(pte)) {
-				walk_special(runs, page, pte);
-			} else if (stop) {
-				p = other;
-				break;
-			} else if (!pte) {
-				p = walk_empty(other, end);
-			}
-			page += p - other;
-		}
+		page += p - here;
 	} while (p < end && !runs_full(runs));
 	runs->next = page;
 	return p == end;
+}
+
+/*
+ * The entry of an address that is either a leaf or where the table of 4 KiB pages is, or would be.
+ * @size: out: what a leaf there maps
+ */
+static __always_inline const unsigned long *walk_down(struct mm_struct *mm, unsigned long vaddr,
+						      unsigned long frame, unsigned long *size)
+{
+	const unsigned long *at = (unsigned long *)mm->pgd + pgd_index(vaddr);
+	unsigned long entry = READ_ONCE(*at);
+
+	*size = PUD_SIZE;
+	if (!(entry & _PAGE_PRESENT))
+		return at;
+	if (pgtable_l5_enabled()) {
+		at = entry_below(entry, frame, vaddr, P4D_SHIFT);
+		entry = READ_ONCE(*at);
+		if (!(entry & _PAGE_PRESENT))
+			return at;
+	}
+	at = entry_below(entry, frame, vaddr, PUD_SHIFT);
+	entry = READ_ONCE(*at);
+	if (unlikely(!entry_is_table(entry)))
+		return at;
+	*size = PMD_SIZE;
+	return entry_below(entry, frame, vaddr, PMD_SHIFT);
 }
 
 /* @n pages from @vaddr on, which all lie in one PMD. False: the walk is over. */
 static __always_inline bool walk_pmd(struct mm_struct *mm, unsigned long vaddr, unsigned int n,
 				     bool stop, struct iopf_runs *runs)
 {
-	unsigned long entry = entry_at((unsigned long *)mm->pgd, vaddr, PGDIR_SHIFT);
+	const unsigned long frame = frame_mask();
+	unsigned long size;
+	unsigned long entry = READ_ONCE(*walk_down(mm, vaddr, frame, &size));
 
-	if (!(entry & _PAGE_PRESENT))
-		return walk_absent(runs, n, stop);
-	if (pgtable_l5_enabled()) {
-		entry = entry_at(entry_table(entry), vaddr, P4D_SHIFT);
-		if (!(entry & _PAGE_PRESENT))
-			return walk_absent(runs, n, stop);
+	/* Should it have come to be a table meanwhile, that is as good as absent, too. */
+	if (likely(size == PMD_SIZE && entry_is_table(entry)))
+		return walk_ptes(runs, entry_below(entry, frame, vaddr, PAGE_SHIFT), n, stop,
+				 frame);
+	if (entry_user(entry) && entry & _PAGE_PSE)
+		return walk_leaf(runs, n, vaddr, size, entry);
+	return walk_absent(runs, n, stop);
+}
+
+/* The pages from @vaddr on that come before the last PMD: how many. 0: the walk is over. */
+static noinline unsigned int walk_before(struct mm_struct *mm, unsigned long vaddr, unsigned int n,
+					 bool stop, struct iopf_runs *runs)
+{
+	unsigned int done = 0, now;
+
+	while ((now = pages_in_pmd(vaddr)) < n - done) {
+		if (!walk_pmd(mm, vaddr, now, stop, runs))
+			return 0;
+		vaddr += (unsigned long)now << PAGE_SHIFT;
+		done += now;
 	}
-	entry = entry_at(entry_table(entry), vaddr, PUD_SHIFT);
-	if (!entry_user(entry))
-		return walk_absent(runs, n, stop);
-	if (unlikely(entry & _PAGE_PSE))
-		return walk_leaf(runs, n, vaddr, PUD_SIZE, entry);
-	entry = entry_at(entry_table(entry), vaddr, PMD_SHIFT);
-	if (!entry_user(entry))
-		return walk_absent(runs, n, stop);
-	if (entry & _PAGE_PSE)
-		return walk_leaf(runs, n, vaddr, PMD_SIZE, entry);
-	return walk_ptes(runs, entry_table(entry) + pte_index(vaddr), n, stop);
+	return done;
 }
 
 /**
@@ -328,14 +414,40 @@ void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int page, uns
 	runs->next = page;
 	runs->refused = false;
 	local_irq_disable();
-	do {
-		unsigned int in_pmd = (PMD_SIZE - (vaddr & ~PMD_MASK)) >> PAGE_SHIFT;
-		unsigned int now = min(n, in_pmd);
+	if (unlikely(n > pages_in_pmd(vaddr))) {
+		unsigned int done = walk_before(mm, vaddr, n, stop, runs);
 
-		if (!walk_pmd(mm, vaddr, now, stop, runs))
-			break;
-		vaddr += (unsigned long)now << PAGE_SHIFT;
-		n -= now;
-	} while (n);
+		vaddr += (unsigned long)done << PAGE_SHIFT;
+		n = done ? n - done : 0;
+	}
+	if (likely(n))
+		walk_pmd(mm, vaddr, n, stop, runs);
 	local_irq_enable();
+}
+
+/**
+ * iopf_walk_leaves() - how many leaves of 2 MiB the CPU has side by side
+ * @mm: whose page tables
+ * @vaddr: where the first would begin, aligned to that
+ * @max: how many to look for
+ *
+ * A guess, for which no lock is needed: page-table pages are not freed while interrupts are off,
+ * and @mm is held. Leaves that are not below the same table are not seen.
+ */
+unsigned int iopf_walk_leaves(struct mm_struct *mm, unsigned long vaddr, unsigned int max)
+{
+	const unsigned long want = _PAGE_PRESENT | _PAGE_USER | _PAGE_PSE;
+	const unsigned long *pmd;
+	unsigned long size;
+	unsigned int n = 0;
+
+	lockdep_assert_irqs_enabled();
+
+	max = min(max, PTRS_PER_PMD - pmd_index(vaddr));
+	local_irq_disable();
+	pmd = walk_down(mm, vaddr, frame_mask(), &size);
+	while (size == PMD_SIZE && n < max && (READ_ONCE(pmd[n]) & want) == want)
+		n++;
+	local_irq_enable();
+	return n;
 }
