@@ -16,6 +16,9 @@
  *    nothing is pinned; whatever is taken away, the whole leaf goes;
  *  - reported is empty but while user space is being told.
  *
+ * What pins pages or makes them dirty says so in marks, which few maps have: the caller brings them,
+ * all zero, before that.
+ *
  * Locking: the caller's; in the module, the chunk's spinlock.
  *
  * Vocabulary: "set" adds to the map, "take" removes a run and says which.
@@ -33,23 +36,31 @@
 #define IOPF_HEAT_MAX		15U
 
 /**
- * struct iopf_chunkmap - the mapped pages of one chunk
- * @present: in the IOMMU's page table
- * @writable: mapped so that the device may write
+ * struct iopf_chunkmarks - what there is to say of pages of few chunks only
  * @pinned: mapped and pinned: stays until it is unpinned, whatever the CPU side does
  * @mmio: mapped as if pinned, but memory of a device, which has no pages to pin: its owner may
  *        take it back
  * @dirty: written, as far as is known, since tracking began or since the last report
  * @reported: taken from @dirty for a report that may yet fail
+ */
+struct iopf_chunkmarks {
+	DECLARE_BITMAP(pinned, IOPF_CHUNK_PAGES);
+	DECLARE_BITMAP(mmio, IOPF_CHUNK_PAGES);
+	DECLARE_BITMAP(dirty, IOPF_CHUNK_PAGES);
+	DECLARE_BITMAP(reported, IOPF_CHUNK_PAGES);
+};
+
+/**
+ * struct iopf_chunkmap - the mapped pages of one chunk
+ * @present: in the IOMMU's page table
+ * @writable: mapped so that the device may write
+ * @marks: the rest; NULL: there is nothing to say. Once there, they stay.
  * @huge: one 2 MiB leaf
  */
 struct iopf_chunkmap {
 	DECLARE_BITMAP(present, IOPF_CHUNK_PAGES);
 	DECLARE_BITMAP(writable, IOPF_CHUNK_PAGES);
-	DECLARE_BITMAP(pinned, IOPF_CHUNK_PAGES);
-	DECLARE_BITMAP(mmio, IOPF_CHUNK_PAGES);
-	DECLARE_BITMAP(dirty, IOPF_CHUNK_PAGES);
-	DECLARE_BITMAP(reported, IOPF_CHUNK_PAGES);
+	struct iopf_chunkmarks *marks;
 	bool huge;
 };
 
@@ -90,9 +101,35 @@ static inline unsigned int iopf_chunkmap_mapped(const struct iopf_chunkmap *m)
 	return bitmap_weight(m->present, IOPF_CHUNK_PAGES);
 }
 
+/* No pages. */
+static const unsigned long iopf_chunkmap_none[BITS_TO_LONGS(IOPF_CHUNK_PAGES)];
+
+/* The pages that are pinned, to look at. */
+static inline const unsigned long *iopf_chunkmap_pins(const struct iopf_chunkmap *m)
+{
+	const struct iopf_chunkmarks *marks = READ_ONCE(m->marks);
+
+	return marks ? marks->pinned : iopf_chunkmap_none;
+}
+
+static inline bool iopf_chunkmap_has_pins(const struct iopf_chunkmap *m)
+{
+	const struct iopf_chunkmarks *marks = READ_ONCE(m->marks);
+
+	return marks && !bitmap_empty(marks->pinned, IOPF_CHUNK_PAGES);
+}
+
+/* Those of them that are a device's. */
+static inline const unsigned long *iopf_chunkmap_mmio(const struct iopf_chunkmap *m)
+{
+	const struct iopf_chunkmarks *marks = READ_ONCE(m->marks);
+
+	return marks ? marks->mmio : iopf_chunkmap_none;
+}
+
 static inline unsigned int iopf_chunkmap_pinned(const struct iopf_chunkmap *m)
 {
-	return bitmap_weight(m->pinned, IOPF_CHUNK_PAGES);
+	return bitmap_weight(iopf_chunkmap_pins(m), IOPF_CHUNK_PAGES);
 }
 
 /**
@@ -126,7 +163,7 @@ static inline void iopf_chunkmap_set_huge(struct iopf_chunkmap *m, bool writable
 
 /**
  * iopf_chunkmap_set_pinned() - note that a run of pages has been pinned and mapped
- * @m: the map
+ * @m: the map, with marks
  * @page: first page; none of the run may be present
  * @n: pages
  * @writable: whether the device may write them
@@ -135,18 +172,18 @@ static inline void iopf_chunkmap_set_pinned(struct iopf_chunkmap *m, unsigned in
 					    unsigned int n, bool writable)
 {
 	iopf_chunkmap_set(m, page, n, writable);
-	bitmap_set(m->pinned, page, n);
+	bitmap_set(m->marks->pinned, page, n);
 }
 
 /**
  * iopf_chunkmap_hold_mmio() - have a mapped page of a device stay as if it were pinned
- * @m: the map
+ * @m: the map, with marks
  * @page: present and not pinned
  */
 static inline void iopf_chunkmap_hold_mmio(struct iopf_chunkmap *m, unsigned int page)
 {
-	bitmap_set(m->pinned, page, 1);
-	bitmap_set(m->mmio, page, 1);
+	bitmap_set(m->marks->pinned, page, 1);
+	bitmap_set(m->marks->mmio, page, 1);
 }
 
 /**
@@ -158,11 +195,14 @@ static inline void iopf_chunkmap_hold_mmio(struct iopf_chunkmap *m, unsigned int
 static inline void iopf_chunkmap_revoke_mmio(struct iopf_chunkmap *m, unsigned int first,
 					     unsigned int last)
 {
-	unsigned int page = find_next_bit(m->mmio, last + 1, first);
+	unsigned int page;
 
-	for (; page <= last; page = find_next_bit(m->mmio, last + 1, page + 1)) {
-		bitmap_clear(m->pinned, page, 1);
-		bitmap_clear(m->mmio, page, 1);
+	if (!m->marks)
+		return;
+	page = find_next_bit(m->marks->mmio, last + 1, first);
+	for (; page <= last; page = find_next_bit(m->marks->mmio, last + 1, page + 1)) {
+		bitmap_clear(m->marks->pinned, page, 1);
+		bitmap_clear(m->marks->mmio, page, 1);
 	}
 }
 
@@ -189,6 +229,7 @@ static inline void iopf_chunkmap_clear_huge(struct iopf_chunkmap *m)
 static inline bool iopf_chunkmap_take(struct iopf_chunkmap *m, unsigned int *page,
 				      unsigned int last, unsigned int *n)
 {
+	const unsigned long *pinned = iopf_chunkmap_pins(m);
 	unsigned int first, end;
 
 	if (m->huge) {
@@ -200,11 +241,11 @@ static inline bool iopf_chunkmap_take(struct iopf_chunkmap *m, unsigned int *pag
 		return true;
 	}
 
-	first = find_next_andnot_bit(m->present, m->pinned, last + 1, *page);
+	first = find_next_andnot_bit(m->present, pinned, last + 1, *page);
 	if (first > last)
 		return false;
 	end = find_next_zero_bit(m->present, last + 1, first);
-	end = min_t(unsigned int, end, find_next_bit(m->pinned, last + 1, first));
+	end = min_t(unsigned int, end, find_next_bit(pinned, last + 1, first));
 
 	*page = first;
 	*n = end - first;
@@ -226,9 +267,10 @@ static inline bool iopf_chunkmap_take(struct iopf_chunkmap *m, unsigned int *pag
 static inline bool iopf_chunkmap_take_writable(struct iopf_chunkmap *m, unsigned int *page,
 					       unsigned int *n)
 {
+	const unsigned long *pinned = iopf_chunkmap_pins(m);
 	unsigned int first, end;
 
-	first = find_next_andnot_bit(m->writable, m->pinned, IOPF_CHUNK_PAGES, *page);
+	first = find_next_andnot_bit(m->writable, pinned, IOPF_CHUNK_PAGES, *page);
 	if (first >= IOPF_CHUNK_PAGES)
 		return false;
 	if (m->huge) {
@@ -238,7 +280,7 @@ static inline bool iopf_chunkmap_take_writable(struct iopf_chunkmap *m, unsigned
 		return true;
 	}
 	end = find_next_zero_bit(m->writable, IOPF_CHUNK_PAGES, first);
-	end = min_t(unsigned int, end, find_next_bit(m->pinned, IOPF_CHUNK_PAGES, first));
+	end = min_t(unsigned int, end, find_next_bit(pinned, IOPF_CHUNK_PAGES, first));
 
 	*page = first;
 	*n = end - first;
@@ -249,13 +291,13 @@ static inline bool iopf_chunkmap_take_writable(struct iopf_chunkmap *m, unsigned
 
 /**
  * iopf_chunkmap_dirty() - note that pages have been written
- * @m: the map
+ * @m: the map, with marks
  * @page: first page; mapped or not
  * @n: pages
  */
 static inline void iopf_chunkmap_dirty(struct iopf_chunkmap *m, unsigned int page, unsigned int n)
 {
-	bitmap_set(m->dirty, page, n);
+	bitmap_set(m->marks->dirty, page, n);
 }
 
 /**
@@ -266,8 +308,10 @@ static inline void iopf_chunkmap_dirty_pinned(struct iopf_chunkmap *m)
 {
 	DECLARE_BITMAP(pins, IOPF_CHUNK_PAGES);
 
-	bitmap_and(pins, m->pinned, m->writable, IOPF_CHUNK_PAGES);
-	bitmap_or(m->dirty, m->dirty, pins, IOPF_CHUNK_PAGES);
+	if (!m->marks)
+		return;
+	bitmap_and(pins, m->marks->pinned, m->writable, IOPF_CHUNK_PAGES);
+	bitmap_or(m->marks->dirty, m->marks->dirty, pins, IOPF_CHUNK_PAGES);
 }
 
 /**
@@ -276,8 +320,10 @@ static inline void iopf_chunkmap_dirty_pinned(struct iopf_chunkmap *m)
  */
 static inline void iopf_chunkmap_forget_dirty(struct iopf_chunkmap *m)
 {
-	bitmap_zero(m->dirty, IOPF_CHUNK_PAGES);
-	bitmap_zero(m->reported, IOPF_CHUNK_PAGES);
+	if (!m->marks)
+		return;
+	bitmap_zero(m->marks->dirty, IOPF_CHUNK_PAGES);
+	bitmap_zero(m->marks->reported, IOPF_CHUNK_PAGES);
 }
 
 /**
@@ -292,13 +338,17 @@ static inline void iopf_chunkmap_forget_dirty(struct iopf_chunkmap *m)
 static inline void iopf_chunkmap_report(struct iopf_chunkmap *m, bool pins_dirty,
 					unsigned long *bits)
 {
-	bitmap_or(m->reported, m->reported, m->dirty, IOPF_CHUNK_PAGES);
-	bitmap_zero(m->dirty, IOPF_CHUNK_PAGES);
-	bitmap_copy(bits, m->reported, IOPF_CHUNK_PAGES);
+	if (!m->marks) {
+		bitmap_zero(bits, IOPF_CHUNK_PAGES);
+		return;
+	}
+	bitmap_or(m->marks->reported, m->marks->reported, m->marks->dirty, IOPF_CHUNK_PAGES);
+	bitmap_zero(m->marks->dirty, IOPF_CHUNK_PAGES);
+	bitmap_copy(bits, m->marks->reported, IOPF_CHUNK_PAGES);
 	if (pins_dirty) {
 		DECLARE_BITMAP(pins, IOPF_CHUNK_PAGES);
 
-		bitmap_and(pins, m->pinned, m->writable, IOPF_CHUNK_PAGES);
+		bitmap_and(pins, m->marks->pinned, m->writable, IOPF_CHUNK_PAGES);
 		bitmap_or(bits, bits, pins, IOPF_CHUNK_PAGES);
 	}
 }
@@ -310,9 +360,11 @@ static inline void iopf_chunkmap_report(struct iopf_chunkmap *m, bool pins_dirty
  */
 static inline void iopf_chunkmap_report_end(struct iopf_chunkmap *m, bool made)
 {
+	if (!m->marks)
+		return;
 	if (!made)
-		bitmap_or(m->dirty, m->dirty, m->reported, IOPF_CHUNK_PAGES);
-	bitmap_zero(m->reported, IOPF_CHUNK_PAGES);
+		bitmap_or(m->marks->dirty, m->marks->dirty, m->marks->reported, IOPF_CHUNK_PAGES);
+	bitmap_zero(m->marks->reported, IOPF_CHUNK_PAGES);
 }
 
 /**
@@ -332,22 +384,24 @@ static inline bool iopf_chunkmap_take_pinned(struct iopf_chunkmap *m, unsigned i
 {
 	unsigned int first, end;
 
-	first = find_next_bit(m->pinned, last + 1, *page);
+	if (!m->marks)
+		return false;
+	first = find_next_bit(m->marks->pinned, last + 1, *page);
 	if (first > last)
 		return false;
-	end = find_next_zero_bit(m->pinned, last + 1, first);
-	*mmio = test_bit(first, m->mmio);
+	end = find_next_zero_bit(m->marks->pinned, last + 1, first);
+	*mmio = test_bit(first, m->marks->mmio);
 	if (*mmio)
-		end = find_next_zero_bit(m->mmio, end, first);
+		end = find_next_zero_bit(m->marks->mmio, end, first);
 	else
-		end = find_next_bit(m->mmio, end, first);
+		end = find_next_bit(m->marks->mmio, end, first);
 
 	*page = first;
 	*n = end - first;
 	bitmap_clear(m->present, first, *n);
 	bitmap_clear(m->writable, first, *n);
-	bitmap_clear(m->pinned, first, *n);
-	bitmap_clear(m->mmio, first, *n);
+	bitmap_clear(m->marks->pinned, first, *n);
+	bitmap_clear(m->marks->mmio, first, *n);
 	return true;
 }
 

@@ -18,7 +18,35 @@ struct iopf_window {
 };
 
 /**
- * iopf_window_around() - the naturally aligned window around a page
+ * iopf_window_size() - how many pages the windows of a size have
+ * @size: pages asked for
+ *
+ * Return: a power of two, one page at least, and no more than a chunk.
+ */
+static inline unsigned int iopf_window_size(unsigned int size)
+{
+	size = clamp_t(unsigned int, size, 1, IOPF_CHUNK_PAGES);
+	size = rounddown_pow_of_two(size);
+	return size;
+}
+
+/**
+ * iopf_window_aligned() - the naturally aligned window around a page
+ * @w: result; always holds @page
+ * @page: the page that faulted
+ * @size: of iopf_window_size()
+ * @bound_first: first page of the chunk that belongs to the area
+ * @bound_last: last page of the chunk that belongs to the area; @page is within
+ */
+static inline void iopf_window_aligned(struct iopf_window *w, unsigned int page, unsigned int size,
+				       unsigned int bound_first, unsigned int bound_last)
+{
+	w->first = max(round_down(page, size), bound_first);
+	w->last = min(round_down(page, size) + size - 1, bound_last);
+}
+
+/**
+ * iopf_window_around() - the same for any size
  * @w: result; always holds @page
  * @page: the page that faulted
  * @size: pages of the window, rounded down to a power of two; 0 and 1 mean
@@ -29,10 +57,7 @@ struct iopf_window {
 static inline void iopf_window_around(struct iopf_window *w, unsigned int page, unsigned int size,
 				      unsigned int bound_first, unsigned int bound_last)
 {
-	size = clamp_t(unsigned int, size, 1, IOPF_CHUNK_PAGES);
-	size = rounddown_pow_of_two(size);
-	w->first = max(round_down(page, size), bound_first);
-	w->last = min(round_down(page, size) + size - 1, bound_last);
+	iopf_window_aligned(w, page, iopf_window_size(size), bound_first, bound_last);
 }
 
 #endif /* IOPF_CORE_WINDOW_H */

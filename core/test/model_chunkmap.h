@@ -34,8 +34,15 @@ struct chunkmap_model {
 /* A map and its model, which agree between two operations. */
 struct chunkmap_pair {
 	struct iopf_chunkmap map;
+	struct iopf_chunkmarks marks;
 	struct chunkmap_model model;
 };
+
+/* Marks come, as late as they may. */
+static inline void chunkmap_need(struct chunkmap_pair *p)
+{
+	p->map.marks = &p->marks;
+}
 
 static inline bool page_is_writable(enum page_state s)
 {
@@ -79,6 +86,7 @@ static inline enum iopf_lookup page_lookup(enum page_state s, bool write)
 static inline void chunkmap_compare(const struct chunkmap_pair *p)
 {
 	const struct iopf_chunkmap *m = &p->map;
+	const unsigned long *pins = iopf_chunkmap_pins(m), *mmio = iopf_chunkmap_mmio(m);
 	unsigned int mapped = 0, pinned = 0;
 
 	for (unsigned int i = 0; i < IOPF_CHUNK_PAGES; i++) {
@@ -86,16 +94,16 @@ static inline void chunkmap_compare(const struct chunkmap_pair *p)
 		enum page_state s = p->model.page[i];
 
 		CHECK(present || !test_bit(i, m->writable));
-		CHECK(present || !test_bit(i, m->pinned));
-		CHECK(!m->huge || (present && !test_bit(i, m->pinned)));
-		CHECK(test_bit(i, m->pinned) || !test_bit(i, m->mmio));
+		CHECK(present || !test_bit(i, pins));
+		CHECK(!m->huge || (present && !test_bit(i, pins)));
+		CHECK(test_bit(i, pins) || !test_bit(i, mmio));
 
 		CHECK(present == (s != PAGE_ABSENT));
 		CHECK(test_bit(i, m->writable) == page_is_writable(s));
-		CHECK(test_bit(i, m->pinned) == page_is_pinned(s));
-		CHECK(test_bit(i, m->mmio) == page_is_mmio(s));
-		CHECK(test_bit(i, m->dirty) == p->model.dirty[i]);
-		CHECK(test_bit(i, m->reported) == p->model.reported[i]);
+		CHECK(test_bit(i, pins) == page_is_pinned(s));
+		CHECK(test_bit(i, mmio) == page_is_mmio(s));
+		CHECK(test_bit(i, p->marks.dirty) == p->model.dirty[i]);
+		CHECK(test_bit(i, p->marks.reported) == p->model.reported[i]);
 		CHECK(iopf_chunkmap_lookup(m, i, false) == page_lookup(s, false));
 		CHECK(iopf_chunkmap_lookup(m, i, true) == page_lookup(s, true));
 		mapped += s != PAGE_ABSENT;
@@ -104,6 +112,7 @@ static inline void chunkmap_compare(const struct chunkmap_pair *p)
 	CHECK(m->huge == p->model.huge);
 	CHECK(iopf_chunkmap_mapped(m) == mapped);
 	CHECK(iopf_chunkmap_pinned(m) == pinned);
+	CHECK(iopf_chunkmap_has_pins(m) == !!pinned);
 	CHECK(iopf_chunkmap_empty(m) == !mapped);
 }
 
@@ -180,6 +189,7 @@ static inline void chunkmap_do_set(struct chunkmap_pair *p, unsigned int page, u
 	if (!n)
 		return;
 	if (pinned) {
+		chunkmap_need(p);
 		iopf_chunkmap_set_pinned(&p->map, page, n, writable);
 		model_fill(&p->model, page, n, writable ? PAGE_PINNED_WRITE : PAGE_PINNED_READ);
 	} else {
@@ -251,6 +261,7 @@ static inline void chunkmap_do_hold_mmio(struct chunkmap_pair *p, unsigned int p
 
 	if (p->model.huge || !page_is_unpinned(*s))
 		return;
+	chunkmap_need(p);
 	iopf_chunkmap_hold_mmio(&p->map, page);
 	*s = *s == PAGE_WRITE ? PAGE_MMIO_WRITE : PAGE_MMIO_READ;
 }
@@ -269,6 +280,7 @@ static inline void chunkmap_do_revoke_mmio(struct chunkmap_pair *p, unsigned int
 
 static inline void chunkmap_do_dirty(struct chunkmap_pair *p, unsigned int page, unsigned int last)
 {
+	chunkmap_need(p);
 	iopf_chunkmap_dirty(&p->map, page, last - page + 1);
 	for (unsigned int i = page; i <= last; i++)
 		p->model.dirty[i] = true;

@@ -71,7 +71,8 @@ static void set_and_take_runs(void **state)
 
 static void take_stops_at_pinned(void **state)
 {
-	struct iopf_chunkmap m = { };
+	struct iopf_chunkmarks marks = { };
+	struct iopf_chunkmap m = { .marks = &marks };
 	unsigned int page = 0, n;
 
 	(void)state;
@@ -141,7 +142,8 @@ static void huge_has_no_pinned_runs(void **state)
 /* An empty interval, which a walk that has consumed its last run asks about. */
 static void take_beyond_last(void **state)
 {
-	struct iopf_chunkmap m = { }, before;
+	struct iopf_chunkmarks marks = { };
+	struct iopf_chunkmap m = { .marks = &marks }, before;
 	unsigned int page, n;
 	bool mmio;
 
@@ -172,7 +174,8 @@ static void take_beyond_last(void **state)
 /* A run of pinned pages ends where a device's begin, and the other way round. */
 static void pinned_runs_of_devices(void **state)
 {
-	struct iopf_chunkmap m = { };
+	struct iopf_chunkmarks marks = { };
+	struct iopf_chunkmap m = { .marks = &marks };
 	unsigned int page = 0, n = 0;
 	bool mmio = true;
 
@@ -213,7 +216,8 @@ static void reports(void **state)
 	(void)state;
 	for (unsigned int made = 0; made < 2; made++) {
 		DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
-		struct iopf_chunkmap m = { };
+		struct iopf_chunkmarks marks = { };
+		struct iopf_chunkmap m = { .marks = &marks };
 
 		iopf_chunkmap_set_pinned(&m, 100, 1, true);
 		iopf_chunkmap_set_pinned(&m, 101, 1, false);
@@ -235,10 +239,10 @@ static void reports(void **state)
 }
 
 /* A report of page 3 is under way, and page 4 has been written since. */
-static struct iopf_chunkmap reporting(void)
+static struct iopf_chunkmap reporting(struct iopf_chunkmarks *marks)
 {
 	DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
-	struct iopf_chunkmap m = { };
+	struct iopf_chunkmap m = { .marks = marks };
 
 	iopf_chunkmap_dirty(&m, 3, 1);
 	iopf_chunkmap_report(&m, false, bits);
@@ -246,11 +250,38 @@ static struct iopf_chunkmap reporting(void)
 	return m;
 }
 
+/* What has no marks is neither pinned nor dirty, and nobody who asks makes it so. */
+static void no_marks(void **state)
+{
+	DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
+	struct iopf_chunkmap m = { };
+	unsigned int page = 0, n;
+	bool mmio;
+
+	(void)state;
+	iopf_chunkmap_set(&m, 0, IOPF_CHUNK_PAGES, true);
+	assert_int_equal(iopf_chunkmap_pinned(&m), 0);
+	assert_false(iopf_chunkmap_has_pins(&m));
+	assert_true(bitmap_empty(iopf_chunkmap_mmio(&m), IOPF_CHUNK_PAGES));
+	assert_false(iopf_chunkmap_take_pinned(&m, &page, LAST_PAGE, &n, &mmio));
+	iopf_chunkmap_revoke_mmio(&m, 0, LAST_PAGE);
+	iopf_chunkmap_dirty_pinned(&m);
+	iopf_chunkmap_forget_dirty(&m);
+	assert_true(iopf_chunkmap_take_writable(&m, &page, &n));
+	assert_int_equal(n, IOPF_CHUNK_PAGES);
+	bitmap_set(bits, 0, IOPF_CHUNK_PAGES);
+	iopf_chunkmap_report(&m, true, bits);
+	assert_true(bitmap_empty(bits, IOPF_CHUNK_PAGES));
+	iopf_chunkmap_report_end(&m, false);
+	assert_null(m.marks);
+}
+
 /* Tracking begins anew meanwhile: the report fails, and nothing comes back. */
 static void forgotten_while_reported(void **state)
 {
 	DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
-	struct iopf_chunkmap m = reporting();
+	struct iopf_chunkmarks marks = { };
+	struct iopf_chunkmap m = reporting(&marks);
 
 	(void)state;
 	iopf_chunkmap_forget_dirty(&m);
@@ -262,7 +293,8 @@ static void forgotten_while_reported(void **state)
 /* Asked for again before it is known to have failed: both times' pages are kept. */
 static void reported_twice(void **state)
 {
-	struct iopf_chunkmap m = reporting();
+	struct iopf_chunkmarks marks = { };
+	struct iopf_chunkmap m = reporting(&marks);
 
 	(void)state;
 	for (unsigned int i = 0; i < 2; i++) {
@@ -300,6 +332,7 @@ int main(void)
 		cmocka_unit_test(take_beyond_last),
 		cmocka_unit_test(pinned_runs_of_devices),
 		cmocka_unit_test(reports),
+		cmocka_unit_test(no_marks),
 		cmocka_unit_test(forgotten_while_reported),
 		cmocka_unit_test(reported_twice),
 		cmocka_unit_test(random_programs),

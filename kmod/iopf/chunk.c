@@ -54,19 +54,28 @@
 /* A run that was a whole chunk could get one leaf, which only huge may be. */
 static_assert(IOPF_RUN_MAX < IOPF_CHUNK_PAGES);
 
+/* There may be one for each 2 MiB that is mapped: sixteen of them are a page. */
+static_assert(sizeof(struct iopf_chunk) <= 256 || IS_ENABLED(CONFIG_DEBUG_SPINLOCK));
+
 /* Page tables are the user's: see iopf_container.memcg. */
 #define FAULT_GFP (GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT)
 
 static struct kmem_cache *iopf_chunk_cache;
+static struct kmem_cache *iopf_chunkmarks_cache;
 
 int iopf_chunk_cache_init(void)
 {
 	iopf_chunk_cache = KMEM_CACHE(iopf_chunk, SLAB_ACCOUNT);
-	return iopf_chunk_cache ? 0 : -ENOMEM;
+	iopf_chunkmarks_cache = KMEM_CACHE(iopf_chunkmarks, SLAB_ACCOUNT);
+	if (iopf_chunk_cache && iopf_chunkmarks_cache)
+		return 0;
+	iopf_chunk_cache_exit();
+	return -ENOMEM;
 }
 
 void iopf_chunk_cache_exit(void)
 {
+	kmem_cache_destroy(iopf_chunkmarks_cache);
 	kmem_cache_destroy(iopf_chunk_cache);
 }
 
@@ -117,6 +126,8 @@ void iopf_chunks_free(struct iopf_chunk **chunks, unsigned int n)
 
 void iopf_chunk_free(struct iopf_chunk *chunk)
 {
+	if (chunk->map.marks)
+		kmem_cache_free(iopf_chunkmarks_cache, chunk->map.marks);
 	kmem_cache_free(iopf_chunk_cache, chunk);
 }
 
@@ -128,6 +139,28 @@ static void chunk_free_cb(struct rcu_head *rcu)
 void iopf_chunk_free_rcu(struct iopf_chunk *chunk)
 {
 	call_rcu(&chunk->rcu, chunk_free_cb);
+}
+
+/*
+ * Few chunks have marks: see that one has them, before what needs them. Two may do that at a time,
+ * one under the chunk's lock. False: no memory.
+ */
+static bool chunk_marks(struct iopf_chunk *chunk, gfp_t gfp)
+{
+	struct iopf_chunkmarks *marks;
+	struct mem_cgroup *old;
+
+	if (READ_ONCE(chunk->map.marks))
+		return true;
+	old = set_active_memcg(chunk->area->container->memcg);
+	marks = kmem_cache_zalloc(iopf_chunkmarks_cache, gfp);
+	set_active_memcg(old);
+	if (!marks)
+		return false;
+	/* Orders the zeroes before the pointer, which is looked at without a lock, too. */
+	if (cmpxchg(&chunk->map.marks, NULL, marks))
+		kmem_cache_free(iopf_chunkmarks_cache, marks);
+	return true;
 }
 
 static u64 chunk_page_iova(const struct iopf_chunk *chunk, unsigned int page)
@@ -358,16 +391,16 @@ static bool run_writable(const struct iopf_chunk *chunk, const struct iopf_run *
 }
 
 /*
- * Can one 2 MiB leaf map the chunk, which may be known to be empty? The CPU has a leaf there, the
- * area covers the chunk, and I/O and CPU addresses agree within 2 MiB.
+ * Can one 2 MiB leaf map the chunk? The CPU has a leaf there, the area covers
+ * the chunk, and I/O and CPU addresses agree within 2 MiB.
  */
-static bool chunk_fits_huge(const struct iopf_chunk *chunk, const struct iopf_run *run, bool empty)
+static bool chunk_fits_huge(const struct iopf_chunk *chunk, const struct iopf_run *run)
 {
 	return run->flags & IOPF_RUN_HUGE && chunk->area->huge_ok &&
 	       !READ_ONCE(chunk->area->mmio) && chunk->first == 0 &&
 	       chunk->last == IOPF_CHUNK_PAGES - 1 &&
 	       IS_ALIGNED(chunk_page_vaddr(chunk, 0), IOPF_CHUNK_SIZE) &&
-	       (empty || bitmap_empty(chunk->map.pinned, IOPF_CHUNK_PAGES));
+	       !iopf_chunkmap_has_pins(&chunk->map);
 }
 
 /*
@@ -599,7 +632,7 @@ static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup fou
 	const struct iopf_run *run;
 	int ret;
 
-	iopf_window_around(&w, f->page, around, chunk->first, chunk->last);
+	iopf_window_aligned(&w, f->page, around, chunk->first, chunk->last);
 	if (likely(found == IOPF_MISS && !f->tracking))
 		fault_gap(f, &w, &gap);
 	run = fault_look(f, &gap, &runs);
@@ -607,7 +640,7 @@ static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup fou
 		return runs.refused ? -EFAULT : -ENOENT;
 	if (!run_serves(chunk, run, f->write))
 		return -ENOENT;
-	if (unlikely(run->flags & IOPF_RUN_HUGE) && chunk_fits_huge(chunk, run, false) &&
+	if (unlikely(run->flags & IOPF_RUN_HUGE) && chunk_fits_huge(chunk, run) &&
 	    !(f->tracking && f->write) && likely(!f->no_huge)) {
 		if (unlikely(run->flags & IOPF_RUN_GIANT && !f->no_span) &&
 		    iopf_span_possible(chunk->area, chunk->domains, chunk->iova))
@@ -673,11 +706,13 @@ static __always_inline int chunk_fault_locked(struct chunk_fault *f, unsigned in
 	if (unlikely(found == IOPF_HIT))
 		return chunk->dead ? -ESHUTDOWN : 0;
 	/* A page pinned for reading has an area that is for reading. */
-	if (WARN_ON_ONCE(found == IOPF_UPGRADE && test_bit(f->page, chunk->map.pinned)))
+	if (WARN_ON_ONCE(found == IOPF_UPGRADE && test_bit(f->page, iopf_chunkmap_pins(&chunk->map))))
 		return -EFAULT;
 	ret = chunk_may_map(chunk);
 	if (unlikely(ret))
 		return ret;
+	if (unlikely(f->tracking) && f->write && !chunk_marks(chunk, FAULT_GFP))
+		return -ENOMEM;
 	ret = fault_map(f, found, around);
 	/* What was taken away has come back: it is in use. */
 	if (unlikely(READ_ONCE(chunk->lost)) && !ret) {
@@ -724,7 +759,7 @@ static noinline int chunk_fault_budgeted(struct iopf_chunk *chunk, unsigned int 
 		ret = iopf_keeper_reserve(chunk, &around, &reserved, &huge);
 	f.no_huge = !huge;
 	if (!ret)
-		ret = chunk_fault_locked(&f, around);
+		ret = chunk_fault_locked(&f, iopf_window_size(around));
 	iopf_keeper_settle(chunk, reserved, IOPF_SETTLE_MISSED);
 	*mapped += f.mapped;
 	return ret;
@@ -767,7 +802,7 @@ static noinline int chunk_fault_span(struct iopf_chunk *chunk, unsigned int page
  * @chunk: the chunk, found under RCU
  * @page: page of the chunk; belongs to the area
  * @write: the access is a write; the area permits it
- * @around: pages to look at around it
+ * @around: pages to look at around it; of iopf_window_size()
  * @mapped: incremented by the pages mapped
  * @timing: the fault's clock
  *
@@ -808,7 +843,7 @@ static int chunk_have_huge(struct chunk_fault *f)
 		return -ENOENT;
 	chunk_walk(chunk, chunk->first, 1, true, &runs);
 	if (!runs.nr || !run_serves(chunk, &runs.run[0], f->need_write) ||
-	    !chunk_fits_huge(chunk, &runs.run[0], true))
+	    !chunk_fits_huge(chunk, &runs.run[0]))
 		return -ENOENT;
 	if (runs.run[0].flags & IOPF_RUN_GIANT &&
 	    iopf_span_possible(chunk->area, chunk->domains, chunk->iova))
@@ -977,9 +1012,12 @@ void iopf_chunk_report_end(struct iopf_chunk *chunk, bool made)
  * @chunk: the chunk
  * @page: first page
  * @n: pages
+ *
+ * Context: process context, under the container's lock; sleeps.
  */
 void iopf_chunk_dirty(struct iopf_chunk *chunk, unsigned int page, unsigned int n)
 {
+	chunk_marks(chunk, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	spin_lock(&chunk->lock);
 	iopf_chunkmap_dirty(&chunk->map, page, n);
 	spin_unlock(&chunk->lock);
@@ -994,7 +1032,7 @@ static void chunk_enter_mmio(struct iopf_chunk *chunk, const struct iopf_domains
 {
 	unsigned int page;
 
-	for_each_set_bit(page, chunk->map.mmio, IOPF_CHUNK_PAGES) {
+	for_each_set_bit(page, iopf_chunkmap_mmio(&chunk->map), IOPF_CHUNK_PAGES) {
 		u64 iova = chunk_page_iova(chunk, page);
 		unsigned int first = page, n;
 		bool mmio;
@@ -1056,6 +1094,8 @@ int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pa
 	bool mmio;
 	int ret;
 
+	if (!chunk_marks(chunk, GFP_KERNEL_ACCOUNT))
+		return -ENOMEM;
 	ret = iopf_keeper_reserve_pin(chunk, n, &reserved);
 	if (ret)
 		return ret;
@@ -1106,6 +1146,7 @@ bool iopf_chunk_hold_mmio(struct iopf_chunk *chunk, unsigned int page)
 	bool write = chunk->area->prot & IOMMU_WRITE;
 	bool held;
 
+	chunk_marks(chunk, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	spin_lock(&chunk->lock);
 	/* From before the area had such pages: from now on there are no leaves of 2 MiB. */
 	if (chunk->map.huge)
@@ -1122,12 +1163,14 @@ bool iopf_chunk_hold_mmio(struct iopf_chunk *chunk, unsigned int page)
 static unsigned int chunk_pinned_run(struct iopf_chunk *chunk, struct iommu_domain *domain,
 				     unsigned int page, phys_addr_t phys)
 {
+	const unsigned long *pinned = iopf_chunkmap_pins(&chunk->map);
+	const unsigned long *mmio = iopf_chunkmap_mmio(&chunk->map);
 	unsigned int n = 1;
 
-	while (page + n < IOPF_CHUNK_PAGES && test_bit(page + n, chunk->map.pinned) &&
+	while (page + n < IOPF_CHUNK_PAGES && test_bit(page + n, pinned) &&
 	       iommu_iova_to_phys(domain, chunk_page_iova(chunk, page + n)) ==
 		       phys + ((phys_addr_t)n << PAGE_SHIFT) &&
-	       !test_bit(page + n, chunk->map.mmio))
+	       !test_bit(page + n, mmio))
 		n++;
 	return n;
 }
@@ -1150,11 +1193,12 @@ int iopf_chunk_replay(struct iopf_chunk *chunk, struct iommu_domain *domain)
 	unsigned int page;
 
 	/* Nothing is pinned while there is no domain; see attach.c. */
-	if (bitmap_empty(chunk->map.pinned, IOPF_CHUNK_PAGES))
+	if (!iopf_chunkmap_has_pins(&chunk->map))
 		return 0;
 	if (WARN_ON_ONCE(have == domain))
 		return -EINVAL;
-	for_each_andnot_bit(page, chunk->map.pinned, chunk->map.mmio, IOPF_CHUNK_PAGES) {
+	for_each_andnot_bit(page, iopf_chunkmap_pins(&chunk->map), iopf_chunkmap_mmio(&chunk->map),
+			    IOPF_CHUNK_PAGES) {
 		u64 iova = chunk_page_iova(chunk, page);
 		phys_addr_t phys = iommu_iova_to_phys(have, iova);
 		unsigned int n = chunk_pinned_run(chunk, have, page, phys);
@@ -1182,11 +1226,13 @@ int iopf_chunk_replay(struct iopf_chunk *chunk, struct iommu_domain *domain)
 bool iopf_chunk_unpinned(struct iopf_chunk *chunk, unsigned int *page, unsigned int last,
 			 unsigned int *n)
 {
+	const unsigned long *pinned;
 	unsigned int first;
 
 	spin_lock(&chunk->lock);
-	first = find_next_zero_bit(chunk->map.pinned, last + 1, *page);
-	*n = find_next_bit(chunk->map.pinned, last + 1, first) - first;
+	pinned = iopf_chunkmap_pins(&chunk->map);
+	first = find_next_zero_bit(pinned, last + 1, *page);
+	*n = find_next_bit(pinned, last + 1, first) - first;
 	spin_unlock(&chunk->lock);
 	*page = first;
 	return first <= last;

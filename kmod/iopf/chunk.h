@@ -76,15 +76,15 @@ enum iopf_look {
  */
 struct iopf_chunk {
 	spinlock_t lock; /* innermost */
-	bool dead;
-	bool refill;
-	struct iopf_area *area;
-	u64 iova;
 	u16 first;
 	u16 last;
+	struct iopf_area *area;
+	u64 iova;
 	const struct iopf_domains *domains;
 	struct iopf_chunkmap map;
 	unsigned long aged;
+	bool dead;
+	bool refill;
 	bool lost;
 	u8 heat;
 	u8 look;

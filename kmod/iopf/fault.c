@@ -291,8 +291,9 @@ static void want_page(struct iopf_want *want, const struct iopf_area *area, u64 
  * The chunk of an address, under RCU. -EPERM when the container has no such address or permission;
  * -ENOMEM; -ESHUTDOWN.
  */
-static struct iopf_chunk *fault_find(struct iopf_container *c, struct iopf_device *d,
-				     const struct iommu_fault_page_request *prm, int need)
+static __always_inline struct iopf_chunk *
+fault_find(struct iopf_container *c, struct iopf_device *d,
+	   const struct iommu_fault_page_request *prm, int need)
 {
 	/* Before the look at the tree. Pairs with iopf_hint_renew(). */
 	u64 generation = smp_load_acquire(&c->generation);
@@ -326,12 +327,12 @@ static struct iopf_chunk *fault_find(struct iopf_container *c, struct iopf_devic
  * iopf_chunk_fault(), with the page added to @want for -ENOENT. When the whole window around it is
  * there, @served says so.
  */
-static int fault_request(struct iopf_container *c, struct iopf_device *d,
-			 const struct iommu_fault_page_request *prm, struct iopf_want *want,
-			 struct iopf_served *served,
-			 struct iopf_timing *timing)
+static __always_inline int fault_request(struct iopf_container *c, struct iopf_device *d,
+					 const struct iommu_fault_page_request *prm,
+					 struct iopf_want *want, struct iopf_served *served,
+					 struct iopf_timing *timing)
 {
-	unsigned int page = iopf_chunkmap_page(prm->addr), around = READ_ONCE(iopf_fault_around);
+	unsigned int page = iopf_chunkmap_page(prm->addr), around = READ_ONCE(iopf_fault_window);
 	bool write = prm->perm & IOMMU_FAULT_PERM_WRITE;
 	unsigned int mapped = 0;
 	struct iopf_chunk *chunk;
@@ -372,13 +373,11 @@ static bool fault_must_wait(int ret)
 	       ret == -EDQUOT;
 }
 
-/*
- * All requests of a group, without sleeping. Those that can be served are,
- * even when another has to wait: doing them again costs little.
- */
-static int fault_group(struct iopf_attach *at, struct iopf_device *d, struct iopf_group *group,
-		       struct iopf_want *want, struct iopf_served *served,
-		       struct iopf_timing *timing)
+/* fault_group() in line, for the one place where every fault goes. */
+static __always_inline int fault_group_inline(struct iopf_attach *at, struct iopf_device *d,
+					      struct iopf_group *group, struct iopf_want *want,
+					      struct iopf_served *served,
+					      struct iopf_timing *timing)
 {
 	struct iopf_fault *fault;
 	bool some = false;
@@ -397,6 +396,17 @@ static int fault_group(struct iopf_attach *at, struct iopf_device *d, struct iop
 	}
 	/* There may never be room for all; let the device go on with what it has got. */
 	return unlikely(ret == -EDQUOT) && some ? 0 : ret;
+}
+
+/*
+ * All requests of a group, without sleeping. Those that can be served are,
+ * even when another has to wait: doing them again costs little.
+ */
+static noinline int fault_group(struct iopf_attach *at, struct iopf_device *d,
+				struct iopf_group *group, struct iopf_want *want,
+				struct iopf_served *served, struct iopf_timing *timing)
+{
+	return fault_group_inline(at, d, group, want, served, timing);
 }
 
 /* What a request of a device that may not fault finds, under RCU. */
@@ -860,7 +870,7 @@ int iopf_fault_handler(struct iopf_group *group)
 		if (unlikely(!READ_ONCE(at->faulting)))
 			ret = fault_filter(at, d, group);
 		if (likely(ret == -EAGAIN))
-			ret = fault_group(at, d, group, &want, &served, &timing);
+			ret = fault_group_inline(at, d, group, &want, &served, &timing);
 	}
 	if (ret == -ENOENT)
 		iopf_timing_lap(&timing, IOPF_PHASE_WALK);

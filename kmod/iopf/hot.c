@@ -93,7 +93,8 @@ void iopf_hot_exit(void)
 /* The longest run of pages of the chunk that are mapped and not pinned. */
 static unsigned int chunk_run(const struct iopf_chunk *chunk, unsigned int *first)
 {
-	const unsigned long *present = chunk->map.present, *pinned = chunk->map.pinned;
+	const unsigned long *present = chunk->map.present;
+	const unsigned long *pinned = iopf_chunkmap_pins(&chunk->map);
 	unsigned int best = 0, page = 0;
 
 	lockdep_assert_held(&chunk->lock);

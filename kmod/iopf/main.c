@@ -13,6 +13,7 @@
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 
+#include "../../core/window.h"
 #include "../compat/iommu.h"
 #include "chunk.h"
 #include "container.h"
@@ -48,7 +49,24 @@ MODULE_PARM_DESC(dma_entry_limit,
 
 /* 16 pages: what the CPU's own fault-around takes by default. */
 unsigned int iopf_fault_around __read_mostly = 16;
-module_param_named(fault_around, iopf_fault_around, uint, 0644);
+/* The window that this makes. */
+unsigned int iopf_fault_window __read_mostly = 16;
+
+static int fault_around_set(const char *val, const struct kernel_param *kp)
+{
+	int ret = param_set_uint(val, kp);
+
+	if (!ret)
+		WRITE_ONCE(iopf_fault_window, iopf_window_size(iopf_fault_around));
+	return ret;
+}
+
+static const struct kernel_param_ops fault_around_ops = {
+	.set = fault_around_set,
+	.get = param_get_uint,
+};
+module_param_cb(fault_around, &fault_around_ops, &iopf_fault_around, 0644);
+__MODULE_PARM_TYPE(fault_around, "uint");
 MODULE_PARM_DESC(fault_around,
 		 "Pages to look at around a fault, mapping those the CPU has, and if it has them all, the rest of the 2 MiB as far as it has that; 0 is off, and nothing is had ahead of a device either; 512 the most (default: 16)");
 

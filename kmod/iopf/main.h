@@ -17,5 +17,6 @@ extern bool iopf_disable_hugepages;
 extern bool iopf_serve_pinned;
 extern unsigned int iopf_dma_entry_limit;
 extern unsigned int iopf_fault_around;
+extern unsigned int iopf_fault_window;
 
 #endif /* IOPF_MAIN_H */

@@ -367,7 +367,8 @@ bool iopf_pin_counted(struct iopf_area *area, u64 iova)
 	lockdep_assert_held(&area->container->lock);
 
 	/* Only devices' memory gets or loses its bits without the container's lock. */
-	return chunk && test_bit(page, chunk->map.pinned) && !test_bit(page, chunk->map.mmio);
+	return chunk && test_bit(page, iopf_chunkmap_pins(&chunk->map)) &&
+	       !test_bit(page, iopf_chunkmap_mmio(&chunk->map));
 }
 
 static bool repair_chunk(struct iopf_area *area, struct iopf_chunk *chunk)
@@ -378,7 +379,8 @@ static bool repair_chunk(struct iopf_area *area, struct iopf_chunk *chunk)
 		u64 iova = chunk->iova + ((u64)page << PAGE_SHIFT), last;
 
 		/* Bits of pages that are missing are set by nobody else. */
-		if (test_bit(page, chunk->map.pinned) || !iopf_hold_covers(area, iova, &last) ||
+		if (test_bit(page, iopf_chunkmap_pins(&chunk->map)) ||
+		    !iopf_hold_covers(area, iova, &last) ||
 		    !is_mmio(area, iopf_area_vaddr(area, iova)))
 			continue;
 		if (pin_mmio(area, chunk, page)) {

@@ -290,21 +290,25 @@ walk_pages(struct iopf_runs *runs, unsigned int page, const unsigned long *p,
 	phys_addr_t phys = pte & frame;
 	unsigned int flags = entry_writable(pte, false);
 	const unsigned long *next = p + 1;
+	unsigned long after;
 
 	if (unlikely(page_is_secret(pfn_to_page(PHYS_PFN(phys))))) {
 		runs->refused = true;
 		return next;
 	}
-	if (next < end && unlikely(!((READ_ONCE(*next) ^ (pte + PAGE_SIZE)) & ENTRY_ALIKE))) {
+	after = next < end ? READ_ONCE(*next) : 0;
+	if (unlikely(!((after ^ (pte + PAGE_SIZE)) & ENTRY_ALIKE))) {
 		next = walk_run(p, end, pte);
 		runs_add(runs, page, next - p, phys, flags);
 		return next;
 	}
 	runs_add(runs, page, 1, phys, flags);
-	/* Each is a run, and no more than that. */
-	end = min(end - 1, next + (ARRAY_SIZE(runs->run) - runs->nr));
-	if (next < end && !((READ_ONCE(*next) ^ pte) & ENTRY_ROW))
-		return walk_row(runs, next, end, pte);
+	if (!((after ^ pte) & ENTRY_ROW)) {
+		/* Each is a run, and no more than that. */
+		end = min(end - 1, next + (ARRAY_SIZE(runs->run) - runs->nr));
+		if (next < end)
+			return walk_row(runs, next, end, pte);
+	}
 	return next;
 }
 

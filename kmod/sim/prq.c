@@ -73,23 +73,22 @@ static void respond(struct iopf_sim_request *req, enum iommu_page_response_code 
 	req->ep->ops->response(req->ep, req->prg, req->tag, code);
 }
 
-static void report(struct iopf_sim_request *req)
+static __always_inline void report(struct iopf_sim_request *req)
 {
 	struct iopf_sim_endpoint *ep = req->ep;
-	/* What the core looks at; it makes a copy. */
-	struct iopf_fault evt = {
-		.fault = {
-			.type = IOMMU_FAULT_PAGE_REQ,
-			.prm = {
-				.flags = req->last ? IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE : 0,
-				.grpid = req->prg,
-				.perm = req->perm,
-				.addr = req->addr,
-				.private_data[0] = req->tag,
-			},
+	/* The core looks at the fault only, of which it makes a copy. */
+	struct iopf_fault evt __uninitialized;
+
+	evt.fault = (struct iommu_fault){
+		.type = IOMMU_FAULT_PAGE_REQ,
+		.prm = {
+			.flags = req->last ? IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE : 0,
+			.grpid = req->prg,
+			.perm = req->perm,
+			.addr = req->addr,
+			.private_data[0] = req->tag,
 		},
 	};
-
 	/* A stop marker wants no response and means nothing to the core. */
 	if (!req->perm && req->last) {
 		iopf_sim_count(IOPF_SIM_STAT_STOP_MARKERS, 1);
@@ -108,14 +107,12 @@ static void report(struct iopf_sim_request *req)
 	up_read(&ep->reports);
 }
 
-/* @nr requests have been handed over, or did not fit; ends an overflow when they were the last. */
-static void leave(unsigned int nr)
+/* The overflow is over once nothing is left in the queue. */
+static noinline void end_overflow(void)
 {
 	unsigned long irq;
 	bool clear;
 
-	if (likely(atomic_sub_return(nr, &prq.used) || !READ_ONCE(prq.overflow)))
-		return;
 	raw_spin_lock_irqsave(&prq.lock, irq);
 	clear = prq.overflow && !atomic_read(&prq.used);
 	raw_spin_unlock_irqrestore(&prq.lock, irq);
@@ -129,15 +126,19 @@ static void leave(unsigned int nr)
 	raw_spin_unlock_irqrestore(&prq.lock, irq);
 }
 
-/* How many of @nr requests fit; they are in the queue then. */
-static unsigned int enter(unsigned int nr)
+/* @nr requests have been handed over, or did not fit; ends an overflow when they were the last. */
+static __always_inline void leave(unsigned int nr)
 {
-	unsigned int used = atomic_add_return(nr, &prq.used), entries = READ_ONCE(prq.entries);
+	if (unlikely(!atomic_sub_return(nr, &prq.used) && READ_ONCE(prq.overflow)))
+		end_overflow();
+}
+
+/* How many of @nr requests fit, where there are @used with them. */
+static noinline unsigned int enter_full(unsigned int nr, unsigned int used, unsigned int entries)
+{
 	unsigned int in = 0;
 	unsigned long irq;
 
-	if (likely(used <= entries && !READ_ONCE(prq.overflow)))
-		return nr;
 	raw_spin_lock_irqsave(&prq.lock, irq);
 	if (!prq.overflow && used - nr < entries)
 		in = min(nr, entries - (used - nr));
@@ -147,6 +148,16 @@ static unsigned int enter(unsigned int nr)
 	/* After that. */
 	leave(nr - in);
 	return in;
+}
+
+/* How many of @nr requests fit; they are in the queue then. */
+static __always_inline unsigned int enter(unsigned int nr)
+{
+	unsigned int used = atomic_add_return(nr, &prq.used), entries = READ_ONCE(prq.entries);
+
+	if (likely(used <= entries && !READ_ONCE(prq.overflow)))
+		return nr;
+	return enter_full(nr, used, entries);
 }
 
 static void lose(struct iopf_sim_request *req, unsigned int nr)
@@ -161,7 +172,7 @@ static void lose(struct iopf_sim_request *req, unsigned int nr)
 	}
 }
 
-static void drain_in_place(struct iopf_sim_request *req, unsigned int nr)
+static noinline void drain_in_place(struct iopf_sim_request *req, unsigned int nr)
 {
 	unsigned int i;
 
@@ -204,6 +215,15 @@ static bool hand_to_thread(struct iopf_sim_request *req, unsigned int nr)
 	return true;
 }
 
+/* Not all of them fit, or a thread is to report them. */
+static noinline void request_seldom(struct iopf_sim_request *req, unsigned int nr, unsigned int in)
+{
+	if (in < nr)
+		lose(req + in, nr - in);
+	if (in && !(READ_ONCE(prq.thread) && hand_to_thread(req, in)))
+		drain_in_place(req, in);
+}
+
 /**
  * iopf_sim_request_pages() - page requests arrive at the IOMMU
  * @req: the requests, of one device, in order
@@ -216,13 +236,14 @@ void iopf_sim_request_pages(struct iopf_sim_request *req, unsigned int nr)
 {
 	unsigned int in = enter(nr);
 
-	if (unlikely(in < nr))
-		lose(req + in, nr - in);
-	if (unlikely(!in))
-		return;
-	if (READ_ONCE(prq.thread) && hand_to_thread(req, in))
-		return;
-	drain_in_place(req, in);
+	if (unlikely(in < nr || READ_ONCE(prq.thread))) {
+		request_seldom(req, nr, in);
+	} else if (likely(nr == 1)) {
+		report(req);
+		leave(1);
+	} else {
+		drain_in_place(req, nr);
+	}
 }
 EXPORT_SYMBOL_GPL(iopf_sim_request_pages);
 
