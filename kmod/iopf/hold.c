@@ -56,14 +56,6 @@ static struct iopf_hold *hold_next(struct iopf_hold *hold, u64 first, u64 last)
 	return node ? container_of(node, struct iopf_hold, node) : NULL;
 }
 
-static struct iopf_range whole_pages(const struct iopf_range *range)
-{
-	return (struct iopf_range){
-		.first = range->first & PAGE_MASK,
-		.last = range->last | ~PAGE_MASK,
-	};
-}
-
 static void hold_insert(struct iopf_container *c, struct iopf_hold *hold)
 {
 	spin_lock(&c->holds_lock);
@@ -280,7 +272,7 @@ void iopf_hold_area_end(struct iopf_area *area)
 int iopf_hold_add_area(struct iopf_area *area, const struct iopf_range *range,
 		       enum iopf_hold_kind kind, u64 owner)
 {
-	struct iopf_range part, whole = whole_pages(range);
+	struct iopf_range part, whole = iopf_range_pages(range);
 	struct iopf_container *c = area->container;
 	struct iopf_hold *hold;
 	int ret = 0;
@@ -322,7 +314,7 @@ int iopf_hold_add_area(struct iopf_area *area, const struct iopf_range *range,
 int iopf_hold_add(struct iopf_container *c, const struct iopf_range *range,
 		  enum iopf_hold_kind kind, u64 owner)
 {
-	struct iopf_range whole = whole_pages(range);
+	struct iopf_range whole = iopf_range_pages(range);
 	unsigned long index = whole.first;
 	struct iopf_area *area;
 	int ret;
@@ -351,7 +343,7 @@ int iopf_hold_add(struct iopf_container *c, const struct iopf_range *range,
 bool iopf_hold_remove(struct iopf_container *c, const struct iopf_range *range,
 		      enum iopf_hold_kind kind, u64 owner)
 {
-	struct iopf_range whole = whole_pages(range);
+	struct iopf_range whole = iopf_range_pages(range);
 	struct iopf_hold *hold, *next;
 	bool any = false;
 
