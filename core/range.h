@@ -38,6 +38,37 @@ static inline int iopf_range_init(struct iopf_range *r, u64 start, u64 size)
 	return 0;
 }
 
+/**
+ * iopf_range_pages() - the whole pages that a range touches
+ * @range: any
+ *
+ * Rounding up the last address can't wrap: it is inclusive.
+ */
+static inline struct iopf_range iopf_range_pages(const struct iopf_range *range)
+{
+	return (struct iopf_range){
+		.first = range->first & ~(u64)(PAGE_SIZE - 1),
+		.last = range->last | (PAGE_SIZE - 1),
+	};
+}
+
+/**
+ * iopf_range_init_pages() - make a range of whole pages of a start and a size
+ * @r: result, untouched on error
+ * @start: lowest address, rounded down
+ * @size: bytes; the end is rounded up
+ *
+ * Return: as iopf_range_init().
+ */
+static inline int iopf_range_init_pages(struct iopf_range *r, u64 start, u64 size)
+{
+	int ret = iopf_range_init(r, start, size);
+
+	if (!ret)
+		*r = iopf_range_pages(r);
+	return ret;
+}
+
 static inline bool iopf_range_contains(const struct iopf_range *outer,
 				       const struct iopf_range *inner)
 {

@@ -38,6 +38,30 @@ static void init_edges(void **state)
 	}
 }
 
+static void pages(void **state)
+{
+	const struct iopf_range untouched = { .first = 77, .last = 88 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(edge); i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(edge); k++) {
+			struct iopf_range r, whole = untouched;
+
+			if (iopf_range_init(&r, edge[i], edge[k])) {
+				assert_int_equal(iopf_range_init_pages(&whole, edge[i], edge[k]),
+						 -EINVAL);
+				assert_memory_equal(&whole, &untouched, sizeof(whole));
+				continue;
+			}
+			assert_int_equal(iopf_range_init_pages(&whole, edge[i], edge[k]), 0);
+			assert_int_equal(whole.first % PAGE_SIZE, 0);
+			assert_int_equal(whole.last % PAGE_SIZE, PAGE_SIZE - 1);
+			assert_true(whole.first / PAGE_SIZE == r.first / PAGE_SIZE);
+			assert_true(whole.last / PAGE_SIZE == r.last / PAGE_SIZE);
+		}
+	}
+}
+
 static void check_pair(const struct iopf_range *a, const struct iopf_range *b)
 {
 	__uint128_t a_end = (__uint128_t)a->last + 1, b_end = (__uint128_t)b->last + 1;
@@ -110,6 +134,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(init_edges),
+		cmocka_unit_test(pages),
 		cmocka_unit_test(pairs_edges),
 		cmocka_unit_test(pairs_sets),
 	};

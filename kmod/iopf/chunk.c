@@ -1120,6 +1120,8 @@ int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pa
 				       chunk_prot(chunk, writable), GFP_KERNEL_ACCOUNT);
 		if (ret)
 			goto err_unmap;
+		if (run == IOPF_CHUNK_PAGES && IS_ALIGNED(pfn, IOPF_CHUNK_PAGES))
+			chunk->whole = chunk->area->container->huge_ok;
 	}
 	return 0;
 
@@ -1202,9 +1204,13 @@ int iopf_chunk_replay(struct iopf_chunk *chunk, struct iommu_domain *domain)
 		u64 iova = chunk_page_iova(chunk, page);
 		phys_addr_t phys = iommu_iova_to_phys(have, iova);
 		unsigned int n = chunk_pinned_run(chunk, have, page, phys);
-		int ret = iommu_map(domain, iova, phys, (size_t)n << PAGE_SHIFT, prot,
-				    GFP_KERNEL_ACCOUNT);
+		int ret;
 
+		/* No leaf of 2 MiB for what was pinned in parts: it is unpinned in parts. */
+		if (n == IOPF_CHUNK_PAGES && !chunk->whole)
+			n /= 2;
+		ret = iommu_map(domain, iova, phys, (size_t)n << PAGE_SHIFT, prot,
+				GFP_KERNEL_ACCOUNT);
 		if (ret)
 			return ret;
 		page += n - 1;
@@ -1240,7 +1246,7 @@ bool iopf_chunk_unpinned(struct iopf_chunk *chunk, unsigned int *page, unsigned 
 
 /**
  * iopf_chunk_unpin() - unmap the next run of pinned pages
- * @chunk: the chunk
+ * @chunk: the chunk; if it was pinned as a whole, what is asked for is all of it
  * @page: in: where to look from; out: first page of the run
  * @last: where to stop looking
  * @pages: out: the pages, which the caller unpins, unless @mmio; room for IOPF_CHUNK_PAGES
@@ -1259,6 +1265,8 @@ bool iopf_chunk_unpin(struct iopf_chunk *chunk, unsigned int *page, unsigned int
 	spin_lock(&chunk->lock);
 	any = iopf_chunkmap_take_pinned(&chunk->map, page, last, n, mmio);
 	if (any) {
+		WARN_ON_ONCE(chunk->whole && *n != IOPF_CHUNK_PAGES);
+		chunk->whole = false;
 		for (unsigned int i = 0; i < *n && !*mmio; i++) {
 			phys_addr_t phys = iommu_iova_to_phys(chunk->domains->domain[0].iommu,
 							      chunk_page_iova(chunk, *page + i));

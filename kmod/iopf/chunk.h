@@ -67,6 +67,8 @@ enum iopf_look {
  *        Under @lock.
  * @refill: a 2 MiB leaf went for the sake of a part of it, and the rest has not been mapped again.
  *          Under @lock.
+ * @whole: pinned at a time, from one run of memory: a domain may have it as a leaf of 2 MiB. So
+ *         it is unpinned at a time, too. Changes under the container's lock.
  * @lost: the host has taken something away since heat was last counted; a hint, without a lock
  * @heat: how often it came back after that, up to IOPF_HEAT_MAX; see workset.c. Under @lock.
  * @look: enum iopf_look; changes under @lock
@@ -85,6 +87,7 @@ struct iopf_chunk {
 	unsigned long aged;
 	bool dead;
 	bool refill;
+	bool whole;
 	bool lost;
 	u8 heat;
 	u8 look;

@@ -8,6 +8,10 @@
  *  - the policy of its range is to pin (policy.c);
  *  - a group that can't fault, or may not, is attached (iopf_area.pinned).
  *
+ * (One exception: what was pinned as a leaf of 2 MiB stays as long as any page of it is covered. To
+ * take a page out the whole leaf would have to be unmapped for a moment, and devices that can't
+ * fault may be using the others.)
+ *
  * They know nothing of each other and may overlap. Who comes has pinned what is not pinned yet; who
  * goes has what nobody else covers unpinned. So coming is all or nothing, too: should it
  * fail, what nobody covers (without the one who came) is unpinned. Nothing is covered in
@@ -54,14 +58,6 @@ static struct iopf_hold *hold_next(struct iopf_hold *hold, u64 first, u64 last)
 	struct interval_tree_node *node = interval_tree_iter_next(&hold->node, first, last);
 
 	return node ? container_of(node, struct iopf_hold, node) : NULL;
-}
-
-static struct iopf_range whole_pages(const struct iopf_range *range)
-{
-	return (struct iopf_range){
-		.first = range->first & PAGE_MASK,
-		.last = range->last | ~PAGE_MASK,
-	};
 }
 
 static void hold_insert(struct iopf_container *c, struct iopf_hold *hold)
@@ -155,6 +151,28 @@ int iopf_hold_fill(struct iopf_area *area, const struct iopf_range *range)
 	}
 }
 
+/* The next range from @at to @last that nobody wants pinned, as long as it goes. */
+static bool next_uncovered(struct iopf_area *area, u64 at, u64 last, struct iopf_range *range)
+{
+	bool any = false;
+
+	for (;;) {
+		u64 until;
+		bool covered = iopf_hold_covers(area, at, &until);
+
+		until = min(until, last);
+		if (!covered) {
+			if (!any)
+				range->first = at;
+			range->last = until;
+			any = true;
+		}
+		if (until == last || (covered && any))
+			return any;
+		at = until + 1;
+	}
+}
+
 /**
  * iopf_hold_drain() - unpin what nobody wants pinned of a part of an area
  * @area: the area
@@ -162,20 +180,19 @@ int iopf_hold_fill(struct iopf_area *area, const struct iopf_range *range)
  */
 void iopf_hold_drain(struct iopf_area *area, const struct iopf_range *range)
 {
-	struct iopf_range part = { .first = range->first };
+	/* Whole chunks: what is covered no more may have kept the rest of one. */
+	u64 at = max(range->first & ~(u64)(IOPF_CHUNK_SIZE - 1), area->range.first);
+	u64 last = min(range->last | (IOPF_CHUNK_SIZE - 1), area->range.last);
+	struct iopf_range part;
 
 	/* Nothing has been pinned of it. */
 	if (!area->no_spans)
 		return;
-	for (;;) {
-		bool covered = iopf_hold_covers(area, part.first, &part.last);
-
-		part.last = min(part.last, range->last);
-		if (!covered)
-			iopf_pin_drop(area, &part);
-		if (part.last == range->last)
+	while (next_uncovered(area, at, last, &part)) {
+		iopf_pin_drop(area, &part);
+		if (part.last == last)
 			break;
-		part.first = part.last + 1;
+		at = part.last + 1;
 	}
 	if (!area_held(area)) {
 		WRITE_ONCE(area->mmio, false);
@@ -280,7 +297,7 @@ void iopf_hold_area_end(struct iopf_area *area)
 int iopf_hold_add_area(struct iopf_area *area, const struct iopf_range *range,
 		       enum iopf_hold_kind kind, u64 owner)
 {
-	struct iopf_range part, whole = whole_pages(range);
+	struct iopf_range part, whole = iopf_range_pages(range);
 	struct iopf_container *c = area->container;
 	struct iopf_hold *hold;
 	int ret = 0;
@@ -322,7 +339,7 @@ int iopf_hold_add_area(struct iopf_area *area, const struct iopf_range *range,
 int iopf_hold_add(struct iopf_container *c, const struct iopf_range *range,
 		  enum iopf_hold_kind kind, u64 owner)
 {
-	struct iopf_range whole = whole_pages(range);
+	struct iopf_range whole = iopf_range_pages(range);
 	unsigned long index = whole.first;
 	struct iopf_area *area;
 	int ret;
@@ -351,7 +368,7 @@ int iopf_hold_add(struct iopf_container *c, const struct iopf_range *range,
 bool iopf_hold_remove(struct iopf_container *c, const struct iopf_range *range,
 		      enum iopf_hold_kind kind, u64 owner)
 {
-	struct iopf_range whole = whole_pages(range);
+	struct iopf_range whole = iopf_range_pages(range);
 	struct iopf_hold *hold, *next;
 	bool any = false;
 

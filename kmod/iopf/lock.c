@@ -39,10 +39,8 @@ int iopf_lock_add(struct iopf_container *c, struct vfio_iopf_lock *lock)
 	struct iopf_range range;
 	int ret;
 
-	if (iopf_range_init(&range, lock->iova, lock->size))
+	if (iopf_range_init_pages(&range, lock->iova, lock->size))
 		return -EINVAL;
-	range.first &= PAGE_MASK;
-	range.last |= ~PAGE_MASK;
 
 	guard(mutex)(&c->lock);
 	if (!c->domains->nr)

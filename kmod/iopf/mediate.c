@@ -189,16 +189,6 @@ void vfio_iopf_unmediate(struct vfio_iopf_mediator *m)
 }
 EXPORT_SYMBOL_GPL(vfio_iopf_unmediate);
 
-/* What a driver says, as whole pages. */
-static int range_get(struct iopf_range *range, u64 iova, u64 size)
-{
-	if (iopf_range_init(range, iova, size))
-		return -EINVAL;
-	range->first &= PAGE_MASK;
-	range->last |= ~PAGE_MASK;
-	return 0;
-}
-
 /**
  * vfio_iopf_lock_range() - keep pinned what is mapped of a range, now and from now on
  * @m: the mediator; its device is attached
@@ -224,7 +214,7 @@ int vfio_iopf_lock_range(struct vfio_iopf_mediator *m, u64 iova, u64 size)
 	lock = kzalloc(sizeof(*lock), GFP_KERNEL_ACCOUNT);
 	if (!lock)
 		return -ENOMEM;
-	ret = range_get(&lock->range, iova, size);
+	ret = iopf_range_init_pages(&lock->range, iova, size);
 	if (ret)
 		goto err_free;
 	ret = -ENODEV;
@@ -264,7 +254,7 @@ int vfio_iopf_unlock_range(struct vfio_iopf_mediator *m, u64 iova, u64 size)
 	struct mediated *lock;
 	int ret;
 
-	ret = range_get(&range, iova, size);
+	ret = iopf_range_init_pages(&range, iova, size);
 	if (ret)
 		return ret;
 	c = mediator_lock(m);

@@ -326,6 +326,8 @@ static long drop_chunk(struct iopf_area *area, struct iopf_chunk *chunk, unsigne
  * @area: the area
  * @range: whole pages of it
  *
+ * What was pinned as a whole 2 MiB, and is not in @range as such, stays.
+ *
  * Context: process context, under the container's lock.
  */
 void iopf_pin_drop(struct iopf_area *area, const struct iopf_range *range)
@@ -346,6 +348,8 @@ void iopf_pin_drop(struct iopf_area *area, const struct iopf_range *range)
 					    iopf_chunkmap_page(range->last) :
 					    IOPF_CHUNK_PAGES - 1;
 
+		if (chunk->whole && (first || last < IOPF_CHUNK_PAGES - 1))
+			continue;
 		charged += drop_chunk(area, chunk, first, last, pages);
 	}
 	iopf_pin_charge(area, -charged);

@@ -183,16 +183,6 @@ static int policy_change(struct iopf_container *c, const struct iopf_range *rang
 	return ret;
 }
 
-/* What user space says, as whole pages. */
-static int range_get(struct iopf_range *range, u64 iova, u64 size)
-{
-	if (iopf_range_init(range, iova, size))
-		return -EINVAL;
-	range->first &= PAGE_MASK;
-	range->last |= ~PAGE_MASK;
-	return 0;
-}
-
 /**
  * iopf_policy_set() - VFIO_IOPF_POLICY
  * @c: the container
@@ -206,7 +196,8 @@ int iopf_policy_set(struct iopf_container *c, struct vfio_iopf_policy *arg)
 	struct iopf_range range;
 	int ret;
 
-	if (arg->policy > VFIO_IOPF_POLICY_PIN || range_get(&range, arg->iova, arg->size))
+	if (arg->policy > VFIO_IOPF_POLICY_PIN ||
+	    iopf_range_init_pages(&range, arg->iova, arg->size))
 		return -EINVAL;
 	arg->effective = 0;
 	arg->id = 0;

@@ -244,11 +244,7 @@ static int range_get(struct iopf_range *range, const struct vfio_iopf_range __us
 
 	if (copy_from_user(&user, from, sizeof(user)))
 		return -EFAULT;
-	if (iopf_range_init(range, user.iova, user.size))
-		return -EINVAL;
-	range->first &= PAGE_MASK;
-	range->last |= ~PAGE_MASK;
-	return 0;
+	return iopf_range_init_pages(range, user.iova, user.size);
 }
 
 static int ranges_get(struct iopf_prefault *p, const struct vfio_iopf_prefault *arg)

@@ -12,7 +12,7 @@
  * nothing is mapped ahead of a device there, or nobody would learn that it is used.
  *
  * Cost: the time of looking, and of the faults that brings about, from the report to the end of
- * what is done after the answer. When that exceeds 1 % of the time since sampling began, or would
+ * what is done after the answer. When that exceeds 0.8 % of the time since sampling began, or would
  * if what has been looked at lately came back, nothing is looked at for as long; so chunks are
  * left alone for longer than the interval, all of them alike, and the log's header says how long.
  * What a fault costs beside our handler, in device, IOMMU and its driver, is not known here and
@@ -69,8 +69,11 @@
 #define POINTS_MIN	16U
 #define POINTS_MAX	SZ_256K
 #define INTERVAL_MAX	(60U * MSEC_PER_SEC)
-/* Of the time that may be spent, in parts. */
-#define SHARE		100U
+/*
+ * Of the time that may be spent, one part in so many: 0.8 %. What has been looked at comes back
+ * when it likes, so that may be exceeded; 1 % is not, but at the very beginning.
+ */
+#define SHARE		125U
 /* What a fault is taken to cost before there was any, and as much as one more says after that. */
 #define COST_FIRST	(50 * NSEC_PER_USEC)
 /* A chunk that does not come back soon is less and less likely to, at each turn of the worker. */

@@ -40,8 +40,9 @@ int mem_write_file(const char *path, const char *fmt, ...)
 	int fd, err = 0;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	n = vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	must_be(n < (ssize_t)sizeof(text));
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;

@@ -109,7 +109,27 @@ int policy_mode(const char *bdf, const char *mode)
 	return mem_write_file(path, "%s", mode);
 }
 
+int policy_table(const char *text)
+{
+	return mem_write_file(KNOB_IOPF_DIR "/table", "%s", text);
+}
+
 size_t policy_locked_kb(void)
 {
 	return mem_status_kb(0, "VmLck");
+}
+
+bool policy_charged_is(size_t bytes, const char *what)
+{
+	return tap_is(policy_locked_kb(), bytes / 1024, "%s: KiB charged", what);
+}
+
+bool policy_pinned_is(const char *bdf, size_t bytes, const char *what)
+{
+	uint64_t pinned = policy_count(bdf, "pinned");
+	size_t charged = policy_locked_kb() * 1024;
+
+	return tap_ok(charged == bytes && pinned == bytes,
+		      "%s: %zu KiB are pinned and charged (%zu charged, %llu pinned)", what,
+		      bytes / 1024, charged / 1024, (unsigned long long)pinned / 1024);
 }

@@ -52,7 +52,22 @@ int policy_unlock(struct vfio_container *c, uint64_t id, uint32_t flags);
 /** policy_mode() - write to a device's file "mode" */
 int policy_mode(const char *bdf, const char *mode);
 
+/** policy_table() - write to the device table, in place of all that was written before */
+int policy_table(const char *text);
+
 /** policy_locked_kb() - what this process has charged to RLIMIT_MEMLOCK */
 size_t policy_locked_kb(void);
+
+/** policy_charged_is() - decide a point: what this process has charged to RLIMIT_MEMLOCK */
+bool policy_charged_is(size_t bytes, const char *what);
+
+/**
+ * policy_pinned_is() - decide a point: so much is pinned in a container, and charged to this
+ * process
+ * @bdf: a device in the container
+ * @bytes: how much
+ * @what: for the point
+ */
+bool policy_pinned_is(const char *bdf, size_t bytes, const char *what);
 
 #endif /* TESTS_LIB_POLICY_H */

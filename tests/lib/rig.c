@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,7 +22,8 @@
 
 /* Users first: each module only after those that use it. */
 static const char * const rig_modules[] = {
-	"iopf_mediator", "vfio_iommu_iopf", "iopf_sim", "iopf_sim_iommu", "iopf_sim_mdev",
+	"iopf_pagetable", "iopf_mediator", "vfio_iommu_iopf", "iopf_sim", "iopf_sim_iommu",
+	"iopf_sim_mdev",
 };
 
 static bool rig_loaded;
@@ -166,6 +169,25 @@ void rig_close(struct rig *r)
 		vfio_dev_close(&r->vfio[i]);
 	r->devices = 0;
 	vfio_container_close(&r->c);
+}
+
+pid_t rig_fork_user(int group, size_t bytes)
+{
+	struct rlimit limit = { bytes, bytes };
+	char path[64];
+	pid_t pid;
+
+	must_sys(chmod("/dev/vfio/vfio", 0666));
+	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
+	must_sys(chmod(path, 0666));
+	pid = must_sys(fork());
+	if (pid)
+		return pid;
+	tap_forget();
+	must_sys(setrlimit(RLIMIT_MEMLOCK, &limit));
+	must_sys(setresgid(1000, 1000, 1000));
+	must_sys(setresuid(1000, 1000, 1000));
+	return 0;
 }
 
 void rig_map(struct rig *r, const struct simbuf *b)

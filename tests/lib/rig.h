@@ -117,6 +117,15 @@ void rig_balanced_soon(void);
 /** rig_describe_faults() - the backend's counters of a device, as comments */
 void rig_describe_faults(const char *bdf);
 
+/**
+ * rig_fork_user() - a child that is an ordinary user, who may use VFIO
+ * @group: number of the IOMMU group the user gets
+ * @bytes: what the user may lock
+ *
+ * Return: 0 in the child, which is not to decide points; in the parent the child's number
+ */
+pid_t rig_fork_user(int group, size_t bytes);
+
 /** rig_map() - map the buffer for the devices, bails out on failure */
 void rig_map(struct rig *r, const struct simbuf *b);
 

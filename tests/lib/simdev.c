@@ -424,6 +424,13 @@ int sim_copy(struct simdev *s, const struct simbuf *dst, size_t dst_off, const s
 	return sim_run(s, &cmd, cpl);
 }
 
+int sim_ask(struct simdev *s, const struct simbuf *b, size_t off, size_t len)
+{
+	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_REQUEST, b, off, len, 0);
+
+	return sim_run(s, &cmd, NULL);
+}
+
 int sim_touch(struct simdev *s, const struct simbuf *b, size_t off, size_t len,
 	      struct iopf_sim_cpl *cpl)
 {

@@ -172,6 +172,8 @@ int sim_checksum(struct simdev *s, const struct simbuf *b, size_t off, size_t le
 		 struct iopf_sim_cpl *cpl);
 int sim_copy(struct simdev *s, const struct simbuf *dst, size_t dst_off, const struct simbuf *src,
 	     size_t src_off, size_t len, struct iopf_sim_cpl *cpl);
+/** sim_ask() - ask for each page, whether the device has it or not, and use none */
+int sim_ask(struct simdev *s, const struct simbuf *b, size_t off, size_t len);
 /** sim_touch() - read 8 bytes of every page */
 int sim_touch(struct simdev *s, const struct simbuf *b, size_t off, size_t len,
 	      struct iopf_sim_cpl *cpl);

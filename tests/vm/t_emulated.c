@@ -17,8 +17,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -589,13 +587,8 @@ static void step(bool right, const char *what, int line)
 /* As a user who may lock LIMIT pages. */
 static void limited(void)
 {
-	struct rlimit limit = { LIMIT * MEM_PAGE, LIMIT * MEM_PAGE };
-	struct bench t;
+	struct bench t = bench_open(VFIO_TYPE1v2_IOMMU);
 
-	must_sys(setrlimit(RLIMIT_MEMLOCK, &limit));
-	must_sys(setresgid(1000, 1000, 1000));
-	must_sys(setresuid(1000, 1000, 1000));
-	t = bench_open(VFIO_TYPE1v2_IOMMU);
 	STEP(locked_pages() == 0);
 	STEP(mdev_pin(&t.m, t.b.iova, LIMIT + 1, MDEV_R) == -ENOMEM);
 	STEP(locked_pages() == 0 && mdev_status(&t.m).pins == 0);
@@ -618,16 +611,10 @@ static void limited(void)
 
 static void check_limit(void)
 {
-	char path[64];
+	pid_t pid = rig_fork_user(must(mdev_group_id(0)), LIMIT * MEM_PAGE);
 	int status;
-	pid_t pid;
 
-	must_sys(chmod("/dev/vfio/vfio", 0666));
-	snprintf(path, sizeof(path), "/dev/vfio/%d", must(mdev_group_id(0)));
-	must_sys(chmod(path, 0666));
-	pid = must_sys(fork());
 	if (!pid) {
-		tap_forget();
 		limited();
 		_exit(!steps_right);
 	}

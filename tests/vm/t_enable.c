@@ -10,8 +10,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -127,25 +125,18 @@ static void check_populates(struct rig *r, const struct simbuf *b)
 static void check_limit(void)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = LEN };
-	struct rlimit limit = { 1 * MiB, 1 * MiB };
 	int go[2], said[2], status;
-	char path[64], byte = 0;
+	char byte = 0;
 	pid_t pid;
 
-	must_sys(chmod("/dev/vfio/vfio", 0666));
-	snprintf(path, sizeof(path), "/dev/vfio/%d", must(vfio_group_id(rig_bdf(0))));
-	must_sys(chmod(path, 0666));
 	must_sys(pipe(go));
 	must_sys(pipe(said));
-	pid = must_sys(fork());
+	pid = rig_fork_user(must(vfio_group_id(rig_bdf(0))), MiB);
 	if (!pid) {
 		struct vfio_container c;
 		struct vfio_dev d;
 		struct simdev s;
 
-		must_sys(setrlimit(RLIMIT_MEMLOCK, &limit));
-		must_sys(setresgid(1000, 1000, 1000));
-		must_sys(setresuid(1000, 1000, 1000));
 		must(vfio_container_open(&c));
 		must(vfio_dev_open(&d, &c, rig_bdf(0), VFIO_TYPE1v2_IOMMU));
 		must(sim_up(&s, &d, NULL));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Devices behind IOMMUs of two kinds in one container: their data, under everything that maps and
- * unmaps, comes and goes. See tests/lib/mixed.h for who serves.
+ * unmaps, comes and goes; and what is held in part (policies, locks) in both their domains. See
+ * tests/lib/mixed.h for who serves.
  *
  * vm: --mem 1024 --test-timeout 300
  */
@@ -10,7 +11,9 @@
 #include <string.h>
 
 #include "dirty.h"
+#include "dma.h"
 #include "mixed.h"
+#include "policy.h"
 
 #define LEN		(256 * 1024ul)
 
@@ -306,6 +309,127 @@ static void check_dirty(struct mixed *m)
 	mem_unmap(b.va, LEN);
 }
 
+/*
+ * A container of which some is held: by policy [16, 48), by a lock [40, 56), a page of a huge page;
+ * of 64 pages, and of a huge page.
+ */
+#define HELD_FIRST	16
+#define HELD_PAGES	40
+#define HELD_HUGE	100
+
+static size_t held_pages(struct mixed *m, const struct simbuf *huge)
+{
+	return mixed_holds(m) ? (LEN + huge->len) / MEM_PAGE : HELD_PAGES + 1;
+}
+
+/* Device @i has the held pages without a fault, with what was written; beside them it faults. */
+static void held_is_had(struct mixed *m, unsigned int i, const struct simbuf *b,
+			const struct simbuf *huge, uint64_t seed, const char *what)
+{
+	struct simbuf page = { (char *)huge->va + HELD_HUGE * MEM_PAGE,
+			       huge->iova + HELD_HUGE * MEM_PAGE, MEM_PAGE };
+	const char *bdf = rig_bdf(i);
+	uint64_t requests;
+
+	policy_pinned_is(bdf, held_pages(m, huge) * MEM_PAGE, what);
+	requests = sim_count(bdf, "requests");
+	rig_status_is(sim_verify(&m->r.sim[i], b, HELD_FIRST * MEM_PAGE, HELD_PAGES * MEM_PAGE,
+				 seed, NULL), IOPF_SIM_ST_OK,
+		      "%s: device %u reads what is held", what, i);
+	rig_status_is(sim_write(&m->r.sim[i], &page, 0, page.len, seed, NULL), IOPF_SIM_ST_OK,
+		      "%s: device %u writes what is held", what, i);
+	rig_same(&page, seed, what);
+	tap_is(sim_count(bdf, "requests"), requests, "%s: without a fault", what);
+	if (mixed_holds(m))
+		return;
+	mem_drop(b->va, HELD_FIRST * MEM_PAGE);
+	requests = sim_count(bdf, "requests");
+	rig_status_is(sim_touch(&m->r.sim[i], b, 0, HELD_FIRST * MEM_PAGE, NULL), IOPF_SIM_ST_OK,
+		      "%s: device %u uses what is not", what, i);
+	tap_ok(sim_count(bdf, "requests") > requests, "%s: by faults", what);
+}
+
+static void check_held(struct mixed *m)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct simbuf huge = { mem_thp(MEM_HUGE), 4 * RIG_IOVA, MEM_HUGE };
+	unsigned int first, other, i;
+	struct dma dma;
+	uint64_t id;
+
+	for (first = 0; first < 2; first++) {
+		other = !first;
+		if (first && !m->second_faults)
+			break;
+		tap_diag("device %u is the first", first);
+		mixed_open(m);
+		mixed_join(m, first);
+		rig_map(&m->r, &b);
+		rig_map(&m->r, &huge);
+		mixed_agree(m, &b, 1, "faulted in");
+		mixed_agree(m, &huge, 1, "faulted in");
+		must(policy_set(&m->r.c, b.iova + HELD_FIRST * MEM_PAGE, 32 * MEM_PAGE,
+				VFIO_IOPF_POLICY_PIN));
+		must(policy_lock(&m->r.c, b.iova + 40 * MEM_PAGE, 16 * MEM_PAGE, 0, &id));
+		must(policy_set(&m->r.c, huge.iova + HELD_HUGE * MEM_PAGE, MEM_PAGE,
+				VFIO_IOPF_POLICY_PIN));
+		simbuf_fill(&b, 0, b.len, 3);
+		held_is_had(m, first, &b, &huge, 3, "alone");
+
+		/* The other joins: what is held is in its domain before it can do anything. */
+		simbuf_fill(&b, 0, b.len, 4);
+		must(mixed_try_join(m, other));
+		tap_is(sim_iommu_count("leaves_4k"),
+		       m->second_faults ? 2 * (HELD_PAGES + 1) : 2 * (LEN + MEM_HUGE) / MEM_PAGE,
+		       "joined: what is held is mapped, in both domains");
+		mixed_leave(m, other);
+		dma_start_both(&dma, &m->r.sim[first], &huge, 5);
+		dma_wait_rounds(&dma, 1);
+		for (i = 0; i < 4; i++) {
+			mixed_join(m, other);
+			dma_wait_rounds(&dma, i % 2);
+			if (i < 3)
+				mixed_leave(m, other);
+		}
+		tap_is(dma_stop(&dma), 0, "joined and left: the first goes on");
+		rig_same(&huge, 5, "joined and left");
+		held_is_had(m, other, &b, &huge, 4, "joined");
+		simbuf_fill(&b, 0, b.len, 6);
+		held_is_had(m, first, &b, &huge, 6, "the first");
+		mixed_agree(m, &b, 10, "joined");
+		mixed_agree(m, &huge, 20, "joined");
+
+		/* What comes and goes for two. */
+		must(policy_unlock(&m->r.c, id, 0));
+		policy_pinned_is(rig_bdf(first), mixed_holds(m) ? LEN + MEM_HUGE : 33 * MEM_PAGE,
+				 "unlocked for two");
+		mixed_agree(m, &b, 40, "unlocked for two");
+		must(policy_lock(&m->r.c, b.iova + 40 * MEM_PAGE, 16 * MEM_PAGE, 0, &id));
+		simbuf_fill(&b, 0, b.len, 7);
+		held_is_had(m, first, &b, &huge, 7, "locked for two");
+		simbuf_fill(&b, 0, b.len, 8);
+		held_is_had(m, other, &b, &huge, 8, "locked for two");
+
+		/* The domain that was the first goes; then all is for the other. */
+		mixed_leave(m, first);
+		simbuf_fill(&b, 0, b.len, 9);
+		held_is_had(m, other, &b, &huge, 9, "the first has left");
+		mixed_join(m, first);
+		mixed_leave(m, other);
+		simbuf_fill(&b, 0, b.len, 10);
+		held_is_had(m, first, &b, &huge, 10, "the other has left");
+		mixed_join(m, other);
+		must(policy_set(&m->r.c, b.iova, LEN, VFIO_IOPF_POLICY_DEFAULT));
+		rig_unmap(&m->r, &b);
+		mixed_none_reach(m, &b, "unmapped");
+		rig_unmap(&m->r, &huge);
+		policy_pinned_is(rig_bdf(first), 0, "unmapped");
+		mixed_close(m, "held in part");
+	}
+	mem_unmap(b.va, b.len);
+	mem_unmap(huge.va, huge.len);
+}
+
 static const struct mixed_round rounds[] = {
 	{ check_replay, "replay", MIXED_TWO MIXED_NARROW, NULL },
 	{ check_replay, "replay", MIXED_TWO MIXED_NARROW, "" },
@@ -322,6 +446,8 @@ static const struct mixed_round rounds[] = {
 	{ check_dirty, "dirty pages", MIXED_TWO MIXED_SMALL, NULL },
 	{ check_dirty, "dirty pages", MIXED_TWO MIXED_SMALL, "" },
 	{ check_dirty, "dirty pages", MIXED_TWO MIXED_SMALL, MIXED_PINNED },
+	{ check_held, "held in part", MIXED_TWO MIXED_SMALL, "" },
+	{ check_held, "held in part", MIXED_ONE MIXED_NARROW MIXED_NO_FAULTS, "" },
 };
 
 int main(void)

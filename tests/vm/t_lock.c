@@ -16,20 +16,6 @@
 #include "rig.h"
 
 #define LEN	(8 * MiB)
-#define KiB	1024ul
-
-static void charged_is(size_t bytes, const char *what)
-{
-	tap_is(policy_locked_kb(), bytes / KiB, "%s: KiB charged", what);
-}
-
-/* Have the device ask for pages, whether it has them or not. */
-static int ask(struct simdev *s, const struct simbuf *b, size_t off, size_t len)
-{
-	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_REQUEST, b, off, len, 0);
-
-	return sim_run(s, &cmd, NULL);
-}
 
 /* Held against the host, and against a lock that goes while another stays. */
 static void check_held(struct rig *r, const struct simbuf *b)
@@ -37,9 +23,9 @@ static void check_held(struct rig *r, const struct simbuf *b)
 	uint64_t one, two, requests;
 
 	must(policy_lock(&r->c, b->iova + MiB + 9, MiB - 20, 0, &one));
-	charged_is(MiB, "a lock, by whole pages");
+	policy_charged_is(MiB, "a lock, by whole pages");
 	must(policy_lock(&r->c, b->iova + MiB / 2, MiB, 0, &two));
-	charged_is(3 * MiB / 2, "a second one, half of it on the first");
+	policy_charged_is(3 * MiB / 2, "a second one, half of it on the first");
 	tap_ok(one && two && one != two, "each has its number");
 	rig_both_ways(&r->sim[0], b, 1, "two locks");
 	requests = sim_count(r->vfio[0].bdf, "requests");
@@ -47,13 +33,13 @@ static void check_held(struct rig *r, const struct simbuf *b)
 		      "the device uses what is locked");
 	tap_is(sim_count(r->vfio[0].bdf, "requests"), requests, "and faults for none of it");
 	must(policy_unlock(&r->c, one, 0));
-	charged_is(MiB, "the first is gone");
+	policy_charged_is(MiB, "the first is gone");
 	tap_errno_is(policy_unlock(&r->c, one, 0), -ENOENT, "it can't go twice");
 	must(policy_set(&r->c, b->iova, LEN, VFIO_IOPF_POLICY_PIN));
 	must(policy_unlock(&r->c, two, 0));
-	charged_is(LEN, "pinned by policy beside it");
+	policy_charged_is(LEN, "pinned by policy beside it");
 	must(policy_set(&r->c, b->iova, LEN, VFIO_IOPF_POLICY_DEFAULT));
-	charged_is(0, "nothing is left");
+	policy_charged_is(0, "nothing is left");
 	rig_both_ways(&r->sim[0], b, 5, "unlocked");
 }
 
@@ -67,13 +53,13 @@ static void check_unmap(struct rig *r)
 	rig_map(r, &a);
 	rig_map(r, &b);
 	must(policy_lock(&r->c, a.iova, 2 * MiB, 0, &id));
-	charged_is(2 * MiB, "over two mappings");
+	policy_charged_is(2 * MiB, "over two mappings");
 	rig_unmap(r, &a);
-	charged_is(MiB, "one is unmapped");
+	policy_charged_is(MiB, "one is unmapped");
 	rig_map(r, &a);
-	charged_is(MiB, "mapped anew it is not locked");
+	policy_charged_is(MiB, "mapped anew it is not locked");
 	rig_unmap(r, &b);
-	charged_is(0, "the other is unmapped");
+	policy_charged_is(0, "the other is unmapped");
 	tap_errno_is(policy_unlock(&r->c, id, 0), -ENOENT, "the lock is gone with them");
 	rig_unmap(r, &a);
 	mem_unmap(a.va, MiB);
@@ -110,19 +96,20 @@ static void check_stray(struct rig *r, const struct simbuf *b)
 
 	must(policy_lock(&r->c, b->iova + MiB, MiB, 0, &id));
 	kmsg_mark();
-	rig_status_is(ask(&r->sim[0], b, 0, 4 * MEM_PAGE), IOPF_SIM_ST_OK, "asked for elsewhere");
+	rig_status_is(sim_ask(&r->sim[0], b, 0, 4 * MEM_PAGE), IOPF_SIM_ST_OK,
+		      "asked for elsewhere");
 	tap_is(iopf_count(bdf, "stray_locked"), 0, "that is no stray");
-	rig_status_is(ask(&r->sim[0], b, 0, 4 * MEM_PAGE), IOPF_SIM_ST_OK, "asked for again");
+	rig_status_is(sim_ask(&r->sim[0], b, 0, 4 * MEM_PAGE), IOPF_SIM_ST_OK, "asked for again");
 	tap_is(iopf_count(bdf, "stray_locked"), 0, "nor is what is mapped already");
 	mapped = iopf_count(bdf, "pages_mapped");
-	rig_status_is(ask(&r->sim[0], b, MiB, 8 * MEM_PAGE), IOPF_SIM_ST_OK,
+	rig_status_is(sim_ask(&r->sim[0], b, MiB, 8 * MEM_PAGE), IOPF_SIM_ST_OK,
 		      "asked for where it is locked: the device goes on");
 	tap_is(iopf_count(bdf, "stray_locked"), 8, "each is a stray");
 	tap_is(iopf_count(bdf, "pages_mapped"), mapped, "and brings nothing in");
-	rig_status_is(ask(&r->sim[0], b, MiB, 8 * MEM_PAGE), IOPF_SIM_ST_OK, "asked for again");
+	rig_status_is(sim_ask(&r->sim[0], b, MiB, 8 * MEM_PAGE), IOPF_SIM_ST_OK, "asked for again");
 	tap_is(kmsg_count("where memory is locked"), 1, "said once");
 	must(policy_unlock(&r->c, id, 0));
-	rig_status_is(ask(&r->sim[0], b, MiB, 8 * MEM_PAGE), IOPF_SIM_ST_OK, "unlocked");
+	rig_status_is(sim_ask(&r->sim[0], b, MiB, 8 * MEM_PAGE), IOPF_SIM_ST_OK, "unlocked");
 	tap_is(iopf_count(bdf, "stray_locked"), 16, "unlocked: no stray");
 }
 
@@ -136,7 +123,7 @@ static void check_disabled(struct rig *r, const struct simbuf *b)
 	must(iopf_enable(bdf, false));
 	kmsg_mark();
 	mapped = iopf_count(bdf, "pages_mapped");
-	rig_status_is(ask(&r->sim[0], b, 0, 8 * MEM_PAGE), IOPF_SIM_ST_OK,
+	rig_status_is(sim_ask(&r->sim[0], b, 0, 8 * MEM_PAGE), IOPF_SIM_ST_OK,
 		      "it may not fault: what is mapped");
 	tap_is(iopf_count(bdf, "stray_disabled"), 8, "each is a stray");
 	rig_status_is(sim_read(&r->sim[0], &nowhere, 0, 8, NULL), IOPF_SIM_ST_INVALID,
@@ -204,7 +191,7 @@ static void check_bad_input(struct rig *r, const struct simbuf *b)
 	tap_errno_is(unlock_raw(r, u), -EINVAL, "unlock: no lock");
 	u.id = 1ull << 40;
 	tap_errno_is(unlock_raw(r, u), -ENOENT, "unlock: none of ours");
-	charged_is(0, "after all that");
+	policy_charged_is(0, "after all that");
 }
 
 /* As many as there may be, and no more. */
@@ -220,11 +207,11 @@ static void check_many(struct rig *r, const struct simbuf *b)
 	}
 	tap_errno_is(err, 0, "%u locks", VFIO_IOPF_LOCKS_MAX);
 	tap_errno_is(policy_lock(&r->c, b->iova, MEM_PAGE, 0, &id), -ENOSPC, "one more");
-	charged_is(64 * MEM_PAGE, "charged once a page");
+	policy_charged_is(64 * MEM_PAGE, "charged once a page");
 	for (i = 0; !err && i < VFIO_IOPF_LOCKS_MAX / 2; i++)
 		err = policy_unlock(&r->c, first + i, 0);
 	tap_errno_is(err, 0, "half of them are gone");
-	charged_is(64 * MEM_PAGE, "each page still has some");
+	policy_charged_is(64 * MEM_PAGE, "each page still has some");
 }
 
 int main(void)
@@ -249,7 +236,7 @@ int main(void)
 	check_many(&r, &b);
 	rig_clean(&r);
 	rig_close(&r);
-	charged_is(0, "closing releases everything");
+	policy_charged_is(0, "closing releases everything");
 	rig_balanced();
 	tap_errno_is(rig_unload(), 0, "the modules can be unloaded");
 	return tap_done();

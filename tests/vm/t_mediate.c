@@ -43,11 +43,6 @@ static int unlock_range(uint64_t iova, uint64_t size)
 			      (unsigned long long)size);
 }
 
-static void charged_is(size_t bytes, const char *what)
-{
-	tap_is(policy_locked_kb(), bytes / 1024, "%s: KiB charged", what);
-}
-
 static void check_detached(void)
 {
 	tap_errno_is(come(0), 0, "a mediator of a device that is not in use");
@@ -60,16 +55,15 @@ static void check_locks(struct rig *r, const struct simbuf *b)
 {
 	const char *bdf = r->vfio[0].bdf;
 	uint64_t requests, strays;
-	struct iopf_sim_cmd cmd;
 
-	charged_is(LEN, "a selective device without a mediator");
+	policy_charged_is(LEN, "a selective device without a mediator");
 	must(come(0));
-	charged_is(0, "with one");
+	policy_charged_is(0, "with one");
 	tap_errno_is(lock_range(b->iova + MiB + 7, MiB - 9), 0, "it locks a range");
-	charged_is(MiB, "whole pages");
+	policy_charged_is(MiB, "whole pages");
 	tap_errno_is(lock_range(b->iova + MiB, MiB), 0, "once more");
 	tap_errno_is(lock_range(b->iova + MiB / 2, MiB), 0, "and another that overlaps");
-	charged_is(3 * MiB / 2, "each page once");
+	policy_charged_is(3 * MiB / 2, "each page once");
 	tap_errno_is(lock_range(b->iova, 0), -EINVAL, "nothing");
 	tap_errno_is(lock_range(b->iova, -b->iova + 1), -EINVAL, "beyond the end");
 
@@ -78,29 +72,28 @@ static void check_locks(struct rig *r, const struct simbuf *b)
 	must_be(sim_touch(&r->sim[0], b, MiB / 2, 3 * MiB / 2, NULL) == IOPF_SIM_ST_OK);
 	tap_is(sim_count(bdf, "requests"), requests, "no fault in what is locked");
 	strays = iopf_count(bdf, "stray_locked");
-	cmd = sim_cmd(IOPF_SIM_OP_REQUEST, b, MiB, 4 * MEM_PAGE, 0);
-	rig_status_is(sim_run(&r->sim[0], &cmd, NULL), IOPF_SIM_ST_OK, "asked for there");
+	rig_status_is(sim_ask(&r->sim[0], b, MiB, 4 * MEM_PAGE), IOPF_SIM_ST_OK, "asked for there");
 	tap_is(iopf_count(bdf, "stray_locked"), strays + 4, "strays");
 
 	tap_errno_is(unlock_range(b->iova + MiB, MiB), 0, "unlocked once");
-	charged_is(3 * MiB / 2, "unlocked once");
+	policy_charged_is(3 * MiB / 2, "unlocked once");
 	tap_errno_is(unlock_range(b->iova + MiB, MiB), 0, "unlocked twice");
 	tap_errno_is(unlock_range(b->iova + MiB, MiB), -ENOENT, "not three times");
 	tap_errno_is(unlock_range(b->iova + MiB / 2, MiB / 2), -ENOENT, "not in part");
-	charged_is(MiB, "the other is left");
+	policy_charged_is(MiB, "the other is left");
 }
 
 /* What is locked is held as well when it is mapped later, or not mapped at all. */
 static void check_mapping(struct rig *r, const struct simbuf *b)
 {
 	rig_unmap(r, b);
-	charged_is(0, "unmapped");
+	policy_charged_is(0, "unmapped");
 	rig_map(r, b);
-	charged_is(MiB, "mapped anew: locked still");
+	policy_charged_is(MiB, "mapped anew: locked still");
 	must(unlock_range(b->iova + MiB / 2, MiB));
-	charged_is(0, "unlocked");
+	policy_charged_is(0, "unlocked");
 	must(lock_range(b->iova + LEN - MEM_PAGE, 2 * MEM_PAGE));
-	charged_is(MEM_PAGE, "a part of it is not mapped");
+	policy_charged_is(MEM_PAGE, "a part of it is not mapped");
 	must_sys(munmap((char *)b->va + LEN - MEM_PAGE, MEM_PAGE));
 	rig_unmap(r, b);
 	tap_errno_is(vfio_map(&r->c, b->va, b->iova, LEN), -EFAULT, "no memory, no mapping");
@@ -108,7 +101,7 @@ static void check_mapping(struct rig *r, const struct simbuf *b)
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
 	rig_map(r, b);
 	must(unlock_range(b->iova + LEN - MEM_PAGE, 2 * MEM_PAGE));
-	charged_is(0, "unlocked");
+	policy_charged_is(0, "unlocked");
 }
 
 /* The mediator goes while its device is in use: pinned again, or what it has locked stays. */
@@ -116,14 +109,14 @@ static void check_leaving(struct rig *r, const struct simbuf *b)
 {
 	must(lock_range(b->iova, MiB));
 	must(leave());
-	charged_is(LEN, "it has gone: all is pinned");
+	policy_charged_is(LEN, "it has gone: all is pinned");
 	rig_both_ways(&r->sim[0], b, 3, "it has gone");
 	must(come(0));
-	charged_is(0, "another has come");
+	policy_charged_is(0, "another has come");
 	must(lock_range(b->iova, MiB));
 	must_sys(munmap((char *)b->va + 4 * MiB, MEM_PAGE));
 	must(leave());
-	charged_is(MiB, "it has gone, not all can be pinned: what it had locked stays");
+	policy_charged_is(MiB, "it has gone, not all can be pinned: what it had locked stays");
 	rig_status_is(sim_write(&r->sim[0], b, 0, MiB, 5, NULL), IOPF_SIM_ST_OK,
 		      "and the device works on");
 	tap_errno_is(come(0), -EBUSY, "no other can come before the device has left");
@@ -186,7 +179,7 @@ static void check_race(void)
 	pthread_join(thread, NULL);
 	tap_is(bad, 0, "a mediator comes and goes while its device is used and left: data right");
 	tap_errno_is(ch.wrong, 0, "%u times, with the errors there may be", ch.rounds);
-	charged_is(0, "after all that");
+	policy_charged_is(0, "after all that");
 	mem_unmap(ch.b.va, LEN);
 }
 
@@ -209,7 +202,7 @@ int main(void)
 	check_leaving(&r, &b);
 	rig_clean(&r);
 	rig_close(&r);
-	charged_is(0, "closed");
+	policy_charged_is(0, "closed");
 	rig_balanced();
 	tap_errno_is(come(0), 0, "the device has left: another may come");
 	must(leave());

@@ -6,17 +6,21 @@
  * out of the CPU's page tables, and device 0 must lose it with that. With stock type1 it keeps
  * it, so those parts are for the backend only.
  *
+ * Where the BAR is held (policy, lock) it is mapped as long as it is there, and nobody is charged.
+ *
  * Page 0 of the BAR has the registers, page 3 is memory that nothing in the device looks at.
  *
  * vm: --mem 1024
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "dma.h"
+#include "policy.h"
 #include "rig.h"
 
 #define SCRATCH		0x3000
@@ -311,6 +315,226 @@ static void check_pinner(struct bench *t)
 	must(iopf_enable(rig_bdf(2), true));
 }
 
+/* How much is pinned, device's memory included, and how much of that is charged. */
+static void held(uint64_t pinned, size_t charged, const char *what)
+{
+	tap_is(policy_count(rig_bdf(0), "pinned"), pinned, "%s: bytes held", what);
+	policy_charged_is(charged, what);
+}
+
+/* Nothing is mapped but @others; it gets as much time as the backend takes to try again. */
+static void stays_away(uint64_t others, const char *what)
+{
+	unsigned int naps;
+
+	for (naps = 0; naps < 150 && leaves() == others; naps++)
+		usleep(10000);
+	tap_is(leaves(), others, "%s: does not come by itself", what);
+}
+
+static void no_faults(struct bench *t, const struct simbuf *b, uint64_t seed, const char *what)
+{
+	uint64_t requests = sim_count(rig_bdf(0), "requests");
+
+	rig_both_ways(&t->user.sim[0], b, seed, what);
+	tap_is(sim_count(rig_bdf(0), "requests"), requests, "%s: no faults", what);
+}
+
+static void check_policy(struct bench *t)
+{
+	uint64_t pages = t->bar.len / MEM_PAGE;
+	struct vfio_container *c = &t->user.c;
+	struct vfio_iopf_policy p;
+
+	must(vfio_reset(&t->owner.vfio[0]));
+	tap_is(leaves(), 0, "policy: nothing is mapped");
+	must(policy_set(c, t->bar.iova, t->bar.len, VFIO_IOPF_POLICY_PIN));
+	tap_is(leaves(), pages, "pinned by policy: all is mapped");
+	held(t->bar.len, 0, "pinned by policy");
+	no_faults(t, &t->scratch, 70, "pinned by policy");
+
+	owner_memory(t, false);
+	held(0, 0, "pinned by policy, revoked");
+	revoked(t, "pinned by policy, revoked");
+	tap_errno_is(policy_set(c, t->scratch.iova, MEM_PAGE, VFIO_IOPF_POLICY_PIN), -EFAULT,
+		     "pinned by policy, revoked: it can't be pinned");
+	owner_memory(t, true);
+	mapped_again(pages, "pinned by policy, given back");
+	held(t->bar.len, 0, "pinned by policy, given back");
+	no_faults(t, &t->scratch, 72, "pinned by policy, given back");
+
+	/* Another policy while it is not there: nobody brings it back. */
+	owner_memory(t, false);
+	must(policy_set(c, t->bar.iova, t->bar.len, VFIO_IOPF_POLICY_FAULT));
+	owner_memory(t, true);
+	stays_away(0, "policy fault, given back");
+	rig_both_ways(&t->user.sim[0], &t->scratch, 74, "policy fault, given back");
+
+	/* What is not there can't be pinned, and is not, when it is there again. */
+	owner_memory(t, false);
+	tap_errno_is(policy_set(c, t->bar.iova, t->bar.len, VFIO_IOPF_POLICY_PIN), -EFAULT,
+		     "revoked: it can't be pinned by policy");
+	must(policy_get(c, t->bar.iova, &p));
+	tap_ok(p.policy == VFIO_IOPF_POLICY_FAULT && p.size == t->bar.len,
+	       "revoked: the policy is what it was");
+	owner_memory(t, true);
+	stays_away(0, "not pinned, given back");
+	held(0, 0, "not pinned, given back");
+	must(policy_set(c, t->bar.iova, t->bar.len, VFIO_IOPF_POLICY_DEFAULT));
+}
+
+static void check_lock(struct bench *t)
+{
+	uint64_t pages = t->bar.len / MEM_PAGE, strays, id;
+	struct simdev *sim = &t->user.sim[0];
+	const char *bdf = rig_bdf(0);
+
+	must(policy_lock(&t->user.c, t->bar.iova, t->bar.len, 0, &id));
+	tap_is(leaves(), pages, "locked: all is mapped");
+	held(t->bar.len, 0, "locked");
+	no_faults(t, &t->scratch, 76, "locked");
+	strays = iopf_count(bdf, "stray_locked");
+	rig_status_is(sim_ask(sim, &t->scratch, 0, MEM_PAGE), IOPF_SIM_ST_OK, "locked: asked for");
+	tap_is(iopf_count(bdf, "stray_locked"), strays + 1, "locked: a stray");
+	owner_memory(t, false);
+	tap_is(leaves(), 0, "locked, revoked: nothing is mapped");
+	rig_status_is(sim_write(sim, &t->scratch, 0, MEM_PAGE, 0, NULL), IOPF_SIM_ST_INVALID,
+		      "locked, revoked: write");
+	tap_errno_is(policy_lock(&t->user.c, t->scratch.iova, MEM_PAGE, 0, &id), -EFAULT,
+		     "locked, revoked: not once more");
+	owner_memory(t, true);
+	/* By that or by itself, whatever is first. */
+	rig_both_ways(sim, &t->scratch, 78, "locked, given back");
+	mapped_again(pages, "locked, given back");
+	held(t->bar.len, 0, "locked, given back");
+	must(policy_unlock(&t->user.c, id, 0));
+	held(0, 0, "unlocked");
+	owner_memory(t, false);
+	revoked(t, "unlocked");
+	owner_memory(t, true);
+	stays_away(0, "unlocked");
+}
+
+/* A range of memory and, in its middle, the BAR, held as a whole. */
+static void check_held_amid(struct bench *t)
+{
+	struct simbuf all = { mem_anon(3 * MEM_PAGE), IOVA + 64 * MiB, 3 * MEM_PAGE };
+	struct simbuf ends[2] = { all, all };
+	struct vfio_dev *d = &t->owner.vfio[0];
+	void *bar;
+	unsigned int i;
+
+	ends[0].len = MEM_PAGE;
+	ends[1].va = (char *)all.va + 2 * MEM_PAGE;
+	ends[1].iova += 2 * MEM_PAGE;
+	ends[1].len = MEM_PAGE;
+	bar = mmap((char *)all.va + MEM_PAGE, MEM_PAGE, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_FIXED, d->fd, SCRATCH);
+	must_be(bar != MAP_FAILED);
+	owner_memory(t, false);
+	tap_errno_is(policy_map(&t->user.c, &all, VFIO_IOPF_POLICY_PIN), -EFAULT,
+		     "amid, revoked: not mapped with a policy");
+	tap_is(leaves(), 0, "amid, revoked: nothing is mapped");
+	policy_charged_is(0, "amid, revoked");
+	owner_memory(t, true);
+	must(policy_map(&t->user.c, &all, VFIO_IOPF_POLICY_PIN));
+	tap_is(leaves(), 3, "amid: all is mapped");
+	held(3 * MEM_PAGE, 2 * MEM_PAGE, "amid");
+	no_faults(t, &all, 80, "amid");
+	owner_memory(t, false);
+	tap_is(leaves(), 2, "amid, revoked: memory is mapped");
+	held(2 * MEM_PAGE, 2 * MEM_PAGE, "amid, revoked");
+	no_faults(t, &ends[0], 82, "amid, revoked: before it");
+	no_faults(t, &ends[1], 82, "amid, revoked: after it");
+	owner_memory(t, true);
+	mapped_again(3, "amid, given back");
+	no_faults(t, &all, 84, "amid, given back");
+
+	/* Unmapped by the device's container, and by the process, while it is not there. */
+	for (i = 0; i < 3; i++) {
+		owner_memory(t, false);
+		must(vfio_unmap(&t->user.c, all.iova, all.len));
+		tap_is(leaves(), 0, "amid, unmapped while it is revoked: nothing is mapped");
+		policy_charged_is(0, "amid, unmapped while it is revoked");
+		owner_memory(t, true);
+		must(policy_map(&t->user.c, &all, VFIO_IOPF_POLICY_PIN));
+		tap_is(leaves(), 3, "amid, mapped once more");
+	}
+	must_sys(munmap(bar, MEM_PAGE));
+	tap_is(leaves(), 2, "amid, the process has let go of the BAR");
+	stays_away(2, "amid, the process has let go of the BAR");
+	held(2 * MEM_PAGE, 2 * MEM_PAGE, "amid, the process has let go of the BAR");
+	tap_errno_is(policy_set(&t->user.c, all.iova, all.len, VFIO_IOPF_POLICY_PIN), -EFAULT,
+		     "amid, the process has let go of the BAR: not to be pinned any more");
+	must(vfio_unmap(&t->user.c, all.iova, all.len));
+	tap_is(leaves(), 0, "amid, unmapped: nothing is mapped");
+	policy_charged_is(0, "amid, unmapped");
+	mem_unmap(ends[0].va, MEM_PAGE);
+	mem_unmap(ends[1].va, MEM_PAGE);
+}
+
+struct churn {
+	struct bench *t;
+	bool stop;
+};
+
+/* The owner revokes and gives back, as long as it is let. */
+static void *churn_owner(void *arg)
+{
+	struct churn *ch = arg;
+	unsigned int i;
+
+	for (i = 0; !__atomic_load_n(&ch->stop, __ATOMIC_RELAXED) || i & 1; i++)
+		owner_memory(ch->t, i & 1);
+	return NULL;
+}
+
+/* Policies and locks come and go while the owner does as it likes and the device does DMA. */
+static void check_held_race(struct bench *t)
+{
+	struct churn ch = { .t = t };
+	struct vfio_container *c = &t->user.c;
+	unsigned int i, done = 0, refused = 0;
+	int err, wrong = 0;
+	pthread_t thread;
+	struct dma dma;
+	uint64_t id;
+
+	simbuf_fill(&t->scratch, 0, MEM_PAGE, 90);
+	dma_start_both(&dma, &t->user.sim[0], &t->scratch, 90);
+	must_be(!pthread_create(&thread, NULL, churn_owner, &ch));
+	for (i = 0; i < 200; i++) {
+		if (i % 2)
+			err = policy_set(c, t->bar.iova, t->bar.len, VFIO_IOPF_POLICY_PIN);
+		else
+			err = policy_lock(c, t->scratch.iova, MEM_PAGE, 0, &id);
+		done += !err;
+		refused += err == -EFAULT;
+		if (err && err != -EFAULT)
+			wrong = wrong ?: err;
+		if (!err && i % 2)
+			err = policy_set(c, t->bar.iova, t->bar.len, VFIO_IOPF_POLICY_DEFAULT);
+		else if (!err)
+			err = policy_unlock(c, id, 0);
+		if (err && err != -EFAULT)
+			wrong = wrong ?: err;
+	}
+	__atomic_store_n(&ch.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	dma_stop(&dma);
+	dma_describe(&dma);
+	tap_diag("race: held %u times, not there %u times", done, refused);
+	tap_errno_is(wrong, 0, "race: done, or refused because it was not there");
+	held(0, 0, "race: in the end nothing is held");
+	rig_both_ways(&t->user.sim[0], &t->scratch, 92, "race: in the end");
+	for (i = 0; i < ARRAY_SIZE(dma.status); i++)
+		if (i != IOPF_SIM_ST_OK && i != IOPF_SIM_ST_INVALID)
+			tap_is(dma.status[i], 0, "race: nothing ends with %s", sim_status_name(i));
+	owner_memory(t, false);
+	revoked(t, "race: in the end");
+	owner_memory(t, true);
+}
+
 /* The process takes its own mapping of the BAR away. */
 static void check_munmap(struct bench *t)
 {
@@ -346,6 +570,12 @@ int main(void)
 		check_pinned(&t);
 		check_pinned_revoked(&t);
 		check_pinner(&t);
+		check_policy(&t);
+		check_lock(&t);
+		check_held_amid(&t);
+		check_held_race(&t);
+		must(vfio_bus_master(&t.owner.vfio[0], true));
+		must(sim_up(&t.owner.sim[0], &t.owner.vfio[0], NULL));
 		check_munmap(&t);
 	}
 	tap_errno_is(vfio_unmap(&t.user.c, t.bar.iova, t.bar.len), 0, "unmapped");

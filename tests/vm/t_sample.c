@@ -22,8 +22,8 @@
 #define BLOCK_PAGES	(MEM_HUGE / MEM_PAGE)
 #define ROUNDS		6
 #define INTERVAL	10
-/* Of the time that looking may take, in ppm, and some; and how long to wait for that. */
-#define SHARE_MAX	10500
+/* Of the time that looking may take, in ppm; and how long to wait for that. */
+#define SHARE_MAX	10000
 #define ROUNDS_MAX	40
 
 /* Blocks in an order without strides, which would have them mapped ahead. */

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "dma.h"
+#include "inject.h"
 #include "rig.h"
 
 #define LEN	(2 * MiB)
@@ -425,6 +426,61 @@ static void check_uevent(void)
 	close(fd);
 }
 
+/* Whatever allocation fails on the way: the old table is in force, all of it, or the new one. */
+static void check_no_memory(void)
+{
+	static const char old[] =
+		"address 10f5:00:00.0 selective window=0x0-0xfff policy=pin # old\n";
+	static const char new[] = "address 10f5:00:00.* arbitrary # new\npci 1:1 none\n"
+				  "address 10f5:00:01.* selective window=0x0-0xffff # new\n";
+	unsigned int n, failed = 0, wrong = 0;
+	char *before, *after;
+	ssize_t done = 0;
+	bool injected = true;
+	int fd;
+
+	if (!inject_begin()) {
+		tap_skip("this kernel can't inject faults", "no memory for a new table");
+		return;
+	}
+	must(put(old));
+	before = get();
+	fd = must_sys(open(TABLE, O_WRONLY | O_CLOEXEC));
+	for (n = 1; injected && n < 1000; n++) {
+		inject_nth(n);
+		done = pwrite(fd, new, sizeof(new) - 1, 0);
+		if (done < 0)
+			done = -errno;
+		injected = inject_end();
+		if (!injected)
+			break;
+		if (done > 0) {
+			/* One that can be done without. */
+			must(put(old));
+			continue;
+		}
+		failed++;
+		after = get();
+		if (done != -ENOMEM && done != -EFAULT)
+			wrong++;
+		if (strcmp(before, after) || !is(PLAIN, "mode", "selective") ||
+		    !is(PLAIN, "policy", "pin") || !is(PLAIN, "windows", "0x0-0xfff") ||
+		    !is(STALLS, "mode", "arbitrary"))
+			wrong++;
+		free(after);
+	}
+	tap_diag("%u allocations failed, each in its turn", failed);
+	/* What is copied, the table, its rules; of four devices the ruling and its text, ... */
+	tap_ok(failed >= 3 + 4 * 2, "no memory: the table is refused");
+	tap_is(wrong, 0, "no memory: with the right error, and nothing has changed");
+	tap_ok(done == sizeof(new) - 1 && !injected, "with memory it is taken");
+	ruled(PLAIN, "arbitrary", "admin 1 ", "with memory");
+	ruled(STALLS, "selective", "admin 3 ", "with memory");
+	close(fd);
+	free(before);
+	must(put("\n"));
+}
+
 static bool flip_stop;
 
 static void *flip(void *unused)
@@ -491,6 +547,7 @@ int main(void)
 	check_long();
 	check_in_use();
 	check_hotplug();
+	check_no_memory();
 	check_race();
 	check_uevent();
 	rig_balanced();

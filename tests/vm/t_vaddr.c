@@ -3,7 +3,8 @@
  * Changing the CPU address of mapped memory under a running device (live update of a VMM): while
  * the address is invalid the device goes on with what is mapped and otherwise waits; afterwards it
  * goes on at the new address, in the same process or another one. Nothing is lost, and what is
- * pinned is charged to who owns it now.
+ * pinned is charged to who owns it now. What would have to pin is refused meanwhile, and has
+ * changed nothing; what is held stays, and can be let go.
  *
  * vm: --mem 1024
  */
@@ -14,6 +15,7 @@
 
 #include "dma.h"
 #include "knob.h"
+#include "policy.h"
 #include "rig.h"
 
 #define LEN	(4 * MiB)
@@ -206,6 +208,105 @@ static void check_pinned(struct rig *r, struct simbuf *b, int fd)
 	mem_unmap(other.va, LEN);
 }
 
+/* Nothing of what is asked for while an address is invalid is done, not even in part. */
+static void refused(struct rig *r, const struct simbuf *b, const struct simbuf *more, size_t pinned,
+		    const char *what)
+{
+	const char *bdf = r->vfio[0].bdf;
+	struct vfio_iopf_policy p;
+	unsigned int policy;
+	uint64_t id = 42;
+
+	for (policy = VFIO_IOPF_POLICY_DEFAULT; policy <= VFIO_IOPF_POLICY_PIN; policy++) {
+		tap_errno_is(policy_set(&r->c, b->iova + MiB, MiB, policy), -EBUSY,
+			     "%s: no policy %u", what, policy);
+		tap_errno_is(policy_set(&r->c, b->iova + LEN - MiB, 2 * MiB, policy), -EBUSY,
+			     "%s: nor for a range that goes on where all is valid", what);
+	}
+	tap_errno_is(policy_lock(&r->c, b->iova, MEM_PAGE, 0, &id), -EBUSY, "%s: no lock", what);
+	tap_errno_is(policy_lock(&r->c, b->iova + LEN - MEM_PAGE, 2 * MEM_PAGE, 0, &id), -EBUSY,
+		     "%s: nor one that goes on where all is valid", what);
+	tap_errno_is(policy_lock(&r->c, b->iova, MEM_PAGE, VFIO_IOPF_LOCK_COMPLETE, &id), -EBUSY,
+		     "%s: nor the last one", what);
+	tap_is(id, 42, "%s: there is no number of one", what);
+	tap_errno_is(policy_default(bdf, "pin"), -EBUSY, "%s: nor can all be pinned", what);
+	tap_errno_is(policy_mode(bdf, "selective"), -EBUSY, "%s: nor for a device", what);
+
+	must(policy_get(&r->c, b->iova + MiB, &p));
+	tap_ok(p.policy == VFIO_IOPF_POLICY_FAULT && p.effective == VFIO_IOPF_POLICY_FAULT &&
+	       p.size == MiB, "%s: the policy is what it was", what);
+	must(policy_get(&r->c, b->iova + 2 * MiB, &p));
+	tap_ok(p.policy == VFIO_IOPF_POLICY_PIN && p.size == LEN - 2 * MiB,
+	       "%s: and so is the one beside it", what);
+	must(policy_get(&r->c, more->iova, &p));
+	tap_ok(p.policy == VFIO_IOPF_POLICY_DEFAULT && p.effective == VFIO_IOPF_POLICY_FAULT &&
+	       p.size == more->len, "%s: and the one where all is valid", what);
+	policy_pinned_is(bdf, pinned, what);
+}
+
+/* Policies and locks, from before and while the address is invalid. */
+static void check_held(struct rig *r, struct simbuf *b, int fd)
+{
+	struct simbuf more = { mem_anon(MiB), b->iova + LEN, MiB }, part = *b;
+	const char *bdf = r->vfio[0].bdf;
+	void *old = b->va;
+	uint64_t id, size;
+
+	rig_map(r, &more);
+	must(policy_set(&r->c, b->iova + MiB, MiB, VFIO_IOPF_POLICY_FAULT));
+	must(policy_set(&r->c, b->iova + 2 * MiB, 2 * MiB, VFIO_IOPF_POLICY_PIN));
+	must(policy_lock(&r->c, b->iova + MiB / 2, MiB, 0, &id));
+	policy_pinned_is(bdf, 3 * MiB, "before");
+	rig_both_ways(&r->sim[0], b, 30, "before");
+	/* This range alone. */
+	must(vfio_unmap_flags(&r->c, b->iova, LEN, VFIO_DMA_UNMAP_FLAG_VADDR, &size));
+	must_be(size == LEN);
+	refused(r, b, &more, 3 * MiB, "held");
+
+	/* What is held stays with the device, when the address it was held at is no more. */
+	part.iova += MiB / 2;
+	part.len = MiB;
+	b->va = map_again(fd);
+	part.va = (char *)b->va + MiB / 2;
+	mem_unmap(old, LEN);
+	rig_status_is(sim_verify(&r->sim[0], &part, 0, part.len, 0, NULL),
+		      IOPF_SIM_ST_MISMATCH, "held: the device reads, and would notice other data");
+	rig_both_ways(&r->sim[0], &part, 32, "held: what is locked");
+	part.iova = b->iova + 2 * MiB;
+	part.va = (char *)b->va + 2 * MiB;
+	part.len = 2 * MiB;
+	rig_both_ways(&r->sim[0], &part, 34, "held: what is pinned");
+	policy_pinned_is(bdf, 3 * MiB, "held: memory unmapped");
+
+	/* Where all is valid everything goes on. */
+	must(policy_set(&r->c, more.iova, MiB, VFIO_IOPF_POLICY_PIN));
+	policy_pinned_is(bdf, 4 * MiB, "held: the range beside it is pinned");
+	must(policy_set(&r->c, more.iova, MiB, VFIO_IOPF_POLICY_DEFAULT));
+
+	/* To let go needs no address. */
+	tap_errno_is(policy_unlock(&r->c, id, 0), 0, "a lock can go");
+	policy_pinned_is(bdf, 2 * MiB, "unlocked");
+	tap_errno_is(policy_unlock(&r->c, id, 0), -ENOENT, "once");
+	refused(r, b, &more, 2 * MiB, "unlocked");
+
+	tap_errno_is(set_vaddr(r, b), 0, "held in part: a new address");
+	policy_pinned_is(bdf, 2 * MiB, "a new address");
+	rig_both_ways(&r->sim[0], b, 36, "a new address");
+	tap_errno_is(policy_lock(&r->c, b->iova, MiB, 0, &id), 0, "locked at the new address");
+	tap_errno_is(policy_set(&r->c, b->iova, LEN, VFIO_IOPF_POLICY_PIN), 0, "and all pinned");
+	policy_pinned_is(bdf, LEN, "all pinned");
+	must(policy_set(&r->c, b->iova, LEN, VFIO_IOPF_POLICY_DEFAULT));
+	policy_pinned_is(bdf, MiB, "the lock is left");
+	must(policy_unlock(&r->c, id, 0));
+	policy_pinned_is(bdf, 0, "nothing is left");
+	must(policy_mode(bdf, "selective"));
+	policy_pinned_is(bdf, LEN + MiB, "nobody has said that all is locked");
+	must(policy_mode(bdf, "arbitrary"));
+	rig_unmap(r, &more);
+	mem_unmap(more.va, MiB);
+	rig_both_ways(&r->sim[0], b, 38, "nothing is left");
+}
+
 int main(void)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = LEN };
@@ -223,6 +324,7 @@ int main(void)
 	check_other_process(&r, &b, fd);
 	check_reset(&r, &b);
 	check_pinned(&r, &b, fd);
+	check_held(&r, &b, fd);
 
 	/* Unmapped with its address invalid and a fault waiting. */
 	must(invalidate(&r));

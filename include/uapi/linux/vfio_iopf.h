@@ -237,7 +237,8 @@ struct vfio_iopf_working_set_put {
  * go over several. Devices go on meanwhile. When the call returns, what has become PIN is
  * resident, pinned, and charged to RLIMIT_MEMLOCK, a page at a time, and what is no longer to be
  * pinned is not. It stays pinned where something else demands it: a lock, a device that can't
- * fault. What is unmapped has no policy any more.
+ * fault; and so does the rest of a huge page that was pinned at a time. What is unmapped has no
+ * policy any more.
  *
  * PREFAULT is about the time of the call, and makes a request like VFIO_IOPF_PREFAULT, which can be
  * asked about and cancelled; it does not count for VFIO_IOPF_REQUESTS_MAX.
@@ -330,7 +331,7 @@ struct vfio_iopf_lock {
  * @id: the lock; with INCOMPLETE: 0
  *
  * What is no longer locked is faulted in from now on, unless something else demands that it be
- * pinned. A lock of which all has been unmapped is gone.
+ * pinned, as for VFIO_IOPF_POLICY. A lock of which all has been unmapped is gone.
  *
  * With INCOMPLETE everything is pinned for selective devices when the call returns.
  *
