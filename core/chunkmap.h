@@ -16,8 +16,8 @@
  *    nothing is pinned; whatever is taken away, the whole leaf goes;
  *  - reported is empty but while user space is being told.
  *
- * What pins pages or makes them dirty says so in marks, which few maps have: the caller brings them,
- * all zero, before that.
+ * What pins pages or makes them dirty says so in marks, which few maps have: the caller brings
+ * them, all zero, before that.
  *
  * Locking: the caller's; in the module, the chunk's spinlock.
  *

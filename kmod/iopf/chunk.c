@@ -706,7 +706,8 @@ static __always_inline int chunk_fault_locked(struct chunk_fault *f, unsigned in
 	if (unlikely(found == IOPF_HIT))
 		return chunk->dead ? -ESHUTDOWN : 0;
 	/* A page pinned for reading has an area that is for reading. */
-	if (WARN_ON_ONCE(found == IOPF_UPGRADE && test_bit(f->page, iopf_chunkmap_pins(&chunk->map))))
+	if (WARN_ON_ONCE(found == IOPF_UPGRADE &&
+			 test_bit(f->page, iopf_chunkmap_pins(&chunk->map))))
 		return -EFAULT;
 	ret = chunk_may_map(chunk);
 	if (unlikely(ret))
