@@ -191,7 +191,7 @@ static void driver_has_the_last_word(void **state)
 	VERDICT(t, "could", "could, if its IOMMU's driver (dmar0) turns page faults on");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/served_by", "vfio_iommu_type1\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
-		  "refused: its IOMMU driver can't turn I/O page faults on for it (PRI and ATS, or stall, are needed)\n");
+		  "refused: its IOMMU driver can't turn I/O page faults on for it (it needs PRI and ATS, or stall)\n");
 	VERDICT(t, "cannot", "dmar0");
 }
 
@@ -392,7 +392,8 @@ static void reasons(void **state)
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
 		  "unsafe: its interrupts are not remapped (module parameter allow_unsafe_interrupts)\n");
 	VERDICT(t, "could", "allow_unsafe_interrupts permits");
-	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "failed: attaching it here failed\n");
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
+		  "failed: attaching it here failed\n");
 	VERDICT(t, "could", "container is opened anew");
 	SAYS(t->out, "(vfio_iommu_type1 serves the last: attaching it here failed)");
 	JSON_STRING(t, "/devices/0/reason", "failed: attaching it here failed");

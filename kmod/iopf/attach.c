@@ -49,7 +49,7 @@
 static const char reason_disabled[] = IOPF_REASON_DISABLED
 	": it, or another one of its group, is not enabled (device table, or its sysfs file mode)";
 static const char reason_no_iopf[] = IOPF_REASON_REFUSED
-	": its IOMMU driver can't turn I/O page faults on for it (PRI and ATS, or stall, are needed)";
+	": its IOMMU driver can't turn I/O page faults on for it (it needs PRI and ATS, or stall)";
 static const char reason_unsafe[] = IOPF_REASON_UNSAFE
 	": its interrupts are not remapped (module parameter allow_unsafe_interrupts)";
 static const char reason_failed[] = IOPF_REASON_FAILED ": attaching it here failed";
