@@ -387,6 +387,28 @@ static void stands_for_more(void **state)
 	log_free(&log);
 }
 
+/* Where a device waits for room all that comes later is later. */
+static void waits(void **state)
+{
+	const struct iopf_sample_event event[] = {
+		missed(0, 512, 200, 1, 0), missed(10, 1024, 200, 1, 0),
+		missed(20, 1536, 200, 1, 0), missed(30, 2048, 200, 1, 0),
+	};
+	struct iopf_limits l = limits(300);
+	struct iopf_mrc_point point;
+	struct log log;
+
+	(void)state;
+	log_by_hand(&log, event, ARRAY_SIZE(event), 0);
+	iopf_mrc_run(&log.m, &l, EPOCH, &point);
+	assert_int_equal(point.stuck, 0);
+	assert_int_equal(point.faults, 4);
+	assert_int_equal(point.evicted, 4);
+	/* The last one stays until the log begins anew, each other one until it may go. */
+	assert_int_equal(point.stayed, 100000 - 30 + 3 * (10 + STAY));
+	log_free(&log);
+}
+
 /* What was not used for so long is looked at, and comes back by a fault. */
 static void expiry(void **state)
 {
@@ -484,6 +506,7 @@ int main(void)
 		cmocka_unit_test(known_later),
 		cmocka_unit_test(limits_of_limits),
 		cmocka_unit_test(stands_for_more),
+		cmocka_unit_test(waits),
 		cmocka_unit_test(expiry),
 		cmocka_unit_test(above),
 		cmocka_unit_test(begins),
