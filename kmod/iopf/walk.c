@@ -30,6 +30,7 @@
 #include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
+#include <linux/swapops.h>
 
 #include "controls.h"
 #include "walk.h"
@@ -338,4 +339,65 @@ void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int page, uns
 		n -= now;
 	} while (n);
 	local_irq_enable();
+}
+
+/* The entries from @vaddr on; NULL: there are none, or a larger leaf. With interrupts off. */
+static const unsigned long *walk_entries(struct mm_struct *mm, unsigned long vaddr)
+{
+	static const unsigned int shifts[] = { P4D_SHIFT, PUD_SHIFT, PMD_SHIFT };
+	const unsigned long *table = (unsigned long *)mm->pgd;
+	unsigned long entry = entry_at(table, vaddr, PGDIR_SHIFT);
+
+	/* Of four levels the second is the first. */
+	for (unsigned int i = !pgtable_l5_enabled(); i < ARRAY_SIZE(shifts); i++) {
+		if (!entry_user(entry) || entry & _PAGE_PSE)
+			return NULL;
+		table = entry_table(entry);
+		entry = entry_at(table, vaddr, shifts[i]);
+	}
+	if (!entry_user(entry) || entry & _PAGE_PSE)
+		return NULL;
+	return entry_table(entry) + pte_index(vaddr);
+}
+
+/*
+ * Whether a page of private memory needs no more than to be read from where it was swapped out to;
+ * or, for writing, to be made dirty.
+ */
+static bool entry_near(unsigned long entry, bool write)
+{
+	pte_t pte = __pte(entry);
+
+	if (is_swap_pte(pte))
+		return !non_swap_entry(pte_to_swp_entry(pte));
+	return write && entry_user(entry) && entry & _PAGE_RW && !(entry & _PAGE_DIRTY_BITS);
+}
+
+/**
+ * iopf_walk_near() - which pages of private memory can be had without memory that is not theirs
+ * @mm: whose page tables
+ * @vaddr: first address, page aligned
+ * @n: pages, BITS_PER_LONG at most, which all lie in one PMD
+ * @write: for writing
+ *
+ * Those that have been swapped out, be they in the swap cache; and, for writing, those that are
+ * clean. A guess: entries change while they are read.
+ *
+ * Context: interrupts on; under the mmap lock, which keeps the tables above the entries.
+ * Return: a bit for each page.
+ */
+unsigned long iopf_walk_near(struct mm_struct *mm, unsigned long vaddr, unsigned int n, bool write)
+{
+	unsigned long near = 0;
+	const unsigned long *p;
+
+	mmap_assert_locked(mm);
+
+	local_irq_disable();
+	p = walk_entries(mm, vaddr);
+	for (unsigned int i = 0; p && i < n; i++)
+		if (entry_near(READ_ONCE(p[i]), write))
+			near |= BIT(i);
+	local_irq_enable();
+	return near;
 }

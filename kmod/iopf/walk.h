@@ -62,4 +62,6 @@ struct iopf_runs {
 void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int page, unsigned int n,
 	       bool stop, struct iopf_runs *runs);
 
+unsigned long iopf_walk_near(struct mm_struct *mm, unsigned long vaddr, unsigned int n, bool write);
+
 #endif /* IOPF_WALK_H */
