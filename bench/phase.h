@@ -14,7 +14,7 @@
 /** phase_profile() - a profile is taken: tell it of the phases, in the figures */
 void phase_profile(void);
 
-/** phase_symbols() - copy the addresses of the kernel's functions, and of modules, that are loaded */
+/** phase_symbols() - copy the addresses of functions of the kernel and of the modules loaded */
 void phase_symbols(const char *path);
 
 /**

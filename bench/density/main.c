@@ -178,8 +178,8 @@ int main(int argc, char **argv)
 	struct side_plan plan = { };
 
 	if (argc < 2 || argv[1][0] == '-') {
-		fputs("usage: density FIGURES NAME=NUMBER... steps=N,N,... [set=FILE=TEXT]... "
-		      "[container=NAME=TEXT]... [symbols=FILE]\n", stderr);
+		fputs("usage: density FIGURES NAME=NUMBER|steps=|set=|container=|symbols=...\n",
+		      stderr);
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -415,9 +415,9 @@ bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned in
  * @pages: pages; of those beyond the next 2 MiB boundary, and beyond BITS_PER_LONG, none is
  * @write: for writing: those that are there and may be written get dirty, too
  *
- * Of private memory. What has never been there stays so, and what is shared since a fork: this takes
- * no memory that the process did not have. Nothing is waited for but memory: what has to be read
- * is on its way when this returns, all of it at the same time.
+ * Of private memory. What has never been there stays so, and what is shared since a fork: this
+ * takes no memory that the process did not have. Nothing is waited for but memory: what has to be
+ * read is on its way when this returns, all of it at the same time.
  *
  * Context: process context, any process or kernel thread.
  */

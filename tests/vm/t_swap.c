@@ -167,7 +167,8 @@ static void check_together(struct rig *r, const struct simbuf *b)
 	touch(r, b, up * WINDOW);
 	touch(r, b, up * WINDOW + 1);
 	resident = mem_resident((char *)b->va + up * WINDOW * MEM_PAGE, WINDOW * MEM_PAGE);
-	tap_ok(resident <= 3, "of what was never there hardly more than is used: %zu pages", resident);
+	tap_ok(resident <= 3, "of what was never there hardly more than is used: %zu pages",
+	       resident);
 	simbuf_fill(b, 0, LEN, 71);
 	tap_ok(out(b), "swapped out");
 	rig_same(b, 71, "swapped out, and back");
