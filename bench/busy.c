@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Busy time: see busy.h. /proc/schedstat has a line for each CPU, whose seventh number is the time
- * tasks ran.
- */
+/* Busy time: see busy.h. */
 #include "busy.h"
 
-#include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #include "figures.h"
 #include "phase.h"
+#include "ran.h"
 #include "tap.h"
 
 #define SETTLE_MS	50
@@ -39,22 +35,8 @@ void busy_settle(void)
 
 uint64_t busy_ns(void)
 {
-	unsigned long long ran, sum = 0;
-	char line[512];
-	FILE *f;
-
 	busy_settle();
-	f = fopen("/proc/schedstat", "re");
-	if (!f)
-		tap_bail("/proc/schedstat: %s", strerror(errno));
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "cpu%*u %*u %*u %*u %*u %*u %*u %llu", &ran) == 1)
-			sum += ran;
-	}
-	fclose(f);
-	if (!sum)
-		tap_bail("/proc/schedstat does not tell how long tasks ran");
-	return sum;
+	return ran_ns();
 }
 
 uint64_t busy_run(struct simdev *s, const struct iopf_sim_cmd *cmd, unsigned int span_ms,

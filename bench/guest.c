@@ -36,21 +36,6 @@ static const struct {
 	{ "stream", stream_faults, false },
 };
 
-static void copy_symbols(void)
-{
-	static char buf[1 << 16];
-	FILE *from = fopen("/proc/kallsyms", "re"), *to = fopen(symbols, "we");
-	size_t n;
-
-	if (!from || !to)
-		tap_bail("/proc/kallsyms can't be copied to %s: %s", symbols, strerror(errno));
-	while ((n = fread(buf, 1, sizeof(buf), from)) > 0)
-		must_be(fwrite(buf, 1, n, to) == n);
-	must_be(!ferror(from));
-	fclose(from);
-	must_be(!fclose(to));
-}
-
 /* Modules of its own, since several engines cost a change of tasks for each command. */
 static void tail(const char *name)
 {
@@ -88,7 +73,7 @@ static void side(const char *name, bool stock)
 			parts[i].measure(&r, name);
 	}
 	if (symbols && !stock)
-		copy_symbols();
+		phase_symbols(symbols);
 	rig_close(&r);
 }
 

@@ -14,6 +14,9 @@
 /** phase_profile() - a profile is taken: tell it of the phases, in the figures */
 void phase_profile(void);
 
+/** phase_symbols() - copy the addresses of functions of the kernel and of the modules loaded */
+void phase_symbols(const char *path);
+
 /**
  * phase_next() - what follows is a new phase
  * @name: of the phase

@@ -10,7 +10,6 @@ depends on the clock on the wall, but for two devices at once, whose figures are
 it is. Exit status 1 with --check when a goal is missed that does not depend on that clock.
 """
 
-import json
 import math
 import os
 import statistics
@@ -20,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "demo"))
 
 import figures  # noqa: E402  (the path above is where it is)
-from figures import grouped  # noqa: E402
+from figures import dat, grouped  # noqa: E402
 
 # The goals. U: a minor fault of the CPU, Z: a zero-fill; docs/performance.md says exactly what.
 GOAL_SINGLE_U = 0.9
@@ -353,12 +352,6 @@ def rows(result):
     return out + rows_of_goals(result["goals"])
 
 
-def dat(out, name, lines):
-    with open(os.path.join(out, name), "w", encoding="utf-8") as file:
-        for line in lines:
-            print(line, file=file)
-
-
 def chart(result, out):
     least = 0.01    # where the axis begins
     found = result["goals"]
@@ -388,12 +381,7 @@ def chart(result, out):
 
 
 def main():
-    args = sys.argv[1:]
-    options = {arg for arg in args if arg.startswith("--")}
-    args = [arg for arg in args if arg not in options]
-    if len(args) != 2 or options - {"--json", "--check", "--smp"}:
-        figures.die(__doc__)
-    source, out = args
+    options, source, out = figures.arguments(__doc__, {"--json", "--check", "--smp"})
     if "--smp" in options:
         entry = smp(source)
         if not entry:
@@ -404,9 +392,7 @@ def main():
     result = {"schema": 2, "kernel": raw["run"]["kernel"], "unit": "instructions of the guest", **derive(raw),
               "two_devices": smp(os.path.join(out, "smp.txt"))}
     result["goals"] = goals(result)
-    text = json.dumps(result, indent=1)
-    with open(os.path.join(out, "bench.json"), "w", encoding="utf-8") as file:
-        print(text, file=file)
+    text = figures.publish(result, out, "bench")
     chart(result, out)
     if "--json" in options:
         print(text)

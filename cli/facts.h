@@ -63,7 +63,7 @@ enum fact {
  * @origin: who says how it may fault: "ids", "admin", "builtin", "default", or "set" by hand
  * @rule: the rule that says so, or ""
  * @served_by: who serves its container, or ""
- * @reason: why not vfio_iommu_iopf, or ""
+ * @reason: why not vfio_iommu_iopf, see core/reason.h; or ""
  * @container: its container, or ""
  * @faults: how often it has faulted since it was bound
  */

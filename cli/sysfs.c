@@ -117,6 +117,15 @@ static int read_line(const char *path, char *buf, size_t size)
 	return 0;
 }
 
+static int read_vline(char *buf, size_t size, const char *fmt, va_list args)
+{
+	char path[PATH_MAX];
+	int ret = vpath(path, fmt, args);
+
+	buf[0] = 0;
+	return ret ? ret : read_line(path, buf, size);
+}
+
 /**
  * sysfs_read() - the text of a small file, without the newline at its end
  * @buf: the text; "" on failure
@@ -127,15 +136,13 @@ static int read_line(const char *path, char *buf, size_t size)
  */
 int sysfs_read(char *buf, size_t size, const char *fmt, ...)
 {
-	char path[PATH_MAX];
 	va_list args;
 	int ret;
 
 	va_start(args, fmt);
-	ret = vpath(path, fmt, args);
+	ret = read_vline(buf, size, fmt, args);
 	va_end(args);
-	buf[0] = 0;
-	return ret ? ret : read_line(path, buf, size);
+	return ret;
 }
 
 static int parse_u64(const char *text, uint64_t *value)
@@ -159,16 +166,14 @@ static int parse_u64(const char *text, uint64_t *value)
  */
 int sysfs_read_u64(uint64_t *value, const char *fmt, ...)
 {
-	char path[PATH_MAX], text[64];
+	char text[64];
 	va_list args;
 	int ret;
 
 	va_start(args, fmt);
-	ret = vpath(path, fmt, args);
+	ret = read_vline(text, sizeof(text), fmt, args);
 	va_end(args);
 	*value = 0;
-	if (!ret)
-		ret = read_line(path, text, sizeof(text));
 	return ret ? ret : parse_u64(text, value);
 }
 
@@ -313,15 +318,15 @@ int sysfs_link(char *buf, size_t size, const char *fmt, ...)
  */
 struct json_object *sysfs_number(const char *fmt, ...)
 {
-	char path[PATH_MAX], text[64];
+	char text[64];
 	va_list args;
 	uint64_t value;
 	int ret;
 
 	va_start(args, fmt);
-	ret = vpath(path, fmt, args);
+	ret = read_vline(text, sizeof(text), fmt, args);
 	va_end(args);
-	if (ret || read_line(path, text, sizeof(text)))
+	if (ret)
 		return NULL;
 	if (!strcmp(text, "max"))
 		return json_object_new_string(text);
@@ -336,16 +341,14 @@ struct json_object *sysfs_number(const char *fmt, ...)
  */
 struct json_object *sysfs_flag(const char *fmt, ...)
 {
-	char path[PATH_MAX], text[64];
+	char text[64];
 	va_list args;
 	int ret;
 
 	va_start(args, fmt);
-	ret = vpath(path, fmt, args);
+	ret = read_vline(text, sizeof(text), fmt, args);
 	va_end(args);
-	if (ret || read_line(path, text, sizeof(text)))
-		return NULL;
-	return json_object_new_boolean(strcmp(text, "0") && strcmp(text, "N"));
+	return ret ? NULL : json_object_new_boolean(strcmp(text, "0") && strcmp(text, "N"));
 }
 
 /**
@@ -356,16 +359,14 @@ struct json_object *sysfs_flag(const char *fmt, ...)
  */
 struct json_object *sysfs_text(const char *fmt, ...)
 {
-	char path[PATH_MAX], text[1024];
+	char text[1024];
 	va_list args;
 	int ret;
 
 	va_start(args, fmt);
-	ret = vpath(path, fmt, args);
+	ret = read_vline(text, sizeof(text), fmt, args);
 	va_end(args);
-	if (ret || read_line(path, text, sizeof(text)))
-		return NULL;
-	return json_object_new_string(text);
+	return ret ? NULL : json_object_new_string(text);
 }
 
 /**

@@ -15,14 +15,11 @@
 #include <string.h>
 
 #include "../core/mode.h"
+#include "../core/reason.h"
+#include "../core/word.h"
 #include "verdict.h"
 
 #define MODULE	"vfio_iommu_iopf"
-
-/* Of the reasons that the module gives (kmod/iopf/attach.c), what tells one from another. */
-#define REASON_REFUSED	"can't turn I/O page faults on"
-#define REASON_UNSAFE	"allow_unsafe_interrupts"
-#define REASON_DISABLED	"is not enabled ("
 
 static void __attribute__((format(printf, 3, 4))) why(struct verdict *v, enum verdict_kind kind,
 						      const char *fmt, ...)
@@ -44,6 +41,20 @@ static void __attribute__((format(printf, 2, 3))) need(struct verdict *v, const 
 	va_start(args, fmt);
 	vsnprintf(v->needs[v->nr_needs++], sizeof(v->needs[0]), fmt, args);
 	va_end(args);
+}
+
+/* Whether @word is the reason that the module gives. */
+static bool because(const struct facts *f, const char *word)
+{
+	return iopf_word_is(f->reason, strcspn(f->reason, ":"), word);
+}
+
+/* That reason as a sentence. */
+static const char *sentence(const struct facts *f)
+{
+	const char *colon = strstr(f->reason, ": ");
+
+	return colon ? colon + 2 : f->reason;
 }
 
 static bool shown(struct verdict *v, const struct facts *f)
@@ -78,7 +89,7 @@ static bool lacks(struct verdict *v, const struct facts *f)
 		why(v, VERDICT_CANNOT, "it has PRI, but no address translation services (ATS)");
 	else if (f->prs == FACT_NO && f->stall != FACT_YES)
 		why(v, VERDICT_CANNOT, "its IOMMU (%s) takes no page requests", f->iommu);
-	else if (f->mode != IOPF_MODE_NONE && strstr(f->reason, REASON_REFUSED))
+	else if (f->mode != IOPF_MODE_NONE && because(f, IOPF_REASON_REFUSED))
 		why(v, VERDICT_CANNOT,
 		    "when it was last used its IOMMU's driver (%s) refused to turn page faults on",
 		    f->iommu);
@@ -98,7 +109,7 @@ static bool hidden(struct verdict *v, const struct facts *f)
 /* What the module had against it when it was last used holds no more. */
 static bool asked_before_allowed(const struct facts *f)
 {
-	return f->mode != IOPF_MODE_NONE && strstr(f->reason, REASON_DISABLED);
+	return f->mode != IOPF_MODE_NONE && because(f, IOPF_REASON_DISABLED);
 }
 
 static void needs(struct verdict *v, const struct facts *f)
@@ -128,15 +139,15 @@ static void needs(struct verdict *v, const struct facts *f)
 		need(v, "the module is loaded: modprobe " MODULE);
 	if (f->mode == IOPF_MODE_NONE || !*f->reason)
 		return;
-	if (strstr(f->reason, REASON_UNSAFE))
+	if (because(f, IOPF_REASON_UNSAFE))
 		need(v,
 		     "the module parameter allow_unsafe_interrupts permits that its interrupts are not remapped");
 	else if (strcmp(f->served_by, MODULE))
 		need(v, "its container is opened anew (%s serves the last%s%s)", f->served_by,
 		     asked_before_allowed(f) ? "" : ": ",
-		     asked_before_allowed(f) ? "" : f->reason);
+		     asked_before_allowed(f) ? "" : sentence(f));
 	else if (f->mode != IOPF_MODE_SELECTIVE || f->windows)
-		need(v, "its container is not pinned: %s", f->reason);
+		need(v, "its container is not pinned: %s", sentence(f));
 }
 
 /**

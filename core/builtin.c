@@ -9,16 +9,20 @@
  *
  * HiSilicon's accelerators can wait for as long as it takes, in any transaction: that is what
  * the property "dma-can-stall" says (Documentation/devicetree/bindings/iommu/iommu.txt). The
- * kernel gives it to their revisions 0x21 and 0x30 only; for others the driver of the IOMMU
- * finds no such property, and can't turn page faults on.
+ * kernel gives it to their revisions 0x21 and 0x30; others have it if a device tree says so. For
+ * one without it the driver of the IOMMU (arm-smmu-v3) can't turn page faults on, unless that IOMMU
+ * stalls everything that is behind it (ARM_SMMU_FEAT_STALL_FORCE).
  *
  * Intel's DSA and IAA wait for a page if the descriptor has the flag "block on fault" and its
- * work queue permits that: both are up to who uses the device. Other descriptors end early,
- * and their program is to touch the page; in a guest that changes nothing, as it has the page.
- * (Stock vfio-pci takes those of Sapphire Rapids with its parameter disable_denylist=1 only.)
+ * work queue permits that: both are up to who uses the device. Other descriptors end early
+ * (DSA_COMP_PAGE_FAULT_NOBOF), and their program is to touch the page and go on; what a guest
+ * touches is not in the IOMMU for that, so there it would end as early again. Stock vfio-pci
+ * refuses those of Sapphire Rapids, and no others (drivers/vfio/pci/vfio_pci.c,
+ * vfio_pci_dev_in_denylist()), unless its parameter disable_denylist is set.
  *
  * For the AMD GPUs the kernel turns ATS off, as it does not work before their driver has set
- * it up; and without ATS there are no page requests.
+ * it up; and without ATS there are no page requests. (For 1002:15d8 it does so for one revision of
+ * some boards, which a rule can't tell from others: it is not here.)
  */
 #include "devtable.h"
 

@@ -4,6 +4,7 @@
 Shared by the reports of demo/ and bench/.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,15 @@ def die(message):
     """Say what is wrong and what to do, and end: exit status 2 is for the host's troubles."""
     print(f"{os.path.basename(sys.argv[0])}: {message}", file=sys.stderr)
     raise SystemExit(2)
+
+
+def arguments(usage, allowed):
+    """(options, figures, out) of the command line of a report."""
+    options = {arg for arg in sys.argv[1:] if arg.startswith("--")}
+    args = [arg for arg in sys.argv[1:] if arg not in options]
+    if len(args) != 2 or options - set(allowed):
+        die(usage)
+    return options, *args
 
 
 def number(text):
@@ -82,6 +92,21 @@ def table(rows, heads):
         out += ["", row] if isinstance(row, str) else [line(row)]
     out.append(rule)
     return "\n".join(out)
+
+
+def publish(result, out, name):
+    """Write OUT/NAME.json; the text of it."""
+    text = json.dumps(result, indent=1)
+    with open(os.path.join(out, f"{name}.json"), "w", encoding="utf-8") as file:
+        print(text, file=file)
+    return text
+
+
+def dat(out, name, lines):
+    """Write the lines of OUT/NAME, data for gnuplot."""
+    with open(os.path.join(out, name), "w", encoding="utf-8") as file:
+        for line in lines:
+            print(line, file=file)
 
 
 def gnuplot(script, **variables):

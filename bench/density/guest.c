@@ -26,11 +26,11 @@
 #define SLICE		(MEM_PAGE / SLICES)
 
 /*
- * Looking for a completion costs the CPU others need. Later looks are an eighth of the wait
+ * Looking for a completion costs the CPU others need. Later looks are a quarter of the wait
  * apart.
  */
 #define NAP_NS		50000u
-#define NAP_SHARE	8u
+#define NAP_SHARE	4u
 #define HANG_NS		(60ull * 1000000000u)
 
 #define START_NAP_NS	5000000u

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Host: see host.h. How long tasks ran is in /proc/schedstat: of each CPU's line the seventh
- * number.
- */
+/* Host: see host.h. */
 #include "host.h"
 
 #include <fcntl.h>
@@ -11,36 +8,45 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../ran.h"
 #include "figures.h"
+#include "knob.h"
 #include "mem.h"
 #include "tap.h"
 
 #define HOST_STORE	"/dev/nullb0"	/* the name the kernel gives the first of its kind */
 
-static uint64_t host_busy_ns(void)
-{
-	unsigned long long ran, sum = 0;
-	char line[512];
-	FILE *f = fopen("/proc/schedstat", "re");
-
-	if (!f)
-		tap_bail("/proc/schedstat: %s", strerror(errno));
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "cpu%*u %*u %*u %*u %*u %*u %*u %llu", &ran) == 1)
-			sum += ran;
-	}
-	fclose(f);
-	if (!sum)
-		tap_bail("/proc/schedstat does not tell how long tasks ran");
-	return sum;
-}
+/* Their names, and the fields of /proc/vmstat they are the sum of. */
+static const struct {
+	const char *name;
+	const char *field[2];
+} counts[HOST_COUNTS] = {
+	[HOST_SWAPPED_IN] = { "swapped_in", { "pswpin" } },
+	[HOST_SWAPPED_OUT] = { "swapped_out", { "pswpout" } },
+	[HOST_REFAULTED] = { "refaulted", { "workingset_refault_anon" } },
+	[HOST_SCANNED] = { "scanned", { "pgscan_kswapd", "pgscan_direct" } },
+	[HOST_WAITED] = { "waited", { "pgscan_direct" } },
+	[HOST_STOLEN] = { "stolen", { "pgsteal_kswapd", "pgsteal_direct" } },
+	[HOST_MAJOR] = { "major", { "pgmajfault" } },
+	[HOST_READ_AHEAD] = { "read_ahead", { "swap_ra" } },
+	[HOST_READ_AHEAD_USED] = { "read_ahead_used", { "swap_ra_hit" } },
+};
 
 void host_look(struct host *h)
 {
 	h->ns = now_ns();
-	h->busy_ns = host_busy_ns();
-	h->swapped_in = mem_vmstat("pswpin");
-	h->swapped_out = mem_vmstat("pswpout");
+	h->busy_ns = ran_ns();
+	h->unmaps = sim_iommu_count("unmaps");
+	for (unsigned int i = 0; i < HOST_COUNTS; i++) {
+		h->count[i] = 0;
+		for (unsigned int j = 0; j < ARRAY_SIZE(counts[i].field) && counts[i].field[j]; j++)
+			h->count[i] += mem_vmstat(counts[i].field[j]);
+	}
+}
+
+const char *host_count_name(enum host_count count)
+{
+	return counts[count].name;
 }
 
 void host_store_fill(unsigned int mib)

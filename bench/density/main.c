@@ -3,13 +3,14 @@
  * The density experiment, inside the VM, under the deterministic clock: how many guests a host of
  * a given memory can have, first with stock vfio_iommu_type1, which pins them, then with
  * vfio_iommu_iopf. See docs/density.md. Figures go to a file; report.py on the host makes the
- * table, the JSON and the chart of them.
+ * table, the JSON and the chart of them. For a profile only the backend's side runs.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "../phase.h"
 #include "figures.h"
 #include "host.h"
 #include "rig.h"
@@ -101,11 +102,49 @@ static void run_figures(void)
 	figure("run", "available", mem_info_kb("MemAvailable") * 1024);
 }
 
+/* FILE=TEXT, cut in two. */
+static struct side_setting setting_read(char *arg)
+{
+	char *text = strchr(arg, '=');
+
+	if (!text || text == arg || !text[1])
+		tap_bail("'%s': FILE=TEXT is wanted", arg);
+	*text++ = 0;
+	return (struct side_setting){ .file = arg, .text = text };
+}
+
+/* A setting of the host, which holds at once. */
+static void host_set(char *arg)
+{
+	struct side_setting set = setting_read(arg);
+	int err = mem_write_file(set.file, "%s", set.text);
+
+	if (err)
+		tap_bail("'%s' can't be written to %s: %s", set.text, set.file, strerror(-err));
+	figure_line("run set %s %s", set.file, set.text);
+}
+
+static void container_set(struct side_plan *plan, char *arg)
+{
+	if (plan->settings == SIDE_SETTINGS_MAX)
+		tap_bail("more than %u settings for containers", SIDE_SETTINGS_MAX);
+	plan->setting[plan->settings] = setting_read(arg);
+	figure_line("run container %s %s", plan->setting[plan->settings].file,
+		    plan->setting[plan->settings].text);
+	plan->settings++;
+}
+
 static void args_read(struct side_plan *plan, unsigned int *steps, char **arg, int n)
 {
 	for (int i = 0; i < n; i++) {
 		if (!strncmp(arg[i], "steps=", 6))
 			plan->steps = steps_read(steps, arg[i] + 6);
+		else if (!strncmp(arg[i], "set=", 4))
+			host_set(arg[i] + 4);
+		else if (!strncmp(arg[i], "container=", 10))
+			container_set(plan, arg[i] + 10);
+		else if (!strncmp(arg[i], "symbols=", 8))
+			plan->symbols = arg[i] + 8;
 		else if (!param_set(arg[i]))
 			tap_bail("'%s' is no parameter", arg[i]);
 	}
@@ -139,19 +178,23 @@ int main(int argc, char **argv)
 	struct side_plan plan = { };
 
 	if (argc < 2 || argv[1][0] == '-') {
-		fputs("usage: density FIGURES NAME=NUMBER... steps=N,N,...\n", stderr);
+		fputs("usage: density FIGURES NAME=NUMBER|steps=|set=|container=|symbols=...\n",
+		      stderr);
 		return 2;
 	}
-	args_read(&plan, steps, argv + 2, argc - 2);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	figures_open(argv[1]);
+	args_read(&plan, steps, argv + 2, argc - 2);
+	if (plan.symbols)
+		phase_profile();
 	/* What the kernel does once a second for itself is nobody's cost here. */
 	must(mem_write_file("/proc/sys/vm/stat_interval", "100000"));
 	host_store_fill(param("swap_mib"));
 	must(mem_write_file("/proc/sys/vm/min_free_kbytes", "%zu",
 			    mem_info_kb("MemAvailable") / RESERVE_SHARE));
 	run_figures();
-	side_run("type1", true, &plan);
+	if (!plan.symbols)
+		side_run("type1", true, &plan);
 	/*
 	 * Not for stock: nothing of a pinned guest can go there. With the little beside it that
 	 * can, the kernel tries for minutes before it admits that there is no room for one more.

@@ -9,7 +9,6 @@ the experiment works, however well, and prints TAP only. Exit status 1 when data
 failed, and with --check when the goal is missed.
 """
 
-import json
 import os
 import sys
 
@@ -17,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "demo"))
 
 import figures  # noqa: E402  (the path above is where it is)
-from figures import grouped, size, time  # noqa: E402
+from figures import dat, grouped, size, time  # noqa: E402
 
 SIDES = ("type1", "iopf")
 PAGE = 4096
@@ -171,12 +170,6 @@ def smoke(result):
     return 0 if all(good for _, good in points) else 1
 
 
-def dat(out, name, lines):
-    with open(os.path.join(out, name), "w", encoding="utf-8") as file:
-        for line in lines:
-            print(line, file=file)
-
-
 def chart(result, out):
     for name in SIDES:
         dat(out, f"{name}.dat", (f"{s['guests']} {s['rate']} {100 * s['share']} {100 * s['least_share']} "
@@ -190,18 +183,11 @@ def chart(result, out):
 
 
 def main():
-    args = sys.argv[1:]
-    options = {arg for arg in args if arg.startswith("--")}
-    args = [arg for arg in args if arg not in options]
-    if len(args) != 2 or options - {"--json", "--check", "--smoke"}:
-        figures.die(__doc__)
-    source, out = args
+    options, source, out = figures.arguments(__doc__, {"--json", "--check", "--smoke"})
     result = derive(collect(source))
     if "--smoke" in options:
         return smoke(result)
-    text = json.dumps(result, indent=1)
-    with open(os.path.join(out, "density.json"), "w", encoding="utf-8") as file:
-        print(text, file=file)
+    text = figures.publish(result, out, "density")
     chart(result, out)
     if "--json" in options:
         print(text)

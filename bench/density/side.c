@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "../phase.h"
+#include "budget.h"
 #include "figures.h"
 #include "rig.h"
 #include "tally.h"
@@ -39,6 +41,17 @@ static bool same_rate(uint64_t before, uint64_t now)
 	return apart * 100 <= now * SETTLED_PERCENT;
 }
 
+static void side_window(const struct side *s)
+{
+	char phase[32];
+
+	snprintf(phase, sizeof(phase), "%u_guests", s->running);
+	phase_next(phase, "-", s->plan->window_ms, "ms");
+	phase_on();
+	rest(s->plan->window_ms);
+	phase_off();
+}
+
 /* Look at windows until nothing changes any more; the last one counts. */
 static void side_measure(struct side *s)
 {
@@ -51,7 +64,7 @@ static void side_measure(struct side *s)
 	do {
 		before = jobs;
 		from = to;
-		rest(s->plan->window_ms);
+		side_window(s);
 		tally_take(&to, s->guests, s->running);
 		for (unsigned int i = 0; i < s->running; i++) {
 			if (!guest_alive(&s->guests[i]))
@@ -71,6 +84,19 @@ static void side_hold(struct side *s, bool hold)
 		__atomic_store_n(&s->guests[i].hold, hold, __ATOMIC_RELAXED);
 }
 
+/* What each container is to have. */
+static void side_set(const struct side *s, const struct guest *g)
+{
+	for (unsigned int i = 0; i < s->plan->settings && !rig_stock(); i++) {
+		const struct side_setting *set = &s->plan->setting[i];
+		int err = budget_write(rig_bdf(g->index), set->file, set->text);
+
+		if (err)
+			tap_bail("'%s' can't be written to the container's %s: %s", set->text,
+				 set->file, strerror(-err));
+	}
+}
+
 /* One more guest; false when the host can't hold it. */
 static bool side_grow(struct side *s)
 {
@@ -80,6 +106,7 @@ static bool side_grow(struct side *s)
 	g->index = s->running;
 	err = guest_start(g, &s->plan->conf);
 	if (!err) {
+		side_set(s, g);
 		s->running++;
 		return true;
 	}
@@ -155,6 +182,8 @@ void side_run(const char *name, bool stock, const struct side_plan *plan)
 		if (full)
 			break;
 	}
+	if (plan->symbols)
+		phase_symbols(plan->symbols);
 	side_stop(&s);
 	mem_unmap(s.guests, shared);
 }

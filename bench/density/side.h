@@ -14,6 +14,18 @@
 #include "guest.h"
 
 /**
+ * struct side_setting - a file and what to write into it
+ * @file: of the host, a path; or of each container, its name in sysfs
+ * @text: what
+ */
+struct side_setting {
+	const char *file;
+	const char *text;
+};
+
+#define SIDE_SETTINGS_MAX	16
+
+/**
  * struct side_plan - what to do
  * @conf: of the guests
  * @settle_ms: how long a step is left alone first
@@ -21,6 +33,9 @@
  * @windows: how many there are at most
  * @step: the steps, numbers of guests, ascending
  * @steps: how many
+ * @setting: of the containers, with the backend
+ * @settings: how many
+ * @symbols: a profile is taken: where to copy the kernel's symbols to; or NULL
  */
 struct side_plan {
 	struct guest_conf conf;
@@ -29,6 +44,9 @@ struct side_plan {
 	unsigned int windows;
 	const unsigned int *step;
 	unsigned int steps;
+	struct side_setting setting[SIDE_SETTINGS_MAX];
+	unsigned int settings;
+	const char *symbols;
 };
 
 /**

@@ -47,8 +47,9 @@ static void host_figures(const char *side, unsigned int n, const struct host *fr
 {
 	step(side, n, "ns", to->ns - from->ns);
 	step(side, n, "busy_ns", to->busy_ns - from->busy_ns);
-	step(side, n, "swapped_in", to->swapped_in - from->swapped_in);
-	step(side, n, "swapped_out", to->swapped_out - from->swapped_out);
+	step(side, n, "unmaps", to->unmaps - from->unmaps);
+	for (unsigned int i = 0; i < HOST_COUNTS; i++)
+		step(side, n, host_count_name(i), to->count[i] - from->count[i]);
 	step(side, n, "free", mem_info_kb("MemFree") * 1024);
 	step(side, n, "swap_used", (mem_info_kb("SwapTotal") - mem_info_kb("SwapFree")) * 1024);
 }

@@ -191,7 +191,7 @@ static void driver_has_the_last_word(void **state)
 	VERDICT(t, "could", "could, if its IOMMU's driver (dmar0) turns page faults on");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/served_by", "vfio_iommu_type1\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
-		  "its IOMMU driver can't turn I/O page faults on for it (PRI and ATS, or stall, are needed)\n");
+		  "refused: its IOMMU driver can't turn I/O page faults on for it (it needs PRI and ATS, or stall)\n");
 	VERDICT(t, "cannot", "dmar0");
 }
 
@@ -339,7 +339,7 @@ static void selective(void **state)
 	tree_device(t, DEV, "2", 0);
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/mode", "selective\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
-		  "it faults only in part, and nobody has said yet where it may not\n");
+		  "unanswered: it faults only in part, and nobody has said yet where it may not\n");
 	VERDICT(t, "could", "somebody answers");
 	JSON_LENGTH(t, "/devices/0/needs", 1);
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "\n");
@@ -390,19 +390,34 @@ static void reasons(void **state)
 	ready(t);
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/served_by", "vfio_iommu_type1\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
-		  "its interrupts are not remapped (module parameter allow_unsafe_interrupts)\n");
+		  "unsafe: its interrupts are not remapped (module parameter allow_unsafe_interrupts)\n");
 	VERDICT(t, "could", "allow_unsafe_interrupts permits");
-	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "attaching it here failed\n");
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
+		  "failed: attaching it here failed\n");
 	VERDICT(t, "could", "container is opened anew");
-	SAYS(t->out, "attaching it here failed");
+	SAYS(t->out, "(vfio_iommu_type1 serves the last: attaching it here failed)");
+	JSON_STRING(t, "/devices/0/reason", "failed: attaching it here failed");
+	/* It is the word that counts, all of it and nothing else. */
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
+		  "failed: allow_unsafe_interrupts, can't turn I/O page faults on, refused: it all\n");
+	VERDICT(t, "could", "container is opened anew");
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "refuse: it\n");
+	VERDICT(t, "could", "serves the last: it)");
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "refusedly: it\n");
+	VERDICT(t, "could", "serves the last: it)");
+	/* What a word means that is not known is not guessed. */
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "elsewhere\n");
+	VERDICT(t, "could", "serves the last: elsewhere)");
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "refused: in other words\n");
+	VERDICT(t, "cannot", "dmar0");
 	/* Since then it was allowed; what its IOMMU can has not been asked. */
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
-		  "it, or another one of its group, is not enabled (device table, or its sysfs file mode)\n");
+		  "disabled: it, or another one of its group, is not enabled (device table, or its sysfs file mode)\n");
 	VERDICT(t, "could", "turns page faults on");
 	JSON_LENGTH(t, "/devices/0/needs", 2);
 	tree_device(t, DEV, "2", 0);
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
-		  "it may not fault, so its container is pinned\n");
+		  "pinned: it may not fault, so its container is pinned\n");
 	VERDICT(t, "could", "not pinned");
 }
 

@@ -286,6 +286,16 @@ static inline void chunkmap_do_dirty(struct chunkmap_pair *p, unsigned int page,
 		p->model.dirty[i] = true;
 }
 
+static inline void chunkmap_do_dirty_pinned(struct chunkmap_pair *p)
+{
+	iopf_chunkmap_dirty_pinned(&p->map);
+	for (unsigned int i = 0; i < IOPF_CHUNK_PAGES; i++) {
+		enum page_state s = p->model.page[i];
+
+		p->model.dirty[i] |= page_is_pinned(s) && page_is_writable(s);
+	}
+}
+
 static inline void chunkmap_do_report(struct chunkmap_pair *p, bool pins)
 {
 	DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
@@ -393,6 +403,8 @@ static inline void chunkmap_step(struct chunkmap_pair *p, struct input *in)
 	case 15:
 		if (!(op & 0x30))
 			chunkmap_do_forget(p);
+		else if (op & 0x10)
+			chunkmap_do_dirty_pinned(p);
 		break;
 	}
 	chunkmap_compare(p);

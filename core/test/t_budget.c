@@ -103,6 +103,31 @@ static void charges(void **state)
 	assert_int_equal(b.pinned, 0);
 }
 
+/* What goes in the background: from a sixteenth below the mark, but 1024 pages at most, to two. */
+static void excess(void **state)
+{
+	struct iopf_block block = { };
+	struct iopf_budget b;
+
+	(void)state;
+	iopf_budget_init(&b, 0, 100);
+	iopf_budget_settle(&b, &block, 120, 0, IOPF_SETTLE_MISSED, 1);
+	assert_int_equal(iopf_budget_excess(&b), 0);
+	limit(&b, IOPF_BUDGET_NONE, 128, 1);
+	assert_int_equal(iopf_budget_excess(&b), 0);
+	/* What is about to be mapped counts. */
+	assert_true(iopf_budget_reserve(&b, 1, true));
+	assert_int_equal(iopf_budget_excess(&b), 121 - (128 - 2 * 8));
+	iopf_budget_unreserve(&b, 1);
+	assert_int_equal(iopf_budget_excess(&b), 0);
+	limit(&b, 1 << 20, IOPF_BUDGET_NONE, 2);
+	iopf_budget_settle(&b, &block, (1 << 20) - 1024, 0, IOPF_SETTLE_MISSED, 2);
+	assert_int_equal(iopf_budget_excess(&b), 0);
+	iopf_budget_settle(&b, &block, (1 << 20) - 1023, 0, IOPF_SETTLE_MISSED, 2);
+	assert_int_equal(iopf_budget_excess(&b), 1025);
+	iopf_budget_forget(&b, &block);
+}
+
 static void bad_limits(void **state)
 {
 	struct iopf_limits none = {
@@ -424,6 +449,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(charges),
+		cmocka_unit_test(excess),
 		cmocka_unit_test(bad_limits),
 		cmocka_unit_test(order),
 		cmocka_unit_test(stays),

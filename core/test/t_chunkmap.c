@@ -238,6 +238,44 @@ static void reports(void **state)
 	}
 }
 
+/* What is pinned for writing counts as written, beside what is known to be; nothing else does. */
+static void pinned_counts_as_written(void **state)
+{
+	struct iopf_chunkmarks marks = { }, before;
+	struct iopf_chunkmap m = { .marks = &marks };
+	DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
+
+	(void)state;
+	iopf_chunkmap_set_pinned(&m, 100, 3, true);
+	iopf_chunkmap_set_pinned(&m, 200, 3, false);
+	iopf_chunkmap_set(&m, 300, 3, true);
+	iopf_chunkmap_dirty(&m, 301, 1);
+	iopf_chunkmap_dirty(&m, 400, 1);
+	before = marks;
+	iopf_chunkmap_dirty_pinned(&m);
+	bitmap_set(before.dirty, 100, 3);
+	assert_memory_equal(&marks, &before, sizeof(marks));
+
+	/* It stays so when they are not pinned any more, which a report by itself would miss. */
+	while (iopf_chunkmap_pinned(&m)) {
+		unsigned int page = 0, n;
+		bool mmio;
+
+		assert_true(iopf_chunkmap_take_pinned(&m, &page, LAST_PAGE, &n, &mmio));
+	}
+	iopf_chunkmap_report(&m, true, bits);
+	assert_int_equal(bitmap_weight(bits, IOPF_CHUNK_PAGES), 5);
+	assert_int_equal(find_next_zero_bit(bits, IOPF_CHUNK_PAGES, 100), 103);
+	assert_true(test_bit(301, bits) && test_bit(400, bits));
+
+	/* Where nothing is pinned nothing is added. */
+	marks = before = (struct iopf_chunkmarks){ };
+	m = (struct iopf_chunkmap){ .marks = &marks };
+	iopf_chunkmap_set(&m, 0, IOPF_CHUNK_PAGES, true);
+	iopf_chunkmap_dirty_pinned(&m);
+	assert_memory_equal(&marks, &before, sizeof(marks));
+}
+
 /* A report of page 3 is under way, and page 4 has been written since. */
 static struct iopf_chunkmap reporting(struct iopf_chunkmarks *marks)
 {
@@ -333,6 +371,7 @@ int main(void)
 		cmocka_unit_test(pinned_runs_of_devices),
 		cmocka_unit_test(reports),
 		cmocka_unit_test(no_marks),
+		cmocka_unit_test(pinned_counts_as_written),
 		cmocka_unit_test(forgotten_while_reported),
 		cmocka_unit_test(reported_twice),
 		cmocka_unit_test(random_programs),

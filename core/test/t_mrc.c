@@ -287,6 +287,27 @@ static void costs(void **state)
 	log_free(&log);
 }
 
+/* What nothing is known of until much later is as it was then, not as others are. */
+static void known_later(void **state)
+{
+	const struct iopf_sample_event event[] = {
+		missed(0, 512, 0, 0, IOPF_SAMPLE_FIRST), missed(1000, 1024, 0, 0, IOPF_SAMPLE_FIRST),
+		missed(2000, 512, 0, 0, 0), missed(3000, 512, 200, 3, 0),
+		missed(4000, 1024, 100, 1, 0),
+	};
+	struct log log;
+
+	(void)state;
+	log_by_hand(&log, event, ARRAY_SIZE(event), 0);
+	assert_int_equal(log.m.use[0].pages, 200);
+	assert_int_equal(log.m.use[0].faults, 3);
+	assert_int_equal(log.m.use[1].pages, 100);
+	assert_int_equal(log.m.use[1].faults, 1);
+	assert_int_equal(log.m.use[2].pages, 200);
+	assert_int_equal(log.m.use[2].faults, 3);
+	log_free(&log);
+}
+
 /* New blocks fault at any limit; what is pinned leaves less room; too little room is told. */
 static void limits_of_limits(void **state)
 {
@@ -333,6 +354,58 @@ static void limits_of_limits(void **state)
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
 	assert_int_equal(point.faults, 3 + 2 + 2);
 	assert_int_equal(point.stuck, 0);
+	log_free(&log);
+}
+
+/* What is watched stands for more: whatever is counted is as much more, to the nearest. */
+static void stands_for_more(void **state)
+{
+	const struct iopf_sample_event event[] = {
+		missed(0, 512, 0, 0, IOPF_SAMPLE_FIRST), missed(10000, 1024, 0, 0, 0),
+		missed(20000, 512, 200, 3, 0), missed(30000, 1024, 200, 2, 0),
+	};
+	struct iopf_limits l = limits(3000);
+	struct iopf_mrc_point point;
+	struct log log;
+
+	(void)state;
+	log_by_hand(&log, event, ARRAY_SIZE(event), 0);
+	log.m.all = 7;
+	log.m.watched = 2;
+	iopf_mrc_run(&log.m, &l, EPOCH, &point);
+	assert_int_equal(point.always, 11);
+	assert_int_equal(point.missed, 4);
+	assert_int_equal(point.faults, 0);
+	assert_int_equal(point.stuck, 0);
+	/* There would be room for one as it is, but it stands for 700 pages. */
+	l = limits(600);
+	iopf_mrc_run(&log.m, &l, EPOCH, &point);
+	assert_int_equal(point.always, 11);
+	assert_int_equal(point.missed, 14);
+	assert_int_equal(point.faults, 25);
+	assert_int_equal(point.stuck, 35);
+	log_free(&log);
+}
+
+/* Where a device waits for room all that comes later is later. */
+static void waits(void **state)
+{
+	const struct iopf_sample_event event[] = {
+		missed(0, 512, 200, 1, 0), missed(10, 1024, 200, 1, 0),
+		missed(20, 1536, 200, 1, 0), missed(30, 2048, 200, 1, 0),
+	};
+	struct iopf_limits l = limits(300);
+	struct iopf_mrc_point point;
+	struct log log;
+
+	(void)state;
+	log_by_hand(&log, event, ARRAY_SIZE(event), 0);
+	iopf_mrc_run(&log.m, &l, EPOCH, &point);
+	assert_int_equal(point.stuck, 0);
+	assert_int_equal(point.faults, 4);
+	assert_int_equal(point.evicted, 4);
+	/* The last one stays until the log begins anew, each other one until it may go. */
+	assert_int_equal(point.stayed, 100000 - 30 + 3 * (10 + STAY));
 	log_free(&log);
 }
 
@@ -430,7 +503,10 @@ int main(void)
 		cmocka_unit_test(all_watched),
 		cmocka_unit_test(some_watched),
 		cmocka_unit_test(costs),
+		cmocka_unit_test(known_later),
 		cmocka_unit_test(limits_of_limits),
+		cmocka_unit_test(stands_for_more),
+		cmocka_unit_test(waits),
 		cmocka_unit_test(expiry),
 		cmocka_unit_test(above),
 		cmocka_unit_test(begins),

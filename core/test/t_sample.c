@@ -67,6 +67,7 @@ static void late(void **state)
 {
 	struct iopf_sample_point *p;
 	struct iopf_sample s;
+	struct iopf_sample_header head;
 	u64 now = 0;
 
 	(void)state;
@@ -82,6 +83,12 @@ static void late(void **state)
 		assert_in_range(s.alone, 100, i ? 1000 : 200);
 	}
 	assert_in_range(s.alone, 980, 1000);
+	/* The log says so, and of how many blocks those that are watched are some. */
+	s.all = 7;
+	iopf_sample_head(&s, now, &head);
+	assert_int_equal(head.alone, s.alone);
+	assert_int_equal(head.all, 7);
+	assert_int_equal(head.time, now);
 	for (unsigned int i = 0; i < 200; i++) {
 		iopf_sample_miss(&s, p, false, now);
 		now += 100;

@@ -9,6 +9,8 @@
  *   ahead       what the device will want next, if it goes in order (core/stream.h): pages that
  *               the CPU has are mapped, those that it has not are populated, if the
  *               ones before were absent, too, and if that needs no waiting
+ *   swapped     where the host looks for what is not used there is none of that, but
+ *               what it has swapped out of a window comes back together
  *
  * That takes no longer than what one fault may cause: 2 MiB of pages that are there, or
  * AHEAD_LEAVES leaves of that size, or IOPF_AHEAD_ABSENT pages that are not. The rest of a long
@@ -35,6 +37,7 @@
 #include "container.h"
 #include "device.h"
 #include "fault.h"
+#include "main.h"
 #include "mm.h"
 #include "walk.h"
 
@@ -301,6 +304,91 @@ static unsigned int ahead_rest(struct iopf_attach *at, struct iopf_device *d,
 	return pages;
 }
 
+/* Whether the device seems to have used a page as it uses another now. */
+static bool chunk_used(const struct iopf_chunk *chunk, unsigned int page, bool write)
+{
+	return iopf_chunkmap_lookup(&chunk->map, page, write) == IOPF_HIT;
+}
+
+/*
+ * The pages of the window beside those that were served, on the side to which the device seems to
+ * go: it has used their neighbour on the other side. Under RCU.
+ */
+static bool window_beside(const struct iopf_chunk *chunk, const struct iopf_served *served,
+			  struct iopf_window *w)
+{
+	unsigned int first = iopf_chunkmap_page(served->iova);
+	unsigned int last = first + ahead_slice(chunk, served->iova, served->pages) - 1;
+	bool write = served->write;
+
+	iopf_window_around(w, last, READ_ONCE(iopf_fault_around), chunk->first, chunk->last);
+	if (last < w->last &&
+	    (last > first || (first > w->first && chunk_used(chunk, first - 1, write)))) {
+		w->first = last + 1;
+		return true;
+	}
+	if (first > w->first && last < w->last && chunk_used(chunk, last + 1, write)) {
+		w->last = first - 1;
+		return true;
+	}
+	return false;
+}
+
+/*
+ * What is mapped, but not for writing, would be made so page by page. Not mapped at all, it is
+ * mapped for writing all at once, by the next fault.
+ */
+static void window_unmap_clean(struct iopf_attach *at, const struct iopf_served *served,
+			       const struct iopf_window *w)
+{
+	struct iopf_chunk *chunk = NULL;
+	struct iopf_area *area;
+
+	rcu_read_lock();
+	area = ahead_area(at->container, served->iova, true);
+	if (area)
+		chunk = xa_load(&area->chunks, served->iova >> IOPF_CHUNK_SHIFT);
+	if (chunk && !READ_ONCE(area->frozen) &&
+	    iopf_chunkmap_lookup(&chunk->map, w->first, true) == IOPF_UPGRADE &&
+	    iopf_chunkmap_lookup(&chunk->map, w->last, true) == IOPF_UPGRADE)
+		iopf_chunk_zap(chunk, w->first, w->last, false);
+	rcu_read_unlock();
+}
+
+/*
+ * Where the host looks for what is not used nothing is had ahead. But what it has swapped out comes
+ * back together: a device that has missed two pages side by side gets the rest of the window read,
+ * so that it waits for the disk at most once more, and not for each. What comes back is clean,
+ * so who then writes misses each page once more: the same holds for that.
+ */
+static void ahead_window(struct iopf_attach *at, const struct iopf_served *served)
+{
+	bool write = served->write && !READ_ONCE(at->container->tracking);
+	struct iopf_chunk *chunk = NULL;
+	struct mm_struct *mm = NULL;
+	struct iopf_area *area;
+	struct iopf_window w;
+	unsigned long vaddr;
+
+	rcu_read_lock();
+	area = ahead_area(at->container, served->iova, served->write);
+	if (area)
+		chunk = xa_load(&area->chunks, served->iova >> IOPF_CHUNK_SHIFT);
+	if (chunk && iopf_chunk_aged(chunk) && window_beside(chunk, served, &w)) {
+		mm = area->mm->mm;
+		vaddr = iopf_area_vaddr(area, chunk->iova + ((u64)w.first << PAGE_SHIFT));
+		mmgrab(mm);
+	}
+	rcu_read_unlock();
+	if (!mm)
+		return;
+	/* They are mapped by the next fault, as what the CPU has in its window. */
+	iopf_mm_bring_back(mm, vaddr, w.last - w.first + 1, write);
+	mmdrop(mm);
+	if (write)
+		window_unmap_clean(at, served, &w);
+}
+
 /**
  * iopf_ahead() - go on where a fault has been answered
  * @at: the attachment, entered
@@ -322,8 +410,11 @@ void iopf_ahead(struct iopf_attach *at, struct iopf_device *d, const struct iopf
 	unsigned int done = 0;
 
 	miss.n = ahead_rest(at, d, served, &area);
-	if (!miss.n)
+	if (!miss.n) {
+		if (served->absent)
+			ahead_window(at, served);
 		return;
+	}
 	miss.first = area.first >> PAGE_SHIFT;
 	miss.last = area.last >> PAGE_SHIFT;
 	scoped_guard(spinlock, &d->streams_lock) {

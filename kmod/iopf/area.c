@@ -377,6 +377,21 @@ unsigned int iopf_area_zap_chunks(struct iopf_area *area, const struct iopf_rang
 	return all;
 }
 
+/*
+ * Whether there may be something to take, as the look at one page finds out that reclaim asks for
+ * by the hundred, mostly in vain. Without a lock: what is mapped after this is for the next look.
+ */
+static bool area_may_be_mapped(struct iopf_area *area, const struct iopf_range *range)
+{
+	struct iopf_chunk *chunk;
+
+	if (range->first >> PAGE_SHIFT != range->last >> PAGE_SHIFT || !xa_empty(&area->spans))
+		return true;
+	chunk = xa_load(&area->chunks, chunk_index(range->first));
+	return chunk && iopf_chunkmap_lookup(&chunk->map, iopf_chunkmap_page(range->first),
+					     false) != IOPF_MISS;
+}
+
 /**
  * iopf_area_zap() - unmap what is mapped and not pinned in a range
  * @area: the area
@@ -388,8 +403,11 @@ unsigned int iopf_area_zap_chunks(struct iopf_area *area, const struct iopf_rang
  */
 unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *range, bool age)
 {
-	unsigned int zapped = iopf_spans_zap(area, range);
+	unsigned int zapped;
 
+	if (age && !area_may_be_mapped(area, range))
+		return 0;
+	zapped = iopf_spans_zap(area, range);
 	return zapped + iopf_area_zap_chunks(area, range, age);
 }
 

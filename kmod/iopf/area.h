@@ -8,6 +8,7 @@
 
 #include "../../core/range.h"
 
+struct iommu_domain;
 struct iopf_chunk;
 struct iopf_container;
 struct iopf_domains;

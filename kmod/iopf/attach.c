@@ -26,6 +26,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
+#include "../../core/reason.h"
 #include "../compat/iommu.h"
 #include "ahead.h"
 #include "area.h"
@@ -45,17 +46,19 @@
 #include "span.h"
 #include "table.h"
 
-static const char reason_disabled[] =
-	"it, or another one of its group, is not enabled (device table, or its sysfs file mode)";
-static const char reason_no_iopf[] =
-	"its IOMMU driver can't turn I/O page faults on for it (PRI and ATS, or stall, are needed)";
-static const char reason_unsafe[] =
-	"its interrupts are not remapped (module parameter allow_unsafe_interrupts)";
-static const char reason_failed[] = "attaching it here failed";
-static const char reason_pages[] = "its IOMMU has no pages as small as the CPU's";
-static const char reason_pinned[] = "it may not fault, so its container is pinned";
-static const char reason_unanswered[] =
-	"it faults only in part, and nobody has said yet where it may not";
+static const char reason_disabled[] = IOPF_REASON_DISABLED
+	": it, or another one of its group, is not enabled (device table, or its sysfs file mode)";
+static const char reason_no_iopf[] = IOPF_REASON_REFUSED
+	": its IOMMU driver can't turn I/O page faults on for it (it needs PRI and ATS, or stall)";
+static const char reason_unsafe[] = IOPF_REASON_UNSAFE
+	": its interrupts are not remapped (module parameter allow_unsafe_interrupts)";
+static const char reason_failed[] = IOPF_REASON_FAILED ": attaching it here failed";
+static const char reason_pages[] = IOPF_REASON_PAGES
+	": its IOMMU has no pages as small as the CPU's";
+static const char reason_pinned[] = IOPF_REASON_PINNED
+	": it may not fault, so its container is pinned";
+static const char reason_unanswered[] = IOPF_REASON_UNANSWERED
+	": it faults only in part, and nobody has said yet where it may not";
 
 static const char served_type1[] = "vfio_iommu_type1";
 static const char served_here[] = IOPF_DRIVER_NAME;

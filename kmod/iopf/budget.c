@@ -3,8 +3,8 @@
  * Budgets: how much of a container may be mapped and pinned, and what goes to make room.
  *
  * The books and the policy are core/budget.h; its blocks are chunks. This file says when they are
- * asked, evicts, and has the files in sysfs. A container without limits is not budgeted: nothing
- * is counted, and all that its faults pay is a look at iopf_container.budgeted.
+ * asked, and evicts; limits.c is how they are set and read. A container without limits is not
+ * budgeted: nothing is counted, and all that its faults pay is a look at iopf_container.budgeted.
  *
  * To evict is to unmap. The memory itself stays the process's; the host finds it unused when it
  * looks (mm.c: not mapped is not young), and decides.
@@ -29,23 +29,15 @@
  * unmap vs eviction: a chunk that is killed is forgotten under its lock; who has chosen it is in an
  *   RCU read-side section and finds that it may not go.
  * freeze vs eviction: what is mapped of a frozen area stays, for its faults would wait.
- * setting a limit vs faults: the first limit sets the flag, then counts each chunk under its lock;
- *   chunks made later are made by who sees the flag (iopf_area.chunks' lock is passed through). A
- *   fault that was under way has mapped uncounted by then, and is counted, or sees the flag. The
- *   last limit to go takes the flag away, then forgets each chunk.
- * setting a limit vs pinning: both under the container's lock, so pinned pages are never more than
- *   their limit.
  *
- * Locking: iopf_keeper.setting -> iopf_container.lock -> iopf_chunk.lock -> iopf_keeper.lock, which
- * is a leaf.
+ * Locking: iopf_chunk.lock -> iopf_keeper.lock, which is a leaf. A victim is chosen with the leaf
+ * alone, which is dropped before the chunk's is taken.
  */
 #include <linux/cleanup.h>
-#include <linux/ctype.h>
 #include <linux/delay.h>
 #include <linux/iommu.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
-#include <linux/maple_tree.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
@@ -57,11 +49,9 @@
 #include "container.h"
 #include "controls.h"
 #include "main.h"
-#include "span.h"
 
 /* How long a page stays mapped at least: time for the device to try again. */
 #define STAY_DEFAULT	(2 * NSEC_PER_MSEC)
-#define STAY_MAX	NSEC_PER_SEC
 
 /* What an epoch takes at most; see core/budget.h. */
 #define EPOCH		NSEC_PER_SEC
@@ -106,26 +96,27 @@ int iopf_keeper_reserve(struct iopf_chunk *chunk, unsigned int *around, unsigned
 	unsigned int present = iopf_chunkmap_mapped(&chunk->map), all = IOPF_CHUNK_PAGES - present;
 	unsigned int window = clamp(*around, 1U, IOPF_CHUNK_PAGES);
 	struct iopf_keeper *k = chunk_keeper(chunk);
+	int ret = 0;
 
 	lockdep_assert_held(&chunk->lock);
 
 	if (iopf_broken(budget))
 		return 0;
-	guard(spinlock)(&k->lock);
+	spin_lock(&k->lock);
 	*huge = iopf_budget_reserve(&k->books, all, false);
 	if (*huge) {
 		*reserved = all;
-		return 0;
-	}
-	if (iopf_budget_reserve(&k->books, window, false)) {
+	} else if (iopf_budget_reserve(&k->books, window, false)) {
 		*reserved = window;
-		return 0;
+	} else {
+		*around = 1;
+		if (iopf_budget_reserve(&k->books, 1, true))
+			*reserved = 1;
+		else
+			ret = -EDQUOT;
 	}
-	*around = 1;
-	if (!iopf_budget_reserve(&k->books, 1, true))
-		return -EDQUOT;
-	*reserved = 1;
-	return 0;
+	spin_unlock(&k->lock);
+	return ret;
 }
 
 /**
@@ -142,14 +133,16 @@ bool iopf_keeper_reserve_ahead(struct iopf_chunk *chunk, unsigned int pages,
 	struct iopf_keeper *k = chunk_keeper(chunk);
 	/* An empty chunk may get a leaf, whatever part of it is asked for. */
 	unsigned int all = iopf_chunkmap_empty(&chunk->map) ? IOPF_CHUNK_PAGES : pages;
+	bool room;
 
 	lockdep_assert_held(&chunk->lock);
 
-	guard(spinlock)(&k->lock);
-	if (!iopf_budget_reserve(&k->books, all, false))
-		return false;
-	*reserved = all;
-	return true;
+	spin_lock(&k->lock);
+	room = iopf_budget_reserve(&k->books, all, false);
+	spin_unlock(&k->lock);
+	if (room)
+		*reserved = all;
+	return room;
 }
 
 /**
@@ -167,12 +160,12 @@ void iopf_keeper_settle(struct iopf_chunk *chunk, unsigned int reserved, enum io
 
 	lockdep_assert_held(&chunk->lock);
 
-	scoped_guard(spinlock, &k->lock) {
-		if (reserved)
-			iopf_budget_unreserve(&k->books, reserved);
-		iopf_budget_settle(&k->books, &chunk->block, pages, pinned, why, ktime_get_ns());
-		kick = keeper_kick(k);
-	}
+	spin_lock(&k->lock);
+	if (reserved)
+		iopf_budget_unreserve(&k->books, reserved);
+	iopf_budget_settle(&k->books, &chunk->block, pages, pinned, why, ktime_get_ns());
+	kick = keeper_kick(k);
+	spin_unlock(&k->lock);
 	if (kick)
 		mod_delayed_work(iopf_wq, &k->work, 0);
 }
@@ -187,8 +180,9 @@ void iopf_keeper_forget(struct iopf_chunk *chunk)
 
 	lockdep_assert_held(&chunk->lock);
 
-	guard(spinlock)(&k->lock);
+	spin_lock(&k->lock);
 	iopf_budget_forget(&k->books, &chunk->block);
+	spin_unlock(&k->lock);
 }
 
 /**
@@ -199,17 +193,18 @@ bool iopf_keeper_may_evict(struct iopf_chunk *chunk)
 {
 	struct iopf_keeper *k = chunk_keeper(chunk);
 	u64 now = ktime_get_ns();
+	bool may;
 
 	lockdep_assert_held(&chunk->lock);
 
-	guard(spinlock)(&k->lock);
-	if (!iopf_budget_may_evict(&k->books, &chunk->block, now))
-		return false;
-	if (READ_ONCE(chunk->area->frozen)) {
+	spin_lock(&k->lock);
+	may = iopf_budget_may_evict(&k->books, &chunk->block, now);
+	if (may && READ_ONCE(chunk->area->frozen)) {
 		iopf_budget_spare(&k->books, &chunk->block, now);
-		return false;
+		may = false;
 	}
-	return true;
+	spin_unlock(&k->lock);
+	return may;
 }
 
 /* Have one chunk go, because there is no room, or to see whether it is used. 0: none may go now. */
@@ -219,13 +214,13 @@ static unsigned int keeper_evict(struct iopf_keeper *k, bool look)
 	unsigned int pages = 0;
 
 	for (unsigned int spared = 0; !pages && spared < SPARED_MAX; spared++) {
-		guard(rcu)();
-		scoped_guard(spinlock, &k->lock) {
-			u64 now = ktime_get_ns();
+		u64 now = ktime_get_ns();
 
-			block = look ? iopf_budget_expired(&k->books, now)
-				     : iopf_budget_victim(&k->books, now);
-		}
+		guard(rcu)();
+		spin_lock(&k->lock);
+		block = look ? iopf_budget_expired(&k->books, now)
+			     : iopf_budget_victim(&k->books, now);
+		spin_unlock(&k->lock);
 		if (!block)
 			break;
 		pages = iopf_chunk_evict(container_of(block, struct iopf_chunk, block), look);
@@ -270,8 +265,9 @@ int iopf_keeper_reserve_pin(struct iopf_chunk *chunk, unsigned int n, unsigned i
 		return 0;
 	for (unsigned int tries = 0; tries < ROOM_TRIES; tries++) {
 		/* Some of them may be mapped, but need not be any more when they get pinned. */
-		scoped_guard(spinlock, &c->keeper->lock)
-			ret = iopf_budget_reserve_pinned(&c->keeper->books, n, n);
+		spin_lock(&c->keeper->lock);
+		ret = iopf_budget_reserve_pinned(&c->keeper->books, n, n);
+		spin_unlock(&c->keeper->lock);
 		if (ret != -EAGAIN) {
 			*reserved = ret ? 0 : n;
 			return ret;
@@ -290,49 +286,62 @@ int iopf_keeper_reserve_pin(struct iopf_chunk *chunk, unsigned int n, unsigned i
  */
 bool iopf_keeper_full(struct iopf_container *c)
 {
-	guard(spinlock)(&c->keeper->lock);
-	return iopf_budget_excess(&c->keeper->books);
+	bool full;
+
+	spin_lock(&c->keeper->lock);
+	full = iopf_budget_excess(&c->keeper->books);
+	spin_unlock(&c->keeper->lock);
+	return full;
 }
 
 int iopf_keeper_enter_slow(struct iopf_container *c)
 {
-	guard(spinlock)(&c->keeper->lock);
-	return iopf_budget_enter(&c->keeper->books);
+	int turn;
+
+	spin_lock(&c->keeper->lock);
+	turn = iopf_budget_enter(&c->keeper->books);
+	spin_unlock(&c->keeper->lock);
+	return turn;
 }
 
 void iopf_keeper_leave_slow(struct iopf_container *c, int turn)
 {
-	guard(spinlock)(&c->keeper->lock);
+	spin_lock(&c->keeper->lock);
 	iopf_budget_leave(&c->keeper->books, turn);
+	spin_unlock(&c->keeper->lock);
 }
 
 /* Tell who polls, if thrashing has begun or ended. */
 static void keeper_tell(struct iopf_keeper *k)
 {
-	bool thrashing;
+	bool changed;
 
-	scoped_guard(spinlock, &k->lock) {
-		iopf_budget_tick(&k->books, ktime_get_ns());
-		thrashing = k->books.thrashing;
-		if (thrashing == k->told)
-			return;
-		k->told = thrashing;
-	}
-	sysfs_notify_dirent(k->thrashing);
+	spin_lock(&k->lock);
+	iopf_budget_tick(&k->books, ktime_get_ns());
+	changed = k->books.thrashing != k->told;
+	k->told = k->books.thrashing;
+	spin_unlock(&k->lock);
+	if (changed)
+		sysfs_notify_dirent(k->thrashing);
 }
 
 /* When to look again; 0: when somebody kicks. */
 static unsigned long keeper_rest(struct iopf_keeper *k)
 {
+	bool excess, thrashing;
 	u64 expire;
 
-	guard(spinlock)(&k->lock);
-	/* There is something that could not go yet. */
-	if (iopf_budget_excess(&k->books))
-		return 1;
-	k->kicked = false;
+	spin_lock(&k->lock);
+	excess = iopf_budget_excess(&k->books);
+	if (!excess)
+		k->kicked = false;
+	thrashing = k->told || k->books.thrashing;
 	expire = k->books.limits.expire;
-	if (k->told || k->books.thrashing)
+	spin_unlock(&k->lock);
+	/* There is something that could not go yet. */
+	if (excess)
+		return 1;
+	if (thrashing)
 		return HZ;
 	if (expire == IOPF_BUDGET_NONE)
 		return 0;
@@ -356,331 +365,6 @@ static void keeper_work(struct work_struct *work)
 		queue_delayed_work(iopf_wq, &k->work, delay);
 }
 
-/* Count all that is mapped, from now on, or forget all of it. */
-static void keeper_charge_all(struct iopf_container *c, bool budgeted)
-{
-	unsigned long index = 0, i;
-	struct iopf_chunk *chunk;
-	struct iopf_area *area;
-
-	lockdep_assert_held(&c->lock);
-
-	WRITE_ONCE(c->budgeted, budgeted);
-	mt_for_each(&c->areas, area, index, ULONG_MAX) {
-		if (budgeted)
-			iopf_spans_flush(area);
-		/* Who makes a chunk after this sees the flag; the others are in the array. */
-		xa_lock(&area->chunks);
-		xa_unlock(&area->chunks);
-		xa_for_each(&area->chunks, i, chunk) {
-			iopf_chunk_charge(chunk, budgeted);
-			cond_resched();
-		}
-	}
-}
-
-static bool limits_any(const struct iopf_limits *l)
-{
-	return l->high != IOPF_BUDGET_NONE || l->max != IOPF_BUDGET_NONE ||
-	       l->pinned_high != IOPF_BUDGET_NONE || l->pinned_max != IOPF_BUDGET_NONE ||
-	       l->expire != IOPF_BUDGET_NONE;
-}
-
-/* Put limits into force, as far as that is possible at once. */
-static int keeper_limit(struct iopf_keeper *k, const struct iopf_limits *limits)
-{
-	struct iopf_container *c = k->container;
-	int ret;
-
-	lockdep_assert_held(&k->setting);
-
-	if (mutex_lock_interruptible(&c->lock))
-		return -EINTR;
-	/* What is pinned has to be known. */
-	if (limits_any(limits) && !c->budgeted)
-		keeper_charge_all(c, true);
-	scoped_guard(spinlock, &k->lock) {
-		ret = iopf_budget_check(&k->books, limits);
-		if (!ret)
-			iopf_budget_limit(&k->books, limits, ktime_get_ns());
-	}
-	if (c->budgeted && !limits_any(&k->books.limits))
-		keeper_charge_all(c, false);
-	mutex_unlock(&c->lock);
-	return ret;
-}
-
-/*
- * Evict down to the limits. To the soft one as far as there is something that may go: faults may
- * go beyond it meanwhile.
- */
-static int keeper_obey(struct iopf_keeper *k)
-{
-	unsigned int tries = 0;
-
-	while (tries < ROOM_TRIES) {
-		bool above, beyond;
-
-		scoped_guard(spinlock, &k->lock) {
-			u64 mapped = iopf_budget_mapped(&k->books);
-
-			above = mapped > iopf_budget_soft(&k->books);
-			beyond = mapped > k->books.limits.max;
-		}
-		if (!above)
-			return 0;
-		if (signal_pending(current))
-			return -EINTR;
-		if (keeper_evict(k, false)) {
-			cond_resched();
-			continue;
-		}
-		if (!beyond)
-			return 0;
-		tries++;
-		usleep_range(500, 1000);
-	}
-	return -EBUSY;
-}
-
-static int keeper_set(struct iopf_container *c, const char *name, const struct iopf_limits *limits)
-{
-	struct iopf_keeper *k = c->keeper;
-	struct iopf_limits old = k->books.limits;
-	int ret, back;
-
-	lockdep_assert_held(&k->setting);
-
-	ret = keeper_limit(k, limits);
-	if (!ret) {
-		ret = keeper_obey(k);
-		back = ret ? keeper_limit(k, &old) : 0;
-		/* It was good before, and pages may have been pinned since; then it stays. */
-		if (back)
-			ret = 0;
-		mod_delayed_work(iopf_wq, &k->work, 0);
-	}
-	if (ret == -EINVAL)
-		pr_notice(IOPF_DRIVER_NAME ": container %u: %s below %lu bytes, with which no device gets on: not set\n",
-			  c->id, name, IOPF_BUDGET_LEAST * PAGE_SIZE);
-	else if (ret == -EBUSY)
-		pr_notice(IOPF_DRIVER_NAME ": container %u: %s below what is pinned and can't go: not set\n",
-			  c->id, name);
-	return ret;
-}
-
-/* sysfs */
-
-static ssize_t pages_emit(char *buf, u64 pages)
-{
-	if (pages == IOPF_BUDGET_NONE)
-		return sysfs_emit(buf, "max\n");
-	return sysfs_emit(buf, "%llu\n", pages << PAGE_SHIFT);
-}
-
-/* As a memory cgroup reads it: "max", or bytes with or without a suffix, rounded down to pages. */
-static int pages_parse(const char *buf, u64 *pages)
-{
-	u64 bytes;
-	char *end;
-
-	if (sysfs_streq(buf, "max")) {
-		*pages = IOPF_BUDGET_NONE;
-		return 0;
-	}
-	if (!isdigit(*buf))
-		return -EINVAL;
-	bytes = memparse(buf, &end);
-	if (*end == '\n')
-		end++;
-	if (*end)
-		return -EINVAL;
-	*pages = bytes >> PAGE_SHIFT;
-	return 0;
-}
-
-#define LIMIT_ATTR(_name, _field) \
-	static u64 *_name##_of(struct iopf_limits *limits) \
-	{ \
-		return (void *)limits + offsetof(struct iopf_limits, _field); \
-	} \
-\
-	static ssize_t _name##_show(struct iopf_container *c, char *buf) \
-	{ \
-		return pages_emit(buf, READ_ONCE(*_name##_of(&c->keeper->books.limits))); \
-	} \
-\
-	static ssize_t _name##_store(struct iopf_container *c, const char *buf, size_t count) \
-	{ \
-		struct iopf_limits limits; \
-		int ret; \
-\
-		guard(mutex)(&c->keeper->setting); \
-		limits = c->keeper->books.limits; \
-		ret = pages_parse(buf, _name##_of(&limits)); \
-		if (!ret) \
-			ret = keeper_set(c, #_name, &limits); \
-		return ret ?: count; \
-	} \
-	static const struct iopf_container_attr budget_##_name = { \
-		.attr = { .name = #_name, .mode = 0644 }, \
-		.show = _name##_show, \
-		.store = _name##_store, \
-	}
-
-LIMIT_ATTR(resident_high, high);
-LIMIT_ATTR(resident_max, max);
-LIMIT_ATTR(pinned_high, pinned_high);
-LIMIT_ATTR(pinned_max, pinned_max);
-
-static ssize_t expire_show(struct iopf_container *c, char *buf)
-{
-	u64 expire = READ_ONCE(c->keeper->books.limits.expire);
-
-	if (expire == IOPF_BUDGET_NONE)
-		return sysfs_emit(buf, "max\n");
-	return sysfs_emit(buf, "%llu\n", expire / NSEC_PER_SEC);
-}
-
-static ssize_t expire_store(struct iopf_container *c, const char *buf, size_t count)
-{
-	struct iopf_limits limits;
-	u32 seconds;
-	int ret = 0;
-
-	guard(mutex)(&c->keeper->setting);
-	limits = c->keeper->books.limits;
-	limits.expire = IOPF_BUDGET_NONE;
-	if (!sysfs_streq(buf, "max")) {
-		ret = kstrtou32(buf, 0, &seconds);
-		if (!ret && !seconds)
-			ret = -EINVAL;
-		limits.expire = (u64)seconds * NSEC_PER_SEC;
-	}
-	if (!ret)
-		ret = keeper_set(c, "expire", &limits);
-	return ret ?: count;
-}
-
-static ssize_t min_residency_show(struct iopf_container *c, char *buf)
-{
-	return sysfs_emit(buf, "%llu\n", READ_ONCE(c->keeper->books.limits.stay) / NSEC_PER_USEC);
-}
-
-static ssize_t min_residency_store(struct iopf_container *c, const char *buf, size_t count)
-{
-	struct iopf_limits limits;
-	u32 us;
-	int ret;
-
-	ret = kstrtou32(buf, 0, &us);
-	if (!ret && us > STAY_MAX / NSEC_PER_USEC)
-		ret = -EINVAL;
-	if (ret)
-		return ret;
-	guard(mutex)(&c->keeper->setting);
-	limits = c->keeper->books.limits;
-	limits.stay = us * NSEC_PER_USEC;
-	return keeper_set(c, "min_residency", &limits) ?: count;
-}
-
-static ssize_t hot_max_show(struct iopf_container *c, char *buf)
-{
-	return sysfs_emit(buf, "%lu\n", READ_ONCE(c->keeper->hots.max) << PAGE_SHIFT);
-}
-
-static ssize_t hot_max_store(struct iopf_container *c, const char *buf, size_t count)
-{
-	u64 pages;
-	int ret = pages_parse(buf, &pages);
-
-	if (ret)
-		return ret;
-	WRITE_ONCE(c->keeper->hots.max, min_t(u64, pages, LONG_MAX >> PAGE_SHIFT));
-	mod_delayed_work(iopf_wq, &c->keeper->work, 0);
-	return count;
-}
-
-static ssize_t hot_show(struct iopf_container *c, char *buf)
-{
-	return sysfs_emit(buf, "%lu\n", READ_ONCE(c->keeper->hots.pages) << PAGE_SHIFT);
-}
-
-static ssize_t generations_show(struct iopf_container *c, char *buf)
-{
-	struct iopf_budget b;
-
-	scoped_guard(spinlock, &c->keeper->lock)
-		b = c->keeper->books;
-	return sysfs_emit(buf, "new %llu\nused %llu\nkept %llu\n",
-			  b.pages[IOPF_GEN_NEW] << PAGE_SHIFT, b.pages[IOPF_GEN_USED] << PAGE_SHIFT,
-			  (b.pages[IOPF_GEN_KEPT] + b.pinned) << PAGE_SHIFT);
-}
-
-#define COUNT_ATTR(_name, _expr) \
-	static ssize_t _name##_show(struct iopf_container *c, char *buf) \
-	{ \
-		const struct iopf_budget *b = &c->keeper->books; \
-\
-		return sysfs_emit(buf, "%llu\n", (u64)(_expr)); \
-	} \
-	static const struct iopf_container_attr budget_##_name = { \
-		.attr = { .name = #_name, .mode = 0444 }, \
-		.show = _name##_show, \
-	}
-
-COUNT_ATTR(evicted, READ_ONCE(b->evicted));
-COUNT_ATTR(expired, READ_ONCE(b->looked));
-COUNT_ATTR(refaults, READ_ONCE(b->refaults));
-COUNT_ATTR(thrashing, READ_ONCE(b->thrashing));
-COUNT_ATTR(thrash_events, READ_ONCE(b->thrash_events));
-
-static const struct iopf_container_attr budget_expire = {
-	.attr = { .name = "expire", .mode = 0644 },
-	.show = expire_show,
-	.store = expire_store,
-};
-
-static const struct iopf_container_attr budget_min_residency = {
-	.attr = { .name = "min_residency", .mode = 0644 },
-	.show = min_residency_show,
-	.store = min_residency_store,
-};
-
-static const struct iopf_container_attr budget_hot_max = {
-	.attr = { .name = "hot_max", .mode = 0644 },
-	.show = hot_max_show,
-	.store = hot_max_store,
-};
-
-static const struct iopf_container_attr budget_hot = {
-	.attr = { .name = "hot", .mode = 0444 },
-	.show = hot_show,
-};
-
-static const struct iopf_container_attr budget_generations = {
-	.attr = { .name = "generations", .mode = 0444 },
-	.show = generations_show,
-};
-
-static const struct attribute *const budget_attrs[] = {
-	&budget_resident_high.attr,
-	&budget_resident_max.attr,
-	&budget_pinned_high.attr,
-	&budget_pinned_max.attr,
-	&budget_expire.attr,
-	&budget_min_residency.attr,
-	&budget_generations.attr,
-	&budget_hot_max.attr,
-	&budget_hot.attr,
-	&budget_evicted.attr,
-	&budget_expired.attr,
-	&budget_refaults.attr,
-	&budget_thrashing.attr,
-	&budget_thrash_events.attr,
-	NULL,
-};
-
 /**
  * iopf_keeper_create() - a budget without limits
  * @c: whose
@@ -701,22 +385,6 @@ struct iopf_keeper *iopf_keeper_create(struct iopf_container *c)
 	INIT_DELAYED_WORK(&k->work, keeper_work);
 	iopf_hot_begin(k);
 	return k;
-}
-
-/**
- * iopf_keeper_add_files() - have the budget in sysfs
- * @c: the container, whose directory is there; with it the files go
- *
- * Return: 0 or a negative error number.
- */
-int iopf_keeper_add_files(struct iopf_container *c)
-{
-	int ret = sysfs_create_files(&c->kobj, (const struct attribute *const *)budget_attrs);
-
-	if (ret)
-		return ret;
-	c->keeper->thrashing = sysfs_get_dirent(c->kobj.sd, "thrashing");
-	return c->keeper->thrashing ? 0 : -ENOENT;
 }
 
 /**

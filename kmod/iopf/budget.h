@@ -38,7 +38,6 @@ struct iopf_keeper {
 };
 
 struct iopf_keeper *iopf_keeper_create(struct iopf_container *c);
-int iopf_keeper_add_files(struct iopf_container *c);
 void iopf_keeper_end(struct iopf_keeper *k);
 void iopf_keeper_free(struct iopf_keeper *k);
 

@@ -44,6 +44,7 @@
 #include "hint.h"
 #include "hold.h"
 #include "latency.h"
+#include "limits.h"
 #include "main.h"
 #include "mm.h"
 #include "pin.h"
@@ -302,7 +303,7 @@ struct iopf_container *iopf_container_create(bool v2)
 		goto err_put;
 	ret = sysfs_create_files(&c->kobj, (const struct attribute *const *)container_attrs);
 	if (!ret)
-		ret = iopf_keeper_add_files(c) ?: iopf_quota_add_files(c);
+		ret = iopf_limits_add_files(c) ?: iopf_quota_add_files(c);
 	if (ret)
 		goto err_del;
 	ret = -ENOMEM;

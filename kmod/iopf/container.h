@@ -61,7 +61,7 @@ struct mem_cgroup;
  * @tracking: device writes are tracked; chunks look at it under their locks. See dirty.c.
  * @sampled: it is being sampled; see sample.c
  * @sampler: that
- * @budgeted: it has limits, so what is mapped is charged; see budget.c. Changes under @lock.
+ * @budgeted: it has limits, so what is mapped is charged; see limits.c. Changes under @lock.
  * @keeper: keeps its budget
  * @generation: of the hints to its chunks; see hint.h
  * @repair: maps devices' memory again that has been revoked; see pin.c

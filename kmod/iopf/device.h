@@ -77,7 +77,7 @@ struct iopf_stats {
  * @strays: causes of faults that had no business being there that have been said, by iopf_stat
  * @attach: where it is attached, or NULL
  * @served_by: who serves its container: a module name, or "none"
- * @reason: why not this module, or ""
+ * @reason: why not this module, see core/reason.h; or ""
  * @stats: counters
  * @ratelimit: of its complaints in the log
  * @latency: how long its faults took, while it is attached; see latency.c

@@ -61,7 +61,7 @@ static unsigned long hot_scan(struct shrinker *shrinker, struct shrink_control *
 {
 	struct iopf_hots *h;
 
-	guard(spinlock)(&hots_lock);
+	spin_lock(&hots_lock);
 	list_for_each_entry(h, &hots, node) {
 		struct iopf_keeper *k = container_of(h, struct iopf_keeper, hots);
 
@@ -70,6 +70,7 @@ static unsigned long hot_scan(struct shrinker *shrinker, struct shrink_control *
 		WRITE_ONCE(h->cool, true);
 		mod_delayed_work(iopf_wq, &k->work, 0);
 	}
+	spin_unlock(&hots_lock);
 	/* Nothing is free yet. */
 	return SHRINK_STOP;
 }
@@ -123,21 +124,22 @@ static unsigned int hot_choose(struct iopf_keeper *k, unsigned long room, struct
 	struct iopf_block *block;
 
 	guard(rcu)();
-	scoped_guard(spinlock, &k->lock) {
-		block = iopf_budget_hottest(&k->books, HOT_LOOKS, HOT_REFAULTS);
-		/* It is no candidate again before it has come back as often. */
-		if (block)
-			block->refaults = 0;
-	}
+	spin_lock(&k->lock);
+	block = iopf_budget_hottest(&k->books, HOT_LOOKS, HOT_REFAULTS);
+	/* It is no candidate again before it has come back as often. */
+	if (block)
+		block->refaults = 0;
+	spin_unlock(&k->lock);
 	if (!block)
 		return 0;
 	chunk = container_of(block, struct iopf_chunk, block);
-	guard(spinlock)(&chunk->lock);
+	spin_lock(&chunk->lock);
 	n = min_t(unsigned long, chunk_run(chunk, &first), room);
 	if (n) {
 		range->first = chunk->iova + ((u64)first << PAGE_SHIFT);
 		range->last = range->first + ((u64)n << PAGE_SHIFT) - 1;
 	}
+	spin_unlock(&chunk->lock);
 	return n;
 }
 
@@ -188,11 +190,10 @@ static long hot_room(struct iopf_keeper *k)
 	unsigned long max = READ_ONCE(k->hots.max), have = k->hots.pages;
 	u64 pinned, high;
 
-	scoped_guard(spinlock, &k->lock) {
-		pinned = k->books.pinned;
-		high = min3(k->books.limits.pinned_high, k->books.limits.pinned_max,
-			    (u64)LONG_MAX);
-	}
+	spin_lock(&k->lock);
+	pinned = k->books.pinned;
+	high = min3(k->books.limits.pinned_high, k->books.limits.pinned_max, (u64)LONG_MAX);
+	spin_unlock(&k->lock);
 	if (pinned > high || have > max)
 		return -1;
 	return min_t(u64, max - have, high - pinned);
@@ -242,8 +243,9 @@ void iopf_hot_work(struct iopf_keeper *k, bool thrashing)
 void iopf_hot_begin(struct iopf_keeper *k)
 {
 	INIT_LIST_HEAD(&k->hots.ranges);
-	guard(spinlock)(&hots_lock);
+	spin_lock(&hots_lock);
 	list_add(&k->hots.node, &hots);
+	spin_unlock(&hots_lock);
 }
 
 /**
@@ -252,8 +254,9 @@ void iopf_hot_begin(struct iopf_keeper *k)
  */
 void iopf_hot_end(struct iopf_keeper *k)
 {
-	guard(spinlock)(&hots_lock);
+	spin_lock(&hots_lock);
 	list_del_init(&k->hots.node);
+	spin_unlock(&hots_lock);
 }
 
 /**

@@ -42,6 +42,7 @@
 #include "container.h"
 #include "controls.h"
 #include "mm.h"
+#include "walk.h"
 
 /* Add @delta to the counters of [first, last]. Each start is undone by its end. */
 static void inv_add(struct iopf_mm *m, unsigned long first, unsigned long last, int delta)
@@ -381,6 +382,51 @@ bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned in
 		mmap_read_unlock(mm);
 	mmput_async(mm);
 	return done;
+}
+
+/**
+ * iopf_mm_bring_back() - have swapped pages read, and those that have been read in the page tables
+ * @mm: whose; the caller holds it by mmgrab()
+ * @vaddr: first address
+ * @pages: pages; of those beyond the next 2 MiB boundary, and beyond BITS_PER_LONG, none is
+ * @write: for writing: those that are there and may be written get dirty, too
+ *
+ * Of private memory. What has never been there stays so, and what is shared since a fork: this
+ * takes no memory that the process did not have. Nothing is waited for but memory: what has to be
+ * read is on its way when this returns, all of it at the same time.
+ *
+ * Context: process context, any process or kernel thread.
+ */
+void iopf_mm_bring_back(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write)
+{
+	struct vm_area_struct *vma;
+	unsigned long near = 0;
+	bool locked = true;
+	unsigned int i;
+
+	if (!mmget_not_zero(mm))
+		return;
+	if (!mmap_read_trylock(mm)) {
+		mmput_async(mm);
+		return;
+	}
+	vma = vma_lookup(mm, vaddr);
+	if (vma && vma_is_anonymous(vma)) {
+		unsigned long end = min(vma->vm_end, (vaddr & PMD_MASK) + PMD_SIZE);
+
+		pages = min3((unsigned long)pages, (end - vaddr) >> PAGE_SHIFT,
+			     (unsigned long)BITS_PER_LONG);
+		near = iopf_walk_near(mm, vaddr, pages, write);
+	}
+	/* One that is not there yet keeps none of the others from being read. */
+	for_each_set_bit(i, &near, pages) {
+		populate_page_now(vma, vaddr + ((unsigned long)i << PAGE_SHIFT), write, &locked);
+		if (!locked)
+			break;
+	}
+	if (locked)
+		mmap_read_unlock(mm);
+	mmput_async(mm);
 }
 
 /* The rules of get_user_pages() that need no page: what no device may ever use. */

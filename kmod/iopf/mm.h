@@ -75,6 +75,7 @@ bool iopf_mm_busy_anywhere(const struct iopf_mm *m);
 int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write);
 bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned int pages,
 			  bool write);
+void iopf_mm_bring_back(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write);
 int iopf_mm_check(struct mm_struct *mm, unsigned long first, unsigned long last, int prot);
 
 #endif /* IOPF_MM_H */

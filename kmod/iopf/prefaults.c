@@ -270,11 +270,12 @@ bool iopf_prefaults_doze(struct iopf_prefault *p)
  */
 void iopf_prefaults_account(struct iopf_prefault *p, u64 present, u64 mapped, u64 missed)
 {
-	guard(spinlock)(&p->ps->lock);
+	spin_lock(&p->ps->lock);
 	p->present += present;
 	p->mapped += mapped;
 	p->missed += missed;
 	p->ps->pages += mapped;
+	spin_unlock(&p->ps->lock);
 }
 
 static void prefaults_work(struct work_struct *work)

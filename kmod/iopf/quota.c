@@ -14,6 +14,10 @@
  * whatever the quota, and IOPF_DEVICE_WORKERS at most; a share of what may be had ahead may be
  * nothing. A change is seen by the next fault; what is under way is not taken back.
  *
+ * Hence a share is not lent while its owner is idle: a worker may be asleep until user space
+ * provides a page, which may be never, and what has been had ahead stays until it is used. Neither
+ * could be had back in bounded time, so whoever lent would be without, or the quota be exceeded.
+ *
  * Locking: the container's lock; iopf_attach.lock inside.
  */
 #include <linux/cleanup.h>

@@ -152,11 +152,12 @@ void iopf_sample_new_chunk(struct iopf_chunk *chunk)
 
 	if (!READ_ONCE(chunk->area->container->sampled))
 		return;
-	guard(spinlock)(&sampler->points_lock);
+	spin_lock(&sampler->points_lock);
 	sampler->sample.all++;
 	/* At its first fault the threshold is looked at anew. */
 	if (iopf_sample_stands(chunk_block(chunk), sampler->sample.threshold))
 		chunk->look = IOPF_LOOK_NEW;
+	spin_unlock(&sampler->points_lock);
 }
 
 /* A chunk that never was mapped has been. NULL: it is none of those that are watched. */
@@ -187,7 +188,7 @@ void iopf_sample_chunk_fault(struct iopf_chunk *chunk, struct iopf_timing *timin
 
 	lockdep_assert_held(&chunk->lock);
 
-	guard(spinlock)(&sampler->points_lock);
+	spin_lock(&sampler->points_lock);
 	if (sampler->on && chunk->look == IOPF_LOOK_NEW) {
 		p = miss_new(s, block, sampler_now(sampler));
 	} else if (sampler->on) {
@@ -203,6 +204,7 @@ void iopf_sample_chunk_fault(struct iopf_chunk *chunk, struct iopf_timing *timin
 		}
 	}
 	chunk->look = p ? IOPF_LOOK_BACK : IOPF_LOOK_NONE;
+	spin_unlock(&sampler->points_lock);
 	/* It is not timed otherwise: then what it took so far is left out. */
 	if (timing->sampled && !timing->on)
 		timing->start = iopf_latency_clock();
@@ -217,26 +219,30 @@ bool iopf_sample_chunk_look(struct iopf_chunk *chunk, unsigned int pages)
 {
 	struct iopf_sampler *sampler = chunk->area->container->sampler;
 	struct iopf_sample_point *p;
+	bool look;
 
 	lockdep_assert_held(&chunk->lock);
 
-	guard(spinlock)(&sampler->points_lock);
+	spin_lock(&sampler->points_lock);
 	p = iopf_sample_find(&sampler->sample, chunk_block(chunk));
-	if (!sampler->on || !p || p->away || chunk->look != IOPF_LOOK_BACK)
-		return false;
-	iopf_sample_look(&sampler->sample, p, pages, sampler_now(sampler));
-	sampler->out++;
-	chunk->look = IOPF_LOOK_AWAY;
-	return true;
+	look = sampler->on && p && !p->away && chunk->look == IOPF_LOOK_BACK;
+	if (look) {
+		iopf_sample_look(&sampler->sample, p, pages, sampler_now(sampler));
+		sampler->out++;
+		chunk->look = IOPF_LOOK_AWAY;
+	}
+	spin_unlock(&sampler->points_lock);
+	return look;
 }
 
 static void sampler_spend(struct iopf_sampler *sampler, u64 ns, bool fault)
 {
-	guard(spinlock)(&sampler->points_lock);
 	if (ns >= COST_MAX)
 		return;
+	spin_lock(&sampler->points_lock);
 	sampler->spent += ns;
 	sampler->faults += fault;
+	spin_unlock(&sampler->points_lock);
 }
 
 /**
@@ -263,14 +269,14 @@ static bool sampler_broke(const struct iopf_sampler *sampler)
 /* The next block to look at, and when it was seen. False: none now. */
 static bool sampler_due(struct iopf_sampler *sampler, struct iopf_sample_point *due)
 {
-	struct iopf_sample_point *p;
+	struct iopf_sample_point *p = NULL;
 
-	guard(spinlock)(&sampler->points_lock);
-	if (!sampler->on || sampler_broke(sampler))
-		return false;
-	p = iopf_sample_due(&sampler->sample, sampler_now(sampler));
+	spin_lock(&sampler->points_lock);
+	if (sampler->on && !sampler_broke(sampler))
+		p = iopf_sample_due(&sampler->sample, sampler_now(sampler));
 	if (p)
 		*due = *p;
+	spin_unlock(&sampler->points_lock);
 	return p;
 }
 
@@ -288,14 +294,16 @@ static void sampler_skip(struct iopf_sampler *sampler, const struct iopf_sample_
 {
 	struct iopf_sample_point *p;
 
-	guard(spinlock)(&sampler->points_lock);
+	spin_lock(&sampler->points_lock);
 	p = iopf_sample_find(&sampler->sample, due->block);
-	if (!p || p->away || p->at != due->at)
-		return;
-	if (there)
-		iopf_sample_defer(&sampler->sample, p, sampler_now(sampler));
-	else
-		iopf_sample_forget(&sampler->sample, p);
+	/* Unless it has been seen, or taken away, meanwhile. */
+	if (p && !p->away && p->at == due->at) {
+		if (there)
+			iopf_sample_defer(&sampler->sample, p, sampler_now(sampler));
+		else
+			iopf_sample_forget(&sampler->sample, p);
+	}
+	spin_unlock(&sampler->points_lock);
 }
 
 /* Look at one chunk. False: none is due, or it would take too much. */
@@ -325,8 +333,9 @@ static void sampler_work(struct work_struct *work)
 						    work);
 	unsigned int looks;
 
-	scoped_guard(spinlock, &sampler->points_lock)
-		sampler->out -= DIV_ROUND_UP(sampler->out, OUT_DECAY);
+	spin_lock(&sampler->points_lock);
+	sampler->out -= DIV_ROUND_UP(sampler->out, OUT_DECAY);
+	spin_unlock(&sampler->points_lock);
 	for (looks = 0; looks < BATCH && sampler_look(sampler); looks++)
 		cond_resched();
 	if (READ_ONCE(sampler->on))
@@ -355,26 +364,27 @@ static void sampler_release(struct iopf_sample *s)
 /* A chunk that was there before: what is mapped has been seen now, as far as we know. */
 static void chunk_begin(struct iopf_sampler *sampler, struct iopf_chunk *chunk)
 {
-	bool away, watched;
+	bool away;
 
-	guard(spinlock)(&chunk->lock);
+	spin_lock(&chunk->lock);
 	/* Its first fault has been quicker. */
 	if (chunk->dead || chunk->look != IOPF_LOOK_NONE)
-		return;
+		goto out;
 	away = !chunk_loose(chunk);
-	scoped_guard(spinlock, &sampler->points_lock) {
-		sampler->sample.all++;
-		watched = iopf_sample_watch(&sampler->sample, chunk_block(chunk),
-					    sampler_now(sampler), away);
-	}
-	if (watched)
+	spin_lock(&sampler->points_lock);
+	sampler->sample.all++;
+	if (iopf_sample_watch(&sampler->sample, chunk_block(chunk), sampler_now(sampler), away))
 		chunk->look = away ? IOPF_LOOK_AWAY : IOPF_LOOK_BACK;
+	spin_unlock(&sampler->points_lock);
+out:
+	spin_unlock(&chunk->lock);
 }
 
 static void chunk_end(struct iopf_sampler *sampler, struct iopf_chunk *chunk)
 {
-	guard(spinlock)(&chunk->lock);
+	spin_lock(&chunk->lock);
 	chunk->look = IOPF_LOOK_NONE;
+	spin_unlock(&chunk->lock);
 }
 
 static void sampler_chunks(struct iopf_sampler *sampler,
@@ -406,10 +416,10 @@ static void sampler_stop(struct iopf_sampler *sampler)
 
 	if (!sampler->on)
 		return;
-	scoped_guard(spinlock, &sampler->points_lock) {
-		sampler->ended = ktime_get_ns();
-		WRITE_ONCE(sampler->on, false);
-	}
+	spin_lock(&sampler->points_lock);
+	sampler->ended = ktime_get_ns();
+	WRITE_ONCE(sampler->on, false);
+	spin_unlock(&sampler->points_lock);
 	cancel_delayed_work_sync(&sampler->work);
 	scoped_guard(mutex, &sampler->c->lock) {
 		WRITE_ONCE(sampler->c->sampled, false);
@@ -432,16 +442,16 @@ static int sampler_start(struct iopf_sampler *sampler, unsigned int interval)
 	sampler_stop(sampler);
 	/* Before there is anything that its users have to see. */
 	static_branch_inc(&iopf_sample_on);
-	scoped_guard(spinlock, &sampler->points_lock) {
-		old = sampler->sample;
-		sampler->sample = fresh;
-		iopf_sample_init(&sampler->sample, interval * USEC_PER_MSEC);
-		sampler->began = ktime_get_ns();
-		sampler->spent = 0;
-		sampler->faults = 0;
-		sampler->out = 0;
-		WRITE_ONCE(sampler->on, true);
-	}
+	spin_lock(&sampler->points_lock);
+	old = sampler->sample;
+	sampler->sample = fresh;
+	iopf_sample_init(&sampler->sample, interval * USEC_PER_MSEC);
+	sampler->began = ktime_get_ns();
+	sampler->spent = 0;
+	sampler->faults = 0;
+	sampler->out = 0;
+	WRITE_ONCE(sampler->on, true);
+	spin_unlock(&sampler->points_lock);
 	sampler_release(&old);
 	scoped_guard(mutex, &sampler->c->lock) {
 		WRITE_ONCE(sampler->c->sampled, true);
@@ -506,10 +516,10 @@ static ssize_t share_show(struct iopf_sampler *sampler, char *buf)
 {
 	u64 spent, elapsed;
 
-	scoped_guard(spinlock, &sampler->points_lock) {
-		spent = sampler->spent;
-		elapsed = sampler_elapsed(sampler);
-	}
+	spin_lock(&sampler->points_lock);
+	spent = sampler->spent;
+	elapsed = sampler_elapsed(sampler);
+	spin_unlock(&sampler->points_lock);
 	return sysfs_emit(buf, "%llu\n", mul_u64_u64_div_u64(spent, USEC_PER_SEC, elapsed ?: 1));
 }
 
@@ -567,26 +577,31 @@ static ssize_t log_read(struct file *file, struct kobject *kobj, struct bin_attr
 	const size_t record = sizeof(struct iopf_sample_event);
 	struct iopf_sampler *sampler = kobj_sampler(kobj);
 	struct iopf_sample_header head;
+	ssize_t ret;
 	u64 nr;
 
 	guard(mutex)(&sampler->lock);
 	if (!sampler->sample.points)
 		return -ENODATA;
-	guard(spinlock)(&sampler->points_lock);
+	spin_lock(&sampler->points_lock);
 	iopf_sample_head(&sampler->sample, sampler_now(sampler), &head);
 	if (off < sizeof(head)) {
-		count = min(count, sizeof(head) - (size_t)off);
-		memcpy(buf, (u8 *)&head + off, count);
-		return count;
+		ret = min(count, sizeof(head) - (size_t)off);
+		memcpy(buf, (u8 *)&head + off, ret);
+		goto out;
 	}
 	off -= sizeof(head);
 	nr = div_u64(off, record);
 	if (off != nr * record || count < record)
-		return -EINVAL;
-	if (nr < head.first)
-		return -EPIPE;
-	return record * iopf_sample_read(&sampler->sample, nr, (struct iopf_sample_event *)buf,
-					 count / record);
+		ret = -EINVAL;
+	else if (nr < head.first)
+		ret = -EPIPE;
+	else
+		ret = record * iopf_sample_read(&sampler->sample, nr,
+						(struct iopf_sample_event *)buf, count / record);
+out:
+	spin_unlock(&sampler->points_lock);
+	return ret;
 }
 
 static BIN_ATTR(log, 0400, log_read, NULL, 0);

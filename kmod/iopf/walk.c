@@ -30,6 +30,7 @@
 #include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
+#include <linux/swapops.h>
 
 #include "controls.h"
 #include "walk.h"
@@ -454,4 +455,50 @@ unsigned int iopf_walk_leaves(struct mm_struct *mm, unsigned long vaddr, unsigne
 		n++;
 	local_irq_enable();
 	return n;
+}
+
+/*
+ * Whether a page of private memory needs no more than to be read from where it was swapped out to;
+ * or, for writing, to be made dirty.
+ */
+static bool entry_near(unsigned long entry, bool write)
+{
+	pte_t pte = __pte(entry);
+
+	if (is_swap_pte(pte))
+		return !non_swap_entry(pte_to_swp_entry(pte));
+	return write && entry_user(entry) && entry & _PAGE_RW && !(entry & _PAGE_DIRTY_BITS);
+}
+
+/**
+ * iopf_walk_near() - which pages of private memory can be had without memory that is not theirs
+ * @mm: whose page tables
+ * @vaddr: first address, page aligned
+ * @n: pages, BITS_PER_LONG at most, which all lie in one PMD
+ * @write: for writing
+ *
+ * Those that have been swapped out, be they in the swap cache; and, for writing, those that are
+ * clean. A guess: entries change while they are read.
+ *
+ * Context: interrupts on; under the mmap lock, which keeps the tables above the entries.
+ * Return: a bit for each page.
+ */
+unsigned long iopf_walk_near(struct mm_struct *mm, unsigned long vaddr, unsigned int n, bool write)
+{
+	unsigned long near = 0;
+	const unsigned long frame = frame_mask(), *p;
+	unsigned long entry, size;
+
+	mmap_assert_locked(mm);
+
+	local_irq_disable();
+	entry = READ_ONCE(*walk_down(mm, vaddr, frame, &size));
+	if (size == PMD_SIZE && entry_is_table(entry)) {
+		p = entry_below(entry, frame, vaddr, PAGE_SHIFT);
+		for (unsigned int i = 0; i < n; i++)
+			if (entry_near(READ_ONCE(p[i]), write))
+				near |= BIT(i);
+	}
+	local_irq_enable();
+	return near;
 }

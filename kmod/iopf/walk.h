@@ -63,5 +63,6 @@ void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int page, uns
 	       bool stop, struct iopf_runs *runs);
 
 unsigned int iopf_walk_leaves(struct mm_struct *mm, unsigned long vaddr, unsigned int max);
+unsigned long iopf_walk_near(struct mm_struct *mm, unsigned long vaddr, unsigned int n, bool write);
 
 #endif /* IOPF_WALK_H */

@@ -110,6 +110,16 @@ static void verdict_is(const char *bdf, const char *want, const char *what)
 	tap_ok(says("verdict", quoted), "%s: probe says %s (%.120s)", what, want, value("text"));
 }
 
+/* The word by which a program knows why not, as the module says it. */
+static void reason_is(const char *bdf, const char *want)
+{
+	char quoted[64];
+
+	must_be(!ctl("probe %s", bdf));
+	snprintf(quoted, sizeof(quoted), "\"%s:", want);
+	tap_ok(says("reason", quoted), "the reason is \"%s\" (%.60s)", want, value("reason"));
+}
+
 /* Open device @n alone and see who serves it; close it again. */
 static void serves(unsigned int n, const char *want, const char *what)
 {
@@ -130,6 +140,7 @@ static void check_probe(void)
 	verdict_is(rig_bdf(0), "could", "not allowed");
 	tap_ok(strstr(said, "iopfctldeviceadd"), "and how to allow it");
 	serves(0, "vfio_iommu_type1", "not allowed");
+	reason_is(rig_bdf(0), "disabled");
 
 	tap_is(ctl("device add --apply address %s arbitrary", rig_bdf(0)), 0,
 	       "device add --apply");
@@ -138,6 +149,7 @@ static void check_probe(void)
 	tap_ok(strstr(said, "turnspagefaultson"), "and what it depends on");
 	tap_ok(says("origin", "\"admin\""), "and who has allowed it");
 	serves(0, "vfio_iommu_iopf", "allowed");
+	tap_ok(!ctl("probe %s", rig_bdf(0)) && says("reason", "null"), "no reason against it");
 	verdict_is(rig_bdf(1), "could", "not in the table");
 	serves(1, "vfio_iommu_type1", "not in the table");
 
@@ -145,6 +157,7 @@ static void check_probe(void)
 	verdict_is(rig_bdf(2), "could", "enabled, not used yet");
 	serves(2, "vfio_iommu_type1", "its IOMMU can't");
 	verdict_is(rig_bdf(2), "cannot", "its IOMMU can't, and was asked");
+	reason_is(rig_bdf(2), "refused");
 }
 
 /* What people see, into the log. */
@@ -234,22 +247,9 @@ static uint64_t listed(uint64_t id, const char *key)
 	return number(key);
 }
 
-static bool has_budget(uint64_t id)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), KNOB_IOPF_DIR "/containers/%llu/resident_max",
-		 (unsigned long long)id);
-	return !access(path, F_OK);
-}
-
 /* Of two assignments the second is refused. */
 static void check_refused(uint64_t id)
 {
-	if (!has_budget(id)) {
-		tap_skip("the module has no budgets", "a limit below what is pinned is refused");
-		return;
-	}
 	tap_is(ctl("set %llu resident_high=64M pinned_max=1M", (unsigned long long)id), CTL_FAILED,
 	       "a limit below what is pinned is refused");
 	describe();
@@ -269,6 +269,7 @@ static void check_pin(struct rig *r, const struct simbuf *b, uint64_t id)
 	tap_is(mem_status_kb(0, "VmLck"), LEN / 1024, "and all is pinned");
 	tap_is(listed(id, "pinned"), LEN, "list: what is pinned");
 	verdict_is(bdf, "could", "switched off");
+	reason_is(bdf, "pinned");
 	tap_is(ctl("device mode %s arbitrary", bdf), 0, "device mode arbitrary");
 	tap_is(mem_status_kb(0, "VmLck"), 0, "and nothing is pinned");
 
@@ -286,10 +287,6 @@ static void check_budget(struct rig *r, const struct simbuf *b, uint64_t id)
 {
 	struct dma dma;
 
-	if (!has_budget(id)) {
-		tap_skip("the module has no budgets", "limits hold under DMA");
-		return;
-	}
 	dma_start_both(&dma, &r->sim[0], b, 21);
 	dma_wait_rounds(&dma, 1);
 	tap_is(ctl("set %llu resident_max=4M resident_high=3M", (unsigned long long)id), 0,

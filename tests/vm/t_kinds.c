@@ -295,7 +295,7 @@ static void check_large(struct mixed *m)
 
 		tap_ok(strstr(iopf_text(bdf, "served_by"), "type1"), "64 KiB pages: %s serves",
 		       iopf_text(bdf, "served_by"));
-		tap_ok(strstr(iopf_text(bdf, "reason"), "page"), "64 KiB pages: because %s",
+		tap_ok(strstr(iopf_text(bdf, "reason"), "pages:"), "64 KiB pages: because %s",
 		       iopf_text(bdf, "reason"));
 	}
 	mixed_info_is(m, INFO_LARGE, "64 KiB pages");

@@ -38,7 +38,7 @@ static void check_answer(struct rig *r, const struct simbuf *b)
 	uint64_t id, requests;
 
 	policy_charged_is(LEN, "nobody has answered for it");
-	tap_ok(strstr(iopf_text(bdf, "reason"), "in part"), "and sysfs says so (%s)",
+	tap_ok(strstr(iopf_text(bdf, "reason"), "unanswered:"), "and sysfs says so (%s)",
 	       iopf_text(bdf, "reason"));
 	requests = sim_count(bdf, "requests");
 	rig_both_ways(&r->sim[0], b, 1, "nobody has answered");

@@ -13,6 +13,10 @@
 
 #define LEN	(4 * MiB)
 #define CYCLES	3
+#define NAPS	2000u
+#define WINDOW	16u	/* pages: the parameter fault_around */
+
+#define PAGE_CLUSTER "/proc/sys/vm/page-cluster"
 
 static bool out(const struct simbuf *b)
 {
@@ -71,6 +75,106 @@ static void check_read_then_write(struct rig *r, const struct simbuf *b)
 	rig_same(b, 51, "read, then written, then swapped");
 }
 
+/* The device reads a word of a page. */
+static void touch(struct rig *r, const struct simbuf *b, unsigned int page)
+{
+	must_be(sim_touch(&r->sim[0], b, page * MEM_PAGE, MEM_PAGE, NULL) == IOPF_SIM_ST_OK);
+}
+
+/* How many pages of a window are in memory. */
+static size_t incore(const struct simbuf *b, unsigned int window)
+{
+	return mem_incore((char *)b->va + window * WINDOW * MEM_PAGE, WINDOW * MEM_PAGE);
+}
+
+/* The host has looked, and swapped everything out. False: it can't be told to look. */
+static bool looked_and_out(struct rig *r, const struct simbuf *b)
+{
+	simbuf_fill(b, 0, LEN, 70);
+	must_be(sim_touch(&r->sim[0], b, 0, LEN, NULL) == IOPF_SIM_ST_OK);
+	if (mem_age())
+		return false;
+	must_be(out(b));
+	return true;
+}
+
+/*
+ * What came back by reading is clean, and mapped read-only. Of who writes two pages side by side
+ * the rest of the window is taken away, to come back for writing by one fault. False: it was not,
+ * as the host has not looked for too long.
+ */
+static bool written_together(struct rig *r, const struct simbuf *b, unsigned int window)
+{
+	size_t first = window * WINDOW * MEM_PAGE;
+	struct iopf_sim_cpl cpl;
+	uint64_t leaves;
+
+	must(mem_age());
+	must_be(sim_touch(&r->sim[0], b, first, WINDOW * MEM_PAGE, NULL) == IOPF_SIM_ST_OK);
+	leaves = sim_iommu_count("leaves_4k");
+	must_be(sim_write(&r->sim[0], b, first, MEM_PAGE, 72, NULL) == IOPF_SIM_ST_OK);
+	must_be(sim_write(&r->sim[0], b, first + MEM_PAGE, MEM_PAGE, 72, NULL) == IOPF_SIM_ST_OK);
+	for (unsigned int spins = 0; sim_iommu_count("leaves_4k") != leaves - (WINDOW - 2);) {
+		sim_nap(&spins);
+		if (spins > NAPS)
+			return false;
+	}
+	must_be(sim_write(&r->sim[0], b, first + 2 * MEM_PAGE, (WINDOW - 2) * MEM_PAGE, 72, &cpl) ==
+		IOPF_SIM_ST_OK);
+	tap_ok(cpl.faults <= 2, "the rest of a window that is written: %llu faults",
+	       (unsigned long long)cpl.faults);
+	tap_is(simbuf_differs(b, first, WINDOW * MEM_PAGE, 72), 0, "and every byte of it");
+	return true;
+}
+
+/*
+ * Where the host looks for what is not used nothing is had ahead of a device, but what is swapped
+ * out of a window comes back together once it has missed two of its pages side by side. The kernel
+ * itself is told to read nothing it is not asked for.
+ */
+static void check_together(struct rig *r, const struct simbuf *b)
+{
+	const unsigned int up = 3, down = 9, one = 17, apart = 23;
+	unsigned int spins = 0, window;
+	size_t resident;
+
+	must(mem_write_file(PAGE_CLUSTER, "0"));
+	if (!looked_and_out(r, b)) {
+		tap_skip("this kernel can't be told to", "the host looks for unused pages");
+		return;
+	}
+	touch(r, b, one * WINDOW + 7);
+	touch(r, b, apart * WINDOW + 4);
+	touch(r, b, apart * WINDOW + 8);
+	touch(r, b, up * WINDOW);
+	touch(r, b, up * WINDOW + 1);
+	touch(r, b, down * WINDOW + 15);
+	touch(r, b, down * WINDOW + 14);
+	while (incore(b, up) < WINDOW || incore(b, down) < WINDOW)
+		sim_nap(&spins);
+	tap_ok(true, "two pages side by side: all of the window is read, up and down");
+	tap_ok(incore(b, one) <= 2 && incore(b, apart) <= 4, "others alone: no more than they");
+	tap_ok(incore(b, up + 1) <= 1 && incore(b, down - 1) <= 1, "nothing beyond the window");
+
+	for (window = one + 1; window < LEN / MEM_PAGE / WINDOW; window++) {
+		if (window != apart && written_together(r, b, window))
+			break;
+	}
+	tap_ok(window < LEN / MEM_PAGE / WINDOW, "a window is written together");
+
+	/* What has never been there is not swapped out. */
+	must_sys(madvise(b->va, LEN, MADV_DONTNEED));
+	touch(r, b, up * WINDOW);
+	touch(r, b, up * WINDOW + 1);
+	resident = mem_resident((char *)b->va + up * WINDOW * MEM_PAGE, WINDOW * MEM_PAGE);
+	tap_ok(resident <= 3, "of what was never there hardly more than is used: %zu pages",
+	       resident);
+	simbuf_fill(b, 0, LEN, 71);
+	tap_ok(out(b), "swapped out");
+	rig_same(b, 71, "swapped out, and back");
+	must(mem_write_file(PAGE_CLUSTER, "3"));
+}
+
 static void check_under_dma(struct rig *r, const struct simbuf *b)
 {
 	struct dma dma;
@@ -103,6 +207,7 @@ int main(void)
 	rig_map(&r, &b);
 	check_cycles(&r, &b, "anonymous");
 	check_read_then_write(&r, &b);
+	check_together(&r, &b);
 	check_under_dma(&r, &b);
 	rig_unpinned("swap");
 	rig_unmap(&r, &b);
