@@ -93,9 +93,13 @@ static unsigned int ahead_chunks(struct iopf_area *area, u64 iova, unsigned int 
 	unsigned long vaddr;
 
 	max = min_t(u64, max, (area->range.last - iova + 1) >> IOPF_CHUNK_SHIFT);
-	/* A frozen area may be given another address and process; see iopf_area_rebase(). */
-	if (max > 1 && area->huge_ok && !iopf_chunkmap_page(iova) &&
-	    !smp_load_acquire(&area->frozen)) {
+	/*
+	 * A frozen area may be given another address and process, see iopf_area_rebase(). Pairs
+	 * with iopf_area_thaw().
+	 */
+	if (smp_load_acquire(&area->frozen))
+		return 0;
+	if (max > 1 && area->huge_ok && !iopf_chunkmap_page(iova)) {
 		vaddr = iopf_area_vaddr(area, iova);
 		max = IS_ALIGNED(vaddr, IOPF_CHUNK_SIZE) ?
 			      iopf_walk_leaves(area->mm->mm, vaddr, max) : 0;

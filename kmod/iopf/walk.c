@@ -64,15 +64,20 @@ static noinline bool page_is_secret_slow(const struct page *page)
 /* The flag of most pages there are; one that is not the first of its folio does not have it. */
 static __always_inline bool page_on_lru(const struct page *page)
 {
+	/* It may be put there at any time: either is an answer. */
 	return likely(data_race(page->flags) & BIT(PG_lru));
 }
 
 /* Anonymous pages are not there yet for a while. */
 static __always_inline bool page_is_secret(const struct page *page)
 {
-	return !page_on_lru(page) &&
-	       likely(!((unsigned long)data_race(page->mapping) & PAGE_MAPPING_ANON)) &&
-	       page_is_secret_slow(page);
+	unsigned long mapping;
+
+	if (page_on_lru(page))
+		return false;
+	/* What is in a page that is not the first of its folio is any value, but no secret. */
+	mapping = (unsigned long)data_race(page->mapping);
+	return !(mapping & PAGE_MAPPING_ANON) && page_is_secret_slow(page);
 }
 
 /*
@@ -329,9 +334,9 @@ static __always_inline bool walk_ptes(struct iopf_runs *runs, const unsigned lon
 		} else if (entry_user(pte)) {
 			walk_special(runs, page, pte);
 			p++;
-		} else if (stop) {
-			break;
 		} else {
+			if (stop)
+				break;
 			p = pte ? p + 1 : walk_empty(p, end);
 		}
 		page += p - here;
