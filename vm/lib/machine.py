@@ -93,17 +93,19 @@ class Machine:
 
     def _cpu_args(self):
         job = self.job
+        # Sockets: the firmware's MP table, all that the debug kernel has, shows no cores.
+        smp = ["-smp", f"{job.cpus},sockets={job.cpus},cores=1,threads=1"]
         if self.accel == "kvm":
-            return ["-accel", "kvm", "-cpu", "host", "-smp", str(job.cpus)]
+            return ["-accel", "kvm", "-cpu", "host"] + smp
         if job.icount:
             # Deterministic: nothing random, no clock of the host, 1 ns is 1 instruction.
             return ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off",
-                    "-cpu", "max,-rdrand,-rdseed", "-smp", str(job.cpus), "-seed", "1",
-                    "-rtc", "base=2026-01-01,clock=vm"]
+                    "-cpu", "max,-rdrand,-rdseed", "-seed", "1",
+                    "-rtc", "base=2026-01-01,clock=vm"] + smp
         # Suspected of rare crashes with several CPUs in QEMU 7.2: its cmpxchg16b.
         return ["-accel", "tcg,thread=" + ("multi" if job.cpus > 1 else "single"),
                 # QEMU 7.2's cmpxchg16b now and then comes back with garbage.
-                "-cpu", "max,-cx16", "-smp", str(job.cpus)]
+                "-cpu", "max,-cx16"] + smp
 
     def _append(self):
         words = ["console=ttyS0", "loglevel=5", "panic=-1", "oops=panic", "nokaslr",
