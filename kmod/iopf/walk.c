@@ -318,7 +318,7 @@ walk_pages(struct iopf_runs *runs, unsigned int page, const unsigned long *p,
 	return next;
 }
 
-/* A page table's entries. False: the walk is over. */
+/* A page table's entries; there is room for a run. False: the walk is over. */
 static __always_inline bool walk_ptes(struct iopf_runs *runs, const unsigned long *first,
 				      unsigned int n, bool stop, unsigned long frame)
 {
@@ -389,14 +389,17 @@ static __always_inline bool walk_pmd(struct mm_struct *mm, unsigned long vaddr, 
 	return walk_absent(runs, n, stop);
 }
 
-/* The pages from @vaddr on that come before the last PMD: how many. 0: the walk is over. */
+/*
+ * The pages from @vaddr on that come before the last PMD: how many. 0: the walk is over, which it
+ * also is when there is no room for another run: what is below relies on that there is.
+ */
 static noinline unsigned int walk_before(struct mm_struct *mm, unsigned long vaddr, unsigned int n,
 					 bool stop, struct iopf_runs *runs)
 {
 	unsigned int done = 0, now;
 
 	while ((now = pages_in_pmd(vaddr)) < n - done) {
-		if (!walk_pmd(mm, vaddr, now, stop, runs))
+		if (!walk_pmd(mm, vaddr, now, stop, runs) || runs_full(runs))
 			return 0;
 		vaddr += (unsigned long)now << PAGE_SHIFT;
 		done += now;

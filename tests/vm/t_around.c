@@ -95,6 +95,44 @@ static void check_places(struct rig *r)
 	mem_unmap(b.va, 3 * MEM_HUGE);
 }
 
+/*
+ * A block that lies in two page tables of the CPU, with frames that are a run each, so that there
+ * is no room for more of them just where the first table ends, among other places.
+ */
+static void check_tables(struct rig *r)
+{
+	struct simbuf b = { NULL, RIG_IOVA, MEM_HUGE };
+	char *va = mem_anon(6 * MEM_HUGE), *table, *apart;
+	unsigned int page, shift, mapped = 0, runs = 1;
+
+	table = va + 2 * MEM_HUGE - (unsigned long)va % MEM_HUGE;
+	apart = table + 2 * MEM_HUGE;
+	for (shift = 8; shift < 512; shift += 8) {
+		b.va = table - shift * MEM_PAGE;
+		for (page = 0; page < 512; page++) {
+			((char *)b.va)[page * MEM_PAGE] = (char)(page + shift);
+			apart[page * MEM_PAGE] = 1;
+		}
+		must(vfio_map(&r->c, b.va, b.iova, b.len));
+		touch_one(r, &b, 0);
+		mapped += leaves() == 512;
+		must_be(sim_touch(&r->sim[0], &b, 0, b.len, NULL) == IOPF_SIM_ST_OK);
+		for (page = 1; shift == 48 && page < 512; page++)
+			runs += mem_pfn((char *)b.va + page * MEM_PAGE) !=
+				mem_pfn((char *)b.va + (page - 1) * MEM_PAGE) + 1;
+		must(vfio_unmap(&r->c, b.iova, b.len));
+		mem_drop(va, 6 * MEM_HUGE);
+	}
+	tap_is(mapped, 63, "blocks in two tables of the CPU: one fault each");
+	tap_ok(runs > 256, "scattered they were: %u runs of frames", runs);
+	memset(table - 48 * MEM_PAGE, 1, MEM_HUGE);
+	b.va = table - 48 * MEM_PAGE;
+	rig_map(r, &b);
+	rig_both_ways(&r->sim[0], &b, 30, "after that");
+	rig_unmap(r, &b);
+	mem_unmap(va, 6 * MEM_HUGE);
+}
+
 /* Where not all is present: the window, and not what is beyond a hole. */
 static void check_holes(struct rig *r)
 {
@@ -272,6 +310,7 @@ int main(void)
 	check_present(&r, IOPF_SIM_ORDER_STRIDED, BLOCKS / 2 + 1, "in order");
 	check_present(&r, IOPF_SIM_ORDER_RANDOM, BLOCKS, "at random");
 	check_places(&r);
+	check_tables(&r);
 	check_holes(&r);
 	check_end(&r);
 	check_steady(&r);
