@@ -18,6 +18,7 @@
 
 #define CPU_PAGES	2048
 #define CPU_LEN		(CPU_PAGES * MEM_PAGE)
+#define CPU_FIRST_LEN	(64 * MEM_HUGE)
 
 #define FAULT_AROUND	"/sys/kernel/debug/fault_around_bytes"
 
@@ -33,11 +34,12 @@ static uint64_t clock_cost(void)
 	return sample_median(&cpu_sample);
 }
 
-/* Touch each page of @va once. */
-static void touch(const char *key, volatile char *va, bool write, uint64_t overhead)
+/* Touch a page each @step of @va. */
+static void touch_step(const char *key, volatile char *va, size_t len, size_t step, bool write,
+		       uint64_t overhead)
 {
 	busy_settle();
-	for (size_t off = 0; off < CPU_LEN; off += MEM_PAGE) {
+	for (size_t off = 0; off < len; off += step) {
 		uint64_t t0 = now_ns();
 
 		if (write)
@@ -47,6 +49,11 @@ static void touch(const char *key, volatile char *va, bool write, uint64_t overh
 		sample_add(&cpu_sample, now_ns() - t0 - overhead);
 	}
 	sample_figures(&cpu_sample, "cpu", key);
+}
+
+static void touch(const char *key, volatile char *va, bool write, uint64_t overhead)
+{
+	touch_step(key, va, CPU_LEN, MEM_PAGE, write, overhead);
 }
 
 static void touch_fresh(const char *key, int memfd, bool write, uint64_t overhead)
@@ -77,4 +84,7 @@ void cpu_faults(void)
 	va = mem_anon(CPU_LEN);
 	touch("zero_fill", va, true, overhead);
 	mem_unmap(va, CPU_LEN);
+	va = mem_anon(CPU_FIRST_LEN);
+	touch_step("zero_fill_first", va, CPU_FIRST_LEN, MEM_HUGE, true, overhead);
+	mem_unmap(va, CPU_FIRST_LEN);
 }

@@ -86,6 +86,7 @@ SINGLE = (
     ("write, another of the same 2 MiB", "write_second", "minor_write"),
     ("read, first of its 2 MiB", "read_first", "minor_read"),
     ("read, another of the same 2 MiB", "read_second", "minor_read"),
+    ("write, absent, first of its 2 MiB", "write_absent", "minor_write"),
 )
 PERCENTILES = (5000, 7500, 9000, 9500, 9900, 9950, 9990, 10000)
 
@@ -184,7 +185,7 @@ def derive(raw):
     kernel = {what: ours[f"touched_1g_{what}"] for what in ("slab", "other", "caches", "tables")}
     return {
         "cpu": {"minor_write": minor, "minor_read": cpu["minor_read"], "zero_fill": zero,
-                "zero_fill_median": cpu["zero_fill"]},
+                "zero_fill_median": cpu["zero_fill"], "zero_fill_first": cpu["zero_fill_first"]},
         "single_fault": {case: single(case, unit) for _, case, unit in SINGLE},
         "pass": {case: one_pass(case) for _, case in PASSES},
         "hot": {case: pair(hot(stock, case), hot(ours, case)) for _, case in HOT},
@@ -267,7 +268,8 @@ def rows_of_units(result):
            ("minor fault, write (U)", "", shown(cpu["minor_write"]), ""),
            ("minor fault, read (U of reads)", "", shown(cpu["minor_read"]), ""),
            ("zero-fill (Z)", "", shown(cpu["zero_fill"]), f"mean; median {shown(cpu['zero_fill_median'])}"),
-           "One fault on one present page, report to response"]
+           ("zero-fill, first of its 2 MiB", "", shown(cpu["zero_fill_first"]), ""),
+           "One fault on one page, report to response"]
     for label, case, _ in SINGLE:
         entry = result["single_fault"][case]
         out.append((label, "", shown(entry["instructions"]),

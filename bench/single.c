@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The cost of one fault on one page that the CPU has mapped, in an idle machine: see dma.h.
+ * The cost of one fault on one page, in an idle machine: see dma.h.
  *
  * Two pages in each 2 MiB block of a large anonymous mapping are present, the first from the start,
  * the second only after the device has faulted on the first: so no fault can be answered by work
  * done for another one, and fault-around finds nothing to map. The first of a block pays for
- * the backend's bookkeeping of the block, the second does not.
+ * the backend's bookkeeping of the block, the second does not. In another mapping nothing is
+ * present, so the first of a block pays for the memory and the CPU's page table, too.
  *
  * The figure is what the device measures, report to response, and beside it the whole machine's
  * busy time for such a command, less that of the same command with the page mapped.
@@ -37,20 +38,23 @@ static void single_run(struct simdev *s, const struct iopf_sim_cmd *cmd, bool fa
 	sample_add(&host, busy);
 }
 
-/* The page at @off of each block, made present right before its turn. */
+/* The page at @off of each block, made present, or not, right before its turn. */
 static void single_round(struct rig *r, const struct simbuf *b, unsigned int opcode, size_t off,
-			 const char *side, const char *key, bool faults)
+			 const char *side, const char *key, bool present, bool faults)
 {
 	char name[64], base[64];
 
 	snprintf(base, sizeof(base), "%.*s_hot", (int)strcspn(key, "_"), key);
 	phase_next(key, faults ? base : "-", SINGLE_BLOCKS, faults ? "fault" : "command");
 	for (unsigned int i = 0; i < SINGLE_BLOCKS; i++) {
-		struct iopf_sim_cmd cmd = sim_cmd(opcode, b, i * MEM_HUGE + off, MEM_PAGE, 1);
+		/* What is absent would be had ahead of a device that goes in order. */
+		size_t at = (present ? i : i ^ i >> 1) * MEM_HUGE + off;
+		struct iopf_sim_cmd cmd = sim_cmd(opcode, b, at, MEM_PAGE, 1);
 
 		cmd.size = 8;
 		cmd.count = 1;
-		*((volatile char *)b->va + i * MEM_HUGE + off) = 1;
+		if (present)
+			*((volatile char *)b->va + at) = 1;
 		single_run(&r->sim[0], &cmd, faults);
 	}
 	if (faults) {
@@ -69,11 +73,22 @@ static void single_opcode(struct rig *r, const char *side, unsigned int opcode, 
 	b.va = mem_anon(b.len);
 	must(vfio_map(&r->c, b.va, b.iova, b.len));
 	snprintf(key, sizeof(key), "%s_first", name);
-	single_round(r, &b, opcode, 0, side, key, true);
+	single_round(r, &b, opcode, 0, side, key, true, true);
 	snprintf(key, sizeof(key), "%s_second", name);
-	single_round(r, &b, opcode, SINGLE_SECOND, side, key, true);
+	single_round(r, &b, opcode, SINGLE_SECOND, side, key, true, true);
 	snprintf(key, sizeof(key), "%s_hot", name);
-	single_round(r, &b, opcode, SINGLE_SECOND, side, key, false);
+	single_round(r, &b, opcode, SINGLE_SECOND, side, key, true, false);
+	must(vfio_unmap(&r->c, b.iova, b.len));
+	mem_unmap(b.va, b.len);
+}
+
+static void single_absent(struct rig *r, const char *side)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = SINGLE_BLOCKS * MEM_HUGE };
+
+	b.va = mem_anon(b.len);
+	must(vfio_map(&r->c, b.va, b.iova, b.len));
+	single_round(r, &b, IOPF_SIM_OP_WRITE, 0, side, "write_absent", false, true);
 	must(vfio_unmap(&r->c, b.iova, b.len));
 	mem_unmap(b.va, b.len);
 }
@@ -83,4 +98,5 @@ void single_costs(struct rig *r, const char *side)
 	printf("%s: single faults\n", side);
 	single_opcode(r, side, IOPF_SIM_OP_WRITE, "write");
 	single_opcode(r, side, IOPF_SIM_OP_READ, "read");
+	single_absent(r, side);
 }
