@@ -8,11 +8,14 @@
  * pages. What comes out is runs, since what lies side by side is mapped by one call to the
  * IOMMU. What makes it safe:
  *
- *  - Page-table pages stay: interrupts are off during the walk, and the
- *    architecture frees page tables only after an IPI to, or an RCU grace period
- *    that includes, CPUs with interrupts off (as GUP-fast relies on).
- *    The mm itself is held by mmgrab(), and its tables by the release callback
- *    of the notifier, which waits for the chunk's lock before they can go.
+ *  - Page-table pages stay where there is memory: to free them, its owner unmaps the memory
+ *    first, and that, as its exit, calls the notifier, which waits for the chunk's lock. The mm
+ *    itself is held by mmgrab().
+ *    Where there is none, a table may go with the last memory beside it, for which nobody waits:
+ *    on bare metal the IPI that GUP-fast relies on goes to the CPUs that use the mm, which
+ *    a kernel thread does not. But the entry above is cleared first. So each is looked at again
+ *    when what is below has been read, before that is made use of. Interrupts are off, so that
+ *    a table's memory is not used anew in between, unless that took no longer than a few reads.
  *  - Entries stay true: the caller holds the chunk's lock and has seen that no
  *    invalidation of the address is in progress. Whoever changes a present
  *    entry calls the notifier first, and that waits for the chunk's lock.
@@ -346,46 +349,77 @@ static __always_inline bool walk_ptes(struct iopf_runs *runs, const unsigned lon
 }
 
 /*
- * The entry of an address that is either a leaf or where the table of 4 KiB pages is, or would be.
+ * Whether an entry refers to another table by now, or to none. Or hardware has set a bit in it just
+ * now: then what is below is taken to be absent, and looked for by a fault of the CPU.
+ */
+static __always_inline bool entry_moved(const unsigned long *at, unsigned long entry)
+{
+	return unlikely(READ_ONCE(*at) != entry);
+}
+
+/*
+ * The entry of an address that is either a leaf or refers to the table of 4 KiB pages. 0: there is
+ * none, or the tables are on their way out.
+ * @where: out: where it is
  * @size: out: what a leaf there maps
  */
-static __always_inline const unsigned long *walk_down(struct mm_struct *mm, unsigned long vaddr,
-						      unsigned long frame, unsigned long *size)
+static __always_inline unsigned long walk_down(struct mm_struct *mm, unsigned long vaddr,
+					       unsigned long frame, const unsigned long **where,
+					       unsigned long *size)
 {
-	const unsigned long *at = (unsigned long *)mm->pgd + pgd_index(vaddr);
-	unsigned long entry = READ_ONCE(*at);
+	const unsigned long *at = (unsigned long *)mm->pgd + pgd_index(vaddr), *above;
+	unsigned long entry = READ_ONCE(*at), table;
 
+	*where = at;
 	*size = PUD_SIZE;
 	if (!(entry & _PAGE_PRESENT))
-		return at;
+		return 0;
 	if (pgtable_l5_enabled()) {
-		at = entry_below(entry, frame, vaddr, P4D_SHIFT);
+		above = at;
+		table = entry;
+		at = entry_below(table, frame, vaddr, P4D_SHIFT);
 		entry = READ_ONCE(*at);
-		if (!(entry & _PAGE_PRESENT))
-			return at;
+		if (!(entry & _PAGE_PRESENT) || entry_moved(above, table))
+			return 0;
 	}
-	at = entry_below(entry, frame, vaddr, PUD_SHIFT);
+	above = at;
+	table = entry;
+	at = entry_below(table, frame, vaddr, PUD_SHIFT);
 	entry = READ_ONCE(*at);
+	if (entry_moved(above, table))
+		return 0;
 	if (unlikely(!entry_is_table(entry)))
-		return at;
+		return entry;
+	above = at;
+	table = entry;
+	at = entry_below(table, frame, vaddr, PMD_SHIFT);
+	entry = READ_ONCE(*at);
+	if (entry_moved(above, table))
+		return 0;
+	*where = at;
 	*size = PMD_SIZE;
-	return entry_below(entry, frame, vaddr, PMD_SHIFT);
+	return entry;
 }
 
 /* @n pages from @vaddr on, which all lie in one PMD. False: the walk is over. */
 static __always_inline bool walk_pmd(struct mm_struct *mm, unsigned long vaddr, unsigned int n,
 				     bool stop, struct iopf_runs *runs)
 {
-	const unsigned long frame = frame_mask();
-	unsigned long size;
-	unsigned long entry = READ_ONCE(*walk_down(mm, vaddr, frame, &size));
+	const unsigned int nr = runs->nr, next = runs->next;
+	const unsigned long frame = frame_mask(), *pmd;
+	unsigned long size, entry = walk_down(mm, vaddr, frame, &pmd, &size);
+	bool refused = runs->refused, on;
 
-	/* Should it have come to be a table meanwhile, that is as good as absent, too. */
-	if (likely(size == PMD_SIZE && entry_is_table(entry)))
-		return walk_ptes(runs, entry_below(entry, frame, vaddr, PAGE_SHIFT), n, stop,
-				 frame);
-	if (entry_user(entry) && entry & _PAGE_PSE)
+	if (likely(size == PMD_SIZE && entry_is_table(entry))) {
+		on = walk_ptes(runs, entry_below(entry, frame, vaddr, PAGE_SHIFT), n, stop, frame);
+		if (!entry_moved(pmd, entry))
+			return on;
+		runs->nr = nr;
+		runs->next = next;
+		runs->refused = refused;
+	} else if (entry_user(entry) && entry & _PAGE_PSE) {
 		return walk_leaf(runs, n, vaddr, size, entry);
+	}
 	return walk_absent(runs, n, stop);
 }
 
@@ -444,8 +478,8 @@ void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int page, uns
  * @vaddr: where the first would begin, aligned to that
  * @max: how many to look for
  *
- * A guess, for which no lock is needed: page-table pages are not freed while interrupts are off,
- * and @mm is held. Leaves that are not below the same table are not seen.
+ * A guess, for which no lock is needed: what is read of a table that is on its way out is only
+ * counted. Leaves that are not below the same table are not seen.
  */
 unsigned int iopf_walk_leaves(struct mm_struct *mm, unsigned long vaddr, unsigned int max)
 {
@@ -458,7 +492,7 @@ unsigned int iopf_walk_leaves(struct mm_struct *mm, unsigned long vaddr, unsigne
 
 	max = min(max, PTRS_PER_PMD - pmd_index(vaddr));
 	local_irq_disable();
-	pmd = walk_down(mm, vaddr, frame_mask(), &size);
+	walk_down(mm, vaddr, frame_mask(), &pmd, &size);
 	while (size == PMD_SIZE && n < max && (READ_ONCE(pmd[n]) & want) == want)
 		n++;
 	local_irq_enable();
@@ -500,7 +534,7 @@ unsigned long iopf_walk_near(struct mm_struct *mm, unsigned long vaddr, unsigned
 	mmap_assert_locked(mm);
 
 	local_irq_disable();
-	entry = READ_ONCE(*walk_down(mm, vaddr, frame, &size));
+	entry = walk_down(mm, vaddr, frame, &p, &size);
 	if (size == PMD_SIZE && entry_is_table(entry)) {
 		p = entry_below(entry, frame, vaddr, PAGE_SHIFT);
 		for (unsigned int i = 0; i < n; i++)
