@@ -18,6 +18,7 @@
  * @HOST_MAJOR: page faults, devices' and processors', that had to wait for swap
  * @HOST_READ_AHEAD: read from swap beside what was asked for
  * @HOST_READ_AHEAD_USED: of them, used
+ * @HOST_COUNTS: how many there are
  */
 enum host_count {
 	HOST_SWAPPED_IN,

@@ -269,7 +269,8 @@ static void pinned_counts_as_written(void **state)
 	assert_true(test_bit(301, bits) && test_bit(400, bits));
 
 	/* Where nothing is pinned nothing is added. */
-	marks = before = (struct iopf_chunkmarks){ };
+	before = (struct iopf_chunkmarks){ };
+	marks = before;
 	m = (struct iopf_chunkmap){ .marks = &marks };
 	iopf_chunkmap_set(&m, 0, IOPF_CHUNK_PAGES, true);
 	iopf_chunkmap_dirty_pinned(&m);

@@ -291,7 +291,8 @@ static void costs(void **state)
 static void known_later(void **state)
 {
 	const struct iopf_sample_event event[] = {
-		missed(0, 512, 0, 0, IOPF_SAMPLE_FIRST), missed(1000, 1024, 0, 0, IOPF_SAMPLE_FIRST),
+		missed(0, 512, 0, 0, IOPF_SAMPLE_FIRST),
+		missed(1000, 1024, 0, 0, IOPF_SAMPLE_FIRST),
 		missed(2000, 512, 0, 0, 0), missed(3000, 512, 200, 3, 0),
 		missed(4000, 1024, 100, 1, 0),
 	};
