@@ -55,7 +55,9 @@
 static_assert(IOPF_RUN_MAX < IOPF_CHUNK_PAGES);
 
 /* There may be one for each 2 MiB that is mapped: sixteen of them are a page. */
+#ifndef __CHECKER__ /* which lays structures out in its own way */
 static_assert(sizeof(struct iopf_chunk) <= 256 || IS_ENABLED(CONFIG_DEBUG_SPINLOCK));
+#endif
 
 /* Page tables are the user's: see iopf_container.memcg. */
 #define FAULT_GFP (GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT)

@@ -93,8 +93,11 @@ class Machine:
 
     def _cpu_args(self):
         job = self.job
-        # Sockets: the firmware's MP table, all that the debug kernel has, shows no cores.
-        smp = ["-smp", f"{job.cpus},sockets={job.cpus},cores=1,threads=1"]
+        smp = ["-smp", str(job.cpus)]
+        if self.kernel.debug:
+            # The firmware's MP table, all that it has, shows no cores. (Not so the others: with
+            # several sockets they do not trust the TSC.)
+            smp = ["-smp", f"{job.cpus},sockets={job.cpus},cores=1,threads=1"]
         if self.accel == "kvm":
             return ["-accel", "kvm", "-cpu", "host"] + smp
         if job.icount:
