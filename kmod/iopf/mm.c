@@ -419,7 +419,7 @@ void iopf_mm_bring_back(struct mm_struct *mm, unsigned long vaddr, unsigned int 
 		near = iopf_walk_near(mm, vaddr, pages, write);
 	}
 	/* One that is not there yet keeps none of the others from being read. */
-	for_each_set_bit(i, &near, pages) {
+	for_each_set_bit(i, &near, BITS_PER_LONG) {
 		populate_page_now(vma, vaddr + ((unsigned long)i << PAGE_SHIFT), write, &locked);
 		if (!locked)
 			break;
