@@ -175,6 +175,25 @@ static void check_together(struct rig *r, const struct simbuf *b)
 	must(mem_write_file(PAGE_CLUSTER, "3"));
 }
 
+/*
+ * A window of more pages than a word has bits, of memory that is not private, where the host has
+ * looked: nothing is brought back beside what is used, and nothing else is touched.
+ */
+static void check_wide_window(struct rig *r, const struct simbuf *b)
+{
+	if (!looked_and_out(r, b)) {
+		tap_skip("this kernel can't be told to", "the host looks for unused pages");
+		return;
+	}
+	must(iopf_param("fault_around", 512));
+	for (unsigned int page = 0; page < LEN / MEM_PAGE; page += 97) {
+		touch(r, b, page);
+		touch(r, b, page + 1);
+	}
+	must(iopf_param("fault_around", WINDOW));
+	rig_same(b, 70, "a wide window");
+}
+
 static void check_under_dma(struct rig *r, const struct simbuf *b)
 {
 	struct dma dma;
@@ -216,6 +235,7 @@ int main(void)
 	b.va = mem_memfd(LEN, &fd);
 	rig_map(&r, &b);
 	check_cycles(&r, &b, "shmem");
+	check_wide_window(&r, &b);
 	check_under_dma(&r, &b);
 	rig_unmap(&r, &b);
 
