@@ -177,7 +177,7 @@ static void check_together(struct rig *r, const struct simbuf *b)
 
 /*
  * A window of more pages than a word has bits, of memory that is not private, where the host has
- * looked: nothing is brought back beside what is used, and nothing else is touched.
+ * looked: every byte is right.
  */
 static void check_wide_window(struct rig *r, const struct simbuf *b)
 {
