@@ -166,7 +166,8 @@ static uint64_t smp_cpu_turn(struct smp_process *p, unsigned int mask)
 	return last - first;
 }
 
-static void smp_line(const char *side, const char *what, uint64_t one, uint64_t other, uint64_t both)
+static void smp_line(const char *side, const char *what, uint64_t one, uint64_t other,
+		     uint64_t both)
 {
 	figure_line("%s %s %llu %llu %llu", side, what, (unsigned long long)one,
 		    (unsigned long long)other, (unsigned long long)both);

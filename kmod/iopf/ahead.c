@@ -23,6 +23,9 @@
  * after vs detach: who goes on after the answer counts as active in the attachment, which detaching
  *   waits for; the worker takes a count for each slice, and a dead attachment gives none.
  * after vs unmap, invalidation: all looks are fresh, under RCU and the chunk's lock, as for faults.
+ *   What window_unmap_clean() sees is a hint: it unmaps, under the chunk's lock, as an invalidation
+ *   would, what is mapped by then, never what is pinned, and loses no dirty page. A page that has
+ *   become writable meanwhile is missed once more, one of an area frozen meanwhile when it thaws.
  * after vs exit: as for faults, see iopf_mm_populate_now().
  * The worker holds references as a parked fault does: attachment, queue, module.
  */

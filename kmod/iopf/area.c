@@ -158,6 +158,7 @@ static int area_store_chunk(struct iopf_area *area, unsigned long index,
 			    struct iopf_chunk **chunk)
 {
 	struct iopf_chunk *other;
+	int ret;
 
 	lockdep_assert_held(&area->chunks.xa_lock);
 
@@ -171,8 +172,11 @@ static int area_store_chunk(struct iopf_area *area, unsigned long index,
 	}
 	(*chunk)->domains = area->container->domains;
 	iopf_sample_made(*chunk);
-	return xa_err(__xa_store(&area->chunks, index, *chunk,
-				 GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT));
+	ret = xa_err(__xa_store(&area->chunks, index, *chunk,
+				GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT));
+	if (unlikely(ret))
+		iopf_sample_unmade(*chunk);
+	return ret;
 }
 
 /**
@@ -233,7 +237,11 @@ static unsigned int area_store_chunks(struct iopf_area *area, struct xa_state *x
 		chunk->domains = area->container->domains;
 		iopf_sample_made(chunk);
 		xas_store(xas, chunk);
-		if (xas_error(xas) || ++stored == n)
+		if (unlikely(xas_error(xas))) {
+			iopf_sample_unmade(chunk);
+			break;
+		}
+		if (++stored == n)
 			break;
 		there = xas_next(xas);
 	}

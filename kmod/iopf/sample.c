@@ -160,6 +160,24 @@ void iopf_sample_new_chunk(struct iopf_chunk *chunk)
 	spin_unlock(&sampler->points_lock);
 }
 
+/**
+ * iopf_sample_lost_chunk() - see iopf_sample_unmade()
+ * @chunk: the chunk
+ */
+void iopf_sample_lost_chunk(struct iopf_chunk *chunk)
+{
+	struct iopf_sampler *sampler = chunk->area->container->sampler;
+
+	lockdep_assert_held(&chunk->area->chunks.xa_lock);
+
+	if (!READ_ONCE(chunk->area->container->sampled))
+		return;
+	spin_lock(&sampler->points_lock);
+	sampler->sample.all--;
+	chunk->look = IOPF_LOOK_NONE;
+	spin_unlock(&sampler->points_lock);
+}
+
 /* A chunk that never was mapped has been. NULL: it is none of those that are watched. */
 static struct iopf_sample_point *miss_new(struct iopf_sample *s, u64 block, u64 now)
 {

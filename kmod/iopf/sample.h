@@ -19,6 +19,7 @@ void iopf_sampler_end(struct iopf_sampler *sampler);
 void iopf_sampler_free(struct iopf_sampler *sampler);
 
 void iopf_sample_new_chunk(struct iopf_chunk *chunk);
+void iopf_sample_lost_chunk(struct iopf_chunk *chunk);
 void iopf_sample_chunk_fault(struct iopf_chunk *chunk, struct iopf_timing *timing);
 bool iopf_sample_chunk_look(struct iopf_chunk *chunk, unsigned int pages);
 void iopf_sample_spent(struct iopf_container *c, const struct iopf_timing *timing);
@@ -31,6 +32,16 @@ static inline void iopf_sample_made(struct iopf_chunk *chunk)
 {
 	if (static_branch_unlikely(&iopf_sample_on))
 		iopf_sample_new_chunk(chunk);
+}
+
+/**
+ * iopf_sample_unmade() - there was no memory to publish it
+ * @chunk: was about to be published; the lock has not been given up since
+ */
+static inline void iopf_sample_unmade(struct iopf_chunk *chunk)
+{
+	if (static_branch_unlikely(&iopf_sample_on))
+		iopf_sample_lost_chunk(chunk);
 }
 
 /**

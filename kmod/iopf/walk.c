@@ -14,8 +14,9 @@
  *    Where there is none, a table may go with the last memory beside it, for which nobody waits:
  *    on bare metal the IPI that GUP-fast relies on goes to the CPUs that use the mm, which
  *    a kernel thread does not. But the entry above is cleared first. So each is looked at again
- *    when what is below has been read, before that is made use of. Interrupts are off, so that
- *    a table's memory is not used anew in between, unless that took no longer than a few reads.
+ *    when what is below has been read, and what was read of a table that is gone is thrown away.
+ *    Only the same table back at the same place within those few reads would not be noticed:
+ *    interrupts are off meanwhile, so that they are a matter of nanoseconds.
  *  - Entries stay true: the caller holds the chunk's lock and has seen that no
  *    invalidation of the address is in progress. Whoever changes a present
  *    entry calls the notifier first, and that waits for the chunk's lock.
