@@ -7,7 +7,9 @@
  * it is asked for, more of it each time, up to a bound. What was had ahead counts as used
  * when the stream comes to the end of it, and as wasted when it does not until its slot is needed
  * for something else: nobody else can tell, the device says nothing when it finds what it
- * wants. Who wastes gets half as much from then on; who uses it gets twice as much again.
+ * wants. Who wastes a good part of what it may have gets half as much from then on; who uses what
+ * it gets may have twice as much again. Less than that is no matter: pages that are found side by
+ * side by chance would else keep a device from ever having a long stream.
  *
  * A stream that has used a good deal is steady: it gets at once all that the bound allows.
  *
@@ -38,6 +40,8 @@
 #define IOPF_STREAM_STEADY	2048U
 /* Misses after which what has been used before is as good as forgotten. */
 #define IOPF_STREAM_OLD		64
+/* What part of the bound it takes to halve it when that is wasted: an eighth. */
+#define IOPF_STREAM_MUCH	8U
 /* How often the bound is halved at most. */
 #define IOPF_STREAM_SHRINK	5
 
@@ -49,6 +53,7 @@
  * @ahead: pages (of a stride: places) had ahead of it the last time
  * @used: when that was, by the clock of struct iopf_streams; 0: never
  * @write: it writes
+ * @much: that was a good part of what it might have had
  */
 struct iopf_stream {
 	u64 page;
@@ -57,6 +62,7 @@ struct iopf_stream {
 	unsigned int ahead;
 	u64 used;
 	bool write;
+	bool much;
 };
 
 /**
@@ -171,12 +177,19 @@ static inline struct iopf_stream *iopf_streams_stride(struct iopf_streams *s,
 	return NULL;
 }
 
-/* Pages side by side that a stream gets ahead of a miss. */
-static inline unsigned int iopf_stream_pages(const struct iopf_streams *s,
-					     const struct iopf_stream *one,
-					     const struct iopf_miss *m)
+/* Pages, or places of a stride, that a stream may have ahead now. */
+static inline unsigned int iopf_stream_bound(const struct iopf_streams *s,
+					     const struct iopf_miss *m, bool places)
 {
-	unsigned int bound = max(m->bound >> s->shrink, 1U);
+	unsigned int bound = places ? min(m->bound, IOPF_STREAM_PLACES) : m->bound;
+
+	return max(bound >> s->shrink, 1U);
+}
+
+/* Pages side by side that a stream gets ahead of a miss. */
+static inline unsigned int iopf_stream_pages(const struct iopf_stream *one,
+					     const struct iopf_miss *m, unsigned int bound)
+{
 	unsigned int pages = clamp(2 * one->ahead, min(m->n, bound), bound);
 
 	if (pages >= IOPF_STREAM_STEADY)
@@ -185,11 +198,9 @@ static inline unsigned int iopf_stream_pages(const struct iopf_streams *s,
 }
 
 /* Places of a stride that it gets ahead of a miss. */
-static inline unsigned int iopf_stream_places(const struct iopf_streams *s,
-					      const struct iopf_stream *one,
-					      const struct iopf_miss *m)
+static inline unsigned int iopf_stream_places(const struct iopf_stream *one,
+					      const struct iopf_miss *m, unsigned int bound)
 {
-	unsigned int bound = max(min(m->bound, IOPF_STREAM_PLACES) >> s->shrink, 1U);
 	u64 room = one->stride > 0 ? (m->last - m->page) / (u64)one->stride
 				   : (m->page - m->first) / (u64)-one->stride;
 
@@ -209,6 +220,7 @@ static inline struct iopf_ahead iopf_streams_miss(struct iopf_streams *s, const 
 {
 	struct iopf_stream *one = iopf_streams_find(s, m);
 	struct iopf_ahead result = { .stride = 1 };
+	unsigned int bound = 0;
 	s64 stride = 0;
 
 	s->clock++;
@@ -218,14 +230,15 @@ static inline struct iopf_ahead iopf_streams_miss(struct iopf_streams *s, const 
 		stride = one->stride;
 		result.used = one->ahead;
 		s->shrink -= result.used && s->shrink;
-		result.pages = stride ? iopf_stream_places(s, one, m)
-				      : iopf_stream_pages(s, one, m);
+		bound = iopf_stream_bound(s, m, stride);
+		result.pages = stride ? iopf_stream_places(one, m, bound)
+				      : iopf_stream_pages(one, m, bound);
 	} else {
 		one = iopf_streams_stride(s, m, &stride);
 		if (!one)
 			one = iopf_streams_victim(s);
 		result.wasted = one->ahead;
-		s->shrink += result.wasted && s->shrink < IOPF_STREAM_SHRINK;
+		s->shrink += result.wasted && one->much && s->shrink < IOPF_STREAM_SHRINK;
 	}
 	result.stride = stride ?: 1;
 	result.page = m->page + (stride ? (u64)stride : m->n);
@@ -237,6 +250,7 @@ static inline struct iopf_ahead iopf_streams_miss(struct iopf_streams *s, const 
 		.ahead = result.pages,
 		.used = s->clock,
 		.write = m->write,
+		.much = result.pages >= bound / IOPF_STREAM_MUCH,
 	};
 	return result;
 }
