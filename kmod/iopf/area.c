@@ -158,6 +158,7 @@ static int area_store_chunk(struct iopf_area *area, unsigned long index,
 			    struct iopf_chunk **chunk)
 {
 	struct iopf_chunk *other;
+	bool counts;
 	int ret;
 
 	lockdep_assert_held(&area->chunks.xa_lock);
@@ -171,10 +172,10 @@ static int area_store_chunk(struct iopf_area *area, unsigned long index,
 		return 0;
 	}
 	(*chunk)->domains = area->container->domains;
-	iopf_sample_made(*chunk);
+	counts = iopf_sample_made(*chunk);
 	ret = xa_err(__xa_store(&area->chunks, index, *chunk,
 				GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT));
-	if (unlikely(ret))
+	if (unlikely(ret) && counts)
 		iopf_sample_unmade(*chunk);
 	return ret;
 }
@@ -233,12 +234,14 @@ static unsigned int area_store_chunks(struct iopf_area *area, struct xa_state *x
 	/* Who may wait for memory reserves a place, see iopf_area_chunk(). */
 	while (!there || xa_is_zero(there)) {
 		struct iopf_chunk *chunk = chunks[stored];
+		bool counts;
 
 		chunk->domains = area->container->domains;
-		iopf_sample_made(chunk);
+		counts = iopf_sample_made(chunk);
 		xas_store(xas, chunk);
 		if (unlikely(xas_error(xas))) {
-			iopf_sample_unmade(chunk);
+			if (counts)
+				iopf_sample_unmade(chunk);
 			break;
 		}
 		if (++stored == n)

@@ -143,39 +143,42 @@ static unsigned int chunk_loose(const struct iopf_chunk *chunk)
 /**
  * iopf_sample_new_chunk() - see iopf_sample_made()
  * @chunk: the chunk
+ *
+ * Return: whether it counts.
  */
-void iopf_sample_new_chunk(struct iopf_chunk *chunk)
+bool iopf_sample_new_chunk(struct iopf_chunk *chunk)
 {
 	struct iopf_sampler *sampler = chunk->area->container->sampler;
 
 	lockdep_assert_held(&chunk->area->chunks.xa_lock);
 
 	if (!READ_ONCE(chunk->area->container->sampled))
-		return;
+		return false;
 	spin_lock(&sampler->points_lock);
 	sampler->sample.all++;
 	/* At its first fault the threshold is looked at anew. */
 	if (iopf_sample_stands(chunk_block(chunk), sampler->sample.threshold))
 		chunk->look = IOPF_LOOK_NEW;
 	spin_unlock(&sampler->points_lock);
+	return true;
 }
 
 /**
- * iopf_sample_lost_chunk() - see iopf_sample_unmade()
- * @chunk: the chunk
+ * iopf_sample_unmade() - there was no memory to publish a chunk that counts
+ * @chunk: the chunk; its area's array has been locked since iopf_sample_made()
+ *
+ * Stopping waits for that lock, so what it was counted in is still there; see sampler_chunks().
  */
-void iopf_sample_lost_chunk(struct iopf_chunk *chunk)
+void iopf_sample_unmade(struct iopf_chunk *chunk)
 {
 	struct iopf_sampler *sampler = chunk->area->container->sampler;
 
 	lockdep_assert_held(&chunk->area->chunks.xa_lock);
 
-	if (!READ_ONCE(chunk->area->container->sampled))
-		return;
 	spin_lock(&sampler->points_lock);
 	sampler->sample.all--;
-	chunk->look = IOPF_LOOK_NONE;
 	spin_unlock(&sampler->points_lock);
+	chunk->look = IOPF_LOOK_NONE;
 }
 
 /* A chunk that never was mapped has been. NULL: it is none of those that are watched. */

@@ -18,8 +18,8 @@ struct iopf_sampler *iopf_sampler_create(struct iopf_container *c);
 void iopf_sampler_end(struct iopf_sampler *sampler);
 void iopf_sampler_free(struct iopf_sampler *sampler);
 
-void iopf_sample_new_chunk(struct iopf_chunk *chunk);
-void iopf_sample_lost_chunk(struct iopf_chunk *chunk);
+bool iopf_sample_new_chunk(struct iopf_chunk *chunk);
+void iopf_sample_unmade(struct iopf_chunk *chunk);
 void iopf_sample_chunk_fault(struct iopf_chunk *chunk, struct iopf_timing *timing);
 bool iopf_sample_chunk_look(struct iopf_chunk *chunk, unsigned int pages);
 void iopf_sample_spent(struct iopf_container *c, const struct iopf_timing *timing);
@@ -27,21 +27,12 @@ void iopf_sample_spent(struct iopf_container *c, const struct iopf_timing *timin
 /**
  * iopf_sample_made() - a chunk has been made
  * @chunk: about to be published in its area's array, whose lock is held
+ *
+ * Return: whether it counts: then iopf_sample_unmade() takes it back.
  */
-static inline void iopf_sample_made(struct iopf_chunk *chunk)
+static inline bool iopf_sample_made(struct iopf_chunk *chunk)
 {
-	if (static_branch_unlikely(&iopf_sample_on))
-		iopf_sample_new_chunk(chunk);
-}
-
-/**
- * iopf_sample_unmade() - there was no memory to publish it
- * @chunk: was about to be published; the lock has not been given up since
- */
-static inline void iopf_sample_unmade(struct iopf_chunk *chunk)
-{
-	if (static_branch_unlikely(&iopf_sample_on))
-		iopf_sample_lost_chunk(chunk);
+	return static_branch_unlikely(&iopf_sample_on) && iopf_sample_new_chunk(chunk);
 }
 
 /**
