@@ -358,44 +358,44 @@ static __always_inline bool entry_moved(const unsigned long *at, unsigned long e
 	return unlikely(READ_ONCE(*at) != entry);
 }
 
+/* One level down: where the entry is and what it says. False: the table is on its way out. */
+static __always_inline bool walk_below(const unsigned long **at, unsigned long *entry,
+				       unsigned long frame, unsigned long vaddr,
+				       unsigned int shift)
+{
+	const unsigned long *above = *at;
+	unsigned long table = *entry;
+
+	*at = entry_below(table, frame, vaddr, shift);
+	*entry = READ_ONCE(**at);
+	return !entry_moved(above, table);
+}
+
 /*
  * The entry of an address that is either a leaf or refers to the table of 4 KiB pages. 0: there is
  * none, or the tables are on their way out.
- * @where: out: where it is
+ * @where: out: where it is, if @size is PMD_SIZE
  * @size: out: what a leaf there maps
  */
 static __always_inline unsigned long walk_down(struct mm_struct *mm, unsigned long vaddr,
 					       unsigned long frame, const unsigned long **where,
 					       unsigned long *size)
 {
-	const unsigned long *at = (unsigned long *)mm->pgd + pgd_index(vaddr), *above;
-	unsigned long entry = READ_ONCE(*at), table;
+	const unsigned long *at = (unsigned long *)mm->pgd + pgd_index(vaddr);
+	unsigned long entry = READ_ONCE(*at);
 
 	*where = at;
 	*size = PUD_SIZE;
 	if (!(entry & _PAGE_PRESENT))
 		return 0;
-	if (pgtable_l5_enabled()) {
-		above = at;
-		table = entry;
-		at = entry_below(table, frame, vaddr, P4D_SHIFT);
-		entry = READ_ONCE(*at);
-		if (!(entry & _PAGE_PRESENT) || entry_moved(above, table))
-			return 0;
-	}
-	above = at;
-	table = entry;
-	at = entry_below(table, frame, vaddr, PUD_SHIFT);
-	entry = READ_ONCE(*at);
-	if (entry_moved(above, table))
+	if (pgtable_l5_enabled() && (!walk_below(&at, &entry, frame, vaddr, P4D_SHIFT) ||
+				     !(entry & _PAGE_PRESENT)))
+		return 0;
+	if (!walk_below(&at, &entry, frame, vaddr, PUD_SHIFT))
 		return 0;
 	if (unlikely(!entry_is_table(entry)))
 		return entry;
-	above = at;
-	table = entry;
-	at = entry_below(table, frame, vaddr, PMD_SHIFT);
-	entry = READ_ONCE(*at);
-	if (entry_moved(above, table))
+	if (!walk_below(&at, &entry, frame, vaddr, PMD_SHIFT))
 		return 0;
 	*where = at;
 	*size = PMD_SIZE;
