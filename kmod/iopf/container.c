@@ -271,11 +271,12 @@ struct iopf_container *iopf_container_create(bool v2)
 	c->pgsizes = PAGE_MASK;
 	iopf_hint_renew(&c->generation);
 	mutex_init(&c->lock);
-	mt_init_flags(&c->areas, MT_FLAGS_USE_RCU);
+	/* What is erased in bulk has to have MT_FLAGS_ALLOC_RANGE; see policy.c. */
+	mt_init_flags(&c->areas, MT_FLAGS_ALLOC_RANGE | MT_FLAGS_USE_RCU);
 	c->holds = RB_ROOT_CACHED;
 	spin_lock_init(&c->holds_lock);
 	c->default_policy = IOPF_POLICY_FAULT;
-	mt_init_flags(&c->policies, MT_FLAGS_USE_RCU);
+	mt_init_flags(&c->policies, MT_FLAGS_ALLOC_RANGE);
 	INIT_LIST_HEAD(&c->mms);
 	INIT_LIST_HEAD(&c->attaches);
 	c->faults_max = UINT_MAX;

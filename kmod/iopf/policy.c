@@ -19,6 +19,11 @@
  *
  * Devices go on meanwhile: see hold.c.
  *
+ * User space decides how many policies there are. A store over a range frees the part of the tree
+ * that it covers at one go, so a large number of policies is erased in batches. The tree has
+ * MT_FLAGS_ALLOC_RANGE: without that flag the inner nodes of a tree have their metadata in the last
+ * slot, and what frees a part of the tree takes it for a child (6.12).
+ *
  * Locking: the container's; a device's own policy is under iopf_devices_lock.
  */
 #include <linux/cleanup.h>
@@ -42,6 +47,9 @@ static_assert(VFIO_IOPF_POLICY_DEFAULT == (int)IOPF_POLICY_DEFAULT);
 static_assert(VFIO_IOPF_POLICY_FAULT == (int)IOPF_POLICY_FAULT);
 static_assert(VFIO_IOPF_POLICY_PREFAULT == (int)IOPF_POLICY_PREFAULT);
 static_assert(VFIO_IOPF_POLICY_PIN == (int)IOPF_POLICY_PIN);
+
+/* Policies that are erased at a time. */
+#define ERASE_BATCH	512
 
 /* The range's own, or IOPF_POLICY_DEFAULT; @last: as of iopf_policy_at(). */
 static enum iopf_policy policy_own(struct iopf_container *c, u64 iova, u64 *last)
@@ -71,6 +79,43 @@ enum iopf_policy iopf_policy_at(struct iopf_container *c, u64 iova, u64 *last)
 	return policy_own(c, iova, last) ?: c->default_policy;
 }
 
+/* The end of the first ERASE_BATCH policies of a range; its last address if there are no more. */
+static u64 erase_end(struct iopf_container *c, const struct iopf_range *range)
+{
+	MA_STATE(mas, &c->policies, range->first, range->first);
+	unsigned int n = 0;
+	void *entry;
+
+	lockdep_assert_held(&c->lock);
+
+	rcu_read_lock();
+	mas_for_each(&mas, entry, range->last)
+		if (++n == ERASE_BATCH)
+			break;
+	rcu_read_unlock();
+	return entry ? min_t(u64, mas.last, range->last) : range->last;
+}
+
+static void policy_erase(struct iopf_container *c, const struct iopf_range *range)
+{
+	WARN_ON(mtree_store_range(&c->policies, range->first, range->last, NULL,
+				  GFP_KERNEL | __GFP_NOFAIL));
+}
+
+/* Leave no more policies of a range than one store may replace. Whether there were more. */
+static bool policy_thin(struct iopf_container *c, const struct iopf_range *range)
+{
+	struct iopf_range part, left = *range;
+
+	while ((part.last = erase_end(c, &left)) != range->last) {
+		part.first = left.first;
+		policy_erase(c, &part);
+		left.first = part.last + 1;
+		cond_resched();
+	}
+	return left.first != range->first;
+}
+
 /**
  * iopf_policy_store() - note the policy of a range
  * @c: the container, locked
@@ -84,11 +129,15 @@ enum iopf_policy iopf_policy_at(struct iopf_container *c, u64 iova, u64 *last)
 int iopf_policy_store(struct iopf_container *c, const struct iopf_range *range,
 		      enum iopf_policy policy)
 {
+	gfp_t gfp = GFP_KERNEL_ACCOUNT;
+
 	lockdep_assert_held(&c->lock);
 
+	/* After the first batch there is no way back. */
+	if (policy_thin(c, range))
+		gfp |= __GFP_NOFAIL;
 	return mtree_store_range(&c->policies, range->first, range->last,
-				 policy == IOPF_POLICY_DEFAULT ? NULL : xa_mk_value(policy),
-				 GFP_KERNEL_ACCOUNT);
+				 policy == IOPF_POLICY_DEFAULT ? NULL : xa_mk_value(policy), gfp);
 }
 
 /**
@@ -104,9 +153,9 @@ void iopf_policy_forget(struct iopf_container *c, const struct iopf_range *range
 
 	if (!mt_find(&c->policies, &index, range->last))
 		return;
+	policy_thin(c, range);
 	/* Unmapping can't fail. */
-	WARN_ON(mtree_store_range(&c->policies, range->first, range->last, NULL,
-				  GFP_KERNEL | __GFP_NOFAIL));
+	policy_erase(c, range);
 }
 
 /**
