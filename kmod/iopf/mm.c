@@ -448,9 +448,10 @@ static bool vma_permits(struct vm_area_struct *vma, vm_flags_t need)
  * @last: last address
  * @prot: IOMMU_READ, IOMMU_WRITE
  *
- * The error that pinning would have found, at the price of a look at each VMA.
+ * The error that pinning would have found, at the price of a look at each VMA. Files that are persistent
+ * memory can be used but not pinned for long: when the range fails, it is they that pinning met first.
  *
- * Return: 0 or -EFAULT.
+ * Return: 0; -EFAULT; -EOPNOTSUPP in a range with a file that is persistent memory.
  */
 int iopf_mm_check(struct mm_struct *mm, unsigned long first, unsigned long last, int prot)
 {
@@ -463,7 +464,11 @@ int iopf_mm_check(struct mm_struct *mm, unsigned long first, unsigned long last,
 
 	mmap_read_lock(mm);
 	for_each_vma_range(vmi, vma, last) {
-		if (vma->vm_start > next || !vma_permits(vma, need))
+		if (vma->vm_start > next)
+			break;
+		if (vma_is_fsdax(vma))
+			ret = -EOPNOTSUPP;
+		if (!vma_permits(vma, need))
 			break;
 		next = vma->vm_end;
 		if (next - 1 >= last)

@@ -118,7 +118,7 @@ static bool result_intended(struct hearing *h)
 		}
 		return false;
 	}
-	if (op->kind == OP_MAP && a == -EFAULT && !b && faulting(h) &&
+	if (op->kind == OP_MAP && !b && faulting(h) && a == place_pinning(op->va) &&
 	    place_later(op->va, op->size, op->flags & MAP_W)) {
 		diverged(h, INTENDED_MEMORY_LATER);
 		return true;

@@ -2,6 +2,7 @@
 /*
  * The memory of a side's process: see place.h.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,9 +39,11 @@ static const struct {
 	{ "hugetlb", VA_HUGE, MEM_HUGE },
 	{ "write-only", VA_WO, PART_LEN },
 	{ "gone", VA_GONE, PART_LEN },
+	{ "dax", VA_DAX, PART_LEN },
+	{ "dax-read-only", VA_DAX_RO, PART_LEN },
 };
 
-static bool have_secret, have_disk, have_huge;
+static bool have_secret, have_disk, have_huge, have_dax;
 
 static void *at(uint64_t va)
 {
@@ -98,20 +101,23 @@ static void secret(void)
 	close(fd);
 }
 
-static void disk(void)
+/* A file in @dir, mapped at @va and, if given, at @again for reading. */
+static bool file_at(const char *dir, uint64_t va, uint64_t again)
 {
 	char path[64];
 	int fd;
 
-	snprintf(path, sizeof(path), "/mnt/conform.%d", getpid());
+	snprintf(path, sizeof(path), "%s/conform.%d", dir, getpid());
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return;
+		return false;
 	must_sys(ftruncate(fd, (off_t)PART_LEN));
 	unlink(path);
-	map_at(VA_DISK, PART_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	map_at(va, PART_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	if (again)
+		map_at(again, PART_LEN, PROT_READ, MAP_SHARED, fd);
 	close(fd);
-	have_disk = true;
+	return true;
 }
 
 static void huge(void)
@@ -141,7 +147,8 @@ void place_all(void)
 	memfd_at(VA_ARG, ARG_LEN, ARG_LEN, VA_ARG_RO, PROT_READ);
 	memfd_at(VA_BM, BM_PAGE, BM_PAGE, VA_BM_RO, PROT_READ);
 	secret();
-	disk();
+	have_disk = file_at("/mnt", VA_DISK, 0);
+	have_dax = file_at("/dax", VA_DAX, VA_DAX_RO);
 	huge();
 }
 
@@ -154,6 +161,9 @@ bool place_there(uint64_t va)
 		return have_disk;
 	case VA_HUGE:
 		return have_huge;
+	case VA_DAX:
+	case VA_DAX_RO:
+		return have_dax;
 	}
 	return true;
 }
@@ -165,8 +175,14 @@ static bool inside(uint64_t va, uint64_t size, uint64_t place)
 
 bool place_later(uint64_t va, uint64_t size, bool write)
 {
-	return inside(va, size, VA_SECRET) || (write && inside(va, size, VA_DISK)) ||
+	return (write && inside(va, size, VA_DISK)) || inside(va, size, VA_DAX) ||
+	       (!write && inside(va, size, VA_DAX_RO)) ||
 	       (inside(va, size, VA_EOF) && va + size > VA_EOF + EOF_LEN);
+}
+
+int place_pinning(uint64_t va)
+{
+	return inside(va, 0, VA_DAX) || inside(va, 0, VA_DAX_RO) ? -EOPNOTSUPP : -EFAULT;
 }
 
 void place_print(char *text, size_t len, uint64_t va)

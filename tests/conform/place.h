@@ -27,6 +27,8 @@
 #define VA_HUGE		0x1000b0000000ull	/* one huge page of hugetlb, if there is one */
 #define VA_WO		0x1000c0000000ull	/* PROT_WRITE alone */
 #define VA_GONE		0x1000d0000000ull	/* anonymous; sequences take it away */
+#define VA_DAX		0x1000e0000000ull	/* a file that is persistent memory, shared */
+#define VA_DAX_RO	0x1000f0000000ull	/* the same, read-only */
 #define VA_ARG		0x100100000000ull	/* the ioctl's structure; a hole after it */
 #define VA_ARG_RO	0x100110000000ull	/* the same, read-only */
 #define VA_BM		0x100120000000ull	/* the bitmap; a hole after it */
@@ -64,6 +66,14 @@ bool place_there(uint64_t va);
  * @write: for writing
  */
 bool place_later(uint64_t va, uint64_t size, bool write);
+
+/**
+ * place_pinning() - what stock type1 says of memory that place_later() is true for
+ * @va: first address
+ *
+ * Return: a negative errno
+ */
+int place_pinning(uint64_t va);
 
 /** place_print() - "ram+0x1000" */
 void place_print(char *text, size_t len, uint64_t va);

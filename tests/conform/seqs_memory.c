@@ -92,6 +92,25 @@ static void children(struct run *run)
 	run_group_end(run);
 }
 
+/* Persistent memory can't be pinned for long: its file system wants to move it. */
+static void dax(struct run *run)
+{
+	const struct conform_op map = op_map(MAP_RW, I0, 4 * PG, VA_DAX);
+
+	run_group(run, "a file that is persistent memory");
+	run_try(run, V2, OPS(map), "for both");
+	run_try(run, V2, OPS(op_map(MAP_R, I0, 4 * PG, VA_DAX), op_read(0, I0, 4 * PG)),
+		"for reading");
+	run_try(run, V2, OPS(op_map(MAP_W, I0, 4 * PG, VA_DAX)), "for writing");
+	run_try(run, V2, OPS(op_map(MAP_R, I0, 4 * PG, VA_DAX_RO)), "read-only, for reading");
+	run_try(run, V2, OPS(op_map(MAP_RW, I0, 4 * PG, VA_DAX_RO)), "read-only, for both");
+	run_try(run, V2, OPS(op_map(MAP_RW, I0, 17 * PG, VA_DAX)), "then nothing");
+	run_try(run, V2, OPS(op_map(MAP_RW, I0, 2 * PG, VA_DAX - PG)), "nothing, then this");
+	run_try(run, V2, OPS(op_group(OP_JOIN, MODEL_PINNER), map), "pinned for a group");
+	run_try(run, V2, OPS(op_simple(OP_MEMLOCK, 0), map), "nothing may be locked");
+	run_group_end(run);
+}
+
 /* Permitted, but not there, or not for pinning: who faults can wait for it. */
 static void later(struct run *run)
 {
@@ -144,5 +163,7 @@ void seqs_memory(struct run *run)
 	limits(run);
 	children(run);
 	later(run);
+	if (side_there(&run->side[0], VA_DAX) && side_there(&run->side[1], VA_DAX))
+		dax(run);
 	gone(run);
 }

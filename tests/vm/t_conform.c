@@ -13,7 +13,7 @@
  * on the kernel's command line: first seed and number of the generated sequences. CONFORM_ONLY:
  * only that part ("map", "dirty", ..., "generated", "control").
  *
- * vm: --mem 768 --swap 512 --disk 256 --test-timeout 900
+ * vm: --mem 768 --swap 512 --disk 256 --pmem 32 --test-timeout 900
  */
 #include <stdio.h>
 #include <stdlib.h>

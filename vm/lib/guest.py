@@ -93,7 +93,8 @@ def build(path, kernel, job):
 
     # What the guest loads by itself, in an order that serves: the file system wants its checksum.
     loads = ["virtio_blk"] if job.swap or job.disk or job.image else []
-    loads += ["crc32c_generic", "ext4"] if job.disk or job.image else []
+    loads += ["crc32c_generic", "ext4"] if job.disk or job.image or job.pmem else []
+    loads += ["nd_e820", "nd_pmem"] if job.pmem else []
     loads = [m for m in loads if kernel.has(m)] + list(job.modules)
     kernel.add_modules(archive, [m for m in USUAL if kernel.has(m)] + loads)
     for name, ko in sorted(kernel.our_modules(job.variant).items()):
@@ -129,5 +130,6 @@ def build(path, kernel, job):
         f"{key}={shlex.quote(value)}\n" for key, value in (
             ("MODE", job.mode), ("MODULES", " ".join(loads)),
             ("SWAP", "1" if job.swap else ""), ("DISK", "1" if job.disk else ""),
+            ("PMEM", "1" if job.pmem else ""),
             ("IMAGE", "1" if job.image else ""))).encode())
     archive.write(path)

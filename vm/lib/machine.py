@@ -27,6 +27,8 @@ OK, FAILED, ERROR, COMPLAINT, TIMEOUT, SKIPPED = 0, 1, 2, 3, 4, 77
 # memmap of the simulator's BARs; the guest always has memory there.
 BAR_RESERVE = "memmap=2M$0x10000000"
 MIN_MEM = 512
+# The firmware keeps tables at the end of memory. Persistent memory, which is taken from it, comes before.
+FIRMWARE_MIB = 2
 POLL = 0.03
 
 
@@ -43,6 +45,7 @@ class Job:
         self.timeout = 300
         self.swap = 0
         self.disk = 0
+        self.pmem = 0
         self.nvme = 0
         self.image = None           # file of the host
         self.devices = []           # further arguments of QEMU, as pairs or single words
@@ -123,12 +126,18 @@ class Machine:
                       f"tsc_early_khz={host_tsc_khz()}", "max_loop=0"]
         if self.job.icount:
             words += ["random.trust_cpu=off"]
+        if self.job.pmem:
+            words += [f"memmap={self.job.pmem}M!{self._mem()}M"]
         return " ".join(words + self.job.append)
+
+    def _mem(self):
+        return max(self.job.mem, MIN_MEM)
 
     def _argv(self):
         job = self.job
+        mem = self._mem() + (job.pmem + FIRMWARE_MIB if job.pmem else 0)
         # ioeventfd would hand a guest's output to another thread, at a moment of its own choosing.
-        argv = [accel.QEMU, "-machine", job.machine, "-m", str(max(job.mem, MIN_MEM)),
+        argv = [accel.QEMU, "-machine", job.machine, "-m", str(mem),
                 "-nodefaults", "-no-reboot", "-display", "none", "-nic", "none", "-monitor", "none"]
         argv += self._cpu_args()
         argv += ["-kernel", self.kernel.image, "-initrd", self.path("initramfs"),

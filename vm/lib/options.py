@@ -15,6 +15,7 @@ def add_machine_options(p):
     p.add_argument("--icount", action="store_true", help="deterministic instruction clock")
     p.add_argument("--swap", type=int, default=0, metavar="MIB", help="a disk swapped on")
     p.add_argument("--disk", type=int, default=0, metavar="MIB", help="a disk, ext4, on /mnt")
+    p.add_argument("--pmem", type=int, default=0, metavar="MIB", help="persistent memory, ext4 with -o dax on /dax")
     p.add_argument("--nvme", type=int, default=0, metavar="MIB", help="an NVMe controller, for vfio-pci")
     p.add_argument("--image", metavar="FILE",
                    help="a disk image, mounted on /image; a file, or made by vm/make-image")
@@ -61,7 +62,7 @@ def device_args(items):
 def make_job(args):
     """A job with what the machine options ask for."""
     job = machine.Job()
-    for name in ("mem", "cpus", "icount", "swap", "disk", "nvme", "append", "variant", "machine",
+    for name in ("mem", "cpus", "icount", "swap", "disk", "pmem", "nvme", "append", "variant", "machine",
                  "expect_complaint"):
         setattr(job, name, getattr(args, name))
     job.devices = device_args(args.device)
