@@ -448,8 +448,9 @@ static bool vma_permits(struct vm_area_struct *vma, vm_flags_t need)
  * @last: last address
  * @prot: IOMMU_READ, IOMMU_WRITE
  *
- * The error that pinning would have found, at the price of a look at each VMA. Files that are persistent
- * memory can be used but not pinned for long: when the range fails, it is they that pinning met first.
+ * The error that pinning would have found, at the price of a look at each VMA. Files that are
+ * persistent memory can be used but not pinned for long: when the range fails, it is they that
+ * pinning met first.
  *
  * Return: 0; -EFAULT; -EOPNOTSUPP in a range with a file that is persistent memory.
  */

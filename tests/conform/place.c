@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -39,11 +40,12 @@ static const struct {
 	{ "hugetlb", VA_HUGE, MEM_HUGE },
 	{ "write-only", VA_WO, PART_LEN },
 	{ "gone", VA_GONE, PART_LEN },
+	{ "poison", VA_POISON, PART_LEN },
 	{ "dax", VA_DAX, PART_LEN },
 	{ "dax-read-only", VA_DAX_RO, PART_LEN },
 };
 
-static bool have_secret, have_disk, have_huge, have_dax;
+static bool have_secret, have_disk, have_huge, have_dax, have_poison;
 
 static void *at(uint64_t va)
 {
@@ -128,6 +130,21 @@ static void huge(void)
 				 at(VA_HUGE)) == at(VA_HUGE);
 }
 
+/* Who loses memory is told by a signal. */
+static void on_loss(int number)
+{
+	(void)number;
+}
+
+static void poison(void)
+{
+	anon_at(VA_POISON, PART_LEN, PROT_READ | PROT_WRITE);
+	memset(at(VA_POISON), 0x5a, PART_LEN);
+	must_be(signal(SIGBUS, on_loss) != SIG_ERR);
+	have_poison = !madvise(at(VA_POISON), MEM_PAGE, MADV_HWPOISON);
+	must_be(signal(SIGBUS, SIG_DFL) != SIG_ERR);
+}
+
 void place_again(void)
 {
 	munmap(at(VA_GONE), PART_LEN);
@@ -150,6 +167,7 @@ void place_all(void)
 	have_disk = file_at("/mnt", VA_DISK, 0);
 	have_dax = file_at("/dax", VA_DAX, VA_DAX_RO);
 	huge();
+	poison();
 }
 
 bool place_there(uint64_t va)
@@ -161,6 +179,8 @@ bool place_there(uint64_t va)
 		return have_disk;
 	case VA_HUGE:
 		return have_huge;
+	case VA_POISON:
+		return have_poison;
 	case VA_DAX:
 	case VA_DAX_RO:
 		return have_dax;
@@ -176,6 +196,7 @@ static bool inside(uint64_t va, uint64_t size, uint64_t place)
 bool place_later(uint64_t va, uint64_t size, bool write)
 {
 	return (write && inside(va, size, VA_DISK)) || inside(va, size, VA_DAX) ||
+	       inside(va, size, VA_POISON) ||
 	       (!write && inside(va, size, VA_DAX_RO)) ||
 	       (inside(va, size, VA_EOF) && va + size > VA_EOF + EOF_LEN);
 }

@@ -29,6 +29,7 @@
 #define VA_GONE		0x1000d0000000ull	/* anonymous; sequences take it away */
 #define VA_DAX		0x1000e0000000ull	/* a file that is persistent memory, shared */
 #define VA_DAX_RO	0x1000f0000000ull	/* the same, read-only */
+#define VA_POISON	0x100140000000ull	/* anonymous; its first page is poisoned */
 #define VA_ARG		0x100100000000ull	/* the ioctl's structure; a hole after it */
 #define VA_ARG_RO	0x100110000000ull	/* the same, read-only */
 #define VA_BM		0x100120000000ull	/* the bitmap; a hole after it */

@@ -122,6 +122,10 @@ static void later(struct run *run)
 		run_try(run, V2, OPS(op_map(MAP_RW, I0, PG, VA_SECRET)), "secret memory");
 		run_try(run, V2, OPS(op_map(MAP_R, I0, PG, VA_SECRET)), "for reading");
 	}
+	if (side_there(&run->side[0], VA_POISON) && side_there(&run->side[1], VA_POISON)) {
+		run_try(run, V2, OPS(op_map(MAP_RW, I0, 2 * PG, VA_POISON)), "poison");
+		run_try(run, V2, OPS(op_map(MAP_R, I0, PG, VA_POISON)), "for reading");
+	}
 	if (side_there(&run->side[0], VA_DISK) && side_there(&run->side[1], VA_DISK)) {
 		run_try(run, V2, OPS(op_map(MAP_RW, I0, 4 * PG, VA_DISK)), "a file on a disk");
 		run_try(run, V2, OPS(op_map(MAP_R, I0, 4 * PG, VA_DISK), op_read(0, I0, 4 * PG)),
