@@ -21,6 +21,8 @@ extern bool iopf_break_notifier;
 extern bool iopf_break_track;
 /* One device may have all the workers of its container. */
 extern bool iopf_break_fair;
+/* Addresses that no process can have are looked up all the same. */
+extern bool iopf_break_address;
 /* Faults map whatever the budget says. */
 extern bool iopf_break_budget;
 /* How long the notifier lingers between unmapping and letting the mm go on, µs. */

@@ -288,7 +288,7 @@ void iopf_mm_unregister(struct iopf_mm *m)
  *
  * Context: process context, any process or kernel thread; sleeps.
  * Return: 0 when at least the first page is there; -ESRCH when the process is gone;
- * -EFAULT when there is no memory or no permission; -EHWPOISON, -ENOMEM.
+ * -EFAULT when there is no memory or no permission, or can't be; -EHWPOISON, -ENOMEM.
  */
 int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write)
 {
@@ -296,6 +296,9 @@ int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pag
 	unsigned int done;
 	int ret;
 
+	/* fixup_user_fault() may take an address for another. */
+	if (!iopf_mm_may_have(mm, vaddr, PAGE_SIZE))
+		return -EFAULT;
 	if (!mmget_not_zero(mm))
 		return -ESRCH;
 	mmap_read_lock(mm);
@@ -463,6 +466,8 @@ int iopf_mm_check(struct mm_struct *mm, unsigned long first, unsigned long last,
 
 	VMA_ITERATOR(vmi, mm, first);
 
+	if (!iopf_mm_may_have(mm, first, last - first + 1))
+		return -EFAULT;
 	mmap_read_lock(mm);
 	for_each_vma_range(vmi, vma, last) {
 		if (vma->vm_start > next)

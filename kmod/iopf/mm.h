@@ -3,6 +3,7 @@
 #define IOPF_MM_H
 
 #include <linux/atomic.h>
+#include <linux/mm_types.h>
 #include <linux/mmu_notifier.h>
 #include <linux/rbtree.h>
 #include <linux/refcount.h>
@@ -66,6 +67,24 @@ static inline bool iopf_mm_busy(const struct iopf_mm *m, unsigned long first, un
 	/* Pairs with the barrier in iopf_mm_invalidate_end(). */
 	smp_rmb();
 	return busy;
+}
+
+/**
+ * iopf_mm_may_have() - whether a process can have memory at all of some addresses
+ * @mm: the process's memory
+ * @vaddr: first address
+ * @size: bytes
+ *
+ * MAP_DMA takes any address where stock type1 does. Page tables can't say that an address is none
+ * of the process's: they are indexed by some of its bits only, and it would be taken for another.
+ * So whoever follows an address asks.
+ */
+static inline bool iopf_mm_may_have(const struct mm_struct *mm, unsigned long vaddr,
+				    unsigned long size)
+{
+	unsigned long end = READ_ONCE(mm->task_size);
+
+	return vaddr < end && size <= end - vaddr;
 }
 
 struct iopf_mm *iopf_mm_get(struct iopf_container *container, struct mm_struct *mm);

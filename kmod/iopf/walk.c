@@ -26,6 +26,10 @@
  * which again goes through the notifier and takes the device's mapping away.
  * So the device's writes need no marking of their own.
  *
+ * Addresses: any number may come here. What is beyond the process's address space is refused as
+ * such, since the tables, indexed by some bits of it only, would have it for another address: one
+ * that the notifier, asked by the number, does not know to be mapped.
+ *
  * Refused: what GUP refuses too (secretmem, pages without a struct page that
  * are not a device's memory). PROT_NONE and NUMA-hinting entries, which are
  * without the user bit, look like absent ones and go through a CPU fault.
@@ -37,6 +41,7 @@
 #include <linux/swapops.h>
 
 #include "controls.h"
+#include "mm.h"
 #include "walk.h"
 
 #ifndef CONFIG_X86_64
@@ -442,6 +447,13 @@ static noinline unsigned int walk_before(struct mm_struct *mm, unsigned long vad
 	return done;
 }
 
+/* Whether some of the addresses can't be the process's. The tables would not say so. */
+static __always_inline bool walk_beyond(const struct mm_struct *mm, unsigned long vaddr,
+					unsigned long size)
+{
+	return !iopf_mm_may_have(mm, vaddr, size) && !iopf_broken(address);
+}
+
 /**
  * iopf_walk() - what the CPU maps at some pages
  * @mm: whose page tables
@@ -461,6 +473,10 @@ void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int page, uns
 	runs->nr = 0;
 	runs->next = page;
 	runs->refused = false;
+	if (unlikely(walk_beyond(mm, vaddr, (unsigned long)n << PAGE_SHIFT))) {
+		runs->refused = true;
+		return;
+	}
 	local_irq_disable();
 	if (unlikely(n > pages_in_pmd(vaddr))) {
 		unsigned int done = walk_before(mm, vaddr, n, stop, runs);
@@ -491,6 +507,8 @@ unsigned int iopf_walk_leaves(struct mm_struct *mm, unsigned long vaddr, unsigne
 
 	lockdep_assert_irqs_enabled();
 
+	if (walk_beyond(mm, vaddr, PMD_SIZE))
+		return 0;
 	max = min(max, PTRS_PER_PMD - pmd_index(vaddr));
 	local_irq_disable();
 	walk_down(mm, vaddr, frame_mask(), &pmd, &size);
@@ -534,6 +552,8 @@ unsigned long iopf_walk_near(struct mm_struct *mm, unsigned long vaddr, unsigned
 
 	mmap_assert_locked(mm);
 
+	if (walk_beyond(mm, vaddr, (unsigned long)n << PAGE_SHIFT))
+		return 0;
 	local_irq_disable();
 	entry = walk_down(mm, vaddr, frame, &p, &size);
 	if (size == PMD_SIZE && entry_is_table(entry)) {
