@@ -137,7 +137,10 @@ static void needs(struct verdict *v, const struct facts *f)
 		     f->driver);
 	if (!f->loaded)
 		need(v, "the module is loaded: modprobe " MODULE);
-	if (f->mode == IOPF_MODE_NONE || !*f->reason)
+	if (because(f, IOPF_REASON_BEHIND))
+		need(v,
+		     "the module is asked before vfio_iommu_type1, which was loaded after it: write 1 to /sys/kernel/vfio_iopf/front");
+	if (f->mode == IOPF_MODE_NONE || !*f->reason || because(f, IOPF_REASON_BEHIND))
 		return;
 	if (because(f, IOPF_REASON_UNSAFE))
 		need(v,

@@ -19,6 +19,10 @@
 #define IOPF_REASON_UNSAFE	"unsafe"
 /* Its IOMMU has no pages as small as the CPU's. */
 #define IOPF_REASON_PAGES	"pages"
+/* vfio_iommu_type1 was loaded after this module, so this module is not asked. */
+#define IOPF_REASON_BEHIND	"behind"
+/* That is over, but its container was opened meanwhile. */
+#define IOPF_REASON_BYPASSED	"bypassed"
 /* Attaching it failed in another way. */
 #define IOPF_REASON_FAILED	"failed"
 

@@ -397,6 +397,14 @@ static void reasons(void **state)
 	VERDICT(t, "could", "container is opened anew");
 	SAYS(t->out, "(vfio_iommu_type1 serves the last: attaching it here failed)");
 	JSON_STRING(t, "/devices/0/reason", "failed: attaching it here failed");
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
+		  "behind: in other words\n");
+	VERDICT(t, "could", "asked before vfio_iommu_type1");
+	SAYS(t->out, "write 1 to /sys/kernel/vfio_iopf/front");
+	JSON_LENGTH(t, "/devices/0/needs", 1);
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
+		  "bypassed: its container was opened before\n");
+	VERDICT(t, "could", "container is opened anew");
 	/* It is the word that counts, all of it and nothing else. */
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
 		  "failed: allow_unsafe_interrupts, can't turn I/O page faults on, refused: it all\n");

@@ -62,7 +62,6 @@ static const char reason_unanswered[] = IOPF_REASON_UNANSWERED
 
 static const char served_type1[] = "vfio_iommu_type1";
 static const char served_here[] = IOPF_DRIVER_NAME;
-static const char served_none[] = "none";
 
 static int count_device(struct device *dev, void *data)
 {
@@ -701,7 +700,8 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 
 	for (unsigned int i = 0; i < at->nr_devices; i++)
 		at->device[i]->attach = NULL;
-	attach_served(at, served_none, "");
+	for (unsigned int i = 0; i < at->nr_devices; i++)
+		iopf_device_released(at->device[i]);
 
 	iopf_fault_drain(at);
 	list_del(&at->node);

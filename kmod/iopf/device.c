@@ -24,6 +24,7 @@
 #include <linux/pci.h>
 #include <linux/slab.h>
 
+#include "../../core/reason.h"
 #include "attach.h"
 #include "container.h"
 #include "device.h"
@@ -35,6 +36,8 @@
 DEFINE_MUTEX(iopf_devices_lock);
 
 static LIST_HEAD(iopf_devices);
+/* Another backend is asked before this one, see front.c; under iopf_devices_lock. */
+static bool devices_behind;
 static struct kobject *iopf_devices_kobj;
 
 struct device_attr {
@@ -289,8 +292,7 @@ static struct iopf_device *device_new(struct device *dev)
 		return ERR_PTR(-ENOMEM);
 	kobject_init(&d->kobj, &device_ktype);
 	d->dev = get_device(dev);
-	d->served_by = "none";
-	d->reason = "";
+	iopf_device_released(d);
 	spin_lock_init(&d->streams_lock);
 	ratelimit_state_init(&d->ratelimit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
 	ret = iopf_table_device(d);
@@ -388,6 +390,60 @@ void iopf_device_served(struct iopf_device *d, const char *by, const char *reaso
 		dev_info(d->dev, IOPF_DRIVER_NAME ": memory is pinned by %s: %s\n", by, reason);
 	d->served_by = by;
 	d->reason = reason;
+}
+
+static const char reason_behind[] = IOPF_REASON_BEHIND
+	": vfio_iommu_type1 is asked first (to change that write 1 to /sys/kernel/vfio_iopf/front)";
+static const char reason_bypassed[] = IOPF_REASON_BYPASSED
+	": its container was opened while vfio_iommu_type1 was asked first";
+
+/**
+ * iopf_device_released() - a device is in no container that this module knows of
+ * @d: the device
+ *
+ * Context: under iopf_devices_lock.
+ */
+void iopf_device_released(struct iopf_device *d)
+{
+	lockdep_assert_held(&iopf_devices_lock);
+
+	d->served_by = devices_behind ? "vfio_iommu_type1" : "none";
+	d->reason = devices_behind ? reason_behind : "";
+}
+
+/* Whether somebody has the device, through another backend or without one. */
+static bool device_claimed(struct iopf_device *d)
+{
+	struct iommu_group *group = iommu_group_get(d->dev);
+	bool claimed = group && iommu_group_dma_owner_claimed(group);
+
+	iommu_group_put(group);
+	return claimed;
+}
+
+/**
+ * iopf_devices_set_behind() - whether another backend is asked before this one
+ * @behind: it is
+ *
+ * Each device that this module does not serve says so from now on. When it is over, those that
+ * are in use go on saying that they were opened meanwhile.
+ */
+void iopf_devices_set_behind(bool behind)
+{
+	struct iopf_device *d;
+
+	guard(mutex)(&iopf_devices_lock);
+	devices_behind = behind;
+	list_for_each_entry(d, &iopf_devices, node) {
+		if (d->attach)
+			continue;
+		if (behind)
+			iopf_device_released(d);
+		else if (d->reason == reason_behind && device_claimed(d))
+			d->reason = reason_bypassed;
+		else if (d->reason == reason_behind)
+			iopf_device_released(d);
+	}
 }
 
 static bool device_is_vfio(struct pci_dev *pdev)

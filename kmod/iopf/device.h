@@ -132,6 +132,8 @@ int iopf_devices_each(int (*fn)(struct iopf_device *d, void *data), void *data);
 struct iopf_device *iopf_device_get(struct device *dev);
 void iopf_device_put(struct iopf_device *d);
 void iopf_device_served(struct iopf_device *d, const char *by, const char *reason);
+void iopf_device_released(struct iopf_device *d);
+void iopf_devices_set_behind(bool behind);
 
 static inline void iopf_device_count(struct iopf_device *d, enum iopf_stat stat, u64 n)
 {

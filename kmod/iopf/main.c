@@ -20,12 +20,12 @@
 #include "controls.h"
 #include "device.h"
 #include "fault.h"
+#include "front.h"
 #include "hint.h"
 #include "hot.h"
 #include "latency.h"
 #include "main.h"
 #include "table.h"
-#include "type1.h"
 
 bool iopf_allow_unsafe_interrupts;
 module_param_named(allow_unsafe_interrupts, iopf_allow_unsafe_interrupts, bool, 0644);
@@ -129,7 +129,7 @@ static int __init iopf_init(void)
 	ret = iopf_devices_init(iopf_kobj);
 	if (ret)
 		goto err_containers;
-	ret = iopf_type1_register();
+	ret = iopf_front_init(iopf_kobj);
 	if (ret)
 		goto err_devices;
 	return 0;
@@ -157,9 +157,7 @@ err_chunk_cache:
 
 static void __exit iopf_exit(void)
 {
-	iopf_type1_unregister();
-	/* Tasks between the VFIO core's look at our operations and iopf_container_get(). */
-	synchronize_rcu_tasks();
+	iopf_front_exit(iopf_kobj);
 	iopf_devices_exit();
 	iopf_containers_exit();
 	iopf_table_exit(iopf_kobj);

@@ -491,7 +491,8 @@ static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
 	return ret;
 }
 
-static const struct vfio_iommu_driver_ops iopf_type1_ops = {
+/* What the VFIO core calls; front.c registers it. */
+const struct vfio_iommu_driver_ops iopf_type1_ops = {
 	.name = IOPF_DRIVER_NAME,
 	.owner = THIS_MODULE,
 	.open = type1_open,
@@ -506,19 +507,3 @@ static const struct vfio_iommu_driver_ops iopf_type1_ops = {
 	.dma_rw = type1_dma_rw,
 	.group_iommu_domain = type1_group_domain,
 };
-
-/**
- * iopf_type1_register() - put ourselves in front of stock type1
- *
- * The VFIO core asks the backend that registered last first; the module's soft
- * dependency sees to it that type1 is there before.
- */
-int iopf_type1_register(void)
-{
-	return vfio_register_iommu_driver(&iopf_type1_ops);
-}
-
-void iopf_type1_unregister(void)
-{
-	vfio_unregister_iommu_driver(&iopf_type1_ops);
-}

@@ -2,7 +2,8 @@
 #ifndef IOPF_TYPE1_H
 #define IOPF_TYPE1_H
 
-int iopf_type1_register(void);
-void iopf_type1_unregister(void);
+struct vfio_iommu_driver_ops;
+
+extern const struct vfio_iommu_driver_ops iopf_type1_ops;
 
 #endif /* IOPF_TYPE1_H */
