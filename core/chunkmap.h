@@ -191,6 +191,9 @@ static inline void iopf_chunkmap_hold_mmio(struct iopf_chunkmap *m, unsigned int
  * @m: the map
  * @first: first page
  * @last: last page
+ *
+ * As long as they were held they were dirty in each report, if they were writable; so they are once
+ * more.
  */
 static inline void iopf_chunkmap_revoke_mmio(struct iopf_chunkmap *m, unsigned int first,
 					     unsigned int last)
@@ -203,6 +206,8 @@ static inline void iopf_chunkmap_revoke_mmio(struct iopf_chunkmap *m, unsigned i
 	for (; page <= last; page = find_next_bit(m->marks->mmio, last + 1, page + 1)) {
 		bitmap_clear(m->marks->pinned, page, 1);
 		bitmap_clear(m->marks->mmio, page, 1);
+		if (test_bit(page, m->writable))
+			bitmap_set(m->marks->dirty, page, 1);
 	}
 }
 

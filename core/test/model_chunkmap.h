@@ -273,8 +273,10 @@ static inline void chunkmap_do_revoke_mmio(struct chunkmap_pair *p, unsigned int
 	for (unsigned int i = page; i <= last; i++) {
 		enum page_state *s = &p->model.page[i];
 
-		if (page_is_mmio(*s))
-			*s = *s == PAGE_MMIO_WRITE ? PAGE_WRITE : PAGE_READ;
+		if (!page_is_mmio(*s))
+			continue;
+		p->model.dirty[i] |= page_is_writable(*s);
+		*s = *s == PAGE_MMIO_WRITE ? PAGE_WRITE : PAGE_READ;
 	}
 }
 

@@ -624,6 +624,36 @@ fault_look(struct chunk_fault *f, struct iopf_window *gap, struct iopf_runs *run
 	}
 }
 
+/*
+ * Map all that was found, or at least @run, which has the page in question: memory for the IOMMU's
+ * tables may be short for the others only.
+ */
+static __always_inline int fault_map_found(struct chunk_fault *f, const struct iopf_run *run,
+					   const struct iopf_runs *runs)
+{
+	int ret = fault_map_runs(f, runs->run, runs->run + runs->nr);
+
+	if (likely(!ret) || test_bit(f->page, f->chunk->map.present))
+		return 0;
+	return fault_map_runs(f, run, run + 1);
+}
+
+/* While writes are tracked: note the one for which the page has been mapped, or was to be. */
+static noinline void fault_track(struct chunk_fault *f, bool mapped)
+{
+	struct iopf_chunk *chunk = f->chunk;
+
+	/*
+	 * Where it could not be mapped in each domain, it has been in some for a moment, in which
+	 * another device may have written.
+	 */
+	if (f->write && (mapped || chunk->domains->nr > 1))
+		iopf_chunkmap_dirty(&chunk->map, f->page, 1);
+	/* Nothing becomes writable but what is written. */
+	f->need_write = false;
+	f->may_write = false;
+}
+
 /* Map the page, and what is around it in the window. */
 static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup found,
 				     unsigned int around)
@@ -655,18 +685,12 @@ static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup fou
 	if (found == IOPF_UPGRADE)
 		chunk_zap_locked(chunk, f->page, f->page);
 	iopf_timing_lap(f->timing, IOPF_PHASE_WALK);
-	ret = fault_map_runs(f, runs.run, runs.run + runs.nr);
+	ret = fault_map_found(f, run, &runs);
 	iopf_timing_lap(f->timing, IOPF_PHASE_MAP);
-	/* All that counts is the one in question. */
-	if (unlikely(ret && !test_bit(f->page, chunk->map.present)))
-		return fault_map_runs(f, run, run + 1);
-	if (unlikely(f->tracking)) {
-		if (f->write)
-			iopf_chunkmap_dirty(&chunk->map, f->page, 1);
-		/* Nothing becomes writable but what is written. */
-		f->need_write = false;
-		f->may_write = false;
-	}
+	if (unlikely(f->tracking))
+		fault_track(f, !ret);
+	if (unlikely(ret))
+		return ret;
 	if (unlikely(gap.first > w.first || gap.last < w.last))
 		f->mapped += fault_map_around(chunk, f->need_write, f->may_write, w, gap);
 	return 0;
@@ -1038,12 +1062,12 @@ static void chunk_enter_mmio(struct iopf_chunk *chunk, const struct iopf_domains
 	for_each_set_bit(page, iopf_chunkmap_mmio(&chunk->map), IOPF_CHUNK_PAGES) {
 		u64 iova = chunk_page_iova(chunk, page);
 		unsigned int first = page, n;
-		bool mmio;
 
 		if (!iommu_map(added, iova, iommu_iova_to_phys(old->domain[0].iommu, iova),
 			       PAGE_SIZE, chunk->area->prot | IOMMU_CACHE, FAULT_GFP))
 			continue;
-		iopf_chunkmap_take_pinned(&chunk->map, &first, page, &n, &mmio);
+		iopf_chunkmap_revoke_mmio(&chunk->map, page, page);
+		iopf_chunkmap_take(&chunk->map, &first, page, &n);
 		iopf_domains_unmap(old, old->nr, iova, PAGE_SIZE);
 	}
 }
@@ -1133,6 +1157,9 @@ err_unmap:
 		chunk_unmap_run(chunk, page, done);
 	spin_lock(&chunk->lock);
 	iopf_chunkmap_take_pinned(&chunk->map, &first, page + n - 1, &taken, &mmio);
+	/* Devices could write it meanwhile; the last run in those domains that took it. */
+	if (writable && READ_ONCE(chunk->area->container->tracking))
+		iopf_chunkmap_dirty(&chunk->map, page, done + run);
 	chunk_settle(chunk, IOPF_SETTLE_LOST);
 	spin_unlock(&chunk->lock);
 	return ret;
