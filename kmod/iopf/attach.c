@@ -90,6 +90,7 @@ static void attach_free(struct iopf_attach *at)
 	for (unsigned int i = 0; i < at->nr_devices; i++)
 		if (at->device[i])
 			iopf_device_put(at->device[i]);
+	mempool_destroy(at->reserve);
 	kfree(at);
 }
 
@@ -134,7 +135,8 @@ static struct iopf_attach *attach_alloc(struct iopf_container *c, struct iommu_g
 	init_waitqueue_head(&at->idle);
 
 	collect.max = nr;
-	ret = iommu_group_for_each_dev(group, &collect, collect_device);
+	ret = iopf_fault_reserve(at) ?:
+	      iommu_group_for_each_dev(group, &collect, collect_device);
 	if (!ret && collect.nr != nr)
 		ret = -EAGAIN;
 	for (unsigned int i = 0; i < collect.nr; i++) {
@@ -151,6 +153,7 @@ static struct iopf_attach *attach_alloc(struct iopf_container *c, struct iommu_g
 		attach_free(at);
 		return ERR_PTR(ret);
 	}
+	iopf_fault_room(at);
 	return at;
 
 err_free:
@@ -202,6 +205,7 @@ static const char *attach_faults_on(struct iopf_attach *at)
 			return reason_no_iopf;
 		}
 	}
+	iopf_fault_room(at);
 	return NULL;
 }
 

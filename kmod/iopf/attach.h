@@ -4,6 +4,7 @@
 
 #include <linux/iommu.h>
 #include <linux/list.h>
+#include <linux/mempool.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -47,10 +48,13 @@ struct iopf_runner {
  * @dirty_scope: its driver pins what its devices write (vfio_pin_pages()), so that tells what
  *               is dirty. Under the container's lock.
  * @refs: one for the attachment, one for each waiting or parked fault
- * @lock: protects @dead, @waiting, @parked, @workers and @active
+ * @lock: protects @dead, @waiting, @parked, @requests, @workers and @active
  * @dead: being detached: take no more faults
  * @waiting: faults that wait for one of its workers, in order
  * @parked: faults that have a worker and wait for memory, and nothing of ours
+ * @requests: page requests of faults that wait, or are handled by a worker
+ * @max_requests: how many there may be of them, and in a group; see iopf_fault_room()
+ * @reserve: memory for such faults
  * @workers: workers it has
  * @max_workers: workers it may have; at least 1, see quota.c
  * @max_ahead: pages that each of its devices may have ahead and not used yet; see quota.c
@@ -80,6 +84,9 @@ struct iopf_attach {
 	bool dead;
 	struct list_head waiting;
 	struct list_head parked;
+	unsigned int requests;
+	unsigned int max_requests;
+	mempool_t *reserve;
 	unsigned int workers;
 	unsigned int max_workers;
 	unsigned int max_ahead;

@@ -211,6 +211,7 @@ DEVICE_STAT(slow, IOPF_STAT_SLOW);
 DEVICE_STAT(swept, IOPF_STAT_SWEPT);
 DEVICE_STAT(retries, IOPF_STAT_RETRIES);
 DEVICE_STAT(gave_up, IOPF_STAT_GAVE_UP);
+DEVICE_STAT(deferred, IOPF_STAT_DEFERRED);
 DEVICE_STAT(invalid, IOPF_STAT_INVALID);
 DEVICE_STAT(ahead, IOPF_STAT_AHEAD);
 DEVICE_STAT(ahead_used, IOPF_STAT_AHEAD_USED);
@@ -234,6 +235,7 @@ static const struct attribute *const device_attrs[] = {
 	&device_swept.attr,
 	&device_retries.attr,
 	&device_gave_up.attr,
+	&device_deferred.attr,
 	&device_invalid.attr,
 	&device_ahead.attr,
 	&device_ahead_used.attr,

@@ -25,6 +25,19 @@
  * the worker in ACTIVE, or from the drain, which takes WAITING and PARKED ones only. The
  * transitions happen under at->lock.
  *
+ * Bounds: the requests of an attachment that wait or are handled by a worker are limited to twice
+ * what its devices may have outstanding (iopf_fault_room()). A device that obeys does not get there,
+ * be it reset with all of them outstanding. A group beyond that, and one for which there is
+ * no memory, is answered SUCCESS: the device asks again. The owner's memory cgroup is charged for
+ * each fault. When it has no room, faults use a reserve, one for each worker; the reserve was
+ * charged when the group was attached. A group with more requests than the limit is INVALID.
+ *
+ * Groups of several requests: each attempt populates one run of pages. The first attempt looks at
+ * all requests, so that one that can't be served ends the group at once. The following attempts
+ * begin at the first request that has not been served, and end behind the run to populate. So the
+ * work is linear in the number of requests. What has been served in an earlier attempt may be
+ * unmapped by the time of the answer; the device then asks again.
+ *
  * Fairness: an attachment has so many workers at most (see quota.c). So when one device's faults
  * have to wait for what may never come, hundreds of them, the others of its container still have
  * theirs. A worker that is through with its fault, be it cancelled, makes the first one that is
@@ -66,8 +79,10 @@
 #include <linux/delay.h>
 #include <linux/iommu.h>
 #include <linux/memcontrol.h>
+#include <linux/mempool.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pci.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -97,6 +112,27 @@
 #define SWEEP_FAULTS 64
 #define SWEEP_MISSES 4
 
+/*
+ * What a device may have outstanding when nothing says so: a stalling one, and one whose page
+ * requests were not on yet. PCIe has 512 page request group indices.
+ */
+#define DEVICE_REQUESTS 512U
+
+/* No more than that, whatever the device was allowed: VT-d's page request queue has 2048. */
+#define DEVICE_REQUESTS_MAX 4096U
+
+/* Faults that can be parked when the owner's memory cgroup has no room: one for each worker. */
+#define SLOW_RESERVE 32
+
+/* Pages of one run: so that populating them in place stays below a million instructions. */
+#define WANT_PAGES 128
+
+/* Pages of a group that are populated in place, before a worker goes on. */
+#define IN_PLACE_PAGES 512
+
+/* Requests of a group that are looked at before the processor is offered. */
+#define SCAN_REQUESTS 32
+
 enum slow_state {
 	SLOW_WAITING,
 	SLOW_PARKED,
@@ -111,6 +147,8 @@ enum slow_state {
  * @pages: how many
  * @write: for writing
  * @iova: I/O virtual address of the first
+ * @from: the first request of the group that has not been served; NULL before the first attempt.
+ *        It belongs to whom the group belongs to.
  */
 struct iopf_want {
 	struct mm_struct *mm;
@@ -118,6 +156,7 @@ struct iopf_want {
 	unsigned int pages;
 	bool write;
 	u64 iova;
+	struct iopf_fault *from;
 };
 
 /**
@@ -128,6 +167,7 @@ struct iopf_want {
  * @node: in at->waiting while WAITING, in at->parked while PARKED
  * @state: under at->lock
  * @group: the page request group; gone once CANCELLED
+ * @requests: its requests, which count in at->requests until it is answered
  * @limit: attempts
  * @frozen: the last attempt met a frozen area
  * @resumes: the queue's count before that attempt
@@ -143,6 +183,7 @@ struct iopf_slow {
 	struct list_head node;
 	enum slow_state state;
 	struct iopf_group *group;
+	unsigned int requests;
 	unsigned int limit;
 	bool frozen;
 	int resumes;
@@ -156,13 +197,52 @@ static struct kmem_cache *iopf_slow_cache;
 
 int iopf_fault_cache_init(void)
 {
-	iopf_slow_cache = KMEM_CACHE(iopf_slow, 0);
+	iopf_slow_cache = KMEM_CACHE(iopf_slow, SLAB_ACCOUNT);
 	return iopf_slow_cache ? 0 : -ENOMEM;
 }
 
 void iopf_fault_cache_exit(void)
 {
 	kmem_cache_destroy(iopf_slow_cache);
+}
+
+/* What a device may have outstanding. */
+static unsigned int device_requests(struct device *dev)
+{
+	unsigned int nr = 0;
+
+#ifdef CONFIG_PCI_PRI
+	if (dev_is_pci(dev) && to_pci_dev(dev)->pri_enabled)
+		nr = to_pci_dev(dev)->pri_reqs_alloc;
+#endif
+	return nr ? min(nr, DEVICE_REQUESTS_MAX) : DEVICE_REQUESTS;
+}
+
+/**
+ * iopf_fault_room() - page faults are on for the devices of a group: how many may wait
+ * @at: the group
+ */
+void iopf_fault_room(struct iopf_attach *at)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < at->nr_devices; i++)
+		nr += device_requests(at->device[i]->dev);
+	/* A device that is reset forgets those it has, and begins anew. */
+	WRITE_ONCE(at->max_requests, 2 * nr);
+}
+
+/**
+ * iopf_fault_reserve() - have memory for the faults of a group that have to wait
+ * @at: the group, about to be attached
+ *
+ * Context: process context of the owner, who is charged.
+ * Return: 0 or -ENOMEM.
+ */
+int iopf_fault_reserve(struct iopf_attach *at)
+{
+	at->reserve = mempool_create_slab_pool(SLOW_RESERVE, iopf_slow_cache);
+	return at->reserve ? 0 : -ENOMEM;
 }
 
 static void queue_free_work(struct work_struct *work)
@@ -276,7 +356,8 @@ static void want_page(struct iopf_want *want, const struct iopf_area *area, u64 
 		want->pages = 1;
 		want->write = write;
 		want->iova = iova;
-	} else if (want->mm != area->mm->mm || want->write != write) {
+	} else if (want->mm != area->mm->mm || want->write != write ||
+		   want->pages == WANT_PAGES) {
 		return;
 	} else if (vaddr == want->vaddr + ((unsigned long)want->pages << PAGE_SHIFT)) {
 		want->pages++;
@@ -373,40 +454,63 @@ static bool fault_must_wait(int ret)
 	       ret == -EDQUOT;
 }
 
-/* fault_group() in line, for the one place where every fault goes. */
-static __always_inline int fault_group_inline(struct iopf_attach *at, struct iopf_device *d,
-					      struct iopf_group *group, struct iopf_want *want,
-					      struct iopf_served *served,
-					      struct iopf_timing *timing)
+/*
+ * The requests of a group from @from on, without sleeping for them: all of them, or up to the first
+ * one that neither is served nor joins the run of pages to populate. want->from is the first that
+ * is not served; @some: whether any was.
+ */
+static int group_scan(struct iopf_attach *at, struct iopf_device *d, struct iopf_group *group,
+		      struct iopf_fault *from, bool all, struct iopf_want *want,
+		      struct iopf_served *served, struct iopf_timing *timing, bool *some)
 {
-	struct iopf_fault *fault;
-	bool some = false;
+	struct iopf_fault *fault = from;
+	unsigned int seen = 0;
 	int ret = 0;
 
-	list_for_each_entry(fault, &group->faults, list) {
-		int one = fault_request(at->container, d, &fault->fault.prm, want,
-					served, timing);
+	*some = false;
+	list_for_each_entry_from(fault, &group->faults, list) {
+		unsigned int joined = want->mm ? want->pages : 0;
+		int one = fault_request(at->container, d, &fault->fault.prm, want, served, timing);
 
 		/* What can't be served decides, then what there is to wait for. */
 		if (one && !fault_must_wait(one))
 			return one;
+		*some |= !one;
+		if (one && !ret)
+			want->from = fault;
+		else if (one && !all && want->pages == joined)
+			break;
 		if (one && ret != -ENOENT && ret != -EAGAIN)
 			ret = one;
-		some |= !one;
+		if (ret && ret != -ENOENT && !all)
+			break;
+		if (++seen % SCAN_REQUESTS == 0)
+			cond_resched();
 	}
-	/* There may never be room for all; let the device go on with what it has got. */
-	return unlikely(ret == -EDQUOT) && some ? 0 : ret;
+	return ret;
 }
 
 /*
- * All requests of a group, without sleeping. Those that can be served are,
- * even when another has to wait: doing them again costs little.
+ * All requests of a group, or those that have not been served yet. Those that can be served are,
+ * even when another has to wait.
  */
 static noinline int fault_group(struct iopf_attach *at, struct iopf_device *d,
 				struct iopf_group *group, struct iopf_want *want,
 				struct iopf_served *served, struct iopf_timing *timing)
 {
-	return fault_group_inline(at, d, group, want, served, timing);
+	struct iopf_fault *first = list_first_entry(&group->faults, struct iopf_fault, list);
+	bool some, all = !want->from;
+	int ret;
+
+	if (unlikely(group->fault_count > READ_ONCE(at->max_requests))) {
+		fault_complain(d, &group->last_fault.fault.prm, "is of a group too large");
+		return -E2BIG;
+	}
+	ret = group_scan(at, d, group, want->from ?: first, all, want, served, timing, &some);
+	/* There may never be room for all; let the device go on with what it has got. */
+	if (unlikely(ret == -EDQUOT) && !all && !some)
+		ret = group_scan(at, d, group, first, false, want, served, timing, &some);
+	return unlikely(ret == -EDQUOT) && some ? 0 : ret;
 }
 
 /* What a request of a device that may not fault finds, under RCU. */
@@ -512,6 +616,17 @@ static void active_done(struct iopf_attach *at)
 		wake_up(&at->idle);
 }
 
+/* The end of ACTIVE: the group has been answered, and its requests count no more. */
+static void slow_over(struct iopf_slow *slow)
+{
+	struct iopf_attach *at = slow->at;
+
+	spin_lock(&at->lock);
+	at->requests -= slow->requests;
+	active_done(at);
+	spin_unlock(&at->lock);
+}
+
 /* ACTIVE -> PARKED, unless the attachment is dead. */
 static bool slow_park_again(struct iopf_slow *slow)
 {
@@ -594,10 +709,13 @@ static void want_drop(struct iopf_want *want)
 /* Nobody uses it any more, and its group is somebody else's or gone. */
 static void slow_free(struct iopf_slow *slow)
 {
+	struct iopf_fault_queue *queue = slow->queue;
+	struct iopf_attach *at = slow->at;
+
 	want_drop(&slow->want);
-	iopf_attach_put(slow->at);
-	iopf_fault_queue_put(slow->queue);
-	kmem_cache_free(iopf_slow_cache, slow);
+	mempool_free(slow, at->reserve);
+	iopf_attach_put(at);
+	iopf_fault_queue_put(queue);
 	module_put(THIS_MODULE);
 }
 
@@ -643,9 +761,7 @@ static void sweep_give_back(struct iopf_attach *at, struct list_head *tried)
 	list_for_each_entry_safe(slow, next, tried, node) {
 		fault_respond(iopf_attach_device(at, group_dev(slow->group)), slow->group,
 			      IOMMU_PAGE_RESP_INVALID, &slow->timing);
-		spin_lock(&at->lock);
-		active_done(at);
-		spin_unlock(&at->lock);
+		slow_over(slow);
 		slow_free(slow);
 	}
 }
@@ -692,9 +808,7 @@ static void slow_sweep(struct iopf_attach *at)
 			misses++;
 			continue;
 		}
-		spin_lock(&at->lock);
-		active_done(at);
-		spin_unlock(&at->lock);
+		slow_over(slow);
 		slow_free(slow);
 		cond_resched();
 	}
@@ -711,6 +825,8 @@ static int slow_wait(struct iopf_slow *slow, unsigned int attempt)
 	int ret;
 
 	if (slow->frozen) {
+		/* Its address is not valid any more. */
+		want_drop(&slow->want);
 		/* Until user space says where the memory is now, however long that takes. */
 		wait_event_idle(q->resumed, atomic_read(&q->resumes) != slow->resumes);
 		return 0;
@@ -790,9 +906,7 @@ static void slow_work(struct work_struct *work)
 		iopf_keeper_leave(at->container, turn);
 		if (!ret && slow->served.pages)
 			iopf_ahead(at, d, &slow->served);
-		spin_lock(&at->lock);
-		active_done(at);
-		spin_unlock(&at->lock);
+		slow_over(slow);
 		break;
 	}
 	slow_sweep(at);
@@ -800,19 +914,42 @@ static void slow_work(struct work_struct *work)
 	slow_free(slow);
 }
 
-/* Park a group that has to wait. False: the attachment is dead, or no memory. */
-static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct iopf_want *want,
-		       struct iopf_timing *timing)
+/* Memory for a fault that has to wait, at the owner's expense; NULL: there is none now. */
+static struct iopf_slow *slow_alloc(struct iopf_attach *at)
 {
-	struct iopf_slow *slow = kmem_cache_alloc(iopf_slow_cache, GFP_KERNEL);
-	bool dead;
+	struct mem_cgroup *old = set_active_memcg(at->container->memcg);
+	struct iopf_slow *slow = mempool_alloc(at->reserve, GFP_NOWAIT | __GFP_NOWARN);
+
+	set_active_memcg(old);
+	return slow;
+}
+
+/* Whether a group may wait beside those that do. One always may. */
+static bool park_room(const struct iopf_attach *at, const struct iopf_group *group)
+{
+	lockdep_assert_held(&at->lock);
+
+	return !at->requests ||
+	       at->requests + group->fault_count <= READ_ONCE(at->max_requests);
+}
+
+/*
+ * Park a group that has to wait. -ESHUTDOWN: the attachment is dead; -ENOMEM; -ENOSPC: its devices
+ * have as many requests waiting as they may.
+ */
+static int fault_park(struct iopf_attach *at, struct iopf_group *group, struct iopf_want *want,
+		      struct iopf_timing *timing)
+{
+	struct iopf_slow *slow = slow_alloc(at);
+	int ret = 0;
 
 	if (!slow)
-		return false;
+		return -ENOMEM;
 	INIT_WORK(&slow->work, slow_work);
 	slow->queue = at->container->faults;
 	slow->at = at;
 	slow->group = group;
+	slow->requests = group->fault_count;
 	slow->state = SLOW_WAITING;
 	slow->frozen = false;
 	slow->want = *want;
@@ -824,8 +961,12 @@ static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct 
 	slow->limit = MAX_ATTEMPTS + group->fault_count;
 
 	spin_lock(&at->lock);
-	dead = at->dead;
-	if (!dead) {
+	if (at->dead) {
+		ret = -ESHUTDOWN;
+	} else if (!park_room(at, group)) {
+		ret = -ENOSPC;
+	} else {
+		at->requests += slow->requests;
 		list_add_tail(&slow->node, &at->waiting);
 		refcount_inc(&at->refs);
 		refcount_inc(&slow->queue->refs);
@@ -837,9 +978,76 @@ static bool fault_park(struct iopf_attach *at, struct iopf_group *group, struct 
 		}
 	}
 	spin_unlock(&at->lock);
-	if (dead)
-		kmem_cache_free(iopf_slow_cache, slow);
-	return !dead;
+	if (ret)
+		mempool_free(slow, at->reserve);
+	return ret;
+}
+
+/* A fault that could not be handled in place. */
+static noinline void fault_later(struct iopf_attach *at, struct iopf_device *d,
+				 struct iopf_group *group, struct iopf_want *want,
+				 struct iopf_timing *timing)
+{
+	int ret;
+
+	iopf_device_count(d, IOPF_STAT_SLOW, 1);
+	/* Nobody else may answer or free it once it is parked. */
+	iopf_group_dequeue(group);
+	ret = fault_park(at, group, want, timing);
+	if (!ret)
+		return;
+	want_drop(want);
+	if (ret != -ESHUTDOWN) {
+		/* Nothing is lost: the device asks again. */
+		iopf_device_count(d, IOPF_STAT_DEFERRED, 1);
+		ret = 0;
+	}
+	fault_respond(d, group, fault_code(ret), timing);
+}
+
+/* The requests of a group, for the one place where every fault goes: most have one. */
+static __always_inline int fault_in_place(struct iopf_attach *at, struct iopf_device *d,
+					  struct iopf_group *group, struct iopf_want *want,
+					  struct iopf_served *served, struct iopf_timing *timing)
+{
+	int ret;
+
+	want->from = NULL;
+	if (unlikely(group->fault_count > 1))
+		return fault_group(at, d, group, want, served, timing);
+	ret = fault_request(at->container, d, &group->last_fault.fault.prm, want, served, timing);
+	if (unlikely(ret))
+		want->from = &group->last_fault;
+	return ret;
+}
+
+/*
+ * Populate what is missing as long as that needs no waiting, and handle the fault again. What the
+ * fault comes to then.
+ */
+static noinline int fault_populate(struct iopf_attach *at, struct iopf_device *d,
+				   struct iopf_group *group, struct iopf_want *want,
+				   struct iopf_served *served, struct iopf_timing *timing)
+{
+	unsigned int pages = 0;
+	struct iopf_fault *from;
+	int ret;
+
+	do {
+		struct iopf_served populated;
+
+		if (!iopf_mm_populate_now(want->mm, want->vaddr, want->pages, want->write))
+			return -ENOENT;
+		populated = want_served(want);
+		from = want->from;
+		pages += want->pages;
+		want_drop(want);
+		iopf_timing_lap(timing, IOPF_PHASE_POPULATE);
+		ret = fault_group(at, d, group, want, served, timing);
+		*served = populated;
+		cond_resched();
+	} while (ret == -ENOENT && want->from != from && pages < IN_PLACE_PAGES);
+	return ret;
 }
 
 /**
@@ -870,17 +1078,11 @@ int iopf_fault_handler(struct iopf_group *group)
 		if (unlikely(!READ_ONCE(at->faulting)))
 			ret = fault_filter(at, d, group);
 		if (likely(ret == -EAGAIN))
-			ret = fault_group_inline(at, d, group, &want, &served, &timing);
+			ret = fault_in_place(at, d, group, &want, &served, &timing);
 	}
-	if (ret == -ENOENT)
+	if (ret == -ENOENT) {
 		iopf_timing_lap(&timing, IOPF_PHASE_WALK);
-	if (ret == -ENOENT && iopf_mm_populate_now(want.mm, want.vaddr, want.pages, want.write)) {
-		struct iopf_served populated = want_served(&want);
-
-		want_drop(&want);
-		iopf_timing_lap(&timing, IOPF_PHASE_POPULATE);
-		ret = fault_group(at, d, group, &want, &served, &timing);
-		served = populated;
+		ret = fault_populate(at, d, group, &want, &served, &timing);
 	}
 	if (likely(!fault_must_wait(ret))) {
 		want_drop(&want);
@@ -901,15 +1103,7 @@ int iopf_fault_handler(struct iopf_group *group)
 		return 0;
 	}
 	iopf_keeper_leave(at->container, turn);
-
-	iopf_device_count(d, IOPF_STAT_SLOW, 1);
-	/* Nobody else may answer or free it once it is parked. */
-	iopf_group_dequeue(group);
-	if (!fault_park(at, group, &want, &timing)) {
-		want_drop(&want);
-		/* Dead: no more of this address space. No memory: ask again. */
-		fault_respond(d, group, fault_code(READ_ONCE(at->dead) ? -ESHUTDOWN : 0), &timing);
-	}
+	fault_later(at, d, group, &want, &timing);
 	return 0;
 }
 
@@ -935,6 +1129,7 @@ static struct iopf_group *drain_one(struct iopf_attach *at, struct iopf_timing *
 	slow->state = SLOW_CANCELLED;
 	group = slow->group;
 	slow->group = NULL;
+	at->requests -= slow->requests;
 	iopf_timing_lap(&slow->timing, slow->waits);
 	*timing = slow->timing;
 	spin_unlock(&at->lock);

@@ -33,6 +33,8 @@ void iopf_fault_cache_exit(void);
 struct iopf_fault_queue *iopf_fault_queue_create(u32 id);
 void iopf_fault_queue_put(struct iopf_fault_queue *q);
 void iopf_fault_queue_resume(struct iopf_fault_queue *q);
+int iopf_fault_reserve(struct iopf_attach *at);
+void iopf_fault_room(struct iopf_attach *at);
 int iopf_fault_handler(struct iopf_group *group);
 void iopf_fault_more_workers(struct iopf_attach *at);
 void iopf_fault_drain(struct iopf_attach *at);
