@@ -35,6 +35,10 @@
 /* Outermost; see device.h and container.h. */
 DEFINE_MUTEX(iopf_devices_lock);
 
+/* The log has so many lines of each kind about a device in that time, whatever its owner does. */
+#define LOG_INTERVAL	(60 * HZ)
+#define LOG_LINES	10
+
 static LIST_HEAD(iopf_devices);
 /* Another backend is asked before this one, see front.c; under iopf_devices_lock. */
 static bool devices_behind;
@@ -296,7 +300,8 @@ static struct iopf_device *device_new(struct device *dev)
 	d->dev = get_device(dev);
 	iopf_device_released(d);
 	spin_lock_init(&d->streams_lock);
-	ratelimit_state_init(&d->ratelimit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+	ratelimit_state_init(&d->complaints, LOG_INTERVAL, LOG_LINES);
+	ratelimit_state_init(&d->news, LOG_INTERVAL, LOG_LINES);
 	ret = iopf_table_device(d);
 	if (ret)
 		goto err_put;
@@ -377,7 +382,7 @@ void iopf_device_put(struct iopf_device *d)
 }
 
 /**
- * iopf_device_served() - note, and say once, who serves a device and why
+ * iopf_device_served() - note, and say once and not too often, who serves a device and why
  * @d: the device
  * @by: a module, or "none"
  * @reason: why not this one, or ""; a constant
@@ -388,7 +393,7 @@ void iopf_device_served(struct iopf_device *d, const char *by, const char *reaso
 {
 	lockdep_assert_held(&iopf_devices_lock);
 
-	if (*reason && (d->reason != reason || d->served_by != by))
+	if (*reason && (d->reason != reason || d->served_by != by) && __ratelimit(&d->news))
 		dev_info(d->dev, IOPF_DRIVER_NAME ": memory is pinned by %s: %s\n", by, reason);
 	d->served_by = by;
 	d->reason = reason;

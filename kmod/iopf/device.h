@@ -81,7 +81,8 @@ struct iopf_stats {
  * @served_by: who serves its container: a module name, or "none"
  * @reason: why not this module, see core/reason.h; or ""
  * @stats: counters
- * @ratelimit: of its complaints in the log
+ * @complaints: limits what the log says of its faults
+ * @news: limits what the log says of who serves it, which its owner can change as often as he likes
  * @latency: how long its faults took, while it is attached; see latency.c
  * @latency_past: and before; NULL until it is attached the first time
  * @latency_dir: where that is to be read
@@ -111,7 +112,8 @@ struct iopf_device {
 	const char *served_by;
 	const char *reason;
 	struct iopf_stats __percpu *stats;
-	struct ratelimit_state ratelimit;
+	struct ratelimit_state complaints;
+	struct ratelimit_state news;
 	struct iopf_latency __percpu *latency;
 	struct iopf_latency_past *latency_past;
 	struct kobject *latency_dir;

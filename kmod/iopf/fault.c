@@ -322,7 +322,7 @@ static void fault_respond(struct iopf_device *d, struct iopf_group *group,
 static void fault_complain(struct iopf_device *d, const struct iommu_fault_page_request *prm,
 			   const char *what)
 {
-	if (__ratelimit(&d->ratelimit))
+	if (__ratelimit(&d->complaints))
 		dev_warn(d->dev, IOPF_DRIVER_NAME ": %s at 0x%llx %s, answered INVALID\n",
 			 prm->perm & IOMMU_FAULT_PERM_WRITE ? "write" : "read", prm->addr, what);
 }

@@ -177,7 +177,8 @@ void vfio_iopf_unmediate(struct vfio_iopf_mediator *m)
 	guard(mutex)(&iopf_devices_lock);
 	m->gone = true;
 	if (mediator_update(d)) {
-		dev_warn(d->dev, IOPF_DRIVER_NAME ": its mediator is gone and not all can be pinned; what was locked stays locked\n");
+		if (__ratelimit(&d->news))
+			dev_warn(d->dev, IOPF_DRIVER_NAME ": its mediator is gone and not all can be pinned; what was locked stays locked\n");
 		return;
 	}
 	WRITE_ONCE(d->mediator, NULL);
