@@ -93,7 +93,7 @@ static bool valid(const struct iopf_sim_cmd *cmd)
 		return false;
 	if (cmd->order == IOPF_SIM_ORDER_RANDOM && !cmd->slots)
 		return false;
-	return cmd->prg_pages <= IOPF_SIM_MAX_PRG && cmd->prg_depth <= IOPF_SIM_MAX_PRG;
+	return cmd->prg_pages <= IOPF_SIM_MAX_PRG_PAGES && cmd->prg_depth <= IOPF_SIM_MAX_PRG;
 }
 
 /* Page requests */
@@ -182,7 +182,7 @@ static int request(struct iopf_sim_engine *e, enum stream stream, struct place a
 {
 	u32 size = alone ? 1 : group_size(e), depth = alone ? 1 : group_depth(e);
 	u32 budget = LOOKAHEAD_PIECES;
-	u64 list[IOPF_SIM_MAX_PRG];
+	u64 *list = e->list;
 	bool first = true;
 	u32 perm, nr;
 	int st;
@@ -438,7 +438,7 @@ static int do_requests(struct iopf_sim_engine *e)
 	u32 perm = cmd->flags & IOPF_SIM_F_READ_FIRST ? IOMMU_FAULT_PERM_READ :
 							IOMMU_FAULT_PERM_WRITE;
 	u32 size = group_size(e), depth = group_depth(e);
-	u64 list[IOPF_SIM_MAX_PRG];
+	u64 *list = e->list;
 	struct place at = {};
 	int ret, st = 0;
 	u32 nr;

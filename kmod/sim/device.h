@@ -71,6 +71,8 @@ struct iopf_sim_group {
  * @bad_range: requests to send for an address far from what was wanted
  * @bad_perm: requests to send with a permission nobody needs
  * @bad_group: malformed groups to send before regular ones
+ * @flood: groups more to send, whose answers nobody waits for
+ * @long_group: requests more to send in the next group
  * @stop_marker: stop markers to send before regular requests
  * @never_take: no response is taken
  * @retry_limit: how often one access is tried again
@@ -84,6 +86,8 @@ struct iopf_sim_knobs {
 	u32 bad_range;
 	u32 bad_perm;
 	u32 bad_group;
+	u32 flood;
+	u32 long_group;
 	u32 stop_marker;
 	u32 never_take;
 	u32 retry_limit;
@@ -225,7 +229,7 @@ struct iopf_sim_sent {
 	u64 tag;
 	u64 time;
 	u32 nr;
-	u64 page[IOPF_SIM_MAX_PRG];
+	u64 page[IOPF_SIM_MAX_PRG_PAGES];
 };
 
 /**
@@ -240,6 +244,7 @@ struct iopf_sim_sent {
  * @cpl: its completion
  * @sent: groups under way, @nr_sent of them
  * @nr_sent: how many
+ * @list: pages of the next group
  * @req: page requests about to be sent
  * @bounce: data of a copy on its way
  * @sink: keeps reads from being optimised away
@@ -255,7 +260,8 @@ struct iopf_sim_engine {
 	struct iopf_sim_cpl cpl;
 	u32 nr_sent;
 	struct iopf_sim_sent sent[IOPF_SIM_MAX_PRG];
-	struct iopf_sim_request req[IOPF_SIM_MAX_PRG];
+	u64 list[IOPF_SIM_MAX_PRG_PAGES];
+	struct iopf_sim_request req[IOPF_SIM_MAX_PRG_PAGES];
 	u64 bounce[PAGE_SIZE / sizeof(u64)];
 	u64 sink;
 };

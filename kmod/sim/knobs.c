@@ -127,6 +127,8 @@ static void add_knobs(struct iopf_sim_device *dev, struct dentry *dir)
 	KNOB(bad_range);
 	KNOB(bad_perm);
 	KNOB(bad_group);
+	KNOB(flood);
+	KNOB(long_group);
 	KNOB(stop_marker);
 	KNOB(never_take);
 	KNOB(retry_limit);

@@ -154,6 +154,28 @@ static void send_headless(struct iopf_sim_engine *e, u64 addr, u32 perm)
 	iopf_sim_request_pages(e->req, 2);
 }
 
+/* The same group again and again, as if the device had not been told how many it may send. */
+static void send_flood(struct iopf_sim_engine *e, u64 addr, u32 perm)
+{
+	struct iopf_sim_sent nobody = { .prg = READ_ONCE(e->dev->group_hint) };
+
+	while (iopf_sim_knob_take(&e->dev->knobs.flood)) {
+		set_request(e, 0, addr, perm, true, &nobody);
+		iopf_sim_request_pages(e->req, 1);
+		cond_resched();
+	}
+}
+
+/* Requests of the group that is about to be sent, more than a group may have. */
+static void send_long(struct iopf_sim_engine *e, u64 addr, u32 perm, const struct iopf_sim_sent *sent)
+{
+	while (iopf_sim_knob_take(&e->dev->knobs.long_group)) {
+		set_request(e, 0, addr, perm, false, sent);
+		iopf_sim_request_pages(e->req, 1);
+		cond_resched();
+	}
+}
+
 /**
  * iopf_sim_prg_stop_marker() - send a stop marker
  * @e: the engine
@@ -215,6 +237,10 @@ int iopf_sim_prg_send(struct iopf_sim_engine *e, const u64 *page, u32 nr, u32 pe
 		if (!twice)
 			send_headless(e, page[0], perm);
 	}
+	if (unlikely(READ_ONCE(knobs->flood)))
+		send_flood(e, page[0], perm);
+	if (unlikely(READ_ONCE(knobs->long_group)))
+		send_long(e, page[0], perm, sent);
 	for (i = 0; i < nr; i++)
 		set_request(e, i, page[i], perm, i == nr - 1, sent);
 	misdirect(e);
@@ -269,7 +295,7 @@ static void strike(struct iopf_sim_engine *e, struct iopf_sim_sent *sent)
 	struct iopf_sim_sent *end = &e->sent[--e->nr_sent];
 
 	if (sent != end)
-		*sent = *end;
+		memcpy(sent, end, offsetof(struct iopf_sim_sent, page[end->nr]));
 }
 
 /**
@@ -345,7 +371,7 @@ u32 iopf_sim_prg_limit(struct iopf_sim_engine *e)
 	raw_spin_lock_irqsave(&e->dev->lock, irq);
 	limit = iopf_sim_config_pri_limit(e->dev);
 	raw_spin_unlock_irqrestore(&e->dev->lock, irq);
-	return clamp_t(u32, limit, 1, IOPF_SIM_MAX_PRG);
+	return clamp_t(u32, limit, 1, IOPF_SIM_MAX_PRG_PAGES);
 }
 
 /**

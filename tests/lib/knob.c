@@ -166,7 +166,8 @@ void sim_calm(const char *bdf)
 {
 	static const char * const zero[] = {
 		"resp_delay_us", "resp_drop", "resp_dup", "resp_reorder", "bad_range", "bad_perm",
-		"bad_group", "stop_marker", "never_take", "kick_only", "atc_ignore_inv",
+		"bad_group", "flood", "long_group", "stop_marker", "never_take", "kick_only",
+		"atc_ignore_inv",
 	};
 	unsigned int i;
 

@@ -305,6 +305,25 @@ size_t mem_info_kb(const char *field)
 	return mem_file_field("/proc/meminfo", field);
 }
 
+size_t mem_cgroup_stat(const char *field)
+{
+	unsigned long long value, found = 0;
+	char path[512], line[256], name[64];
+	FILE *f = fopen("/proc/self/cgroup", "r");
+
+	must_be(f && fgets(line, sizeof(line), f) && !strncmp(line, "0::", 3));
+	fclose(f);
+	line[strcspn(line, "\n")] = 0;
+	snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.stat", line + 3);
+	f = fopen(path, "r");
+	must_be(f);
+	while (fscanf(f, "%63s %llu", name, &value) == 2)
+		if (!strcmp(name, field))
+			found = value;
+	fclose(f);
+	return found;
+}
+
 uint64_t mem_vmstat(const char *field)
 {
 	unsigned long long value = 0;

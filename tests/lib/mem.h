@@ -86,6 +86,9 @@ size_t mem_status_kb(pid_t pid, const char *field);
 /** mem_info_kb() - a field of /proc/meminfo */
 size_t mem_info_kb(const char *field);
 
+/** mem_cgroup_stat() - a field of memory.stat of this process's cgroup; 0 without one */
+size_t mem_cgroup_stat(const char *field);
+
 /** mem_vmstat() - a field of /proc/vmstat */
 uint64_t mem_vmstat(const char *field);
 

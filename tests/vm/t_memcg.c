@@ -26,26 +26,6 @@
 #define LEAST	4096
 #define MOST	(4096 + 2048)
 
-/* A field of the process's cgroup. */
-static size_t cgroup_stat(const char *field)
-{
-	char path[512], line[256], name[64];
-	unsigned long long value, found = 0;
-	FILE *f = must_sys((FILE *)fopen("/proc/self/cgroup", "r") ?: (void *)-1);
-
-	must_be(fgets(line, sizeof(line), f) && !strncmp(line, "0::", 3));
-	fclose(f);
-	line[strcspn(line, "\n")] = 0;
-	snprintf(path, sizeof(path), CGROUP "%s/memory.stat", line + 3);
-	f = fopen(path, "r");
-	must_be(f);
-	while (fscanf(f, "%63s %llu", name, &value) == 2)
-		if (!strcmp(name, field))
-			found = value;
-	fclose(f);
-	return found;
-}
-
 static struct iopf_sim_cmd sparse(const struct simbuf *b)
 {
 	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_READ, b, 0, LEN, 0);
@@ -76,22 +56,22 @@ static void check_charge(void)
 	/* The CPU's own page tables first. */
 	for (off = 0; off < LEN; off += STEP)
 		sum += ((volatile char *)b.va)[off];
-	before = cgroup_stat("kernel");
+	before = mem_cgroup_stat("kernel");
 	rig_map(&r, &b);
-	mapped = cgroup_stat("kernel");
+	mapped = mem_cgroup_stat("kernel");
 	tap_ok(mapped < before + 256 * 1024, "mapping %zu MiB costs nothing to speak of: %zu KiB",
 	       LEN >> 20, (mapped - before) / 1024);
 	rig_status_is(sim_run(&r.sim[0], &cmd, NULL), IOPF_SIM_ST_OK, "the device is all over it");
-	after = cgroup_stat("kernel");
+	after = mem_cgroup_stat("kernel");
 	tap_ok(after >= mapped + (size_t)BLOCKS * LEAST && after < mapped + (size_t)BLOCKS * MOST,
 	       "what that costs is charged: %zu bytes for each of %d blocks",
 	       (after - mapped) / BLOCKS, BLOCKS);
 	rig_unmap(&r, &b);
 	/* Freed after a grace period. */
-	for (spins = 0; cgroup_stat("kernel") > mapped + (size_t)BLOCKS * LEAST / 8 && spins < 600;
+	for (spins = 0; mem_cgroup_stat("kernel") > mapped + (size_t)BLOCKS * LEAST / 8 && spins < 600;
 	     spins++)
 		usleep(50000);
-	tap_ok(cgroup_stat("kernel") <= mapped + (size_t)BLOCKS * LEAST / 8,
+	tap_ok(mem_cgroup_stat("kernel") <= mapped + (size_t)BLOCKS * LEAST / 8,
 	       "and given back when it is unmapped");
 	rig_clean(&r);
 	rig_close(&r);

@@ -70,7 +70,7 @@ static void check_commands(struct simdev *s, const struct simbuf *b)
 	random.order = IOPF_SIM_ORDER_STRIDED;
 	refused_with(s, random, cmd.stride = 4, "strided, stride no multiple of 8");
 	random.order = IOPF_SIM_ORDER_RANDOM;
-	refused_with(s, good, cmd.prg_pages = 33, "33 pages in a group");
+	refused_with(s, good, cmd.prg_pages = 513, "513 pages in a group");
 	refused_with(s, good, cmd.prg_depth = 33, "33 groups outstanding");
 	for (i = 0; i < ARRAY_SIZE(good.reserved); i++)
 		refused_with(s, good, cmd.reserved[i] = 1, "reserved word not zero");

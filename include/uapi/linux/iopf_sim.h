@@ -141,7 +141,7 @@
  * @order_seed: RANDOM: seed of the order
  * @size: bytes per access, multiple of 8, at most IOPF_SIM_MAX_ACCESS. An access may cross
  *        pages.
- * @prg_pages: page requests per group, 1..32 (0 means 1): at a missing translation the
+ * @prg_pages: page requests per group, 1..512 (0 means 1): at a missing translation the
  *             device also asks, in the same group, for the following missing ones
  * @prg_depth: groups the command may have outstanding, 1..32 (0 means 1)
  * @pasid: STOP_MARKER: the pasid
@@ -171,6 +171,7 @@ struct iopf_sim_cmd {
 
 #define IOPF_SIM_MAX_ACCESS		(1u << 20)
 #define IOPF_SIM_MAX_PRG		32
+#define IOPF_SIM_MAX_PRG_PAGES		512
 
 /*
  * Completion status. UNTRANSLATED: no translation and no way to ask for one, or bus
