@@ -12,7 +12,14 @@
  * Otherwise it is parked: taken off the core's list (so that nobody else
  * answers it), put on its attachment's list, and given to a worker, which has the
  * page faulted in and tries again. While it waits, for a disk or a
- * userfaultfd that may never come, it holds nothing of the container's. Its states:
+ * userfaultfd that may never come, it holds nothing of the container's. Its worker is
+ *
+ *   a thread of the process   while pages of its memory are wanted, see pool.c
+ *   one of the workqueue's    while anything else is waited for: memory for the IOMMU's tables, the
+ *                             end of an invalidation
+ *   none                      while its area is frozen: on queue->frozen
+ *
+ * Its states:
  *
  *   WAITING    on at->waiting: the attachment has all the workers it may have
  *   PARKED     on at->parked; the worker may be asleep in the mm
@@ -50,20 +57,22 @@
  *
  * fault vs detach: the drain marks the attachment dead (new faults are answered
  *   at once and nothing is parked), cancels what is parked and waits for what is
- *   active. A worker asleep in the mm keeps the attachment's memory and the mm's,
- *   and touches no more of either than the list state. What is WAITING has no worker
+ *   active. What is queued for a thread of a process is taken back, and one that is asleep in the mm
+ *   is interrupted. Until it looks up, which a few file systems make take long, it keeps
+ *   the attachment's memory, and touches no more of it than the list state. What is WAITING has no worker
  *   and is freed by the drain; a worker that comes to its end meanwhile may make it
  *   PARKED first, and the drain, which looks at both lists until they are empty, finds it
  *   there. The IOMMU driver drains faults still handled in place when the domain is detached.
  * fault vs unmap: areas and chunks are found under RCU and checked under the chunk's
  *   lock; see area.c.
- * fault vs freeze: a fault in a frozen area (see area.c) is parked, and its worker sleeps until the
- *   queue's count of resumes has moved on from where it was before the attempt. Thawing, removing
- *   the area, and the drain move it after they have made their change, so a worker has either
- *   seen the change or is woken; once it looks it finds the area thawed, gone, or itself
- *   cancelled.
- * fault vs exit: mm_users is held only while memory is populated, by the worker or in place,
- *   and the last user's exit is left to others; see iopf_mm_populate().
+ * fault vs freeze: a fault in a frozen area (see area.c) is parked without a worker. Thawing, removing
+ *   the area, and the drain make their change, then count a resume and give all that are on
+ *   queue->frozen a worker. A fault joins that list only if there was no resume since before its
+ *   attempt, so it has either seen the change or is given a worker; once that looks it finds the area
+ *   thawed, gone, or itself cancelled.
+ * fault vs exit: a thread of the process is killed with it, and ends its fault first, or leaves it to
+ *   a workqueue, where populating says that the process is gone. In place, mm_users is held while memory
+ *   is populated, and the last user's exit is left to others; see iopf_mm_populate_now().
  * fault vs unload: a fault that is WAITING or PARKED holds the module.
  *
  * Strays: a device that may not fault, and any device where memory is locked for it, finds all
@@ -100,6 +109,7 @@
 #include "latency.h"
 #include "main.h"
 #include "mm.h"
+#include "pool.h"
 #include "sample.h"
 
 /* How often a parked fault tries before the device is told to try itself. */
@@ -142,7 +152,7 @@ enum slow_state {
 
 /**
  * struct iopf_want - a run of pages to have faulted in
- * @mm: whose; mmgrab()bed, or NULL when nothing is wanted
+ * @pool: threads of the process whose they are, referenced; NULL when nothing is wanted
  * @vaddr: first address
  * @pages: how many
  * @write: for writing
@@ -151,7 +161,7 @@ enum slow_state {
  *        It belongs to whom the group belongs to.
  */
 struct iopf_want {
-	struct mm_struct *mm;
+	struct iopf_pool *pool;
 	unsigned long vaddr;
 	unsigned int pages;
 	bool write;
@@ -161,16 +171,20 @@ struct iopf_want {
 
 /**
  * struct iopf_slow - a fault that has to wait
- * @work: the worker's
- * @queue: its workers, referenced
+ * @work: the worker's, in @queue
+ * @job: the worker's, in @pool
+ * @pool: where @job is queued or being done, referenced, or NULL. Under at->lock.
+ * @queue: its container's, referenced
  * @at: its attachment, referenced
  * @node: in at->waiting while WAITING, in at->parked while PARKED
  * @state: under at->lock
  * @group: the page request group; gone once CANCELLED
  * @requests: its requests, which count in at->requests until it is answered
  * @limit: attempts
- * @frozen: the last attempt met a frozen area
- * @resumes: the queue's count before that attempt
+ * @attempt: those there have been
+ * @frozen: in the queue's list of those in frozen areas, under its lock
+ * @thawed: it has been there, so it is to be tried at once
+ * @resumes: the queue's count before the last attempt
  * @want: what to populate next
  * @served: what has been populated last
  * @timing: its clock; under at->lock while WAITING or PARKED, otherwise as @group
@@ -178,6 +192,8 @@ struct iopf_want {
  */
 struct iopf_slow {
 	struct work_struct work;
+	struct iopf_job job;
+	struct iopf_pool *pool;
 	struct iopf_fault_queue *queue;
 	struct iopf_attach *at;
 	struct list_head node;
@@ -185,7 +201,9 @@ struct iopf_slow {
 	struct iopf_group *group;
 	unsigned int requests;
 	unsigned int limit;
-	bool frozen;
+	unsigned int attempt;
+	struct list_head frozen;
+	bool thawed;
 	int resumes;
 	struct iopf_want want;
 	struct iopf_served served;
@@ -273,7 +291,8 @@ struct iopf_fault_queue *iopf_fault_queue_create(u32 id)
 	}
 	q->memcg = get_mem_cgroup_from_mm(current->mm);
 	refcount_set(&q->refs, 1);
-	init_waitqueue_head(&q->resumed);
+	spin_lock_init(&q->lock);
+	INIT_LIST_HEAD(&q->frozen);
 	INIT_WORK(&q->free_work, queue_free_work);
 	return q;
 }
@@ -294,10 +313,17 @@ void iopf_fault_queue_put(struct iopf_fault_queue *q)
  */
 void iopf_fault_queue_resume(struct iopf_fault_queue *q)
 {
-	/* What there is to see, before the word of it. Pairs with the acquire in slow_work(). */
+	struct iopf_slow *slow, *next;
+
+	spin_lock(&q->lock);
+	/* What there is to see, before the word of it. Pairs with the acquire in slow_try(). */
 	smp_mb__before_atomic();
 	atomic_inc(&q->resumes);
-	wake_up_all(&q->resumed);
+	list_for_each_entry_safe(slow, next, &q->frozen, frozen) {
+		list_del_init(&slow->frozen);
+		queue_work(q->wq, &slow->work);
+	}
+	spin_unlock(&q->lock);
 }
 
 static struct device *group_dev(const struct iopf_group *group)
@@ -349,14 +375,13 @@ static void want_page(struct iopf_want *want, const struct iopf_area *area, u64 
 
 	iova &= PAGE_MASK;
 	vaddr = iopf_area_vaddr(area, iova);
-	if (!want->mm) {
-		want->mm = area->mm->mm;
-		mmgrab(want->mm);
+	if (!want->pool) {
+		want->pool = iopf_pool_get(area->mm->pool);
 		want->vaddr = vaddr;
 		want->pages = 1;
 		want->write = write;
 		want->iova = iova;
-	} else if (want->mm != area->mm->mm || want->write != write ||
+	} else if (want->pool != area->mm->pool || want->write != write ||
 		   want->pages == WANT_PAGES) {
 		return;
 	} else if (vaddr == want->vaddr + ((unsigned long)want->pages << PAGE_SHIFT)) {
@@ -469,7 +494,7 @@ static int group_scan(struct iopf_attach *at, struct iopf_device *d, struct iopf
 
 	*some = false;
 	list_for_each_entry_from(fault, &group->faults, list) {
-		unsigned int joined = want->mm ? want->pages : 0;
+		unsigned int joined = want->pool ? want->pages : 0;
 		int one = fault_request(at->container, d, &fault->fault.prm, want, served, timing);
 
 		/* What can't be served decides, then what there is to wait for. */
@@ -577,7 +602,7 @@ static void slow_waits(struct iopf_slow *slow)
 {
 	lockdep_assert_held(&slow->at->lock);
 
-	slow->waits = slow->want.mm && !slow->frozen ? IOPF_PHASE_POPULATE : IOPF_PHASE_QUEUEING;
+	slow->waits = slow->want.pool ? IOPF_PHASE_POPULATE : IOPF_PHASE_QUEUEING;
 }
 
 /* The worker is there; until then it was queueing. */
@@ -627,23 +652,77 @@ static void slow_over(struct iopf_slow *slow)
 	spin_unlock(&at->lock);
 }
 
-/* ACTIVE -> PARKED, unless the attachment is dead. */
-static bool slow_park_again(struct iopf_slow *slow)
+/* Give a fault to whoever can do what it waits for. From then on it may be gone. */
+static void slow_queue(struct iopf_slow *slow)
 {
+	struct iopf_pool *old = slow->pool;
+
+	lockdep_assert_held(&slow->at->lock);
+
+	slow->pool = slow->want.pool ? iopf_pool_get(slow->want.pool) : NULL;
+	iopf_pool_put(old);
+	if (slow->pool)
+		iopf_pool_queue(slow->pool, &slow->job);
+	else
+		queue_work(slow->queue->wq, &slow->work);
+}
+
+/* False: there has been a resume since the attempt, so it is to be made again. */
+static bool slow_freeze(struct iopf_slow *slow)
+{
+	struct iopf_fault_queue *q = slow->queue;
+	bool frozen;
+
+	lockdep_assert_held(&slow->at->lock);
+
+	iopf_pool_put(slow->pool);
+	slow->pool = NULL;
+	slow->thawed = true;
+	spin_lock(&q->lock);
+	frozen = atomic_read(&q->resumes) == slow->resumes;
+	if (frozen)
+		list_add_tail(&slow->frozen, &q->frozen);
+	spin_unlock(&q->lock);
+	return frozen;
+}
+
+/* Whether the caller can do what a fault waits for. */
+static bool slow_stays(const struct iopf_slow *slow)
+{
+	return !slow->want.pool || slow->want.pool->mm == current->mm;
+}
+
+/* What becomes of a fault that has to wait once more. */
+enum slow_next {
+	NEXT_HERE,
+	NEXT_ELSEWHERE, /* it has been given away, and may be gone */
+	NEXT_NONE, /* the attachment is dead */
+};
+
+/* ACTIVE -> PARKED, unless the attachment is dead. */
+static enum slow_next slow_park_again(struct iopf_slow *slow, bool frozen)
+{
+	enum slow_next next = NEXT_NONE;
 	struct iopf_attach *at = slow->at;
-	bool parked;
 
 	spin_lock(&at->lock);
-	parked = !at->dead;
-	if (parked) {
+	if (!at->dead) {
+		next = NEXT_HERE;
 		iopf_timing_lap(&slow->timing, IOPF_PHASE_WALK);
 		slow_waits(slow);
 		list_add_tail(&slow->node, &at->parked);
 		slow->state = SLOW_PARKED;
 		active_done(at);
+		if (frozen) {
+			if (slow_freeze(slow))
+				next = NEXT_ELSEWHERE;
+		} else if (!slow_stays(slow)) {
+			slow_queue(slow);
+			next = NEXT_ELSEWHERE;
+		}
 	}
 	spin_unlock(&at->lock);
-	return parked;
+	return next;
 }
 
 /* The wanted pages have been populated. With fault_around off there is to be nothing else. */
@@ -665,7 +744,7 @@ static void slow_begin(struct iopf_slow *slow)
 	list_move_tail(&slow->node, &slow->at->parked);
 	slow->state = SLOW_PARKED;
 	/* Under the lock: once parked and unlocked, the drain may answer it. */
-	queue_work(slow->queue->wq, &slow->work);
+	slow_queue(slow);
 }
 
 /* Give faults without a worker one, as far as there may be more. */
@@ -701,9 +780,15 @@ void iopf_fault_more_workers(struct iopf_attach *at)
 
 static void want_drop(struct iopf_want *want)
 {
-	if (want->mm)
-		mmdrop(want->mm);
-	want->mm = NULL;
+	if (want->pool)
+		iopf_pool_put(want->pool);
+	want->pool = NULL;
+}
+
+/* Have what is wanted at once, if that needs no waiting. */
+static bool want_now(const struct iopf_want *want)
+{
+	return iopf_mm_populate_now(want->pool->mm, want->vaddr, want->pages, want->write);
 }
 
 /* Nobody uses it any more, and its group is somebody else's or gone. */
@@ -713,6 +798,7 @@ static void slow_free(struct iopf_slow *slow)
 	struct iopf_attach *at = slow->at;
 
 	want_drop(&slow->want);
+	iopf_pool_put(slow->pool);
 	mempool_free(slow, at->reserve);
 	iopf_attach_put(at);
 	iopf_fault_queue_put(queue);
@@ -778,7 +864,7 @@ static bool sweep_one(struct iopf_attach *at, struct iopf_slow *slow)
 	int ret = -ENOENT, turn = iopf_keeper_enter(at->container);
 
 	/* What it wants may be in memory by now, or in the swap cache. */
-	if (!want->mm || iopf_mm_populate_now(want->mm, want->vaddr, want->pages, want->write)) {
+	if (!want->pool || want_now(want)) {
 		iopf_timing_lap(&slow->timing, IOPF_PHASE_POPULATE);
 		want_drop(want);
 		ret = fault_group(at, d, slow->group, want, &served, &slow->timing);
@@ -816,102 +902,137 @@ static void slow_sweep(struct iopf_attach *at)
 		sweep_give_back(at, &tried);
 }
 
-/* The waiting half: have what is wanted, holding nothing of the container. */
-static int slow_wait(struct iopf_slow *slow, unsigned int attempt)
+/*
+ * The waiting half: have what is wanted, holding nothing of the container. -EINTR: the thread is to
+ * look at signals, and to come back.
+ */
+static int slow_wait(struct iopf_slow *slow)
 {
 	struct iopf_fault_queue *q = slow->queue;
 	struct mem_cgroup *old;
 	unsigned long page;
 	int ret;
 
-	if (slow->frozen) {
-		/* Its address is not valid any more. */
-		want_drop(&slow->want);
-		/* Until user space says where the memory is now, however long that takes. */
-		wait_event_idle(q->resumed, atomic_read(&q->resumes) != slow->resumes);
+	if (READ_ONCE(slow->state) == SLOW_CANCELLED)
 		return 0;
-	}
-	if (slow->want.mm) {
+	if (slow->want.pool) {
 		struct iopf_want *want = &slow->want;
 
-		ret = iopf_mm_populate(want->mm, want->vaddr, want->pages, want->write);
+		ret = iopf_mm_populate(want->pool->mm, want->vaddr, want->pages, want->write);
+		if (ret == -EINTR)
+			return ret;
 		if (!ret)
 			slow->served = want_served(want);
 		want_drop(&slow->want);
-		if (ret != -ENOMEM && ret != -EAGAIN && ret != -EINTR)
+		if (ret != -ENOMEM && ret != -EAGAIN)
 			return ret;
+	} else if (slow->thawed) {
+		slow->thawed = false;
+		return 0;
 	}
 	/* An invalidation, or no memory: get reclaim going, and give it time. */
 	old = set_active_memcg(q->memcg);
 	page = __get_free_page(GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	set_active_memcg(old);
 	free_page(page);
-	usleep_range(20, 20 + 50 * attempt);
+	usleep_range(20, 20 + 50 * slow->attempt);
 	return 0;
+}
+
+/* Answer a fault that is ACTIVE, and do what follows. */
+static void slow_answer(struct iopf_slow *slow, struct iopf_device *d, int ret, int turn)
+{
+	struct iopf_attach *at = slow->at;
+
+	fault_respond(d, slow->group, fault_code(ret), &slow->timing);
+	iopf_keeper_leave(at->container, turn);
+	if (!ret && slow->served.pages)
+		iopf_ahead(at, d, &slow->served);
+	slow_over(slow);
+}
+
+/* One attempt at a fault that is ACTIVE. NEXT_NONE: it has been answered. */
+static enum slow_next slow_try(struct iopf_slow *slow, int waited)
+{
+	struct iopf_attach *at = slow->at;
+	struct iopf_device *d = iopf_attach_device(at, group_dev(slow->group));
+	struct iopf_served served = { };
+	enum slow_next next;
+	int ret, turn;
+
+	if (waited)
+		fault_complain(d, &slow->group->last_fault.fault.prm,
+			       waited == -ESRCH ? "is memory of a process that is gone"
+						: "has no memory behind it");
+	/* Before the look at the area. Pairs with iopf_fault_queue_resume(). */
+	slow->resumes = atomic_read_acquire(&slow->queue->resumes);
+	turn = iopf_keeper_enter(at->container);
+	ret = waited ?: fault_group(at, d, slow->group, &slow->want, &served, &slow->timing);
+	/* It may have waited for an invalidation or an area only. */
+	if (!ret && !slow->served.pages)
+		slow->served = served;
+	if (fault_must_wait(ret)) {
+		iopf_keeper_leave(at->container, turn);
+		turn = -1;
+	}
+	if (unlikely(ret == -EDQUOT))
+		iopf_keeper_make_room(at->container, 1);
+	if (ret == -EAGAIN) {
+		want_drop(&slow->want);
+		slow->attempt = 0;
+		next = slow_park_again(slow, true);
+		if (next != NEXT_NONE)
+			return next;
+	}
+	if (fault_must_wait(ret) && !waited) {
+		if (ret != -ENOENT)
+			iopf_device_count(d, IOPF_STAT_RETRIES, 1);
+		if (slow->attempt++ < slow->limit) {
+			next = slow_park_again(slow, false);
+			if (next != NEXT_NONE)
+				return next;
+		}
+		iopf_device_count(d, IOPF_STAT_GAVE_UP, 1);
+		slow->served.pages = 0;
+		ret = 0;
+	}
+	slow_answer(slow, d, ret, turn);
+	return NEXT_NONE;
+}
+
+/* All of a worker's part. Returns whether it is to be called again, see struct iopf_job. */
+static bool slow_run(struct iopf_slow *slow)
+{
+	struct iopf_attach *at = slow->at;
+	enum slow_next next = NEXT_NONE;
+	int waited;
+
+	slow_start(slow);
+	do {
+		waited = slow_wait(slow);
+		if (waited == -EINTR)
+			return true;
+		if (!slow_activate(slow))
+			break;
+		next = slow_try(slow, waited);
+	} while (next == NEXT_HERE);
+	if (next == NEXT_ELSEWHERE)
+		return false;
+	slow_sweep(at);
+	worker_done(at);
+	slow_free(slow);
+	return false;
 }
 
 static void slow_work(struct work_struct *work)
 {
-	struct iopf_slow *slow = container_of(work, struct iopf_slow, work);
-	struct iopf_fault_queue *queue = slow->queue;
-	struct iopf_attach *at = slow->at;
-	int waited, ret, turn;
+	/* It wants no memory of a process, so nothing interrupts it. */
+	WARN_ON_ONCE(slow_run(container_of(work, struct iopf_slow, work)));
+}
 
-	slow_start(slow);
-	for (unsigned int attempt = 0;; attempt++) {
-		enum iommu_page_response_code code;
-		struct iopf_served served = { };
-		struct iopf_device *d;
-
-		waited = slow_wait(slow, attempt);
-		if (!slow_activate(slow))
-			break;
-
-		d = iopf_attach_device(at, group_dev(slow->group));
-		if (waited)
-			fault_complain(d, &slow->group->last_fault.fault.prm,
-				       waited == -ESRCH ? "is memory of a process that is gone"
-							: "has no memory behind it");
-		/* Before the look at the area. Pairs with iopf_fault_queue_resume(). */
-		slow->resumes = atomic_read_acquire(&queue->resumes);
-		turn = iopf_keeper_enter(at->container);
-		ret = waited ?: fault_group(at, d, slow->group, &slow->want, &served,
-					    &slow->timing);
-		/* It may have waited for an invalidation or an area only. */
-		if (!ret && !slow->served.pages)
-			slow->served = served;
-		if (fault_must_wait(ret)) {
-			iopf_keeper_leave(at->container, turn);
-			turn = -1;
-		}
-		if (unlikely(ret == -EDQUOT))
-			iopf_keeper_make_room(at->container, 1);
-		slow->frozen = ret == -EAGAIN;
-		if (slow->frozen) {
-			attempt = 0;
-			if (slow_park_again(slow))
-				continue;
-		}
-		if (fault_must_wait(ret) && !waited) {
-			if (ret != -ENOENT)
-				iopf_device_count(d, IOPF_STAT_RETRIES, 1);
-			if (attempt < slow->limit && slow_park_again(slow))
-				continue;
-			iopf_device_count(d, IOPF_STAT_GAVE_UP, 1);
-			slow->served.pages = 0;
-			ret = 0;
-		}
-		code = fault_code(ret);
-		fault_respond(d, slow->group, code, &slow->timing);
-		iopf_keeper_leave(at->container, turn);
-		if (!ret && slow->served.pages)
-			iopf_ahead(at, d, &slow->served);
-		slow_over(slow);
-		break;
-	}
-	slow_sweep(at);
-	worker_done(at);
-	slow_free(slow);
+static bool slow_job(struct iopf_job *job)
+{
+	return slow_run(container_of(job, struct iopf_slow, job));
 }
 
 /* Memory for a fault that has to wait, at the owner's expense; NULL: there is none now. */
@@ -946,12 +1067,16 @@ static int fault_park(struct iopf_attach *at, struct iopf_group *group, struct i
 	if (!slow)
 		return -ENOMEM;
 	INIT_WORK(&slow->work, slow_work);
+	iopf_job_init(&slow->job, slow_job, false);
+	slow->pool = NULL;
 	slow->queue = at->container->faults;
 	slow->at = at;
 	slow->group = group;
 	slow->requests = group->fault_count;
 	slow->state = SLOW_WAITING;
-	slow->frozen = false;
+	slow->attempt = 0;
+	INIT_LIST_HEAD(&slow->frozen);
+	slow->thawed = false;
 	slow->want = *want;
 	slow->served = (struct iopf_served){ };
 	iopf_timing_wait(timing);
@@ -1036,7 +1161,7 @@ static noinline int fault_populate(struct iopf_attach *at, struct iopf_device *d
 	do {
 		struct iopf_served populated;
 
-		if (!iopf_mm_populate_now(want->mm, want->vaddr, want->pages, want->write))
+		if (!want_now(want))
 			return -ENOENT;
 		populated = want_served(want);
 		from = want->from;
@@ -1070,7 +1195,7 @@ int iopf_fault_handler(struct iopf_group *group)
 
 	iopf_timing_begin(&timing, d);
 	turn = iopf_keeper_enter(at->container);
-	want.mm = NULL;
+	want.pool = NULL;
 	served.pages = 0;
 	ret = -ESHUTDOWN;
 	if (likely(!READ_ONCE(at->dead))) {
@@ -1115,7 +1240,7 @@ static struct iopf_group *drain_one(struct iopf_attach *at, struct iopf_timing *
 {
 	struct iopf_group *group;
 	struct iopf_slow *slow;
-	bool parked;
+	bool mine;
 
 	spin_lock(&at->lock);
 	slow = list_first_entry_or_null(list_empty(&at->waiting) ? &at->parked : &at->waiting,
@@ -1124,17 +1249,22 @@ static struct iopf_group *drain_one(struct iopf_attach *at, struct iopf_timing *
 		spin_unlock(&at->lock);
 		return NULL;
 	}
-	parked = slow->state == SLOW_PARKED;
+	mine = slow->state == SLOW_WAITING;
 	list_del(&slow->node);
-	slow->state = SLOW_CANCELLED;
+	WRITE_ONCE(slow->state, SLOW_CANCELLED);
 	group = slow->group;
 	slow->group = NULL;
 	at->requests -= slow->requests;
 	iopf_timing_lap(&slow->timing, slow->waits);
 	*timing = slow->timing;
+	/* After the change of the state, so that who looks up sees it. */
+	if (slow->pool && iopf_pool_cancel(slow->pool, &slow->job)) {
+		mine = true;
+		at->workers--;
+	}
 	spin_unlock(&at->lock);
 	/* What has a worker is freed by it. */
-	if (!parked)
+	if (mine)
 		slow_free(slow);
 	return group;
 }

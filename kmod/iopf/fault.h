@@ -2,8 +2,9 @@
 #ifndef IOPF_FAULT_H
 #define IOPF_FAULT_H
 
+#include <linux/list.h>
 #include <linux/refcount.h>
-#include <linux/wait.h>
+#include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
 struct iopf_attach;
@@ -12,10 +13,11 @@ struct mem_cgroup;
 
 /**
  * struct iopf_fault_queue - the workers of a container
- * @wq: each container has its own: a userfaultfd can keep all of a queue's workers asleep
+ * @wq: workers for what waits for nothing that is user space's
  * @refs: one for the container, one for each parked fault, which may outlive it
  * @memcg: who pays for chunks and IOMMU page tables, whoever takes the fault
- * @resumed: where faults in frozen areas wait
+ * @lock: protects @frozen, and changes of @resumes; a leaf inside of iopf_attach.lock
+ * @frozen: faults in frozen areas: they have no worker
  * @resumes: counts the reasons to look again
  * @free_work: destroys the queue, which none of its own workers could
  */
@@ -23,7 +25,8 @@ struct iopf_fault_queue {
 	struct workqueue_struct *wq;
 	refcount_t refs;
 	struct mem_cgroup *memcg;
-	wait_queue_head_t resumed;
+	spinlock_t lock; /* a leaf */
+	struct list_head frozen;
 	atomic_t resumes;
 	struct work_struct free_work;
 };

@@ -25,6 +25,7 @@
 #include "hot.h"
 #include "latency.h"
 #include "main.h"
+#include "pool.h"
 #include "table.h"
 
 bool iopf_allow_unsafe_interrupts;
@@ -113,10 +114,14 @@ static int __init iopf_init(void)
 	if (ret)
 		goto err_hints;
 
+	ret = iopf_pools_init();
+	if (ret)
+		goto err_hot;
+
 	ret = -ENOMEM;
 	iopf_wq = alloc_workqueue(IOPF_DRIVER_NAME, WQ_UNBOUND, 0);
 	if (!iopf_wq)
-		goto err_hot;
+		goto err_pools;
 	iopf_kobj = kobject_create_and_add("vfio_iopf", kernel_kobj);
 	if (!iopf_kobj)
 		goto err_wq;
@@ -144,6 +149,8 @@ err_kobj:
 	kobject_put(iopf_kobj);
 err_wq:
 	destroy_workqueue(iopf_wq);
+err_pools:
+	iopf_pools_exit();
 err_hot:
 	iopf_hot_exit();
 err_hints:
@@ -165,6 +172,7 @@ static void __exit iopf_exit(void)
 	/* Areas are freed by RCU, then by the workqueue; chunks by RCU. */
 	rcu_barrier();
 	destroy_workqueue(iopf_wq);
+	iopf_pools_exit();
 	iopf_hot_exit();
 	mmu_notifier_synchronize();
 	iopf_hints_exit();

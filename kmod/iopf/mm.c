@@ -21,7 +21,8 @@
  * lies around a fault does not count as used for long, faults map little around them for a while
  * where the host has looked.
  *
- * Exit: the release callback runs before the page tables go. After it, @exited keeps
+ * Exit: the process's threads say that it has been killed (pool.c), and the release callback runs
+ * before the page tables go, which may be much later. After either, @exited keeps
  * faults out, by the same lock and barrier as an invalidation.
  *
  * Locking: container lock -> mmap_lock -> iopf_mm.lock (read in callbacks) ->
@@ -34,6 +35,7 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 
@@ -42,6 +44,7 @@
 #include "container.h"
 #include "controls.h"
 #include "mm.h"
+#include "pool.h"
 #include "walk.h"
 
 /* Add @delta to the counters of [first, last]. Each start is undone by its end. */
@@ -160,14 +163,25 @@ static int iopf_mm_test_young(struct mmu_notifier *notifier, struct mm_struct *m
 	return mm_visit_parts(m, address, address | ~PAGE_MASK, iopf_area_mapped);
 }
 
-static void iopf_mm_release(struct mmu_notifier *notifier, struct mm_struct *mm)
+/**
+ * iopf_mm_stop() - let devices use a process's memory no more
+ * @m: the process, which ends
+ *
+ * What is pinned stays mapped until it is unpinned, as with stock type1.
+ *
+ * Context: any that may take a spinlock.
+ */
+void iopf_mm_stop(struct iopf_mm *m)
 {
-	struct iopf_mm *m = container_of(notifier, struct iopf_mm, notifier);
-
 	WRITE_ONCE(m->exited, true);
 	/* As in iopf_mm_invalidate_start(). */
 	smp_mb();
 	mm_visit_parts(m, 0, ULONG_MAX, zap_part);
+}
+
+static void iopf_mm_release(struct mmu_notifier *notifier, struct mm_struct *mm)
+{
+	iopf_mm_stop(container_of(notifier, struct iopf_mm, notifier));
 }
 
 static const struct mmu_notifier_ops iopf_mm_notifier_ops = {
@@ -208,8 +222,16 @@ static struct iopf_mm *mm_create(struct iopf_container *container, struct mm_str
 	rwlock_init(&m->lock);
 	mm_prime_lockdep(m);
 
+	m->pool = iopf_pool_join(mm, m);
+	if (IS_ERR(m->pool)) {
+		ret = PTR_ERR(m->pool);
+		kfree(m);
+		return ERR_PTR(ret);
+	}
 	ret = mmu_notifier_register(&m->notifier, mm);
 	if (ret) {
+		iopf_pool_leave(m->pool, m);
+		iopf_pool_put(m->pool);
 		kfree(m);
 		return ERR_PTR(ret);
 	}
@@ -252,6 +274,7 @@ struct iopf_mm *iopf_mm_get(struct iopf_container *container, struct mm_struct *
 void iopf_mm_put(struct iopf_mm *m)
 {
 	if (refcount_dec_and_test(&m->refs)) {
+		iopf_pool_put(m->pool);
 		mmdrop(m->mm);
 		kfree(m);
 	}
@@ -271,47 +294,74 @@ void iopf_mm_unregister(struct iopf_mm *m)
 	WARN_ON(!RB_EMPTY_ROOT(&m->areas.rb_root));
 
 	list_del(&m->node);
+	iopf_pool_leave(m->pool, m);
 	mmu_notifier_unregister(&m->notifier, m->mm);
 	iopf_mm_put(m);
 }
 
+/* Whether what the CPU does is permitted, as fixup_user_fault() asks. */
+static bool vma_permits_fault(const struct vm_area_struct *vma, bool write)
+{
+	return vma && vma->vm_flags & (write ? VM_WRITE : VM_READ);
+}
+
+/*
+ * One page, as fixup_user_fault() does it, except that any signal ends a wait that can be
+ * interrupted. The mmap lock is held before and after.
+ */
+static int populate_page(struct mm_struct *mm, unsigned long vaddr, bool write)
+{
+	unsigned int flags = FAULT_FLAG_REMOTE | FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE |
+			     FAULT_FLAG_INTERRUPTIBLE | (write ? FAULT_FLAG_WRITE : 0);
+	struct vm_area_struct *vma;
+	vm_fault_t ret;
+
+	do {
+		if (signal_pending(current))
+			return fatal_signal_pending(current) ? -ESRCH : -EINTR;
+		vma = vma_lookup(mm, vaddr);
+		if (!vma_permits_fault(vma, write))
+			return -EFAULT;
+		ret = handle_mm_fault(vma, vaddr, flags, NULL);
+		if (ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED))
+			mmap_read_lock(mm);
+		flags |= FAULT_FLAG_TRIED;
+	} while (ret & VM_FAULT_RETRY);
+	return ret & VM_FAULT_ERROR ? vm_fault_to_errno(ret, 0) : 0;
+}
+
 /**
  * iopf_mm_populate() - have the CPU's page tables filled
- * @mm: whose; the caller holds it by mmgrab()
+ * @mm: whose
  * @vaddr: first address
  * @pages: pages; if it can't be all, the first of them
  * @write: for writing: copy-on-write is broken and the entry becomes dirty
  *
  * May wait for a disk, for memory, or for user space (userfaultfd), so no
- * caller may hold anything that detaching or exiting waits for. The address space is
- * kept alive (mm_users) for just that long.
+ * caller may hold anything that detaching or exiting waits for.
  *
- * Context: process context, any process or kernel thread; sleeps.
- * Return: 0 when at least the first page is there; -ESRCH when the process is gone;
- * -EFAULT when there is no memory or no permission, or can't be; -EHWPOISON, -ENOMEM.
+ * Context: a thread of the process (pool.c); sleeps. In any other: -ESRCH.
+ * Return: 0 when at least the first page is there; -ESRCH when the process is gone or going;
+ * -EINTR when the thread has to look at signals first; -EFAULT when there is no memory or no
+ * permission, or can't be; -EHWPOISON, -ENOMEM.
  */
 int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write)
 {
-	unsigned int flags = FAULT_FLAG_REMOTE | (write ? FAULT_FLAG_WRITE : 0);
 	unsigned int done;
 	int ret;
 
-	/* fixup_user_fault() may take an address for another. */
 	if (!iopf_mm_may_have(mm, vaddr, PAGE_SIZE))
 		return -EFAULT;
-	if (!mmget_not_zero(mm))
+	if (current->mm != mm)
 		return -ESRCH;
-	mmap_read_lock(mm);
+	if (mmap_read_lock_killable(mm))
+		return -ESRCH;
 	for (done = 0; done < pages; done++, vaddr += PAGE_SIZE) {
-		bool unlocked = false;
-
-		ret = fixup_user_fault(mm, vaddr, flags, &unlocked);
+		ret = populate_page(mm, vaddr, write);
 		if (ret)
 			break;
 	}
 	mmap_read_unlock(mm);
-	/* The last user's exit must not run here, where a driver may be waiting for us. */
-	mmput_async(mm);
 	return done ? 0 : ret;
 }
 

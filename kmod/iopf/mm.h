@@ -12,6 +12,7 @@
 #include "../../core/chunkmap.h"
 
 struct iopf_container;
+struct iopf_pool;
 
 /* Counters of invalidations in progress: one for each 2 MiB of CPU addresses, modulo this. */
 #define IOPF_INV_BUCKETS 64
@@ -23,6 +24,8 @@ struct iopf_container;
  * @mm: the process's memory; held (mmgrab), not kept alive
  * @node: in the container's list of mms, under its lock
  * @refs: one for each area, and one for the container
+ * @pool: the process's threads, referenced
+ * @pool_node: in the pool's list, under its setup lock
  * @lock: protects @areas
  * @areas: the areas by CPU address; they may overlap
  * @exited: the address space is going or gone
@@ -36,6 +39,8 @@ struct iopf_mm {
 	struct mm_struct *mm;
 	struct list_head node;
 	refcount_t refs;
+	struct iopf_pool *pool;
+	struct list_head pool_node;
 	rwlock_t lock;
 	struct rb_root_cached areas;
 	bool exited;
@@ -90,6 +95,7 @@ static inline bool iopf_mm_may_have(const struct mm_struct *mm, unsigned long va
 struct iopf_mm *iopf_mm_get(struct iopf_container *container, struct mm_struct *mm);
 void iopf_mm_put(struct iopf_mm *m);
 void iopf_mm_unregister(struct iopf_mm *m);
+void iopf_mm_stop(struct iopf_mm *m);
 bool iopf_mm_busy_anywhere(const struct iopf_mm *m);
 int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write);
 bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned int pages,

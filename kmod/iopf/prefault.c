@@ -54,6 +54,8 @@ void iopf_prefault_put(struct iopf_prefault *p)
 	if (!refcount_dec_and_test(&p->refs))
 		return;
 	iopf_prefault_forget(p);
+	iopf_slice_end(&p->slice);
+	iopf_pool_put(p->pool);
 	if (p->eventfd)
 		eventfd_ctx_put(p->eventfd);
 	iopf_prefaults_put(p->ps);
@@ -111,7 +113,7 @@ static void prefault_count(struct iopf_prefault *p, const struct iopf_slice *s, 
 
 /*
  * What a slice has to wait for, without the container. -EIDRM: the request has ended meanwhile,
- * and the container may have, too.
+ * and the container may have, too. -ERESTART: it is ASLEEP, and goes on when it is run again.
  */
 static int prefault_wait(struct iopf_prefault *p, struct mem_cgroup *memcg, struct iopf_slice *s)
 {
@@ -120,7 +122,15 @@ static int prefault_wait(struct iopf_prefault *p, struct mem_cgroup *memcg, stru
 	if (!iopf_prefaults_doze(p))
 		return -ECANCELED;
 	ret = iopf_slice_wait(s, memcg);
+	if (ret == -EINTR)
+		return -ERESTART;
 	return iopf_prefaults_activate(p) ? ret : -EIDRM;
+}
+
+/* Whether somebody else has to go on: a thread of the process, which there is unless it has ended. */
+static bool prefault_moves(const struct iopf_slice *s)
+{
+	return s->pool->mm != current->mm && !READ_ONCE(s->pool->dead);
 }
 
 static int prefault_slice(struct iopf_prefault *p, struct iopf_container *c,
@@ -129,11 +139,15 @@ static int prefault_slice(struct iopf_prefault *p, struct iopf_container *c,
 	enum iopf_slice_state state;
 	int ret;
 
+	/* What it wanted before it was interrupted. */
+	iopf_slice_end(s);
 	for (;;) {
 		state = iopf_slice_map(c, s);
 		if (state == IOPF_SLICE_DONE)
 			return 0;
 		ret = -EAGAIN;
+		if (state == IOPF_SLICE_WANT && prefault_moves(s))
+			return iopf_prefaults_doze(p) ? -ERESTART : -ECANCELED;
 		if (state == IOPF_SLICE_WANT)
 			ret = iopf_slice_populate(s, &p->stop);
 		if (ret == -EAGAIN)
@@ -146,29 +160,36 @@ static int prefault_slice(struct iopf_prefault *p, struct iopf_container *c,
 	}
 }
 
+/* What is left of a range. -ERESTART: it goes on when it is run again. */
 static int prefault_range(struct iopf_prefault *p, struct iopf_container *c,
-			  struct mem_cgroup *memcg, const struct iopf_range *range)
+			  struct mem_cgroup *memcg)
 {
-	struct iopf_range left = *range;
-	struct iopf_slice s;
+	struct iopf_range *left = &p->left;
+	struct iopf_slice *s = &p->slice;
 	int ret;
 
 	for (;;) {
-		if (!iopf_slice_cut(c, &left, p->write, !p->data && !p->policy, &s)) {
-			prefault_missed(p, range_pages(&left));
-			return 0;
+		if (!p->in_slice) {
+			if (!iopf_slice_cut(c, left, p->write, !p->data && !p->policy, s)) {
+				prefault_missed(p, range_pages(left));
+				return 0;
+			}
+			prefault_missed(p, (s->range.first - left->first) >> PAGE_SHIFT);
+			p->in_slice = true;
 		}
-		prefault_missed(p, (s.range.first - left.first) >> PAGE_SHIFT);
-		ret = prefault_slice(p, c, memcg, &s);
-		iopf_slice_end(&s);
+		ret = prefault_slice(p, c, memcg, s);
+		if (ret == -ERESTART)
+			return ret;
+		p->in_slice = false;
+		iopf_slice_end(s);
 		/* What user space has been told last stays true. */
 		if (ret != -EIDRM)
-			prefault_count(p, &s, !ret);
+			prefault_count(p, s, !ret);
 		if (ret)
 			return ret;
-		if (s.range.last == left.last)
+		if (s->range.last == left->last)
 			return 0;
-		left.first = s.range.last + 1;
+		left->first = s->range.last + 1;
 	}
 }
 
@@ -179,18 +200,22 @@ static int prefault_range(struct iopf_prefault *p, struct iopf_container *c,
  * @memcg: who pays for what is populated
  *
  * Context: process context; sleeps, for ever in ASLEEP.
- * Return: 0; -ECANCELED: it was to stop; -EIDRM: it has ended meanwhile; or why it failed.
+ * Return: 0; -ECANCELED: it was to stop; -EIDRM: it has ended meanwhile; -ERESTART: it is ASLEEP, and
+ * to be run again, by a thread of @p->slice.pool if there is one; or why it failed.
  */
 int iopf_prefault_run(struct iopf_prefault *p, struct iopf_container *c, struct mem_cgroup *memcg)
 {
-	struct iopf_range range;
-	int ret = 0;
+	int ret;
 
-	while (!ret && !READ_ONCE(p->stop) && prefault_next(p, &range)) {
-		ret = prefault_range(p, c, memcg, &range);
+	while (p->in_range || (!READ_ONCE(p->stop) && prefault_next(p, &p->left))) {
+		p->in_range = true;
+		ret = prefault_range(p, c, memcg);
+		if (ret)
+			return ret;
+		p->in_range = false;
 		cond_resched();
 	}
-	return !ret && READ_ONCE(p->stop) ? -ECANCELED : ret;
+	return READ_ONCE(p->stop) ? -ECANCELED : 0;
 }
 
 static struct iopf_prefault *prefault_create(struct iopf_prefaults *ps, int eventfd)

@@ -9,6 +9,8 @@
 
 #include "../../core/range.h"
 #include "../../core/workset.h"
+#include "pool.h"
+#include "slice.h"
 
 struct eventfd_ctx;
 struct iopf_container;
@@ -28,7 +30,9 @@ enum prefault_state {
 
 /**
  * struct iopf_prefault - a request
- * @work: the worker's
+ * @work: the worker's, in the set's queue
+ * @job: the worker's, in @pool
+ * @pool: where @job has been queued last, referenced, or NULL
  * @refs: one for being in the list, one for the worker, one for each ioctl at it
  * @ps: the set it belongs to, referenced
  * @node: in the set's list, unless it is new or forgotten
@@ -50,12 +54,18 @@ enum prefault_state {
  * @walk: where in it
  * @chunk: the chunk of it that is being gone through
  * @next_page: from here on
+ * @in_range: it is at a range
+ * @left: what is left of it
+ * @in_slice: it is at a slice of that
+ * @slice: the slice
  *
- * From @node to @eventfd, and what is counted, all is under the set's lock; @id is constant. What
+ * @pool, from @node to @eventfd, and what is counted, all is under the set's lock; @id is constant. What
  * it is about is constant until the worker has begun, then the worker's.
  */
 struct iopf_prefault {
 	struct work_struct work;
+	struct iopf_job job;
+	struct iopf_pool *pool;
 	refcount_t refs;
 	struct iopf_prefaults *ps;
 	struct list_head node;
@@ -77,6 +87,10 @@ struct iopf_prefault {
 	struct iopf_workset_walk walk;
 	struct iopf_workset_chunk chunk;
 	unsigned int next_page;
+	bool in_range;
+	struct iopf_range left;
+	bool in_slice;
+	struct iopf_slice slice;
 };
 
 struct iopf_prefault *iopf_prefault_of_ranges(struct iopf_container *c,

@@ -3,20 +3,21 @@
  * The requests of a container to have memory ready before a device uses it: what becomes of them.
  * What a request is about, and how it is done, is prefault.c's.
  *
- * A container works on one request at a time, in the order they came, in a worker of its fault
- * queue, so faults have theirs beside it and share no lock with it but those of the chunks. The
- * states of a request:
+ * A container works on one request at a time, in the order they came. A worker of its fault
+ * queue begins, so faults have theirs beside it and share no lock with it but those of the chunks.
+ * Where pages are wanted that the CPU does not have, a thread of their process goes on (pool.c), and
+ * then of another process, if need be. The states of a request:
  *
  *   WAITING    for those before it, or for its worker
  *   ACTIVE     the worker is at it and may use the container; it waits for nothing but memory
- *   ASLEEP     the worker may wait for a disk or user space, for ever; it holds no more than
- *              the request and an mm
+ *   ASLEEP     the worker may wait for a disk or user space, for ever, or it is between two threads; it
+ *              holds no more than the request and a pool
  *   DONE, FAILED, CANCELLED   the end; user space can still ask about it
  *
- * Whoever wants to end a request does so itself in WAITING and ASLEEP; in ACTIVE it asks by @stop
- * and waits. A worker that wakes up in a request that has ended leaves, and touches the container
- * no more; the next request does not wait for that. Such workers count as requests, so there is
- * a bound to them.
+ * Whoever wants to end a request does so itself in WAITING and ASLEEP, and interrupts its thread; in
+ * ACTIVE it asks by @stop and waits. A worker that wakes up in a request that has ended leaves, and
+ * touches the container no more; the next request does not wait for that. Such workers count as
+ * requests, so there is a bound to them, and the pool has another one.
  *
  * cancel vs worker: all transitions are under iopf_prefaults.lock.
  * release vs worker: iopf_prefaults_end() ends all and waits for the one that is ACTIVE, if any.
@@ -25,7 +26,7 @@
  * release vs ioctl: whoever comes after the release finds the set dead and empty.
  * unload: a worker holds the module, and its queue is destroyed before the module goes.
  *
- * Locking: iopf_prefaults.lock is a leaf spinlock. Event counters are signalled without it.
+ * Locking: only iopf_pool.lock is inside of iopf_prefaults.lock, a spinlock. Event counters are signalled without it.
  */
 #include <linux/cleanup.h>
 #include <linux/eventfd.h>
@@ -36,6 +37,7 @@
 #include "chunk.h"
 #include "container.h"
 #include "fault.h"
+#include "pool.h"
 #include "prefault.h"
 #include "prefaults.h"
 
@@ -50,7 +52,7 @@
  * @refs: one for the container, one for each request
  * @container: may be used by an ACTIVE request
  * @queue: whose workers they use, referenced
- * @lock: protects all that follows, and the requests' states and counts; a leaf
+ * @lock: protects all that follows, and the requests' states and counts
  * @idle: woken when a request ends
  * @dead: the container is being released
  * @requests: all that are known, in the order they came
@@ -65,7 +67,7 @@ struct iopf_prefaults {
 	refcount_t refs;
 	struct iopf_container *container;
 	struct iopf_fault_queue *queue;
-	spinlock_t lock; /* a leaf */
+	spinlock_t lock; /* see above */
 	wait_queue_head_t idle;
 	bool dead;
 	struct list_head requests;
@@ -198,7 +200,8 @@ static void prefault_end(struct iopf_prefault *p, enum prefault_state state, int
 		prefaults_less(ps, p);
 		end->unused = p;
 		refcount_inc(&p->refs);
-	} else if (waiting && cancel_work(&p->work)) {
+	} else if ((waiting && cancel_work(&p->work)) ||
+		   (p->pool && iopf_pool_cancel(p->pool, &p->job))) {
 		/* There will be none, so what it would have had is ours. */
 		prefaults_less(ps, p);
 		end->unused = p;
@@ -278,15 +281,34 @@ void iopf_prefaults_account(struct iopf_prefault *p, u64 present, u64 mapped, u6
 	spin_unlock(&p->ps->lock);
 }
 
-static void prefaults_work(struct work_struct *work)
+/* It is ASLEEP, or has ended. Whether the same thread is to go on; otherwise it may be gone. */
+static bool prefault_again(struct iopf_prefault *p)
 {
-	struct iopf_prefault *p = container_of(work, struct iopf_prefault, work);
+	struct iopf_pool *pool = p->slice.pool, *old;
+
+	if (!pool || pool->mm == current->mm)
+		return true;
+	iopf_pool_get(pool);
+	spin_lock(&p->ps->lock);
+	old = p->pool;
+	p->pool = pool;
+	iopf_pool_queue(pool, &p->job);
+	spin_unlock(&p->ps->lock);
+	iopf_pool_put(old);
+	return false;
+}
+
+/* The worker's part. Returns whether it is to be called again, see struct iopf_job. */
+static bool prefaults_run(struct iopf_prefault *p)
+{
 	struct iopf_prefaults *ps = p->ps;
 	struct prefault_end end = { };
 	int ret = -EIDRM;
 
 	if (iopf_prefaults_activate(p))
 		ret = iopf_prefault_run(p, ps->container, ps->queue->memcg);
+	if (ret == -ERESTART)
+		return prefault_again(p);
 	spin_lock(&ps->lock);
 	if (ret == -ECANCELED)
 		prefault_end(p, PREFAULT_CANCELLED, 0, &end);
@@ -297,8 +319,20 @@ static void prefaults_work(struct work_struct *work)
 	iopf_prefault_forget(p);
 	prefault_ended(&end);
 	iopf_prefault_put(p);
-	/* The queue it ran in is destroyed before the module can go. */
+	/* The queue it ran in is destroyed before the module can go, or the thread holds it. */
 	module_put(THIS_MODULE);
+	return false;
+}
+
+static void prefaults_work(struct work_struct *work)
+{
+	/* It populates nothing, so nothing interrupts it. */
+	WARN_ON_ONCE(prefaults_run(container_of(work, struct iopf_prefault, work)));
+}
+
+static bool prefaults_job(struct iopf_job *job)
+{
+	return prefaults_run(container_of(job, struct iopf_prefault, job));
 }
 
 /**
@@ -309,6 +343,7 @@ static void prefaults_work(struct work_struct *work)
 void iopf_prefaults_join(struct iopf_prefaults *ps, struct iopf_prefault *p)
 {
 	INIT_WORK(&p->work, prefaults_work);
+	iopf_job_init(&p->job, prefaults_job, true);
 	INIT_LIST_HEAD(&p->node);
 	refcount_inc(&ps->refs);
 	p->ps = ps;

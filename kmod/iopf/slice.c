@@ -23,7 +23,7 @@
  * slice vs unmap, map: the area is looked up each time, under RCU. If the slice is no longer
  *   all in one area that permits it, it is over.
  * slice vs freeze: a frozen area is left out, rather than waited for.
- * slice vs exit: as a fault; mm_users is held while populating only.
+ * slice vs exit: as a fault: only threads of the process populate.
  */
 #include <linux/delay.h>
 #include <linux/iommu.h>
@@ -37,6 +37,7 @@
 #include "container.h"
 #include "latency.h"
 #include "mm.h"
+#include "pool.h"
 #include "slice.h"
 #include "span.h"
 
@@ -161,8 +162,7 @@ static bool slice_look(struct iopf_slice *s, struct iopf_chunk *chunk, struct sl
 static enum iopf_slice_state slice_want(struct iopf_slice *s, const struct iopf_area *area,
 					const struct slice_gap *gap)
 {
-	s->mm = area->mm->mm;
-	mmgrab(s->mm);
+	s->pool = iopf_pool_get(area->mm->pool);
 	s->vaddr = iopf_area_vaddr(area, s->at);
 	s->pages = gap->end - gap->page;
 	return IOPF_SLICE_WANT;
@@ -321,21 +321,24 @@ static bool probe_mm(struct mm_struct *mm, unsigned int pages)
  *
  * The wish stays, if its first page could not be had.
  *
- * Context: process context; sleeps for memory only.
+ * Context: a thread of the process; sleeps for memory only. In any other nothing can be had.
  * Return: 0: look again; -EAGAIN: the first page has to be waited for; -ENOMEM: memory is short.
  */
 int iopf_slice_populate(struct iopf_slice *s, const bool *stop)
 {
+	struct mm_struct *mm = s->pool->mm;
 	/* If the first page brings the rest with it, as a huge page does, that saves looking. */
 	unsigned int n = s->at == s->range.first && s->populated == s->at ? 1 : s->pages;
 	unsigned int done;
 
+	if (mm != current->mm)
+		return -EAGAIN;
 	for (done = 0; done < n && !READ_ONCE(*stop); done += POPULATE_PAGES) {
 		unsigned int now = min(n - done, POPULATE_PAGES);
 
-		if (!probe_mm(s->mm, PROBE_PAGES))
+		if (!probe_mm(mm, PROBE_PAGES))
 			return -ENOMEM;
-		if (!iopf_mm_populate_now(s->mm, s->vaddr + ((unsigned long)done << PAGE_SHIFT),
+		if (!iopf_mm_populate_now(mm, s->vaddr + ((unsigned long)done << PAGE_SHIFT),
 					  now, s->write)) {
 			if (!done)
 				return -EAGAIN;
@@ -357,23 +360,30 @@ int iopf_slice_populate(struct iopf_slice *s, const bool *stop)
  * Populates the first page it wants, if there is one; otherwise gives the host some time, and sees
  * whether there is memory.
  *
- * Context: process context; may sleep for as long as user space likes, so nobody may wait for
+ * May sleep for as long as user space likes, so nobody may wait for
  * this, and the container may be gone afterwards.
- * Return: 0: look again; -ENOMEM: memory is short.
+ *
+ * Context: a thread of the process, if there is a wish.
+ * Return: 0: look again; -ENOMEM: memory is short; -EINTR: look at signals, and come back.
  */
 int iopf_slice_wait(struct iopf_slice *s, struct mem_cgroup *memcg)
 {
 	int ret;
 
-	if (!s->mm) {
+	if (!s->pool) {
 		if (!probe(memcg, PROBE_PAGES))
 			return -ENOMEM;
 		usleep_range(20, 20 + 50 * s->tries);
 		return 0;
 	}
-	if (!probe_mm(s->mm, PROBE_PAGES))
+	if (!probe_mm(s->pool->mm, PROBE_PAGES))
 		return -ENOMEM;
-	ret = iopf_mm_populate(s->mm, s->vaddr, 1, s->write);
+	ret = iopf_mm_populate(s->pool->mm, s->vaddr, 1, s->write);
+	if (ret == -EINTR) {
+		/* That was none. */
+		s->tries--;
+		return ret;
+	}
 	iopf_slice_end(s);
 	switch (ret) {
 	case 0:
@@ -382,7 +392,6 @@ int iopf_slice_wait(struct iopf_slice *s, struct mem_cgroup *memcg)
 	case -ENOMEM:
 		return ret;
 	case -EAGAIN:
-	case -EINTR:
 		return 0;
 	case -ESRCH:
 		slice_skip_rest(s);
@@ -399,7 +408,6 @@ int iopf_slice_wait(struct iopf_slice *s, struct mem_cgroup *memcg)
  */
 void iopf_slice_end(struct iopf_slice *s)
 {
-	if (s->mm)
-		mmdrop(s->mm);
-	s->mm = NULL;
+	iopf_pool_put(s->pool);
+	s->pool = NULL;
 }

@@ -7,8 +7,8 @@
 #include "../../core/range.h"
 
 struct iopf_container;
+struct iopf_pool;
 struct mem_cgroup;
-struct mm_struct;
 
 /**
  * enum iopf_slice_state - what a slice needs next
@@ -34,7 +34,7 @@ enum iopf_slice_state {
  * @at: the address to go on from: before it nothing more can be done
  * @populated: the address that populating has come to
  * @tries: attempts at the page at @at
- * @mm: whose pages are wanted; mmgrab()bed, or NULL
+ * @pool: threads of the process whose pages are wanted, referenced; or NULL
  * @vaddr: the first
  * @pages: how many
  */
@@ -48,7 +48,7 @@ struct iopf_slice {
 	u64 at;
 	u64 populated;
 	unsigned int tries;
-	struct mm_struct *mm;
+	struct iopf_pool *pool;
 	unsigned long vaddr;
 	unsigned int pages;
 };

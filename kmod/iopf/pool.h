@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_POOL_H
+#define IOPF_POOL_H
+
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/uidgid.h>
+#include <linux/workqueue.h>
+
+struct iopf_pool;
+struct iopf_worker;
+struct iopf_mm;
+struct mm_struct;
+
+/* Threads that work for one process, the manager not counted; docs/design.md says so. */
+#define IOPF_POOL_WORKERS		256U
+
+/**
+ * struct iopf_job - something to be done by a thread of a process
+ * @node: in the pool's queue, under the pool's lock
+ * @fn: does it. Returns whether it is to be called again, after signals have been looked at: then
+ *      it has done nothing yet that it may not do twice. Otherwise the job may be gone.
+ * @background: nobody waits for it, so only few of them run at a time
+ */
+struct iopf_job {
+	struct list_head node;
+	bool (*fn)(struct iopf_job *job);
+	bool background;
+};
+
+static inline void iopf_job_init(struct iopf_job *job, bool (*fn)(struct iopf_job *job),
+				 bool background)
+{
+	INIT_LIST_HEAD(&job->node);
+	job->fn = fn;
+	job->background = background;
+}
+
+/**
+ * struct iopf_pool - the threads of a process that populate its memory for devices
+ * @node: in the list of all pools, under its lock
+ * @mm: the process's memory; held (mmgrab), not kept alive
+ * @uid: who made it: whose threads they are
+ * @refs: one for each thread, each iopf_mm, each wish for memory of @mm
+ * @setup: held while threads are made in an ioctl, and over @mms; inside of the container's lock
+ * @mms: the containers' views of @mm: what is to stop when the process ends
+ * @lock: protects all that follows; a leaf
+ * @dead: the process has ended: nothing is populated any more
+ * @users: how many iopf_mm there are; without any, the threads leave
+ * @jobs: what is to be done: faults, and what is in the background
+ * @turn: which of @jobs is next
+ * @workers: all threads but the manager
+ * @idle: those of @workers that wait for a job
+ * @gone: threads that are about to leave, to be waited for by @join
+ * @nr: how many @workers there are
+ * @starting: those of @workers that have not run yet
+ * @background: those at a job in the background
+ * @manager: makes the other threads, and never waits for anything else; NULL: there is none
+ * @retry_at: jiffies; until then no thread is made, since that has failed
+ * @join: waits for @gone
+ * @last: does what is left to do when @dead
+ */
+struct iopf_pool {
+	struct list_head node;
+	struct mm_struct *mm;
+	kuid_t uid;
+	refcount_t refs;
+	struct mutex setup; /* see above */
+	struct list_head mms;
+	spinlock_t lock; /* a leaf */
+	bool dead;
+	unsigned int users;
+	struct list_head jobs[2];
+	unsigned int turn;
+	struct list_head workers;
+	struct list_head idle;
+	struct list_head gone;
+	unsigned int nr;
+	unsigned int starting;
+	unsigned int background;
+	struct iopf_worker *manager;
+	unsigned long retry_at;
+	struct delayed_work join;
+	struct work_struct last;
+};
+
+int iopf_pools_init(void);
+void iopf_pools_exit(void);
+struct iopf_pool *iopf_pool_join(struct mm_struct *mm, struct iopf_mm *m);
+void iopf_pool_leave(struct iopf_pool *pool, struct iopf_mm *m);
+void iopf_pool_put(struct iopf_pool *pool);
+void iopf_pool_queue(struct iopf_pool *pool, struct iopf_job *job);
+bool iopf_pool_cancel(struct iopf_pool *pool, struct iopf_job *job);
+
+static inline struct iopf_pool *iopf_pool_get(struct iopf_pool *pool)
+{
+	refcount_inc(&pool->refs);
+	return pool;
+}
+
+#endif /* IOPF_POOL_H */
