@@ -158,6 +158,26 @@ static bool is_mmio(struct iopf_area *area, unsigned long vaddr)
 	return mmio;
 }
 
+/* Have a page of a device's memory in the CPU's page tables. It is nobody's to pay for. */
+static int populate_mmio(struct iopf_area *area, unsigned long vaddr, bool write)
+{
+	struct mm_struct *mm = area->mm->mm;
+	bool unlocked = false;
+	int ret = -EFAULT;
+
+	if (!mmget_not_zero(mm))
+		return -ESRCH;
+	mmap_read_lock(mm);
+	/* fixup_user_fault() may take an address for another. */
+	if (iopf_mm_may_have(mm, vaddr, PAGE_SIZE))
+		ret = fixup_user_fault(mm, vaddr,
+				       FAULT_FLAG_REMOTE | (write ? FAULT_FLAG_WRITE : 0),
+				       &unlocked);
+	mmap_read_unlock(mm);
+	mmput(mm);
+	return ret;
+}
+
 /* Map one page of a device's memory and hold it. -EFAULT: it can't be had, at least not now. */
 static int pin_mmio(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page)
 {
@@ -179,7 +199,7 @@ static int pin_mmio(struct iopf_area *area, struct iopf_chunk *chunk, unsigned i
 		if (!ret)
 			continue;
 		if (ret == -ENOENT)
-			ret = iopf_mm_populate(area->mm->mm, vaddr, 1, write);
+			ret = populate_mmio(area, vaddr, write);
 		else if (ret == -EDQUOT && iopf_keeper_make_room(area->container, 1))
 			ret = -EBUSY;
 		else if (ret == -EBUSY || ret == -ENOMEM || ret == -EDQUOT)
