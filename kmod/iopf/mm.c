@@ -33,10 +33,7 @@
 #include <linux/iommu.h>
 #include <linux/magic.h>
 #include <linux/mm.h>
-#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
-#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 
 #include "area.h"
@@ -45,7 +42,6 @@
 #include "controls.h"
 #include "mm.h"
 #include "pool.h"
-#include "walk.h"
 
 /* Add @delta to the counters of [first, last]. Each start is undone by its end. */
 static void inv_add(struct iopf_mm *m, unsigned long first, unsigned long last, int delta)
@@ -297,189 +293,6 @@ void iopf_mm_unregister(struct iopf_mm *m)
 	iopf_pool_leave(m->pool, m);
 	mmu_notifier_unregister(&m->notifier, m->mm);
 	iopf_mm_put(m);
-}
-
-/* Whether what the CPU does is permitted, as fixup_user_fault() asks. */
-static bool vma_permits_fault(const struct vm_area_struct *vma, bool write)
-{
-	return vma && vma->vm_flags & (write ? VM_WRITE : VM_READ);
-}
-
-/*
- * One page, as fixup_user_fault() does it, except that any signal ends a wait that can be
- * interrupted. The mmap lock is held before and after.
- */
-static int populate_page(struct mm_struct *mm, unsigned long vaddr, bool write)
-{
-	unsigned int flags = FAULT_FLAG_REMOTE | FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE |
-			     FAULT_FLAG_INTERRUPTIBLE | (write ? FAULT_FLAG_WRITE : 0);
-	struct vm_area_struct *vma;
-	vm_fault_t ret;
-
-	do {
-		if (signal_pending(current))
-			return fatal_signal_pending(current) ? -ESRCH : -EINTR;
-		vma = vma_lookup(mm, vaddr);
-		if (!vma_permits_fault(vma, write))
-			return -EFAULT;
-		ret = handle_mm_fault(vma, vaddr, flags, NULL);
-		if (ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED))
-			mmap_read_lock(mm);
-		flags |= FAULT_FLAG_TRIED;
-	} while (ret & VM_FAULT_RETRY);
-	return ret & VM_FAULT_ERROR ? vm_fault_to_errno(ret, 0) : 0;
-}
-
-/**
- * iopf_mm_populate() - have the CPU's page tables filled
- * @mm: whose
- * @vaddr: first address
- * @pages: pages; if it can't be all, the first of them
- * @write: for writing: copy-on-write is broken and the entry becomes dirty
- *
- * May wait for a disk, for memory, or for user space (userfaultfd), so no
- * caller may hold anything that detaching or exiting waits for.
- *
- * Context: a thread of the process (pool.c); sleeps. In any other: -ESRCH.
- * Return: 0 when at least the first page is there; -ESRCH when the process is gone or going;
- * -EINTR when the thread has to look at signals first; -EFAULT when there is no memory or no
- * permission, or can't be; -EHWPOISON, -ENOMEM.
- */
-int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write)
-{
-	unsigned int done;
-	int ret;
-
-	if (!iopf_mm_may_have(mm, vaddr, PAGE_SIZE))
-		return -EFAULT;
-	if (current->mm != mm)
-		return -ESRCH;
-	if (mmap_read_lock_killable(mm))
-		return -ESRCH;
-	for (done = 0; done < pages; done++, vaddr += PAGE_SIZE) {
-		ret = populate_page(mm, vaddr, write);
-		if (ret)
-			break;
-	}
-	mmap_read_unlock(mm);
-	return done ? 0 : ret;
-}
-
-/*
- * Memory whose faults wait for nothing but memory when told so. What other drivers and
- * file systems do is their own affair; shared memory waits for the swap device in any case. (Also
- * for a page that is being written out, or a hole being punched: neither waits for a fault.)
- */
-static bool populates_at_once(struct vm_area_struct *vma, unsigned long vaddr)
-{
-	struct address_space *mapping;
-
-	if (vma_is_anonymous(vma))
-		return true;
-	mapping = vma->vm_file ? vma->vm_file->f_mapping : NULL;
-	return mapping && shmem_mapping(mapping) &&
-	       !xa_is_value(xa_load(&mapping->i_pages, linear_page_index(vma, vaddr)));
-}
-
-/* One page, without waiting for anything but memory. False: that is not possible. */
-static bool populate_page_now(struct vm_area_struct *vma, unsigned long vaddr, bool write,
-			      bool *locked)
-{
-	unsigned int flags = FAULT_FLAG_REMOTE | FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_RETRY_NOWAIT |
-			     (write ? FAULT_FLAG_WRITE : 0);
-	vm_fault_t ret;
-
-	if (!(vma->vm_flags & (write ? VM_WRITE : VM_READ)) || !populates_at_once(vma, vaddr))
-		return false;
-	ret = handle_mm_fault(vma, vaddr, flags, NULL);
-	/* Done, and in doing so it has dropped the lock. */
-	if (ret & VM_FAULT_COMPLETED)
-		*locked = false;
-	return !(ret & (VM_FAULT_ERROR | VM_FAULT_RETRY));
-}
-
-/**
- * iopf_mm_populate_now() - have the CPU's page tables filled, if that needs no waiting
- * @mm: whose; the caller holds it by mmgrab()
- * @vaddr: first address
- * @pages: pages; if it can't be all, the first of them
- * @write: for writing
- *
- * For a fault in the context that reports it, where other devices' faults queue up behind: no
- * lock is waited for, no disk, no user space, no process in the way of its exit. Memory may be
- * reclaimed.
- *
- * Context: process context, any process or kernel thread.
- * Return: whether the first page is there. If not, the reason is iopf_mm_populate()'s to find.
- */
-bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned int pages,
-			  bool write)
-{
-	struct vm_area_struct *vma = NULL;
-	bool locked = true;
-	unsigned int done;
-
-	if (!mmget_not_zero(mm))
-		return false;
-	if (!mmap_read_trylock(mm)) {
-		mmput_async(mm);
-		return false;
-	}
-	for (done = 0; done < pages && locked; done++, vaddr += PAGE_SIZE) {
-		if (!vma || vaddr >= vma->vm_end)
-			vma = vma_lookup(mm, vaddr);
-		if (!vma || !populate_page_now(vma, vaddr, write, &locked))
-			break;
-	}
-	if (locked)
-		mmap_read_unlock(mm);
-	mmput_async(mm);
-	return done;
-}
-
-/**
- * iopf_mm_bring_back() - have swapped pages read, and those that have been read in the page tables
- * @mm: whose; the caller holds it by mmgrab()
- * @vaddr: first address
- * @pages: pages; of those beyond the next 2 MiB boundary, and beyond BITS_PER_LONG, none is
- * @write: for writing: those that are there and may be written get dirty, too
- *
- * Of private memory. What has never been there stays so, and what is shared since a fork: this
- * takes no memory that the process did not have. Nothing is waited for but memory: what has to be
- * read is on its way when this returns, all of it at the same time.
- *
- * Context: process context, any process or kernel thread.
- */
-void iopf_mm_bring_back(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write)
-{
-	struct vm_area_struct *vma;
-	unsigned long near = 0;
-	bool locked = true;
-	unsigned int i;
-
-	if (!mmget_not_zero(mm))
-		return;
-	if (!mmap_read_trylock(mm)) {
-		mmput_async(mm);
-		return;
-	}
-	vma = vma_lookup(mm, vaddr);
-	if (vma && vma_is_anonymous(vma)) {
-		unsigned long end = min(vma->vm_end, (vaddr & PMD_MASK) + PMD_SIZE);
-
-		pages = min3((unsigned long)pages, (end - vaddr) >> PAGE_SHIFT,
-			     (unsigned long)BITS_PER_LONG);
-		near = iopf_walk_near(mm, vaddr, pages, write);
-	}
-	/* One that is not there yet keeps none of the others from being read. */
-	for_each_set_bit(i, &near, BITS_PER_LONG) {
-		populate_page_now(vma, vaddr + ((unsigned long)i << PAGE_SHIFT), write, &locked);
-		if (!locked)
-			break;
-	}
-	if (locked)
-		mmap_read_unlock(mm);
-	mmput_async(mm);
 }
 
 /* The rules of get_user_pages() that need no page: what no device may ever use. */

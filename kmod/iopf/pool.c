@@ -334,18 +334,36 @@ static void worker_killed(void *data)
 	spin_unlock(&pool->lock);
 }
 
+/* What a worker has borrowed, and can't give back but by its end: see populate.c. */
+static bool current_has_policy(void)
+{
+#ifdef CONFIG_NUMA
+	return unlikely(current->mempolicy);
+#else
+	return false;
+#endif
+}
+
 /* One job, or one step of it. */
 static void worker_run_job(struct iopf_worker *worker, struct iopf_job *job)
 {
 	struct iopf_pool *pool = worker->pool;
-	bool background = job->background;
+	bool background = job->background, again, leave;
 
 	__set_current_state(TASK_RUNNING);
-	if (job->fn(job))
+	again = job->fn(job);
+	leave = current_has_policy();
+	if (again && !leave)
 		return;
 	spin_lock(&pool->lock);
 	worker->job = NULL;
 	pool->background -= background;
+	if (again) {
+		list_add(&job->node, &pool->jobs[background]);
+		pool_wake(pool);
+	}
+	if (leave)
+		worker_leave(worker);
 	spin_unlock(&pool->lock);
 }
 
@@ -388,11 +406,23 @@ static bool worker_fn(void *data)
 	return true;
 }
 
+/* Change the caller's own memory policy, which a new thread inherits. Returns what it was. */
+static struct mempolicy *exchange_policy(struct mempolicy *policy)
+{
+#ifdef CONFIG_NUMA
+	task_lock(current);
+	swap(current->mempolicy, policy);
+	task_unlock(current);
+#endif
+	return policy;
+}
+
 /* A thread that does not run yet. */
 static struct iopf_worker *worker_create(struct iopf_pool *pool, bool (*fn)(void *data),
 				     const char *name)
 {
 	struct iopf_worker *worker = kzalloc(sizeof(*worker), GFP_KERNEL_ACCOUNT);
+	struct mempolicy *policy;
 	struct vhost_task *thread;
 
 	if (!worker)
@@ -400,7 +430,10 @@ static struct iopf_worker *worker_create(struct iopf_pool *pool, bool (*fn)(void
 	worker->pool = pool;
 	INIT_LIST_HEAD(&worker->node);
 	INIT_LIST_HEAD(&worker->idle);
+	/* It borrows one when it populates. */
+	policy = exchange_policy(NULL);
 	thread = vhost_task_create(fn, worker_killed, worker, name);
+	exchange_policy(policy);
 	if (IS_ERR(thread)) {
 		kfree(worker);
 		return ERR_CAST(thread);

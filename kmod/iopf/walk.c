@@ -522,12 +522,12 @@ unsigned int iopf_walk_leaves(struct mm_struct *mm, unsigned long vaddr, unsigne
  * Whether a page of private memory needs no more than to be read from where it was swapped out to;
  * or, for writing, to be made dirty.
  */
-static bool entry_near(unsigned long entry, bool write)
+static bool entry_near(unsigned long entry, bool write, bool swapped)
 {
 	pte_t pte = __pte(entry);
 
 	if (is_swap_pte(pte))
-		return !non_swap_entry(pte_to_swp_entry(pte));
+		return swapped && !non_swap_entry(pte_to_swp_entry(pte));
 	return write && entry_user(entry) && entry & _PAGE_RW && !(entry & _PAGE_DIRTY_BITS);
 }
 
@@ -537,14 +537,16 @@ static bool entry_near(unsigned long entry, bool write)
  * @vaddr: first address, page aligned
  * @n: pages, BITS_PER_LONG at most, which all lie in one PMD
  * @write: for writing
+ * @swapped: those that are not there, too
  *
- * Those that have been swapped out, be they in the swap cache; and, for writing, those that are
+ * With @swapped, those that have been swapped out, be they in the swap cache; and, for writing, those that are
  * clean. A guess: entries change while they are read.
  *
  * Context: interrupts on; under the mmap lock, which keeps the tables above the entries.
  * Return: a bit for each page.
  */
-unsigned long iopf_walk_near(struct mm_struct *mm, unsigned long vaddr, unsigned int n, bool write)
+unsigned long iopf_walk_near(struct mm_struct *mm, unsigned long vaddr, unsigned int n, bool write,
+			     bool swapped)
 {
 	unsigned long near = 0;
 	const unsigned long frame = frame_mask(), *p;
@@ -559,9 +561,43 @@ unsigned long iopf_walk_near(struct mm_struct *mm, unsigned long vaddr, unsigned
 	if (size == PMD_SIZE && entry_is_table(entry)) {
 		p = entry_below(entry, frame, vaddr, PAGE_SHIFT);
 		for (unsigned int i = 0; i < n; i++)
-			if (entry_near(READ_ONCE(p[i]), write))
+			if (entry_near(READ_ONCE(p[i]), write, swapped))
 				near |= BIT(i);
 	}
 	local_irq_enable();
 	return near;
+}
+
+/**
+ * iopf_walk_entry() - what the CPU has for an address, for who is about to populate it
+ * @mm: whose page tables
+ * @vaddr: the address
+ *
+ * A guess: entries change while they are read.
+ *
+ * Context: interrupts on.
+ */
+enum iopf_entry iopf_walk_entry(struct mm_struct *mm, unsigned long vaddr)
+{
+	const unsigned long frame = frame_mask(), *p;
+	enum iopf_entry found = IOPF_ENTRY_OTHER;
+	unsigned long entry, size;
+
+	if (!iopf_mm_may_have(mm, vaddr, PAGE_SIZE))
+		return IOPF_ENTRY_OTHER;
+	local_irq_disable();
+	entry = walk_down(mm, vaddr, frame, &p, &size);
+	if (!entry) {
+		found = IOPF_ENTRY_NO_TABLE;
+	} else if (size == PMD_SIZE && entry_is_table(entry)) {
+		entry = READ_ONCE(*entry_below(entry, frame, vaddr, PAGE_SHIFT));
+		if (pte_none(__pte(entry)))
+			found = IOPF_ENTRY_NONE;
+		else if (entry & _PAGE_PRESENT)
+			found = IOPF_ENTRY_PRESENT;
+	} else if (entry & _PAGE_PRESENT) {
+		found = IOPF_ENTRY_PRESENT;
+	}
+	local_irq_enable();
+	return found;
 }

@@ -59,10 +59,26 @@ struct iopf_runs {
 	bool refused;
 };
 
+/**
+ * enum iopf_entry - what the CPU has for an address
+ * @IOPF_ENTRY_NO_TABLE: nothing, not even a table of 4 KiB pages
+ * @IOPF_ENTRY_NONE: nothing
+ * @IOPF_ENTRY_PRESENT: a page
+ * @IOPF_ENTRY_OTHER: a note where the page is, that it is on its way, or why there is none
+ */
+enum iopf_entry {
+	IOPF_ENTRY_NO_TABLE,
+	IOPF_ENTRY_NONE,
+	IOPF_ENTRY_PRESENT,
+	IOPF_ENTRY_OTHER,
+};
+
 void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int page, unsigned int n,
 	       bool stop, struct iopf_runs *runs);
 
 unsigned int iopf_walk_leaves(struct mm_struct *mm, unsigned long vaddr, unsigned int max);
-unsigned long iopf_walk_near(struct mm_struct *mm, unsigned long vaddr, unsigned int n, bool write);
+unsigned long iopf_walk_near(struct mm_struct *mm, unsigned long vaddr, unsigned int n, bool write,
+			     bool swapped);
+enum iopf_entry iopf_walk_entry(struct mm_struct *mm, unsigned long vaddr);
 
 #endif /* IOPF_WALK_H */
