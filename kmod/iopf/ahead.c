@@ -26,6 +26,8 @@
  *   What window_unmap_clean() sees is a hint: it unmaps, under the chunk's lock, as an invalidation
  *   would, what is mapped by then, never what is pinned, and loses no dirty page. A page that has
  *   become writable meanwhile is missed once more, one of an area frozen meanwhile when it thaws.
+ * after vs freeze: where an area has no CPU address, none is read; what is populated at one that was
+ *   read before ends with it, see iopf_vaddr_changed().
  * after vs exit: as for faults, see iopf_mm_populate_now().
  * The worker holds references as a parked fault does: attachment, queue, module.
  */
@@ -150,13 +152,14 @@ static unsigned int ahead_absent(struct iopf_attach *at, struct iopf_device *d, 
 {
 	struct iopf_container *c = at->container;
 	unsigned int page = iopf_chunkmap_page(iova), mapped = 0, had = 0;
+	struct iopf_vaddr_seen seen;
 	struct iopf_chunk *chunk;
 	struct mm_struct *mm;
 	unsigned long vaddr;
 
 	rcu_read_lock();
 	chunk = ahead_chunk(c, iova, write);
-	if (!chunk) {
+	if (!chunk || !iopf_area_vaddr_begin(chunk, &seen)) {
 		rcu_read_unlock();
 		return 0;
 	}
@@ -166,7 +169,7 @@ static unsigned int ahead_absent(struct iopf_attach *at, struct iopf_device *d, 
 	mmgrab(mm);
 	rcu_read_unlock();
 
-	iopf_mm_populate_now(mm, vaddr, pages, write);
+	iopf_mm_populate_now(mm, vaddr, pages, write, &seen);
 	mmdrop(mm);
 	/* Whatever the address is by now. */
 	rcu_read_lock();
@@ -372,6 +375,7 @@ static void ahead_window(struct iopf_attach *at, const struct iopf_served *serve
 {
 	bool write = served->write && !READ_ONCE(at->container->tracking);
 	struct iopf_chunk *chunk = NULL;
+	struct iopf_vaddr_seen seen;
 	struct mm_struct *mm = NULL;
 	struct iopf_area *area;
 	struct iopf_window w;
@@ -381,7 +385,8 @@ static void ahead_window(struct iopf_attach *at, const struct iopf_served *serve
 	area = ahead_area(at->container, served->iova, served->write);
 	if (area)
 		chunk = xa_load(&area->chunks, served->iova >> IOPF_CHUNK_SHIFT);
-	if (chunk && iopf_chunk_aged(chunk) && window_beside(chunk, served, &w)) {
+	if (chunk && iopf_chunk_aged(chunk) && window_beside(chunk, served, &w) &&
+	    iopf_area_vaddr_begin(chunk, &seen)) {
 		mm = area->mm->mm;
 		vaddr = iopf_area_vaddr(area, chunk->iova + ((u64)w.first << PAGE_SHIFT));
 		mmgrab(mm);
@@ -390,7 +395,7 @@ static void ahead_window(struct iopf_attach *at, const struct iopf_served *serve
 	if (!mm)
 		return;
 	/* They are mapped by the next fault, as what the CPU has in its window. */
-	iopf_mm_bring_back(mm, vaddr, w.last - w.first + 1, write);
+	iopf_mm_bring_back(mm, vaddr, w.last - w.first + 1, write, &seen);
 	mmdrop(mm);
 	if (write)
 		window_unmap_clean(at, served, &w);

@@ -138,6 +138,7 @@ void iopf_area_destroy(struct iopf_area *area)
 	iopf_spans_kill(area);
 	xa_for_each(&area->chunks, index, chunk)
 		iopf_chunk_kill(chunk);
+	iopf_area_forget_vaddr(area->container);
 
 	area_unfollow(area);
 
@@ -289,6 +290,42 @@ unsigned int iopf_area_chunks(struct iopf_area *area, u64 iova, unsigned int n,
 	}
 	set_active_memcg(old);
 	return there;
+}
+
+/**
+ * iopf_area_vaddr_begin() - begin to use a CPU address beyond the RCU read-side section
+ * @chunk: whose; found under RCU, in the section in which mm and address are read
+ * @seen: out
+ *
+ * The count comes before the look. So if the area is frozen, or unmapped, after this look, whoever
+ * populates finds the count changed.
+ *
+ * Return: whether the area has an address, at which memory may be populated.
+ */
+bool iopf_area_vaddr_begin(const struct iopf_chunk *chunk, struct iopf_vaddr_seen *seen)
+{
+	const struct iopf_area *area = chunk->area;
+
+	seen->seq = &area->container->faults->vaddr_seq;
+	/* Pairs with iopf_area_forget_vaddr(). */
+	seen->seen = atomic_read_acquire(seen->seq);
+	/* As in chunk_may_map(). */
+	return !READ_ONCE(chunk->dead) && !smp_load_acquire(&area->frozen);
+}
+
+/**
+ * iopf_area_forget_vaddr() - nobody shall populate at CPU addresses that were taken before this
+ * @container: the container; what says that they are not to be taken is said already
+ *
+ * Those of areas that are neither frozen nor dead are taken anew.
+ * Who is in the middle of a page when this returns may still have it, and no more; see
+ * iopf_vaddr_changed().
+ */
+void iopf_area_forget_vaddr(struct iopf_container *container)
+{
+	/* Pairs with iopf_area_vaddr_begin(). */
+	smp_mb__before_atomic();
+	atomic_inc(&container->faults->vaddr_seq);
 }
 
 /**

@@ -13,6 +13,7 @@ struct iopf_chunk;
 struct iopf_container;
 struct iopf_domains;
 struct iopf_mm;
+struct iopf_vaddr_seen;
 struct mm_struct;
 struct task_struct;
 
@@ -91,6 +92,8 @@ void iopf_area_destroy(struct iopf_area *area);
 struct iopf_chunk *iopf_area_chunk(struct iopf_area *area, u64 iova, gfp_t gfp);
 unsigned int iopf_area_chunks(struct iopf_area *area, u64 iova, unsigned int n,
 			      struct iopf_chunk **chunks);
+bool iopf_area_vaddr_begin(const struct iopf_chunk *chunk, struct iopf_vaddr_seen *seen);
+void iopf_area_forget_vaddr(struct iopf_container *container);
 void iopf_area_freeze(struct iopf_area *area);
 void iopf_area_thaw(struct iopf_area *area);
 void iopf_area_rebase(struct iopf_area *area, struct iopf_mm *mm, unsigned long vaddr);

@@ -368,7 +368,7 @@ void iopf_chunk_kill(struct iopf_chunk *chunk)
 {
 	spin_lock(&chunk->lock);
 	chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
-	chunk->dead = true;
+	WRITE_ONCE(chunk->dead, true);
 	iopf_keeper_forget(chunk);
 	spin_unlock(&chunk->lock);
 }

@@ -313,6 +313,7 @@ static int invalidate_vaddr(struct iopf_container *c, struct victims *v, u64 *si
 	/* Nobody uses the old addresses any more; see iopf_area_rebase(). */
 	if (*size)
 		synchronize_rcu();
+	iopf_area_forget_vaddr(c);
 	return 0;
 }
 
@@ -340,7 +341,8 @@ static int unmap_check(struct iopf_container *c, const struct vfio_iommu_type1_d
  * @bitmap: with VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP, checked
  *
  * When this returns no device reaches the memory any more (or, with VFIO_DMA_UNMAP_FLAG_VADDR, none
- * uses the CPU address).
+ * uses the CPU address), and no memory is populated there for one, but for the page that somebody
+ * is in the middle of.
  *
  * Return: 0; -EINVAL for a bad range, one that cuts an area (v2), when writes are not tracked, or
  * when an address is invalid already; -EBUSY when addresses can't be invalid, because of an

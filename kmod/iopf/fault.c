@@ -69,7 +69,8 @@
  *   the area, and the drain make their change, then count a resume and give all that are on
  *   queue->frozen a worker. A fault joins that list only if there was no resume since before its
  *   attempt, so it has either seen the change or is given a worker; once that looks it finds the area
- *   thawed, gone, or itself cancelled.
+ *   thawed, gone, or itself cancelled. A worker that has an address of it in hand is told
+ *   (iopf_vaddr_changed()) before it populates the next page there. The same goes for unmapping.
  * fault vs exit: a thread of the process is killed with it, and ends its fault first, or leaves it to
  *   a workqueue, where populating says that the process is gone. In place, mm_users is held while memory
  *   is populated, and the last user's exit is left to others; see iopf_mm_populate_now().
@@ -157,6 +158,7 @@ enum slow_state {
  * @pages: how many
  * @write: for writing
  * @iova: I/O virtual address of the first
+ * @seen: when @vaddr was taken from its area
  * @from: the first request of the group that has not been served; NULL before the first attempt.
  *        It belongs to whom the group belongs to.
  */
@@ -166,6 +168,7 @@ struct iopf_want {
 	unsigned int pages;
 	bool write;
 	u64 iova;
+	struct iopf_vaddr_seen seen;
 	struct iopf_fault *from;
 };
 
@@ -367,11 +370,17 @@ static void fault_stray(struct iopf_device *d, const struct iommu_fault_page_req
 
 /*
  * Note that a page is missing. The pages of a group mostly lie side by side: a run is
- * faulted in at once. What does not join the run has its turn after it.
+ * faulted in at once. What does not join the run has its turn after it. False: the area has just
+ * lost its address, or is gone.
  */
-static void want_page(struct iopf_want *want, const struct iopf_area *area, u64 iova, bool write)
+static bool want_page(struct iopf_want *want, const struct iopf_chunk *chunk, u64 iova, bool write)
 {
+	const struct iopf_area *area = chunk->area;
+	struct iopf_vaddr_seen seen;
 	unsigned long vaddr;
+
+	if (!iopf_area_vaddr_begin(chunk, &seen))
+		return false;
 
 	iova &= PAGE_MASK;
 	vaddr = iopf_area_vaddr(area, iova);
@@ -381,9 +390,10 @@ static void want_page(struct iopf_want *want, const struct iopf_area *area, u64 
 		want->pages = 1;
 		want->write = write;
 		want->iova = iova;
+		want->seen = seen;
 	} else if (want->pool != area->mm->pool || want->write != write ||
-		   want->pages == WANT_PAGES) {
-		return;
+		   want->seen.seen != seen.seen || want->pages == WANT_PAGES) {
+		return true;
 	} else if (vaddr == want->vaddr + ((unsigned long)want->pages << PAGE_SHIFT)) {
 		want->pages++;
 	} else if (vaddr + PAGE_SIZE == want->vaddr) {
@@ -391,6 +401,7 @@ static void want_page(struct iopf_want *want, const struct iopf_area *area, u64 
 		want->iova = iova;
 		want->pages++;
 	}
+	return true;
 }
 
 /*
@@ -458,8 +469,8 @@ static __always_inline int fault_request(struct iopf_container *c, struct iopf_d
 			.write = write,
 		};
 	}
-	if (ret == -ENOENT)
-		want_page(want, chunk->area, prm->addr, write);
+	if (ret == -ENOENT && unlikely(!want_page(want, chunk, prm->addr, write)))
+		ret = -EBUSY;
 	rcu_read_unlock();
 
 	if (mapped)
@@ -788,7 +799,8 @@ static void want_drop(struct iopf_want *want)
 /* Have what is wanted at once, if that needs no waiting. */
 static bool want_now(const struct iopf_want *want)
 {
-	return iopf_mm_populate_now(want->pool->mm, want->vaddr, want->pages, want->write);
+	return iopf_mm_populate_now(want->pool->mm, want->vaddr, want->pages, want->write,
+				    &want->seen);
 }
 
 /* Nobody uses it any more, and its group is somebody else's or gone. */
@@ -918,7 +930,8 @@ static int slow_wait(struct iopf_slow *slow)
 	if (slow->want.pool) {
 		struct iopf_want *want = &slow->want;
 
-		ret = iopf_mm_populate(want->pool->mm, want->vaddr, want->pages, want->write);
+		ret = iopf_mm_populate(want->pool->mm, want->vaddr, want->pages, want->write,
+				       &want->seen);
 		if (ret == -EINTR)
 			return ret;
 		if (!ret)

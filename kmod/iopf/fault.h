@@ -19,6 +19,7 @@ struct mem_cgroup;
  * @lock: protects @frozen, and changes of @resumes; a leaf inside of iopf_attach.lock
  * @frozen: faults in frozen areas: they have no worker
  * @resumes: counts the reasons to look again
+ * @vaddr_seq: see struct iopf_vaddr_seen
  * @free_work: destroys the queue, which none of its own workers could
  */
 struct iopf_fault_queue {
@@ -28,6 +29,7 @@ struct iopf_fault_queue {
 	spinlock_t lock; /* a leaf */
 	struct list_head frozen;
 	atomic_t resumes;
+	atomic_t vaddr_seq;
 	struct work_struct free_work;
 };
 

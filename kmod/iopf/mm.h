@@ -92,15 +92,40 @@ static inline bool iopf_mm_may_have(const struct mm_struct *mm, unsigned long va
 	return vaddr < end && size <= end - vaddr;
 }
 
+/**
+ * struct iopf_vaddr_seen - when a CPU address was taken from an area, to be populated
+ * @seq: of the container: counts the times that CPU addresses have ceased to be its business, see
+ *       iopf_area_forget_vaddr(); outlives the container
+ * @seen: its value then
+ */
+struct iopf_vaddr_seen {
+	const atomic_t *seq;
+	int seen;
+};
+
+/**
+ * iopf_vaddr_changed() - whether the address may be none of the container's any more
+ * @seen: when it was taken
+ *
+ * Asked under the mmap lock before each page is populated: whoever is told that the container
+ * uses an address no more, and then maps other memory there, is not disturbed.
+ */
+static inline bool iopf_vaddr_changed(const struct iopf_vaddr_seen *seen)
+{
+	return unlikely(atomic_read(seen->seq) != seen->seen);
+}
+
 struct iopf_mm *iopf_mm_get(struct iopf_container *container, struct mm_struct *mm);
 void iopf_mm_put(struct iopf_mm *m);
 void iopf_mm_unregister(struct iopf_mm *m);
 void iopf_mm_stop(struct iopf_mm *m);
 bool iopf_mm_busy_anywhere(const struct iopf_mm *m);
-int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write);
+int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write,
+		     const struct iopf_vaddr_seen *seen);
 bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned int pages,
-			  bool write);
-void iopf_mm_bring_back(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write);
+			  bool write, const struct iopf_vaddr_seen *seen);
+void iopf_mm_bring_back(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write,
+			const struct iopf_vaddr_seen *seen);
 int iopf_mm_check(struct mm_struct *mm, unsigned long first, unsigned long last, int prot);
 
 #endif /* IOPF_MM_H */

@@ -210,7 +210,8 @@ static bool vma_permits_fault(const struct vm_area_struct *vma, bool write)
  * One page, as fixup_user_fault() does it, except that any signal ends a wait that can be
  * interrupted. The mmap lock is held before and after.
  */
-static int populate_page(struct mm_struct *mm, unsigned long vaddr, bool write)
+static int populate_page(struct mm_struct *mm, unsigned long vaddr, bool write,
+			 const struct iopf_vaddr_seen *seen)
 {
 	unsigned int flags = FAULT_FLAG_REMOTE | FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE |
 			     FAULT_FLAG_INTERRUPTIBLE | (write ? FAULT_FLAG_WRITE : 0);
@@ -220,6 +221,9 @@ static int populate_page(struct mm_struct *mm, unsigned long vaddr, bool write)
 	do {
 		if (signal_pending(current))
 			return fatal_signal_pending(current) ? -ESRCH : -EINTR;
+		/* Also when it has slept, without the lock. */
+		if (iopf_vaddr_changed(seen))
+			return -EAGAIN;
 		vma = vma_lookup(mm, vaddr);
 		if (!vma_permits_fault(vma, write))
 			return -EFAULT;
@@ -237,16 +241,23 @@ static int populate_page(struct mm_struct *mm, unsigned long vaddr, bool write)
  * @vaddr: first address
  * @pages: pages; if it can't be all, the first of them
  * @write: for writing: copy-on-write is broken and the entry becomes dirty
+ * @seen: when the address was taken from its area
+ *
+ * When the address is the container's no more, no other page is populated. Who is in the middle of
+ * one by then can't be waited for, and may have that; but if it sleeps without the mmap lock, as in
+ * a userfaultfd, it finds out when it wakes up.
  *
  * May wait for a disk, for memory, or for user space (userfaultfd), so no
  * caller may hold anything that detaching or exiting waits for.
  *
  * Context: a thread of the process (pool.c); sleeps. In any other: -ESRCH.
  * Return: 0 when at least the first page is there; -ESRCH when the process is gone or going;
+ * -EAGAIN: look at the area again;
  * -EINTR when the thread has to look at signals first, or to leave; -EFAULT when there is no memory or no
  * permission, or can't be; -EHWPOISON, -ENOMEM.
  */
-int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write)
+int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write,
+		     const struct iopf_vaddr_seen *seen)
 {
 	struct mempolicy *policy;
 	unsigned int done;
@@ -263,7 +274,7 @@ int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pag
 		return -ESRCH;
 	}
 	for (done = 0; done < pages; done++, vaddr += PAGE_SIZE) {
-		ret = populate_page(mm, vaddr, write);
+		ret = populate_page(mm, vaddr, write, seen);
 		if (ret)
 			break;
 	}
@@ -338,6 +349,7 @@ static bool populate_page_now(const struct place *place, struct vm_area_struct *
  * @vaddr: first address
  * @pages: pages; if it can't be all, the first of them
  * @write: for writing
+ * @seen: when the address was taken from its area
  *
  * No lock is waited for, no disk, no user space, no process in the way of its exit. In a thread of
  * the process memory may be reclaimed; in any other context it is not.
@@ -346,7 +358,7 @@ static bool populate_page_now(const struct place *place, struct vm_area_struct *
  * Return: whether the first page is there. If not, the reason is iopf_mm_populate()'s to find.
  */
 bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned int pages,
-			  bool write)
+			  bool write, const struct iopf_vaddr_seen *seen)
 {
 	struct vm_area_struct *vma = NULL;
 	unsigned int done = 0;
@@ -361,6 +373,8 @@ bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned in
 	}
 	if (place_begin(&place, mm, pages)) {
 		for (; done < pages && locked; done++, vaddr += PAGE_SIZE) {
+			if (iopf_vaddr_changed(seen))
+				break;
 			if (!vma || vaddr >= vma->vm_end)
 				vma = vma_lookup(mm, vaddr);
 			if (!vma || !populate_page_now(&place, vma, vaddr, write, &locked))
@@ -391,6 +405,7 @@ static unsigned long pages_near(struct vm_area_struct *vma, unsigned long vaddr,
  * @vaddr: first address
  * @pages: pages; of those beyond the next 2 MiB boundary, and beyond BITS_PER_LONG, none is
  * @write: for writing: those that are there and may be written get dirty, too
+ * @seen: when the address was taken from its area
  *
  * Of private memory. What has never been there stays so, and what is shared since a fork: this
  * takes no memory that the process did not have. Only a thread of the process has pages read: what
@@ -398,7 +413,8 @@ static unsigned long pages_near(struct vm_area_struct *vma, unsigned long vaddr,
  *
  * Context: process context, any process or kernel thread.
  */
-void iopf_mm_bring_back(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write)
+void iopf_mm_bring_back(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write,
+			const struct iopf_vaddr_seen *seen)
 {
 	struct vm_area_struct *vma;
 	unsigned long near = 0;
@@ -418,6 +434,8 @@ void iopf_mm_bring_back(struct mm_struct *mm, unsigned long vaddr, unsigned int 
 	if (near && place_begin(&place, mm, pages)) {
 		/* One that is not there yet keeps none of the others from being read. */
 		for_each_set_bit(i, &near, BITS_PER_LONG) {
+			if (iopf_vaddr_changed(seen))
+				break;
 			populate_page_now(&place, vma, vaddr + ((unsigned long)i << PAGE_SHIFT),
 					  write, &locked);
 			if (!locked)

@@ -22,7 +22,8 @@
  *
  * slice vs unmap, map: the area is looked up each time, under RCU. If the slice is no longer
  *   all in one area that permits it, it is over.
- * slice vs freeze: a frozen area is left out, rather than waited for.
+ * slice vs freeze: a frozen area is left out, rather than waited for. What was wanted of it before
+ *   is not populated, see iopf_vaddr_changed().
  * slice vs exit: as a fault: only threads of the process populate.
  */
 #include <linux/delay.h>
@@ -159,18 +160,25 @@ static bool slice_look(struct iopf_slice *s, struct iopf_chunk *chunk, struct sl
 	return gap->page < end;
 }
 
-static enum iopf_slice_state slice_want(struct iopf_slice *s, const struct iopf_area *area,
+static void slice_skip_rest(struct iopf_slice *s)
+{
+	s->skipped = true;
+}
+
+static enum iopf_slice_state slice_want(struct iopf_slice *s, const struct iopf_chunk *chunk,
 					const struct slice_gap *gap)
 {
+	const struct iopf_area *area = chunk->area;
+
+	/* Neither its mm nor its address is to be looked at while it has none. */
+	if (!iopf_area_vaddr_begin(chunk, &s->seen)) {
+		slice_skip_rest(s);
+		return IOPF_SLICE_DONE;
+	}
 	s->pool = iopf_pool_get(area->mm->pool);
 	s->vaddr = iopf_area_vaddr(area, s->at);
 	s->pages = gap->end - gap->page;
 	return IOPF_SLICE_WANT;
-}
-
-static void slice_skip_rest(struct iopf_slice *s)
-{
-	s->skipped = true;
 }
 
 static void slice_skip_page(struct iopf_slice *s)
@@ -207,7 +215,7 @@ static enum iopf_slice_state slice_try(struct iopf_slice *s, struct iopf_chunk *
 	 */
 	if (gap->mapped) {
 		if (s->at >= s->populated || s->tries % 4 == 0)
-			return slice_want(s, chunk->area, gap);
+			return slice_want(s, chunk, gap);
 		iopf_chunk_zap(chunk, gap->page, gap->end - 1, false);
 	}
 	ret = iopf_chunk_fault(chunk, gap->page, false, IOPF_CHUNK_PAGES, &mapped, &timing);
@@ -215,7 +223,7 @@ static enum iopf_slice_state slice_try(struct iopf_slice *s, struct iopf_chunk *
 	case 0:
 		return IOPF_SLICE_DONE;
 	case -ENOENT:
-		return slice_want(s, chunk->area, gap);
+		return slice_want(s, chunk, gap);
 	case -EBUSY:
 	case -ENOMEM:
 		return IOPF_SLICE_WAIT;
@@ -339,7 +347,7 @@ int iopf_slice_populate(struct iopf_slice *s, const bool *stop)
 		if (!probe_mm(mm, PROBE_PAGES))
 			return -ENOMEM;
 		if (!iopf_mm_populate_now(mm, s->vaddr + ((unsigned long)done << PAGE_SHIFT),
-					  now, s->write)) {
+					  now, s->write, &s->seen)) {
 			if (!done)
 				return -EAGAIN;
 			break;
@@ -378,7 +386,7 @@ int iopf_slice_wait(struct iopf_slice *s, struct mem_cgroup *memcg)
 	}
 	if (!probe_mm(s->pool->mm, PROBE_PAGES))
 		return -ENOMEM;
-	ret = iopf_mm_populate(s->pool->mm, s->vaddr, 1, s->write);
+	ret = iopf_mm_populate(s->pool->mm, s->vaddr, 1, s->write, &s->seen);
 	if (ret == -EINTR) {
 		/* That was none. */
 		s->tries--;

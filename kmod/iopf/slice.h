@@ -5,6 +5,7 @@
 #include <linux/types.h>
 
 #include "../../core/range.h"
+#include "mm.h"
 
 struct iopf_container;
 struct iopf_pool;
@@ -37,6 +38,7 @@ enum iopf_slice_state {
  * @pool: threads of the process whose pages are wanted, referenced; or NULL
  * @vaddr: the first
  * @pages: how many
+ * @seen: when @vaddr was taken from its area
  */
 struct iopf_slice {
 	struct iopf_range range;
@@ -51,6 +53,7 @@ struct iopf_slice {
 	struct iopf_pool *pool;
 	unsigned long vaddr;
 	unsigned int pages;
+	struct iopf_vaddr_seen seen;
 };
 
 static inline unsigned int iopf_slice_pages(const struct iopf_slice *s)
