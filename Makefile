@@ -24,6 +24,9 @@ CFLAGS	?= -O2 -g
 WARN	:= -Wall -Wextra -Werror
 USER_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -pthread -Iinclude/uapi -Itests/lib -MMD -MP
 
+# As many at a time as there are processors, unless whoever calls has said how many.
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 .DELETE_ON_ERROR:
 .SECONDARY:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -69,10 +72,12 @@ TEST_SRC     := $(wildcard tests/vm/t_*.c)
 TEST_BIN     := $(TEST_SRC:tests/vm/%.c=$(BUILD)/tests/%)
 CLIENT_SRC   := $(wildcard tests/clients/t_*.c)
 CLIENT_BIN   := $(CLIENT_SRC:tests/clients/%.c=$(BUILD)/tests/%)
+GUEST_SRC    := $(wildcard tests/guest/*.c)
+GUEST_BIN    := $(GUEST_SRC:tests/guest/%.c=$(BUILD)/tests/%)
 
 .PHONY: tools tests
 tools tests: setup cli
-	@+$(MAKE) -s $(TEST_BIN) $(CLIENT_BIN)
+	@+$(MAKE) -s $(JOBS) $(TEST_BIN) $(CLIENT_BIN) $(GUEST_BIN)
 
 $(TEST_LIB_OBJ): $(BUILD)/tests/%.o: tests/%.c Makefile
 	@mkdir -p $(@D)
@@ -96,6 +101,9 @@ $(TEST_BIN): $(BUILD)/tests/%: tests/vm/%.c $(TEST_LIB) Makefile
 $(CLIENT_BIN): $(BUILD)/tests/%: tests/clients/%.c $(TEST_LIB) Makefile
 	$(link_test)
 
+$(GUEST_BIN): $(BUILD)/tests/%: tests/guest/%.c $(TEST_LIB) Makefile
+	$(link_test)
+
 -include $(wildcard $(BUILD)/tests/lib/*.d $(BUILD)/tests/conform/*.d)
 
 # iopfctl, with what it shares with the module compiled in.
@@ -108,7 +116,7 @@ CLI     := $(BUILD)/cli/iopfctl
 .PHONY: cli
 cli:
 	@scripts/setup build cli
-	@+$(MAKE) -s $(CLI)
+	@+$(MAKE) -s $(JOBS) $(CLI)
 
 $(CLI_OBJ): $(BUILD)/cli/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)

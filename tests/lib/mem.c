@@ -457,10 +457,10 @@ int mem_age(void)
 
 	if (!f)
 		return -ENOENT;
-	/* "memcg N path", "node N", then a line for each generation: the last is the youngest. */
+	/* "memcg N path", " node N", then a line for each generation: the last is the youngest. */
 	while (!err) {
 		bool more = fgets(line, sizeof(line), f);
-		bool head = more && sscanf(line, "%15[a-z] %lu", kind, &value) == 2;
+		bool head = more && sscanf(line, " %15[a-z] %lu", kind, &value) == 2;
 
 		if (any && (head || !more)) {
 			err = mem_write_file(path, "+ %lu %lu %lu 1 1", memcg, node, gen);

@@ -4,6 +4,7 @@
  * through a mapping far larger than memory; reads of memory that is not there; the zero page.
  *
  * vm: --mem 1024
+ * also: no5lvl pti numa
  */
 #include <string.h>
 #include <sys/mman.h>

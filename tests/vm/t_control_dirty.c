@@ -5,6 +5,7 @@
  * notices.
  *
  * vm: --mem 768 --swap 512 --variant controls
+ * also: zswap
  */
 #include "control.h"
 

@@ -5,7 +5,8 @@
  * nothing; and a copy of the memory that is kept up to date by the reports alone, while the device
  * writes on, ends up equal byte by byte: a migration.
  *
- * vm: --mem 768 --swap 512
+ * vm: --mem 768 --swap 512 --disk 256
+ * also: no5lvl pti zswap numa
  */
 #include <errno.h>
 #include <stdlib.h>

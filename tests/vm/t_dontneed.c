@@ -4,6 +4,7 @@
  * there or the page is zero, and no DMA goes to a page that was given back.
  *
  * vm: --mem 1024
+ * also: no5lvl pti numa
  */
 #include <sched.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
  * A private mapping of a file: the device reads the file, and what it writes stays out of it.
  *
  * vm: --mem 768 --swap 512 --disk 256
+ * also: no5lvl pti numa
  */
 #include <fcntl.h>
 #include <stdlib.h>

@@ -4,6 +4,7 @@
  * write-back and dropped caches do to its pages, and survives unmounting.
  *
  * vm: --mem 768 --swap 512 --disk 256
+ * also: no5lvl pti numa
  */
 #include <fcntl.h>
 #include <stdio.h>

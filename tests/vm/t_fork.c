@@ -4,6 +4,7 @@
  * never writes into the child's copy nor loses a write because of it.
  *
  * vm: --mem 1024
+ * also: no5lvl pti numa
  */
 #include <sys/mman.h>
 #include <sys/wait.h>

@@ -5,6 +5,7 @@
  * a range that has only a part) gets those, and the leaf comes back after it.
  *
  * vm: --mem 5120 --cpus 2 --append hugepagesz=1G --append hugepages=1
+ * also: no5lvl
  */
 #include <errno.h>
 #include <signal.h>

@@ -4,6 +4,7 @@
  * write after a fork.
  *
  * vm: --mem 1024
+ * also: no5lvl pti numa
  */
 #include <stdio.h>
 #include <sys/mman.h>

@@ -4,6 +4,7 @@
  * breaks it for that page only.
  *
  * vm: --mem 1024
+ * also: no5lvl pti numa
  */
 #include <string.h>
 #include <sys/mman.h>

@@ -5,6 +5,7 @@
  * A sparse address space can't exhaust the host.
  *
  * vm: --mem 1024
+ * also: numa
  */
 #include <signal.h>
 #include <stdio.h>

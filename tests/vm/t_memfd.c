@@ -4,6 +4,7 @@
  * the file is truncated and grown again.
  *
  * vm: --mem 1024
+ * also: no5lvl pti numa
  */
 #include <fcntl.h>
 #include <stdlib.h>

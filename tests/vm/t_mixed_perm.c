@@ -4,6 +4,7 @@
  * of the same memory; and read-only memory mapped for reading.
  *
  * vm: --mem 1024
+ * also: no5lvl pti numa
  */
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -4,6 +4,7 @@
  * moment mprotect returns.
  *
  * vm: --mem 1024
+ * also: no5lvl pti numa
  */
 #include <sys/mman.h>
 

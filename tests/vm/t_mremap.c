@@ -4,6 +4,7 @@
  * now is what the device reaches; where it has nothing, the device is answered INVALID.
  *
  * vm: --mem 1024
+ * also: no5lvl pti numa
  */
 #include <sys/mman.h>
 

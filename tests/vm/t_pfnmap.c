@@ -11,6 +11,7 @@
  * Page 0 of the BAR has the registers, page 3 is memory that nothing in the device looks at.
  *
  * vm: --mem 1024
+ * also: no5lvl
  */
 #include <errno.h>
 #include <linux/pci_regs.h>

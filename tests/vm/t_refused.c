@@ -5,6 +5,7 @@
  * devices although it is unusual: a page of 1 GiB.
  *
  * vm: --mem 2560 --append hugepagesz=1G --append hugepages=1
+ * also: no5lvl
  */
 #include <errno.h>
 #include <sys/mman.h>

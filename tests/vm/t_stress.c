@@ -18,6 +18,7 @@
  * Everything random comes from seeds; timing does not decide anything but how much is done.
  *
  * vm: --mem 768 --swap 512 --disk 256
+ * also: zswap
  */
 #include <fcntl.h>
 #include <pthread.h>

@@ -5,6 +5,7 @@
  * clean, and old data comes back.
  *
  * vm: --mem 768 --swap 512 --disk 256
+ * also: no5lvl pti zswap numa
  */
 #include <sys/mman.h>
 

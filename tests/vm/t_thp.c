@@ -3,6 +3,7 @@
  * Transparent huge pages: mapped as a whole, split under the device, collapsed under it.
  *
  * vm: --mem 1024
+ * also: no5lvl pti numa
  */
 #include <string.h>
 #include <sys/mman.h>

@@ -4,6 +4,7 @@
  * post-copy migration and lazy restore stand on.
  *
  * vm: --mem 1024
+ * also: no5lvl pti numa
  */
 #include <sys/mman.h>
 #include <unistd.h>

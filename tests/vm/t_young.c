@@ -4,6 +4,7 @@
  * it reclaims memory, that goes first, and what devices use stays.
  *
  * vm: --mem 768 --swap 512 --disk 256
+ * also: zswap numa
  */
 #include <string.h>
 

@@ -87,6 +87,7 @@ def build(path, kernel, job):
     archive.host("init", os.path.join(here, "init"))
     archive.host("iopf/lib.sh", os.path.join(here, "lib.sh"))
     archive.host("iopf/run-tests", os.path.join(here, "run-tests"))
+    archive.host("iopf/boot-is", os.path.join(here, "boot-is"))
     archive.host("iopf/complaints", os.path.join(TOP, "vm", "complaints"))
     for name in ("iopf-load", "iopf-unload"):
         archive.host("iopf/bin/" + name, os.path.join(here, name))
@@ -106,6 +107,8 @@ def build(path, kernel, job):
         if name.endswith(".sh"):
             archive.host("iopf/lib/" + name, os.path.join(TOP, "tests", "lib", name))
 
+    if job.boot == "numa" and job.mode == "tests":
+        archive.host("iopf/bin/interleave", os.path.join(BUILD, "tests", "interleave"))
     lines = []
     for test, seconds in job.tests:
         source = find_test(test)
@@ -130,6 +133,6 @@ def build(path, kernel, job):
         f"{key}={shlex.quote(value)}\n" for key, value in (
             ("MODE", job.mode), ("MODULES", " ".join(loads)),
             ("SWAP", "1" if job.swap else ""), ("DISK", "1" if job.disk else ""),
-            ("PMEM", "1" if job.pmem else ""),
+            ("PMEM", "1" if job.pmem else ""), ("BOOT", job.boot or ""),
             ("IMAGE", "1" if job.image else ""))).encode())
     archive.write(path)

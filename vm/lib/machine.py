@@ -52,6 +52,8 @@ class Job:
         self.add = []               # (host path, guest path)
         self.modules = []
         self.append = []
+        self.boot = None            # see boots.py
+        self.without = []           # words that are left out of the command line
         self.variant = "prod"
         self.machine = "pc"
         self.accel = "auto"
@@ -66,6 +68,11 @@ def host_tsc_khz():
             if line.startswith("cpu MHz"):
                 return int(float(line.split(":")[1]) * 1000)
     return 1000000
+
+
+def ended(qemu):
+    """Whether a child has ended, which is waited for later."""
+    return os.waitid(os.P_PID, qemu.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 class Machine:
@@ -83,8 +90,11 @@ class Machine:
         self.complained = []        # what COMPLAINT events named
         self.timed_out = False
         self.stuck = False
+        self.unused = False         # see boots.py
         self.deadline = None
         self.buffers = {}
+        self.pid = None             # of QEMU
+        self.used = 0.0             # seconds of the processors, at its end
         # TCG is 10 to 50 times slower than hardware, the debug kernel again several times.
         self.boot_limit = (30 if self.accel == "kvm" else 90) * (4 if kernel.debug else 1) * \
             (3 if job.icount else 1)
@@ -128,7 +138,7 @@ class Machine:
             words += ["random.trust_cpu=off"]
         if self.job.pmem:
             words += [f"memmap={self.job.pmem}M!{self._mem()}M"]
-        return " ".join(words + self.job.append)
+        return " ".join([w for w in words if w not in self.job.without] + self.job.append)
 
     def _mem(self):
         return max(self.job.mem, MIN_MEM)
@@ -164,6 +174,15 @@ class Machine:
             argv += ["-drive", f"file={self.path('nvme')},id=nvme,if=none,format=raw,cache=unsafe",
                      "-device", "nvme,drive=nvme,serial=iopf"]
         return argv
+
+    def cpu_seconds(self):
+        """What QEMU has used of this machine's processors so far."""
+        try:
+            with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as f:
+                words = f.read().rpartition(")")[2].split()
+            return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        except OSError:
+            return 0.0
 
     def extend(self, seconds):
         """The guest has come on: give it time from now."""
@@ -202,12 +221,16 @@ class Machine:
             qemu = subprocess.Popen(argv, stdin=None if shell else subprocess.DEVNULL,
                                     stdout=None if shell else log, stderr=log,
                                     preexec_fn=accel.die_with_parent)
+        self.pid = qemu.pid
         try:
             self._watch(qemu, follow, limited=not shell)
         finally:
-            if qemu.poll() is None:
+            if not ended(qemu):
                 qemu.kill()
-            qemu.wait()
+            # wait() would not say what it has used.
+            _, code, usage = os.wait4(qemu.pid, 0)
+            qemu.returncode = os.waitstatus_to_exitcode(code)
+            self.used = usage.ru_utime + usage.ru_stime
             self._poll(follow)
             for f in follow.values():
                 f.close()
@@ -222,7 +245,7 @@ class Machine:
         start = time.monotonic()
         self.deadline = start + self.job.timeout
         ending = None
-        while qemu.poll() is None:
+        while not ended(qemu):
             grew = self._poll(follow)
             now = time.monotonic()
             if self.booted is True:
@@ -275,6 +298,8 @@ class Machine:
             self.complained.append(words[1])
         elif words[0] == "STUCK":
             self.stuck = True
+        elif words[0] == "UNUSED":
+            self.unused = True
         if self.on_event:
             self.on_event(words)
 

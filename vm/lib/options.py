@@ -5,6 +5,7 @@ import argparse
 import os
 import shlex
 
+import boots
 import machine
 from paths import BUILD, die
 
@@ -28,6 +29,7 @@ def add_machine_options(p):
                    help="kernel module to load, with what it needs")
     p.add_argument("--append", action="append", default=[], metavar="ARGS",
                    help="for the kernel's command line")
+    p.add_argument("--boot", choices=sorted(boots.BOOTS), help="another way to boot it, which the guest checks")
     p.add_argument("--variant", default="prod", choices=("prod", "controls"),
                    help="build of our modules (prod)")
     p.add_argument("--test-timeout", type=int, default=120, metavar="S",
@@ -62,7 +64,7 @@ def device_args(items):
 def make_job(args):
     """A job with what the machine options ask for."""
     job = machine.Job()
-    for name in ("mem", "cpus", "icount", "swap", "disk", "pmem", "nvme", "append", "variant", "machine",
+    for name in ("mem", "cpus", "icount", "swap", "disk", "pmem", "nvme", "append", "boot", "variant", "machine",
                  "expect_complaint"):
         setattr(job, name, getattr(args, name))
     job.devices = device_args(args.device)
@@ -79,4 +81,5 @@ def make_job(args):
             die(f"--add {host}: there is no such file, nor {made}")
         host = host if os.path.exists(host) else made
         job.add.append((host, guest or "/iopf/bin/" + os.path.basename(host.rstrip("/"))))
+    boots.apply(job)
     return job

@@ -11,28 +11,36 @@ Except where hangs are to be retried: then a test that hangs has no verdict, and
 many times; after the last one it has failed.
 """
 
+import argparse
 import re
 import shlex
 import time
 
+import boots
 import complaints
 import machine
 import options
 import rundir
 import tap
+from paths import die
 
 MARK = "@@ "
 OPTIONS = re.compile(r"\bvm:[ \t]*(--.*?)\s*(?:\*/)?$", re.M)
+ALSO = re.compile(r"\balso:[ \t]*([a-z0-9 ]+?)\s*(?:\*/)?$", re.M)
 # The host's grace on top of a test's own limit, which the guest keeps: stacks are printed then.
 GRACE = 120
 
 
 def read_options(source):
-    """The machine options in the "vm:" lines of a test's source."""
+    """The machine options in the "vm:" lines of a test's source, and the boots in its "also:" line."""
     with open(source, encoding="utf-8") as f:
         text = f.read(16384)
     words = [w for found in OPTIONS.findall(text) for w in shlex.split(found)]
-    return options.test_parser(source).parse_args(words)
+    also = [w for found in ALSO.findall(text) for w in found.split()]
+    for name in also:
+        if name not in boots.BOOTS:
+            die(f"{source}: its also: line: there is no boot {name} (there are: {' '.join(boots.BOOTS)})")
+    return options.test_parser(source).parse_args(words), also
 
 
 class Group:
@@ -52,25 +60,35 @@ class Group:
                     words.append(f"--{key.replace('_', '-')}" + (f" {one}" if one is not True else ""))
         return " ".join(words) or "default machine"
 
-    def split(self, parts):
-        """The same as several groups of about equal size, for machines side by side."""
-        size = -(-len(self.tests) // parts)
-        result = []
-        for i in range(0, len(self.tests), size):
-            part = Group(self.args)
-            part.tests = self.tests[i:i + size]
-            result.append(part)
-        return result
+    def part(self, tests):
+        """Some of its tests, in a machine of their own."""
+        part = Group(self.args)
+        part.tests = tests
+        return part
+
+    def name(self, path):
+        """What a test is called in this machine."""
+        return base(path) + (f" [{self.args.boot}]" if self.args.boot else "")
+
+    def names(self):
+        return [self.name(path) for path, _ in self.tests]
 
 
-def group(tests, scale):
-    """Group (file to run, source with the options) pairs; limits of time are scaled."""
+def group(tests, scale, only=None):
+    """Group (file to run, source with the options) pairs; limits of time are scaled. A test is in a group for
+    each way to boot its machine, or in that for the one that is named ("plain": as it is)."""
     groups = {}
     for path, source in tests:
-        args = read_options(source)
+        args, also = read_options(source)
         seconds = args.test_timeout * scale
-        key = repr(sorted((k, v) for k, v in vars(args).items() if k != "test_timeout"))
-        groups.setdefault(key, Group(args)).tests.append((path, seconds))
+        for boot in [args.boot] + also:
+            if only and only != (boot or "plain"):
+                continue
+            args.boot = boot
+            key = repr(sorted((k, v) for k, v in vars(args).items() if k != "test_timeout"))
+            if key not in groups:
+                groups[key] = Group(argparse.Namespace(**vars(args)))
+            groups[key].tests.append((path, seconds))
     return list(groups.values())
 
 
@@ -81,9 +99,13 @@ def base(path):
 class Boot:
     """One boot for some tests: follows the marks, feeds each test's lines to its stream."""
 
-    def __init__(self, report, tests, retry=False):
+    def __init__(self, report, tests, retry=False, name=base):
         self.report = report
         self.retry = retry
+        self.name = name            # what a test is called
+        self.clean = []             # tests that have ended, all points good
+        self.used = {}              # name: seconds of the processors, and on the clock
+        self.start = None
         self.hung = []              # names
         self.seconds = {base(p): s for p, s in tests}
         self.begun = set()
@@ -107,7 +129,8 @@ class Boot:
         word, name = words[0], words[1]
         if word == "BEGIN":
             self.begun.add(name)
-            self.current = tap.Test(self.report, name, hold=self.retry)
+            self.current = tap.Test(self.report, self.name(name), hold=self.retry)
+            self.current.base = name
             if self.retry:
                 self.report.diag(f"{name} is running")
         elif not self.current:
@@ -129,31 +152,47 @@ class Boot:
         """The current test is over: with a status, without one (it has failed), or it hung."""
         if self.current.hung:
             self.current.forget()
-            self.hung.append(self.current.name)
+            self.hung.append(self.current.base)
         elif status is not None:
             self.current.end(status)
+            if not self.current.failed:
+                self.clean.append(self.current)
         else:
             self.current.release()
         self.current = None
 
     def event(self, words):
         """On the verdict channel: the host's own limit follows the test."""
+        if words[0] in ("BEGIN", "END"):
+            now = (self.machine.cpu_seconds(), time.monotonic())
+            if words[0] == "BEGIN":
+                self.start = now
+            else:
+                self.used[words[1]] = tuple(b - a for a, b in zip(self.start or now, now))
         if words[0] == "BEGIN":
             self.machine.extend(self.seconds[words[1]] + GRACE)
         elif words[0] in ("END", "BOOT"):
             self.machine.extend(GRACE * 4)
 
 
-def run_group(report, kernel, grp, accel, retries=0):
-    """Run a group's tests. Returns the number of boots, of those that were repeated, and of hangs that
-    were retried, each test so many times at most."""
+class Tally:
+    """What machines have come to."""
+
+    def __init__(self):
+        self.boots = self.repeated = self.retried = 0
+        self.used = {}              # of tests, as in Boot
+        self.machines = []          # (seconds of the processors, on the clock, what)
+
+
+def run_group(report, kernel, grp, accel, tally, retries=0, done=None):
+    """Run a group's tests. A test that hangs is run again, so many times at most. done: called with each
+    test that has passed in a boot that was good until its end."""
     todo = list(grp.tests)
-    boots = repeated = retried = 0
     hangs = {}
     while todo:
         job = options.make_job(grp.args)
         job.mode, job.tests, job.accel, job.timeout = "tests", todo, accel, GRACE * 4
-        boot = Boot(report, todo, retries > 0)
+        boot = Boot(report, todo, retries > 0, grp.name)
         start = time.monotonic()
 
         def started(vm, boot=boot):
@@ -162,12 +201,18 @@ def run_group(report, kernel, grp, accel, retries=0):
         with rundir.RunDir() as directory:
             status, vm, failed = machine.run(kernel, job, directory.path, boot.text,
                                              on_event=boot.event, on_start=started)
-            boots += 1 + failed
-            repeated += failed
+            clock = time.monotonic() - start
+            tally.boots += 1 + failed
+            tally.repeated += failed
+            tally.machines.append((vm.used, clock, f"{grp.title()}: {' '.join(base(p) for p, _ in todo)}"))
+            tally.used.update({grp.name(name): used for name, used in boot.used.items()})
             report.diag(f"boot for {len(todo)} tests, {grp.title()}: up after "
-                        f"{vm.booted or 0:.1f} s, ended after {time.monotonic() - start:.0f} s")
+                        f"{vm.booted or 0:.1f} s, ended after {clock:.0f} s, {vm.used:.0f} s of processors")
             directory.keep = status not in (machine.OK, machine.SKIPPED)
             todo = after(report, job, boot, vm, status)
+            if done and status in (machine.OK, machine.FAILED) and not vm.complained and not vm.unused:
+                for test in boot.clean:
+                    done(test)
             if directory.keep:
                 report.diag(f"console of this boot: {directory.path}/console")
                 directory.quiet = True
@@ -179,8 +224,7 @@ def run_group(report, kernel, grp, accel, retries=0):
             else:
                 report.diag(f"{name} hung, which is no verdict: again")
                 todo.append(test)
-                retried += 1
-    return boots, repeated, retried
+                tally.retried += 1
 
 
 def after(report, job, boot, vm, status):
@@ -194,6 +238,9 @@ def after(report, job, boot, vm, status):
     if "kmemleak" in vm.complained:
         report.point(False, "kmemleak found leaks after " +
                      ", ".join(base(t[0]) for t in todo if t not in left))
+    if vm.unused and not left:
+        report.point(False, f"the boot {job.boot}: what it is for has not happened in " +
+                     ", ".join(base(t[0]) for t in todo))
     found = complaints.excerpts(vm.console()) if not vm.complained else []
     if found and not job.expect_complaint:
         report.diag("\n".join(found))

@@ -42,6 +42,13 @@ class Report:
             print(f"{'ok' if good else 'not ok'} {self.number} - {what}" +
                   (f" # SKIP {skip}" if skip is not None else ""), flush=True)
 
+    def earlier(self, what, passed, skipped):
+        """Points of an earlier run that count for this one."""
+        with self.lock:
+            self.passed += passed
+            self.skipped += skipped
+            self.diag(f"{what} was run before: {passed} passed, {skipped} skipped")
+
     def finish(self):
         """The last lines. Returns the exit status."""
         print(f"1..{self.number}")
@@ -64,7 +71,7 @@ class Test:
         self.held = [] if hold else None
         self.hung = None
         self.planned = None
-        self.points = self.failed = 0
+        self.points = self.failed = self.skipped = 0
         self.skip_reason = None
         self.bailed = False
 
@@ -86,6 +93,7 @@ class Test:
         self.points += 1
         what = f"{self.name}: {what}" if what else f"{self.name}: point {self.points}"
         if directive and directive.upper() == "SKIP":
+            self.skipped += 1
             self._show(self.report.point, True, what, reason or "no reason given")
             return
         if bad:
@@ -134,6 +142,7 @@ class Test:
         self.release()
         if status == SKIP_STATUS or (status == 0 and self.planned == 0):
             if not self.failed:
+                self.skipped += 1
                 self.report.point(True, self.name, self.skip_reason or "no reason given")
                 return
         elif self.bailed:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
+import time
 import types
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -20,6 +22,8 @@ import complaints
 import cpio
 import machine
 import rundir
+import schedule
+import state
 import suite
 import tap
 
@@ -154,16 +158,25 @@ def test_suite():
               [["t_one.c", "t_two.sh"], ["t_three.c"]], "suite: same machine, same boot")
         check([s for _, s in groups[0].tests] == [240, 14], "suite: limits are scaled")
         check(groups[0].args.append == ["a=b c"], "suite: quotes in options")
-        check([len(g.tests) for g in groups[0].split(2)] == [1, 1], "suite: a group is split")
-        bad = source("t_bad.c", "/*\n * vm: --mem much\n */\n")
-        said = io.StringIO()
-        with contextlib.redirect_stderr(said):
-            try:
-                suite.group([(bad, bad)], 1)
-                status = None
-            except SystemExit as e:
-                status = e.code
-        check(status == 2 and bad in said.getvalue(), "suite: bad options are an error that names the test")
+        also = source("t_also.c", "/*\n * vm: --mem 2048\n * also: pti zswap\n */\n")
+        groups = suite.group([(p, p) for p in (one, also)], 1)
+        check([(g.args.boot, g.args.mem, [suite.base(p) for p, _ in g.tests]) for g in groups] ==
+              [(None, 2048, ["t_one.c"]), (None, 2048, ["t_also.c"]), ("pti", 2048, ["t_also.c"]),
+               ("zswap", 2048, ["t_also.c"])], "suite: other boots of the same machine")
+        check([g.names() for g in groups[1:]] == [["t_also.c"], ["t_also.c [pti]"], ["t_also.c [zswap]"]],
+              "suite: a name says in which")
+        check([[g.args.boot for g in suite.group([(also, also)], 1, only)] for only in ("plain", "pti", "numa")] ==
+              [[None], ["pti"], []], "suite: only one of them")
+        for text in ("vm: --mem much", "also: somehow"):
+            bad = source("t_bad.c", f"/*\n * {text}\n */\n")
+            said = io.StringIO()
+            with contextlib.redirect_stderr(said):
+                try:
+                    suite.group([(bad, bad)], 1)
+                    status = None
+                except SystemExit as e:
+                    status = e.code
+            check(status == 2 and bad in said.getvalue(), f"suite: {text}: an error that names the test")
 
     report = tap.Report()
     out = io.StringIO()
@@ -188,6 +201,112 @@ def test_suite():
           "- t_b: the kernel complained" in out.getvalue(), "suite: a complaint is, for all that")
     check(report.passed == 1 and "- t_c: bad" in out.getvalue() and boot.current is None,
           "suite: and so is an end")
+
+
+def test_unused():
+    """A boot in which what it is for has not happened fails."""
+    report = tap.Report()
+    vm = types.SimpleNamespace(booted=1.0, complained=[], unused=True, timed_out=False, exit=0, stuck=False,
+                               console=lambda: "")
+    job = types.SimpleNamespace(boot="zswap", tests=[("/x/t_a", 5)], expect_complaint=False)
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        left = suite.after(report, job, types.SimpleNamespace(begun={"t_a"}, current=None), vm, machine.OK)
+    check(left == [] and report.failed == 1 and "zswap" in out.getvalue(), "suite: a boot that was of no use")
+
+
+def fake_groups(text):
+    """Groups "memory[/boot]: tests", and what the tests take by the digits in their names."""
+    groups = []
+    for line in text.splitlines():
+        what, _, tests = line.partition(": ")
+        args = suite.options.test_parser().parse_args([])
+        mem, _, args.boot = what.partition("/")
+        args.mem, args.boot = int(mem), args.boot or None
+        groups.append(suite.Group(args))
+        groups[-1].tests = [(f"/x/{name}", 120) for name in tests.split()]
+    return groups
+
+
+class FakeWeights:
+    """The digits of the name."""
+
+    def __call__(self, name):
+        return float("".join(c for c in name if c.isdigit()) or 1)
+
+    given = __call__
+
+
+def test_schedule():
+    text = "1: t_a50 t_b10 t_c10 t_d50\n2: t_e1\n2/pti: t_e1\n"
+    every = sorted(n for g in fake_groups(text) for n in g.names())
+    parts, total = schedule.machines(fake_groups(text), FakeWeights(), 2)
+    check(sorted(n for g in parts for n in g.names()) == every and total == 122 + 3 * schedule.BOOT,
+          "schedule: nothing is left out")
+    check([g.names() for g in parts] == [["t_a50", "t_b10"], ["t_c10", "t_d50"], ["t_e1"], ["t_e1 [pti]"]] or
+          [len(g.tests) for g in parts][-2:] == [1, 1], "schedule: long groups in parts, the longest first")
+    check(len(schedule.machines(fake_groups(text), FakeWeights(), 1)[0]) == 3, "schedule: not with one processor")
+    for n in (1, 2, 3, 7):
+        shards = [[name for g in schedule.shard(fake_groups(text), FakeWeights(), i, n) for name in g.names()]
+                  for i in range(1, n + 1)]
+        check(sorted(sum(shards, [])) == every, f"schedule: {n} shards have all tests, each once")
+
+    order, most, now, lock = [], [0], [0], threading.Lock()
+
+    def unit(width, name):
+        def work():
+            with lock:
+                now[0] += min(width, 2)
+                most[0] = max(most[0], now[0])
+            time.sleep(0.01)
+            with lock:
+                now[0] -= min(width, 2)
+                order.append(name)
+        return width, work
+
+    schedule.Pool(2).run([unit(2, "wide"), unit(1, "a"), unit(1, "b"), unit(9, "wider than all"), unit(1, "c")])
+    check(order[0] == "wide" and sorted(order) == sorted(["wide", "a", "b", "c", "wider than all"]) and
+          most[0] == 2 and now[0] == 0, "schedule: all units are run, on as many processors as there are")
+
+    def fails():
+        raise SystemExit(3)
+    try:
+        schedule.Pool(1).run([(1, fails), unit(1, "never")])
+        status = None
+    except SystemExit as e:
+        status = e.code
+    check(status == 3 and "never" not in order, "schedule: an error ends it")
+
+
+def test_state():
+    with tempfile.TemporaryDirectory() as d:
+        paths = [os.path.join(d, name) for name in ("t_a", "t_b", "vmlinuz", "x.ko")]
+        for path in paths:
+            with open(path, "w", encoding="ascii") as f:
+                f.write(path)
+        kernel = types.SimpleNamespace(image=paths[2], our_modules=lambda variant: {"x.ko": paths[3]})
+
+        def groups():
+            result = fake_groups("1: t\n1/pti: t\n")
+            for g in result:
+                g.tests = [(paths[0], 5), (paths[1], 5)]
+            return result
+
+        def left():
+            return [n for g in state.State(file, kernel).split(groups())[0] for n in g.names()]
+
+        file = os.path.join(d, "state")
+        g = groups()[1]
+        state.State(file, kernel).done(g, g.tests[0], types.SimpleNamespace(points=5, skipped=1))
+        check(left() == ["t_a", "t_b", "t_b [pti]"], "state: what has passed is left out, in its boot")
+        had = state.State(file, kernel).split(groups())[1]
+        check([(e["passed"], e["skipped"]) for e in had] == [(4, 1)], "state: and counted")
+        for path in (paths[0], paths[2], paths[3]):
+            with open(path, "a", encoding="ascii") as f:
+                f.write("changed")
+            check(len(left()) == 4, f"state: not when {os.path.basename(path)} is another")
+            with open(path, "w", encoding="ascii") as f:
+                f.write(path)
+        check(len(left()) == 3, "state: and it is when it is as it was")
 
 
 def test_collect():
@@ -220,5 +339,8 @@ test_cpio()
 test_collect()
 test_rundir()
 test_suite()
+test_unused()
+test_schedule()
+test_state()
 print(f"1..{len(points)}")
 sys.exit(not all(points))
