@@ -145,6 +145,8 @@ install-packaging:
 		$(DESTDIR)$(PREFIX)/lib/udev/rules.d
 	@[ -e $(DESTDIR)/etc/vfio-iopf/devices.conf ] || \
 		install -m 644 packaging/devices.conf $(DESTDIR)/etc/vfio-iopf/devices.conf
+	@[ -e $(DESTDIR)/etc/vfio-iopf/limits.conf ] || \
+		install -m 644 packaging/limits.conf $(DESTDIR)/etc/vfio-iopf/limits.conf
 	@[ -e $(DESTDIR)/etc/modules-load.d/vfio-iopf.conf ] || \
 		install -m 644 packaging/modules-load.conf $(DESTDIR)/etc/modules-load.d/vfio-iopf.conf
 	@sed 's,@sbindir@,$(PREFIX)/sbin,' packaging/60-vfio-iopf.rules \

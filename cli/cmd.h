@@ -67,6 +67,7 @@ extern const struct cmd cmds[];
 
 int cmd_advise(int argc, char **argv);
 int cmd_device(int argc, char **argv);
+int cmd_limits(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
 int cmd_set(int argc, char **argv);

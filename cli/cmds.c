@@ -65,6 +65,18 @@ const struct cmd cmds[] = {
 		.run = cmd_set,
 	},
 	{
+		.name = "limits",
+		.args = "[list | check [FILE] | apply [FILE] | forget KEY]",
+		.summary = "Show and set what containers may have from their start",
+		.help = "  list               the rules in force, and what is kept of limits set live\n"
+			"  check [FILE]       whether a file can be understood\n"
+			"  apply [FILE]       give a file to the module\n"
+			"  forget KEY         forget what is kept: address NAME, user UID, cgroup PATH,\n"
+			"                     process PID, as list shows it; or all\n\n"
+			"FILE is /etc/vfio-iopf/limits.conf unless said otherwise; see iopfctl(8).\n\n",
+		.run = cmd_limits,
+	},
+	{
 		.name = "advise",
 		.args = "[--seconds S] [--slowdown PERCENT] [--apply] CONTAINER",
 		.summary = "Say how much memory a container needs, from what its devices use",

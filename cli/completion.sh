@@ -22,14 +22,14 @@ _iopfctl()
 	_get_comp_words_by_ref -n : cur prev words cword
 	for word in "${words[@]:1:cword-1}"; do
 		case $word in
-		advise | probe | device | list | set)
+		advise | probe | device | limits | list | set)
 			cmd=$word
 			break
 			;;
 		esac
 	done
 	case $cmd,$prev in
-	*,--config | device,check)
+	*,--config | device,check | limits,check | limits,apply)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -40,6 +40,7 @@ _iopfctl()
 	device,mode | set,--device | set,-d) offer=$(_iopfctl_names $iopf/devices) ;;
 	device,device) offer="list add remove check apply mode $common" ;;
 	device,add | device,remove) offer="--apply --comment --first pci subsystem class address" ;;
+	limits,*) offer="list check apply forget $common" ;;
 	probe,*) offer="--all $common $(_iopfctl_names /sys/bus/pci/devices)" ;;
 	list,*) offer="--count --interval --watch $common $(_iopfctl_names $iopf/containers)" ;;
 	advise,*)
@@ -58,7 +59,7 @@ _iopfctl()
 		esac
 		;;
 	device,*) offer="arbitrary selective none $common" ;;
-	*) offer="probe device list set advise help $common" ;;
+	*) offer="probe device list set limits advise help $common" ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$offer" -- "$cur")
 	__ltrim_colon_completions "$cur"

@@ -6,22 +6,8 @@
  * the error: nothing is guessed, and nothing after it is looked at. A table is taken as
  * a whole or not at all, by the caller, who keeps the old one until the new one is parsed.
  */
-#include "devtable.h"
+#include "cursor.h"
 #include "word.h"
-
-/* What is being read. */
-struct cursor {
-	const char *line;	/* where the line begins */
-	const char *at;		/* what comes next */
-	const char *end;	/* of what there is to read: the line without its comment */
-	unsigned int nr;	/* the line's number */
-	struct iopf_devtable_error *err;
-};
-
-struct word {
-	const char *s;
-	size_t len;
-};
 
 static const char expected_match[] = "expected pci, subsystem, class or address";
 static const char expected_match_or_mode[] =
@@ -35,7 +21,7 @@ static bool is_blank(char c)
 }
 
 /* Blame @len bytes at @at. Returns -EINVAL. */
-static int blame(const struct cursor *c, const char *at, size_t len, const char *why)
+static int blame(const struct iopf_cursor *c, const char *at, size_t len, const char *why)
 {
 	*c->err = (struct iopf_devtable_error){
 		.line = c->nr,
@@ -47,15 +33,28 @@ static int blame(const struct cursor *c, const char *at, size_t len, const char 
 	return -EINVAL;
 }
 
-static int blame_word(const struct cursor *c, const struct word *w, const char *why)
+/**
+ * iopf_cursor_blame() - a word is wrong
+ * @c: what is being read
+ * @w: the word
+ * @why: what is wrong, or was expected
+ *
+ * Return: -EINVAL
+ */
+int iopf_cursor_blame(const struct iopf_cursor *c, const struct iopf_text_word *w, const char *why)
 {
 	return blame(c, w->s, w->len, why);
 }
 
-/* The next word; an empty one at the end of the line. */
-static struct word next_word(struct cursor *c)
+/**
+ * iopf_cursor_word() - the next word
+ * @c: what is being read
+ *
+ * Return: it; an empty one at the end of the line.
+ */
+struct iopf_text_word iopf_cursor_word(struct iopf_cursor *c)
 {
-	struct word w;
+	struct iopf_text_word w;
 
 	while (c->at < c->end && is_blank(*c->at))
 		c->at++;
@@ -78,7 +77,7 @@ static size_t line_len(const char *s, size_t len)
  * Find the end of what is to be read, which is where a comment begins, and see that all of
  * the line can be shown to people: it will be, in logs and on terminals.
  */
-static int check_line(struct cursor *c, size_t len)
+static int check_line(struct iopf_cursor *c, size_t len)
 {
 	const char *end = c->line + len;
 	bool comment = false;
@@ -102,7 +101,7 @@ static int check_line(struct cursor *c, size_t len)
 }
 
 /* VENDOR:DEVICE */
-static bool parse_model(const struct word *w, u16 *vendor, u16 *vendor_mask, u16 *device,
+static bool parse_model(const struct iopf_text_word *w, u16 *vendor, u16 *vendor_mask, u16 *device,
 			u16 *device_mask)
 {
 	const char *colon = memchr(w->s, ':', w->len);
@@ -128,36 +127,37 @@ static bool parse_model(const struct word *w, u16 *vendor, u16 *vendor_mask, u16
 	return true;
 }
 
-static int parse_pci(struct cursor *c, struct iopf_rule *r, const struct word *w)
+static int parse_pci(struct iopf_cursor *c, struct iopf_rule *r, const struct iopf_text_word *w)
 {
 	if (!parse_model(w, &r->vendor, &r->vendor_mask, &r->device, &r->device_mask))
-		return blame_word(c, w, expected_model);
+		return iopf_cursor_blame(c, w, expected_model);
 	r->by_pci = true;
 	return 0;
 }
 
-static int parse_subsystem(struct cursor *c, struct iopf_rule *r, const struct word *w)
+static int parse_subsystem(struct iopf_cursor *c, struct iopf_rule *r,
+			   const struct iopf_text_word *w)
 {
 	if (!parse_model(w, &r->subvendor, &r->subvendor_mask, &r->subdevice, &r->subdevice_mask))
-		return blame_word(c, w, expected_model);
+		return iopf_cursor_blame(c, w, expected_model);
 	r->by_pci = true;
 	return 0;
 }
 
-static int parse_class(struct cursor *c, struct iopf_rule *r, const struct word *w)
+static int parse_class(struct iopf_cursor *c, struct iopf_rule *r, const struct iopf_text_word *w)
 {
 	unsigned int bits = 4 * w->len;
 	u64 class;
 
 	if (w->len % 2 || !iopf_word_hex(w->s, w->len, 6, &class))
-		return blame_word(c, w, "expected a class of 2, 4 or 6 hexadecimal digits");
+		return iopf_cursor_blame(c, w, "expected a class of 2, 4 or 6 hexadecimal digits");
 	r->class = class << (24 - bits);
 	r->class_mask = 0xffffff & ~(0xffffff >> bits);
 	r->by_pci = true;
 	return 0;
 }
 
-static int parse_address(struct cursor *c, struct iopf_rule *r, const struct word *w)
+static int parse_address(struct iopf_cursor *c, struct iopf_rule *r, const struct iopf_text_word *w)
 {
 	size_t len = w->len;
 
@@ -166,8 +166,8 @@ static int parse_address(struct cursor *c, struct iopf_rule *r, const struct wor
 		len--;
 	}
 	if (!iopf_word_name(w->s, len) && !(r->address_prefix && !len))
-		return blame_word(c, w,
-				  "expected a device's name, or the beginning of one and *");
+		return iopf_cursor_blame(c, w,
+					 "expected a device's name, or the beginning of one and *");
 	r->address = w->s;
 	r->address_len = len;
 	r->by_address = true;
@@ -176,7 +176,7 @@ static int parse_address(struct cursor *c, struct iopf_rule *r, const struct wor
 
 static const struct match {
 	const char *name;
-	int (*parse)(struct cursor *c, struct iopf_rule *r, const struct word *w);
+	int (*parse)(struct iopf_cursor *c, struct iopf_rule *r, const struct iopf_text_word *w);
 } matches[] = {
 	{ "pci", parse_pci },
 	{ "subsystem", parse_subsystem },
@@ -184,42 +184,59 @@ static const struct match {
 	{ "address", parse_address },
 };
 
-/* What devices the rule is for; leaves the mode in @mode. */
-static int parse_matches(struct cursor *c, struct iopf_rule *r, struct word *mode)
+/**
+ * iopf_cursor_match() - read what devices a rule is for, one match
+ * @c: what is being read
+ * @r: the rule
+ * @w: the word that has been read; if it is a kind of match, what follows is read, too
+ * @seen: the kinds that have been there; at first 0
+ *
+ * Return: 1: a match was read; 0: @w is no kind of match; -EINVAL: it is wrong, which was said.
+ */
+int iopf_cursor_match(struct iopf_cursor *c, struct iopf_rule *r, const struct iopf_text_word *w,
+		      unsigned long *seen)
 {
-	unsigned int seen = 0;
+	struct iopf_text_word what;
+	unsigned int i = 0;
 
-	for (;;) {
-		unsigned int i = 0;
-		struct word w = next_word(c);
-		int ret;
-
-		while (i < ARRAY_SIZE(matches) && !iopf_word_is(w.s, w.len, matches[i].name))
-			i++;
-		if (i == ARRAY_SIZE(matches)) {
-			*mode = w;
-			return seen ? 0 : blame_word(c, &w, expected_match);
-		}
-		if (seen & BIT(i))
-			return blame_word(c, &w, "is there twice");
-		seen |= BIT(i);
-		w = next_word(c);
-		ret = matches[i].parse(c, r, &w);
-		if (ret)
-			return ret;
-	}
+	while (i < ARRAY_SIZE(matches) && !iopf_word_is(w->s, w->len, matches[i].name))
+		i++;
+	if (i == ARRAY_SIZE(matches))
+		return 0;
+	if (*seen & BIT(i))
+		return iopf_cursor_blame(c, w, "is there twice");
+	*seen |= BIT(i);
+	what = iopf_cursor_word(c);
+	return matches[i].parse(c, r, &what) ?: 1;
 }
 
-static int parse_policy(struct cursor *c, struct iopf_rule *r, const struct word *w, size_t skip)
+/* What devices the rule is for; leaves the mode in @mode. */
+static int parse_matches(struct iopf_cursor *c, struct iopf_rule *r, struct iopf_text_word *mode)
+{
+	unsigned long seen = 0;
+	int ret;
+
+	do {
+		*mode = iopf_cursor_word(c);
+		ret = iopf_cursor_match(c, r, mode, &seen);
+	} while (ret > 0);
+	if (!ret && !seen)
+		return iopf_cursor_blame(c, mode, expected_match);
+	return ret;
+}
+
+static int parse_policy(struct iopf_cursor *c, struct iopf_rule *r,
+			const struct iopf_text_word *w, size_t skip)
 {
 	int policy = iopf_policy_parse(w->s + skip, w->len - skip);
 
 	if (r->mode == IOPF_MODE_NONE)
-		return blame_word(c, w, "a device that may not fault has no policy");
+		return iopf_cursor_blame(c, w, "a device that may not fault has no policy");
 	if (r->policy != IOPF_POLICY_DEFAULT)
-		return blame_word(c, w, "a second policy");
+		return iopf_cursor_blame(c, w, "a second policy");
 	if (policy < 0 || policy == IOPF_POLICY_DEFAULT)
-		return blame_word(c, w, "expected policy=fault, policy=prefault or policy=pin");
+		return iopf_cursor_blame(c, w,
+					 "expected policy=fault, policy=prefault or policy=pin");
 	r->policy = policy;
 	return 0;
 }
@@ -230,34 +247,36 @@ static bool parse_iova(const char *s, size_t len, u64 *iova)
 	return len > 2 && s[0] == '0' && s[1] == 'x' && iopf_word_hex(s + 2, len - 2, 16, iova);
 }
 
-static int parse_window(struct cursor *c, struct iopf_rule *r, const struct word *w, size_t skip)
+static int parse_window(struct iopf_cursor *c, struct iopf_rule *r,
+			const struct iopf_text_word *w, size_t skip)
 {
 	const char *s = w->s + skip, *end = w->s + w->len;
 	const char *dash = memchr(s, '-', end - s);
 	struct iopf_range window;
 
 	if (r->mode != IOPF_MODE_SELECTIVE)
-		return blame_word(c, w, "only a selective device has windows");
+		return iopf_cursor_blame(c, w, "only a selective device has windows");
 	if (!dash || !parse_iova(s, dash - s, &window.first) ||
 	    !parse_iova(dash + 1, end - dash - 1, &window.last))
-		return blame_word(c, w, "expected window=0xFIRST-0xLAST, hexadecimal");
+		return iopf_cursor_blame(c, w, "expected window=0xFIRST-0xLAST, hexadecimal");
 	if (window.first > window.last)
-		return blame_word(c, w, "the window ends before it begins");
+		return iopf_cursor_blame(c, w, "the window ends before it begins");
 	if (r->nr_windows == IOPF_RULE_MAX_WINDOWS)
-		return blame_word(c, w, "more than 8 windows");
+		return iopf_cursor_blame(c, w, "more than 8 windows");
 	r->window[r->nr_windows++] = window;
 	return 0;
 }
 
 static const struct setting {
 	const char *name;
-	int (*parse)(struct cursor *c, struct iopf_rule *r, const struct word *w, size_t skip);
+	int (*parse)(struct iopf_cursor *c, struct iopf_rule *r, const struct iopf_text_word *w,
+		     size_t skip);
 } settings[] = {
 	{ "policy=", parse_policy },
 	{ "window=", parse_window },
 };
 
-static int parse_setting(struct cursor *c, struct iopf_rule *r, const struct word *w)
+static int parse_setting(struct iopf_cursor *c, struct iopf_rule *r, const struct iopf_text_word *w)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(settings); i++) {
 		size_t len = strlen(settings[i].name);
@@ -265,11 +284,16 @@ static int parse_setting(struct cursor *c, struct iopf_rule *r, const struct wor
 		if (w->len >= len && !memcmp(w->s, settings[i].name, len))
 			return settings[i].parse(c, r, w, len);
 	}
-	return blame_word(c, w, "expected policy=POLICY or window=0xFIRST-0xLAST");
+	return iopf_cursor_blame(c, w, "expected policy=POLICY or window=0xFIRST-0xLAST");
 }
 
-/* The comment from @c->end to @end. */
-static void parse_source(const struct cursor *c, struct iopf_rule *r, const char *end)
+/**
+ * iopf_cursor_source() - read the comment after a rule
+ * @c: what is being read
+ * @r: the rule
+ * @end: of the line
+ */
+void iopf_cursor_source(const struct iopf_cursor *c, struct iopf_rule *r, const char *end)
 {
 	const char *s = c->end;
 
@@ -285,9 +309,9 @@ static void parse_source(const struct cursor *c, struct iopf_rule *r, const char
 }
 
 /* One rule, from its first word, which is there. */
-static int parse_rule(struct cursor *c, struct iopf_rule *r)
+static int parse_rule(struct iopf_cursor *c, struct iopf_rule *r)
 {
-	struct word w;
+	struct iopf_text_word w;
 	int ret;
 
 	*r = (struct iopf_rule){ .line = c->nr, .text = c->at };
@@ -296,11 +320,11 @@ static int parse_rule(struct cursor *c, struct iopf_rule *r)
 		return ret;
 	ret = iopf_mode_parse(w.s, w.len);
 	if (ret < 0)
-		return blame_word(c, &w, expected_match_or_mode);
+		return iopf_cursor_blame(c, &w, expected_match_or_mode);
 	r->mode = ret;
 	do {
 		r->len = c->at - r->text;
-		w = next_word(c);
+		w = iopf_cursor_word(c);
 		ret = w.len ? parse_setting(c, r, &w) : 0;
 	} while (w.len && !ret);
 	return ret;
@@ -323,7 +347,7 @@ unsigned int iopf_devtable_room(const char *text, size_t len)
 }
 
 /* The text is too long: blame the first byte that is. */
-static int blame_size(struct cursor *c, const char *text)
+static int blame_size(struct iopf_cursor *c, const char *text)
 {
 	const char *over = text + IOPF_DEVTABLE_MAX_TEXT;
 
@@ -338,6 +362,59 @@ static int blame_size(struct cursor *c, const char *text)
 }
 
 /**
+ * iopf_cursor_lines() - read a text of rules
+ * @text: any bytes
+ * @len: how many
+ * @err: out, on error: what is wrong; points into @text
+ * @rule: reads a rule; it gets the cursor at the rule, the end of the line, and @data
+ * @data: for @rule
+ *
+ * Return: 0; -EINVAL; what @rule returns, if that is not 0.
+ */
+int iopf_cursor_lines(const char *text, size_t len, struct iopf_devtable_error *err,
+		      int (*rule)(struct iopf_cursor *c, const char *end, void *data), void *data)
+{
+	struct iopf_cursor c = { .nr = 1, .err = err };
+
+	if (len > IOPF_DEVTABLE_MAX_TEXT)
+		return blame_size(&c, text);
+	for (size_t at = 0; at < len; c.nr++) {
+		size_t n = line_len(text + at, len - at);
+		struct iopf_text_word w;
+		int ret;
+
+		c.line = text + at;
+		ret = check_line(&c, n);
+		if (ret)
+			return ret;
+		w = iopf_cursor_word(&c);
+		c.at = w.s;
+		ret = w.len ? rule(&c, c.line + n, data) : 0;
+		if (ret)
+			return ret;
+		at += n + 1;
+	}
+	return 0;
+}
+
+static int add_rule(struct iopf_cursor *c, const char *end, void *data)
+{
+	struct iopf_devtable *t = data;
+	struct iopf_cursor first = *c;
+	struct iopf_text_word w = iopf_cursor_word(&first);
+	int ret;
+
+	if (t->nr == min_t(unsigned int, t->max, IOPF_DEVTABLE_MAX_RULES))
+		return iopf_cursor_blame(c, &w, "more than 1024 rules");
+	ret = parse_rule(c, &t->rule[t->nr]);
+	if (ret)
+		return ret;
+	iopf_cursor_source(c, &t->rule[t->nr], end);
+	t->nr++;
+	return 0;
+}
+
+/**
  * iopf_devtable_parse() - make a table of a text
  * @t: the table, with room for iopf_devtable_room() rules; anything may be in it on error
  * @text: any bytes; has to stay as long as @t is used
@@ -349,37 +426,18 @@ static int blame_size(struct cursor *c, const char *text)
 int iopf_devtable_parse(struct iopf_devtable *t, const char *text, size_t len,
 			struct iopf_devtable_error *err)
 {
-	struct cursor c = { .nr = 1, .err = err };
-
 	t->nr = 0;
-	if (len > IOPF_DEVTABLE_MAX_TEXT)
-		return blame_size(&c, text);
-	for (size_t at = 0; at < len; c.nr++) {
-		size_t n = line_len(text + at, len - at);
-		struct word w;
-		int ret;
-
-		c.line = text + at;
-		ret = check_line(&c, n);
-		if (ret)
-			return ret;
-		w = next_word(&c);
-		if (w.len) {
-			if (t->nr == min_t(unsigned int, t->max, IOPF_DEVTABLE_MAX_RULES))
-				return blame_word(&c, &w, "more than 1024 rules");
-			c.at = w.s;
-			ret = parse_rule(&c, &t->rule[t->nr]);
-			if (ret)
-				return ret;
-			parse_source(&c, &t->rule[t->nr], c.line + n);
-			t->nr++;
-		}
-		at += n + 1;
-	}
-	return 0;
+	return iopf_cursor_lines(text, len, err, add_rule, t);
 }
 
-static bool rule_matches(const struct iopf_rule *r, const struct iopf_id *id)
+/**
+ * iopf_rule_matches() - whether a rule is for a device
+ * @r: the rule
+ * @id: the device
+ *
+ * Return: whether all its matches agree.
+ */
+bool iopf_rule_matches(const struct iopf_rule *r, const struct iopf_id *id)
 {
 	if (r->by_pci && !id->pci)
 		return false;
@@ -410,7 +468,7 @@ const struct iopf_rule *iopf_devtable_match(const struct iopf_devtable *t,
 					    const struct iopf_id *id)
 {
 	for (unsigned int i = 0; i < t->nr; i++)
-		if (rule_matches(&t->rule[i], id))
+		if (iopf_rule_matches(&t->rule[i], id))
 			return &t->rule[i];
 	return NULL;
 }

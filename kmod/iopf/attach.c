@@ -31,6 +31,7 @@
 #include "ahead.h"
 #include "area.h"
 #include "attach.h"
+#include "budget.h"
 #include "chunk.h"
 #include "container.h"
 #include "device.h"
@@ -39,6 +40,7 @@
 #include "fault.h"
 #include "hold.h"
 #include "latency.h"
+#include "limits.h"
 #include "main.h"
 #include "mediate.h"
 #include "policy.h"
@@ -542,7 +544,8 @@ static int attach_hold(struct iopf_container *c, struct iopf_attach *at)
 	return ret ?: iopf_policy_refresh(c);
 }
 
-static int attach_locked(struct iopf_container *c, struct iopf_attach *at)
+static int attach_locked(struct iopf_container *c, struct iopf_attach *at,
+			 const struct iopf_limits_undo *undo)
 {
 	struct iopf_iovas *iovas;
 	int ret;
@@ -575,6 +578,8 @@ static int attach_locked(struct iopf_container *c, struct iopf_attach *at)
 
 err_unpin:
 	list_del(&at->node);
+	/* Its policy, too, before what the container's is by now is looked at. */
+	iopf_limits_undo(c, undo);
 	attach_unhold(c, at);
 	if (!at->faulting)
 		iopf_container_unpin(c);
@@ -592,27 +597,25 @@ static bool attach_refused(struct iopf_container *c)
 	return iopf_container_groupless(c) && !READ_ONCE(iopf_serve_pinned);
 }
 
-/**
- * iopf_attach_group() - attach a group to a container
- * @c: the container
- * @group: the group, which VFIO owns
- * @emulated: its device has no DMA of its own
- *
- * Return: 0; -ENODEV when the container is new and the group can't fault (unless the
- * administrator wants it served here all the same);
- * -EBUSY while a CPU address is invalid;
- * -EPERM without isolated interrupts, unless the administrator allows that;
- * -EINVAL when it is attached already, the group's addresses do not agree with the
- * container's, or its IOMMU's pages are larger than the CPU's; what pinning returns; -ENOMEM.
- */
-int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool emulated)
+static int attach_emulated(struct iopf_container *c, struct iommu_group *group)
+{
+	int ret = iopf_emulated_attach(c, group);
+
+	if (ret)
+		return ret;
+	ret = iopf_policy_refresh(c);
+	if (ret)
+		iopf_emulated_detach(c, group);
+	return ret;
+}
+
+/* The group has brought its limits along; @undo takes them back. */
+static int attach_group(struct iopf_container *c, struct iommu_group *group, bool emulated,
+			const struct iopf_limits_undo *undo)
 {
 	struct iopf_attach *at;
 	const char *reason;
 	int ret;
-
-	guard(mutex)(&iopf_devices_lock);
-	guard(mutex)(&c->lock);
 
 	/* It could need pinning. */
 	if (c->vaddr_invalid)
@@ -621,7 +624,7 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 		if (at->group == group)
 			return -EINVAL;
 	if (emulated)
-		return iopf_emulated_attach(c, group);
+		return attach_emulated(c, group);
 
 	at = attach_alloc(c, group);
 	if (IS_ERR(at))
@@ -648,7 +651,7 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 	ret = attach_latency_on(at);
 	if (ret)
 		goto err_latency_off;
-	ret = attach_locked(c, at);
+	ret = attach_locked(c, at, undo);
 	if (ret) {
 		/* For a container's first group the VFIO core asks the next backend. */
 		if (list_empty(&c->attaches))
@@ -666,6 +669,42 @@ err_latency_off:
 		attach_faults_off(at, at->nr_devices);
 err_free:
 	iopf_attach_put(at);
+	return ret;
+}
+
+/**
+ * iopf_attach_group() - attach a group to a container
+ * @c: the container
+ * @group: the group, which VFIO owns
+ * @emulated: its device has no DMA of its own
+ *
+ * Return: 0; -ENODEV when the container is new and the group can't fault (unless the
+ * administrator wants it served here all the same);
+ * -EBUSY while a CPU address is invalid, or when more is pinned than the group may have;
+ * -EPERM without isolated interrupts, unless the administrator allows that;
+ * -EINVAL when it is attached already, the group's addresses do not agree with the
+ * container's, or its IOMMU's pages are larger than the CPU's; what pinning returns; -ENOMEM;
+ * -EINTR.
+ */
+int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool emulated)
+{
+	struct iopf_limits_undo undo;
+	int ret;
+
+	/* No limit is being set meanwhile. Of a new container that takes no time. */
+	if (mutex_lock_killable(&c->keeper->setting))
+		return -EINTR;
+	mutex_lock(&iopf_devices_lock);
+	mutex_lock(&c->lock);
+	ret = iopf_limits_join(c, group, &undo);
+	if (!ret) {
+		ret = attach_group(c, group, emulated, &undo);
+		if (ret)
+			iopf_limits_undo(c, &undo);
+	}
+	mutex_unlock(&c->lock);
+	mutex_unlock(&iopf_devices_lock);
+	mutex_unlock(&c->keeper->setting);
 	return ret;
 }
 

@@ -151,7 +151,7 @@ static ssize_t policy_store(struct iopf_container *c, const char *buf, size_t co
 		policy = IOPF_POLICY_DEFAULT;
 	else if (policy <= IOPF_POLICY_DEFAULT)
 		return -EINVAL;
-	return iopf_policy_set_default(c, policy) ?: count;
+	return iopf_limits_set_policy(c, policy) ?: count;
 }
 
 static const struct iopf_container_attr container_policy = {
@@ -206,6 +206,7 @@ static void container_free(struct kobject *kobj)
 	iopf_sampler_free(c->sampler);
 	kfree(c->domains);
 	kfree(c->iovas);
+	iopf_owner_end(&c->owner);
 	kfree(c);
 }
 
@@ -265,6 +266,7 @@ struct iopf_container *iopf_container_create(bool v2)
 	}
 	c->pid = task_tgid_nr(current);
 	get_task_comm(c->comm, current->group_leader);
+	iopf_owner_init(&c->owner);
 	c->v2 = v2;
 	c->huge_ok = !READ_ONCE(iopf_disable_hugepages);
 	c->dma_avail = READ_ONCE(iopf_dma_entry_limit);

@@ -14,6 +14,7 @@
 
 #include "../../core/iovas.h"
 #include "../../core/mode.h"
+#include "defaults.h"
 
 struct iommu_domain;
 struct iopf_area;
@@ -53,6 +54,7 @@ struct mem_cgroup;
  * @id: that id, never 0; see iopf_container_get()
  * @pid: who set it up
  * @comm: its name
+ * @owner: the same, as far as limits are kept for it; see defaults.c
  * @v2: VFIO_TYPE1v2_IOMMU semantics of unmapping
  * @huge_ok: 2 MiB mappings are allowed
  * @faults: workers for faults that have to wait
@@ -72,6 +74,7 @@ struct mem_cgroup;
  * @mms: the processes whose memory is mapped
  * @dma_avail: areas that may still be mapped
  * @attaches: attached groups
+ * @settings: what limits have been set, by its groups or live; see limits.c
  * @faults_max: of their faults that wait, how many may have a worker; UINT_MAX: no limit
  * @ahead_max: pages that may be had ahead of their devices and not used yet; UINT_MAX: no limit
  * @domains: the IOMMU domains; chunks copy the pointer under iopf_area.chunks
@@ -100,6 +103,7 @@ struct iopf_container {
 	u32 id;
 	pid_t pid;
 	char comm[TASK_COMM_LEN];
+	struct iopf_owner owner;
 	bool v2;
 	bool huge_ok;
 	struct iopf_fault_queue *faults;
@@ -119,6 +123,7 @@ struct iopf_container {
 	struct list_head mms;
 	unsigned int dma_avail;
 	struct list_head attaches;
+	struct iopf_settings settings;
 	unsigned int faults_max;
 	unsigned int ahead_max;
 	struct iopf_domains *domains;

@@ -27,6 +27,7 @@
 #include "../../core/reason.h"
 #include "attach.h"
 #include "container.h"
+#include "defaults.h"
 #include "device.h"
 #include "latency.h"
 #include "main.h"
@@ -496,6 +497,7 @@ static void device_vanish(struct device *dev)
 	}
 	if (found)
 		device_remove(found);
+	iopf_keep_forget_device(dev_name(dev));
 }
 
 static int device_notify(struct notifier_block *nb, unsigned long action, void *data)

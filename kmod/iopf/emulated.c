@@ -96,6 +96,30 @@ int iopf_emulated_attach(struct iopf_container *c, struct iommu_group *group)
 }
 
 /**
+ * iopf_emulated_each() - do something with each emulated device
+ * @c: the container, locked
+ * @fn: does it; anything but 0 ends the tour
+ * @data: for @fn
+ *
+ * Return: what @fn returned last, or 0.
+ */
+int iopf_emulated_each(struct iopf_container *c, int (*fn)(struct device *dev, void *data),
+		       void *data)
+{
+	struct emulated *e;
+	int ret = 0;
+
+	lockdep_assert_held(&c->lock);
+
+	list_for_each_entry(e, &c->emulated, node) {
+		ret = iommu_group_for_each_dev(e->group, data, fn);
+		if (ret)
+			break;
+	}
+	return ret;
+}
+
+/**
  * iopf_emulated_detach() - detach an emulated device's group
  * @c: the container, locked
  * @group: any group

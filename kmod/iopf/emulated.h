@@ -4,6 +4,7 @@
 
 #include <linux/types.h>
 
+struct device;
 struct iommu_group;
 struct iopf_area;
 struct iopf_container;
@@ -11,6 +12,8 @@ struct page;
 struct vfio_device;
 
 int iopf_emulated_attach(struct iopf_container *c, struct iommu_group *group);
+int iopf_emulated_each(struct iopf_container *c, int (*fn)(struct device *dev, void *data),
+		       void *data);
 bool iopf_emulated_detach(struct iopf_container *c, struct iommu_group *group);
 void iopf_emulated_register(struct iopf_container *c, struct vfio_device *vdev);
 void iopf_emulated_unregister(struct iopf_container *c, struct vfio_device *vdev);

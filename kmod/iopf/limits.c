@@ -16,6 +16,10 @@
  * setting a limit vs setting another: each is the whole of them with one changed, read and put
  *   under iopf_keeper.setting, which is also held while it is obeyed. Faults are not kept out then:
  *   they find the new maximum, and don't go beyond it.
+ * setting a limit vs a group that joins or leaves: a group brings limits along (defaults.c), which
+ *   apply before it is attached, under iopf_keeper.setting. One that leaves does not take them
+ *   back. What is set live is kept with the groups that are there when it is put into force.
+ *   Without any group nothing can be set.
  * setting a limit vs the container's end: the files go first, which waits for who writes them.
  *
  * Locking: iopf_keeper.setting -> iopf_container.lock -> iopf_chunk.lock -> iopf_keeper.lock, which
@@ -39,6 +43,8 @@
 #include "container.h"
 #include "limits.h"
 #include "main.h"
+#include "policy.h"
+#include "quota.h"
 #include "span.h"
 
 /* What a page may be made to stay mapped at most. */
@@ -77,16 +83,45 @@ static bool limits_any(const struct iopf_limits *l)
 	       l->expire != IOPF_BUDGET_NONE;
 }
 
-/* Put limits into force, as far as that is possible at once. */
-static int limits_put(struct iopf_keeper *k, const struct iopf_limits *limits)
+/* The limit that a setting is about; NULL: it is none of the budget's. */
+static u64 *limits_field(struct iopf_limits *limits, enum iopf_setting setting)
 {
-	struct iopf_container *c = k->container;
+	switch (setting) {
+	case IOPF_SETTING_RESIDENT_HIGH:
+		return &limits->high;
+	case IOPF_SETTING_RESIDENT_MAX:
+		return &limits->max;
+	case IOPF_SETTING_PINNED_HIGH:
+		return &limits->pinned_high;
+	case IOPF_SETTING_PINNED_MAX:
+		return &limits->pinned_max;
+	case IOPF_SETTING_EXPIRE:
+		return &limits->expire;
+	case IOPF_SETTING_MIN_RESIDENCY:
+		return &limits->stay;
+	default:
+		return NULL;
+	}
+}
+
+/* The value of a setting as the budget has it: pages, or nanoseconds. */
+static u64 limits_value(enum iopf_setting setting, u64 value)
+{
+	if (setting == IOPF_SETTING_EXPIRE)
+		return value == IOPF_SETTING_MAX ? IOPF_BUDGET_NONE : value * NSEC_PER_SEC;
+	if (setting == IOPF_SETTING_MIN_RESIDENCY)
+		return value * NSEC_PER_USEC;
+	return value == IOPF_SETTING_MAX ? IOPF_BUDGET_NONE : value >> PAGE_SHIFT;
+}
+
+/* Put limits into force, as far as that is possible at once. */
+static int limits_enforce(struct iopf_container *c, const struct iopf_limits *limits)
+{
+	struct iopf_keeper *k = c->keeper;
 	int ret;
 
-	lockdep_assert_held(&k->setting);
+	lockdep_assert_held(&c->lock);
 
-	if (mutex_lock_interruptible(&c->lock))
-		return -EINTR;
 	/* What is pinned has to be known. */
 	if (limits_any(limits) && !c->budgeted)
 		charge_all(c, true);
@@ -97,7 +132,6 @@ static int limits_put(struct iopf_keeper *k, const struct iopf_limits *limits)
 	spin_unlock(&k->lock);
 	if (c->budgeted && !limits_any(&k->books.limits))
 		charge_all(c, false);
-	mutex_unlock(&c->lock);
 	return ret;
 }
 
@@ -134,30 +168,257 @@ static int limits_obey(struct iopf_keeper *k)
 	return -EBUSY;
 }
 
-static int limits_set(struct iopf_container *c, const char *name, const struct iopf_limits *limits)
+/* One setting of a container has a value, or none. */
+static void settings_put(struct iopf_container *c, enum iopf_setting setting, bool set, u64 value)
+{
+	lockdep_assert_held(&c->lock);
+
+	c->settings.value[setting] = value;
+	__assign_bit(setting, &c->settings.set, set);
+}
+
+/* Set a limit of the budget, not yet obeyed. */
+static int limits_put(struct iopf_container *c, enum iopf_setting setting, u64 value,
+		      struct iopf_keep **keep)
+{
+	struct iopf_limits limits;
+	int ret;
+
+	lockdep_assert_held(&c->keeper->setting);
+
+	if (mutex_lock_interruptible(&c->lock))
+		return -EINTR;
+	*keep = iopf_keep_begin(c);
+	ret = PTR_ERR_OR_ZERO(*keep);
+	if (!ret) {
+		limits = c->keeper->books.limits;
+		*limits_field(&limits, setting) = limits_value(setting, value);
+		ret = limits_enforce(c, &limits);
+		if (ret)
+			iopf_keep_end(*keep, setting, value, false);
+		else
+			settings_put(c, setting, true, value);
+	}
+	mutex_unlock(&c->lock);
+	return ret;
+}
+
+/*
+ * It can't be obeyed: back to what it was. That was good before; but if pages have been pinned
+ * since, it is not any more, and the new one stays.
+ */
+static int limits_back(struct iopf_container *c, enum iopf_setting setting,
+		       const struct iopf_settings *old, u64 value)
+{
+	struct iopf_limits limits;
+	int ret;
+
+	lockdep_assert_held(&c->keeper->setting);
+
+	mutex_lock(&c->lock);
+	limits = c->keeper->books.limits;
+	*limits_field(&limits, setting) = value;
+	ret = limits_enforce(c, &limits);
+	if (!ret)
+		settings_put(c, setting, old->set & BIT(setting), old->value[setting]);
+	mutex_unlock(&c->lock);
+	return ret;
+}
+
+/* Set a limit of the budget, and keep it. */
+static int limits_set(struct iopf_container *c, enum iopf_setting setting, u64 value)
 {
 	struct iopf_keeper *k = c->keeper;
-	struct iopf_limits old = k->books.limits;
-	int ret, back;
+	struct iopf_settings old;
+	struct iopf_keep *keep;
+	u64 before;
+	int ret;
 
-	lockdep_assert_held(&k->setting);
-
-	ret = limits_put(k, limits);
+	if (mutex_lock_interruptible(&k->setting))
+		return -EINTR;
+	/* They change under the lock that we have. */
+	old = c->settings;
+	before = *limits_field(&k->books.limits, setting);
+	ret = limits_put(c, setting, value, &keep);
 	if (!ret) {
 		ret = limits_obey(k);
-		back = ret ? limits_put(k, &old) : 0;
-		/* It was good before, and pages may have been pinned since; then it stays. */
-		if (back)
+		if (ret && limits_back(c, setting, &old, before))
 			ret = 0;
+		iopf_keep_end(keep, setting, value, !ret);
 		mod_delayed_work(iopf_wq, &k->work, 0);
 	}
+	mutex_unlock(&k->setting);
 	if (ret == -EINVAL)
 		pr_notice(IOPF_DRIVER_NAME ": container %u: %s below %lu bytes, with which no device gets on: not set\n",
-			  c->id, name, IOPF_BUDGET_LEAST * PAGE_SIZE);
+			  c->id, iopf_setting_name(setting), IOPF_BUDGET_LEAST * PAGE_SIZE);
 	else if (ret == -EBUSY)
 		pr_notice(IOPF_DRIVER_NAME ": container %u: %s below what is pinned and can't go: not set\n",
-			  c->id, name);
+			  c->id, iopf_setting_name(setting));
 	return ret;
+}
+
+/* Others than limits of the budget */
+
+/* Set one of them, that can't fail. */
+static void settings_apply_one(struct iopf_container *c, enum iopf_setting setting, u64 value)
+{
+	switch (setting) {
+	case IOPF_SETTING_HOT_MAX:
+		value = min_t(u64, value >> PAGE_SHIFT, LONG_MAX >> PAGE_SHIFT);
+		WRITE_ONCE(c->keeper->hots.max, value);
+		break;
+	case IOPF_SETTING_FAULTS_MAX:
+		WRITE_ONCE(c->faults_max, min_t(u64, value, UINT_MAX));
+		break;
+	case IOPF_SETTING_AHEAD_MAX:
+		WRITE_ONCE(c->ahead_max, min_t(u64, value, UINT_MAX));
+		break;
+	case IOPF_SETTING_POLICY:
+		WRITE_ONCE(c->policy, value);
+		break;
+	default:
+		break;
+	}
+}
+
+/**
+ * iopf_limits_set() - set what needs no room to be made, and keep it
+ * @c: the container
+ * @setting: one that is none of the budget's, nor the policy
+ * @value: to what
+ *
+ * Return: 0; -ENODEV without a group; -EINTR; -ENOMEM.
+ */
+int iopf_limits_set(struct iopf_container *c, enum iopf_setting setting, u64 value)
+{
+	struct iopf_keep *keep;
+	int ret;
+
+	if (mutex_lock_interruptible(&c->lock))
+		return -EINTR;
+	keep = iopf_keep_begin(c);
+	ret = PTR_ERR_OR_ZERO(keep);
+	if (!ret) {
+		settings_apply_one(c, setting, value);
+		settings_put(c, setting, true, value);
+		iopf_quota_share(c);
+		iopf_keep_end(keep, setting, value, true);
+	}
+	mutex_unlock(&c->lock);
+	return ret;
+}
+
+/**
+ * iopf_limits_set_policy() - give a container a policy, and keep it
+ * @c: the container
+ * @policy: the policy
+ *
+ * Return: as iopf_policy_set_default(); -ENODEV without a group; -EINTR; -ENOMEM.
+ */
+int iopf_limits_set_policy(struct iopf_container *c, enum iopf_policy policy)
+{
+	struct iopf_keep *keep;
+	int ret;
+
+	/* Nobody joins meanwhile. */
+	if (mutex_lock_interruptible(&c->keeper->setting))
+		return -EINTR;
+	ret = mutex_lock_interruptible(&c->lock);
+	if (ret)
+		goto out;
+	keep = iopf_keep_begin(c);
+	mutex_unlock(&c->lock);
+	ret = PTR_ERR_OR_ZERO(keep);
+	if (ret)
+		goto out;
+	ret = iopf_policy_set_default(c, policy);
+	if (!ret) {
+		mutex_lock(&c->lock);
+		settings_put(c, IOPF_SETTING_POLICY, true, policy);
+		mutex_unlock(&c->lock);
+	}
+	iopf_keep_end(keep, IOPF_SETTING_POLICY, policy, !ret);
+out:
+	mutex_unlock(&c->keeper->setting);
+	return ret;
+}
+
+/* Groups that join */
+
+/* Put all that is set into force; on error nothing has changed. */
+static int settings_apply(struct iopf_container *c, const struct iopf_settings *s)
+{
+	struct iopf_limits limits = c->keeper->books.limits;
+	int ret;
+
+	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++)
+		if (s->set & BIT(i) && limits_field(&limits, i))
+			*limits_field(&limits, i) = limits_value(i, s->value[i]);
+	ret = limits_enforce(c, &limits);
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++)
+		if (s->set & BIT(i))
+			settings_apply_one(c, i, s->value[i]);
+	c->settings = *s;
+	return 0;
+}
+
+/**
+ * iopf_limits_join() - a group is about to be attached: it brings its limits along
+ * @c: the container, locked, and so is its iopf_keeper.setting
+ * @group: the group
+ * @undo: out: for iopf_limits_undo()
+ *
+ * What is mapped beyond a limit that was brought goes in the background; nothing more is mapped.
+ *
+ * Return: 0; -EBUSY: more is pinned already; -ENOMEM. On error nothing has changed.
+ */
+int iopf_limits_join(struct iopf_container *c, struct iommu_group *group,
+		     struct iopf_limits_undo *undo)
+{
+	struct iopf_settings s = c->settings;
+	int ret;
+
+	lockdep_assert_held(&c->keeper->setting);
+	lockdep_assert_held(&c->lock);
+
+	*undo = (struct iopf_limits_undo){
+		.settings = c->settings,
+		.limits = c->keeper->books.limits,
+		.hot_max = c->keeper->hots.max,
+		.faults_max = c->faults_max,
+		.ahead_max = c->ahead_max,
+		.policy = c->policy,
+	};
+	ret = iopf_defaults_get(c, group, &s);
+	if (ret || !s.set)
+		return ret;
+	ret = settings_apply(c, &s);
+	if (!ret)
+		mod_delayed_work(iopf_wq, &c->keeper->work, 0);
+	else if (ret == -EBUSY)
+		pr_notice(IOPF_DRIVER_NAME ": container %u: more is pinned than a group that would join may have\n",
+			  c->id);
+	return ret;
+}
+
+/**
+ * iopf_limits_undo() - the group was not attached
+ * @c: the container, locked, as for iopf_limits_join()
+ * @undo: of iopf_limits_join()
+ */
+void iopf_limits_undo(struct iopf_container *c, const struct iopf_limits_undo *undo)
+{
+	lockdep_assert_held(&c->lock);
+
+	c->settings = undo->settings;
+	WRITE_ONCE(c->keeper->hots.max, undo->hot_max);
+	WRITE_ONCE(c->faults_max, undo->faults_max);
+	WRITE_ONCE(c->ahead_max, undo->ahead_max);
+	WRITE_ONCE(c->policy, undo->policy);
+	/* They were good before, and nothing was pinned since. */
+	WARN_ON(limits_enforce(c, &undo->limits));
 }
 
 /* sysfs */
@@ -169,60 +430,67 @@ static ssize_t pages_emit(char *buf, u64 pages)
 	return sysfs_emit(buf, "%llu\n", pages << PAGE_SHIFT);
 }
 
-/* As a memory cgroup reads it: "max", or bytes with or without a suffix, rounded down to pages. */
-static int pages_parse(const char *buf, u64 *pages)
+/* As a memory cgroup reads it: "max", or bytes with or without a suffix. */
+static int bytes_parse(const char *buf, u64 *bytes)
 {
-	u64 bytes;
 	char *end;
 
 	if (sysfs_streq(buf, "max")) {
-		*pages = IOPF_BUDGET_NONE;
+		*bytes = IOPF_SETTING_MAX;
 		return 0;
 	}
 	if (!isdigit(*buf))
 		return -EINVAL;
-	bytes = memparse(buf, &end);
+	*bytes = memparse(buf, &end);
 	if (*end == '\n')
 		end++;
-	if (*end)
-		return -EINVAL;
-	*pages = bytes >> PAGE_SHIFT;
-	return 0;
+	return *end ? -EINVAL : 0;
 }
 
-#define LIMIT_ATTR(_name, _field) \
-	static u64 *_name##_of(struct iopf_limits *limits) \
-	{ \
-		return (void *)limits + offsetof(struct iopf_limits, _field); \
-	} \
-\
+static ssize_t pages_show(struct iopf_container *c, enum iopf_setting setting, char *buf)
+{
+	return pages_emit(buf, READ_ONCE(*limits_field(&c->keeper->books.limits, setting)));
+}
+
+static ssize_t pages_store(struct iopf_container *c, enum iopf_setting setting, const char *buf,
+			   size_t count)
+{
+	u64 bytes;
+
+	return bytes_parse(buf, &bytes) ?: limits_set(c, setting, bytes) ?: count;
+}
+
+#define LIMIT_SHOW(_name, _setting) \
 	static ssize_t _name##_show(struct iopf_container *c, char *buf) \
 	{ \
-		return pages_emit(buf, READ_ONCE(*_name##_of(&c->keeper->books.limits))); \
-	} \
-\
+		return pages_show(c, _setting, buf); \
+	}
+
+#define LIMIT_STORE(_name, _setting) \
 	static ssize_t _name##_store(struct iopf_container *c, const char *buf, size_t count) \
 	{ \
-		struct iopf_limits limits; \
-		int ret; \
-\
-		guard(mutex)(&c->keeper->setting); \
-		limits = c->keeper->books.limits; \
-		ret = pages_parse(buf, _name##_of(&limits)); \
-		if (!ret) \
-			ret = limits_set(c, #_name, &limits); \
-		return ret ?: count; \
-	} \
+		return pages_store(c, _setting, buf, count); \
+	}
+
+#define LIMIT_ATTR(_name) \
 	static const struct iopf_container_attr limits_##_name = { \
 		.attr = { .name = #_name, .mode = 0644 }, \
 		.show = _name##_show, \
 		.store = _name##_store, \
 	}
 
-LIMIT_ATTR(resident_high, high);
-LIMIT_ATTR(resident_max, max);
-LIMIT_ATTR(pinned_high, pinned_high);
-LIMIT_ATTR(pinned_max, pinned_max);
+LIMIT_SHOW(resident_high, IOPF_SETTING_RESIDENT_HIGH)
+LIMIT_STORE(resident_high, IOPF_SETTING_RESIDENT_HIGH)
+LIMIT_ATTR(resident_high);
+LIMIT_SHOW(resident_max, IOPF_SETTING_RESIDENT_MAX)
+LIMIT_STORE(resident_max, IOPF_SETTING_RESIDENT_MAX)
+LIMIT_ATTR(resident_max);
+LIMIT_SHOW(pinned_high, IOPF_SETTING_PINNED_HIGH)
+LIMIT_STORE(pinned_high, IOPF_SETTING_PINNED_HIGH)
+LIMIT_ATTR(pinned_high);
+LIMIT_SHOW(pinned_max, IOPF_SETTING_PINNED_MAX)
+LIMIT_STORE(pinned_max, IOPF_SETTING_PINNED_MAX)
+LIMIT_ATTR(pinned_max);
 
 static ssize_t expire_show(struct iopf_container *c, char *buf)
 {
@@ -235,22 +503,19 @@ static ssize_t expire_show(struct iopf_container *c, char *buf)
 
 static ssize_t expire_store(struct iopf_container *c, const char *buf, size_t count)
 {
-	struct iopf_limits limits;
+	u64 value = IOPF_SETTING_MAX;
 	u32 seconds;
-	int ret = 0;
+	int ret;
 
-	guard(mutex)(&c->keeper->setting);
-	limits = c->keeper->books.limits;
-	limits.expire = IOPF_BUDGET_NONE;
 	if (!sysfs_streq(buf, "max")) {
 		ret = kstrtou32(buf, 0, &seconds);
 		if (!ret && !seconds)
 			ret = -EINVAL;
-		limits.expire = (u64)seconds * NSEC_PER_SEC;
+		if (ret)
+			return ret;
+		value = seconds;
 	}
-	if (!ret)
-		ret = limits_set(c, "expire", &limits);
-	return ret ?: count;
+	return limits_set(c, IOPF_SETTING_EXPIRE, value) ?: count;
 }
 
 static ssize_t min_residency_show(struct iopf_container *c, char *buf)
@@ -260,19 +525,13 @@ static ssize_t min_residency_show(struct iopf_container *c, char *buf)
 
 static ssize_t min_residency_store(struct iopf_container *c, const char *buf, size_t count)
 {
-	struct iopf_limits limits;
 	u32 us;
 	int ret;
 
 	ret = kstrtou32(buf, 0, &us);
 	if (!ret && us > STAY_MAX / NSEC_PER_USEC)
 		ret = -EINVAL;
-	if (ret)
-		return ret;
-	guard(mutex)(&c->keeper->setting);
-	limits = c->keeper->books.limits;
-	limits.stay = us * NSEC_PER_USEC;
-	return limits_set(c, "min_residency", &limits) ?: count;
+	return ret ?: limits_set(c, IOPF_SETTING_MIN_RESIDENCY, us) ?: count;
 }
 
 static ssize_t hot_max_show(struct iopf_container *c, char *buf)
@@ -282,12 +541,11 @@ static ssize_t hot_max_show(struct iopf_container *c, char *buf)
 
 static ssize_t hot_max_store(struct iopf_container *c, const char *buf, size_t count)
 {
-	u64 pages;
-	int ret = pages_parse(buf, &pages);
+	u64 bytes;
+	int ret = bytes_parse(buf, &bytes) ?: iopf_limits_set(c, IOPF_SETTING_HOT_MAX, bytes);
 
 	if (ret)
 		return ret;
-	WRITE_ONCE(c->keeper->hots.max, min_t(u64, pages, LONG_MAX >> PAGE_SHIFT));
 	mod_delayed_work(iopf_wq, &c->keeper->work, 0);
 	return count;
 }

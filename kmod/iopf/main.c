@@ -18,6 +18,7 @@
 #include "chunk.h"
 #include "container.h"
 #include "controls.h"
+#include "defaults.h"
 #include "device.h"
 #include "fault.h"
 #include "front.h"
@@ -128,9 +129,12 @@ static int __init iopf_init(void)
 	ret = iopf_table_init(iopf_kobj);
 	if (ret)
 		goto err_kobj;
-	ret = iopf_containers_init(iopf_kobj);
+	ret = iopf_defaults_init(iopf_kobj);
 	if (ret)
 		goto err_table;
+	ret = iopf_containers_init(iopf_kobj);
+	if (ret)
+		goto err_defaults;
 	ret = iopf_devices_init(iopf_kobj);
 	if (ret)
 		goto err_containers;
@@ -143,6 +147,8 @@ err_devices:
 	iopf_devices_exit();
 err_containers:
 	iopf_containers_exit();
+err_defaults:
+	iopf_defaults_exit(iopf_kobj);
 err_table:
 	iopf_table_exit(iopf_kobj);
 err_kobj:
@@ -167,6 +173,7 @@ static void __exit iopf_exit(void)
 	iopf_front_exit(iopf_kobj);
 	iopf_devices_exit();
 	iopf_containers_exit();
+	iopf_defaults_exit(iopf_kobj);
 	iopf_table_exit(iopf_kobj);
 	kobject_put(iopf_kobj);
 	/* Areas are freed by RCU, then by the workqueue; chunks by RCU. */

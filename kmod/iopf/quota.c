@@ -28,6 +28,7 @@
 #include "attach.h"
 #include "container.h"
 #include "fault.h"
+#include "limits.h"
 #include "quota.h"
 
 /*
@@ -68,7 +69,7 @@ static ssize_t quota_emit(char *buf, unsigned int quota)
 	return sysfs_emit(buf, "%u\n", quota);
 }
 
-static ssize_t quota_set(struct iopf_container *c, unsigned int *quota, const char *buf,
+static ssize_t quota_set(struct iopf_container *c, enum iopf_setting setting, const char *buf,
 			 size_t count, unsigned int least)
 {
 	unsigned int value = UINT_MAX;
@@ -76,14 +77,11 @@ static ssize_t quota_set(struct iopf_container *c, unsigned int *quota, const ch
 
 	if (!sysfs_streq(buf, "max"))
 		ret = kstrtouint(buf, 0, &value);
-	if (ret)
-		return ret;
-	if (value < least)
-		return -EINVAL;
-	guard(mutex)(&c->lock);
-	*quota = value;
-	iopf_quota_share(c);
-	return count;
+	if (!ret && value < least)
+		ret = -EINVAL;
+	if (!ret)
+		ret = iopf_limits_set(c, setting, value == UINT_MAX ? IOPF_SETTING_MAX : value);
+	return ret ?: count;
 }
 
 static ssize_t faults_max_show(struct iopf_container *c, char *buf)
@@ -93,7 +91,7 @@ static ssize_t faults_max_show(struct iopf_container *c, char *buf)
 
 static ssize_t faults_max_store(struct iopf_container *c, const char *buf, size_t count)
 {
-	return quota_set(c, &c->faults_max, buf, count, 1);
+	return quota_set(c, IOPF_SETTING_FAULTS_MAX, buf, count, 1);
 }
 
 static ssize_t ahead_max_show(struct iopf_container *c, char *buf)
@@ -103,7 +101,7 @@ static ssize_t ahead_max_show(struct iopf_container *c, char *buf)
 
 static ssize_t ahead_max_store(struct iopf_container *c, const char *buf, size_t count)
 {
-	return quota_set(c, &c->ahead_max, buf, count, 0);
+	return quota_set(c, IOPF_SETTING_AHEAD_MAX, buf, count, 0);
 }
 
 /* Faults that have a worker now. */

@@ -13,11 +13,6 @@
  * for those in use: theirs waits until they are released. A mode that was written by hand lasts
  * until then.
  *
- * sysfs gives us a page at a time, and who has a longer text writes full pages. So a full page is
- * a draft, and what is less ends it. A text must begin at the beginning of the file, and a draft
- * is for its writer to go on with; anything else is an error, so that no rule is lost
- * silently. A text of exactly so many pages wants an empty line more.
- *
  * Vocabulary: a ruling is what the tables say of one device, ready to be put into it: what needs
  * memory comes first, for all devices, and then nothing can fail.
  *
@@ -33,6 +28,7 @@
 
 #include "../../core/devtable.h"
 #include "device.h"
+#include "draft.h"
 #include "main.h"
 #include "table.h"
 
@@ -88,14 +84,7 @@ struct iopf_table {
 static struct iopf_table *table_builtin;
 static struct iopf_table *table_admin;
 
-/* The beginning of a text that is longer than a page, and who is writing it. */
-static struct {
-	const struct file *writer;
-	char *text;
-	size_t len;
-} table_draft;
-
-#define DRAFT_MAX (IOPF_DEVTABLE_MAX_TEXT + PAGE_SIZE)
+static struct iopf_draft table_draft;
 
 /**
  * struct iopf_ruling - what the tables say of a device
@@ -125,13 +114,18 @@ static void table_free(struct iopf_table *t)
 	kvfree(t);
 }
 
-static void table_complain(const struct iopf_devtable_error *err)
+/**
+ * iopf_table_complain() - say what is wrong with a text of rules
+ * @name: of the file in sysfs
+ * @err: what is wrong
+ */
+void iopf_table_complain(const char *name, const struct iopf_devtable_error *err)
 {
 	if (err->len)
-		pr_err(IOPF_DRIVER_NAME ": table: line %u, column %u: '%.*s': %s\n", err->line,
+		pr_err(IOPF_DRIVER_NAME ": %s: line %u, column %u: '%.*s': %s\n", name, err->line,
 		       err->column, (int)min(err->len, (size_t)64), err->word, err->why);
 	else
-		pr_err(IOPF_DRIVER_NAME ": table: line %u, column %u: %s\n", err->line,
+		pr_err(IOPF_DRIVER_NAME ": %s: line %u, column %u: %s\n", name, err->line,
 		       err->column, err->why);
 }
 
@@ -153,7 +147,7 @@ static struct iopf_table *table_new(const char *text, size_t len)
 	t->rules->max = room;
 	ret = iopf_devtable_parse(t->rules, t->text, len, &err);
 	if (ret) {
-		table_complain(&err);
+		iopf_table_complain("table", &err);
 		goto err_free;
 	}
 	return t;
@@ -163,7 +157,12 @@ err_free:
 	return ERR_PTR(ret);
 }
 
-static void table_id(struct device *dev, struct iopf_id *id)
+/**
+ * iopf_table_id() - what rules know of a device
+ * @dev: the device
+ * @id: out: that
+ */
+void iopf_table_id(struct device *dev, struct iopf_id *id)
 {
 	*id = (struct iopf_id){ .name = dev_name(dev), .pci = dev_is_pci(dev) };
 	if (id->pci) {
@@ -177,7 +176,13 @@ static void table_id(struct device *dev, struct iopf_id *id)
 	}
 }
 
-static void rule_print(struct seq_buf *s, enum iopf_origin origin, const struct iopf_rule *r)
+/**
+ * iopf_table_print() - a rule as it is shown, without a newline
+ * @s: where to
+ * @origin: who says it
+ * @r: the rule
+ */
+void iopf_table_print(struct seq_buf *s, enum iopf_origin origin, const struct iopf_rule *r)
 {
 	seq_buf_printf(s, "%s %u %.*s", iopf_origin_name(origin), r->line, (int)r->len, r->text);
 	if (r->source_len)
@@ -193,7 +198,7 @@ static char *rule_text(enum iopf_origin origin, const struct iopf_rule *r)
 	if (!text)
 		return NULL;
 	seq_buf_init(&s, text, size);
-	rule_print(&s, origin, r);
+	iopf_table_print(&s, origin, r);
 	seq_buf_str(&s);
 	return text;
 }
@@ -217,7 +222,7 @@ static struct iopf_ruling *ruling_new(struct device *dev, const struct iopf_tabl
 
 	if (!r)
 		return NULL;
-	table_id(dev, &id);
+	iopf_table_id(dev, &id);
 	kernel_param_lock(THIS_MODULE);
 	v = iopf_devtable_judge(iopf_ids, admin->rules, table_builtin->rules, &id);
 	if (v.origin == IOPF_ORIGIN_IDS)
@@ -368,50 +373,18 @@ static int table_replace(const char *text, size_t len)
 	return 0;
 }
 
-static void draft_drop(void)
-{
-	kvfree(table_draft.text);
-	table_draft.text = NULL;
-	table_draft.writer = NULL;
-	table_draft.len = 0;
-}
-
 static ssize_t table_write(struct file *file, struct kobject *kobj, struct bin_attribute *attr,
 			   char *buf, loff_t off, size_t count)
 {
-	int ret;
-
 	guard(mutex)(&iopf_devices_lock);
-	if (!off)
-		draft_drop();
-	if (off != table_draft.len || (off && file != table_draft.writer)) {
-		pr_err(IOPF_DRIVER_NAME ": table: not at the beginning, and not where this writer's last page ended\n");
-		return -EINVAL;
-	}
-	if (!off && count < PAGE_SIZE)
-		return table_replace(buf, count) ?: count;
-
-	if (!table_draft.text) {
-		table_draft.text = kvmalloc(DRAFT_MAX, GFP_KERNEL);
-		if (!table_draft.text)
-			return -ENOMEM;
-		table_draft.writer = file;
-	}
-	/* There is room: what is too long is refused below. */
-	memcpy(table_draft.text + off, buf, count);
-	table_draft.len += count;
-	if (count == PAGE_SIZE && table_draft.len <= IOPF_DEVTABLE_MAX_TEXT)
-		return count;
-	ret = table_replace(table_draft.text, table_draft.len);
-	draft_drop();
-	return ret ?: count;
+	return iopf_draft_write(&table_draft, "table", file, buf, off, count, table_replace);
 }
 
 static void table_show_rules(struct seq_buf *s, enum iopf_origin origin,
 			     const struct iopf_devtable *t)
 {
 	for (unsigned int i = 0; i < t->nr; i++) {
-		rule_print(s, origin, &t->rule[i]);
+		iopf_table_print(s, origin, &t->rule[i]);
 		seq_buf_putc(s, '\n');
 	}
 }
@@ -489,7 +462,7 @@ err_builtin:
 void iopf_table_exit(struct kobject *root)
 {
 	sysfs_remove_bin_file(root, &table_attr);
-	draft_drop();
+	iopf_draft_drop(&table_draft);
 	table_free(table_admin);
 	table_free(table_builtin);
 }

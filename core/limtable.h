@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The table of limits: what containers may have, from their start. Rules are text, one a line:
+ *
+ *	MATCH... SETTING...	# where this is from
+ *
+ *	MATCH	pci, subsystem, class, address	as in the device table (devtable.h)
+ *		user UID, or FIRST-LAST, or *	who sets the container up; decimal
+ *		cgroup PATH	its cgroup: this one or one below it; PATH* is any that begins so
+ *	SETTING	resident_high=, resident_max=, pinned_high=, pinned_max=, hot_max=
+ *				bytes with or without K, M, G or T, or max
+ *		expire=		seconds, or max
+ *		min_residency=	microseconds
+ *		faults_max=, ahead_max=	a number, or max
+ *		policy=		fault, prefault or pin
+ *
+ * Words, comments and errors are as in the device table. Each kind of match and each setting may be
+ * there once, one of each has to be, and all matches have to agree. The first rule that matches a
+ * device and its owner is the one that counts.
+ */
+#ifndef IOPF_CORE_LIMTABLE_H
+#define IOPF_CORE_LIMTABLE_H
+
+#include "devtable.h"
+
+/* A setting without a limit. */
+#define IOPF_SETTING_MAX	U64_MAX
+
+/**
+ * enum iopf_setting - what can be set of a container
+ * @IOPF_SETTING_RESIDENT_HIGH: bytes
+ * @IOPF_SETTING_RESIDENT_MAX: bytes
+ * @IOPF_SETTING_PINNED_HIGH: bytes
+ * @IOPF_SETTING_PINNED_MAX: bytes
+ * @IOPF_SETTING_HOT_MAX: bytes
+ * @IOPF_SETTING_EXPIRE: seconds
+ * @IOPF_SETTING_MIN_RESIDENCY: microseconds
+ * @IOPF_SETTING_FAULTS_MAX: a number
+ * @IOPF_SETTING_AHEAD_MAX: a number
+ * @IOPF_SETTING_POLICY: an enum iopf_policy
+ * @IOPF_SETTING_NR: how many there are
+ */
+enum iopf_setting {
+	IOPF_SETTING_RESIDENT_HIGH,
+	IOPF_SETTING_RESIDENT_MAX,
+	IOPF_SETTING_PINNED_HIGH,
+	IOPF_SETTING_PINNED_MAX,
+	IOPF_SETTING_HOT_MAX,
+	IOPF_SETTING_EXPIRE,
+	IOPF_SETTING_MIN_RESIDENCY,
+	IOPF_SETTING_FAULTS_MAX,
+	IOPF_SETTING_AHEAD_MAX,
+	IOPF_SETTING_POLICY,
+	IOPF_SETTING_NR,
+};
+
+/**
+ * struct iopf_settings - values of some settings
+ * @set: those that there are, a bit each
+ * @value: their values; IOPF_SETTING_MAX: no limit
+ */
+struct iopf_settings {
+	unsigned long set;
+	u64 value[IOPF_SETTING_NR];
+};
+
+/**
+ * struct iopf_limit_rule - a rule
+ * @match: its text, and the devices it is for; any, if no match of it names some
+ * @by_user: "user" is in it
+ * @uid_first: first user
+ * @uid_last: last user
+ * @cgroup: path, in the table's text; NULL: "cgroup" is not in it
+ * @cgroup_len: its length, without a "*"
+ * @cgroup_prefix: any path that begins with it
+ * @settings: what it sets
+ */
+struct iopf_limit_rule {
+	struct iopf_rule match;
+	bool by_user;
+	u32 uid_first;
+	u32 uid_last;
+	const char *cgroup;
+	size_t cgroup_len;
+	bool cgroup_prefix;
+	struct iopf_settings settings;
+};
+
+/**
+ * struct iopf_limtable - rules, the first that matches counts
+ * @nr: how many
+ * @max: room for how many
+ * @rule: the rules; they point into the text they were parsed from, which has to stay
+ */
+struct iopf_limtable {
+	unsigned int nr;
+	unsigned int max;
+	struct iopf_limit_rule rule[] __counted_by(max);
+};
+
+/**
+ * struct iopf_subject - a device and its owner
+ * @id: the device
+ * @uid: the user
+ * @cgroup: path of the cgroup, "/" or without a slash at its end
+ */
+struct iopf_subject {
+	struct iopf_id id;
+	u32 uid;
+	const char *cgroup;
+};
+
+const char *iopf_setting_name(enum iopf_setting setting);
+bool iopf_setting_parse(enum iopf_setting setting, const char *s, size_t len, u64 *value);
+int iopf_setting_print(char *buf, size_t size, enum iopf_setting setting, u64 value);
+void iopf_settings_restrict(struct iopf_settings *s, const struct iopf_settings *more);
+void iopf_settings_default(struct iopf_settings *s, const struct iopf_settings *less);
+int iopf_limtable_parse(struct iopf_limtable *t, const char *text, size_t len,
+			struct iopf_devtable_error *err);
+const struct iopf_limit_rule *iopf_limtable_match(const struct iopf_limtable *t,
+						  const struct iopf_subject *subject);
+
+#endif /* IOPF_CORE_LIMTABLE_H */

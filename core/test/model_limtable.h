@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The model of the table of limits: as that of the device table (model_devtable.h), whose words it
+ * uses: a line is cut into words, regular expressions say what the beginning of a rule looks
+ * like, and rules are matched as text. The includer defines CHECK().
+ */
+#ifndef IOPF_CORE_TEST_MODEL_LIMTABLE_H
+#define IOPF_CORE_TEST_MODEL_LIMTABLE_H
+
+#include "model_devtable.h"
+#include "../limtable.h"
+
+#define LT_UID		"([0-9]+(-[0-9]+)?|[*])"
+#define LT_MATCH	"(" DT_MATCH "|user " LT_UID " |cgroup /[^ ]* )"
+#define LT_BYTES	"([0-9]+[kKmMgGtT]?|max)"
+#define LT_SETTING	"(((resident|pinned)_(high|max)|hot_max)=" LT_BYTES " |" \
+			"(expire|faults_max|ahead_max)=([0-9]+|max) |min_residency=[0-9]+ |" \
+			DT_POLICY ")"
+
+static inline bool limtable_is(bool whole, const char *s)
+{
+	static regex_t re[2];
+	static bool done;
+
+	if (!done) {
+		CHECK(!regcomp(&re[0],
+			       "^(" LT_MATCH ")*((pci|subsystem|class|address|user|cgroup) )?$",
+			       REG_EXTENDED | REG_NOSUB));
+		CHECK(!regcomp(&re[1], "^(" LT_MATCH ")+(" LT_SETTING ")+$",
+			       REG_EXTENDED | REG_NOSUB));
+	}
+	done = true;
+	return !regexec(&re[whole], s, 0, NULL, 0);
+}
+
+/* A number of the text, in long double: none of those that fit into 64 bits loses a bit. */
+static inline long double limtable_scaled(const char *s)
+{
+	long double v = 0;
+	const char *unit;
+
+	for (; *s >= '0' && *s <= '9'; s++)
+		v = v * 10 + (*s - '0');
+	unit = *s && *s != ' ' ? strchr("tgmk", *s | 0x20) : NULL;
+	for (; unit && *unit; unit++)
+		v *= 1024;
+	return v;
+}
+
+/* What a regular expression can't say of a word: numbers that are too great or too small. */
+static inline bool limtable_good_word(const char *kind, const char *word)
+{
+	long double v;
+
+	if (!strncmp(kind, "user ", 5)) {
+		const char *dash = strchr(word, '-');
+
+		if (*word == '*')
+			return true;
+		v = limtable_scaled(word);
+		return v <= U32_MAX && (!dash || (limtable_scaled(dash + 1) >= v &&
+						  limtable_scaled(dash + 1) <= U32_MAX));
+	}
+	word = strchr(word, '=');
+	if (!word || word[1] == 'm' || !strncmp(kind, "policy=", 7))
+		return true;
+	v = limtable_scaled(word + 1);
+	if (!strncmp(kind, "resident_", 9))
+		return v >= 262144 && v < (long double)U64_MAX;
+	if (!strncmp(kind, "expire=", 7))
+		return v >= 1 && v <= U32_MAX;
+	if (!strncmp(kind, "min_residency=", 14))
+		return v <= 1000000;
+	if (!strncmp(kind, "faults_max=", 11))
+		return v >= 1 && v < U32_MAX;
+	if (!strncmp(kind, "ahead_max=", 10))
+		return v < U32_MAX;
+	return v < (long double)U64_MAX;
+}
+
+/* Whether words are good one by one, and each kind of match and each setting is there once. */
+static inline bool limtable_words_good(const char *rule)
+{
+	char copy[IOPF_DEVTABLE_MAX_LINE + 2], seen[IOPF_DEVTABLE_MAX_LINE + 2] = " ";
+	char *save = NULL, *word;
+
+	memcpy(copy, rule, strlen(rule) + 1);
+	for (word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		const char *equals = strchr(word, '=');
+		char key[64];
+
+		if (equals)
+			snprintf(key, sizeof(key), " %.*s ", (int)(equals - word + 1), word);
+		else
+			snprintf(key, sizeof(key), " %s ", word);
+		if (strstr(seen, key))
+			return false;
+		strcat(seen, key + 1);
+		if (equals) {
+			if (!limtable_good_word(word, word))
+				return false;
+			continue;
+		}
+		word = strtok_r(NULL, " ", &save);
+		if (word && !limtable_good_word(key + 1, word))
+			return false;
+	}
+	return true;
+}
+
+static inline bool limtable_begins(const char *rule)
+{
+	return (limtable_is(false, rule) || limtable_is(true, rule)) && limtable_words_good(rule);
+}
+
+/* Cuts a line into words, as devtable_model_line(). */
+static inline void limtable_model_line(const char *s, size_t len, struct devtable_line *l)
+{
+	size_t end = len, out = 0;
+
+	memset(l, 0, sizeof(*l));
+	l->kind = DT_BAD;
+	if (len > 512) {
+		l->column = 513;
+		return;
+	}
+	for (size_t i = len; i--;)
+		if (s[i] == '#' && (!i || s[i - 1] == ' ' || s[i - 1] == '\t'))
+			end = i;
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = s[i];
+
+		if ((c < ' ' && c != '\t') || c == 0x7f || (c > 0x7f && i < end)) {
+			l->column = i + 1;
+			return;
+		}
+	}
+	for (size_t i = 0; i < end;) {
+		size_t n = 0;
+
+		if (s[i] == ' ' || s[i] == '\t') {
+			i++;
+			continue;
+		}
+		while (i + n < end && s[i + n] != ' ' && s[i + n] != '\t')
+			n++;
+		memcpy(l->rule + out, s + i, n);
+		l->rule[out + n] = ' ';
+		out += n + 1;
+		l->rule[out] = '\0';
+		if (!limtable_begins(l->rule)) {
+			l->column = i + 1;
+			l->len = n;
+			return;
+		}
+		i += n;
+	}
+	if (out && !limtable_is(true, l->rule)) {
+		l->column = end + 1;
+		return;
+	}
+	l->kind = out ? DT_RULE : DT_EMPTY;
+}
+
+/* Whether a rule, as the model wrote it, is for a device and its owner. */
+static inline bool limtable_model_match(const char *rule, const struct iopf_subject *subject)
+{
+	char copy[IOPF_DEVTABLE_MAX_LINE + 2], match[IOPF_DEVTABLE_MAX_LINE + 32] = "";
+	char pattern[IOPF_DEVTABLE_MAX_LINE + 3], path[IOPF_DEVTABLE_MAX_LINE + 2];
+	char *save = NULL, *kind;
+
+	memcpy(copy, rule, strlen(rule) + 1);
+	for (kind = strtok_r(copy, " ", &save); !strchr(kind, '=');
+	     kind = strtok_r(NULL, " ", &save)) {
+		char *arg = strtok_r(NULL, " ", &save);
+		size_t len = strlen(arg);
+
+		if (!strcmp(kind, "user")) {
+			const char *dash = strchr(arg, '-');
+
+			if (*arg != '*' &&
+			    (subject->uid < strtoul(arg, NULL, 10) ||
+			     subject->uid > strtoul(dash ? dash + 1 : arg, NULL, 10)))
+				return false;
+		} else if (strcmp(kind, "cgroup")) {
+			strcat(strcat(strcat(strcat(match, kind), " "), arg), " ");
+		} else if (arg[len - 1] == '*') {
+			if (strncmp(arg, subject->cgroup, len - 1))
+				return false;
+		} else {
+			/* Below it: it and a slash are the beginning of the path and a slash. */
+			snprintf(pattern, sizeof(pattern), "%s%s", arg,
+				 arg[len - 1] == '/' ? "" : "/");
+			snprintf(path, sizeof(path), "%s%s", subject->cgroup,
+				 !strcmp(subject->cgroup, "/") ? "" : "/");
+			if (strncmp(path, pattern, strlen(pattern)))
+				return false;
+		}
+	}
+	return !*match || devtable_model_match(strcat(match, "none "), &subject->id);
+}
+
+/* What a rule sets, against what the model reads out of its text. */
+static inline void limtable_compare_settings(const struct iopf_limit_rule *r, const char *rule)
+{
+	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++) {
+		u64 value = r->settings.value[i];
+		char key[64];
+		const char *at;
+
+		snprintf(key, sizeof(key), " %s=", iopf_setting_name(i));
+		at = strstr(rule, key);
+		CHECK(!!at == !!(r->settings.set & BIT(i)));
+		if (!at)
+			continue;
+		at += strlen(key);
+		if (i == IOPF_SETTING_POLICY)
+			CHECK(!strncmp(at, iopf_policy_name(value),
+				       strlen(iopf_policy_name(value))));
+		else if (*at == 'm')
+			CHECK(value == IOPF_SETTING_MAX);
+		else
+			CHECK((long double)value == limtable_scaled(at));
+	}
+}
+
+static inline struct iopf_limtable *limtable_alloc(const char *text, size_t len)
+{
+	unsigned int room = iopf_devtable_room(text, len);
+	struct iopf_limtable *t = malloc(sizeof(*t) + room * sizeof(t->rule[0]));
+
+	CHECK(t);
+	t->max = room;
+	t->nr = 77;
+	return t;
+}
+
+/* Checks a text against the model, and each subject against the table. */
+static inline void limtable_compare(const char *text, size_t len,
+				    const struct iopf_subject *subjects, size_t nr_subjects)
+{
+	struct iopf_limtable *t = limtable_alloc(text, len);
+	struct iopf_devtable_error err = { .line = 12345 };
+	const struct iopf_limit_rule *want[8] = { };
+	struct devtable_line l;
+	unsigned int line = 1, nr = 0;
+	size_t at = 0;
+	int ret = iopf_limtable_parse(t, text, len, &err);
+
+	CHECK(nr_subjects <= ARRAY_SIZE(want));
+	CHECK(len <= IOPF_DEVTABLE_MAX_TEXT);
+	for (; at < len; line++) {
+		const char *newline = memchr(text + at, '\n', len - at);
+		size_t n = newline ? (size_t)(newline - text) - at : len - at;
+
+		limtable_model_line(text + at, n, &l);
+		if (l.kind == DT_BAD) {
+			CHECK(ret == -EINVAL);
+			CHECK(err.line == line);
+			CHECK(err.column == l.column);
+			CHECK(err.len == l.len);
+			CHECK(err.word == text + at + l.column - 1);
+			CHECK(err.why && *err.why);
+			free(t);
+			return;
+		}
+		if (l.kind == DT_RULE) {
+			const struct iopf_limit_rule *r = &t->rule[nr++];
+
+			CHECK(nr <= t->max);
+			CHECK(r->match.line == line);
+			CHECK(r->match.text >= text + at);
+			CHECK(r->match.text + r->match.len <= text + at + n);
+			limtable_compare_settings(r, l.rule);
+			for (size_t i = 0; i < nr_subjects; i++)
+				if (!want[i] && limtable_model_match(l.rule, &subjects[i]))
+					want[i] = r;
+		}
+		at += n + 1;
+	}
+	CHECK(!ret);
+	CHECK(err.line == 12345);
+	CHECK(t->nr == nr);
+	for (size_t i = 0; i < nr_subjects; i++)
+		CHECK(iopf_limtable_match(t, &subjects[i]) == want[i]);
+	free(t);
+}
+
+#endif /* IOPF_CORE_TEST_MODEL_LIMTABLE_H */

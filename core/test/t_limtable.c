@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The table of limits: what rules say, what is wrong with bad ones and where, which devices and
+ * owners they are for; which value of two counts; every short sequence of telling words, and of
+ * telling characters, against the model.
+ */
+#include "unit.h"
+
+#include "rng.h"
+#include "model_limtable.h"
+
+static const struct iopf_subject vm = {
+	.id = { .name = "0000:01:00.0", .vendor = 0x8086, .device = 0x10c9, .class = 0x020000,
+		.pci = true },
+	.uid = 107,
+	.cgroup = "/machine.slice/vm1.scope",
+};
+
+static const struct iopf_subject all[] = {
+	{ .id = { .name = "a", .vendor = 0xa, .pci = true }, .cgroup = "/" },
+	{ .id = { .name = "b" }, .uid = 1, .cgroup = "/a" },
+	{ .id = { .name = "user" }, .uid = U32_MAX, .cgroup = "/a/b" },
+	{ .id = { .name = "b" }, .uid = 2, .cgroup = "/ab" },
+};
+
+/* A table in memory that ends with it; @copy is for the caller to free after the table. */
+static struct iopf_limtable *parse(const char *text, char **copy, struct iopf_devtable_error *err,
+				   int want)
+{
+	size_t len = strlen(text);
+	struct iopf_limtable *t;
+
+	*copy = malloc(len);
+	assert_true(*copy || !len);
+	memcpy(*copy, text, len);
+	limtable_compare(*copy, len, &vm, 1);
+	t = limtable_alloc(*copy, len);
+	if (iopf_limtable_parse(t, *copy, len, err) != want)
+		fail_msg("%s: \"%s\", column %u: %s", want ? "taken" : "refused", text,
+			 want ? 0 : err->column, want ? "" : err->why);
+	return t;
+}
+
+static const struct {
+	const char *text;
+	enum iopf_setting setting;
+	u64 value;
+} values[] = {
+	{ "resident_max=1M", IOPF_SETTING_RESIDENT_MAX, 1 << 20 },
+	{ "resident_max=256K", IOPF_SETTING_RESIDENT_MAX, 256 << 10 },
+	{ "resident_max=262144", IOPF_SETTING_RESIDENT_MAX, 262144 },
+	{ "resident_high=2g", IOPF_SETTING_RESIDENT_HIGH, 2ull << 30 },
+	{ "resident_high=max", IOPF_SETTING_RESIDENT_HIGH, IOPF_SETTING_MAX },
+	{ "pinned_max=0", IOPF_SETTING_PINNED_MAX, 0 },
+	{ "pinned_high=3T", IOPF_SETTING_PINNED_HIGH, 3ull << 40 },
+	{ "hot_max=16777215T", IOPF_SETTING_HOT_MAX, 16777215ull << 40 },
+	{ "hot_max=18446744073709551614", IOPF_SETTING_HOT_MAX, U64_MAX - 1 },
+	{ "expire=1", IOPF_SETTING_EXPIRE, 1 },
+	{ "expire=4294967295", IOPF_SETTING_EXPIRE, U32_MAX },
+	{ "expire=max", IOPF_SETTING_EXPIRE, IOPF_SETTING_MAX },
+	{ "min_residency=0", IOPF_SETTING_MIN_RESIDENCY, 0 },
+	{ "min_residency=1000000", IOPF_SETTING_MIN_RESIDENCY, 1000000 },
+	{ "faults_max=4", IOPF_SETTING_FAULTS_MAX, 4 },
+	{ "faults_max=4294967294", IOPF_SETTING_FAULTS_MAX, U32_MAX - 1 },
+	{ "ahead_max=0", IOPF_SETTING_AHEAD_MAX, 0 },
+	{ "ahead_max=max", IOPF_SETTING_AHEAD_MAX, IOPF_SETTING_MAX },
+	{ "policy=fault", IOPF_SETTING_POLICY, IOPF_POLICY_FAULT },
+	{ "policy=pin", IOPF_SETTING_POLICY, IOPF_POLICY_PIN },
+};
+
+static void what_a_rule_sets(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		struct iopf_devtable_error err;
+		const struct iopf_limit_rule *r;
+		struct iopf_limtable *t;
+		char text[128], *copy;
+
+		snprintf(text, sizeof(text), "\nuser 107 %s # x", values[i].text);
+		t = parse(text, &copy, &err, 0);
+		assert_int_equal(t->nr, 1);
+		r = &t->rule[0];
+		assert_int_equal(r->match.line, 2);
+		assert_true(iopf_word_is(r->match.source, r->match.source_len, "x"));
+		assert_int_equal(r->match.len, strlen("user 107 ") + strlen(values[i].text));
+		assert_int_equal(r->settings.set, BIT(values[i].setting));
+		assert_true(r->settings.value[values[i].setting] == values[i].value);
+		free(t);
+		free(copy);
+	}
+}
+
+/* What is printed is parsed again, and says the same. */
+static void print(void **state)
+{
+	char text[64];
+	u64 value;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		int n = iopf_setting_print(text, sizeof(text), values[i].setting, values[i].value);
+
+		assert_int_equal(n, strlen(text));
+		assert_true(iopf_setting_parse(values[i].setting, text, n, &value));
+		assert_true(value == values[i].value);
+	}
+	assert_int_equal(iopf_setting_print(text, sizeof(text), IOPF_SETTING_POLICY, 0), 7);
+	assert_string_equal(text, "default");
+}
+
+static const struct {
+	const char *text;
+	unsigned int line;
+	unsigned int column;
+	const char *word;
+	const char *why;
+} bad[] = {
+	{ "x", 1, 1, "x", "expected pci, subsystem, class, address, user or cgroup" },
+	{ "resident_max=1M", 1, 1, "resident_max=1M", "expected pci, subsystem, class, addr" },
+	{ "user", 1, 5, "", "expected a user's number" },
+	{ "user x resident_max=1M", 1, 6, "x", "expected a user's number" },
+	{ "user -1 resident_max=1M", 1, 6, "-1", "expected a user's number" },
+	{ "user 1- resident_max=1M", 1, 6, "1-", "expected a user's number" },
+	{ "user 2-1 resident_max=1M", 1, 6, "2-1", "expected a user's number" },
+	{ "user 1-2-3 resident_max=1M", 1, 6, "1-2-3", "expected a user's number" },
+	{ "user ** resident_max=1M", 1, 6, "**", "expected a user's number" },
+	{ "user 4294967296 expire=1", 1, 6, "4294967296", "expected a user's number" },
+	{ "user 0-4294967296 expire=1", 1, 6, "0-4294967296", "expected a user's number" },
+	{ "cgroup", 1, 7, "", "expected a cgroup's path" },
+	{ "cgroup a expire=1", 1, 8, "a", "expected a cgroup's path" },
+	{ "cgroup *", 1, 8, "*", "expected a cgroup's path" },
+	{ "pci x", 1, 5, "x", "expected VENDOR:DEVICE" },
+	{ "user 1 user 2 expire=1", 1, 8, "user", "is there twice" },
+	{ "cgroup / cgroup / expire=1", 1, 10, "cgroup", "is there twice" },
+	{ "pci 1:1 pci 1:1 expire=1", 1, 9, "pci", "is there twice" },
+	{ "user 1", 1, 7, "", "expected pci, subsystem, class, address, user, cgroup, or a s" },
+	{ "user 1 arbitrary", 1, 8, "arbitrary", "expected pci, subsystem, class, address, use" },
+	{ "user 1 =1", 1, 8, "=1", "expected pci" },
+	{ "user 1 resident_max", 1, 8, "resident_max", "expected pci" },
+	{ "user 1 expire=1 user 2", 1, 17, "user", "expected a setting" },
+	{ "user 1 expire=1 expire=2", 1, 17, "expire=2", "is there twice" },
+	{ "user 1 resident_max=", 1, 8, "resident_max=", "expected bytes, 256K at least" },
+	{ "user 1 resident_max=K", 1, 8, "resident_max=K", "expected bytes, 256K at least" },
+	{ "user 1 resident_max=1KK", 1, 8, "resident_max=1KK", "expected bytes, 256K at least" },
+	{ "user 1 resident_max=262143", 1, 8, "resident_max=262143", "expected bytes, 256K" },
+	{ "user 1 resident_high=255K", 1, 8, "resident_high=255K", "expected bytes, 256K" },
+	{ "user 1 resident_max=0x100000", 1, 8, "resident_max=0x100000", "expected bytes" },
+	{ "user 1 resident_max=-1", 1, 8, "resident_max=-1", "expected bytes" },
+	{ "user 1 resident_max=MAX", 1, 8, "resident_max=MAX", "expected bytes" },
+	{ "user 1 pinned_max=16777216T", 1, 8, "pinned_max=16777216T", "expected bytes, with" },
+	{ "user 1 hot_max=18446744073709551615", 1, 8, "hot_max=18446744073709551615", "expected" },
+	{ "user 1 hot_max=18446744073709551616", 1, 8, "hot_max=18446744073709551616", "expected" },
+	{ "user 1 expire=0", 1, 8, "expire=0", "expected seconds" },
+	{ "user 1 expire=1K", 1, 8, "expire=1K", "expected seconds" },
+	{ "user 1 expire=4294967296", 1, 8, "expire=4294967296", "expected seconds" },
+	{ "user 1 min_residency=max", 1, 8, "min_residency=max", "expected microseconds" },
+	{ "user 1 min_residency=1000001", 1, 8, "min_residency=1000001", "expected microsec" },
+	{ "user 1 faults_max=0", 1, 8, "faults_max=0", "expected a number from 1" },
+	{ "user 1 faults_max=4294967295", 1, 8, "faults_max=4294967295", "expected a number" },
+	{ "user 1 ahead_max=4294967295", 1, 8, "ahead_max=4294967295", "expected a number, or" },
+	{ "user 1 policy=default", 1, 8, "policy=default", "expected policy=fault" },
+	{ "user 1 policy=max", 1, 8, "policy=max", "expected policy=fault" },
+	{ "user 1 expire=1\r", 1, 16, "", "neither printable ASCII nor a blank" },
+	{ "user 1 expire=1\n\n user 1 x", 3, 9, "x", "expected pci" },
+};
+
+static void bad_tables(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct iopf_devtable_error err = { };
+		char *copy;
+		struct iopf_limtable *t = parse(bad[i].text, &copy, &err, -EINVAL);
+
+		if (err.line != bad[i].line || err.column != bad[i].column ||
+		    !iopf_word_is(err.word, err.len, bad[i].word) ||
+		    strncmp(err.why, bad[i].why, strlen(bad[i].why)))
+			fail_msg("\"%s\": line %u, column %u: '%.*s': %s", bad[i].text, err.line,
+				 err.column, (int)err.len, err.word, err.why);
+		free(t);
+		free(copy);
+	}
+}
+
+static const struct {
+	const char *text;
+	unsigned int line;	/* of the rule, or 0 */
+} matching[] = {
+	{ "", 0 }, { "user 107 expire=1", 1 }, { "user 108 expire=1", 0 },
+	{ "user 106 expire=1", 0 }, { "user * expire=1", 1 }, { "user 0-4294967295 expire=1", 1 },
+	{ "user 107-107 expire=1", 1 }, { "user 0-106 expire=1", 0 },
+	{ "user 108-200 expire=1", 0 }, { "user 100-107 expire=1", 1 },
+	{ "cgroup / expire=1", 1 }, { "cgroup /machine.slice expire=1", 1 },
+	{ "cgroup /machine.slice/ expire=1", 1 }, { "cgroup /machine.slic expire=1", 0 },
+	{ "cgroup /machine.slice/vm1.scope expire=1", 1 },
+	{ "cgroup /machine.slice/vm1.scope/ expire=1", 1 },
+	{ "cgroup /machine.slice/vm1.scope/x expire=1", 0 },
+	{ "cgroup /machine.slice/vm1 expire=1", 0 }, { "cgroup /machine.slice/vm1* expire=1", 1 },
+	{ "cgroup /machine.slice/vm2* expire=1", 0 }, { "cgroup /* expire=1", 1 },
+	{ "cgroup /vm1.scope expire=1", 0 },
+	{ "address 0000:01:00.0 expire=1", 1 }, { "address 0000:01:00.1 expire=1", 0 },
+	{ "class 02 user 107 cgroup /machine.slice expire=1", 1 },
+	{ "class 03 user 107 cgroup /machine.slice expire=1", 0 },
+	{ "class 02 user 1 cgroup /machine.slice expire=1", 0 },
+	{ "class 02 user 107 cgroup /user.slice expire=1", 0 },
+	{ "user 1 expire=1\npci 8086:* expire=2\nuser 107 expire=3", 2 },
+};
+
+static void match_table(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(matching); i++) {
+		struct iopf_devtable_error err;
+		char *copy;
+		struct iopf_limtable *t = parse(matching[i].text, &copy, &err, 0);
+		const struct iopf_limit_rule *r = iopf_limtable_match(t, &vm);
+
+		if ((r ? r->match.line : 0) != matching[i].line)
+			fail_msg("\"%s\"", matching[i].text);
+		free(t);
+		free(copy);
+	}
+}
+
+static void combine(void **state)
+{
+	struct iopf_settings s = { }, more = { };
+
+	(void)state;
+	iopf_settings_restrict(&s, &more);
+	iopf_settings_default(&s, &more);
+	assert_int_equal(s.set, 0);
+
+	more.set = BIT(IOPF_SETTING_RESIDENT_MAX) | BIT(IOPF_SETTING_POLICY);
+	more.value[IOPF_SETTING_RESIDENT_MAX] = IOPF_SETTING_MAX;
+	more.value[IOPF_SETTING_POLICY] = IOPF_POLICY_PREFAULT;
+	iopf_settings_restrict(&s, &more);
+	assert_int_equal(s.set, more.set);
+	assert_true(s.value[IOPF_SETTING_RESIDENT_MAX] == IOPF_SETTING_MAX);
+	assert_int_equal(s.value[IOPF_SETTING_POLICY], IOPF_POLICY_PREFAULT);
+
+	/* The smaller; of policies the stronger; and what is new. */
+	more.value[IOPF_SETTING_RESIDENT_MAX] = 7;
+	more.value[IOPF_SETTING_POLICY] = IOPF_POLICY_PIN;
+	more.value[IOPF_SETTING_EXPIRE] = 3;
+	more.set |= BIT(IOPF_SETTING_EXPIRE);
+	iopf_settings_restrict(&s, &more);
+	assert_int_equal(s.set, more.set);
+	assert_int_equal(s.value[IOPF_SETTING_RESIDENT_MAX], 7);
+	assert_int_equal(s.value[IOPF_SETTING_POLICY], IOPF_POLICY_PIN);
+	assert_int_equal(s.value[IOPF_SETTING_EXPIRE], 3);
+	more.value[IOPF_SETTING_RESIDENT_MAX] = 8;
+	more.value[IOPF_SETTING_POLICY] = IOPF_POLICY_FAULT;
+	more.value[IOPF_SETTING_EXPIRE] = 2;
+	iopf_settings_restrict(&s, &more);
+	assert_int_equal(s.value[IOPF_SETTING_RESIDENT_MAX], 7);
+	assert_int_equal(s.value[IOPF_SETTING_POLICY], IOPF_POLICY_PIN);
+	assert_int_equal(s.value[IOPF_SETTING_EXPIRE], 2);
+
+	/* What the others don't set is not looked at. */
+	more.set = 0;
+	iopf_settings_restrict(&s, &more);
+	more.value[IOPF_SETTING_EXPIRE] = 1;
+	iopf_settings_restrict(&s, &more);
+	assert_int_equal(s.value[IOPF_SETTING_EXPIRE], 2);
+
+	/* A default is no restriction. */
+	more.value[IOPF_SETTING_RESIDENT_MAX] = 1;
+	more.value[IOPF_SETTING_HOT_MAX] = 9;
+	more.set = BIT(IOPF_SETTING_RESIDENT_MAX) | BIT(IOPF_SETTING_HOT_MAX);
+	iopf_settings_default(&s, &more);
+	assert_int_equal(s.value[IOPF_SETTING_RESIDENT_MAX], 7);
+	assert_int_equal(s.value[IOPF_SETTING_HOT_MAX], 9);
+	assert_true(s.set & BIT(IOPF_SETTING_HOT_MAX) && s.set & BIT(IOPF_SETTING_EXPIRE));
+}
+
+static void limits(void **state)
+{
+	static const char rule[] = "user 1 expire=1\n";
+	size_t len = 0, size = IOPF_DEVTABLE_MAX_TEXT + 1;
+	struct iopf_devtable_error err = { };
+	char *text = malloc(size);
+	struct iopf_limtable *t;
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, '\n', size);
+	t = limtable_alloc(text, size);
+	assert_int_equal(iopf_limtable_parse(t, text, size - 1, &err), 0);
+	assert_int_equal(iopf_limtable_parse(t, text, size, &err), -EINVAL);
+	for (unsigned int i = 0; i <= IOPF_DEVTABLE_MAX_RULES; i++) {
+		memcpy(text + len, rule, sizeof(rule) - 1);
+		len += sizeof(rule) - 1;
+	}
+	assert_int_equal(iopf_limtable_parse(t, text, len - sizeof(rule) + 1, &err), 0);
+	assert_int_equal(t->nr, IOPF_DEVTABLE_MAX_RULES);
+	assert_int_equal(iopf_limtable_parse(t, text, len, &err), -EINVAL);
+	assert_int_equal(err.line, IOPF_DEVTABLE_MAX_RULES + 1);
+	assert_string_equal(err.why, "more than 1024 rules");
+	/* Less room than there could be rules: told, not written beyond. */
+	t->max = 1;
+	assert_int_equal(iopf_limtable_parse(t, text, 2 * (sizeof(rule) - 1), &err), -EINVAL);
+	assert_int_equal(err.line, 2);
+	free(t);
+	/* Room for more makes no difference. */
+	t = malloc(sizeof(*t) + (IOPF_DEVTABLE_MAX_RULES + 1) * sizeof(t->rule[0]));
+	assert_non_null(t);
+	t->max = IOPF_DEVTABLE_MAX_RULES + 1;
+	assert_int_equal(iopf_limtable_parse(t, text, len, &err), -EINVAL);
+	free(t);
+	free(text);
+}
+
+/* Every sequence of up to five telling words. */
+static void every_short_rule(void **state)
+{
+	static const char *const words[] = {
+		"pci", "a:*", "user", "1", "cgroup", "/a", "/a*", "address", "b", "expire=1",
+		"resident_max=1M", "policy=pin", "#",
+	};
+	size_t combinations = 1;
+
+	(void)state;
+	for (size_t nr = 0; nr <= 5; nr++, combinations *= ARRAY_SIZE(words)) {
+		for (size_t i = 0; i < combinations; i++) {
+			char text[128] = "";
+			size_t rest = i, len = 0;
+
+			for (size_t k = 0; k < nr; k++, rest /= ARRAY_SIZE(words))
+				len += (size_t)sprintf(text + len, "%s ",
+						       words[rest % ARRAY_SIZE(words)]);
+			limtable_compare(text, len ? len - 1 : 0, all, ARRAY_SIZE(all));
+		}
+	}
+}
+
+/* Every user, path and value of up to four characters out of some that matter. */
+static void every_short_word(void **state)
+{
+	static const char alphabet[] = "a01/*-kT =\n";
+	static const struct {
+		const char *before;
+		const char *after;
+	} frame[] = {
+		{ "user ", " expire=1" }, { "cgroup ", " expire=1" },
+		{ "user 1 pinned_max=", "" }, { "user 1 faults_max=", "" },
+	};
+
+	(void)state;
+	for (size_t f = 0; f < ARRAY_SIZE(frame); f++) {
+		size_t combinations = 1;
+
+		for (size_t nr = 0; nr <= 4; nr++, combinations *= sizeof(alphabet) - 1) {
+			for (size_t i = 0; i < combinations; i++) {
+				char word[8] = "", text[64];
+				size_t rest = i;
+
+				for (size_t k = 0; k < nr; k++, rest /= sizeof(alphabet) - 1)
+					word[k] = alphabet[rest % (sizeof(alphabet) - 1)];
+				snprintf(text, sizeof(text), "%s%s%s", frame[f].before, word,
+					 frame[f].after);
+				limtable_compare(text, strlen(text), all, ARRAY_SIZE(all));
+			}
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_a_rule_sets),
+		cmocka_unit_test(print),
+		cmocka_unit_test(bad_tables),
+		cmocka_unit_test(match_table),
+		cmocka_unit_test(combine),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(every_short_rule),
+		cmocka_unit_test(every_short_word),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
