@@ -109,9 +109,10 @@ struct iopf_area *iopf_area_create(struct iopf_container *container,
 	area->huge_ok = container->huge_ok;
 	area->task = get_task_struct(current->group_leader);
 	area->lock_cap = capable(CAP_IPC_LOCK);
-	xa_init(&area->chunks);
-	xa_init(&area->spans);
-	xa_init(&area->pins);
+	/* Without that their nodes are not charged, whatever the flags of a store. */
+	xa_init_flags(&area->chunks, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&area->spans, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&area->pins, XA_FLAGS_ACCOUNT);
 	INIT_RCU_WORK(&area->free_work, area_free_work);
 	area_follow(area);
 	return area;

@@ -270,6 +270,7 @@ struct iopf_container *iopf_container_create(bool v2)
 	c->v2 = v2;
 	c->huge_ok = !READ_ONCE(iopf_disable_hugepages);
 	c->dma_avail = READ_ONCE(iopf_dma_entry_limit);
+	c->policy_limit = READ_ONCE(iopf_policy_limit);
 	c->pgsizes = PAGE_MASK;
 	iopf_hint_renew(&c->generation);
 	mutex_init(&c->lock);

@@ -91,6 +91,8 @@ struct mem_cgroup;
  * @policy: the administrator's default, or IOPF_POLICY_DEFAULT; see policy.c
  * @default_policy: what holds for what has no policy of its own; never IOPF_POLICY_DEFAULT
  * @policies: of what has one, by IOVA
+ * @nr_policies: how many
+ * @policy_limit: how many there may be, but see policy.c
  * @emulated: groups of emulated devices
  * @devices: devices that are told of unmapping
  * @notifying: tellings in progress
@@ -139,6 +141,8 @@ struct iopf_container {
 	enum iopf_policy policy;
 	enum iopf_policy default_policy;
 	struct maple_tree policies;
+	unsigned int nr_policies;
+	unsigned int policy_limit;
 	struct list_head emulated;
 	struct list_head devices;
 	unsigned int notifying;

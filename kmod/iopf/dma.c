@@ -44,6 +44,7 @@
 #include "policy.h"
 #include "prefault.h"
 #include "prefaults.h"
+#include "tree.h"
 
 /* How often drivers of emulated devices are asked to unpin before they are given up. */
 #define NOTIFY_ATTEMPTS 10
@@ -78,8 +79,7 @@ static int map_area(struct iopf_container *c, const struct iopf_range *range,
 	if (!ret)
 		ret = map_held(c, area);
 	if (!ret)
-		ret = mtree_insert_range(&c->areas, range->first, range->last, area,
-					 GFP_KERNEL_ACCOUNT);
+		ret = iopf_tree_store(&c->areas, range->first, range->last, area, false);
 	if (!ret)
 		return 0;
 

@@ -36,6 +36,7 @@
 #include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/vfio_iopf.h>
 
 #include "area.h"
 #include "attach.h"
@@ -306,6 +307,9 @@ int iopf_hold_add_area(struct iopf_area *area, const struct iopf_range *range,
 
 	if (!iopf_range_intersect(&part, &area->range, &whole))
 		return 0;
+	/* A lock of many areas is as many holds. */
+	if (kind == IOPF_HOLD_LOCK && c->locks >= VFIO_IOPF_LOCKS_MAX)
+		return -ENOSPC;
 	hold = kzalloc(sizeof(*hold), GFP_KERNEL_ACCOUNT);
 	if (!hold)
 		return -ENOMEM;

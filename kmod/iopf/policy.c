@@ -19,7 +19,8 @@
  *
  * Devices go on meanwhile: see hold.c.
  *
- * User space decides how many policies there are. A store over a range frees the part of the tree
+ * User space decides how many policies there are, up to a limit (policy_limit). Unmapping an area in
+ * the middle of a policy makes two of it and can't fail, so there may be one more for each area. A store over a range frees the part of the tree
  * that it covers at one go, so a large number of policies is erased in batches. The tree has
  * MT_FLAGS_ALLOC_RANGE: without that flag the inner nodes of a tree have their metadata in the last
  * slot, and what frees a part of the tree takes it for a child (6.12).
@@ -42,6 +43,7 @@
 #include "policy.h"
 #include "prefault.h"
 #include "prefaults.h"
+#include "tree.h"
 
 static_assert(VFIO_IOPF_POLICY_DEFAULT == (int)IOPF_POLICY_DEFAULT);
 static_assert(VFIO_IOPF_POLICY_FAULT == (int)IOPF_POLICY_FAULT);
@@ -96,10 +98,44 @@ static u64 erase_end(struct iopf_container *c, const struct iopf_range *range)
 	return entry ? min_t(u64, mas.last, range->last) : range->last;
 }
 
+/*
+ * By how many the number of policies changes when @range gets another one, or none. What lies beyond
+ * the first @most policies of the range can only make it less than 1.
+ */
+static int policy_more(struct iopf_container *c, const struct iopf_range *range, bool another,
+		       unsigned int most)
+{
+	MA_STATE(mas, &c->policies, range->first, range->first);
+	int more = another;
+	void *entry;
+
+	lockdep_assert_held(&c->lock);
+
+	rcu_read_lock();
+	mas_for_each(&mas, entry, range->last) {
+		more += (mas.index < range->first) + (mas.last > range->last) - 1;
+		if (!--most)
+			break;
+	}
+	rcu_read_unlock();
+	return more;
+}
+
+/* @range has ERASE_BATCH policies at most. */
+static int policy_put(struct iopf_container *c, const struct iopf_range *range, void *entry,
+		      bool must)
+{
+	int more = policy_more(c, range, entry, UINT_MAX), ret;
+
+	ret = iopf_tree_store(&c->policies, range->first, range->last, entry, must);
+	if (!ret)
+		c->nr_policies += more;
+	return ret;
+}
+
 static void policy_erase(struct iopf_container *c, const struct iopf_range *range)
 {
-	WARN_ON(mtree_store_range(&c->policies, range->first, range->last, NULL,
-				  GFP_KERNEL | __GFP_NOFAIL));
+	WARN_ON(policy_put(c, range, NULL, true));
 }
 
 /* Leave no more policies of a range than one store may replace. Whether there were more. */
@@ -124,20 +160,20 @@ static bool policy_thin(struct iopf_container *c, const struct iopf_range *range
  *
  * What follows from it is the caller's to do.
  *
- * Return: 0, or -ENOMEM and nothing has changed.
+ * Return: 0, or -ENOMEM, -ENOSPC, and nothing has changed.
  */
 int iopf_policy_store(struct iopf_container *c, const struct iopf_range *range,
 		      enum iopf_policy policy)
 {
-	gfp_t gfp = GFP_KERNEL_ACCOUNT;
+	void *entry = policy == IOPF_POLICY_DEFAULT ? NULL : xa_mk_value(policy);
+	int more = policy_more(c, range, entry, 3);
 
 	lockdep_assert_held(&c->lock);
 
+	if (more > 0 && c->nr_policies + more > c->policy_limit)
+		return -ENOSPC;
 	/* After the first batch there is no way back. */
-	if (policy_thin(c, range))
-		gfp |= __GFP_NOFAIL;
-	return mtree_store_range(&c->policies, range->first, range->last,
-				 policy == IOPF_POLICY_DEFAULT ? NULL : xa_mk_value(policy), gfp);
+	return policy_put(c, range, entry, policy_thin(c, range));
 }
 
 /**
