@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What an owner or a device can make the kernel hold is bounded, and charged to the owner (docs/limits.md).
+ * What an owner or a device can make the kernel hold is bounded, and charged to the owner (docs/bounds.md).
  * Each bound is reached: what comes then is an error or an answer, others go on, and what was
  * charged is given back.
  *
