@@ -31,7 +31,7 @@ struct vfio_iopf_mediator;
  * @IOPF_STAT_RETRIES: attempts repeated because of an invalidation or lack of memory
  * @IOPF_STAT_GAVE_UP: groups told to go on without their page after too many attempts;
  *                     the device asks again
- * @IOPF_STAT_DEFERRED: groups told to ask again, since as many waited as may, or there was no memory
+ * @IOPF_STAT_DEFERRED: groups told to ask again, since as many waited as may, or for want of memory
  * @IOPF_STAT_INVALID: groups answered "invalid request"
  * @IOPF_STAT_AHEAD: pages populated before the device asked for them, as it goes in order
  * @IOPF_STAT_AHEAD_USED: those of them that it came to the end of

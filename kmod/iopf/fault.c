@@ -33,8 +33,8 @@
  * transitions happen under at->lock.
  *
  * Bounds: the requests of an attachment that wait or are handled by a worker are limited to twice
- * what its devices may have outstanding (iopf_fault_room()). A device that obeys does not get there,
- * be it reset with all of them outstanding. A group beyond that, and one for which there is
+ * what its devices may have outstanding (iopf_fault_room()). A device that obeys does not get
+ * there, be it reset with all of them outstanding. A group beyond that, and one for which there is
  * no memory, is answered SUCCESS: the device asks again. The owner's memory cgroup is charged for
  * each fault. When it has no room, faults use a reserve, one for each worker; the reserve was
  * charged when the group was attached. A group with more requests than the limit is INVALID.

@@ -19,9 +19,10 @@
  *
  * Devices go on meanwhile: see hold.c.
  *
- * User space decides how many policies there are, up to a limit (policy_limit). Unmapping an area in
- * the middle of a policy makes two of it and can't fail, so there may be one more for each area. A store over a range frees the part of the tree
- * that it covers at one go, so a large number of policies is erased in batches. The tree has
+ * User space decides how many policies there are, up to a limit (policy_limit). Unmapping an area
+ * in the middle of a policy makes two of it and can't fail, so there may be one more for each area.
+ * A store over a range frees the part of the tree that it covers at one go, so a large number of
+ * policies is erased in batches. The tree has
  * MT_FLAGS_ALLOC_RANGE: without that flag the inner nodes of a tree have their metadata in the last
  * slot, and what frees a part of the tree takes it for a child (6.12).
  *
@@ -99,8 +100,8 @@ static u64 erase_end(struct iopf_container *c, const struct iopf_range *range)
 }
 
 /*
- * By how many the number of policies changes when @range gets another one, or none. What lies beyond
- * the first @most policies of the range can only make it less than 1.
+ * By how many the number of policies changes when @range gets another one, or none. Beyond the
+ * first @most policies of the range it is not looked at: with 3 the result is at most 0 then.
  */
 static int policy_more(struct iopf_container *c, const struct iopf_range *range, bool another,
 		       unsigned int most)

@@ -3,10 +3,10 @@
  * Stores into maple trees, at the expense of the calling process.
  *
  * mtree_store_range() and its like allocate nodes without waiting first, and that without
- * __GFP_ACCOUNT, whatever they are told; the caller's flags count only when this has failed. So user
- * space could have any number of nodes that nobody is charged for. Here the nodes are allocated
- * before the store, and charged. A node that is replaced by another one is charged anew, so that
- * holds for erasing, too.
+ * __GFP_ACCOUNT, whatever they are told; the caller's flags count only when this has failed. So
+ * user space could have any number of nodes that nobody is charged for. Here the nodes are
+ * allocated before the store, and charged. A node that is replaced by another one is
+ * charged anew, so that holds for erasing, too.
  *
  * Locking: the tree's own lock, in which no memory is waited for. The caller's lock keeps out other
  * writers.

@@ -167,7 +167,8 @@ static void send_flood(struct iopf_sim_engine *e, u64 addr, u32 perm)
 }
 
 /* Requests of the group that is about to be sent, more than a group may have. */
-static void send_long(struct iopf_sim_engine *e, u64 addr, u32 perm, const struct iopf_sim_sent *sent)
+static void send_long(struct iopf_sim_engine *e, u64 addr, u32 perm,
+		      const struct iopf_sim_sent *sent)
 {
 	while (iopf_sim_knob_take(&e->dev->knobs.long_group)) {
 		set_request(e, 0, addr, perm, false, sent);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What an owner or a device can make the kernel hold is bounded, and charged to the owner (docs/bounds.md).
- * Each bound is reached: what comes then is an error or an answer, others go on, and what was
+ * What an owner or a device can make the kernel hold is bounded, and charged to the owner
+ * (docs/bounds.md). Each bound is reached: what comes then is an error or an answer, others go on, and what was
  * charged is given back.
  *
  * vm: --mem 1024
@@ -61,7 +61,8 @@ static void given_back(const char *field, size_t most, const char *what)
 /* Others in the same container and in another one. */
 static void others_go_on(struct rig *r, struct rig *apart, const char *what)
 {
-	struct simbuf near = { mem_anon(LEN), 2 * RIG_IOVA, LEN }, far = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct simbuf near = { mem_anon(LEN), 2 * RIG_IOVA, LEN };
+	struct simbuf far = { mem_anon(LEN), RIG_IOVA, LEN };
 	char point[128];
 
 	rig_map(r, &near);
@@ -317,14 +318,15 @@ static void check_policies(struct rig *r)
 		made++;
 	tap_errno_is(ret, -ENOSPC, "after %u policies there is no more", made);
 	tap_is(made, POLICIES, "those are policy_limit");
-	tap_ok(charged("slab", before + POLICIES * 16ul), "policies are charged: %zu bytes for each",
+	tap_ok(charged("slab", before + POLICIES * 16ul), "policies are charged: %zu bytes each",
 	       (mem_cgroup_stat("slab") - before) / POLICIES);
 	tap_errno_is(policy_set(&r->c, b.iova + 20 * MEM_PAGE, MEM_PAGE, VFIO_IOPF_POLICY_PREFAULT),
 		     0, "one can be changed");
 	tap_errno_is(policy_set(&r->c, b.iova + 41 * MEM_PAGE, MEM_PAGE, VFIO_IOPF_POLICY_FAULT),
 		     -ENOSPC, "one between them is one too many");
-	tap_errno_is(policy_set(&r->c, b.iova + 40 * MEM_PAGE, 3 * MEM_PAGE, VFIO_IOPF_POLICY_FAULT),
-		     0, "one in the place of two is not");
+	tap_errno_is(policy_set(&r->c, b.iova + 40 * MEM_PAGE, 3 * MEM_PAGE,
+				VFIO_IOPF_POLICY_FAULT), 0,
+		     "one in the place of two is not");
 	tap_errno_is(policy_set(&r->c, b.iova + 51 * MEM_PAGE, MEM_PAGE, VFIO_IOPF_POLICY_FAULT),
 		     0, "then there is room for one");
 	tap_errno_is(policy_set(&r->c, b.iova + 41 * MEM_PAGE, MEM_PAGE, VFIO_IOPF_POLICY_DEFAULT),

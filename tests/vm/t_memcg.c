@@ -69,9 +69,11 @@ static void check_charge(void)
 	       (after - mapped) / BLOCKS, BLOCKS);
 	rig_unmap(&r, &b);
 	/* Freed after a grace period. */
-	for (spins = 0; mem_cgroup_stat("kernel") > mapped + (size_t)BLOCKS * LEAST / 8 && spins < 600;
-	     spins++)
+	for (spins = 0; spins < 600; spins++) {
+		if (mem_cgroup_stat("kernel") <= mapped + (size_t)BLOCKS * LEAST / 8)
+			break;
 		usleep(50000);
+	}
 	tap_ok(mem_cgroup_stat("kernel") <= mapped + (size_t)BLOCKS * LEAST / 8,
 	       "and given back when it is unmapped");
 	rig_clean(&r);
