@@ -13,7 +13,7 @@ from paths import BUILD, TOP
 
 WEIGHTS = os.path.join(TOP, "tests", "weights")
 # Seconds of one processor: a test nobody knows, and a boot.
-UNKNOWN = 4.0
+UNKNOWN = 3.0
 BOOT = 5.0
 # A machine should not have more than this share of all that there is to do, or the others wait for it.
 SHARE = 0.08
@@ -84,7 +84,7 @@ def machines(groups, weights, jobs):
     limit = max(total * SHARE, SHORTEST)
     parts = []
     for g in groups:
-        hands = 1 if jobs < 2 else min(len(g.tests), -(-int(weight(g)) // int(limit)))
+        hands = 1 if jobs == 1 else min(len(g.tests), -(-int(weight(g)) // int(limit)))
         for hand in deal(g.tests, lambda t, g=g: weights(g.name(t[0])), hands):
             # In the order of their names, as they would be in one machine.
             parts.append(g.part([t for t in g.tests if t in hand]))
