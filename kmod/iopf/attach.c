@@ -18,7 +18,12 @@
  *
  * Domains are shared by groups whose IOMMU agrees to it, as in type1.
  *
- * Locking: iopf_devices_lock, then the container's.
+ * Attaching and detaching run under the container's lock. From the time a group's devices are
+ * known until the group has left, they are claimed (iopf_device.attach), so nobody changes what
+ * they are but under that lock. The VFIO core attaches and detaches the groups of a container one
+ * at a time.
+ *
+ * Locking: the container's lock; iopf_devices_lock inside of it, for a moment at a time.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -106,7 +111,36 @@ void iopf_attach_put(struct iopf_attach *at)
 		attach_free(at);
 }
 
-/* An attachment with its devices, not attached yet. */
+/* Have the devices, which are this attachment's from here on, or none of them. */
+static int attach_claim(struct iopf_attach *at, struct device **dev)
+{
+	for (unsigned int i = 0; i < at->nr_devices; i++) {
+		struct iopf_device *d = iopf_device_get(dev[i]);
+
+		if (IS_ERR(d))
+			return PTR_ERR(d);
+		at->device[i] = d;
+	}
+	guard(mutex)(&iopf_devices_lock);
+	for (unsigned int i = 0; i < at->nr_devices; i++)
+		at->device[i]->attach = at;
+	return 0;
+}
+
+/* The devices have left, or were not attached after all: then who serves them has been said. */
+static void attach_unclaim(struct iopf_attach *at, bool left)
+{
+	guard(mutex)(&iopf_devices_lock);
+	for (unsigned int i = 0; i < at->nr_devices; i++) {
+		iopf_latency_detach(at->device[i], at->container);
+		at->device[i]->attach = NULL;
+		if (left)
+			iopf_device_released(at->device[i]);
+		iopf_table_released(at->device[i]);
+	}
+}
+
+/* An attachment with its devices, claimed, not attached yet. */
 static struct iopf_attach *attach_alloc(struct iopf_container *c, struct iommu_group *group)
 {
 	struct collect collect = { };
@@ -141,15 +175,10 @@ static struct iopf_attach *attach_alloc(struct iopf_container *c, struct iommu_g
 	      iommu_group_for_each_dev(group, &collect, collect_device);
 	if (!ret && collect.nr != nr)
 		ret = -EAGAIN;
-	for (unsigned int i = 0; i < collect.nr; i++) {
-		struct iopf_device *d = ret ? ERR_PTR(ret) : iopf_device_get(collect.dev[i]);
-
-		if (IS_ERR(d))
-			ret = PTR_ERR(d);
-		else
-			at->device[i] = d;
+	if (!ret)
+		ret = attach_claim(at, collect.dev);
+	for (unsigned int i = 0; i < collect.nr; i++)
 		put_device(collect.dev[i]);
-	}
 	kfree(collect.dev);
 	if (ret) {
 		attach_free(at);
@@ -166,6 +195,7 @@ err_free:
 
 static void attach_served(struct iopf_attach *at, const char *by, const char *reason)
 {
+	guard(mutex)(&iopf_devices_lock);
 	for (unsigned int i = 0; i < at->nr_devices; i++)
 		iopf_device_served(at->device[i], by, reason);
 }
@@ -188,6 +218,7 @@ static const char *attach_barred(const struct iopf_attach *at)
 /* Whether nobody has said where a device that faults in part may not. NULL, or why. */
 static const char *attach_unanswered(const struct iopf_attach *at)
 {
+	guard(mutex)(&iopf_devices_lock);
 	for (unsigned int i = 0; i < at->nr_devices; i++) {
 		const struct iopf_device *d = at->device[i];
 
@@ -211,20 +242,30 @@ static const char *attach_faults_on(struct iopf_attach *at)
 	return NULL;
 }
 
-/* Time what faults the devices will have. Undone by attach_latency_off(), be it that it fails. */
+/* Time what faults the devices will have. Undone by attach_unclaim(), be it that it fails. */
 static int attach_latency_on(struct iopf_attach *at)
 {
 	int ret = 0;
 
+	guard(mutex)(&iopf_devices_lock);
 	for (unsigned int i = 0; !ret && i < at->nr_devices; i++)
 		ret = iopf_latency_attach(at->device[i]);
 	return ret;
 }
 
-static void attach_latency_off(struct iopf_attach *at)
+/* Into the container's list, where files in sysfs look for it, too; or out of it. */
+static void attach_list(struct iopf_container *c, struct iopf_attach *at)
 {
-	for (unsigned int i = 0; i < at->nr_devices; i++)
-		iopf_latency_detach(at->device[i], at->container);
+	guard(mutex)(&iopf_devices_lock);
+	list_add_tail(&at->node, &c->attaches);
+	at->listed = true;
+}
+
+static void attach_unlist(struct iopf_attach *at)
+{
+	guard(mutex)(&iopf_devices_lock);
+	list_del(&at->node);
+	at->listed = false;
 }
 
 /* Aperture and reserved regions */
@@ -566,7 +607,7 @@ static int attach_locked(struct iopf_container *c, struct iopf_attach *at,
 		if (ret)
 			goto err_free;
 	}
-	list_add_tail(&at->node, &c->attaches);
+	attach_list(c, at);
 	ret = attach_hold(c, at);
 	if (ret)
 		goto err_unpin;
@@ -577,7 +618,7 @@ static int attach_locked(struct iopf_container *c, struct iopf_attach *at,
 	return 0;
 
 err_unpin:
-	list_del(&at->node);
+	attach_unlist(at);
 	/* Its policy, too, before what the container's is by now is looked at. */
 	iopf_limits_undo(c, undo);
 	attach_unhold(c, at);
@@ -635,7 +676,7 @@ static int attach_group(struct iopf_container *c, struct iommu_group *group, boo
 		if (iopf_container_groupless(c))
 			attach_served(at, served_type1, reason_unsafe);
 		ret = -EPERM;
-		goto err_free;
+		goto err_unclaim;
 	}
 
 	reason = attach_barred(at) ? reason_disabled : attach_faults_on(at);
@@ -643,31 +684,29 @@ static int attach_group(struct iopf_container *c, struct iommu_group *group, boo
 	if (reason && attach_refused(c)) {
 		attach_served(at, served_type1, reason);
 		ret = -ENODEV;
-		goto err_free;
+		goto err_unclaim;
 	}
 	reason = reason ?: attach_unanswered(at);
 	at->faulting = !reason;
 
 	ret = attach_latency_on(at);
 	if (ret)
-		goto err_latency_off;
+		goto err_faults_off;
 	ret = attach_locked(c, at, undo);
 	if (ret) {
 		/* For a container's first group the VFIO core asks the next backend. */
 		if (list_empty(&c->attaches))
 			attach_served(at, served_type1, at->failed);
-		goto err_latency_off;
+		goto err_faults_off;
 	}
-	for (unsigned int i = 0; i < at->nr_devices; i++)
-		at->device[i]->attach = at;
 	attach_served(at, served_here, reason ?: "");
 	return 0;
 
-err_latency_off:
-	attach_latency_off(at);
+err_faults_off:
 	if (at->iopf_on)
 		attach_faults_off(at, at->nr_devices);
-err_free:
+err_unclaim:
+	attach_unclaim(at, false);
 	iopf_attach_put(at);
 	return ret;
 }
@@ -694,7 +733,6 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 	/* No limit is being set meanwhile. Of a new container that takes no time. */
 	if (mutex_lock_killable(&c->keeper->setting))
 		return -EINTR;
-	mutex_lock(&iopf_devices_lock);
 	mutex_lock(&c->lock);
 	ret = iopf_limits_join(c, group, &undo);
 	if (!ret) {
@@ -703,7 +741,6 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 			iopf_limits_undo(c, &undo);
 	}
 	mutex_unlock(&c->lock);
-	mutex_unlock(&iopf_devices_lock);
 	mutex_unlock(&c->keeper->setting);
 	return ret;
 }
@@ -727,7 +764,6 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 	struct iopf_attach *at, *found = NULL;
 	struct iopf_iovas *iovas;
 
-	guard(mutex)(&iopf_devices_lock);
 	guard(mutex)(&c->lock);
 
 	if (iopf_emulated_detach(c, group)) {
@@ -741,13 +777,8 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 		return;
 	at = found;
 
-	for (unsigned int i = 0; i < at->nr_devices; i++)
-		at->device[i]->attach = NULL;
-	for (unsigned int i = 0; i < at->nr_devices; i++)
-		iopf_device_released(at->device[i]);
-
 	iopf_fault_drain(at);
-	list_del(&at->node);
+	attach_unlist(at);
 	iopf_quota_share(c);
 	detach_last(c);
 	if (!at->dirty_scope)
@@ -757,7 +788,6 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 		iopf_container_unpin(c);
 	attach_unhold(c, at);
 	attach_undo(c, at);
-	attach_latency_off(at);
 	if (at->iopf_on)
 		attach_faults_off(at, at->nr_devices);
 
@@ -767,8 +797,7 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 		c->iovas = iovas;
 	}
 	c->pgsizes = container_pgsizes(c);
-	for (unsigned int i = 0; i < at->nr_devices; i++)
-		iopf_table_released(at->device[i]);
+	attach_unclaim(at, true);
 	iopf_attach_put(at);
 }
 
@@ -791,21 +820,19 @@ struct iommu_domain *iopf_attach_domain(struct iopf_container *c, struct iommu_g
 }
 
 /**
- * iopf_attach_update_locked() - how a device of an attached group may fault has changed, or who
- *                               answers for it
- * @at: the group; all is in the new state
+ * iopf_attach_update() - how a device of a group may fault has changed, or who answers for it
+ * @at: the group, attached or about to be; all is in the new state
  *
- * Context: under iopf_devices_lock and the container's.
+ * Context: under the container's lock.
  * Return: 0; -ENODEV when page faults can't be turned on; what pinning returns.
  * On error nothing has changed, and the caller goes back to the old state.
  */
-int iopf_attach_update_locked(struct iopf_attach *at)
+int iopf_attach_update(struct iopf_attach *at)
 {
 	struct iopf_container *c = at->container;
 	const char *reason = attach_barred(at);
 	int ret;
 
-	lockdep_assert_held(&iopf_devices_lock);
 	lockdep_assert_held(&c->lock);
 
 	if (!reason && !at->iopf_on) {
@@ -831,27 +858,4 @@ int iopf_attach_update_locked(struct iopf_attach *at)
 	}
 	attach_served(at, served_here, reason ?: "");
 	return 0;
-}
-
-/**
- * iopf_attach_update() - the same, without the container's lock
- * @at: the group
- */
-int iopf_attach_update(struct iopf_attach *at)
-{
-	guard(mutex)(&at->container->lock);
-	return iopf_attach_update_locked(at);
-}
-
-/**
- * iopf_attach_policy() - the policy of a device of an attached group has changed
- * @at: the group; its devices have the new ones
- *
- * Context: under iopf_devices_lock.
- * Return: 0; what pinning returns, and nothing has changed.
- */
-int iopf_attach_policy(struct iopf_attach *at)
-{
-	guard(mutex)(&at->container->lock);
-	return iopf_policy_refresh(at->container);
 }

@@ -42,7 +42,8 @@ struct iopf_runner {
  * @group: the IOMMU group
  * @domain: the domain it is attached to
  * @failed: should attaching fail: why, for people; a constant
- * @node: in the container's list, under its lock
+ * @node: in the container's list; changes under its lock and iopf_devices_lock
+ * @listed: it is there
  * @iopf_on: page faults are on in the IOMMU driver. Under the container's lock.
  * @faulting: they are used; otherwise the group is a pinner. Under the container's lock.
  * @dirty_scope: its driver pins what its devices write (vfio_pin_pages()), so that tells what
@@ -76,6 +77,7 @@ struct iopf_attach {
 	struct iommu_domain *domain;
 	const char *failed;
 	struct list_head node;
+	bool listed;
 	bool iopf_on;
 	bool faulting;
 	bool dirty_scope;
@@ -105,8 +107,6 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 void iopf_detach_group(struct iopf_container *c, struct iommu_group *group);
 struct iommu_domain *iopf_attach_domain(struct iopf_container *c, struct iommu_group *group);
 int iopf_attach_update(struct iopf_attach *at);
-int iopf_attach_update_locked(struct iopf_attach *at);
-int iopf_attach_policy(struct iopf_attach *at);
 void iopf_attach_put(struct iopf_attach *at);
 
 /**

@@ -199,6 +199,8 @@ static void container_free(struct kobject *kobj)
 	struct iopf_container *c = container_of(kobj, struct iopf_container, kobj);
 
 	mutex_destroy(&c->lock);
+	mutex_destroy(&c->reporting);
+	mutex_destroy(&c->setting);
 	iopf_prefaults_put(c->prefaults);
 	iopf_keeper_free(c->keeper);
 	iopf_fault_queue_put(c->faults);
@@ -273,6 +275,8 @@ struct iopf_container *iopf_container_create(bool v2)
 	c->policy_limit = READ_ONCE(iopf_policy_limit);
 	c->pgsizes = PAGE_MASK;
 	iopf_hint_renew(&c->generation);
+	mutex_init(&c->setting);
+	mutex_init(&c->reporting);
 	mutex_init(&c->lock);
 	/* What is erased in bulk has to have MT_FLAGS_ALLOC_RANGE; see policy.c. */
 	mt_init_flags(&c->areas, MT_FLAGS_ALLOC_RANGE | MT_FLAGS_USE_RCU);

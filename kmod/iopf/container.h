@@ -14,6 +14,7 @@
 
 #include "../../core/iovas.h"
 #include "../../core/mode.h"
+#include "controls.h"
 #include "defaults.h"
 
 struct iommu_domain;
@@ -30,8 +31,12 @@ struct mem_cgroup;
 /*
  * Lock order of the module, outermost first:
  *
+ *   iopf_device.setting   an administrator changes a device (mutex)
+ *   iopf_container.setting  somebody changes what holds for all of a container (mutex)
+ *   iopf_container.reporting  its owner is being told which pages are dirty (mutex)
+ *   iopf_container.lock   mapping, attaching, switching a device (mutex). Short: nothing of user
+ *                         space is copied, pinned or waited for under it.
  *   iopf_devices_lock     device list, which container a device is in (mutex)
- *   iopf_container.lock   mapping, attaching, switching a device (mutex)
  *   mmap_lock             of a user process
  *   [the notifier's and reclaim's context begins here]
  *   iopf_mm.lock          areas by CPU address (rwlock)
@@ -69,11 +74,14 @@ struct mem_cgroup;
  * @repair: maps devices' memory again that has been revoked; see pin.c
  * @latency_past: how long faults took of devices that have left; under iopf_devices_lock
  * @latency_dir: where that is to be read, with those of the others
+ * @setting: one change of @policy or @complete at a time; outside of @lock
+ * @reporting: one report of dirty pages at a time; outside of @lock, and only the owner's reports
+ *             take it
  * @lock: see above; protects all that follows
  * @areas: areas by IOVA; read under RCU
  * @mms: the processes whose memory is mapped
  * @dma_avail: areas that may still be mapped
- * @attaches: attached groups
+ * @attaches: attached groups; changes are under iopf_devices_lock, too
  * @settings: what limits have been set, by its groups or live; see limits.c
  * @faults_max: of their faults that wait, how many may have a worker; UINT_MAX: no limit
  * @ahead_max: pages that may be had ahead of their devices and not used yet; UINT_MAX: no limit
@@ -86,8 +94,7 @@ struct mem_cgroup;
  * @guards: how many of them are where devices don't fault; read without a lock
  * @locks: how many of them are user space's
  * @last_lock: number of its last lock
- * @complete: user space has locked all that its selective devices can't fault in; changes are under
- *            iopf_devices_lock, too
+ * @complete: user space has locked all that its selective devices can't fault in
  * @policy: the administrator's default, or IOPF_POLICY_DEFAULT; see policy.c
  * @default_policy: what holds for what has no policy of its own; never IOPF_POLICY_DEFAULT
  * @policies: of what has one, by IOVA
@@ -120,6 +127,8 @@ struct iopf_container {
 	struct delayed_work repair;
 	struct iopf_latency_past *latency_past;
 	struct kobject *latency_dir;
+	struct mutex setting; /* order: see above */
+	struct mutex reporting; /* order: see above */
 	struct mutex lock; /* order: see above */
 	struct maple_tree areas;
 	struct list_head mms;
@@ -172,6 +181,25 @@ void *iopf_container_data(const struct iopf_container *c);
 struct iopf_container *iopf_container_of(void *data);
 struct iopf_container *iopf_container_get(void *data);
 void iopf_container_put(struct iopf_container *c);
+
+/**
+ * iopf_container_unlock_to_wait() - drop a container's lock to do what may take for ever
+ * @c: the container, locked
+ *
+ * Followed by iopf_container_relock(); meanwhile all but the container may have gone.
+ */
+static inline void iopf_container_unlock_to_wait(struct iopf_container *c)
+{
+	if (!iopf_broken(unlock))
+		mutex_unlock(&c->lock);
+}
+
+static inline void iopf_container_relock(struct iopf_container *c)
+{
+	if (!iopf_broken(unlock))
+		mutex_lock(&c->lock);
+}
+
 bool iopf_container_groupless(const struct iopf_container *c);
 bool iopf_container_bisected(struct iopf_container *c, const struct iopf_range *range);
 void iopf_container_remove_area(struct iopf_container *c, struct iopf_area *area);

@@ -25,6 +25,8 @@ extern bool iopf_break_fair;
 extern bool iopf_break_address;
 /* Faults map whatever the budget says. */
 extern bool iopf_break_budget;
+/* The container's lock is held while user space is copied to, and its memory pinned. */
+extern bool iopf_break_unlock;
 /* How long the notifier lingers between unmapping and letting the mm go on, µs. */
 extern unsigned int iopf_invalidate_delay_us;
 

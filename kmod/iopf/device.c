@@ -15,7 +15,12 @@
  * PCI devices are followed by a bus notifier; devices on other buses appear when
  * they are first attached and stay until the module goes.
  *
- * Locking: iopf_devices_lock, outside the container's lock. A directory is
+ * A device that is in a container, or about to be, changes under that container's lock only. Who
+ * wants to change it looks up the container under iopf_devices_lock, drops that, takes the
+ * container's and looks again: iopf_device_enter(). One change at a time: iopf_device.setting.
+ *
+ * Locking: iopf_device.setting, the container's lock, iopf_devices_lock, from the outside in. The
+ * last is needed by everybody, so nothing is waited for under it but memory. A directory is
  * removed without it, since that waits for readers and writers of its files.
  */
 #include <linux/device.h>
@@ -31,14 +36,18 @@
 #include "device.h"
 #include "latency.h"
 #include "main.h"
+#include "policy.h"
 #include "table.h"
 
-/* Outermost; see device.h and container.h. */
+/* See device.h and container.h. */
 DEFINE_MUTEX(iopf_devices_lock);
 
 /* The log has so many lines of each kind about a device in that time, whatever its owner does. */
 #define LOG_INTERVAL	(60 * HZ)
 #define LOG_LINES	10
+
+/* One device is made at a time. Outside of iopf_devices_lock, which its files' readers take. */
+static DEFINE_MUTEX(iopf_devices_making);
 
 static LIST_HEAD(iopf_devices);
 /* Another backend is asked before this one, see front.c; under iopf_devices_lock. */
@@ -70,38 +79,164 @@ static ssize_t enabled_show(struct iopf_device *d, char *buf)
 	return sysfs_emit(buf, "%d\n", READ_ONCE(d->enabled));
 }
 
-/* Another way of faulting, from now on; or an error, and it is as before. */
-static int device_switch(struct iopf_device *d, enum iopf_mode mode, bool enabled)
+/**
+ * iopf_device_enter() - lock the container that a device is in
+ * @d: the device
+ * @interruptible: a signal ends the wait
+ *
+ * Return: the container, locked and with a reference, whose device it is or is about to be until
+ * iopf_device_leave(); NULL: it is in none, at least it was not for a moment; -EINTR as an error
+ * pointer.
+ */
+struct iopf_container *iopf_device_enter(struct iopf_device *d, bool interruptible)
 {
-	enum iopf_mode old_mode = d->mode;
-	bool old_enabled = d->enabled;
-	int ret;
+	struct iopf_container *c, *now = NULL;
 
+	do {
+		c = now;
+		scoped_guard(mutex, &iopf_devices_lock) {
+			now = d->attach ? d->attach->container : NULL;
+			if (now && now != c)
+				kobject_get(&now->kobj);
+		}
+		if (c && now != c)
+			iopf_device_leave(c);
+		if (!now || now == c)
+			continue;
+		if (!interruptible) {
+			mutex_lock(&now->lock);
+		} else if (mutex_lock_interruptible(&now->lock)) {
+			kobject_put(&now->kobj);
+			return ERR_PTR(-EINTR);
+		}
+	} while (now != c);
+	return c;
+}
+
+/**
+ * iopf_device_leave() - undo iopf_device_enter()
+ * @c: the container
+ */
+void iopf_device_leave(struct iopf_container *c)
+{
+	mutex_unlock(&c->lock);
+	kobject_put(&c->kobj);
+}
+
+/**
+ * struct device_setting - what an administrator may change of a device
+ * @mode: how it may fault
+ * @enabled: it may
+ * @policy: its policy
+ */
+struct device_setting {
+	enum iopf_mode mode;
+	bool enabled;
+	enum iopf_policy policy;
+};
+
+static void setting_get(const struct iopf_device *d, struct device_setting *s)
+{
+	/* With its padding, since it gets compared. */
+	memset(s, 0, sizeof(*s));
+	s->mode = d->mode;
+	s->enabled = d->enabled;
+	s->policy = d->policy;
+}
+
+static void setting_put(struct iopf_device *d, const struct device_setting *s)
+{
 	lockdep_assert_held(&iopf_devices_lock);
 
-	if (mode == old_mode && enabled == old_enabled)
+	WRITE_ONCE(d->mode, s->mode);
+	WRITE_ONCE(d->enabled, s->enabled);
+	WRITE_ONCE(d->policy, s->policy);
+}
+
+/* The same for a device that is in a container, whose lock is held. */
+static int setting_attached(struct iopf_container *c, struct iopf_device *d,
+			    const struct device_setting *new)
+{
+	struct device_setting old;
+	int ret;
+
+	lockdep_assert_held(&c->lock);
+
+	setting_get(d, &old);
+	if (!memcmp(&old, new, sizeof(old)))
 		return 0;
-	WRITE_ONCE(d->mode, mode);
-	WRITE_ONCE(d->enabled, enabled);
-	ret = d->attach ? iopf_attach_update(d->attach) : 0;
+	scoped_guard(mutex, &iopf_devices_lock)
+		setting_put(d, new);
+	if (new->policy != old.policy)
+		ret = iopf_policy_refresh(c);
+	else
+		ret = iopf_attach_update(d->attach);
 	if (ret) {
-		WRITE_ONCE(d->mode, old_mode);
-		WRITE_ONCE(d->enabled, old_enabled);
+		guard(mutex)(&iopf_devices_lock);
+		setting_put(d, &old);
 	}
 	return ret;
 }
 
+/* What is wanted of a device, from what it is: @arg is what has been written. */
+typedef void (*setting_fn)(struct device_setting *s, int arg);
+
+/* Change a device, from now on; or an error, and it is as before. */
+static int device_set(struct iopf_device *d, setting_fn want, int arg)
+{
+	struct device_setting new;
+	struct iopf_container *c;
+	int ret = -EAGAIN;
+
+	if (mutex_lock_interruptible(&d->setting))
+		return -EINTR;
+	while (ret == -EAGAIN) {
+		c = iopf_device_enter(d, true);
+		if (IS_ERR(c)) {
+			ret = PTR_ERR(c);
+		} else if (c) {
+			setting_get(d, &new);
+			want(&new, arg);
+			ret = setting_attached(c, d, &new);
+			iopf_device_leave(c);
+		} else {
+			guard(mutex)(&iopf_devices_lock);
+			if (d->attach)
+				continue;
+			setting_get(d, &new);
+			want(&new, arg);
+			setting_put(d, &new);
+			ret = 0;
+		}
+	}
+	mutex_unlock(&d->setting);
+	return ret;
+}
+
+static void want_enabled(struct device_setting *s, int enable)
+{
+	s->enabled = enable;
+	if (enable && s->mode == IOPF_MODE_NONE)
+		s->mode = IOPF_MODE_ARBITRARY;
+}
+
+static void want_mode(struct device_setting *s, int mode)
+{
+	s->mode = mode;
+	s->enabled = mode != IOPF_MODE_NONE;
+}
+
+static void want_policy(struct device_setting *s, int policy)
+{
+	s->policy = policy;
+}
+
 static ssize_t enabled_store(struct iopf_device *d, const char *buf, size_t count)
 {
-	enum iopf_mode mode;
 	bool enable;
 	int ret = kstrtobool(buf, &enable);
 
-	if (ret)
-		return ret;
-	guard(mutex)(&iopf_devices_lock);
-	mode = enable && d->mode == IOPF_MODE_NONE ? IOPF_MODE_ARBITRARY : d->mode;
-	return device_switch(d, mode, enable) ?: count;
+	return ret ?: device_set(d, want_enabled, enable) ?: count;
 }
 
 DEVICE_RW(enabled);
@@ -117,8 +252,7 @@ static ssize_t mode_store(struct iopf_device *d, const char *buf, size_t count)
 
 	if (mode < 0)
 		return mode;
-	guard(mutex)(&iopf_devices_lock);
-	return device_switch(d, mode, mode != IOPF_MODE_NONE) ?: count;
+	return device_set(d, want_mode, mode) ?: count;
 }
 
 DEVICE_RW(mode);
@@ -130,18 +264,11 @@ static ssize_t policy_show(struct iopf_device *d, char *buf)
 
 static ssize_t policy_store(struct iopf_device *d, const char *buf, size_t count)
 {
-	int policy = iopf_policy_parse(buf, strcspn(buf, "\n")), ret;
-	enum iopf_policy old;
+	int policy = iopf_policy_parse(buf, strcspn(buf, "\n"));
 
 	if (policy < 0)
 		return policy;
-	guard(mutex)(&iopf_devices_lock);
-	old = d->policy;
-	WRITE_ONCE(d->policy, policy);
-	ret = d->attach ? iopf_attach_policy(d->attach) : 0;
-	if (ret)
-		WRITE_ONCE(d->policy, old);
-	return ret ?: count;
+	return device_set(d, want_policy, policy) ?: count;
 }
 
 DEVICE_RW(policy);
@@ -162,7 +289,7 @@ DEVICE_RO(windows);
 static ssize_t rule_show(struct iopf_device *d, char *buf)
 {
 	guard(mutex)(&iopf_devices_lock);
-	return sysfs_emit(buf, "%s\n", d->rule);
+	return sysfs_emit(buf, "%s\n", d->rule ?: "");
 }
 
 DEVICE_RO(rule);
@@ -187,7 +314,8 @@ DEVICE_RO(reason);
 static ssize_t container_show(struct iopf_device *d, char *buf)
 {
 	guard(mutex)(&iopf_devices_lock);
-	return d->attach ? sysfs_emit(buf, "%u\n", d->attach->container->id)
+	return d->attach && d->attach->listed ?
+		       sysfs_emit(buf, "%u\n", d->attach->container->id)
 			 : sysfs_emit(buf, "none\n");
 }
 
@@ -278,6 +406,7 @@ static void device_free(struct kobject *kobj)
 {
 	struct iopf_device *d = container_of(kobj, struct iopf_device, kobj);
 
+	mutex_destroy(&d->setting);
 	put_device(d->dev);
 	free_percpu(d->stats);
 	kvfree(d->latency_past);
@@ -299,13 +428,12 @@ static struct iopf_device *device_new(struct device *dev)
 		return ERR_PTR(-ENOMEM);
 	kobject_init(&d->kobj, &device_ktype);
 	d->dev = get_device(dev);
-	iopf_device_released(d);
+	mutex_init(&d->setting);
+	d->served_by = "none";
+	d->reason = "";
 	spin_lock_init(&d->streams_lock);
 	ratelimit_state_init(&d->complaints, LOG_INTERVAL, LOG_LINES);
 	ratelimit_state_init(&d->news, LOG_INTERVAL, LOG_LINES);
-	ret = iopf_table_device(d);
-	if (ret)
-		goto err_put;
 	ret = -ENOMEM;
 	d->stats = alloc_percpu(struct iopf_stats);
 	if (!d->stats)
@@ -320,9 +448,19 @@ static struct iopf_device *device_new(struct device *dev)
 	d->latency_dir = iopf_latency_dir_create(&d->kobj, d, NULL);
 	if (!d->latency_dir)
 		goto err_del;
-	list_add_tail(&d->node, &iopf_devices);
+	scoped_guard(mutex, &iopf_devices_lock) {
+		ret = iopf_table_device(d);
+		if (!ret) {
+			iopf_device_released(d);
+			list_add_tail(&d->node, &iopf_devices);
+		}
+	}
+	if (ret)
+		goto err_latency;
 	return d;
 
+err_latency:
+	iopf_latency_dir_destroy(d->latency_dir);
 err_del:
 	kobject_del(&d->kobj);
 err_put:
@@ -330,27 +468,38 @@ err_put:
 	return ERR_PTR(ret);
 }
 
+static struct iopf_device *device_find(struct device *dev)
+{
+	struct iopf_device *d;
+
+	guard(mutex)(&iopf_devices_lock);
+	list_for_each_entry(d, &iopf_devices, node) {
+		if (d->dev == dev) {
+			kobject_get(&d->kobj);
+			return d;
+		}
+	}
+	return NULL;
+}
+
 /**
  * iopf_device_get() - what is known of a device
  * @dev: the device
  *
- * Context: under iopf_devices_lock.
+ * Context: without iopf_devices_lock.
  * Return: it, made if need be, with a reference; or an error pointer.
  */
 struct iopf_device *iopf_device_get(struct device *dev)
 {
 	struct iopf_device *d;
 
-	lockdep_assert_held(&iopf_devices_lock);
-
-	list_for_each_entry(d, &iopf_devices, node)
-		if (d->dev == dev)
-			goto found;
-	d = device_new(dev);
-	if (IS_ERR(d))
-		return d;
-found:
-	kobject_get(&d->kobj);
+	guard(mutex)(&iopf_devices_making);
+	d = device_find(dev);
+	if (!d) {
+		d = device_new(dev);
+		if (!IS_ERR(d))
+			kobject_get(&d->kobj);
+	}
 	return d;
 }
 
@@ -467,7 +616,6 @@ static void device_appear(struct device *dev)
 
 	if (!device_is_vfio(to_pci_dev(dev)))
 		return;
-	guard(mutex)(&iopf_devices_lock);
 	d = iopf_device_get(dev);
 	if (IS_ERR(d))
 		dev_warn(dev, IOPF_DRIVER_NAME ": no sysfs directory: %ld\n", PTR_ERR(d));

@@ -15,6 +15,7 @@
 
 struct device;
 struct iopf_attach;
+struct iopf_container;
 struct iopf_latency;
 struct iopf_latency_past;
 struct iopf_ruling;
@@ -77,7 +78,8 @@ struct iopf_stats {
  * @ruling_new: of a table that is being looked at
  * @mediator: the driver that says where it does not fault, or NULL; see mediate.c
  * @strays: causes of faults that had no business being there that have been said, by iopf_stat
- * @attach: where it is attached, or NULL
+ * @setting: one change by an administrator at a time; outside of the container's lock
+ * @attach: where it is attached, or about to be, or NULL
  * @served_by: who serves its container: a module name, or "none"
  * @reason: why not this module, see core/reason.h; or ""
  * @stats: counters
@@ -90,8 +92,9 @@ struct iopf_stats {
  * @streams: where it goes through memory in order
  *
  * iopf_devices_lock protects @node, @mode, @enabled, @policy, @windows, @mediator, @rule, @ruling,
- * @ruling_new, @attach, @served_by, @reason, @latency_past. @windows does not change while it is
- * attached; @attach and the mediator's locks change under the container's lock, too.
+ * @ruling_new, @attach, @served_by, @reason, @latency_past. With @attach set, @mode, @enabled and
+ * @policy change under the container's lock, too, and @windows does not change. @attach and the
+ * mediator's locks change under the container's lock, too.
  * @latency does not change while faults can happen.
  */
 struct iopf_device {
@@ -108,6 +111,7 @@ struct iopf_device {
 	struct iopf_ruling *ruling_new;
 	struct vfio_iopf_mediator *mediator;
 	unsigned long strays;
+	struct mutex setting; /* outermost */
 	struct iopf_attach *attach;
 	const char *served_by;
 	const char *reason;
@@ -135,6 +139,8 @@ void iopf_devices_exit(void);
 int iopf_devices_each(int (*fn)(struct iopf_device *d, void *data), void *data);
 struct iopf_device *iopf_device_get(struct device *dev);
 void iopf_device_put(struct iopf_device *d);
+struct iopf_container *iopf_device_enter(struct iopf_device *d, bool interruptible);
+void iopf_device_leave(struct iopf_container *c);
 void iopf_device_served(struct iopf_device *d, const char *by, const char *reason);
 void iopf_device_released(struct iopf_device *d);
 void iopf_devices_set_behind(bool behind);

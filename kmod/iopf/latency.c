@@ -260,7 +260,7 @@ static void dir_sum(struct latency_dir *dir, enum iopf_phase phase, struct iopf_
 		return;
 	}
 	iopf_hist_merge(sum, &dir->c->latency_past->hist[phase]);
-	/* Nothing is attached or detached without this lock. */
+	/* The list of groups does not change without this lock. */
 	list_for_each_entry(at, &dir->c->attaches, node)
 		for (unsigned int i = 0; i < at->nr_devices; i++)
 			latency_peek(at->device[i], phase, sum);

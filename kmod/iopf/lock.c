@@ -10,8 +10,8 @@
  * Complete: user space says that it has locked all that the container's selective devices can't
  * fault in. Until it or somebody else has (attach.c) all is pinned for them.
  *
- * Locking: the container's; for the word of completeness iopf_devices_lock outside of it, which is
- * not held while memory is pinned for a lock.
+ * Locking: the container's; one word of completeness at a time under iopf_container.setting,
+ * outside of it.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -22,7 +22,6 @@
 #include "attach.h"
 #include "chunk.h"
 #include "container.h"
-#include "device.h"
 #include "hold.h"
 #include "lock.h"
 #include "policy.h"
@@ -77,7 +76,7 @@ static int complete_locked(struct iopf_container *c)
 	int ret;
 
 	list_for_each_entry(at, &c->attaches, node) {
-		ret = iopf_attach_update_locked(at);
+		ret = iopf_attach_update(at);
 		/* That a device's faults can't be turned on leaves it as it is: pinned for. */
 		if (ret && ret != -ENODEV)
 			return ret;
@@ -97,8 +96,9 @@ int iopf_lock_complete(struct iopf_container *c, bool complete)
 	bool old;
 	int ret;
 
-	guard(mutex)(&iopf_devices_lock);
-	guard(mutex)(&c->lock);
+	if (mutex_lock_killable(&c->setting))
+		return -EINTR;
+	mutex_lock(&c->lock);
 	old = c->complete;
 	c->complete = complete;
 	ret = complete_locked(c);
@@ -106,5 +106,7 @@ int iopf_lock_complete(struct iopf_container *c, bool complete)
 		c->complete = old;
 		complete_locked(c);
 	}
+	mutex_unlock(&c->lock);
+	mutex_unlock(&c->setting);
 	return ret;
 }

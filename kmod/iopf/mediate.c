@@ -10,15 +10,16 @@
  * A mediator is the device's, at most one at a time, whether the device is attached or not. Its
  * locks are of the time the device is attached.
  *
- * mediator vs detach: detaching takes the locks away under both locks. Who locks has looked up the
- *   container under iopf_devices_lock, which it drops so as not to keep everybody waiting
- *   while memory is pinned, has a reference, and looks again under the container's lock.
+ * mediator vs attach: who attaches a device has claimed it before it asks for a mediator; who
+ *   becomes one, or goes, looks for the container after it has said so.
+ * mediator vs detach: detaching takes the locks away under the container's lock. Who locks a range
+ *   finds the container as described at iopf_device_enter().
  * mediator vs its end: when it goes all has to be pinned instead. If that fails, it leaves
  *   what it has locked, until the device is detached (@gone): nothing that is in use gets lost.
  * mediator vs unload: its module uses ours, which can't go before it.
  *
- * Locking: iopf_devices_lock for which device has a mediator; the container's lock, if there is
- * one, for its locks.
+ * Locking: the container's lock, if there is one, for a mediator's locks and for its end;
+ * iopf_devices_lock, inside of it, for which device has a mediator.
  */
 #include <linux/cleanup.h>
 #include <linux/device.h>
@@ -88,42 +89,6 @@ static void mediator_free(struct vfio_iopf_mediator *m)
 	kfree(m);
 }
 
-/* The container of the mediator's device, locked, with a reference; NULL: it has none. */
-static struct iopf_container *mediator_lock(struct vfio_iopf_mediator *m)
-{
-	struct iopf_container *c = NULL;
-
-	scoped_guard(mutex, &iopf_devices_lock) {
-		if (m->d->attach) {
-			c = m->d->attach->container;
-			kobject_get(&c->kobj);
-		}
-	}
-	if (!c)
-		return NULL;
-	mutex_lock(&c->lock);
-	if (m->d->attach && m->d->attach->container == c)
-		return c;
-	mutex_unlock(&c->lock);
-	kobject_put(&c->kobj);
-	return NULL;
-}
-
-static void mediator_unlock(struct iopf_container *c)
-{
-	mutex_unlock(&c->lock);
-	kobject_put(&c->kobj);
-}
-
-/* Whether the device's mediator, with it or without, is made use of now. */
-static int mediator_update(struct iopf_device *d)
-{
-	if (!d->attach)
-		return 0;
-	guard(mutex)(&d->attach->container->lock);
-	return iopf_attach_update_locked(d->attach);
-}
-
 /**
  * vfio_iopf_mediate() - become a device's mediator
  * @dev: the device, which the caller's driver has, or is about to get
@@ -137,29 +102,58 @@ static int mediator_update(struct iopf_device *d)
 struct vfio_iopf_mediator *vfio_iopf_mediate(struct device *dev)
 {
 	struct vfio_iopf_mediator *m = kzalloc(sizeof(*m), GFP_KERNEL);
+	struct iopf_container *c;
 	struct iopf_device *d;
+	bool taken;
 
 	if (!m)
 		return ERR_PTR(-ENOMEM);
 	INIT_LIST_HEAD(&m->locks);
-	guard(mutex)(&iopf_devices_lock);
 	d = iopf_device_get(dev);
 	if (IS_ERR(d)) {
 		kfree(m);
 		return ERR_CAST(d);
 	}
 	m->d = d;
-	if (d->mediator) {
+	scoped_guard(mutex, &iopf_devices_lock) {
+		taken = d->mediator;
+		/* With its list. Pairs with device_hold(). */
+		if (!taken)
+			smp_store_release(&d->mediator, m);
+	}
+	if (taken) {
 		mediator_free(m);
 		return ERR_PTR(-EBUSY);
 	}
-	/* With its list. Pairs with device_hold(). */
-	smp_store_release(&d->mediator, m);
-	/* To unpin can't fail, and where faults can't be turned on all stays pinned. */
-	mediator_update(d);
+	c = iopf_device_enter(d, false);
+	if (c) {
+		/* To unpin can't fail, and where faults can't be turned on all stays pinned. */
+		iopf_attach_update(d->attach);
+		iopf_device_leave(c);
+	}
 	return m;
 }
 EXPORT_SYMBOL_GPL(vfio_iopf_mediate);
+
+/* The end of a mediator whose device is in a container. */
+static void mediator_leave(struct vfio_iopf_mediator *m, struct iopf_container *c)
+{
+	struct iopf_device *d = m->d;
+
+	lockdep_assert_held(&c->lock);
+
+	scoped_guard(mutex, &iopf_devices_lock)
+		m->gone = true;
+	if (iopf_attach_update(d->attach)) {
+		if (__ratelimit(&d->news))
+			dev_warn(d->dev, IOPF_DRIVER_NAME ": its mediator is gone and not all can be pinned; what was locked stays locked\n");
+		return;
+	}
+	scoped_guard(mutex, &iopf_devices_lock)
+		WRITE_ONCE(d->mediator, NULL);
+	mediator_drop_all(m, c);
+	mediator_free(m);
+}
 
 /**
  * vfio_iopf_unmediate() - be a device's mediator no more
@@ -173,19 +167,19 @@ EXPORT_SYMBOL_GPL(vfio_iopf_mediate);
 void vfio_iopf_unmediate(struct vfio_iopf_mediator *m)
 {
 	struct iopf_device *d = m->d;
+	struct iopf_container *c;
 
-	guard(mutex)(&iopf_devices_lock);
-	m->gone = true;
-	if (mediator_update(d)) {
-		if (__ratelimit(&d->news))
-			dev_warn(d->dev, IOPF_DRIVER_NAME ": its mediator is gone and not all can be pinned; what was locked stays locked\n");
-		return;
-	}
-	WRITE_ONCE(d->mediator, NULL);
-	if (d->attach) {
-		guard(mutex)(&d->attach->container->lock);
-		mediator_drop_all(m, d->attach->container);
-	}
+	do {
+		c = iopf_device_enter(d, false);
+		if (c) {
+			mediator_leave(m, c);
+			iopf_device_leave(c);
+			return;
+		}
+		scoped_guard(mutex, &iopf_devices_lock)
+			if (!d->attach)
+				WRITE_ONCE(d->mediator, NULL);
+	} while (READ_ONCE(d->mediator));
 	mediator_free(m);
 }
 EXPORT_SYMBOL_GPL(vfio_iopf_unmediate);
@@ -219,13 +213,13 @@ int vfio_iopf_lock_range(struct vfio_iopf_mediator *m, u64 iova, u64 size)
 	if (ret)
 		goto err_free;
 	ret = -ENODEV;
-	c = mediator_lock(m);
+	c = iopf_device_enter(m->d, false);
 	if (!c)
 		goto err_free;
 	ret = iopf_hold_add(c, &lock->range, IOPF_HOLD_MEDIATOR, mediated_owner(lock));
 	if (!ret)
 		list_add_tail(&lock->node, &m->locks);
-	mediator_unlock(c);
+	iopf_device_leave(c);
 	if (ret)
 		goto err_free;
 	return 0;
@@ -258,7 +252,7 @@ int vfio_iopf_unlock_range(struct vfio_iopf_mediator *m, u64 iova, u64 size)
 	ret = iopf_range_init_pages(&range, iova, size);
 	if (ret)
 		return ret;
-	c = mediator_lock(m);
+	c = iopf_device_enter(m->d, false);
 	if (!c)
 		return -ENOENT;
 	ret = -ENOENT;
@@ -269,7 +263,7 @@ int vfio_iopf_unlock_range(struct vfio_iopf_mediator *m, u64 iova, u64 size)
 			break;
 		}
 	}
-	mediator_unlock(c);
+	iopf_device_leave(c);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(vfio_iopf_unlock_range);
@@ -335,12 +329,10 @@ int iopf_mediate_area(struct iopf_area *area)
  * iopf_mediate_detach() - a group is leaving: nothing is locked for its devices any more
  * @c: the container, locked
  * @at: the group
- *
- * Context: under iopf_devices_lock.
  */
 void iopf_mediate_detach(struct iopf_container *c, struct iopf_attach *at)
 {
-	lockdep_assert_held(&iopf_devices_lock);
+	lockdep_assert_held(&c->lock);
 
 	for (unsigned int i = 0; i < at->nr_devices; i++) {
 		struct iopf_device *d = at->device[i];
@@ -350,7 +342,8 @@ void iopf_mediate_detach(struct iopf_container *c, struct iopf_attach *at)
 			continue;
 		mediator_drop_all(m, c);
 		if (m->gone) {
-			d->mediator = NULL;
+			scoped_guard(mutex, &iopf_devices_lock)
+				WRITE_ONCE(d->mediator, NULL);
 			mediator_free(m);
 		}
 	}

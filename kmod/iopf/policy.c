@@ -26,7 +26,8 @@
  * MT_FLAGS_ALLOC_RANGE: without that flag the inner nodes of a tree have their metadata in the last
  * slot, and what frees a part of the tree takes it for a child (6.12).
  *
- * Locking: the container's; a device's own policy is under iopf_devices_lock.
+ * Locking: the container's. An administrator's change of the default is made under
+ * iopf_container.setting, outside of it. A device's own policy is the device's, see device.h.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -396,7 +397,6 @@ static enum iopf_policy policy_effective(struct iopf_container *c)
  * iopf_policy_refresh() - the container's default may have changed
  * @c: the container, locked
  *
- * Context: under iopf_devices_lock.
  * Return: 0, or the error of iopf_pin_fill(): then nothing has changed, and the caller takes back
  * what it has changed.
  */
@@ -405,7 +405,6 @@ int iopf_policy_refresh(struct iopf_container *c)
 	enum iopf_policy old = c->default_policy, new = policy_effective(c);
 	int ret;
 
-	lockdep_assert_held(&iopf_devices_lock);
 	lockdep_assert_held(&c->lock);
 
 	if (new == old)
@@ -438,12 +437,15 @@ int iopf_policy_set_default(struct iopf_container *c, enum iopf_policy policy)
 	enum iopf_policy old;
 	int ret;
 
-	guard(mutex)(&iopf_devices_lock);
-	guard(mutex)(&c->lock);
+	if (mutex_lock_interruptible(&c->setting))
+		return -EINTR;
+	mutex_lock(&c->lock);
 	old = c->policy;
 	WRITE_ONCE(c->policy, policy);
 	ret = iopf_policy_refresh(c);
 	if (ret)
 		WRITE_ONCE(c->policy, old);
+	mutex_unlock(&c->lock);
+	mutex_unlock(&c->setting);
 	return ret;
 }

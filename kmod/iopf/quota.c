@@ -18,7 +18,7 @@
  * provides a page, which may be never, and what has been had ahead stays until it is used. Neither
  * could be had back in bounded time, so whoever lent would be without, or the quota be exceeded.
  *
- * Locking: the container's lock; iopf_attach.lock inside.
+ * Locking: the container's lock; iopf_attach.lock inside. Reading waits for neither.
  */
 #include <linux/cleanup.h>
 #include <linux/kernel.h>
@@ -110,7 +110,7 @@ static ssize_t faults_parked_show(struct iopf_container *c, char *buf)
 	struct iopf_attach *at;
 	unsigned int n = 0;
 
-	guard(mutex)(&c->lock);
+	guard(mutex)(&iopf_devices_lock);
 	list_for_each_entry(at, &c->attaches, node)
 		n += READ_ONCE(at->workers);
 	return sysfs_emit(buf, "%u\n", n);

@@ -492,8 +492,12 @@ struct sample_attr {
 
 static ssize_t interval_show(struct iopf_sampler *sampler, char *buf)
 {
-	return sysfs_emit(buf, "%lu\n",
-			  sampler->on ? sampler->sample.interval / USEC_PER_MSEC : 0);
+	unsigned long interval;
+
+	spin_lock(&sampler->points_lock);
+	interval = sampler->on ? sampler->sample.interval / USEC_PER_MSEC : 0;
+	spin_unlock(&sampler->points_lock);
+	return sysfs_emit(buf, "%lu\n", interval);
 }
 
 static ssize_t interval_store(struct iopf_sampler *sampler, unsigned int value)
@@ -514,7 +518,7 @@ static const struct sample_attr sample_interval = {
 
 static ssize_t max_show(struct iopf_sampler *sampler, char *buf)
 {
-	return sysfs_emit(buf, "%u\n", sampler->max);
+	return sysfs_emit(buf, "%u\n", READ_ONCE(sampler->max));
 }
 
 static ssize_t max_store(struct iopf_sampler *sampler, unsigned int value)
@@ -523,7 +527,7 @@ static ssize_t max_store(struct iopf_sampler *sampler, unsigned int value)
 		return -EINVAL;
 	if (sampler->on)
 		return -EBUSY;
-	sampler->max = value;
+	WRITE_ONCE(sampler->max, value);
 	return 0;
 }
 
@@ -563,10 +567,7 @@ static struct iopf_sampler *kobj_sampler(struct kobject *kobj)
 
 static ssize_t sample_attr_show(struct kobject *kobj, struct attribute *attr, char *buf)
 {
-	struct iopf_sampler *sampler = kobj_sampler(kobj);
-
-	guard(mutex)(&sampler->lock);
-	return container_of_const(attr, struct sample_attr, attr)->show(sampler, buf);
+	return container_of_const(attr, struct sample_attr, attr)->show(kobj_sampler(kobj), buf);
 }
 
 static ssize_t sample_attr_store(struct kobject *kobj, struct attribute *attr, const char *buf,
@@ -579,8 +580,11 @@ static ssize_t sample_attr_store(struct kobject *kobj, struct attribute *attr, c
 
 	if (ret)
 		return ret;
-	guard(mutex)(&sampler->lock);
-	return a->store(sampler, value) ?: count;
+	if (mutex_lock_interruptible(&sampler->lock))
+		return -EINTR;
+	ret = a->store(sampler, value);
+	mutex_unlock(&sampler->lock);
+	return ret ?: count;
 }
 
 static const struct sysfs_ops sample_sysfs_ops = {
@@ -601,10 +605,11 @@ static ssize_t log_read(struct file *file, struct kobject *kobj, struct bin_attr
 	ssize_t ret;
 	u64 nr;
 
-	guard(mutex)(&sampler->lock);
-	if (!sampler->sample.points)
-		return -ENODATA;
 	spin_lock(&sampler->points_lock);
+	if (!sampler->sample.points) {
+		ret = -ENODATA;
+		goto out;
+	}
 	iopf_sample_head(&sampler->sample, sampler_now(sampler), &head);
 	if (off < sizeof(head)) {
 		ret = min(count, sizeof(head) - (size_t)off);
