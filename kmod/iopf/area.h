@@ -40,6 +40,8 @@ struct task_struct;
  * @pins: pages that emulated devices have pinned, by page of the area; see emulated.c. Under the
  *        container's lock.
  * @leaving: being unmapped; emulated devices pin nothing more. Under the container's lock.
+ * @reported: being unmapped, and its last report is being made or has been. Under the container's
+ *            lock; set and cleared under iopf_container.reporting.
  * @tellings: how often their drivers have been told, with pins left. Under the container's lock.
  * @free_work: frees it after a grace period
  *
@@ -67,6 +69,7 @@ struct iopf_area {
 	unsigned long locked;
 	struct xarray pins;
 	bool leaving;
+	bool reported;
 	unsigned int tellings;
 	struct rcu_work free_work;
 };

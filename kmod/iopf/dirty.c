@@ -16,10 +16,19 @@
  *
  * What does not exist costs nothing: the bits are the chunks'.
  *
- * Locking: the container's lock; the chunks' inside.
+ * report vs user space: copying may wait for ever, so nothing is copied under the container's
+ *   lock. A report is collected in pieces under it, and goes on by address.
+ * report vs report: one at a time, under iopf_container.reporting, which the owner's reports take
+ *   and nobody else.
+ * report vs unmap, map: an area that goes in between is not reported any further, and one that
+ *   comes is, from where the report is.
+ *
+ * Locking: iopf_container.reporting, the container's lock; the chunks' inside.
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
@@ -131,135 +140,245 @@ static bool pins_dirty(struct iopf_container *c)
 	return false;
 }
 
-/* A bitmap in user space that is being written, from some bit on. */
-struct out {
-	u64 __user *at;
-	u64 old; /* what is in the word at @at, as far as it counts */
+/* Words of a report that are made under the container's lock at a time. */
+#define REPORT_WORDS 512
+
+/**
+ * struct report - dirty pages on their way to a bitmap in user space
+ * @c: the container
+ * @base: the I/O virtual address of the bitmap's first bit
+ * @last: of its last
+ * @data: the bitmap
+ * @leaving: of areas that are being unmapped only; see iopf_area.reported
+ * @at: what is before this has been collected
+ * @done: so is all of it
+ * @open: @pack has the bits before @at
+ * @peek: the word at @to is wanted, since an area begins in its middle
+ * @peeked: @old is the word for the area at @at
+ * @old: what is in the word beside the area's bits, as far as it counts
+ * @pack: the word that is being filled
+ * @to: where @word goes
+ * @nr: words in @word
+ * @word: words to be copied to user space, without the container's lock
+ */
+struct report {
+	struct iopf_container *c;
+	u64 base;
+	u64 last;
+	u64 __user *data;
+	bool leaving;
+	u64 at;
+	bool done;
+	bool open;
+	bool peek;
+	bool peeked;
+	u64 old;
 	struct iopf_bitpack pack;
+	u64 __user *to;
+	unsigned int nr;
+	u64 word[REPORT_WORDS];
 };
 
-static int out_begin(struct out *out, u64 __user *data, u64 bit)
+/* The area to go on with, and where in it. Others may have come or gone since the last time. */
+static struct iopf_area *report_area(struct report *r, u64 *first)
 {
-	out->at = data + bit / 64;
-	out->old = 0;
-	if (bit % 64 && get_user(out->old, out->at))
-		return -EFAULT;
-	iopf_bitpack_init(&out->pack, out->old, bit % 64);
-	return 0;
+	unsigned long index = r->at;
+	struct iopf_area *area;
+
+	mt_for_each(&r->c->areas, area, index, r->last) {
+		if (r->leaving && !area->reported)
+			continue;
+		*first = max(r->at, area->range.first);
+		return area;
+	}
+	return NULL;
 }
 
-static int out_add(struct out *out, const unsigned long *bits, unsigned int first, unsigned int n)
+static void report_close(struct report *r)
 {
-	u64 words[IOPF_BITPACK_WORDS(IOPF_CHUNK_PAGES)];
-	unsigned int nr = iopf_bitpack_add(&out->pack, bits, first, n, words);
+	unsigned int fill = r->pack.fill;
 
-	if (copy_to_user(out->at, words, nr * sizeof(*words)))
-		return -EFAULT;
-	out->at += nr;
-	if (nr)
-		out->old = 0;
-	return 0;
+	if (fill)
+		r->word[r->nr++] = r->pack.word | (r->old >> fill << fill);
+	r->open = false;
 }
 
-static int out_end(struct out *out)
+/* Begin with an area. False: the word that its first bit is in has to be read before. */
+static bool report_open(struct report *r, u64 first)
 {
-	unsigned int fill = out->pack.fill;
+	u64 bit = (first - r->base) >> PAGE_SHIFT;
 
-	if (fill && put_user(out->pack.word | (out->old >> fill << fill), out->at))
+	if (r->at != first)
+		r->peeked = false;
+	r->at = first;
+	r->to = r->data + bit / 64;
+	r->peek = bit % 64 && !r->peeked;
+	if (r->peek)
+		return false;
+	if (!r->peeked)
+		r->old = 0;
+	r->peeked = false;
+	iopf_bitpack_init(&r->pack, r->old, bit % 64);
+	r->open = true;
+	return true;
+}
+
+/* Bits of an area from @r->at on, as many as there is room for, whole chunks of it. */
+static void report_fill(struct report *r, struct iopf_area *area)
+{
+	u64 end = min(area->range.last, r->last), last;
+	bool pins = pins_dirty(r->c);
+
+	do {
+		DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES) = { };
+		struct iopf_chunk *chunk = xa_load(&area->chunks, r->at >> IOPF_CHUNK_SHIFT);
+
+		last = min(r->at | (IOPF_CHUNK_SIZE - 1), end);
+		if (chunk)
+			iopf_chunk_report(chunk, pins, bits);
+		r->nr += iopf_bitpack_add(&r->pack, bits, iopf_chunkmap_page(r->at),
+					  ((last - r->at) >> PAGE_SHIFT) + 1, r->word + r->nr);
+		if (r->nr)
+			r->old = 0;
+		r->at = last + 1;
+	} while (last != end && r->nr + IOPF_BITPACK_WORDS(IOPF_CHUNK_PAGES) < REPORT_WORDS);
+	if (last == end)
+		report_close(r);
+	r->done = last == r->last;
+}
+
+/*
+ * The next piece of a report. Words are written as a whole, and what is in them beside the areas'
+ * bits is as stock type1 has it: a word in whose middle an area begins keeps its other bits, the
+ * last word of an area that begins elsewhere is zero after it.
+ *
+ * False: there is no more.
+ */
+static bool report_collect(struct report *r)
+{
+	struct iopf_area *area;
+	u64 first = 0;
+
+	lockdep_assert_held(&r->c->lock);
+
+	r->nr = 0;
+	area = r->done ? NULL : report_area(r, &first);
+	/* What went on here is not mapped any more. */
+	if (r->open && (!area || first != r->at)) {
+		report_close(r);
+		return true;
+	}
+	if (!area)
+		return false;
+	if (r->open || report_open(r, first))
+		report_fill(r, area);
+	return true;
+}
+
+/* The part of it that may wait for user space: with no lock that anybody else takes. */
+static int report_copy(struct report *r)
+{
+	if (r->peek) {
+		r->peek = false;
+		r->peeked = true;
+		return get_user(r->old, r->to) ? -EFAULT : 0;
+	}
+	if (copy_to_user(r->to, r->word, r->nr * sizeof(*r->word)))
 		return -EFAULT;
-	return 0;
+	r->to += r->nr;
+	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
 /**
- * iopf_dirty_report() - copy an area's dirty pages to user space
- * @area: the area
- * @base: the I/O virtual address of the bitmap's first bit
+ * iopf_dirty_report() - copy dirty pages to user space
+ * @c: the container, locked; unlocked meanwhile, so that areas may come and go
+ * @range: what the bitmap is about
  * @data: the bitmap; large enough
- *
- * Words are written as a whole, and what is in them beside the area's bits is as stock type1 has
- * it: a word in whose middle the area begins keeps its other bits, the last word of an area that
- * begins elsewhere is zero after it.
+ * @leaving: report areas that are being unmapped, rather than all
  *
  * Followed by iopf_dirty_report_end(), also after an error.
  *
- * Context: process context, under the container's lock.
- * Return: 0 or -EFAULT.
+ * Context: process context, under iopf_container.reporting and the container's lock.
+ * Return: 0, -EFAULT, -ENOMEM, -EINTR.
  */
-int iopf_dirty_report(struct iopf_area *area, u64 base, u64 __user *data)
+int iopf_dirty_report(struct iopf_container *c, const struct iopf_range *range, u64 __user *data,
+		      bool leaving)
 {
-	bool pins = pins_dirty(area->container);
-	u64 iova = area->range.first;
-	struct out out;
+	struct report *r = kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
+	int ret = 0;
 
-	lockdep_assert_held(&area->container->lock);
+	lockdep_assert_held(&c->reporting);
+	lockdep_assert_held(&c->lock);
 
-	if (out_begin(&out, data, (iova - base) >> PAGE_SHIFT))
-		return -EFAULT;
-	for (;;) {
-		DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES) = { };
-		u64 last = min(iova | (IOPF_CHUNK_SIZE - 1), area->range.last);
-		struct iopf_chunk *chunk = xa_load(&area->chunks, iova >> IOPF_CHUNK_SHIFT);
-
-		if (chunk)
-			iopf_chunk_report(chunk, pins, bits);
-		if (out_add(&out, bits, iopf_chunkmap_page(iova),
-			    ((last - iova) >> PAGE_SHIFT) + 1))
-			return -EFAULT;
-		if (last == area->range.last)
-			return out_end(&out);
-		iova = last + 1;
-		cond_resched();
+	if (!r)
+		return -ENOMEM;
+	r->c = c;
+	r->base = range->first;
+	r->at = range->first;
+	r->last = range->last;
+	r->data = data;
+	r->leaving = leaving;
+	while (!ret && report_collect(r)) {
+		iopf_container_unlock_to_wait(c);
+		ret = report_copy(r);
+		iopf_container_relock(c);
 	}
+	kfree(r);
+	return ret;
 }
 
 /**
- * iopf_dirty_report_end() - the report that an area was in has been made, or has failed
- * @area: the area, whether its turn had come or not
+ * iopf_dirty_report_end() - a report has been made, or has failed
+ * @c: the container, locked
+ * @range: what it was about
+ * @leaving: as of iopf_dirty_report()
  * @made: user space has it
  */
-void iopf_dirty_report_end(struct iopf_area *area, bool made)
+void iopf_dirty_report_end(struct iopf_container *c, const struct iopf_range *range, bool leaving,
+			   bool made)
 {
+	unsigned long index = range->first, i;
 	struct iopf_chunk *chunk;
-	unsigned long index;
+	struct iopf_area *area;
 
-	lockdep_assert_held(&area->container->lock);
+	lockdep_assert_held(&c->lock);
 
-	xa_for_each(&area->chunks, index, chunk) {
-		iopf_chunk_report_end(chunk, made);
-		cond_resched();
+	mt_for_each(&c->areas, area, index, range->last) {
+		if (leaving && !area->reported)
+			continue;
+		xa_for_each(&area->chunks, i, chunk) {
+			iopf_chunk_report_end(chunk, made);
+			cond_resched();
+		}
+		if (made)
+			mark_pins(area);
 	}
-	if (made)
-		mark_pins(area);
 }
 
 /**
  * iopf_dirty_get() - VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP
- * @c: the container, locked
+ * @c: the container
  * @iova: first address
  * @size: bytes; both have been checked as numbers
  * @bitmap: has been checked
  *
- * Return: 0; -EINVAL when the range cuts an area or writes are not tracked; -EFAULT.
+ * Return: 0; -EINVAL when the range cuts an area or writes are not tracked; -EFAULT; -ENOMEM;
+ * -EINTR.
  */
 int iopf_dirty_get(struct iopf_container *c, u64 iova, u64 size, const struct vfio_bitmap *bitmap)
 {
 	struct iopf_range range = { .first = iova, .last = iova + (size - 1) };
-	unsigned long index = range.first;
-	struct iopf_area *area;
-	int ret = 0;
+	int ret = -EINVAL;
 
-	lockdep_assert_held(&c->lock);
-
-	if (!c->tracking || iopf_container_bisected(c, &range))
-		return -EINVAL;
-	mt_for_each(&c->areas, area, index, range.last) {
-		ret = iopf_dirty_report(area, iova, bitmap->data);
-		if (ret)
-			break;
+	if (mutex_lock_killable(&c->reporting))
+		return -EINTR;
+	mutex_lock(&c->lock);
+	if (c->tracking && !iopf_container_bisected(c, &range)) {
+		ret = iopf_dirty_report(c, &range, bitmap->data, false);
+		iopf_dirty_report_end(c, &range, false, !ret);
 	}
-	index = range.first;
-	mt_for_each(&c->areas, area, index, range.last)
-		iopf_dirty_report_end(area, !ret);
+	mutex_unlock(&c->lock);
+	mutex_unlock(&c->reporting);
 	return ret;
 }
 

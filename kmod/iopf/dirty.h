@@ -24,8 +24,10 @@ int iopf_dirty_check_bitmap(const struct vfio_bitmap *bitmap, u64 size);
 int iopf_dirty_start(struct iopf_container *c);
 void iopf_dirty_stop(struct iopf_container *c);
 int iopf_dirty_get(struct iopf_container *c, u64 iova, u64 size, const struct vfio_bitmap *bitmap);
-int iopf_dirty_report(struct iopf_area *area, u64 base, u64 __user *data);
-void iopf_dirty_report_end(struct iopf_area *area, bool made);
+int iopf_dirty_report(struct iopf_container *c, const struct iopf_range *range, u64 __user *data,
+		      bool leaving);
+void iopf_dirty_report_end(struct iopf_container *c, const struct iopf_range *range, bool leaving,
+			   bool made);
 int iopf_dirty_mark(struct iopf_area *area, u64 iova, u64 size);
 void iopf_dirty_mark_all(struct iopf_container *c);
 

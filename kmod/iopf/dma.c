@@ -154,7 +154,9 @@ static int map_vaddr(struct iopf_container *c, struct iopf_area *area, unsigned 
 	iopf_area_rebase(area, mm, vaddr);
 	area->vaddr_invalid = false;
 	c->vaddr_invalid--;
-	iopf_area_thaw(area);
+	/* Whoever makes its last report has it frozen, too. */
+	if (!area->reported)
+		iopf_area_thaw(area);
 	if (area->mmio)
 		iopf_container_repair(c);
 	return 0;
@@ -209,12 +211,16 @@ int iopf_dma_map(struct iopf_container *c, const struct vfio_iommu_type1_dma_map
 	return map_vaddr(c, area, va.first);
 }
 
-/* The areas that unmapping a range is about, one after the other. */
+/*
+ * The areas that unmapping a range is about, one after the other. @reported: those of the last
+ * report only.
+ */
 struct victims {
 	struct iopf_container *c;
 	struct iopf_range range;
 	bool cut_ok;
 	bool done;
+	bool reported;
 	unsigned long index;
 };
 
@@ -222,17 +228,20 @@ static struct iopf_area *victims_next(struct victims *v)
 {
 	struct iopf_area *area;
 
-	if (v->done)
-		return NULL;
-	area = mt_find(&v->c->areas, &v->index, v->range.last);
-	if (!area)
-		return NULL;
-	/* Type 1: a range that starts inside an area unmaps nothing. */
-	if (!v->cut_ok && v->range.first > area->range.first)
-		return NULL;
-	v->index = area->range.last + 1;
-	/* There is nothing beyond the very last address. */
-	v->done = !v->index;
+	do {
+		if (v->done)
+			return NULL;
+		area = mt_find(&v->c->areas, &v->index, v->range.last);
+		if (!area)
+			return NULL;
+		/* Type 1: a range that starts inside an area unmaps nothing. */
+		if (!v->cut_ok && v->range.first > area->range.first)
+			return NULL;
+		v->index = area->range.last + 1;
+		/* There is nothing beyond the very last address. */
+		v->done = !v->index;
+		/* Mapped since the report was begun. */
+	} while (v->reported && !area->reported);
 	return area;
 }
 
@@ -276,24 +285,31 @@ static void keep_victims(struct victims *v)
 		area->leaving = false;
 }
 
-/* The last report of the areas, which are frozen from here on unless it fails. */
+/*
+ * The last report of the areas, which are frozen from here on unless it fails. The lock is dropped
+ * meanwhile: others may unmap them, and what they map in between is none of ours.
+ */
 static int report_victims(struct iopf_container *c, struct victims *v,
 			  const struct vfio_bitmap *bitmap)
 {
 	struct iopf_area *area;
-	int ret = 0;
+	int ret;
 
-	for (area = victims_first(v); area && !ret; area = victims_next(v)) {
+	for (area = victims_first(v); area; area = victims_next(v)) {
 		iopf_area_freeze(area);
-		ret = iopf_dirty_report(area, v->range.first, bitmap->data);
+		area->reported = true;
 	}
+	ret = iopf_dirty_report(c, &v->range, bitmap->data, true);
+	v->reported = true;
 	if (!ret)
 		return 0;
+	iopf_dirty_report_end(c, &v->range, true, false);
 	for (area = victims_first(v); area; area = victims_next(v)) {
-		iopf_dirty_report_end(area, false);
+		area->reported = false;
 		if (!area->vaddr_invalid)
 			iopf_area_thaw(area);
 	}
+	v->reported = false;
 	return ret;
 }
 
@@ -334,33 +350,16 @@ static int unmap_check(struct iopf_container *c, const struct vfio_iommu_type1_d
 	return c->v2 && !all && iopf_container_bisected(c, &v->range) ? -EINVAL : 0;
 }
 
-/**
- * iopf_dma_unmap() - VFIO_IOMMU_UNMAP_DMA
- * @c: the container
- * @unmap: argsz and flags have been checked; size: out: bytes unmapped
- * @bitmap: with VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP, checked
- *
- * When this returns no device reaches the memory any more (or, with VFIO_DMA_UNMAP_FLAG_VADDR, none
- * uses the CPU address), and no memory is populated there for one, but for the page that somebody
- * is in the middle of.
- *
- * Return: 0; -EINVAL for a bad range, one that cuts an area (v2), when writes are not tracked, or
- * when an address is invalid already; -EBUSY when addresses can't be invalid, because of an
- * emulated device; -EFAULT. On error nothing has changed.
- */
-int iopf_dma_unmap(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *unmap,
-		   const struct vfio_bitmap *bitmap)
+static int unmap_locked(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *unmap,
+			u64 iova, u64 size, const struct vfio_bitmap *bitmap)
 {
 	bool vaddr = unmap->flags & VFIO_DMA_UNMAP_FLAG_VADDR;
 	bool dirty = unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
 	struct victims v = { .c = c, .range = { .first = 0, .last = U64_MAX }, .cut_ok = c->v2 };
-	u64 iova = unmap->iova, size = unmap->size;
 	struct iopf_area *area;
 	int ret;
 
-	unmap->size = 0;
-
-	guard(mutex)(&c->lock);
+	lockdep_assert_held(&c->lock);
 
 	if (vaddr && !list_empty(&c->emulated))
 		return -EBUSY;
@@ -388,5 +387,37 @@ int iopf_dma_unmap(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *
 
 err_keep:
 	keep_victims(&v);
+	return ret;
+}
+
+/**
+ * iopf_dma_unmap() - VFIO_IOMMU_UNMAP_DMA
+ * @c: the container
+ * @unmap: argsz and flags have been checked; size: out: bytes unmapped
+ * @bitmap: with VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP, checked
+ *
+ * When this returns no device reaches the memory any more (or, with VFIO_DMA_UNMAP_FLAG_VADDR, none
+ * uses the CPU address), and no memory is populated there for one, but for the page that somebody
+ * is in the middle of.
+ *
+ * Return: 0; -EINVAL for a bad range, one that cuts an area (v2), when writes are not tracked, or
+ * when an address is invalid already; -EBUSY when addresses can't be invalid, because of an
+ * emulated device; -EFAULT; -EINTR. On error nothing has changed.
+ */
+int iopf_dma_unmap(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *unmap,
+		   const struct vfio_bitmap *bitmap)
+{
+	bool report = unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
+	u64 size = unmap->size;
+	int ret;
+
+	unmap->size = 0;
+	if (report && mutex_lock_killable(&c->reporting))
+		return -EINTR;
+	mutex_lock(&c->lock);
+	ret = unmap_locked(c, unmap, unmap->iova, size, bitmap);
+	mutex_unlock(&c->lock);
+	if (report)
+		mutex_unlock(&c->reporting);
 	return ret;
 }

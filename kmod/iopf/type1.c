@@ -250,7 +250,6 @@ static long dirty_get_bitmap(struct iopf_container *c, u32 argsz, void __user *a
 	ret = iopf_dirty_check_bitmap(&get.bitmap, get.size);
 	if (ret)
 		return ret;
-	guard(mutex)(&c->lock);
 	return iopf_dirty_get(c, get.iova, get.size, &get.bitmap);
 }
 

@@ -16,13 +16,16 @@
  * addresses: they make one record.
  *
  * export vs faults: each chunk is told as it is at one moment; they go on meanwhile.
+ * export vs map, unmap: user space is copied to without the container's lock, since that may wait
+ *   for ever. Records are made in pieces under it, and each piece begins at the address where the
+ *   one before has ended.
  *
- * Locking: the container's lock, so no area comes or goes; the chunks' inside. Bytes are copied
- * to user space under the former only.
+ * Locking: the container's lock; the chunks' inside.
  */
 #include <linux/cleanup.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio_iopf.h>
@@ -35,7 +38,26 @@
 #include "span.h"
 #include "workset.h"
 
-/* A working set that is being written to user space. */
+/* Bytes that are made under the container's lock at a time. */
+#define EXPORT_PIECE	SZ_64K
+
+/* What the chunks of one span may add to that. */
+#define EXPORT_LEAST	((IOPF_SPAN_SIZE / IOPF_CHUNK_SIZE + 1) * IOPF_WORKSET_RECORD)
+
+/**
+ * struct export - a working set that is being written to user space
+ * @to: the buffer there
+ * @room: its size
+ * @size: what the working set takes so far
+ * @records: how many
+ * @next: the chunk after the last record
+ * @chunk: the record that comes next, if @pending: another area may have a part of the chunk
+ * @pending: there is one
+ * @at: I/O virtual addresses before this have been looked at
+ * @done: all have
+ * @fill: bytes in @piece
+ * @piece: records to be copied to user space, without the container's lock
+ */
 struct export {
 	u8 __user *to;
 	u64 room;
@@ -44,24 +66,32 @@ struct export {
 	u64 next;
 	struct iopf_workset_chunk chunk;
 	bool pending;
+	u64 at;
+	bool done;
+	unsigned int fill;
+	u8 piece[EXPORT_PIECE];
 };
 
-/* Write what is pending, if there is room; in any case know how much that takes. */
+/* Make a record of what is pending, if there is room; in any case know how much that takes. */
 static int export_flush(struct export *e)
 {
-	u8 record[IOPF_WORKSET_RECORD];
 	unsigned int n;
 
 	if (!e->pending)
 		return 0;
 	e->pending = false;
-	n = iopf_workset_put(record, e->next, &e->chunk);
-	if (e->size + n <= e->room && copy_to_user(e->to + e->size, record, n))
-		return -EFAULT;
+	n = iopf_workset_put(e->piece + e->fill, e->next, &e->chunk);
+	if (e->size + n <= e->room)
+		e->fill += n;
 	e->next = e->chunk.nr + 1;
 	e->size += n;
 	e->records++;
 	return e->size > VFIO_IOPF_WORKING_SET_MAX ? -E2BIG : 0;
+}
+
+static bool export_full(const struct export *e)
+{
+	return e->fill > EXPORT_PIECE - EXPORT_LEAST;
 }
 
 static int export_chunk(struct export *e, struct iopf_chunk *chunk)
@@ -117,7 +147,8 @@ static int export_spans(struct export *e, struct iopf_area *area, unsigned long 
 	struct iopf_span *span;
 	int ret = 0;
 
-	while (!ret && (span = xa_find(&area->spans, i, ULONG_MAX, XA_PRESENT)) &&
+	while (!ret && !export_full(e) &&
+	       (span = xa_find(&area->spans, i, ULONG_MAX, XA_PRESENT)) &&
 	       span->iova >> IOPF_CHUNK_SHIFT <= chunk) {
 		if (READ_ONCE(span->mapped))
 			ret = export_span(e, span);
@@ -126,30 +157,61 @@ static int export_spans(struct export *e, struct iopf_area *area, unsigned long 
 	return ret;
 }
 
-static int export_areas(struct iopf_container *c, struct export *e)
+/* Go on behind @last, if there is anything. */
+static void export_go_on(struct export *e, u64 last)
 {
+	e->at = last + 1;
+	e->done = !e->at;
+}
+
+/* An area from @e->at on, as far as there is room. */
+static int export_area(struct export *e, struct iopf_area *area)
+{
+	u64 first = max(e->at, area->range.first);
+	unsigned long i, spans = first >> IOPF_SPAN_SHIFT;
 	struct iopf_chunk *chunk;
+	int ret;
+
+	xa_for_each_start(&area->chunks, i, chunk, first >> IOPF_CHUNK_SHIFT) {
+		ret = export_spans(e, area, &spans, i);
+		if (ret || export_full(e))
+			return ret;
+		ret = export_chunk(e, chunk);
+		if (ret)
+			return ret;
+		export_go_on(e, min(chunk->iova | (IOPF_CHUNK_SIZE - 1), area->range.last));
+		if (export_full(e))
+			return 0;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	ret = export_spans(e, area, &spans, ULONG_MAX);
+	if (!ret && !export_full(e))
+		export_go_on(e, area->range.last);
+	return ret;
+}
+
+/* The next piece, from @e->at on. */
+static int export_collect(struct iopf_container *c, struct export *e)
+{
 	struct iopf_area *area;
-	unsigned long index = 0, i, spans;
+	unsigned long index;
 	int ret;
 
 	lockdep_assert_held(&c->lock);
 
-	mt_for_each(&c->areas, area, index, ULONG_MAX) {
-		spans = 0;
-		xa_for_each(&area->chunks, i, chunk) {
-			ret = export_spans(e, area, &spans, i) ?: export_chunk(e, chunk);
-			if (ret)
-				return ret;
-			if (fatal_signal_pending(current))
-				return -EINTR;
-			cond_resched();
-		}
-		ret = export_spans(e, area, &spans, ULONG_MAX);
+	while (!export_full(e)) {
+		index = e->at;
+		area = e->done ? NULL : mt_find(&c->areas, &index, ULONG_MAX);
+		e->done = !area;
+		if (!area)
+			return export_flush(e);
+		ret = export_area(e, area);
 		if (ret)
 			return ret;
 	}
-	return export_flush(e);
+	return 0;
 }
 
 static void age_areas(struct iopf_container *c)
@@ -170,6 +232,26 @@ static void age_areas(struct iopf_container *c)
 	}
 }
 
+/* All of it but the header, copied; the container's lock is dropped while that may wait. */
+static int export_all(struct iopf_container *c, struct export *e)
+{
+	u8 __user *to = e->to + IOPF_WORKSET_HEADER;
+	int ret = 0;
+
+	lockdep_assert_held(&c->lock);
+
+	do {
+		e->fill = 0;
+		ret = export_collect(c, e);
+		iopf_container_unlock_to_wait(c);
+		if (!ret && copy_to_user(to, e->piece, e->fill))
+			ret = -EFAULT;
+		iopf_container_relock(c);
+		to += e->fill;
+	} while (!ret && !e->done);
+	return ret;
+}
+
 /**
  * iopf_workset_export() - VFIO_IOPF_WORKING_SET_GET
  * @c: the container
@@ -177,31 +259,37 @@ static void age_areas(struct iopf_container *c)
  *
  * Context: process context; takes the container's lock.
  * Return: 0; -ENOSPC: the buffer is too small, and @arg says what it takes; -EFAULT, -EINTR,
- * -E2BIG.
+ * -E2BIG, -ENOMEM.
  */
 int iopf_workset_export(struct iopf_container *c, struct vfio_iopf_working_set *arg)
 {
-	struct export e = {
-		.to = u64_to_user_ptr(arg->data),
-		.room = arg->size,
-		.size = IOPF_WORKSET_HEADER,
-	};
+	u8 __user *to = u64_to_user_ptr(arg->data);
 	u8 header[IOPF_WORKSET_HEADER];
+	struct export *e;
 	int ret;
 
-	guard(mutex)(&c->lock);
-	ret = export_areas(c, &e);
-	if (ret)
-		return ret;
-	arg->size = e.size;
-	if (e.size > e.room)
-		return -ENOSPC;
-	iopf_workset_put_header(header, e.records, e.size - IOPF_WORKSET_HEADER);
-	if (copy_to_user(e.to, header, sizeof(header)))
-		return -EFAULT;
-	if (arg->flags & VFIO_IOPF_WORKING_SET_AGE)
+	e = kvzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
+	if (!e)
+		return -ENOMEM;
+	e->to = to;
+	e->room = arg->size;
+	e->size = IOPF_WORKSET_HEADER;
+	scoped_guard(mutex, &c->lock)
+		ret = export_all(c, e);
+	arg->size = e->size;
+	if (!ret && e->size > e->room)
+		ret = -ENOSPC;
+	if (!ret) {
+		iopf_workset_put_header(header, e->records, e->size - IOPF_WORKSET_HEADER);
+		if (copy_to_user(to, header, sizeof(header)))
+			ret = -EFAULT;
+	}
+	kvfree(e);
+	if (!ret && arg->flags & VFIO_IOPF_WORKING_SET_AGE) {
+		guard(mutex)(&c->lock);
 		age_areas(c);
-	return 0;
+	}
+	return ret;
 }
 
 /**
