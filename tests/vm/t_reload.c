@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,7 +221,7 @@ static void check_orders(const struct simbuf *b)
 	rig_both_ways(&r.sim[0], b, 5, "type1 gone");
 	rig_close(&r);
 	rig_balanced();
-	tap_errno_is(unload("vfio_iommu_iopf"), 0, "unloads at once after its last container");
+	tap_errno_is(rig_unload_soon(), 0, "unloads after its last container");
 	load_type1();
 	must(rig_unload());
 	/* And the other order: the backend, then type1. */
@@ -229,6 +230,58 @@ static void check_orders(const struct simbuf *b)
 	tap_errno_is(rig_unload(), 0, "unloads, type1 in place");
 	tap_errno_is(unload("vfio_iommu_type1"), 0, "then type1");
 	load_type1();
+}
+
+static bool come_and_go_stop;
+
+/* Containers come and go; whoever serves them. */
+static void *come_and_go(void *count)
+{
+	struct vfio_container c;
+	struct vfio_dev d;
+	int err;
+
+	while (!__atomic_load_n(&come_and_go_stop, __ATOMIC_RELAXED)) {
+		must(vfio_container_open(&c));
+		err = vfio_dev_attach(&d, &c, rig_bdf(0), VFIO_TYPE1v2_IOMMU);
+		/* Modprobe has been forked with the group open, and not begun yet. */
+		must(err == -EBUSY ? 0 : err);
+		if (!err)
+			vfio_dev_close(&d);
+		vfio_container_close(&c);
+		if (!err)
+			__atomic_add_fetch((unsigned long *)count, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+/* Registrations are replaced and reaped while containers of theirs begin and end. */
+static void check_race(const struct simbuf *b)
+{
+	unsigned long count = 0, seen;
+	unsigned int reloads = 0, spins;
+	pthread_t thread;
+
+	rig_load("devices=2", "");
+	must_be(!pthread_create(&thread, NULL, come_and_go, &count));
+	for (unsigned int i = 0; i < 200 && reloads < 20; i++) {
+		/* It may be serving one that was opened a moment after it had been loaded. */
+		if (!unload("vfio_iommu_type1")) {
+			load_type1();
+			reloads++;
+		}
+		seen = __atomic_load_n(&count, __ATOMIC_RELAXED);
+		for (spins = 0; spins < 20000 && __atomic_load_n(&count, __ATOMIC_RELAXED) == seen;)
+			sim_nap(&spins);
+	}
+	__atomic_store_n(&come_and_go_stop, true, __ATOMIC_RELAXED);
+	must_be(!pthread_join(thread, NULL));
+	tap_is(reloads, 20, "type1 was reloaded while containers came and went");
+	for (spins = 0; !in_front() && spins < 20000;)
+		sim_nap(&spins);
+	tap_ok(in_front(), "in front in the end");
+	serves(b, 0, true, "after all that");
+	tap_errno_is(rig_unload_soon(), 0, "unloads");
 }
 
 int main(void)
@@ -240,5 +293,6 @@ int main(void)
 	check_in_use(&b);
 	check_by_hand(&b);
 	check_orders(&b);
+	check_race(&b);
 	return tap_done();
 }
