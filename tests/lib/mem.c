@@ -479,6 +479,13 @@ int mem_age(void)
 	return err;
 }
 
+void mem_keep_still(void)
+{
+	int err = mem_write_file("/proc/sys/kernel/numa_balancing", "0");
+
+	must_be(!err || err == -ENOENT);
+}
+
 void mem_sync_drop_caches(void)
 {
 	sync();

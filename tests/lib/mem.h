@@ -129,6 +129,14 @@ int mem_pressure(size_t bytes);
  */
 int mem_age(void);
 
+/**
+ * mem_keep_still() - NUMA balancing off until the end of the test
+ *
+ * It takes pages away from everybody to see who uses them, when it likes. That is no matter for
+ * data, but for who counts faults. Where there is one node there is none of it.
+ */
+void mem_keep_still(void);
+
 /** mem_sync_drop_caches() - sync, then drop clean page cache and slab */
 void mem_sync_drop_caches(void);
 

@@ -305,6 +305,7 @@ int main(void)
 	struct rig r;
 
 	rig_backend_only();
+	mem_keep_still();
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
 	check_ahead(&r, 1);
 	check_ahead(&r, 8);

@@ -356,6 +356,7 @@ int main(void)
 	must(mem_write_file(THP "defrag", "always"));
 	/* It comes when it is called, lest it join what is to be apart. */
 	must(mem_write_file(THP "khugepaged/scan_sleep_millisecs", "600000"));
+	mem_keep_still();
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
 	b.va = mem_thp(MEM_HUGE);
 	rig_map(&r, &b);

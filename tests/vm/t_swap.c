@@ -221,6 +221,7 @@ int main(void)
 	if (!mem_have_swap())
 		tap_bail("no swap space: run with --swap");
 	tap_ok(mem_swap_is_disk(), "the swap space is a disk");
+	mem_keep_still();
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
 
 	b.va = mem_anon(LEN);

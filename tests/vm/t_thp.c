@@ -94,6 +94,7 @@ int main(void)
 
 	must(mem_write_file("/sys/kernel/mm/transparent_hugepage/enabled", "madvise"));
 	must(mem_write_file("/sys/kernel/mm/transparent_hugepage/defrag", "always"));
+	mem_keep_still();
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
 	b.va = mem_thp(LEN);
 	check_populated(&r, &b);
