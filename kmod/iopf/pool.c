@@ -314,22 +314,30 @@ static void pool_die(struct iopf_pool *pool)
 			iopf_mm_stop(m);
 }
 
+/* Leave a job that is to be called again to those who do what a dead pool has left. */
+static void worker_give_up(struct iopf_worker *worker)
+{
+	struct iopf_pool *pool = worker->pool;
+	struct iopf_job *job = worker->job;
+
+	lockdep_assert_held(&pool->lock);
+
+	worker->job = NULL;
+	pool->background -= job->background;
+	list_add_tail(&job->node, &pool->jobs[job->background]);
+	pool_queue_last(pool);
+}
+
 /* In the thread, which has been killed and is about to end. */
 static void worker_killed(void *data)
 {
 	struct iopf_worker *worker = data;
 	struct iopf_pool *pool = worker->pool;
-	struct iopf_job *job;
 
 	pool_die(pool);
 	spin_lock(&pool->lock);
-	job = worker->job;
-	if (job) {
-		worker->job = NULL;
-		pool->background -= job->background;
-		list_add_tail(&job->node, &pool->jobs[job->background]);
-		pool_queue_last(pool);
-	}
+	if (worker->job)
+		worker_give_up(worker);
 	worker_leave(worker);
 	spin_unlock(&pool->lock);
 }
@@ -381,8 +389,10 @@ static bool worker_fn(void *data)
 		pool->starting--;
 	}
 	list_del_init(&worker->idle);
+	if (pool->dead && worker->job)
+		worker_give_up(worker);
 	if (!worker->job && !worker->gone) {
-		worker->job = pool_next(pool);
+		worker->job = pool->dead ? NULL : pool_next(pool);
 		if (worker->job) {
 			list_del_init(&worker->job->node);
 			pool->background += worker->job->background;

@@ -60,7 +60,7 @@ static bool policy_borrow(struct mm_struct *mm, struct mempolicy **policy)
 	struct task_struct *owner;
 
 	*policy = NULL;
-	if (num_node_state(N_MEMORY) == 1)
+	if (nr_online_nodes == 1)
 		return true;
 	if (current->mempolicy)
 		return false;
@@ -98,7 +98,7 @@ static bool nodes_are_free(struct mm_struct *mm)
 {
 	struct task_struct *owner;
 
-	if (num_node_state(N_MEMORY) == 1)
+	if (nr_online_nodes == 1)
 		return true;
 	guard(rcu)();
 	owner = rcu_dereference(mm->owner);
@@ -150,7 +150,7 @@ static bool node_has_room(unsigned int pages, bool huge)
 		    zone_page_state(zone, NR_FREE_PAGES) <= high_wmark_pages(zone) +
 							    zone->lowmem_reserve[ZONE_NORMAL] + pages)
 			continue;
-		for (unsigned int order = PMD_ORDER; order < NR_PAGE_ORDERS; order++)
+		for (unsigned int order = PMD_ORDER; huge && order < NR_PAGE_ORDERS; order++)
 			nr_free += READ_ONCE(zone->free_area[order].nr_free);
 		if (!huge || nr_free)
 			return true;
@@ -161,16 +161,24 @@ static bool node_has_room(unsigned int pages, bool huge)
 /**
  * struct place - where pages are populated without waiting
  * @own: in a thread of the process
+ * @roomy: otherwise: there is room for a page of 2 MiB beside all that is wanted
  * @memcg: otherwise: who pays, referenced
  * @old: who paid before
  * @policy: in a thread of the process: what it has borrowed
  */
 struct place {
 	bool own;
+	bool roomy;
 	struct mem_cgroup *memcg;
 	struct mem_cgroup *old;
 	struct mempolicy *policy;
 };
+
+static bool place_has_room(const struct place *place, unsigned int pages, bool huge)
+{
+	pages += TABLE_PAGES;
+	return memcg_has_room(place->memcg, pages) && node_has_room(pages, huge);
+}
 
 /* False: it is to be done elsewhere. */
 static bool place_begin(struct place *place, struct mm_struct *mm, unsigned int pages)
@@ -181,8 +189,8 @@ static bool place_begin(struct place *place, struct mm_struct *mm, unsigned int 
 	if (!nodes_are_free(mm))
 		return false;
 	place->memcg = get_mem_cgroup_from_mm(mm);
-	if (!memcg_has_room(place->memcg, pages + TABLE_PAGES) ||
-	    !node_has_room(pages + TABLE_PAGES, false)) {
+	place->roomy = place_has_room(place, pages + HPAGE_PMD_NR, true);
+	if (unlikely(!place->roomy && !place_has_room(place, pages, false))) {
 		mem_cgroup_put(place->memcg);
 		return false;
 	}
@@ -316,9 +324,7 @@ static bool page_at_once(const struct place *place, struct vm_area_struct *vma,
 		return false;
 	case IOPF_ENTRY_NO_TABLE:
 		/* As a whole or not at all. */
-		return !may_be_huge(vma, vaddr) ||
-		       (memcg_has_room(place->memcg, HPAGE_PMD_NR + TABLE_PAGES) &&
-			node_has_room(HPAGE_PMD_NR + TABLE_PAGES, true));
+		return place->roomy || !may_be_huge(vma, vaddr);
 	default:
 		return true;
 	}
