@@ -114,6 +114,8 @@ int main(int argc, char **argv)
 	side("iopf", false);
 	if (part_wanted("tail") && !symbols)
 		tail("iopf");
+	if (part_wanted("stretch") && !symbols)
+		longest_stretch();
 	if (part_unknown())
 		tap_bail("there is no '%s' to measure", part_unknown());
 	figure_line("run complete 1");

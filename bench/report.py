@@ -38,6 +38,7 @@ GOAL_TWO_DEVICES = 1.8
 GOAL_TAIL_RATIO = 8
 GOAL_UNTOUCHED_BYTES = 0
 GOAL_TOUCHED_KIB = 1
+GOAL_STRETCH = 1_000_000
 
 MIB = 1 << 20
 
@@ -128,6 +129,12 @@ def latency(side, key):
     return out
 
 
+def stretches(side):
+    """Cases of the longest stretch: [{"name", "longest", "took"}, ...]."""
+    return [{what: side[f"stretch{i}_{what}"] for what in ("name", "longest", "took")}
+            for i in range(100) if f"stretch{i}_longest" in side]
+
+
 def drop(side, case):
     """Unmapping, and the host's dropping: what is due to the device's mappings."""
     unmap = side[f"drop_{case}_unmap"] - side[f"drop_{case}_nothing"]
@@ -202,6 +209,7 @@ def derive(raw):
         "stream": {"faults": ours["stream_faults"], "last_mib": ours["stream_last"] / MIB},
         "latency": {"all": latency(ours, "tail"), "crowd": latency(ours, "crowd"), "cleared": latency(ours, "cleared"),
                     "kinds": [kind for kind in (latency(ours, f"tail{i}") for i in range(16)) if kind]},
+        "stretch": stretches(ours),
         "memory": {"untouched_1t_bytes": sum(sparse("1t", what) - sparse("4k", what)
                                              for what in ("slab", "other", "tables")),
                    "touched_kib_per_mib": rough((kernel["slab"] + kernel["other"]) / MIB),
@@ -244,6 +252,8 @@ def goals(result):
         goal("invalidation of 64 MiB against stock's unmap", max(entry["invalidate_ratio"] for entry in drops),
              GOAL_DROP_RATIO),
         goal("latency of faults, p99.9 / p50", rough(all_faults["p99.9"] / all_faults["p50"]), GOAL_TAIL_RATIO),
+        goal("longest stretch without offering the processor", max(entry["longest"] for entry in result["stretch"]),
+             GOAL_STRETCH),
         goal("memory of 1 TiB untouched", memory["untouched_1t_bytes"], GOAL_UNTOUCHED_BYTES, "B"),
         goal("memory per touched MiB", memory["touched_kib_per_mib"], GOAL_TOUCHED_KIB, "KiB"),
     ]
@@ -337,6 +347,14 @@ def rows_of_latency(result):
     return out
 
 
+def rows_of_stretch(result):
+    out = ["Longest stretch, in which nobody else gets the processor: all of the case on the left, the stretch on the right"]
+    for entry in result["stretch"]:
+        out.append((entry["name"], shown(entry["took"]), shown(entry["longest"]),
+                    "" if entry["longest"] <= GOAL_STRETCH else "too long"))
+    return out
+
+
 def rows_of_smp(entry):
     out = ["Two at once on two processors, by the clock on the wall: not repeatable"]
     for name, turns in (("two devices", entry), ("two processes, by the CPU's own faults", entry["cpu"])):
@@ -355,7 +373,8 @@ def rows_of_goals(entries):
 
 
 def rows(result):
-    out = rows_of_units(result) + rows_of_passes(result) + rows_of_maps(result) + rows_of_latency(result)
+    out = rows_of_units(result) + rows_of_passes(result) + rows_of_maps(result) + rows_of_latency(result) + \
+        rows_of_stretch(result)
     if result["two_devices"]:
         out += rows_of_smp(result["two_devices"])
     return out + rows_of_goals(result["goals"])

@@ -194,21 +194,25 @@ static inline void iopf_chunkmap_hold_mmio(struct iopf_chunkmap *m, unsigned int
  *
  * As long as they were held they were dirty in each report, if they were writable; so they are once
  * more.
+ *
+ * Return: how many pages.
  */
-static inline void iopf_chunkmap_revoke_mmio(struct iopf_chunkmap *m, unsigned int first,
-					     unsigned int last)
+static inline unsigned int iopf_chunkmap_revoke_mmio(struct iopf_chunkmap *m, unsigned int first,
+						     unsigned int last)
 {
-	unsigned int page;
+	unsigned int page, n = 0;
 
 	if (!m->marks)
-		return;
+		return 0;
 	page = find_next_bit(m->marks->mmio, last + 1, first);
 	for (; page <= last; page = find_next_bit(m->marks->mmio, last + 1, page + 1)) {
 		bitmap_clear(m->marks->pinned, page, 1);
 		bitmap_clear(m->marks->mmio, page, 1);
 		if (test_bit(page, m->writable))
 			bitmap_set(m->marks->dirty, page, 1);
+		n++;
 	}
+	return n;
 }
 
 /* One leaf goes as a whole. */

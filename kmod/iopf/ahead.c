@@ -357,7 +357,7 @@ static void window_unmap_clean(struct iopf_attach *at, const struct iopf_served 
 	rcu_read_lock();
 	area = ahead_area(at->container, served->iova, true);
 	if (area)
-		chunk = xa_load(&area->chunks, served->iova >> IOPF_CHUNK_SHIFT);
+		chunk = iopf_area_chunk_there(area, served->iova);
 	if (chunk && !READ_ONCE(area->frozen) &&
 	    iopf_chunkmap_lookup(&chunk->map, w->first, true) == IOPF_UPGRADE &&
 	    iopf_chunkmap_lookup(&chunk->map, w->last, true) == IOPF_UPGRADE)
@@ -384,7 +384,7 @@ static void ahead_window(struct iopf_attach *at, const struct iopf_served *serve
 	rcu_read_lock();
 	area = ahead_area(at->container, served->iova, served->write);
 	if (area)
-		chunk = xa_load(&area->chunks, served->iova >> IOPF_CHUNK_SHIFT);
+		chunk = iopf_area_chunk_there(area, served->iova);
 	if (chunk && iopf_chunk_aged(chunk) && window_beside(chunk, served, &w) &&
 	    iopf_area_vaddr_begin(chunk, &seen)) {
 		mm = area->mm->mm;

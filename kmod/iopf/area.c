@@ -7,11 +7,16 @@
  *
  *   create: fill in; into the mm's tree; into the container's tree
  *   destroy: out of the container's tree; dead; kill the chunks; out of the
- *            mm's tree; free after a grace period
+ *            mm's tree; free after a grace period, with chunks and spans
  *
  * From the moment the container's tree has forgotten it new faults find no address;
- * those that found it before meet dead chunks. iopf_area_destroy() returns with
- * nothing mapped.
+ * those that found it before meet dead chunks. iopf_areas_destroy() returns with
+ * nothing mapped. Areas that go at the same time share the grace period.
+ *
+ * notifier vs destroy, rebase: a notifier goes through an area under its mm's lock. It drops that
+ * lock when somebody else wants the processor, and marks the area as visited before: a visited
+ * area stays in the mm's tree, so the notifier goes on from there. Who takes the area out
+ * waits for that. The notifier waits for nothing but the processor meanwhile.
  *
  * A frozen area lets devices map nothing more: their faults wait until it thaws. It is
  * how the CPU address changes (VFIO_DMA_UNMAP_FLAG_VADDR freezes, VFIO_DMA_MAP_FLAG_VADDR
@@ -39,21 +44,63 @@
 #include "sample.h"
 #include "span.h"
 
-static unsigned long chunk_index(u64 iova)
+/* Chunks that one look of the host takes at most. More are for the next look. */
+#define AGE_CHUNKS	8
+
+/*
+ * Chunks that are freed before others get the processor, and before a grace period: RCU frees the
+ * nodes of the array, and may do that to any number of them in a row.
+ */
+#define FREE_BATCH	256
+#define FREE_WAIT	8192
+
+static void area_free_chunks(struct iopf_area *area)
 {
-	return iova >> IOPF_CHUNK_SHIFT;
+	XA_STATE(xas, &area->chunks, 0);
+	struct iopf_chunk *chunk;
+	unsigned int n = 0;
+
+	xas_lock(&xas);
+	xas_for_each(&xas, chunk, ULONG_MAX) {
+		xas_store(&xas, NULL);
+		/* A place may have been reserved in vain. */
+		if (!xa_is_zero(chunk))
+			iopf_chunk_free(chunk);
+		if (++n % FREE_BATCH)
+			continue;
+		/* Not xas_pause(): the node may be gone. */
+		xas_set(&xas, xas.xa_index + 1);
+		xas_unlock(&xas);
+		cond_resched();
+		if (n % FREE_WAIT == 0)
+			synchronize_rcu();
+		xas_lock(&xas);
+	}
+	xas_unlock(&xas);
 }
 
-static void area_free_work(struct work_struct *work)
+static void area_free(struct iopf_area *area)
 {
-	struct iopf_area *area = container_of(to_rcu_work(work), struct iopf_area, free_work);
-
+	area_free_chunks(area);
+	iopf_spans_free(area);
 	xa_destroy(&area->chunks);
 	xa_destroy(&area->spans);
 	xa_destroy(&area->pins);
 	put_task_struct(area->task);
 	iopf_mm_put(area->mm);
 	kfree(area);
+}
+
+static void area_free_work(struct work_struct *work)
+{
+	struct iopf_area *first = container_of(to_rcu_work(work), struct iopf_area, free_work);
+	struct iopf_area *area, *next;
+
+	list_for_each_entry_safe(area, next, &first->gone, gone) {
+		area_free(area);
+		cond_resched();
+	}
+	area_free(first);
 }
 
 /* Into the tree of the mm's areas by CPU address. */
@@ -69,6 +116,11 @@ static void area_follow(struct iopf_area *area)
 static void area_unfollow(struct iopf_area *area)
 {
 	write_lock(&area->mm->lock);
+	while (unlikely(atomic_read(&area->visitors))) {
+		write_unlock(&area->mm->lock);
+		wait_var_event(&area->visitors, !atomic_read(&area->visitors));
+		write_lock(&area->mm->lock);
+	}
 	interval_tree_remove(&area->hva, &area->mm->areas);
 	write_unlock(&area->mm->lock);
 }
@@ -113,23 +165,38 @@ struct iopf_area *iopf_area_create(struct iopf_container *container,
 	xa_init_flags(&area->chunks, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&area->spans, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&area->pins, XA_FLAGS_ACCOUNT);
+	INIT_LIST_HEAD(&area->gone);
 	INIT_RCU_WORK(&area->free_work, area_free_work);
 	area_follow(area);
 	return area;
 }
 
 /**
- * iopf_area_destroy() - unmap an area for good and free it
- * @area: out of the container's tree already, with nothing pinned
+ * iopf_area_next_chunk() - go through the chunks of an area
+ * @area: the area, under its container's lock
+ * @chunk: the one before; NULL: begin
+ * @index: kept for the next call
  *
- * Context: process context, under the container's lock.
+ * Others get the processor in between.
+ *
+ * Return: the next chunk, or NULL.
  */
-void iopf_area_destroy(struct iopf_area *area)
+struct iopf_chunk *iopf_area_next_chunk(struct iopf_area *area, const struct iopf_chunk *chunk,
+					unsigned long *index)
+{
+	cond_resched();
+	if (chunk)
+		return xa_find_after(&area->chunks, index, ULONG_MAX, XA_PRESENT);
+	*index = 0;
+	return xa_find(&area->chunks, index, ULONG_MAX, XA_PRESENT);
+}
+
+/* Nothing is mapped in it from here on. */
+static void area_kill(struct iopf_area *area)
 {
 	struct iopf_chunk *chunk;
 	unsigned long index;
 
-	lockdep_assert_held(&area->container->lock);
 	WARN_ON(area->pinned || area->locked);
 
 	xa_lock(&area->chunks);
@@ -137,23 +204,48 @@ void iopf_area_destroy(struct iopf_area *area)
 	xa_unlock(&area->chunks);
 
 	iopf_spans_kill(area);
-	xa_for_each(&area->chunks, index, chunk)
+	chunk = NULL;
+	while ((chunk = iopf_area_next_chunk(area, chunk, &index)))
 		iopf_chunk_kill(chunk);
-	iopf_area_forget_vaddr(area->container);
+}
 
-	area_unfollow(area);
+/**
+ * iopf_areas_destroy() - unmap areas for good and free them
+ * @areas: of one container, linked by their @gone, out of the container's tree already, with
+ *         nothing pinned; empty afterwards
+ *
+ * Context: process context, under the container's lock.
+ */
+void iopf_areas_destroy(struct list_head *areas)
+{
+	struct iopf_area *area, *first;
+	struct iopf_container *c;
+	bool frozen = false;
 
-	iopf_spans_free(area);
-	/* Nobody can find a chunk any more, as the container's tree has forgotten the area. */
-	iopf_hint_renew(&area->container->generation);
-	xa_for_each(&area->chunks, index, chunk) {
-		xa_erase(&area->chunks, index);
-		iopf_chunk_free_rcu(chunk);
+	first = list_first_entry_or_null(areas, struct iopf_area, gone);
+	if (!first)
+		return;
+	c = first->container;
+	lockdep_assert_held(&c->lock);
+
+	list_for_each_entry(area, areas, gone) {
+		frozen |= area->frozen;
+		area_kill(area);
+		cond_resched();
 	}
-	/* Faults that waited for it find that there is no such address. */
-	if (area->frozen)
-		iopf_fault_queue_resume(area->container->faults);
-	queue_rcu_work(iopf_wq, &area->free_work);
+	iopf_area_forget_vaddr(c);
+	list_for_each_entry(area, areas, gone) {
+		area_unfollow(area);
+		cond_resched();
+	}
+	/* Nobody can find their chunks, as the container's tree has forgotten the areas. */
+	iopf_hint_renew(&c->generation);
+	/* Faults that waited for them find that there is no such address. */
+	if (frozen)
+		iopf_fault_queue_resume(c->faults);
+	/* The first has the others in its list. */
+	list_del_init(areas);
+	queue_rcu_work(iopf_wq, &first->free_work);
 }
 
 static int area_store_chunk(struct iopf_area *area, unsigned long index,
@@ -192,7 +284,7 @@ static int area_store_chunk(struct iopf_area *area, unsigned long index,
  */
 struct iopf_chunk *iopf_area_chunk(struct iopf_area *area, u64 iova, gfp_t gfp)
 {
-	unsigned long index = chunk_index(iova);
+	unsigned long index = iopf_area_chunk_index(area, iova);
 	struct iopf_chunk *chunk;
 	struct mem_cgroup *old;
 	int ret = 0;
@@ -269,7 +361,7 @@ unsigned int iopf_area_chunks(struct iopf_area *area, u64 iova, unsigned int n,
 			      struct iopf_chunk **chunks)
 {
 	const gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT;
-	const unsigned long first = chunk_index(iova);
+	const unsigned long first = iopf_area_chunk_index(area, iova);
 	XA_STATE(xas, &area->chunks, first);
 	struct mem_cgroup *old;
 	unsigned int there = 0;
@@ -375,13 +467,16 @@ void iopf_area_thaw(struct iopf_area *area)
  */
 void iopf_area_rebase(struct iopf_area *area, struct iopf_mm *mm, unsigned long vaddr)
 {
+	struct iopf_range left = area->range;
 	struct iopf_mm *old = area->mm;
+	unsigned int zapped = 0;
 
 	lockdep_assert_held(&area->container->lock);
 	WARN_ON(!area->frozen);
 
 	/* While the old mm still tells of its changes. */
-	iopf_area_zap(area, &area->range, false);
+	while (iopf_area_zap_some(area, &left, &zapped))
+		cond_resched();
 	area_unfollow(area);
 	area->mm = mm;
 	area->vaddr = vaddr;
@@ -399,6 +494,60 @@ static void chunk_part(const struct iopf_chunk *chunk, const struct iopf_range *
 	*last = range->last < end ? iopf_chunkmap_page(range->last) : IOPF_CHUNK_PAGES - 1;
 }
 
+/* The same, until somebody else wants the processor: then @range is what is left of it. */
+static bool area_zap_chunks_some(struct iopf_area *area, struct iopf_range *range,
+				 unsigned int *all)
+{
+	struct iopf_chunk *chunk;
+	unsigned int first, last, zapped;
+	unsigned long index;
+
+	xa_for_each_range(&area->chunks, index, chunk, iopf_area_chunk_index(area, range->first),
+			  iopf_area_chunk_index(area, range->last)) {
+		chunk_part(chunk, range, &first, &last);
+		zapped = iopf_chunk_zap(chunk, first, last, false);
+		if (zapped)
+			WRITE_ONCE(chunk->lost, true);
+		*all += zapped;
+		if (need_resched() && range->last - chunk->iova >= IOPF_CHUNK_SIZE) {
+			range->first = chunk->iova + IOPF_CHUNK_SIZE;
+			return true;
+		}
+	}
+	return false;
+}
+
+/**
+ * iopf_area_zap_some() - unmap what is mapped and not pinned in a range, until somebody else wants
+ *                        the processor
+ * @area: the area
+ * @range: within it; out: what is left of it
+ * @zapped: incremented by the pages unmapped
+ *
+ * Context: any that may take a spinlock.
+ * Return: whether there is anything left.
+ */
+bool iopf_area_zap_some(struct iopf_area *area, struct iopf_range *range, unsigned int *zapped)
+{
+	for (;;) {
+		struct iopf_range part = *range;
+
+		/* There are spans or chunks mapped in a GiB, never both. */
+		if (!xa_empty(&area->spans))
+			part.last = min(range->first | (IOPF_SPAN_SIZE - 1), range->last);
+		*zapped += iopf_spans_zap(area, &part);
+		if (area_zap_chunks_some(area, &part, zapped)) {
+			range->first = part.first;
+			return true;
+		}
+		if (part.last == range->last)
+			return false;
+		range->first = part.last + 1;
+		if (need_resched())
+			return true;
+	}
+}
+
 /**
  * iopf_area_zap_chunks() - unmap what chunks map and is not pinned in a range
  * @area: the area
@@ -411,17 +560,20 @@ static void chunk_part(const struct iopf_chunk *chunk, const struct iopf_range *
 unsigned int iopf_area_zap_chunks(struct iopf_area *area, const struct iopf_range *range,
 				  bool age)
 {
-	unsigned int all = 0, zapped, first, last;
+	unsigned int all = 0, zapped, first, last, aged = 0;
 	struct iopf_chunk *chunk;
 	unsigned long index;
 
-	xa_for_each_range(&area->chunks, index, chunk, chunk_index(range->first),
-			  chunk_index(range->last)) {
+	xa_for_each_range(&area->chunks, index, chunk, iopf_area_chunk_index(area, range->first),
+			  iopf_area_chunk_index(area, range->last)) {
 		chunk_part(chunk, range, &first, &last);
 		zapped = iopf_chunk_zap(chunk, first, last, age);
 		if (zapped)
 			WRITE_ONCE(chunk->lost, true);
 		all += zapped;
+		/* The answer is known, and who asks has a lock of the page tables. */
+		if (age && zapped && ++aged == AGE_CHUNKS)
+			break;
 	}
 	return all;
 }
@@ -436,28 +588,29 @@ static bool area_may_be_mapped(struct iopf_area *area, const struct iopf_range *
 
 	if (range->first >> PAGE_SHIFT != range->last >> PAGE_SHIFT || !xa_empty(&area->spans))
 		return true;
-	chunk = xa_load(&area->chunks, chunk_index(range->first));
+	chunk = iopf_area_chunk_there(area, range->first);
 	return chunk && iopf_chunkmap_lookup(&chunk->map, iopf_chunkmap_page(range->first),
 					     false) != IOPF_MISS;
 }
 
 /**
- * iopf_area_zap() - unmap what is mapped and not pinned in a range
+ * iopf_area_age() - unmap what is mapped and not pinned in a range, to see whether it is used
  * @area: the area
  * @range: within it
- * @age: see iopf_chunk_zap()
+ *
+ * See iopf_chunk_zap(). Of a large range not all is unmapped at a time.
  *
  * Context: any that may take a spinlock.
  * Return: pages unmapped.
  */
-unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *range, bool age)
+unsigned int iopf_area_age(struct iopf_area *area, const struct iopf_range *range)
 {
 	unsigned int zapped;
 
-	if (age && !area_may_be_mapped(area, range))
+	if (!area_may_be_mapped(area, range))
 		return 0;
 	zapped = iopf_spans_zap(area, range);
-	return zapped + iopf_area_zap_chunks(area, range, age);
+	return zapped + iopf_area_zap_chunks(area, range, true);
 }
 
 /**
@@ -476,8 +629,8 @@ bool iopf_area_mapped(struct iopf_area *area, const struct iopf_range *range)
 
 	if (mapped)
 		return true;
-	xa_for_each_range(&area->chunks, index, chunk, chunk_index(range->first),
-			  chunk_index(range->last)) {
+	xa_for_each_range(&area->chunks, index, chunk, iopf_area_chunk_index(area, range->first),
+			  iopf_area_chunk_index(area, range->last)) {
 		chunk_part(chunk, range, &first, &last);
 		spin_lock(&chunk->lock);
 		mapped = find_next_bit(chunk->map.present, last + 1, first) <= last;
@@ -510,30 +663,11 @@ int iopf_area_set_domains(struct iopf_area *area, const struct iopf_domains *dom
 	xa_lock(&area->chunks);
 	xa_unlock(&area->chunks);
 
-	xa_for_each(&area->chunks, index, chunk) {
+	chunk = NULL;
+	while ((chunk = iopf_area_next_chunk(area, chunk, &index))) {
 		iopf_chunk_move(chunk, domains, added);
 		if (added && !ret)
 			ret = iopf_chunk_replay(chunk, added);
 	}
 	return ret;
-}
-
-/**
- * iopf_area_count() - count pages, for people
- * @area: the area, found under RCU
- * @mapped: incremented by the pages in the IOMMU's page table
- * @pinned: incremented by those of them that are pinned
- */
-void iopf_area_count(struct iopf_area *area, unsigned long *mapped, unsigned long *pinned)
-{
-	struct iopf_chunk *chunk;
-	unsigned long index;
-
-	*mapped += iopf_spans_count(area);
-	xa_for_each(&area->chunks, index, chunk) {
-		spin_lock(&chunk->lock);
-		*mapped += iopf_chunkmap_mapped(&chunk->map);
-		*pinned += iopf_chunkmap_pinned(&chunk->map);
-		spin_unlock(&chunk->lock);
-	}
 }

@@ -2,10 +2,13 @@
 #ifndef IOPF_AREA_H
 #define IOPF_AREA_H
 
+#include <linux/atomic.h>
 #include <linux/interval_tree.h>
+#include <linux/list.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
+#include "../../core/chunkmap.h"
 #include "../../core/range.h"
 
 struct iommu_domain;
@@ -30,12 +33,15 @@ struct task_struct;
  * @mmio: part of it is devices' memory that is held as if pinned
  * @dead: being removed; no new chunks, under @chunks' lock, and no new spans, under @spans' lock
  * @no_spans: nothing is mapped by leaves of 1 GiB, since part of it is pinned, or is about to be
- * @chunks: by IOVA >> IOPF_CHUNK_SHIFT; only what has been touched
+ * @chunks: by iopf_area_chunk_index(); only what has been touched
  * @spans: by IOVA >> IOPF_SPAN_SHIFT; only where the CPU was seen to have a leaf of that size
  * @hva: in @mm's tree of areas, under its lock
+ * @visitors: notifiers that have dropped that lock for a moment, and go on from this area; they
+ *            keep it in the tree
  * @task: whose RLIMIT_MEMLOCK counts for pinned pages
  * @lock_cap: @task was not limited (CAP_IPC_LOCK) when it mapped
  * @pinned: everything is pinned, for a group that can't fault. Under the container's lock.
+ * @pinned_pages: pages that are pinned, for whatever reason
  * @locked: pages charged to @mm's locked_vm. Under the container's lock.
  * @pins: pages that emulated devices have pinned, by page of the area; see emulated.c. Under the
  *        container's lock.
@@ -43,7 +49,9 @@ struct task_struct;
  * @reported: being unmapped, and its last report is being made or has been. Under the container's
  *            lock; set and cleared under iopf_container.reporting.
  * @tellings: how often their drivers have been told, with pins left. Under the container's lock.
- * @free_work: frees it after a grace period
+ * @gone: others that are removed at the same time. Under the container's lock, and then the
+ *        business of @free_work.
+ * @free_work: of one of them: frees all after a grace period
  *
  * All but what is said to be under a lock is constant once published, and @mm and
  * @vaddr as long as the area is not frozen.
@@ -63,20 +71,35 @@ struct iopf_area {
 	struct xarray chunks;
 	struct xarray spans;
 	struct interval_tree_node hva;
+	atomic_t visitors;
 	struct task_struct *task;
 	bool lock_cap;
 	bool pinned;
+	atomic_long_t pinned_pages;
 	unsigned long locked;
 	struct xarray pins;
 	bool leaving;
 	bool reported;
 	unsigned int tellings;
+	struct list_head gone;
 	struct rcu_work free_work;
 };
 
 static inline unsigned long iopf_area_vaddr(const struct iopf_area *area, u64 iova)
 {
 	return area->vaddr + (unsigned long)(iova - area->range.first);
+}
+
+/* Counted from the area's first chunk: a small area needs no nodes in the array. */
+static inline unsigned long iopf_area_chunk_index(const struct iopf_area *area, u64 iova)
+{
+	return (iova >> IOPF_CHUNK_SHIFT) - (area->range.first >> IOPF_CHUNK_SHIFT);
+}
+
+/* The chunk at an address, or NULL. */
+static inline struct iopf_chunk *iopf_area_chunk_there(struct iopf_area *area, u64 iova)
+{
+	return xa_load(&area->chunks, iopf_area_chunk_index(area, iova));
 }
 
 static inline u64 iopf_area_size(const struct iopf_area *area)
@@ -91,21 +114,23 @@ static inline unsigned long iopf_area_pages(const struct iopf_area *area)
 
 struct iopf_area *iopf_area_create(struct iopf_container *container,
 				   const struct iopf_range *range, unsigned long vaddr, int prot);
-void iopf_area_destroy(struct iopf_area *area);
+void iopf_areas_destroy(struct list_head *areas);
 struct iopf_chunk *iopf_area_chunk(struct iopf_area *area, u64 iova, gfp_t gfp);
 unsigned int iopf_area_chunks(struct iopf_area *area, u64 iova, unsigned int n,
 			      struct iopf_chunk **chunks);
+struct iopf_chunk *iopf_area_next_chunk(struct iopf_area *area, const struct iopf_chunk *chunk,
+					unsigned long *index);
 bool iopf_area_vaddr_begin(const struct iopf_chunk *chunk, struct iopf_vaddr_seen *seen);
 void iopf_area_forget_vaddr(struct iopf_container *container);
 void iopf_area_freeze(struct iopf_area *area);
 void iopf_area_thaw(struct iopf_area *area);
 void iopf_area_rebase(struct iopf_area *area, struct iopf_mm *mm, unsigned long vaddr);
-unsigned int iopf_area_zap(struct iopf_area *area, const struct iopf_range *range, bool age);
+unsigned int iopf_area_age(struct iopf_area *area, const struct iopf_range *range);
+bool iopf_area_zap_some(struct iopf_area *area, struct iopf_range *range, unsigned int *zapped);
 unsigned int iopf_area_zap_chunks(struct iopf_area *area, const struct iopf_range *range,
 				  bool age);
 bool iopf_area_mapped(struct iopf_area *area, const struct iopf_range *range);
 int iopf_area_set_domains(struct iopf_area *area, const struct iopf_domains *domains,
 			  struct iommu_domain *added);
-void iopf_area_count(struct iopf_area *area, unsigned long *mapped, unsigned long *pinned);
 
 #endif /* IOPF_AREA_H */

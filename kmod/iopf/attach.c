@@ -380,7 +380,8 @@ static bool areas_fit(struct iopf_container *c, const struct iopf_iovas *iovas)
 	unsigned long index = 0;
 	struct iopf_area *area;
 
-	mt_for_each(&c->areas, area, index, ULONG_MAX)
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX)))
 		if (!iopf_iovas_contain(iovas, &area->range))
 			return false;
 	return true;

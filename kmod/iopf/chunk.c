@@ -133,16 +133,6 @@ void iopf_chunk_free(struct iopf_chunk *chunk)
 	kmem_cache_free(iopf_chunk_cache, chunk);
 }
 
-static void chunk_free_cb(struct rcu_head *rcu)
-{
-	iopf_chunk_free(container_of(rcu, struct iopf_chunk, rcu));
-}
-
-void iopf_chunk_free_rcu(struct iopf_chunk *chunk)
-{
-	call_rcu(&chunk->rcu, chunk_free_cb);
-}
-
 /*
  * Few chunks have marks: see that one has them, before what needs them. Two may do that at a time,
  * one under the chunk's lock. False: no memory.
@@ -224,6 +214,88 @@ static void chunk_unmap_run(struct iopf_chunk *chunk, unsigned int page, unsigne
 			   (size_t)n << PAGE_SHIFT);
 }
 
+/* Note for sysfs that the chunk has @pages more mapped, or less. */
+static __always_inline void chunk_count(const struct iopf_chunk *chunk, long pages)
+{
+	iopf_container_count(chunk->area->container, pages);
+}
+
+/* The same for pinned pages. */
+static void chunk_count_pinned(struct iopf_chunk *chunk, long pages)
+{
+	atomic_long_add(pages, &chunk->area->pinned_pages);
+	atomic_long_add(pages, &chunk->area->container->pinned_pages);
+}
+
+/*
+ * Pages that go from a chunk. Each domain has its IOTLB synced once for all of them, before the
+ * chunk's lock is dropped. With one domain, as most containers have, pages are unmapped as they
+ * are found; with more, each domain is gone through for them at the end.
+ */
+struct chunk_zap {
+	struct iopf_chunk *chunk;
+	unsigned int zapped;
+	struct iommu_iotlb_gather gather;
+	DECLARE_BITMAP(gone, IOPF_CHUNK_PAGES);
+};
+
+static void zap_domain_run(struct chunk_zap *z, struct iommu_domain *domain, unsigned int page,
+			   unsigned int n)
+{
+	size_t size = (size_t)n << PAGE_SHIFT, unmapped;
+	u64 iova = chunk_page_iova(z->chunk, page);
+
+	unmapped = iommu_unmap_fast(domain, iova, size, &z->gather);
+	WARN_ONCE(unmapped != size, "iommu_unmap_fast: 0x%zx of 0x%zx bytes at 0x%llx\n", unmapped,
+		  size, iova);
+}
+
+static void zap_begin(struct chunk_zap *z, struct iopf_chunk *chunk)
+{
+	lockdep_assert_held(&chunk->lock);
+
+	z->chunk = chunk;
+	z->zapped = 0;
+}
+
+static void zap_run(struct chunk_zap *z, unsigned int page, unsigned int n)
+{
+	const struct iopf_domains *domains = z->chunk->domains;
+
+	if (likely(domains->nr == 1)) {
+		if (!z->zapped)
+			iommu_iotlb_gather_init(&z->gather);
+		zap_domain_run(z, domains->domain[0].iommu, page, n);
+	} else {
+		if (!z->zapped)
+			bitmap_zero(z->gone, IOPF_CHUNK_PAGES);
+		bitmap_set(z->gone, page, n);
+	}
+	z->zapped += n;
+}
+
+/* Returns the number of pages unmapped. */
+static unsigned int zap_end(struct chunk_zap *z)
+{
+	const struct iopf_domains *domains = z->chunk->domains;
+	unsigned int first, end;
+
+	if (!z->zapped)
+		return 0;
+	chunk_count(z->chunk, -(long)z->zapped);
+	if (likely(domains->nr == 1)) {
+		iommu_iotlb_sync(domains->domain[0].iommu, &z->gather);
+		return z->zapped;
+	}
+	for (unsigned int i = 0; i < domains->nr; i++) {
+		iommu_iotlb_gather_init(&z->gather);
+		for_each_set_bitrange(first, end, z->gone, IOPF_CHUNK_PAGES)
+			zap_domain_run(z, domains->domain[i].iommu, first, end - first);
+		iommu_iotlb_sync(domains->domain[i].iommu, &z->gather);
+	}
+	return z->zapped;
+}
+
 /* Charge what has changed. Where there is no budget that is one look. */
 static void chunk_settle(struct iopf_chunk *chunk, enum iopf_settle why)
 {
@@ -241,25 +313,24 @@ static int chunk_prot(const struct iopf_chunk *chunk, bool writable)
 static unsigned int chunk_zap_locked(struct iopf_chunk *chunk, unsigned int first,
 				     unsigned int last)
 {
-	unsigned int page = first, n, zapped = 0;
+	struct chunk_zap z __uninitialized;
+	unsigned int page = first, n;
 
-	lockdep_assert_held(&chunk->lock);
-
-	for (; iopf_chunkmap_take(&chunk->map, &page, last, &n); page += n) {
-		chunk_unmap_run(chunk, page, n);
-		zapped += n;
-	}
-	return zapped;
+	zap_begin(&z, chunk);
+	for (; iopf_chunkmap_take(&chunk->map, &page, last, &n); page += n)
+		zap_run(&z, page, n);
+	return zap_end(&z);
 }
 
 static void chunk_zap_writable(struct iopf_chunk *chunk)
 {
+	struct chunk_zap z __uninitialized;
 	unsigned int page = 0, n;
 
-	lockdep_assert_held(&chunk->lock);
-
+	zap_begin(&z, chunk);
 	for (; iopf_chunkmap_take_writable(&chunk->map, &page, &n); page += n)
-		chunk_unmap_run(chunk, page, n);
+		zap_run(&z, page, n);
+	zap_end(&z);
 }
 
 /**
@@ -279,12 +350,15 @@ unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsign
 			    bool age)
 {
 	unsigned int zapped;
+	long revoked = 0;
 	bool huge;
 
 	spin_lock(&chunk->lock);
 	huge = chunk->map.huge;
 	if (unlikely(READ_ONCE(chunk->area->mmio)))
-		iopf_chunkmap_revoke_mmio(&chunk->map, first, last);
+		revoked = iopf_chunkmap_revoke_mmio(&chunk->map, first, last);
+	if (unlikely(revoked))
+		chunk_count_pinned(chunk, -revoked);
 	zapped = chunk_zap_locked(chunk, first, last);
 	if (age && zapped)
 		WRITE_ONCE(chunk->aged, jiffies | 1);
@@ -788,6 +862,7 @@ static noinline int chunk_fault_budgeted(struct iopf_chunk *chunk, unsigned int 
 	if (!ret)
 		ret = chunk_fault_locked(&f, iopf_window_size(around));
 	iopf_keeper_settle(chunk, reserved, IOPF_SETTLE_MISSED);
+	chunk_count(chunk, f.mapped);
 	*mapped += f.mapped;
 	return ret;
 }
@@ -805,6 +880,7 @@ static __always_inline int chunk_fault(struct iopf_chunk *chunk, unsigned int pa
 		struct chunk_fault f = fault_begin(chunk, page, write, no_span, timing);
 
 		ret = chunk_fault_locked(&f, around);
+		chunk_count(chunk, f.mapped);
 		*mapped += f.mapped;
 	}
 	spin_unlock(&chunk->lock);
@@ -912,6 +988,7 @@ static unsigned int chunk_have(struct iopf_chunk *chunk, unsigned int first, uns
 		n = find_next_zero_bit(chunk->map.present, last + 1, first) - first;
 	if (unlikely(budgeted))
 		iopf_keeper_settle(chunk, reserved, IOPF_SETTLE_MISSED);
+	chunk_count(chunk, f.mapped);
 	spin_unlock(&chunk->lock);
 	if (unlikely(ret == -EXDEV) &&
 	    !iopf_span_fault(chunk->area, chunk->iova, f.need_write, &f.mapped))
@@ -1067,7 +1144,9 @@ static void chunk_enter_mmio(struct iopf_chunk *chunk, const struct iopf_domains
 			       PAGE_SIZE, chunk->area->prot | IOMMU_CACHE, FAULT_GFP))
 			continue;
 		iopf_chunkmap_revoke_mmio(&chunk->map, page, page);
+		chunk_count_pinned(chunk, -1);
 		iopf_chunkmap_take(&chunk->map, &first, page, &n);
+		chunk_count(chunk, -(long)n);
 		iopf_domains_unmap(old, old->nr, iova, PAGE_SIZE);
 	}
 }
@@ -1132,6 +1211,8 @@ int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pa
 		WRITE_ONCE(chunk->refill, true);
 	chunk_zap_locked(chunk, page, page + n - 1);
 	iopf_chunkmap_set_pinned(&chunk->map, page, n, writable);
+	chunk_count(chunk, n);
+	chunk_count_pinned(chunk, n);
 	if (unlikely(READ_ONCE(chunk->area->container->budgeted)))
 		iopf_keeper_settle(chunk, reserved, IOPF_SETTLE_LOST);
 	spin_unlock(&chunk->lock);
@@ -1157,6 +1238,8 @@ err_unmap:
 		chunk_unmap_run(chunk, page, done);
 	spin_lock(&chunk->lock);
 	iopf_chunkmap_take_pinned(&chunk->map, &first, page + n - 1, &taken, &mmio);
+	chunk_count(chunk, -(long)taken);
+	chunk_count_pinned(chunk, -(long)taken);
 	/* Devices could write it meanwhile; the last run in those domains that took it. */
 	if (writable && READ_ONCE(chunk->area->container->tracking))
 		iopf_chunkmap_dirty(&chunk->map, page, done + run);
@@ -1184,8 +1267,10 @@ bool iopf_chunk_hold_mmio(struct iopf_chunk *chunk, unsigned int page)
 	if (chunk->map.huge)
 		chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
 	held = iopf_chunkmap_lookup(&chunk->map, page, write) == IOPF_HIT;
-	if (held)
+	if (held) {
 		iopf_chunkmap_hold_mmio(&chunk->map, page);
+		chunk_count_pinned(chunk, 1);
+	}
 	chunk_settle(chunk, IOPF_SETTLE_LOST);
 	spin_unlock(&chunk->lock);
 	return held;
@@ -1304,6 +1389,8 @@ bool iopf_chunk_unpin(struct iopf_chunk *chunk, unsigned int *page, unsigned int
 			pages[i] = pfn_to_page(PHYS_PFN(phys));
 		}
 		chunk_unmap_run(chunk, *page, *n);
+		chunk_count(chunk, -(long)*n);
+		chunk_count_pinned(chunk, -(long)*n);
 		/* It could be written all the time. */
 		if (dirty)
 			iopf_chunkmap_dirty(&chunk->map, *page, *n);

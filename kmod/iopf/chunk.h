@@ -54,7 +54,8 @@ enum iopf_look {
 };
 
 /**
- * struct iopf_chunk - what is mapped of an area in one 2 MiB of IOVA
+ * struct iopf_chunk - what is mapped of an area in one 2 MiB of IOVA; found under RCU, freed with
+ *                     its area after a grace period
  * @lock: innermost of our locks; only the IOMMU driver's own nest inside
  * @dead: the area is being removed: map nothing more. Under @lock.
  * @area: whose; the area outlives its chunks
@@ -74,7 +75,6 @@ enum iopf_look {
  * @look: enum iopf_look; changes under @lock
  * @block: what the container's budget has been charged for it; under the budget's lock, and the
  *         pages under @lock, too. All zero where there is no budget.
- * @rcu: readers find chunks under RCU
  */
 struct iopf_chunk {
 	spinlock_t lock; /* innermost */
@@ -92,7 +92,6 @@ struct iopf_chunk {
 	u8 heat;
 	u8 look;
 	struct iopf_block block;
-	struct rcu_head rcu;
 };
 
 /* For how long faults map little around them when the host has looked for what is not used. */
@@ -141,7 +140,6 @@ bool iopf_chunks_alloc(struct iopf_area *area, u64 iova, unsigned int n,
 		       struct iopf_chunk **chunks, gfp_t gfp);
 void iopf_chunk_free(struct iopf_chunk *chunk);
 void iopf_chunks_free(struct iopf_chunk **chunks, unsigned int n);
-void iopf_chunk_free_rcu(struct iopf_chunk *chunk);
 
 int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, unsigned int around,
 		     unsigned int *mapped, struct iopf_timing *timing);

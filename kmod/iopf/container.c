@@ -60,26 +60,17 @@ static struct kobject *iopf_containers_kobj;
 
 /* sysfs: one file each */
 
-struct container_sums {
-	unsigned long areas;
-	unsigned long size;
-	unsigned long mapped;
-	unsigned long pinned;
-};
+/* Anybody may read these at any time: nothing is gone through, no lock is taken. */
 
-static void container_sum(struct iopf_container *c, struct container_sums *sums)
+static unsigned long resident_pages(const struct iopf_container *c)
 {
-	unsigned long index = 0;
-	struct iopf_area *area;
+	long pages = 0;
+	int cpu;
 
-	*sums = (struct container_sums){ };
-	rcu_read_lock();
-	mt_for_each(&c->areas, area, index, ULONG_MAX) {
-		sums->areas++;
-		sums->size += iopf_area_pages(area);
-		iopf_area_count(area, &sums->mapped, &sums->pinned);
-	}
-	rcu_read_unlock();
+	/* One CPU counts what another takes away, so a sum that is being made may be off. */
+	for_each_possible_cpu(cpu)
+		pages += READ_ONCE(*per_cpu_ptr(c->resident, cpu));
+	return max(pages, 0L);
 }
 
 #define CONTAINER_ATTR(_name) \
@@ -102,20 +93,17 @@ static ssize_t comm_show(struct iopf_container *c, char *buf)
 
 CONTAINER_ATTR(comm);
 
-#define CONTAINER_SUM_ATTR(_name, _expr) \
+#define CONTAINER_COUNT_ATTR(_name, _expr) \
 	static ssize_t _name##_show(struct iopf_container *c, char *buf) \
 	{ \
-		struct container_sums sums; \
-\
-		container_sum(c, &sums); \
 		return sysfs_emit(buf, "%lu\n", _expr); \
 	} \
 	CONTAINER_ATTR(_name)
 
-CONTAINER_SUM_ATTR(areas, sums.areas);
-CONTAINER_SUM_ATTR(mapped, sums.size << PAGE_SHIFT);
-CONTAINER_SUM_ATTR(resident, sums.mapped << PAGE_SHIFT);
-CONTAINER_SUM_ATTR(pinned, sums.pinned << PAGE_SHIFT);
+CONTAINER_COUNT_ATTR(areas, READ_ONCE(c->nr_areas));
+CONTAINER_COUNT_ATTR(mapped, READ_ONCE(c->area_pages) << PAGE_SHIFT);
+CONTAINER_COUNT_ATTR(resident, resident_pages(c) << PAGE_SHIFT);
+CONTAINER_COUNT_ATTR(pinned, atomic_long_read(&c->pinned_pages) << PAGE_SHIFT);
 
 #define CONTAINER_PREFAULT_ATTR(_name, _format, _expr) \
 	static ssize_t _name##_show(struct iopf_container *c, char *buf) \
@@ -201,6 +189,7 @@ static void container_free(struct kobject *kobj)
 	mutex_destroy(&c->lock);
 	mutex_destroy(&c->reporting);
 	mutex_destroy(&c->setting);
+	free_percpu(c->resident);
 	iopf_prefaults_put(c->prefaults);
 	iopf_keeper_free(c->keeper);
 	iopf_fault_queue_put(c->faults);
@@ -238,7 +227,8 @@ static void container_repair_work(struct work_struct *work)
 	bool missing = false;
 
 	guard(mutex)(&c->lock);
-	mt_for_each(&c->areas, area, index, ULONG_MAX)
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX)))
 		missing |= iopf_pin_repair(area);
 	if (!missing)
 		return;
@@ -295,11 +285,12 @@ struct iopf_container *iopf_container_create(bool v2)
 	kobject_init(&c->kobj, &container_ktype);
 
 	ret = -ENOMEM;
+	c->resident = alloc_percpu_gfp(*c->resident, GFP_KERNEL_ACCOUNT);
 	c->domains = kzalloc(struct_size(c->domains, domain, 0), GFP_KERNEL_ACCOUNT);
 	c->iovas = kzalloc(struct_size(c->iovas, range, 0), GFP_KERNEL_ACCOUNT);
 	c->faults = iopf_fault_queue_create(c->id);
 	c->latency_past = iopf_latency_past_alloc();
-	if (!c->domains || !c->iovas || !c->faults || !c->latency_past)
+	if (!c->resident || !c->domains || !c->iovas || !c->faults || !c->latency_past)
 		goto err_put;
 	c->prefaults = iopf_prefaults_create(c);
 	c->keeper = iopf_keeper_create(c);
@@ -433,20 +424,55 @@ void iopf_container_release(struct iopf_container *c)
 }
 
 /**
- * iopf_container_remove_area() - remove an area
- * @c: the container, locked
- * @area: published, without pins of emulated devices
+ * iopf_container_next_area() - go through the areas of a range
+ * @c: the container, locked; areas may be removed, the one at hand too
+ * @area: the one before; NULL: begin
+ * @index: in: an address to go on from; out: for the next call
+ * @last: last address
+ *
+ * Others get the processor in between.
+ *
+ * Return: the next area, or NULL.
  */
-void iopf_container_remove_area(struct iopf_container *c, struct iopf_area *area)
+struct iopf_area *iopf_container_next_area(struct iopf_container *c, const struct iopf_area *area,
+					   unsigned long *index, unsigned long last)
 {
 	lockdep_assert_held(&c->lock);
 
-	mtree_erase(&c->areas, area->range.first);
-	iopf_hold_area_end(area);
-	if (area->vaddr_invalid)
-		c->vaddr_invalid--;
-	iopf_area_destroy(area);
-	c->dma_avail++;
+	cond_resched();
+	/* After the last address of all there is none. */
+	return area ? mt_find_after(&c->areas, index, last) : mt_find(&c->areas, index, last);
+}
+
+/**
+ * iopf_container_remove_areas() - remove areas
+ * @c: the container, locked
+ * @areas: published, without pins of emulated devices, linked by their @gone in the order of
+ *         addresses, with no others in between; empty afterwards
+ */
+void iopf_container_remove_areas(struct iopf_container *c, struct list_head *areas)
+{
+	struct iopf_area *area;
+
+	lockdep_assert_held(&c->lock);
+
+	if (list_empty(areas))
+		return;
+	/* This can't fail. */
+	WARN_ON(mtree_store_range(&c->areas,
+				  list_first_entry(areas, struct iopf_area, gone)->range.first,
+				  list_last_entry(areas, struct iopf_area, gone)->range.last, NULL,
+				  GFP_KERNEL | __GFP_NOFAIL));
+	list_for_each_entry(area, areas, gone) {
+		iopf_hold_area_end(area);
+		if (area->vaddr_invalid)
+			c->vaddr_invalid--;
+		c->dma_avail++;
+		WRITE_ONCE(c->nr_areas, c->nr_areas - 1);
+		WRITE_ONCE(c->area_pages, c->area_pages - iopf_area_pages(area));
+		cond_resched();
+	}
+	iopf_areas_destroy(areas);
 }
 
 /**
@@ -457,15 +483,20 @@ void iopf_container_unmap_all(struct iopf_container *c)
 {
 	unsigned long index = 0;
 	struct iopf_area *area;
+	unsigned int n = 0;
+	LIST_HEAD(areas);
 
 	lockdep_assert_held(&c->lock);
 
-	while ((area = mt_find(&c->areas, &index, ULONG_MAX))) {
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX))) {
 		if (!xa_empty(&area->pins))
 			iopf_emulated_abandon(area);
-		iopf_container_remove_area(c, area);
-		index = 0;
+		list_add_tail(&area->gone, &areas);
+		if (++n % IOPF_REMOVE_BATCH == 0)
+			iopf_container_remove_areas(c, &areas);
 	}
+	iopf_container_remove_areas(c, &areas);
 }
 
 /**
@@ -531,7 +562,8 @@ int iopf_container_set_domains(struct iopf_container *c, struct iopf_domains *do
 	lockdep_assert_held(&c->lock);
 
 	WRITE_ONCE(c->domains, domains);
-	mt_for_each(&c->areas, area, index, ULONG_MAX) {
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX))) {
 		ret = iopf_area_set_domains(area, domains, added);
 		if (ret)
 			goto err_back;
@@ -542,7 +574,8 @@ int iopf_container_set_domains(struct iopf_container *c, struct iopf_domains *do
 err_back:
 	WRITE_ONCE(c->domains, old);
 	index = 0;
-	mt_for_each(&c->areas, area, index, ULONG_MAX)
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX)))
 		iopf_area_set_domains(area, old, NULL);
 	return ret;
 }
@@ -586,7 +619,8 @@ int iopf_container_pin(struct iopf_container *c)
 
 	if (c->pinners++)
 		return 0;
-	mt_for_each(&c->areas, area, index, ULONG_MAX) {
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX))) {
 		ret = iopf_hold_area(area);
 		if (ret) {
 			iopf_container_unpin(c);
@@ -609,7 +643,8 @@ void iopf_container_unpin(struct iopf_container *c)
 
 	if (--c->pinners)
 		return;
-	mt_for_each(&c->areas, area, index, ULONG_MAX)
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX)))
 		if (area->pinned)
 			iopf_hold_area_undo(area);
 }

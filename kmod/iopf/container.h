@@ -2,10 +2,12 @@
 #ifndef IOPF_CONTAINER_H
 #define IOPF_CONTAINER_H
 
+#include <linux/atomic.h>
 #include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/maple_tree.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/rbtree.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
@@ -71,6 +73,8 @@ struct mem_cgroup;
  * @budgeted: it has limits, so what is mapped is charged; see limits.c. Changes under @lock.
  * @keeper: keeps its budget
  * @generation: of the hints to its chunks; see hint.h
+ * @resident: pages that are mapped, by the CPU that counted them: a part may be negative
+ * @pinned_pages: pages of those that are pinned
  * @repair: maps devices' memory again that has been revoked; see pin.c
  * @latency_past: how long faults took of devices that have left; under iopf_devices_lock
  * @latency_dir: where that is to be read, with those of the others
@@ -79,6 +83,8 @@ struct mem_cgroup;
  *             take it
  * @lock: see above; protects all that follows
  * @areas: areas by IOVA; read under RCU
+ * @nr_areas: how many there are
+ * @area_pages: how many pages they have
  * @mms: the processes whose memory is mapped
  * @dma_avail: areas that may still be mapped
  * @attaches: attached groups; changes are under iopf_devices_lock, too
@@ -124,6 +130,8 @@ struct iopf_container {
 	bool budgeted;
 	struct iopf_keeper *keeper;
 	u64 generation;
+	long __percpu *resident;
+	atomic_long_t pinned_pages;
 	struct delayed_work repair;
 	struct iopf_latency_past *latency_past;
 	struct kobject *latency_dir;
@@ -131,6 +139,8 @@ struct iopf_container {
 	struct mutex reporting; /* order: see above */
 	struct mutex lock; /* order: see above */
 	struct maple_tree areas;
+	unsigned long nr_areas;
+	unsigned long area_pages;
 	struct list_head mms;
 	unsigned int dma_avail;
 	struct list_head attaches;
@@ -172,6 +182,19 @@ struct iopf_container_attr {
 	ssize_t (*store)(struct iopf_container *c, const char *buf, size_t count);
 };
 
+/* Areas that are removed at a time; see iopf_container_remove_areas(). */
+#define IOPF_REMOVE_BATCH 256
+
+/**
+ * iopf_container_count() - count what is mapped, for people
+ * @c: the container
+ * @pages: how many more; negative: less
+ */
+static inline void iopf_container_count(struct iopf_container *c, long pages)
+{
+	this_cpu_add(*c->resident, pages);
+}
+
 int iopf_containers_init(struct kobject *root);
 void iopf_containers_exit(void);
 
@@ -202,7 +225,9 @@ static inline void iopf_container_relock(struct iopf_container *c)
 
 bool iopf_container_groupless(const struct iopf_container *c);
 bool iopf_container_bisected(struct iopf_container *c, const struct iopf_range *range);
-void iopf_container_remove_area(struct iopf_container *c, struct iopf_area *area);
+void iopf_container_remove_areas(struct iopf_container *c, struct list_head *areas);
+struct iopf_area *iopf_container_next_area(struct iopf_container *c, const struct iopf_area *area,
+					   unsigned long *index, unsigned long last);
 void iopf_container_unmap_all(struct iopf_container *c);
 void iopf_container_reap_mms(struct iopf_container *c);
 void iopf_container_repair(struct iopf_container *c);

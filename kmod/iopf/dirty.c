@@ -69,8 +69,10 @@ static void mark_pins(struct iopf_area *area)
 	unsigned long index;
 	void *pin;
 
-	xa_for_each(&area->pins, index, pin)
+	xa_for_each(&area->pins, index, pin) {
 		iopf_dirty_mark(area, area->range.first + ((u64)index << PAGE_SHIFT), PAGE_SIZE);
+		cond_resched();
+	}
 }
 
 static void area_track(struct iopf_area *area)
@@ -82,10 +84,9 @@ static void area_track(struct iopf_area *area)
 	/* A chunk that is made after this knows that writes are tracked. */
 	xa_lock(&area->chunks);
 	xa_unlock(&area->chunks);
-	xa_for_each(&area->chunks, index, chunk) {
+	chunk = NULL;
+	while ((chunk = iopf_area_next_chunk(area, chunk, &index)))
 		iopf_chunk_track(chunk);
-		cond_resched();
-	}
 	mark_pins(area);
 }
 
@@ -105,13 +106,15 @@ int iopf_dirty_start(struct iopf_container *c)
 
 	if (c->tracking)
 		return 0;
-	mt_for_each(&c->areas, area, index, ULONG_MAX)
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX)))
 		if (iopf_area_pages(area) > IOPF_DIRTY_PAGES_MAX)
 			return -EINVAL;
 
 	WRITE_ONCE(c->tracking, true);
 	index = 0;
-	mt_for_each(&c->areas, area, index, ULONG_MAX)
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX)))
 		area_track(area);
 	return 0;
 }
@@ -231,7 +234,7 @@ static void report_fill(struct report *r, struct iopf_area *area)
 
 	do {
 		DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES) = { };
-		struct iopf_chunk *chunk = xa_load(&area->chunks, r->at >> IOPF_CHUNK_SHIFT);
+		struct iopf_chunk *chunk = iopf_area_chunk_there(area, r->at);
 
 		last = min(r->at | (IOPF_CHUNK_SIZE - 1), end);
 		if (chunk)
@@ -343,13 +346,13 @@ void iopf_dirty_report_end(struct iopf_container *c, const struct iopf_range *ra
 
 	lockdep_assert_held(&c->lock);
 
-	mt_for_each(&c->areas, area, index, range->last) {
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, range->last))) {
 		if (leaving && !area->reported)
 			continue;
-		xa_for_each(&area->chunks, i, chunk) {
+		chunk = NULL;
+		while ((chunk = iopf_area_next_chunk(area, chunk, &i)))
 			iopf_chunk_report_end(chunk, made);
-			cond_resched();
-		}
 		if (made)
 			mark_pins(area);
 	}
@@ -407,6 +410,7 @@ int iopf_dirty_mark(struct iopf_area *area, u64 iova, u64 size)
 		if (end == last)
 			return 0;
 		iova = end + 1;
+		cond_resched();
 	}
 }
 
@@ -427,7 +431,10 @@ void iopf_dirty_mark_all(struct iopf_container *c)
 
 	if (!c->tracking)
 		return;
-	mt_for_each(&c->areas, area, index, ULONG_MAX)
-		xa_for_each(&area->chunks, i, chunk)
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX))) {
+		chunk = NULL;
+		while ((chunk = iopf_area_next_chunk(area, chunk, &i)))
 			iopf_chunk_dirty_pinned(chunk);
+	}
 }

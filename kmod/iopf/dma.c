@@ -67,6 +67,7 @@ static int map_area(struct iopf_container *c, const struct iopf_range *range,
 		    const struct iopf_range *va, int prot, enum iopf_policy policy)
 {
 	struct iopf_area *area;
+	LIST_HEAD(gone);
 	int ret = 0;
 
 	iopf_container_reap_mms(c);
@@ -80,11 +81,15 @@ static int map_area(struct iopf_container *c, const struct iopf_range *range,
 		ret = map_held(c, area);
 	if (!ret)
 		ret = iopf_tree_store(&c->areas, range->first, range->last, area, false);
-	if (!ret)
+	if (!ret) {
+		WRITE_ONCE(c->nr_areas, c->nr_areas + 1);
+		WRITE_ONCE(c->area_pages, c->area_pages + iopf_area_pages(area));
 		return 0;
+	}
 
 	iopf_hold_area_end(area);
-	iopf_area_destroy(area);
+	list_add(&area->gone, &gone);
+	iopf_areas_destroy(&gone);
 	c->dma_avail++;
 	return ret;
 }
@@ -231,6 +236,7 @@ static struct iopf_area *victims_next(struct victims *v)
 	do {
 		if (v->done)
 			return NULL;
+		cond_resched();
 		area = mt_find(&v->c->areas, &v->index, v->range.last);
 		if (!area)
 			return NULL;
@@ -253,14 +259,18 @@ static struct iopf_area *victims_first(struct victims *v)
 }
 
 /*
- * Tell drivers of emulated devices to unpin, for one area, in which nothing is pinned from here on.
- * The lock is dropped: true means look again.
+ * Tell drivers of emulated devices to unpin, of one area after the other, in which nothing is
+ * pinned from here on. The lock is dropped: true means look again. What the next look finds is
+ * what has come meanwhile, or what drivers have left.
  */
 static bool release_pins(struct iopf_container *c, struct victims *v)
 {
 	struct iopf_area *area;
+	bool told = false;
 
 	for (area = victims_first(v); area; area = victims_next(v)) {
+		u64 last = area->range.last;
+
 		area->leaving = true;
 		if (xa_empty(&area->pins)) {
 			area->tellings = 0;
@@ -270,10 +280,12 @@ static bool release_pins(struct iopf_container *c, struct victims *v)
 			iopf_emulated_abandon(area);
 			continue;
 		}
+		/* It may be gone afterwards. The next begins after it, whatever has changed. */
 		iopf_emulated_notify_unmap(c, area);
-		return true;
+		told = true;
+		v->index = last + 1;
 	}
-	return false;
+	return told;
 }
 
 /* Unmapping has failed: the areas stay. */
@@ -357,6 +369,8 @@ static int unmap_locked(struct iopf_container *c, struct vfio_iommu_type1_dma_un
 	bool dirty = unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
 	struct victims v = { .c = c, .range = { .first = 0, .last = U64_MAX }, .cut_ok = c->v2 };
 	struct iopf_area *area;
+	unsigned int n = 0;
+	LIST_HEAD(gone);
 	int ret;
 
 	lockdep_assert_held(&c->lock);
@@ -381,8 +395,16 @@ static int unmap_locked(struct iopf_container *c, struct vfio_iommu_type1_dma_un
 	}
 	for (area = victims_first(&v); area; area = victims_next(&v)) {
 		unmap->size += iopf_area_size(area);
-		iopf_container_remove_area(c, area);
+		list_add_tail(&area->gone, &gone);
+		/* Those that have been mapped since the report lie in between, and stay. */
+		if (++n % IOPF_REMOVE_BATCH && !v.reported)
+			continue;
+		iopf_container_remove_areas(c, &gone);
+		/* Who is dying learns nothing of it, and the rest goes with the container. */
+		if (!dirty && fatal_signal_pending(current))
+			goto err_keep;
 	}
+	iopf_container_remove_areas(c, &gone);
 	return 0;
 
 err_keep:

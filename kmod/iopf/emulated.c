@@ -438,6 +438,7 @@ void iopf_emulated_abandon(struct iopf_area *area)
 			   !iopf_pin_counted(area, area->range.first + ((u64)index << PAGE_SHIFT));
 		xa_erase(&area->pins, index);
 		kfree(pin);
+		cond_resched();
 	}
 	iopf_pin_charge(area, -charged);
 }

@@ -567,7 +567,7 @@ static enum filtered fault_filter_request(struct iopf_container *c, struct iopf_
 		fault_complain(d, prm, "is outside any mapped range, or beyond its permission");
 		return FILTERED_MISS;
 	}
-	chunk = xa_load(&area->chunks, prm->addr >> IOPF_CHUNK_SHIFT);
+	chunk = iopf_area_chunk_there(area, prm->addr);
 	if (chunk && iopf_chunk_serves(chunk, iopf_chunkmap_page(prm->addr), write))
 		return FILTERED_HIT;
 	/* Its owner may have taken it back, and given it again. */

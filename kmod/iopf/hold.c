@@ -110,18 +110,25 @@ bool iopf_hold_covers(struct iopf_area *area, u64 iova, u64 *last)
 	return true;
 }
 
-/* Whether anything is to be pinned of an area. */
+/*
+ * Whether anything is to be pinned of an area. What is to be pinned is, but for devices' memory
+ * that has been revoked: that is looked for.
+ */
 static bool area_held(struct iopf_area *area)
 {
 	u64 at = area->range.first, last;
 
-	for (;;) {
+	if (atomic_long_read(&area->pinned_pages))
+		return true;
+	while (READ_ONCE(area->mmio)) {
+		cond_resched();
 		if (iopf_hold_covers(area, at, &last))
 			return true;
 		if (last == area->range.last)
 			return false;
 		at = last + 1;
 	}
+	return false;
 }
 
 /**
@@ -149,6 +156,9 @@ int iopf_hold_fill(struct iopf_area *area, const struct iopf_range *range)
 		if (part.last == range->last)
 			return 0;
 		part.first = part.last + 1;
+		cond_resched();
+		if (fatal_signal_pending(current))
+			return -EINTR;
 	}
 }
 
@@ -171,6 +181,7 @@ static bool next_uncovered(struct iopf_area *area, u64 at, u64 last, struct iopf
 		if (until == last || (covered && any))
 			return any;
 		at = until + 1;
+		cond_resched();
 	}
 }
 
@@ -215,7 +226,8 @@ int iopf_hold_fill_all(struct iopf_container *c)
 
 	lockdep_assert_held(&c->lock);
 
-	mt_for_each(&c->areas, area, index, ULONG_MAX) {
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX))) {
 		ret = iopf_hold_fill(area, &area->range);
 		if (ret)
 			break;
@@ -234,7 +246,8 @@ void iopf_hold_drain_all(struct iopf_container *c)
 
 	lockdep_assert_held(&c->lock);
 
-	mt_for_each(&c->areas, area, index, ULONG_MAX)
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX)))
 		iopf_hold_drain(area, &area->range);
 }
 
@@ -276,8 +289,10 @@ void iopf_hold_area_end(struct iopf_area *area)
 
 	lockdep_assert_held(&c->lock);
 
-	while ((hold = hold_first(c, area->range.first, area->range.last)))
+	while ((hold = hold_first(c, area->range.first, area->range.last))) {
 		hold_delete(c, hold);
+		cond_resched();
+	}
 	iopf_policy_forget(c, &area->range);
 	area->pinned = false;
 	if (area->no_spans)
@@ -350,7 +365,8 @@ int iopf_hold_add(struct iopf_container *c, const struct iopf_range *range,
 
 	lockdep_assert_held(&c->lock);
 
-	mt_for_each(&c->areas, area, index, whole.last) {
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, whole.last))) {
 		ret = iopf_hold_add_area(area, &whole, kind, owner);
 		if (ret) {
 			iopf_hold_remove(c, range, kind, owner);
@@ -381,6 +397,7 @@ bool iopf_hold_remove(struct iopf_container *c, const struct iopf_range *range,
 	for (hold = hold_first(c, whole.first, whole.last); hold; hold = next) {
 		struct iopf_range part = { .first = hold->node.start, .last = hold->node.last };
 
+		cond_resched();
 		next = hold_next(hold, whole.first, whole.last);
 		if (hold->kind != kind || hold->owner != owner)
 			continue;

@@ -172,6 +172,7 @@ static void hot_let_go(struct iopf_keeper *k)
 			iopf_hold_remove(k->container, &hot->range, IOPF_HOLD_HOT, 0);
 		list_del(&hot->node);
 		kfree(hot);
+		cond_resched();
 	}
 	atomic_long_sub(k->hots.pages, &hot_pages);
 	WRITE_ONCE(k->hots.pages, 0);

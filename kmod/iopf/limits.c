@@ -63,16 +63,16 @@ static void charge_all(struct iopf_container *c, bool budgeted)
 	lockdep_assert_held(&c->lock);
 
 	WRITE_ONCE(c->budgeted, budgeted);
-	mt_for_each(&c->areas, area, index, ULONG_MAX) {
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX))) {
 		if (budgeted)
 			iopf_spans_flush(area);
 		/* Who makes a chunk after this sees the flag; the others are in the array. */
 		xa_lock(&area->chunks);
 		xa_unlock(&area->chunks);
-		xa_for_each(&area->chunks, i, chunk) {
+		chunk = NULL;
+		while ((chunk = iopf_area_next_chunk(area, chunk, &i)))
 			iopf_chunk_charge(chunk, budgeted);
-			cond_resched();
-		}
 	}
 }
 

@@ -183,7 +183,7 @@ static void __exit iopf_exit(void)
 	iopf_defaults_exit(iopf_kobj);
 	iopf_table_exit(iopf_kobj);
 	kobject_put(iopf_kobj);
-	/* Areas are freed by RCU, then by the workqueue; chunks by RCU. */
+	/* Areas are freed by RCU, then by the workqueue. */
 	rcu_barrier();
 	destroy_workqueue(iopf_wq);
 	iopf_pools_exit();

@@ -13,7 +13,9 @@
  * looked at only while there is any invalidation at all, which one more counter says.
  *
  * A start that unmaps must never fail, and may be called where sleeping is
- * forbidden: spinning locks only, no memory is taken.
+ * forbidden: spinning locks only, no memory is taken. Where it may sleep it drops the lock and
+ * gives others the processor, after each chunk if need be; see area.c. Where it may not, that is
+ * in the OOM killer's reaper, nothing but the size of the range bounds it.
  *
  * Young callbacks: IOMMUs without access bits can't say whether a device has used a
  * page since the last look. Unmapping it makes the next use a fault, so
@@ -42,6 +44,9 @@
 #include "controls.h"
 #include "mm.h"
 #include "pool.h"
+
+/* Areas that one look of the host goes through at most. */
+#define LOOK_AREAS	64
 
 /* Add @delta to the counters of [first, last]. Each start is undone by its end. */
 static void inv_add(struct iopf_mm *m, unsigned long first, unsigned long last, int delta)
@@ -72,46 +77,99 @@ bool iopf_mm_busy_anywhere(const struct iopf_mm *m)
 	return busy;
 }
 
-typedef bool (*part_fn)(struct iopf_area *area, const struct iopf_range *range);
-
-/* Call @fn for the part of each area that lies in CPU addresses [first, last]; or the results. */
-static bool mm_visit_parts(struct iopf_mm *m, unsigned long first, unsigned long last, part_fn fn)
+/* The part of an area that lies in CPU addresses [first, last]. */
+static struct iopf_range area_part(const struct iopf_area *area, unsigned long first,
+				   unsigned long last)
 {
-	struct interval_tree_node *node;
-	bool any = false;
+	const struct interval_tree_node *node = &area->hva;
+
+	return (struct iopf_range){
+		.first = area->range.first + (max(first, node->start) - node->start),
+		.last = area->range.first + (min(last, node->last) - node->start),
+	};
+}
+
+static struct iopf_area *area_first(struct iopf_mm *m, unsigned long first, unsigned long last)
+{
+	struct interval_tree_node *node = interval_tree_iter_first(&m->areas, first, last);
+
+	return node ? container_of(node, struct iopf_area, hva) : NULL;
+}
+
+static struct iopf_area *area_next(struct iopf_area *area, unsigned long first, unsigned long last)
+{
+	struct interval_tree_node *node = interval_tree_iter_next(&area->hva, first, last);
+
+	return node ? container_of(node, struct iopf_area, hva) : NULL;
+}
+
+/* Give others the processor. The area stays in the tree meanwhile, others may come and go. */
+static void mm_pause(struct iopf_mm *m, struct iopf_area *area)
+{
+	atomic_inc(&area->visitors);
+	read_unlock(&m->lock);
+	cond_resched();
+	read_lock(&m->lock);
+	/* It can't be freed before this lock is dropped. */
+	if (atomic_dec_and_test(&area->visitors))
+		wake_up_var(&area->visitors);
+}
+
+/*
+ * Unmap what is mapped of CPU addresses [first, last]. An area that comes while the lock is
+ * dropped need not be met: its faults find that the addresses are being invalidated.
+ */
+static void mm_zap(struct iopf_mm *m, unsigned long first, unsigned long last, bool may_pause)
+{
+	struct iopf_area *area;
 
 	read_lock(&m->lock);
-	for (node = interval_tree_iter_first(&m->areas, first, last); node;
-	     node = interval_tree_iter_next(node, first, last)) {
-		struct iopf_area *area = container_of(node, struct iopf_area, hva);
-		struct iopf_range range = {
-			.first = area->range.first + (max(first, node->start) - node->start),
-			.last = area->range.first + (min(last, node->last) - node->start),
-		};
+	for (area = area_first(m, first, last); area; area = area_next(area, first, last)) {
+		struct iopf_range left = area_part(area, first, last);
+		unsigned int zapped = 0;
 
-		any |= fn(area, &range);
+		while (iopf_area_zap_some(area, &left, &zapped))
+			if (may_pause)
+				mm_pause(m, area);
+		if (unlikely(zapped && READ_ONCE(area->mmio)))
+			iopf_container_repair(area->container);
+		if (may_pause && need_resched())
+			mm_pause(m, area);
 	}
 	read_unlock(&m->lock);
-	return any;
 }
 
-static bool take_part(struct iopf_area *area, const struct iopf_range *range, bool age)
+/*
+ * Whether the device has used anything in [first, last] since the last look, as far as is known,
+ * or, without @age, whether anything is mapped. The caller has a lock of the page tables. So
+ * there is a bound of what is looked at: where more areas share the memory, it is in use.
+ */
+static bool mm_look(struct iopf_mm *m, unsigned long first, unsigned long last, bool age)
 {
-	unsigned int zapped = iopf_area_zap(area, range, age);
+	unsigned int areas = 0;
+	struct iopf_area *area;
+	bool used = false;
 
-	if (unlikely(zapped && READ_ONCE(area->mmio)))
-		iopf_container_repair(area->container);
-	return zapped;
-}
+	read_lock(&m->lock);
+	for (area = area_first(m, first, last); area; area = area_next(area, first, last)) {
+		struct iopf_range range = area_part(area, first, last);
 
-static bool zap_part(struct iopf_area *area, const struct iopf_range *range)
-{
-	return take_part(area, range, false);
-}
-
-static bool age_part(struct iopf_area *area, const struct iopf_range *range)
-{
-	return take_part(area, range, true);
+		if (++areas > LOOK_AREAS) {
+			used = true;
+			break;
+		}
+		if (!age) {
+			used = iopf_area_mapped(area, &range);
+			if (used)
+				break;
+		} else if (iopf_area_age(area, &range)) {
+			used = true;
+			if (unlikely(READ_ONCE(area->mmio)))
+				iopf_container_repair(area->container);
+		}
+	}
+	read_unlock(&m->lock);
+	return used;
 }
 
 static int iopf_mm_invalidate_start(struct mmu_notifier *notifier,
@@ -126,7 +184,7 @@ static int iopf_mm_invalidate_start(struct mmu_notifier *notifier,
 	 */
 	smp_mb__after_atomic();
 	if (!iopf_broken(notifier))
-		mm_visit_parts(m, range->start, range->end - 1, zap_part);
+		mm_zap(m, range->start, range->end - 1, mmu_notifier_range_blockable(range));
 	iopf_control_delay();
 	return 0;
 }
@@ -148,7 +206,7 @@ static int iopf_mm_clear_young(struct mmu_notifier *notifier, struct mm_struct *
 
 	if (iopf_broken(notifier))
 		return 0;
-	return mm_visit_parts(m, start, end - 1, age_part);
+	return mm_look(m, start, end - 1, true);
 }
 
 static int iopf_mm_test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
@@ -156,7 +214,7 @@ static int iopf_mm_test_young(struct mmu_notifier *notifier, struct mm_struct *m
 {
 	struct iopf_mm *m = container_of(notifier, struct iopf_mm, notifier);
 
-	return mm_visit_parts(m, address, address | ~PAGE_MASK, iopf_area_mapped);
+	return mm_look(m, address, address | ~PAGE_MASK, false);
 }
 
 /**
@@ -172,7 +230,7 @@ void iopf_mm_stop(struct iopf_mm *m)
 	WRITE_ONCE(m->exited, true);
 	/* As in iopf_mm_invalidate_start(). */
 	smp_mb();
-	mm_visit_parts(m, 0, ULONG_MAX, zap_part);
+	mm_zap(m, 0, ULONG_MAX, true);
 }
 
 static void iopf_mm_release(struct mmu_notifier *notifier, struct mm_struct *mm)
@@ -333,6 +391,7 @@ int iopf_mm_check(struct mm_struct *mm, unsigned long first, unsigned long last,
 		return -EFAULT;
 	mmap_read_lock(mm);
 	for_each_vma_range(vmi, vma, last) {
+		cond_resched();
 		if (vma->vm_start > next)
 			break;
 		if (vma_is_fsdax(vma))

@@ -360,8 +360,8 @@ void iopf_pin_drop(struct iopf_area *area, const struct iopf_range *range)
 	lockdep_assert_held(&area->container->lock);
 
 	pages = kmalloc_array(IOPF_CHUNK_PAGES, sizeof(*pages), GFP_KERNEL | __GFP_NOFAIL);
-	xa_for_each_range(&area->chunks, index, chunk, range->first >> IOPF_CHUNK_SHIFT,
-			  range->last >> IOPF_CHUNK_SHIFT) {
+	xa_for_each_range(&area->chunks, index, chunk, iopf_area_chunk_index(area, range->first),
+			  iopf_area_chunk_index(area, range->last)) {
 		unsigned int first = range->first > chunk->iova ? iopf_chunkmap_page(range->first)
 								: 0;
 		unsigned int last = range->last < chunk->iova + (IOPF_CHUNK_SIZE - 1) ?
@@ -371,6 +371,7 @@ void iopf_pin_drop(struct iopf_area *area, const struct iopf_range *range)
 		if (chunk->whole && (first || last < IOPF_CHUNK_PAGES - 1))
 			continue;
 		charged += drop_chunk(area, chunk, first, last, pages);
+		cond_resched();
 	}
 	iopf_pin_charge(area, -charged);
 	kfree(pages);
@@ -385,7 +386,7 @@ void iopf_pin_drop(struct iopf_area *area, const struct iopf_range *range)
  */
 bool iopf_pin_counted(struct iopf_area *area, u64 iova)
 {
-	struct iopf_chunk *chunk = xa_load(&area->chunks, iova >> IOPF_CHUNK_SHIFT);
+	struct iopf_chunk *chunk = iopf_area_chunk_there(area, iova);
 	unsigned int page = iopf_chunkmap_page(iova);
 
 	lockdep_assert_held(&area->container->lock);
@@ -432,7 +433,8 @@ bool iopf_pin_repair(struct iopf_area *area)
 
 	if (!READ_ONCE(area->mmio) || area->vaddr_invalid)
 		return false;
-	xa_for_each(&area->chunks, index, chunk)
+	chunk = NULL;
+	while ((chunk = iopf_area_next_chunk(area, chunk, &index)))
 		missing |= repair_chunk(area, chunk);
 	return missing;
 }

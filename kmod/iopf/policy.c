@@ -230,7 +230,8 @@ static void range_drain(struct iopf_container *c, const struct iopf_range *range
 	struct iopf_area *area;
 	struct iopf_range part;
 
-	mt_for_each(&c->areas, area, index, range->last)
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, range->last)))
 		if (iopf_range_intersect(&part, &area->range, range))
 			iopf_hold_drain(area, &part);
 }
@@ -246,7 +247,8 @@ static int range_pin(struct iopf_container *c, const struct iopf_range *range)
 	/* There is no domain to know the pages. They are pinned when there is one. */
 	if (list_empty(&c->attaches))
 		return 0;
-	mt_for_each(&c->areas, area, index, range->last) {
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, range->last))) {
 		if (!iopf_range_intersect(&part, &area->range, range))
 			continue;
 		ret = iopf_pin_fill(area, &part);
@@ -340,7 +342,8 @@ static unsigned int policy_parts(struct iopf_container *c, struct iopf_range *pa
 	struct iopf_area *area;
 	unsigned int nr = 0;
 
-	mt_for_each(&c->areas, area, index, ULONG_MAX) {
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX))) {
 		u64 at = area->range.first, last;
 
 		for (;; at = last + 1) {
@@ -352,6 +355,7 @@ static unsigned int policy_parts(struct iopf_container *c, struct iopf_range *pa
 			}
 			if (last == area->range.last)
 				break;
+			cond_resched();
 		}
 	}
 	return nr;

@@ -189,7 +189,10 @@ static int prefault_range(struct iopf_prefault *p, struct iopf_container *c,
 			return ret;
 		if (s->range.last == left->last)
 			return 0;
+		if (READ_ONCE(p->stop))
+			return -ECANCELED;
 		left->first = s->range.last + 1;
+		cond_resched();
 	}
 }
 
@@ -397,10 +400,12 @@ struct iopf_prefault *iopf_prefault_of_policy(struct iopf_container *c,
 		iopf_prefault_put(p);
 		return ERR_PTR(-ENOMEM);
 	}
-	memcpy(p->ranges, ranges, nr * sizeof(*ranges));
 	p->nr_ranges = nr;
-	for (unsigned int i = 0; i < nr; i++)
+	for (unsigned int i = 0; i < nr; i++) {
+		p->ranges[i] = ranges[i];
 		p->pages += range_pages(&ranges[i]);
+		cond_resched();
+	}
 	return p;
 }
 

@@ -306,7 +306,7 @@ static struct iopf_chunk *sampler_chunk(struct iopf_sampler *sampler, u64 block)
 	u64 iova = block << PAGE_SHIFT;
 	struct iopf_area *area = mtree_load(&sampler->c->areas, iova);
 
-	return area ? xa_load(&area->chunks, iova >> IOPF_CHUNK_SHIFT) : NULL;
+	return area ? iopf_area_chunk_there(area, iova) : NULL;
 }
 
 /* A block that could not be looked at: not now, or never again. */
@@ -418,16 +418,16 @@ static void sampler_chunks(struct iopf_sampler *sampler,
 
 	lockdep_assert_held(&c->lock);
 
-	mt_for_each(&c->areas, area, index, ULONG_MAX) {
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX))) {
 		/* A chunk that is made after this knows; the others are in the array. */
 		xa_lock(&area->chunks);
 		xa_unlock(&area->chunks);
 		/* For both alike: at the end there are none. */
 		iopf_spans_flush(area);
-		xa_for_each(&area->chunks, i, chunk) {
+		chunk = NULL;
+		while ((chunk = iopf_area_next_chunk(area, chunk, &i)))
 			fn(sampler, chunk);
-			cond_resched();
-		}
 	}
 }
 

@@ -46,6 +46,8 @@
 #define POPULATE_PAGES	32U
 /* Pages that must be had before: those, and page tables. */
 #define PROBE_PAGES	(POPULATE_PAGES + 4)
+/* Areas that permit nothing are skipped, that many at a time. */
+#define SKIP_AREAS	64
 /* Attempts at one page, until what is left of the slice is given up. */
 #define MAX_TRIES	32
 
@@ -68,6 +70,7 @@ static bool area_permits(const struct iopf_area *area, bool *write, bool strict)
  * @strict: leave out what may not be read or written, as @write says; otherwise do what may be
  * @s: out
  *
+ * Context: process context.
  * Return: whether there is one: if not, nothing of the range is mapped by user space. The slice
  * begins at or after the range.
  */
@@ -75,6 +78,7 @@ bool iopf_slice_cut(struct iopf_container *c, const struct iopf_range *range, bo
 		    bool strict, struct iopf_slice *s)
 {
 	unsigned long index = range->first;
+	unsigned int skipped = 0;
 	struct iopf_area *area;
 	u64 first, last;
 
@@ -84,6 +88,11 @@ bool iopf_slice_cut(struct iopf_container *c, const struct iopf_range *range, bo
 	while (area && !area_permits(area, &s->write, strict)) {
 		s->write = write;
 		index = area->range.last + 1;
+		if (++skipped % SKIP_AREAS == 0) {
+			rcu_read_unlock();
+			cond_resched();
+			rcu_read_lock();
+		}
 		area = index ? mt_find(&c->areas, &index, range->last) : NULL;
 	}
 	if (area) {

@@ -29,8 +29,9 @@
  * removal: the span is dead before its chunks are, so the last thing to map is a chunk, and
  *   that is killed after it.
  *
- * Nothing here sleeps. A leaf that takes the place of mapped chunks unmaps 512 of them at most
- * under the lock, which is what an invalidation of the GiB would do.
+ * Nothing here sleeps. Where many chunks are mapped in the GiB, a fault unmaps some of them and has
+ * a chunk serve it; so do the faults that follow from that, until there are few enough for the leaf
+ * to take their place.
  *
  * Locking: iopf_mm.lock -> iopf_span.lock -> iopf_area.chunks -> iopf_chunk.lock. The lock of
  * the array of spans is taken on its own.
@@ -44,6 +45,9 @@
 #include "mm.h"
 #include "span.h"
 #include "walk.h"
+
+/* Mapped chunks that one fault unmaps at most. */
+#define ZAP_CHUNKS	8
 
 static unsigned long span_index(u64 iova)
 {
@@ -118,6 +122,7 @@ static void span_unmap(struct iopf_span *span)
 	lockdep_assert_held(&span->lock);
 
 	iopf_domains_unmap(span->domains, span->domains->nr, span->iova, IOPF_SPAN_SIZE);
+	iopf_container_count(span->area->container, -(long)IOPF_SPAN_PAGES);
 	/* Pairs with iopf_span_mapped(). */
 	smp_store_release(&span->mapped, false);
 }
@@ -155,7 +160,30 @@ static void spans_clear(struct iopf_area *area, const struct iopf_domains *domai
 			span->domains = domains;
 		span->dead |= kill;
 		spin_unlock(&span->lock);
+		cond_resched();
 	}
+}
+
+/* Unmap chunks of the GiB. False: some are mapped still. A look without their locks will do. */
+static bool span_thin(struct iopf_span *span)
+{
+	struct iopf_range range = span_range(span);
+	struct iopf_area *area = span->area;
+	struct iopf_chunk *chunk;
+	unsigned int zapped = 0;
+	unsigned long index;
+
+	lockdep_assert_held(&span->lock);
+
+	xa_for_each_range(&area->chunks, index, chunk, iopf_area_chunk_index(area, range.first),
+			  iopf_area_chunk_index(area, range.last)) {
+		if (iopf_chunkmap_empty(&chunk->map))
+			continue;
+		if (zapped++ == ZAP_CHUNKS)
+			return false;
+		iopf_chunk_zap(chunk, 0, IOPF_CHUNK_PAGES - 1, false);
+	}
+	return true;
 }
 
 /* Put one leaf in the place of all that is mapped. */
@@ -177,11 +205,13 @@ static int span_map(struct iopf_span *span, phys_addr_t phys, bool writable)
 
 	ret = iopf_domains_map(span->domains, span->iova, phys, IOPF_SPAN_SIZE, prot,
 			       GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
-	if (ret)
+	if (ret) {
 		WRITE_ONCE(span->mapped, false);
-	else
-		WRITE_ONCE(span->writable, writable);
-	return ret;
+		return ret;
+	}
+	iopf_container_count(area->container, IOPF_SPAN_PAGES);
+	WRITE_ONCE(span->writable, writable);
+	return 0;
 }
 
 /* Whether the CPU has a leaf of 1 GiB there, which is @run then. */
@@ -222,6 +252,8 @@ static int span_fault_locked(struct iopf_span *span, bool write, unsigned int *m
 		return -EXDEV;
 	if (write && !iopf_run_writable(&run))
 		return -ENOENT;
+	if (!span_thin(span))
+		return -EXDEV;
 	if (span_map(span, run.phys, iopf_run_writable(&run) && (area->prot & IOMMU_WRITE)))
 		return -EXDEV;
 	*mapped += IOPF_SPAN_PAGES;
@@ -355,8 +387,8 @@ void iopf_spans_kill(struct iopf_area *area)
 }
 
 /**
- * iopf_spans_free() - free dead spans after a grace period
- * @area: no notifier finds it any more
+ * iopf_spans_free() - free the spans of an area
+ * @area: nobody has found it for a grace period
  */
 void iopf_spans_free(struct iopf_area *area)
 {
@@ -365,21 +397,7 @@ void iopf_spans_free(struct iopf_area *area)
 
 	xa_for_each(&area->spans, index, span) {
 		xa_erase(&area->spans, index);
-		kfree_rcu(span, rcu);
+		kfree(span);
+		cond_resched();
 	}
-}
-
-/**
- * iopf_spans_count() - pages that leaves of 1 GiB map, for people
- * @area: the area, found under RCU
- */
-unsigned long iopf_spans_count(struct iopf_area *area)
-{
-	struct iopf_span *span;
-	unsigned long index, pages = 0;
-
-	xa_for_each(&area->spans, index, span)
-		if (READ_ONCE(span->mapped))
-			pages += IOPF_SPAN_PAGES;
-	return pages;
 }

@@ -25,7 +25,6 @@ struct iopf_domains;
  * @area: whose; the area outlives its spans
  * @iova: where it begins
  * @domains: where it is mapped, or would be. Under @lock.
- * @rcu: readers find spans under RCU
  */
 struct iopf_span {
 	spinlock_t lock; /* order: see above */
@@ -35,7 +34,6 @@ struct iopf_span {
 	struct iopf_area *area;
 	u64 iova;
 	const struct iopf_domains *domains;
-	struct rcu_head rcu;
 };
 
 /**
@@ -86,6 +84,5 @@ void iopf_spans_allow(struct iopf_area *area);
 void iopf_spans_move(struct iopf_area *area, const struct iopf_domains *domains);
 void iopf_spans_kill(struct iopf_area *area);
 void iopf_spans_free(struct iopf_area *area);
-unsigned long iopf_spans_count(struct iopf_area *area);
 
 #endif /* IOPF_SPAN_H */

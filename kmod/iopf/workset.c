@@ -172,8 +172,8 @@ static int export_area(struct export *e, struct iopf_area *area)
 	struct iopf_chunk *chunk;
 	int ret;
 
-	xa_for_each_start(&area->chunks, i, chunk, first >> IOPF_CHUNK_SHIFT) {
-		ret = export_spans(e, area, &spans, i);
+	xa_for_each_start(&area->chunks, i, chunk, iopf_area_chunk_index(area, first)) {
+		ret = export_spans(e, area, &spans, chunk->iova >> IOPF_CHUNK_SHIFT);
 		if (ret || export_full(e))
 			return ret;
 		ret = export_chunk(e, chunk);
@@ -222,12 +222,13 @@ static void age_areas(struct iopf_container *c)
 
 	lockdep_assert_held(&c->lock);
 
-	mt_for_each(&c->areas, area, index, ULONG_MAX) {
-		xa_for_each(&area->chunks, i, chunk) {
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX))) {
+		chunk = NULL;
+		while ((chunk = iopf_area_next_chunk(area, chunk, &i))) {
 			spin_lock(&chunk->lock);
 			chunk->heat /= 2;
 			spin_unlock(&chunk->lock);
-			cond_resched();
 		}
 	}
 }

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The longest stretch: see stretch.h.
+ */
+#include "stretch.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "budget.h"
+#include "dirty.h"
+#include "policy.h"
+#include "prefault.h"
+#include "rig.h"
+#include "sample.h"
+
+#define PERIOD_NS	50000
+#define SETTLE_US	30000
+
+static volatile bool watching;
+static volatile uint64_t longest;
+static uint64_t began;
+static pthread_t watcher;
+
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static void *watch(void *unused)
+{
+	struct sched_param p = { .sched_priority = 99 };
+
+	(void)unused;
+	must_be(!pthread_setschedparam(pthread_self(), SCHED_FIFO, &p));
+	while (watching) {
+		uint64_t at = clock_ns() + PERIOD_NS, late;
+		struct timespec t = { at / 1000000000, at % 1000000000 };
+
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+		late = clock_ns() - at;
+		if (late > longest)
+			longest = late;
+	}
+	return NULL;
+}
+
+void stretch_begin(void)
+{
+	/* Nothing of what was before. */
+	usleep(SETTLE_US);
+	longest = 0;
+	watching = true;
+	must_be(!pthread_create(&watcher, NULL, watch, NULL));
+	usleep(1000);
+	began = clock_ns();
+}
+
+uint64_t stretch_end(uint64_t *took)
+{
+	uint64_t end = clock_ns();
+
+	usleep(SETTLE_US);
+	watching = false;
+	pthread_join(watcher, NULL);
+	if (took)
+		*took = end - began;
+	return longest;
+}
+
+/* The cases */
+
+static struct rig rig;
+static stretch_report_fn told;
+
+static void report(const char *name)
+{
+	uint64_t took, most = stretch_end(&took);
+
+	told(name, most, took);
+}
+
+static void *reserve(size_t len)
+{
+	void *va = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	must_be(va != MAP_FAILED);
+	must_sys(madvise(va, len, MADV_NOHUGEPAGE));
+	return va;
+}
+
+/* A device reads or writes a word in each @step of the buffer. */
+static void touch(struct simdev *s, const struct simbuf *b, unsigned int op, size_t step)
+{
+	struct iopf_sim_cmd cmd = sim_cmd(op, b, 0, b->len, 1);
+
+	sim_cmd_order(&cmd, IOPF_SIM_ORDER_STRIDED, 8, step, 0);
+	must_be(sim_run(s, &cmd, NULL) == IOPF_SIM_ST_OK);
+}
+
+/* Every other page is there, and mapped for the device. */
+static void alternate(struct rig *r, const struct simbuf *b)
+{
+	touch(&r->sim[0], b, IOPF_SIM_OP_WRITE, 2 * MEM_PAGE);
+}
+
+static void alternating_pages(unsigned int scale)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = scale * 64 * MiB };
+	int status;
+	pid_t pid;
+
+	b.va = reserve(b.len);
+	rig_map(&rig, &b);
+	alternate(&rig, &b);
+	stretch_begin();
+	must_sys(madvise(b.va, b.len, MADV_DONTNEED));
+	report("MADV_DONTNEED of alternating pages");
+
+	alternate(&rig, &b);
+	stretch_begin();
+	pid = must_sys(fork());
+	if (!pid)
+		_exit(0);
+	must_sys(waitpid(pid, &status, 0));
+	report("fork with alternating pages");
+
+	alternate(&rig, &b);
+	stretch_begin();
+	must_sys(mprotect(b.va, b.len, PROT_READ));
+	report("mprotect of alternating pages");
+	must_sys(mprotect(b.va, b.len, PROT_READ | PROT_WRITE));
+
+	alternate(&rig, &b);
+	stretch_begin();
+	must(dirty_track(&rig.c, true));
+	report("starting to track writes, alternating pages");
+	alternate(&rig, &b);
+	stretch_begin();
+	must(dirty_track(&rig.c, false));
+	report("stopping to track writes");
+
+	stretch_begin();
+	must(budget_set(rig_bdf(0), "resident_max", 1ull << 40));
+	report("the first limit, alternating pages");
+	stretch_begin();
+	must(budget_set(rig_bdf(0), "resident_max", 4 * MiB));
+	report("a limit of 4 MiB, alternating pages");
+	budget_none(rig_bdf(0));
+
+	alternate(&rig, &b);
+	stretch_begin();
+	must(iopf_enable(rig_bdf(0), false));
+	report("switching a device off");
+	stretch_begin();
+	must(iopf_enable(rig_bdf(0), true));
+	report("switching a device on");
+
+	alternate(&rig, &b);
+	stretch_begin();
+	rig_unmap(&rig, &b);
+	report("UNMAP_DMA of alternating pages");
+
+	rig_map(&rig, &b);
+	alternate(&rig, &b);
+	stretch_begin();
+	mem_unmap(b.va, b.len);
+	report("munmap of alternating pages");
+	rig_unmap(&rig, &b);
+}
+
+static void huge_pages(unsigned int scale)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = scale * 64 * MiB };
+
+	b.va = mem_thp(b.len);
+	memset(b.va, 1, b.len);
+	rig_map(&rig, &b);
+	touch(&rig.sim[0], &b, IOPF_SIM_OP_READ, MEM_HUGE);
+	stretch_begin();
+	mem_drop(b.va, b.len);
+	report("MADV_DONTNEED of huge pages");
+	rig_unmap(&rig, &b);
+	mem_unmap(b.va, b.len);
+}
+
+/* An owner that is killed, with all its memory mapped. */
+static void owner_exits(unsigned int scale)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = scale * 64 * MiB };
+	int ready[2], status;
+	char c = 0;
+	pid_t pid;
+
+	must_sys(pipe(ready));
+	pid = must_sys(fork());
+	if (!pid) {
+		struct rig r;
+
+		tap_forget();
+		tap_quiet(true);
+		rig_open_at(&r, 1, 1, VFIO_TYPE1v2_IOMMU);
+		b.va = reserve(b.len);
+		rig_map(&r, &b);
+		alternate(&r, &b);
+		must_be(write(ready[1], &c, 1) == 1);
+		pause();
+		_exit(0);
+	}
+	must_be(read(ready[0], &c, 1) == 1);
+	stretch_begin();
+	must_sys(kill(pid, SIGKILL));
+	must_sys(waitpid(pid, &status, 0));
+	report("an owner is killed, alternating pages");
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void areas_make(char *va, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		must(vfio_map(&rig.c, va + i * MEM_PAGE, RIG_IOVA + i * 2 * MEM_PAGE, MEM_PAGE));
+}
+
+static void many_areas(unsigned int scale)
+{
+	unsigned int n = scale * 8192 - (scale == 8);
+	struct simbuf b = { .iova = RIG_IOVA, .len = n * 2 * MEM_PAGE };
+	char *va = reserve(n * MEM_PAGE);
+
+	b.va = va;
+	areas_make(va, n);
+	stretch_begin();
+	must(vfio_unmap_flags(&rig.c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, NULL));
+	report("UNMAP_DMA of many areas");
+
+	areas_make(va, n);
+	touch(&rig.sim[0], &b, IOPF_SIM_OP_READ, 2 * MEM_PAGE);
+	stretch_begin();
+	must_sys(madvise(va, n * MEM_PAGE, MADV_DONTNEED));
+	report("MADV_DONTNEED of many areas, used");
+	touch(&rig.sim[0], &b, IOPF_SIM_OP_READ, 2 * MEM_PAGE);
+	stretch_begin();
+	must(vfio_unmap_flags(&rig.c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, NULL));
+	report("UNMAP_DMA of many areas, used");
+	mem_unmap(va, n * MEM_PAGE);
+}
+
+static void prefault_and_cancel(const struct simbuf *b, unsigned int us, const char *name)
+{
+	struct vfio_iopf_range range = { b->iova, b->len };
+	struct vfio_iopf_prefault_status s;
+	uint64_t id;
+
+	stretch_begin();
+	must(prefault_start(&rig.c, &range, 1, PREFAULT_READ, -1, &id));
+	usleep(us);
+	must(prefault_cancel(&rig.c, id, &s));
+	report(name);
+}
+
+/* As many chunks as there may be, with nothing in them. */
+static void huge_area(unsigned int scale)
+{
+	struct simbuf b = { .iova = 1ull << 40, .len = (1ull << 37) * scale };
+	struct vfio_iopf_range range = { b.iova, b.len };
+	struct vfio_iopf_prefault_status s;
+	struct vfio_dev second;
+	struct dirty_map map;
+	size_t size;
+	uint64_t id;
+
+	b.va = reserve(b.len);
+	rig_map(&rig, &b);
+	must(vfio_unmap_flags(&rig.c, b.iova, b.len, VFIO_DMA_UNMAP_FLAG_VADDR, NULL));
+	prefault_and_cancel(&b, 5000, "cancelling a prefault of frozen memory");
+	stretch_begin();
+	must(prefault_start(&rig.c, &range, 1, PREFAULT_READ, -1, &id));
+	prefault_wait(&rig.c, id, &s);
+	report("a prefault of frozen memory");
+	must(vfio_map_flags(&rig.c, b.va, b.iova, b.len, VFIO_DMA_MAP_FLAG_VADDR));
+
+	stretch_begin();
+	policy_count(rig_bdf(0), "resident");
+	report("reading 'resident'");
+	stretch_begin();
+	policy_count(rig_bdf(0), "pinned");
+	report("reading 'pinned'");
+	stretch_begin();
+	free(workset_get(&rig.c, VFIO_IOPF_WORKING_SET_AGE, &size));
+	report("WORKING_SET_GET");
+	stretch_begin();
+	must(dirty_track(&rig.c, true));
+	report("starting to track writes, many chunks");
+	dirty_map_init(&map, b.iova, b.len);
+	/* The pages of the bitmap are the process's own affair. */
+	memset(map.bits, 0, map.words * sizeof(*map.bits));
+	stretch_begin();
+	must(dirty_get(&rig.c, &map));
+	report("a report of dirty pages");
+	dirty_map_free(&map);
+	must(dirty_track(&rig.c, false));
+	stretch_begin();
+	must(budget_set(rig_bdf(0), "resident_max", 1ull << 40));
+	report("the first limit, many chunks");
+	stretch_begin();
+	budget_none(rig_bdf(0));
+	report("the last limit goes, many chunks");
+	must(sample_set("interval", 1000));
+	stretch_begin();
+	must(sample_set("interval", 0));
+	report("an end of sampling, many chunks");
+	stretch_begin();
+	must(vfio_dev_attach(&second, &rig.c, rig_bdf(2), VFIO_TYPE1v2_IOMMU));
+	report("one more IOMMU, many chunks");
+	stretch_begin();
+	must(vfio_dev_detach(&second));
+	report("one IOMMU less, many chunks");
+	vfio_dev_close(&second);
+	stretch_begin();
+	must_sys(munmap(b.va, b.len));
+	report("munmap, many chunks");
+	stretch_begin();
+	rig_unmap(&rig, &b);
+	report("UNMAP_DMA, many chunks");
+}
+
+static void policies_make(const struct simbuf *b, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		must(policy_set(&rig.c, b->iova + 2 * MEM_PAGE * i, MEM_PAGE,
+				VFIO_IOPF_POLICY_FAULT));
+}
+
+static void many_policies(unsigned int scale)
+{
+	unsigned int n = scale * 25000;
+	struct simbuf b = { .iova = 1ull << 40, .len = (n + 512) * 2 * MEM_PAGE };
+	uint64_t id;
+
+	b.va = reserve(b.len);
+	rig_map(&rig, &b);
+	policies_make(&b, n);
+	stretch_begin();
+	must(policy_lock(&rig.c, b.iova + b.len - MEM_PAGE, MEM_PAGE, 0, &id));
+	report("LOCK beside many policies");
+	stretch_begin();
+	must(policy_unlock(&rig.c, id, 0));
+	report("UNLOCK beside many policies");
+	stretch_begin();
+	must(policy_set(&rig.c, b.iova, b.len, VFIO_IOPF_POLICY_DEFAULT));
+	report("POLICY over many policies");
+	policies_make(&b, n);
+	stretch_begin();
+	must(policy_default(rig_bdf(0), "prefault"));
+	report("a default policy beside many policies");
+	must(policy_default(rig_bdf(0), "device"));
+	stretch_begin();
+	rig_unmap(&rig, &b);
+	report("UNMAP_DMA of many policies");
+	mem_unmap(b.va, b.len);
+}
+
+static void container_ends(unsigned int scale)
+{
+	unsigned int n = scale * 8192 - (scale == 8);
+	struct simbuf b = { .iova = RIG_IOVA, .len = n * 2 * MEM_PAGE };
+	char *va = reserve(n * MEM_PAGE);
+
+	b.va = va;
+	areas_make(va, n);
+	touch(&rig.sim[0], &b, IOPF_SIM_OP_READ, 2 * MEM_PAGE);
+	stretch_begin();
+	rig_close(&rig);
+	report("a container with many areas ends");
+	mem_unmap(va, n * MEM_PAGE);
+}
+
+void stretch_cases(unsigned int scale, stretch_report_fn fn)
+{
+	told = fn;
+	rig_load("devices=3 iommu.second=0x4", "");
+	rig_open(&rig, 1, VFIO_TYPE1v2_IOMMU);
+	alternating_pages(scale);
+	huge_pages(scale);
+	many_areas(scale);
+	many_policies(scale);
+	huge_area(scale);
+	container_ends(scale);
+	owner_exits(scale);
+}
