@@ -23,6 +23,8 @@ extern bool iopf_break_track;
 extern bool iopf_break_fair;
 /* Addresses that no process can have are looked up all the same. */
 extern bool iopf_break_address;
+/* Memory that is not for devices is mapped like any other. */
+extern bool iopf_break_refused;
 /* Faults map whatever the budget says. */
 extern bool iopf_break_budget;
 /* The container's lock is held while user space is copied to, and its memory pinned. */

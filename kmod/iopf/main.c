@@ -90,6 +90,8 @@ bool iopf_break_fair;
 module_param_named(break_fair, iopf_break_fair, bool, 0644);
 bool iopf_break_address;
 module_param_named(break_address, iopf_break_address, bool, 0644);
+bool iopf_break_refused;
+module_param_named(break_refused, iopf_break_refused, bool, 0644);
 bool iopf_break_budget;
 module_param_named(break_budget, iopf_break_budget, bool, 0644);
 bool iopf_break_unlock;

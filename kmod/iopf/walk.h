@@ -51,12 +51,16 @@ static inline bool iopf_run_writable(const struct iopf_run *run)
  * @next: number of the first page that was not looked at: where there is no room for more runs,
  *        or where the walk was to stop
  * @refused: something was met that is mapped, but never for a device
+ * @mm: whose page tables
+ * @base: the address of page 0
  */
 struct iopf_runs {
 	struct iopf_run run[IOPF_RUNS];
 	unsigned int nr;
 	unsigned int next;
 	bool refused;
+	struct mm_struct *mm;
+	unsigned long base;
 };
 
 /**

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory is not populated late: when an ioctl has said that the container does not use a CPU address
- * any more (UNMAP_DMA, with VFIO_DMA_UNMAP_FLAG_VADDR or without), faults and requests to prefault
+ * Memory is not populated late: when an ioctl has said that the container does not use a CPU
+ * address any more (UNMAP_DMA, with VFIO_DMA_UNMAP_FLAG_VADDR or without), faults and requests to prefault
  * that were under way touch no other page there.
  *
- * Who sleeps in the memory's userfaultfd at that moment may have the one page it sleeps for.
+ * Who sleeps in the memory's userfaultfd at that moment is no exception, when it wakes up.
  *
  * vm: --mem 1024
  */
