@@ -5,7 +5,7 @@
  * nothing that makes unused memory look used.
  *
  * vm: --mem 1024
- * also: no5lvl numa
+ * also: no5lvl
  */
 #include <errno.h>
 #include <sched.h>
