@@ -154,6 +154,7 @@ struct iopf_area *iopf_area_create(struct iopf_container *container,
 		return ERR_PTR(-ENOMEM);
 	}
 	area->container = container;
+	area->id = ++container->last_area;
 	area->mm = mm;
 	area->range = *range;
 	area->vaddr = vaddr;

@@ -45,6 +45,9 @@ struct task_struct;
  * @locked: pages charged to @mm's locked_vm. Under the container's lock.
  * @pins: pages that emulated devices have pinned, by page of the area; see emulated.c. Under the
  *        container's lock.
+ * @id: a number that no other area of the container has had
+ * @coming: being mapped: what is to be pinned of it is not yet, so emulated devices leave it alone.
+ *          Under the container's lock.
  * @leaving: being unmapped; emulated devices pin nothing more. Under the container's lock.
  * @reported: being unmapped, and its last report is being made or has been. Under the container's
  *            lock; set and cleared under iopf_container.reporting.
@@ -78,6 +81,8 @@ struct iopf_area {
 	atomic_long_t pinned_pages;
 	unsigned long locked;
 	struct xarray pins;
+	u64 id;
+	bool coming;
 	bool leaving;
 	bool reported;
 	unsigned int tellings;

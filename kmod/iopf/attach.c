@@ -48,6 +48,7 @@
 #include "limits.h"
 #include "main.h"
 #include "mediate.h"
+#include "pin.h"
 #include "policy.h"
 #include "quota.h"
 #include "span.h"
@@ -229,7 +230,7 @@ static const char *attach_unanswered(const struct iopf_attach *at)
 	return NULL;
 }
 
-/* Turn page faults on for each device. NULL, or why it can't be. */
+/* Turn page faults on for each device. NULL, or why it can't be: reason_no_iopf. */
 static const char *attach_faults_on(struct iopf_attach *at)
 {
 	for (unsigned int i = 0; i < at->nr_devices; i++) {
@@ -529,10 +530,22 @@ err_free:
 	return ret;
 }
 
+/* What is held waits for the next domain that could know it, and so does what is being pinned. */
+static void attach_unpin(struct iopf_container *c)
+{
+	unsigned int pinning = c->pinning;
+
+	c->pinning = 0;
+	iopf_hold_drain_all(c);
+	c->pinning = pinning;
+}
+
 static void attach_undo(struct iopf_container *c, struct iopf_attach *at)
 {
 	struct iopf_attach *other;
 
+	if (list_empty(&c->attaches))
+		attach_unpin(c);
 	iommu_detach_group_handle(at->domain, at->group);
 	list_for_each_entry(other, &c->attaches, node)
 		if (other->domain == at->domain)
@@ -566,12 +579,12 @@ static void attach_unhold(struct iopf_container *c, struct iopf_attach *at)
 {
 	for (unsigned int i = 0; i < at->nr_devices; i++)
 		windows_unhold(c, at->device[i]->windows, at->device[i]->nr_windows);
-	iopf_mediate_detach(c, at);
-	/* It can't get stronger by that, and to get weaker needs nothing. */
+}
+
+/* A group has left: the policy can't get stronger by that, and to get weaker needs nothing. */
+static void attach_weaken(struct iopf_container *c)
+{
 	WARN_ON(iopf_policy_refresh(c));
-	/* What is held waits for the next domain that could know it. */
-	if (list_empty(&c->attaches))
-		iopf_hold_drain_all(c);
 }
 
 static int attach_hold(struct iopf_container *c, struct iopf_attach *at)
@@ -584,6 +597,45 @@ static int attach_hold(struct iopf_container *c, struct iopf_attach *at)
 	for (unsigned int i = 0; !ret && i < at->nr_devices; i++)
 		ret = windows_hold(c, at->device[i]->windows, at->device[i]->nr_windows);
 	return ret ?: iopf_policy_refresh(c);
+}
+
+/* Why a group may not fault, as its devices are now, or NULL: then page faults are on. */
+static const char *attach_reason(struct iopf_attach *at)
+{
+	const char *reason = attach_barred(at);
+
+	if (!reason && !at->iopf_on) {
+		reason = attach_faults_on(at);
+		at->iopf_on = !reason;
+	}
+	return reason ?: attach_unanswered(at);
+}
+
+/* The group has its domain: have pinned what is to be pinned for it, and make it one of the list. */
+static int attach_join(struct iopf_container *c, void *data)
+{
+	struct iopf_attach *at = data;
+	int ret;
+
+	/* What its devices are may have changed while memory was pinned, and what is mapped. */
+	if (c->vaddr_invalid)
+		return -EBUSY;
+	at->reason = attach_reason(at);
+	at->faulting = !at->reason;
+	if (!at->faulting) {
+		ret = iopf_container_pin(c);
+		if (ret)
+			return ret;
+	}
+	attach_list(c, at);
+	ret = attach_hold(c, at);
+	if (ret) {
+		attach_unlist(at);
+		attach_unhold(c, at);
+		if (!at->faulting)
+			iopf_container_unpin(c);
+	}
+	return ret;
 }
 
 static int attach_locked(struct iopf_container *c, struct iopf_attach *at,
@@ -603,29 +655,22 @@ static int attach_locked(struct iopf_container *c, struct iopf_attach *at,
 		if (ret)
 			return ret;
 	}
-	if (!at->faulting) {
-		ret = iopf_container_pin(c);
-		if (ret)
-			goto err_free;
-	}
-	attach_list(c, at);
-	ret = attach_hold(c, at);
+	/* For what is mapped while memory is pinned. */
+	swap(c->iovas, iovas);
+	ret = iopf_pin_run(c, attach_join, at);
 	if (ret)
-		goto err_unpin;
-	kfree(c->iovas);
-	c->iovas = iovas;
+		goto err_iovas;
+	kfree(iovas);
 	c->pgsizes = container_pgsizes(c);
 	iopf_quota_share(c);
 	return 0;
 
-err_unpin:
-	attach_unlist(at);
+err_iovas:
 	/* Its policy, too, before what the container's is by now is looked at. */
 	iopf_limits_undo(c, undo);
-	attach_unhold(c, at);
-	if (!at->faulting)
-		iopf_container_unpin(c);
-err_free:
+	attach_weaken(c);
+	iopf_mediate_detach(c, at);
+	swap(c->iovas, iovas);
 	kfree(iovas);
 err_detach:
 	iopf_fault_drain(at);
@@ -639,7 +684,7 @@ static bool attach_refused(struct iopf_container *c)
 	return iopf_container_groupless(c) && !READ_ONCE(iopf_serve_pinned);
 }
 
-static int attach_emulated(struct iopf_container *c, struct iommu_group *group)
+static int emulated_join(struct iopf_container *c, void *group)
 {
 	int ret = iopf_emulated_attach(c, group);
 
@@ -666,7 +711,7 @@ static int attach_group(struct iopf_container *c, struct iommu_group *group, boo
 		if (at->group == group)
 			return -EINVAL;
 	if (emulated)
-		return attach_emulated(c, group);
+		return iopf_pin_run(c, emulated_join, group);
 
 	at = attach_alloc(c, group);
 	if (IS_ERR(at))
@@ -687,9 +732,6 @@ static int attach_group(struct iopf_container *c, struct iommu_group *group, boo
 		ret = -ENODEV;
 		goto err_unclaim;
 	}
-	reason = reason ?: attach_unanswered(at);
-	at->faulting = !reason;
-
 	ret = attach_latency_on(at);
 	if (ret)
 		goto err_faults_off;
@@ -700,7 +742,7 @@ static int attach_group(struct iopf_container *c, struct iommu_group *group, boo
 			attach_served(at, served_type1, at->failed);
 		goto err_faults_off;
 	}
-	attach_served(at, served_here, reason ?: "");
+	attach_served(at, served_here, at->reason ?: "");
 	return 0;
 
 err_faults_off:
@@ -788,6 +830,8 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 	if (!at->faulting)
 		iopf_container_unpin(c);
 	attach_unhold(c, at);
+	attach_weaken(c);
+	iopf_mediate_detach(c, at);
 	attach_undo(c, at);
 	if (at->iopf_on)
 		attach_faults_off(at, at->nr_devices);
@@ -831,17 +875,17 @@ struct iommu_domain *iopf_attach_domain(struct iopf_container *c, struct iommu_g
 int iopf_attach_update(struct iopf_attach *at)
 {
 	struct iopf_container *c = at->container;
-	const char *reason = attach_barred(at);
+	const char *reason;
 	int ret;
 
 	lockdep_assert_held(&c->lock);
 
-	if (!reason && !at->iopf_on) {
-		if (attach_faults_on(at))
-			return -ENODEV;
-		at->iopf_on = true;
-	}
-	reason = reason ?: attach_unanswered(at);
+	/* It looks for itself when it goes on. */
+	if (!at->listed)
+		return 0;
+	reason = attach_reason(at);
+	if (reason == reason_no_iopf)
+		return -ENODEV;
 	if (reason) {
 		if (!at->faulting)
 			return 0;

@@ -41,6 +41,7 @@ struct iopf_runner {
  * @container: where it is attached; outlives it
  * @group: the IOMMU group
  * @domain: the domain it is attached to
+ * @reason: why it does not fault, for people, or NULL; a constant, of the time it is attached
  * @failed: should attaching fail: why, for people; a constant
  * @node: in the container's list; changes under its lock and iopf_devices_lock
  * @listed: it is there
@@ -75,6 +76,7 @@ struct iopf_attach {
 	struct iopf_container *container;
 	struct iommu_group *group;
 	struct iommu_domain *domain;
+	const char *reason;
 	const char *failed;
 	struct list_head node;
 	bool listed;

@@ -224,12 +224,18 @@ static void container_repair_work(struct work_struct *work)
 						repair);
 	unsigned long index = 0, delay;
 	struct iopf_area *area;
-	bool missing = false;
+	int missing = 0, ret;
 
-	guard(mutex)(&c->lock);
-	area = NULL;
-	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX)))
-		missing |= iopf_pin_repair(area);
+	scoped_guard(mutex, &c->lock) {
+		area = NULL;
+		while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX))) {
+			ret = iopf_pin_repair(area);
+			missing |= ret;
+			/* The container has changed: from the start, some time later. */
+			if (ret < 0)
+				break;
+		}
+	}
 	if (!missing)
 		return;
 	delay = min(2 * READ_ONCE(c->repair_delay) + 1, (unsigned long)HZ);
@@ -281,6 +287,7 @@ struct iopf_container *iopf_container_create(bool v2)
 	INIT_LIST_HEAD(&c->emulated);
 	INIT_LIST_HEAD(&c->devices);
 	init_waitqueue_head(&c->notified);
+	INIT_LIST_HEAD(&c->copies);
 	INIT_DELAYED_WORK(&c->repair, container_repair_work);
 	kobject_init(&c->kobj, &container_ktype);
 
@@ -458,6 +465,7 @@ void iopf_container_remove_areas(struct iopf_container *c, struct list_head *are
 
 	if (list_empty(areas))
 		return;
+	c->serial++;
 	/* This can't fail. */
 	WARN_ON(mtree_store_range(&c->areas,
 				  list_first_entry(areas, struct iopf_area, gone)->range.first,
@@ -607,7 +615,7 @@ bool iopf_container_emulated(struct iopf_container *c)
  * iopf_container_pin() - one more group needs everything pinned
  * @c: the container, locked
  *
- * Return: 0, or the error of iopf_pin_fill() and nothing has changed.
+ * Return: 0, or the error of iopf_pin_require() and nothing has changed.
  */
 int iopf_container_pin(struct iopf_container *c)
 {
@@ -623,6 +631,8 @@ int iopf_container_pin(struct iopf_container *c)
 	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX))) {
 		ret = iopf_hold_area(area);
 		if (ret) {
+			/* All of the others will be missing, too. */
+			c->missing.last = U64_MAX;
 			iopf_container_unpin(c);
 			return ret;
 		}

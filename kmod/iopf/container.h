@@ -16,6 +16,7 @@
 
 #include "../../core/iovas.h"
 #include "../../core/mode.h"
+#include "../../core/range.h"
 #include "controls.h"
 #include "defaults.h"
 
@@ -26,7 +27,6 @@ struct iopf_fault_queue;
 struct iopf_keeper;
 struct iopf_latency_past;
 struct iopf_prefaults;
-struct iopf_range;
 struct iopf_sampler;
 struct mem_cgroup;
 
@@ -81,7 +81,13 @@ struct mem_cgroup;
  * @setting: one change of @policy or @complete at a time; outside of @lock
  * @reporting: one report of dirty pages at a time; outside of @lock, and only the owner's reports
  *             take it
+ * @owing: charged pages are to be given back yet, see pin.c; read without a lock
  * @lock: see above; protects all that follows
+ * @serial: changes when an area may have gone, or have got another CPU address
+ * @last_area: number of the last area
+ * @pinning: how many wait for memory to be pinned; meanwhile nothing is unpinned for want of a
+ *           reason; see pin.c
+ * @missing: what was found not to be pinned; see iopf_pin_require()
  * @areas: areas by IOVA; read under RCU
  * @nr_areas: how many there are
  * @area_pages: how many pages they have
@@ -109,7 +115,9 @@ struct mem_cgroup;
  * @emulated: groups of emulated devices
  * @devices: devices that are told of unmapping
  * @notifying: tellings in progress
- * @notified: woken when that falls to zero
+ * @notified: woken when that falls to zero, and when a copy has ended
+ * @copies: of drivers of emulated devices, under way; see emulated.c
+ * @copied: those that have ended
  * @vaddr_invalid: areas whose CPU address is invalid
  * @repair_delay: jiffies until the next attempt
  */
@@ -137,7 +145,12 @@ struct iopf_container {
 	struct kobject *latency_dir;
 	struct mutex setting; /* order: see above */
 	struct mutex reporting; /* order: see above */
+	bool owing;
 	struct mutex lock; /* order: see above */
+	u64 serial;
+	u64 last_area;
+	unsigned int pinning;
+	struct iopf_range missing;
 	struct maple_tree areas;
 	unsigned long nr_areas;
 	unsigned long area_pages;
@@ -166,6 +179,8 @@ struct iopf_container {
 	struct list_head devices;
 	unsigned int notifying;
 	wait_queue_head_t notified;
+	struct list_head copies;
+	unsigned int copied;
 	unsigned int vaddr_invalid;
 	unsigned long repair_delay;
 };

@@ -36,6 +36,7 @@
 #include "device.h"
 #include "latency.h"
 #include "main.h"
+#include "pin.h"
 #include "policy.h"
 #include "table.h"
 
@@ -114,6 +115,19 @@ struct iopf_container *iopf_device_enter(struct iopf_device *d, bool interruptib
 }
 
 /**
+ * iopf_device_in() - whether a device is in a container, or about to be
+ * @d: the device
+ * @c: the container, locked, so it stays true
+ */
+bool iopf_device_in(struct iopf_device *d, const struct iopf_container *c)
+{
+	lockdep_assert_held(&c->lock);
+
+	guard(mutex)(&iopf_devices_lock);
+	return d->attach && d->attach->container == c;
+}
+
+/**
  * iopf_device_leave() - undo iopf_device_enter()
  * @c: the container
  */
@@ -153,21 +167,34 @@ static void setting_put(struct iopf_device *d, const struct device_setting *s)
 	WRITE_ONCE(d->policy, s->policy);
 }
 
-/* The same for a device that is in a container, whose lock is held. */
-static int setting_attached(struct iopf_container *c, struct iopf_device *d,
-			    const struct device_setting *new)
+/* What is wanted of a device, from what it is: @arg is what has been written. */
+typedef void (*setting_fn)(struct device_setting *s, int arg);
+
+/* A change of a device. */
+struct device_change {
+	struct iopf_device *d;
+	setting_fn want;
+	int arg;
+};
+
+/* The change of a device that is in a container. -ESTALE: it is not any more. */
+static int change_attached(struct iopf_container *c, void *data)
 {
-	struct device_setting old;
+	struct device_change *change = data;
+	struct iopf_device *d = change->d;
+	struct device_setting old, new;
 	int ret;
 
-	lockdep_assert_held(&c->lock);
-
+	if (!iopf_device_in(d, c))
+		return -ESTALE;
 	setting_get(d, &old);
-	if (!memcmp(&old, new, sizeof(old)))
+	new = old;
+	change->want(&new, change->arg);
+	if (!memcmp(&old, &new, sizeof(old)))
 		return 0;
 	scoped_guard(mutex, &iopf_devices_lock)
-		setting_put(d, new);
-	if (new->policy != old.policy)
+		setting_put(d, &new);
+	if (new.policy != old.policy)
 		ret = iopf_policy_refresh(c);
 	else
 		ret = iopf_attach_update(d->attach);
@@ -178,37 +205,41 @@ static int setting_attached(struct iopf_container *c, struct iopf_device *d,
 	return ret;
 }
 
-/* What is wanted of a device, from what it is: @arg is what has been written. */
-typedef void (*setting_fn)(struct device_setting *s, int arg);
+/* The change of a device that is in none. -ESTALE: it is by now. */
+static int change_free(struct device_change *change)
+{
+	struct iopf_device *d = change->d;
+	struct device_setting s;
+
+	guard(mutex)(&iopf_devices_lock);
+	if (d->attach)
+		return -ESTALE;
+	setting_get(d, &s);
+	change->want(&s, change->arg);
+	setting_put(d, &s);
+	return 0;
+}
 
 /* Change a device, from now on; or an error, and it is as before. */
 static int device_set(struct iopf_device *d, setting_fn want, int arg)
 {
-	struct device_setting new;
+	struct device_change change = { .d = d, .want = want, .arg = arg };
 	struct iopf_container *c;
-	int ret = -EAGAIN;
+	int ret;
 
 	if (mutex_lock_interruptible(&d->setting))
 		return -EINTR;
-	while (ret == -EAGAIN) {
+	do {
 		c = iopf_device_enter(d, true);
 		if (IS_ERR(c)) {
 			ret = PTR_ERR(c);
 		} else if (c) {
-			setting_get(d, &new);
-			want(&new, arg);
-			ret = setting_attached(c, d, &new);
+			ret = iopf_pin_run(c, change_attached, &change);
 			iopf_device_leave(c);
 		} else {
-			guard(mutex)(&iopf_devices_lock);
-			if (d->attach)
-				continue;
-			setting_get(d, &new);
-			want(&new, arg);
-			setting_put(d, &new);
-			ret = 0;
+			ret = change_free(&change);
 		}
-	}
+	} while (ret == -ESTALE);
 	mutex_unlock(&d->setting);
 	return ret;
 }

@@ -140,6 +140,7 @@ int iopf_devices_each(int (*fn)(struct iopf_device *d, void *data), void *data);
 struct iopf_device *iopf_device_get(struct device *dev);
 void iopf_device_put(struct iopf_device *d);
 struct iopf_container *iopf_device_enter(struct iopf_device *d, bool interruptible);
+bool iopf_device_in(struct iopf_device *d, const struct iopf_container *c);
 void iopf_device_leave(struct iopf_container *c);
 void iopf_device_served(struct iopf_device *d, const char *by, const char *reason);
 void iopf_device_released(struct iopf_device *d);

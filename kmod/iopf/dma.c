@@ -54,7 +54,7 @@ static u64 container_pgsize(const struct iopf_container *c)
 	return BIT_ULL(__ffs64(c->pgsizes));
 }
 
-/* Have all that is to be pinned of an area pinned, before anybody can find it. */
+/* Whether all that is to be pinned of an area is, or -EAGAIN. */
 static int map_held(struct iopf_container *c, struct iopf_area *area)
 {
 	int ret = c->pinners ? iopf_hold_area(area) : 0;
@@ -63,11 +63,61 @@ static int map_held(struct iopf_container *c, struct iopf_area *area)
 	return ret ?: iopf_hold_fill(area, &area->range);
 }
 
+/* An area that is there, but whose memory has still to be pinned. */
+struct map_commit {
+	u64 first;
+	u64 id;
+};
+
+static struct iopf_area *commit_area(struct iopf_container *c, const struct map_commit *commit)
+{
+	struct iopf_area *area = mtree_load(&c->areas, commit->first);
+
+	return area && area->id == commit->id ? area : NULL;
+}
+
+static int map_commit(struct iopf_container *c, void *data)
+{
+	struct iopf_area *area = commit_area(c, data);
+	int ret;
+
+	/* It was mapped, and somebody has unmapped it. */
+	if (!area)
+		return 0;
+	iopf_hold_area_renew(area);
+	ret = map_held(c, area);
+	if (!ret)
+		area->coming = false;
+	return ret;
+}
+
+/*
+ * Pin what is to be pinned of a new area, which waits for user space. It is there already, as far
+ * as others can see: who unmaps it ends this.
+ */
+static int map_pin(struct iopf_container *c, struct iopf_area *area)
+{
+	struct map_commit commit = { .first = area->range.first, .id = area->id };
+	LIST_HEAD(gone);
+	int ret;
+
+	area->coming = true;
+	ret = iopf_pin_run(c, map_commit, &commit);
+	if (ret) {
+		area = commit_area(c, &commit);
+		if (area)
+			list_add(&area->gone, &gone);
+		iopf_container_remove_areas(c, &gone);
+	}
+	return ret;
+}
+
 static int map_area(struct iopf_container *c, const struct iopf_range *range,
 		    const struct iopf_range *va, int prot, enum iopf_policy policy)
 {
 	struct iopf_area *area;
 	LIST_HEAD(gone);
+	bool wait;
 	int ret = 0;
 
 	iopf_container_reap_mms(c);
@@ -79,12 +129,13 @@ static int map_area(struct iopf_container *c, const struct iopf_range *range,
 		ret = iopf_policy_store(c, range, policy);
 	if (!ret)
 		ret = map_held(c, area);
-	if (!ret)
+	wait = ret == -EAGAIN;
+	if (!ret || wait)
 		ret = iopf_tree_store(&c->areas, range->first, range->last, area, false);
 	if (!ret) {
 		WRITE_ONCE(c->nr_areas, c->nr_areas + 1);
 		WRITE_ONCE(c->area_pages, c->area_pages + iopf_area_pages(area));
-		return 0;
+		return wait ? map_pin(c, area) : 0;
 	}
 
 	iopf_hold_area_end(area);
@@ -95,7 +146,7 @@ static int map_area(struct iopf_container *c, const struct iopf_range *range,
 }
 
 static int map_new(struct iopf_container *c, const struct iopf_range *range,
-		   const struct iopf_range *va, int prot, enum iopf_policy policy)
+		   const struct iopf_range *va, int prot, enum iopf_policy policy, int memory)
 {
 	struct iopf_prefault *p = NULL;
 	int ret;
@@ -115,11 +166,8 @@ static int map_new(struct iopf_container *c, const struct iopf_range *range,
 	 * The error that pinning would have found; it finds it itself where it is done. A container
 	 * of emulated devices only touches no memory until they do, as in type1.
 	 */
-	if (!list_empty(&c->attaches) && !c->pinners) {
-		ret = iopf_mm_check(current->mm, va->first, va->last, prot);
-		if (ret)
-			return ret;
-	}
+	if (!list_empty(&c->attaches) && !c->pinners && memory)
+		return memory;
 
 	if ((policy ?: c->default_policy) == IOPF_POLICY_PREFAULT) {
 		p = iopf_prefault_of_policy(c, range, 1);
@@ -156,6 +204,7 @@ static int map_vaddr(struct iopf_container *c, struct iopf_area *area, unsigned 
 		area->task = get_task_struct(task);
 		area->lock_cap = lock_cap;
 	}
+	c->serial++;
 	iopf_area_rebase(area, mm, vaddr);
 	area->vaddr_invalid = false;
 	c->vaddr_invalid--;
@@ -167,6 +216,33 @@ static int map_vaddr(struct iopf_container *c, struct iopf_area *area, unsigned 
 	return 0;
 }
 
+/* @memory: whether it exists and permits that, as of iopf_mm_check(). */
+static int map_locked(struct iopf_container *c, const struct vfio_iommu_type1_dma_map *map,
+		      int prot, enum iopf_policy policy, int memory)
+{
+	struct iopf_range range, va;
+	struct iopf_area *area;
+	unsigned long index;
+
+	lockdep_assert_held(&c->lock);
+
+	if ((map->size | map->iova | map->vaddr) & (container_pgsize(c) - 1))
+		return -EINVAL;
+	if (iopf_range_init(&range, map->iova, map->size) ||
+	    iopf_range_init(&va, map->vaddr, map->size))
+		return -EINVAL;
+	index = range.first;
+	area = mt_find(&c->areas, &index, range.last);
+	if (!(map->flags & VFIO_DMA_MAP_FLAG_VADDR))
+		return area ? -EEXIST : map_new(c, &range, &va, prot, policy, memory);
+	if (!area)
+		return -ENOENT;
+	if (!area->vaddr_invalid || area->range.first != range.first ||
+	    area->range.last != range.last)
+		return -EINVAL;
+	return map_vaddr(c, area, va.first);
+}
+
 /**
  * iopf_dma_map() - VFIO_IOMMU_MAP_DMA
  * @c: the container
@@ -176,7 +252,7 @@ static int map_vaddr(struct iopf_container *c, struct iopf_area *area, unsigned 
  * Return: 0; -EINVAL for a bad range or one that is not usable; -EEXIST when it
  * overlaps an area; -ENOSPC when there are dma_entry_limit areas;
  * -EFAULT without memory or permission at the CPU address; -ENODEV without
- * an mm; where it is to be pinned, also the errors of iopf_pin_fill(); -EBUSY when too much is to
+ * an mm; where it is to be pinned, also the errors of iopf_pin_run(); -EBUSY when too much is to
  * be prefaulted. With
  * VFIO_DMA_MAP_FLAG_VADDR: 0; -ENOENT without an area; -EINVAL when it is not exactly that, or its
  * address is valid; -ENOMEM over the new owner's RLIMIT_MEMLOCK.
@@ -185,10 +261,8 @@ int iopf_dma_map(struct iopf_container *c, const struct vfio_iommu_type1_dma_map
 		 enum iopf_policy policy)
 {
 	bool set_vaddr = map->flags & VFIO_DMA_MAP_FLAG_VADDR;
-	struct iopf_range range, va;
-	struct iopf_area *area;
-	unsigned long index;
-	int prot = 0;
+	int prot = 0, memory = 0, ret;
+	struct iopf_range va;
 
 	if (map->flags & VFIO_DMA_MAP_FLAG_WRITE)
 		prot |= IOMMU_WRITE;
@@ -197,23 +271,22 @@ int iopf_dma_map(struct iopf_container *c, const struct vfio_iommu_type1_dma_map
 	if (!prot == !set_vaddr)
 		return -EINVAL;
 
-	guard(mutex)(&c->lock);
-
-	if ((map->size | map->iova | map->vaddr) & (container_pgsize(c) - 1))
-		return -EINVAL;
-	if (iopf_range_init(&range, map->iova, map->size) ||
-	    iopf_range_init(&va, map->vaddr, map->size))
-		return -EINVAL;
-	index = range.first;
-	area = mt_find(&c->areas, &index, range.last);
-	if (!set_vaddr)
-		return area ? -EEXIST : map_new(c, &range, &va, prot, policy);
-	if (!area)
-		return -ENOENT;
-	if (!area->vaddr_invalid || area->range.first != range.first ||
-	    area->range.last != range.last)
-		return -EINVAL;
-	return map_vaddr(c, area, va.first);
+	/* What takes the lock of the process's address space comes before the container's lock. */
+	if (!set_vaddr && current->mm && !iopf_range_init(&va, map->vaddr, map->size))
+		memory = iopf_mm_check(current->mm, va.first, va.last, prot);
+	do {
+		ret = iopf_mm_follow(c);
+		if (ret)
+			return ret;
+		ret = map_locked(c, map, prot, policy, memory);
+		mutex_unlock(&c->lock);
+		/* The address space is in use. */
+		if (ret == -EAGAIN && mmap_write_lock_killable(current->mm))
+			return -EINTR;
+		if (ret == -EAGAIN)
+			mmap_write_unlock(current->mm);
+	} while (ret == -EAGAIN);
+	return ret;
 }
 
 /*
@@ -333,6 +406,7 @@ static int invalidate_vaddr(struct iopf_container *c, struct victims *v, u64 *si
 		if (area->vaddr_invalid)
 			return -EINVAL;
 	for (area = victims_first(v); area; area = victims_next(v)) {
+		c->serial++;
 		area->vaddr_invalid = true;
 		c->vaddr_invalid++;
 		iopf_area_freeze(area);
@@ -382,11 +456,20 @@ static int unmap_locked(struct iopf_container *c, struct vfio_iommu_type1_dma_un
 		return ret;
 	if (vaddr)
 		return invalidate_vaddr(c, &v, &unmap->size);
-	while (release_pins(c, &v)) {
-		ret = unmap_check(c, unmap, iova, size, &v);
-		if (ret)
+	do {
+		while (release_pins(c, &v)) {
+			ret = unmap_check(c, unmap, iova, size, &v);
+			if (ret)
+				goto err_keep;
+		}
+		ret = iopf_emulated_wait(c, &v.range);
+		if (ret < 0)
 			goto err_keep;
-	}
+		if (ret && unmap_check(c, unmap, iova, size, &v)) {
+			ret = -EINVAL;
+			goto err_keep;
+		}
+	} while (ret);
 
 	if (dirty) {
 		ret = report_victims(c, &v, bitmap);

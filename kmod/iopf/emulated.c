@@ -18,8 +18,8 @@
  * wait for the telling before they go. unmap vs unmap: each marks the areas again when it has
  * the lock; the second finds what the first has left, or nothing.
  *
- * dma_rw copies under the container's lock, as stock type1 does: memory behind a
- * userfaultfd or a slow disk keeps the container's ioctls waiting, though no fault.
+ * pinning, dma_rw vs user space: both wait for it as long as it likes, and hold no lock meanwhile.
+ * dma_rw vs unmap: unmapping waits for it, as it would under stock type1, but nobody else.
  *
  * Locking: iopf_container.lock protects pins, groups and the list of devices. The list
  * does not change while drivers are told: whoever wants to change it waits for that. (A mutex
@@ -30,6 +30,7 @@
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
@@ -183,66 +184,59 @@ static unsigned long area_index(const struct iopf_area *area, u64 iova)
 	return (iova - area->range.first) >> PAGE_SHIFT;
 }
 
-/* Pin a page for its first user. */
-static int pin_first(struct iopf_area *area, u64 iova, struct emulated_pin *pin)
+/*
+ * Pin a page for its first user: pin_one() goes on. The container's lock is dropped meanwhile.
+ * -EAGAIN: look again.
+ */
+static int pin_first(struct iopf_area *area, u64 iova)
 {
-	unsigned int flags = FOLL_LONGTERM | (area->prot & IOMMU_WRITE ? FOLL_WRITE : 0);
-	struct mm_struct *mm = area->mm->mm;
-	long ret;
+	struct iopf_container *c = area->container;
+	struct emulated_pin *pin;
+	int ret;
 
 	/* For its dirty bit; see dirty.c. */
 	if (IS_ERR(iopf_area_chunk(area, iova, GFP_KERNEL_ACCOUNT)))
 		return -ENOMEM;
-	if (!mmget_not_zero(mm))
-		return -ENODEV;
-	mmap_read_lock(mm);
-	ret = pin_user_pages_remote(mm, iopf_area_vaddr(area, iova), 1, flags, &pin->page, NULL);
-	mmap_read_unlock(mm);
-	mmput(mm);
-	if (ret != 1)
-		return ret ?: -EFAULT;
-
+	pin = kzalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
+	if (!pin)
+		return -ENOMEM;
+	ret = iopf_pin_page(area, iova, &pin->page);
+	if (ret)
+		goto err_free;
 	ret = xa_err(xa_store(&area->pins, area_index(area, iova), pin, GFP_KERNEL_ACCOUNT));
 	if (ret)
 		goto err_unpin;
-	if (!iopf_pin_counts(pin->page))
-		return 0;
-	if (!iopf_pin_counted(area, iova)) {
-		ret = iopf_pin_charge(area, 1);
-		if (ret)
-			goto err_erase;
-	}
+	if (c->tracking)
+		iopf_dirty_mark(area, iova, PAGE_SIZE);
 	return 0;
 
-err_erase:
-	xa_erase(&area->pins, area_index(area, iova));
 err_unpin:
+	if (iopf_pin_counts(pin->page) && !iopf_pin_counted(area, iova))
+		iopf_pin_uncharge(area, 1);
 	unpin_user_page(pin->page);
-	return ret;
+err_free:
+	kfree(pin);
+	return ret == -ESRCH ? -ENODEV : ret;
 }
 
 static int pin_one(struct iopf_container *c, u64 iova, int prot, struct page **page)
 {
-	struct iopf_area *area = mtree_load(&c->areas, iova);
-	struct emulated_pin *pin;
+	struct emulated_pin *pin = NULL;
+	struct iopf_area *area;
 	int ret;
 
-	if (!area || area->leaving)
-		return -EINVAL;
-	if ((area->prot & prot) != prot)
-		return -EPERM;
-	pin = xa_load(&area->pins, area_index(area, iova));
-	if (!pin) {
-		pin = kzalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
-		if (!pin)
-			return -ENOMEM;
-		ret = pin_first(area, iova, pin);
-		if (ret) {
-			kfree(pin);
+	while (!pin) {
+		if (c->vaddr_invalid)
+			return -EBUSY;
+		area = mtree_load(&c->areas, iova);
+		if (!area || area->leaving || area->coming)
+			return -EINVAL;
+		if ((area->prot & prot) != prot)
+			return -EPERM;
+		pin = xa_load(&area->pins, area_index(area, iova));
+		ret = pin ? 0 : pin_first(area, iova);
+		if (ret && ret != -EAGAIN)
 			return ret;
-		}
-		if (c->tracking)
-			iopf_dirty_mark(area, iova, PAGE_SIZE);
 	}
 	pin->count++;
 	*page = pin->page;
@@ -262,7 +256,7 @@ static bool unpin_one(struct iopf_container *c, u64 iova)
 		return true;
 	xa_erase(&area->pins, area_index(area, iova));
 	if (iopf_pin_counts(pin->page) && !iopf_pin_counted(area, iova))
-		iopf_pin_charge(area, -1);
+		iopf_pin_uncharge(area, 1);
 	unpin_user_pages_dirty_lock(&pin->page, 1, area->prot & IOMMU_WRITE);
 	kfree(pin);
 	return true;
@@ -293,9 +287,7 @@ int iopf_emulated_pin(struct iopf_container *c, struct iommu_group *group, u64 i
 
 	guard(mutex)(&c->lock);
 
-	if (c->vaddr_invalid)
-		return -EBUSY;
-	if (list_empty(&c->devices))
+	if (list_empty(&c->devices) && !c->vaddr_invalid)
 		return -EINVAL;
 	for (i = 0; i < npage; i++) {
 		ret = pin_one(c, iova + ((u64)i << PAGE_SHIFT), prot, &pages[i]);
@@ -334,11 +326,19 @@ void iopf_emulated_unpin(struct iopf_container *c, u64 iova, int npage)
 	WARN_ON(i != npage);
 }
 
-/* Copy within one area. In a kernel thread in the area's mm, otherwise only in the caller's own. */
-static int rw_area(struct iopf_area *area, u64 iova, void *data, size_t count, bool write)
+/**
+ * struct emulated_copy - a driver copies, without the container's lock
+ * @node: in the container's list
+ * @range: where; unmapping it waits
+ */
+struct emulated_copy {
+	struct list_head node;
+	struct iopf_range range;
+};
+
+/* In a kernel thread in the memory's mm, otherwise only in the caller's own. */
+static int rw_copy(struct mm_struct *mm, void __user *user, void *data, size_t count, bool write)
 {
-	void __user *user = (void __user *)iopf_area_vaddr(area, iova);
-	struct mm_struct *mm = area->mm->mm;
 	bool kthread = !current->mm;
 	unsigned long left = count;
 
@@ -350,8 +350,39 @@ static int rw_area(struct iopf_area *area, u64 iova, void *data, size_t count, b
 		left = write ? copy_to_user(user, data, count) : copy_from_user(data, user, count);
 	if (kthread)
 		kthread_unuse_mm(mm);
-	mmput(mm);
+	mmput_async(mm);
 	return left ? -EFAULT : 0;
+}
+
+/* Copy within one area; the container's lock is dropped meanwhile. */
+static int rw_area(struct iopf_area *area, u64 iova, void *data, size_t count, bool write)
+{
+	struct iopf_container *c = area->container;
+	struct emulated_copy copy = { .range = { iova, iova + (count - 1) } };
+	void __user *user = (void __user *)iopf_area_vaddr(area, iova);
+	struct iopf_mm *m = area->mm;
+	int ret;
+
+	refcount_inc(&m->refs);
+	list_add(&copy.node, &c->copies);
+	iopf_container_unlock_to_wait(c);
+	ret = rw_copy(m->mm, user, data, count, write);
+	iopf_container_relock(c);
+	list_del(&copy.node);
+	WRITE_ONCE(c->copied, c->copied + 1);
+	wake_up_all(&c->notified);
+	iopf_mm_put(m);
+	return ret;
+}
+
+/* Where a driver writes is dirty: before, and after if a report was made in between. */
+static int rw_dirty(struct iopf_container *c, u64 iova, size_t count)
+{
+	struct iopf_area *area = mtree_load(&c->areas, iova);
+
+	if (!c->tracking || !area || area->range.last < iova + (count - 1))
+		return 0;
+	return iopf_dirty_mark(area, iova, count);
 }
 
 /**
@@ -379,17 +410,18 @@ int iopf_emulated_rw(struct iopf_container *c, u64 iova, void *data, size_t coun
 		struct iopf_area *area = mtree_load(&c->areas, iova);
 		size_t now;
 
-		if (!area)
+		if (!area || area->leaving || area->coming)
 			return -EINVAL;
 		if ((area->prot & need) != need)
 			return -EPERM;
 		now = min_t(u64, count, area->range.last - iova + 1);
-		if (write && c->tracking) {
-			ret = iopf_dirty_mark(area, iova, now);
-			if (ret)
-				return ret;
-		}
+		ret = write ? rw_dirty(c, iova, now) : 0;
+		if (ret)
+			return ret;
 		ret = rw_area(area, iova, data, now, write);
+		/* With chunks made before this can't fail, unless others have been there since. */
+		if (write)
+			rw_dirty(c, iova, now);
 		if (ret)
 			return ret;
 		count -= now;
@@ -397,6 +429,34 @@ int iopf_emulated_rw(struct iopf_container *c, u64 iova, void *data, size_t coun
 		iova += now;
 	}
 	return 0;
+}
+
+/**
+ * iopf_emulated_wait() - wait for drivers that copy to or from what is about to be unmapped
+ * @c: the container, locked; unlocked meanwhile
+ * @range: nothing more is copied there
+ *
+ * Return: 0: there are none; 1: look at everything anew; -EINTR.
+ */
+int iopf_emulated_wait(struct iopf_container *c, const struct iopf_range *range)
+{
+	struct emulated_copy *copy;
+	struct iopf_range part;
+	unsigned int copied;
+	bool any = false;
+	int ret;
+
+	lockdep_assert_held(&c->lock);
+
+	list_for_each_entry(copy, &c->copies, node)
+		any |= iopf_range_intersect(&part, &copy->range, range);
+	if (!any)
+		return 0;
+	copied = c->copied;
+	mutex_unlock(&c->lock);
+	ret = wait_event_killable(c->notified, READ_ONCE(c->copied) != copied);
+	mutex_lock(&c->lock);
+	return ret ? -EINTR : 1;
 }
 
 /**
@@ -440,5 +500,5 @@ void iopf_emulated_abandon(struct iopf_area *area)
 		kfree(pin);
 		cond_resched();
 	}
-	iopf_pin_charge(area, -charged);
+	iopf_pin_uncharge(area, charged);
 }

@@ -8,6 +8,7 @@ struct device;
 struct iommu_group;
 struct iopf_area;
 struct iopf_container;
+struct iopf_range;
 struct page;
 struct vfio_device;
 
@@ -21,6 +22,7 @@ int iopf_emulated_pin(struct iopf_container *c, struct iommu_group *group, u64 i
 		      int prot, struct page **pages);
 void iopf_emulated_unpin(struct iopf_container *c, u64 iova, int npage);
 int iopf_emulated_rw(struct iopf_container *c, u64 iova, void *data, size_t count, bool write);
+int iopf_emulated_wait(struct iopf_container *c, const struct iopf_range *range);
 void iopf_emulated_notify_unmap(struct iopf_container *c, struct iopf_area *area);
 void iopf_emulated_abandon(struct iopf_area *area);
 

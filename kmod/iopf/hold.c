@@ -12,8 +12,8 @@
  * take a page out the whole leaf would have to be unmapped for a moment, and devices that can't
  * fault may be using the others.)
  *
- * They know nothing of each other and may overlap. Who comes has pinned what is not pinned yet; who
- * goes has what nobody else covers unpinned. So coming is all or nothing, too: should it
+ * They know nothing of each other and may overlap. Who comes finds all pinned, or has it pinned and
+ * comes again (iopf_pin_run()); who goes has what nobody else covers unpinned. So coming is all or nothing, too: should it
  * fail, what nobody covers (without the one who came) is unpinned. Nothing is covered in
  * a container without a real device, for there is no domain that could know the pages; see
  * attach.c.
@@ -136,7 +136,7 @@ static bool area_held(struct iopf_area *area)
  * @area: the area
  * @range: within it
  *
- * Return: 0, or the error of iopf_pin_fill(): then the caller takes back what it wanted, and
+ * Return: 0, or the error of iopf_pin_require(): then the caller takes back what it wanted, and
  * calls iopf_hold_drain().
  */
 int iopf_hold_fill(struct iopf_area *area, const struct iopf_range *range)
@@ -149,7 +149,7 @@ int iopf_hold_fill(struct iopf_area *area, const struct iopf_range *range)
 
 		part.last = min(part.last, range->last);
 		if (covered) {
-			ret = iopf_pin_fill(area, &part);
+			ret = iopf_pin_require(area, &part);
 			if (ret)
 				return ret;
 		}
@@ -197,8 +197,8 @@ void iopf_hold_drain(struct iopf_area *area, const struct iopf_range *range)
 	u64 last = min(range->last | (IOPF_CHUNK_SIZE - 1), area->range.last);
 	struct iopf_range part;
 
-	/* Nothing has been pinned of it. */
-	if (!area->no_spans)
+	/* Nothing has been pinned of it, or who pins does this at the end. */
+	if (!area->no_spans || area->container->pinning)
 		return;
 	while (next_uncovered(area, at, last, &part)) {
 		iopf_pin_drop(area, &part);
@@ -232,6 +232,9 @@ int iopf_hold_fill_all(struct iopf_container *c)
 		if (ret)
 			break;
 	}
+	/* Where no range has a policy of its own, this holds for all of the others, too. */
+	if (ret == -EAGAIN && mtree_empty(&c->policies))
+		c->missing.last = U64_MAX;
 	return ret;
 }
 
@@ -255,11 +258,11 @@ void iopf_hold_drain_all(struct iopf_container *c)
  * iopf_hold_area() - pin all of an area, for a group that can't fault
  * @area: not pinned so
  *
- * Return: 0, or the error of iopf_pin_fill() and nothing has changed.
+ * Return: 0, or the error of iopf_pin_require() and nothing has changed.
  */
 int iopf_hold_area(struct iopf_area *area)
 {
-	int ret = iopf_pin_fill(area, &area->range);
+	int ret = iopf_pin_require(area, &area->range);
 
 	if (ret)
 		iopf_hold_drain(area, &area->range);
@@ -298,7 +301,7 @@ void iopf_hold_area_end(struct iopf_area *area)
 	if (area->no_spans)
 		iopf_pin_drop(area, &area->range);
 	/* Should pages have counted then that do not now. */
-	iopf_pin_charge(area, -(long)area->locked);
+	iopf_pin_uncharge(area, area->locked);
 }
 
 /**
@@ -334,7 +337,7 @@ int iopf_hold_add_area(struct iopf_area *area, const struct iopf_range *range,
 	hold->owner = owner;
 	/* Otherwise it waits for a domain. */
 	if (!list_empty(&c->attaches))
-		ret = iopf_pin_fill(area, &part);
+		ret = iopf_pin_require(area, &part);
 	if (ret) {
 		iopf_hold_drain(area, &part);
 		kfree(hold);
@@ -352,7 +355,7 @@ int iopf_hold_add_area(struct iopf_area *area, const struct iopf_range *range,
  * @owner: who of that kind; it holds nothing of @range yet
  *
  * Context: process context; may wait for a disk or user space.
- * Return: 0 with all of it resident, pinned and charged; or the error of iopf_pin_fill() or
+ * Return: 0 with all of it resident, pinned and charged; or the error of iopf_pin_require() or
  * -ENOMEM, and nothing has changed.
  */
 int iopf_hold_add(struct iopf_container *c, const struct iopf_range *range,
@@ -369,6 +372,7 @@ int iopf_hold_add(struct iopf_container *c, const struct iopf_range *range,
 	while ((area = iopf_container_next_area(c, area, &index, whole.last))) {
 		ret = iopf_hold_add_area(area, &whole, kind, owner);
 		if (ret) {
+			c->missing.last = whole.last;
 			iopf_hold_remove(c, range, kind, owner);
 			return ret;
 		}
@@ -406,6 +410,25 @@ bool iopf_hold_remove(struct iopf_container *c, const struct iopf_range *range,
 		any = true;
 	}
 	return any;
+}
+
+/**
+ * iopf_hold_area_renew() - what windows and mediators want held of an area is about to be said anew
+ * @area: the area
+ */
+void iopf_hold_area_renew(struct iopf_area *area)
+{
+	struct iopf_container *c = area->container;
+	u64 first = area->range.first, last = area->range.last;
+	struct iopf_hold *hold, *next;
+
+	lockdep_assert_held(&c->lock);
+
+	for (hold = hold_first(c, first, last); hold; hold = next) {
+		next = hold_next(hold, first, last);
+		if (hold->kind == IOPF_HOLD_WINDOW || hold->kind == IOPF_HOLD_MEDIATOR)
+			hold_delete(c, hold);
+	}
 }
 
 /**

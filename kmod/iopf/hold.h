@@ -58,6 +58,7 @@ int iopf_hold_fill_all(struct iopf_container *c);
 void iopf_hold_drain_all(struct iopf_container *c);
 int iopf_hold_area(struct iopf_area *area);
 void iopf_hold_area_undo(struct iopf_area *area);
+void iopf_hold_area_renew(struct iopf_area *area);
 void iopf_hold_area_end(struct iopf_area *area);
 
 #endif /* IOPF_HOLD_H */

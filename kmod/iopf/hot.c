@@ -35,6 +35,7 @@
 #include "hold.h"
 #include "hot.h"
 #include "main.h"
+#include "pin.h"
 
 /* Blocks looked at to find the next, which must have come back so often, and held per turn. */
 #define HOT_LOOKS	256
@@ -143,6 +144,11 @@ static unsigned int hot_choose(struct iopf_keeper *k, unsigned long room, struct
 	return n;
 }
 
+static int hot_try(struct iopf_container *c, void *range)
+{
+	return iopf_hold_add(c, range, IOPF_HOLD_HOT, 0);
+}
+
 static int hot_hold(struct iopf_keeper *k, const struct iopf_range *range, unsigned int n)
 {
 	struct hot_range *hot = kmalloc(sizeof(*hot), GFP_KERNEL);
@@ -152,7 +158,7 @@ static int hot_hold(struct iopf_keeper *k, const struct iopf_range *range, unsig
 		return -ENOMEM;
 	hot->range = *range;
 	scoped_guard(mutex, &k->container->lock)
-		ret = iopf_hold_add(k->container, range, IOPF_HOLD_HOT, 0);
+		ret = iopf_pin_run_now(k->container, hot_try, &hot->range);
 	if (ret) {
 		kfree(hot);
 		return ret;

@@ -24,7 +24,29 @@
 #include "container.h"
 #include "hold.h"
 #include "lock.h"
+#include "pin.h"
 #include "policy.h"
+
+/* A lock for a range. */
+struct lock_add {
+	struct iopf_range range;
+	u64 id;
+};
+
+static int lock_add(struct iopf_container *c, void *data)
+{
+	struct lock_add *add = data;
+	int ret;
+
+	if (!c->domains->nr)
+		return -EINVAL;
+	ret = iopf_policy_check(c, &add->range);
+	if (ret)
+		return ret;
+	if (c->locks >= VFIO_IOPF_LOCKS_MAX)
+		return -ENOSPC;
+	return iopf_hold_add(c, &add->range, IOPF_HOLD_LOCK, add->id);
+}
 
 /**
  * iopf_lock_add() - VFIO_IOPF_LOCK: lock a range
@@ -35,23 +57,15 @@
  */
 int iopf_lock_add(struct iopf_container *c, struct vfio_iopf_lock *lock)
 {
-	struct iopf_range range;
-	int ret;
+	struct lock_add add;
 
-	if (iopf_range_init_pages(&range, lock->iova, lock->size))
+	if (iopf_range_init_pages(&add.range, lock->iova, lock->size))
 		return -EINVAL;
 
 	guard(mutex)(&c->lock);
-	if (!c->domains->nr)
-		return -EINVAL;
-	ret = iopf_policy_check(c, &range);
-	if (ret)
-		return ret;
-	if (c->locks >= VFIO_IOPF_LOCKS_MAX)
-		return -ENOSPC;
-	ret = iopf_hold_add(c, &range, IOPF_HOLD_LOCK, ++c->last_lock);
-	lock->id = c->last_lock;
-	return ret;
+	add.id = ++c->last_lock;
+	lock->id = add.id;
+	return iopf_pin_run(c, lock_add, &add);
 }
 
 /**
@@ -84,28 +98,35 @@ static int complete_locked(struct iopf_container *c)
 	return 0;
 }
 
-/**
- * iopf_lock_complete() - whether user space answers for the container's selective devices
- * @c: the container
- * @complete: it does
- *
- * Return: 0; when it no longer does, also the error of iopf_pin_fill(), and nothing has changed.
- */
-int iopf_lock_complete(struct iopf_container *c, bool complete)
+static int lock_complete(struct iopf_container *c, void *data)
 {
-	bool old;
+	bool old = c->complete;
 	int ret;
 
-	if (mutex_lock_killable(&c->setting))
-		return -EINTR;
-	mutex_lock(&c->lock);
-	old = c->complete;
-	c->complete = complete;
+	c->complete = *(bool *)data;
 	ret = complete_locked(c);
 	if (ret) {
 		c->complete = old;
 		complete_locked(c);
 	}
+	return ret;
+}
+
+/**
+ * iopf_lock_complete() - whether user space answers for the container's selective devices
+ * @c: the container
+ * @complete: it does
+ *
+ * Return: 0; when it no longer does, also the error of iopf_pin_run(), and nothing has changed.
+ */
+int iopf_lock_complete(struct iopf_container *c, bool complete)
+{
+	int ret;
+
+	if (mutex_lock_killable(&c->setting))
+		return -EINTR;
+	mutex_lock(&c->lock);
+	ret = iopf_pin_run(c, lock_complete, &complete);
 	mutex_unlock(&c->lock);
 	mutex_unlock(&c->setting);
 	return ret;

@@ -37,6 +37,7 @@
 #include "hold.h"
 #include "main.h"
 #include "mediate.h"
+#include "pin.h"
 
 /**
  * struct vfio_iopf_mediator - a driver that speaks for a device
@@ -52,10 +53,12 @@ struct vfio_iopf_mediator {
 
 /**
  * struct mediated - a range that a mediator has locked; the owner of its holds
+ * @m: the mediator
  * @node: in the mediator's list
  * @range: whole pages
  */
 struct mediated {
+	struct vfio_iopf_mediator *m;
 	struct list_head node;
 	struct iopf_range range;
 };
@@ -63,6 +66,20 @@ struct mediated {
 static u64 mediated_owner(const struct mediated *lock)
 {
 	return (unsigned long)lock;
+}
+
+static int mediated_add(struct iopf_container *c, void *data)
+{
+	struct mediated *lock = data;
+	struct vfio_iopf_mediator *m = lock->m;
+	int ret;
+
+	if (!iopf_device_in(m->d, c))
+		return -ENODEV;
+	ret = iopf_hold_add(c, &lock->range, IOPF_HOLD_MEDIATOR, mediated_owner(lock));
+	if (!ret)
+		list_add_tail(&lock->node, &m->locks);
+	return ret;
 }
 
 static void mediated_drop(struct iopf_container *c, struct mediated *lock)
@@ -135,24 +152,39 @@ struct vfio_iopf_mediator *vfio_iopf_mediate(struct device *dev)
 }
 EXPORT_SYMBOL_GPL(vfio_iopf_mediate);
 
-/* The end of a mediator whose device is in a container. */
-static void mediator_leave(struct vfio_iopf_mediator *m, struct iopf_container *c)
+/* The end of a mediator whose device is in a container. -ESTALE: it is not any more. */
+static int mediator_leave(struct iopf_container *c, void *data)
+{
+	struct vfio_iopf_mediator *m = data;
+	struct iopf_device *d = m->d;
+	int ret;
+
+	if (!iopf_device_in(d, c))
+		return -ESTALE;
+	scoped_guard(mutex, &iopf_devices_lock)
+		m->gone = true;
+	ret = iopf_attach_update(d->attach);
+	scoped_guard(mutex, &iopf_devices_lock) {
+		m->gone = false;
+		if (!ret)
+			WRITE_ONCE(d->mediator, NULL);
+	}
+	if (!ret)
+		mediator_drop_all(m, c);
+	return ret;
+}
+
+/* That has failed: what it has locked stays until the device is detached, which frees it, too. */
+static void mediator_abandon(struct vfio_iopf_mediator *m, struct iopf_container *c)
 {
 	struct iopf_device *d = m->d;
 
 	lockdep_assert_held(&c->lock);
 
-	scoped_guard(mutex, &iopf_devices_lock)
-		m->gone = true;
-	if (iopf_attach_update(d->attach)) {
-		if (__ratelimit(&d->news))
-			dev_warn(d->dev, IOPF_DRIVER_NAME ": its mediator is gone and not all can be pinned; what was locked stays locked\n");
-		return;
-	}
-	scoped_guard(mutex, &iopf_devices_lock)
-		WRITE_ONCE(d->mediator, NULL);
-	mediator_drop_all(m, c);
-	mediator_free(m);
+	if (__ratelimit(&d->news))
+		dev_warn(d->dev, IOPF_DRIVER_NAME ": its mediator is gone and not all can be pinned; what was locked stays locked\n");
+	guard(mutex)(&iopf_devices_lock);
+	m->gone = true;
 }
 
 /**
@@ -168,18 +200,24 @@ void vfio_iopf_unmediate(struct vfio_iopf_mediator *m)
 {
 	struct iopf_device *d = m->d;
 	struct iopf_container *c;
+	int ret;
 
 	do {
 		c = iopf_device_enter(d, false);
 		if (c) {
-			mediator_leave(m, c);
+			ret = iopf_pin_run(c, mediator_leave, m);
+			if (ret && iopf_device_in(d, c)) {
+				mediator_abandon(m, c);
+				iopf_device_leave(c);
+				return;
+			}
 			iopf_device_leave(c);
-			return;
+			continue;
 		}
 		scoped_guard(mutex, &iopf_devices_lock)
 			if (!d->attach)
 				WRITE_ONCE(d->mediator, NULL);
-	} while (READ_ONCE(d->mediator));
+	} while (READ_ONCE(d->mediator) == m);
 	mediator_free(m);
 }
 EXPORT_SYMBOL_GPL(vfio_iopf_unmediate);
@@ -216,9 +254,8 @@ int vfio_iopf_lock_range(struct vfio_iopf_mediator *m, u64 iova, u64 size)
 	c = iopf_device_enter(m->d, false);
 	if (!c)
 		goto err_free;
-	ret = iopf_hold_add(c, &lock->range, IOPF_HOLD_MEDIATOR, mediated_owner(lock));
-	if (!ret)
-		list_add_tail(&lock->node, &m->locks);
+	lock->m = m;
+	ret = iopf_pin_run(c, mediated_add, lock);
 	iopf_device_leave(c);
 	if (ret)
 		goto err_free;
@@ -309,7 +346,7 @@ static int device_hold(struct iopf_area *area, const struct iopf_device *d)
  * @area: not published yet
  *
  * Context: process context, under the container's lock.
- * Return: 0, or the error of iopf_pin_fill(), with some of it held: the caller destroys the area.
+ * Return: 0, or the error of iopf_pin_require(), with some of it held: the caller destroys the area.
  */
 int iopf_mediate_area(struct iopf_area *area)
 {

@@ -43,6 +43,7 @@
 #include "container.h"
 #include "controls.h"
 #include "mm.h"
+#include "pin.h"
 #include "pool.h"
 
 /* Areas that one look of the host goes through at most. */
@@ -274,6 +275,7 @@ static struct iopf_mm *mm_create(struct iopf_container *container, struct mm_str
 	m->notifier.ops = &iopf_mm_notifier_ops;
 	refcount_set(&m->refs, 1);
 	rwlock_init(&m->lock);
+	INIT_WORK(&m->settle, iopf_pin_settle_work);
 	mm_prime_lockdep(m);
 
 	m->pool = iopf_pool_join(mm, m);
@@ -290,8 +292,64 @@ static struct iopf_mm *mm_create(struct iopf_container *container, struct mm_str
 		return ERR_PTR(ret);
 	}
 	mmgrab(mm);
-	list_add(&m->node, &container->mms);
 	return m;
+}
+
+static struct iopf_mm *mm_find(struct iopf_container *container, struct mm_struct *mm)
+{
+	struct iopf_mm *m;
+
+	lockdep_assert_held(&container->lock);
+
+	list_for_each_entry(m, &container->mms, node)
+		if (m->mm == mm)
+			return m;
+	return NULL;
+}
+
+static void mm_end(struct iopf_mm *m)
+{
+	iopf_pool_leave(m->pool, m);
+	mmu_notifier_unregister(&m->notifier, m->mm);
+	iopf_mm_put(m);
+}
+
+/**
+ * iopf_mm_follow() - see to it that the calling process is followed
+ * @c: the container, not locked
+ *
+ * Before it maps anything: registering waits for its address space, which may be in use for as
+ * long as it likes.
+ *
+ * Return: 0 with the container locked, or a negative error number without.
+ */
+int iopf_mm_follow(struct iopf_container *c)
+{
+	struct iopf_mm *m = NULL, *found;
+
+	for (;;) {
+		mutex_lock(&c->lock);
+		/* Without groups nothing can be mapped. */
+		if (!current->mm || iopf_container_groupless(c))
+			break;
+		found = mm_find(c, current->mm);
+		if (found || m)
+			break;
+		mutex_unlock(&c->lock);
+		m = mm_create(c, current->mm);
+		if (IS_ERR(m))
+			return PTR_ERR(m);
+	}
+	if (!m)
+		return 0;
+	if (!found && !iopf_container_groupless(c)) {
+		list_add(&m->node, &c->mms);
+		return 0;
+	}
+	mutex_unlock(&c->lock);
+	mm_end(m);
+	mutex_lock(&c->lock);
+	return 0;
 }
 
 /**
@@ -300,25 +358,17 @@ static struct iopf_mm *mm_create(struct iopf_container *container, struct mm_str
  * @mm: current->mm
  *
  * Context: process context, under the container's lock.
- * Return: it, with a reference for the caller's area; or an error pointer:
- * -ENODEV without an mm.
+ * Return: it, with a reference for the caller's area; or an error pointer: -ENODEV: it is not
+ * followed, see iopf_mm_follow().
  */
 struct iopf_mm *iopf_mm_get(struct iopf_container *container, struct mm_struct *mm)
 {
-	struct iopf_mm *m, *found = NULL;
+	struct iopf_mm *m = mm ? mm_find(container, mm) : NULL;
 
-	lockdep_assert_held(&container->lock);
-
-	if (!mm)
+	if (!m)
 		return ERR_PTR(-ENODEV);
-	list_for_each_entry(m, &container->mms, node)
-		if (m->mm == mm)
-			found = m;
-	if (!found)
-		found = mm_create(container, mm);
-	if (!IS_ERR(found))
-		refcount_inc(&found->refs);
-	return found;
+	refcount_inc(&m->refs);
+	return m;
 }
 
 /**
@@ -348,9 +398,40 @@ void iopf_mm_unregister(struct iopf_mm *m)
 	WARN_ON(!RB_EMPTY_ROOT(&m->areas.rb_root));
 
 	list_del(&m->node);
-	iopf_pool_leave(m->pool, m);
-	mmu_notifier_unregister(&m->notifier, m->mm);
-	iopf_mm_put(m);
+	mm_end(m);
+}
+
+/**
+ * iopf_mm_populate_mmio() - have a page of devices' memory in the CPU's page tables
+ * @mm: whose; the caller holds it by mmgrab()
+ * @vaddr: its address
+ * @write: for writing
+ * @now: don't wait for the address space
+ *
+ * Return: 0; -ENOENT: it is no device's memory; -EBUSY: the address space is in use; -ESRCH, -EINTR,
+ * -EFAULT.
+ */
+int iopf_mm_populate_mmio(struct mm_struct *mm, unsigned long vaddr, bool write, bool now)
+{
+	unsigned int flags = FAULT_FLAG_REMOTE | (write ? FAULT_FLAG_WRITE : 0);
+	struct vm_area_struct *vma;
+	int ret = now ? -EBUSY : -EINTR;
+
+	if (!mmget_not_zero(mm))
+		return -ESRCH;
+	if (now ? mmap_read_trylock(mm) : !mmap_read_lock_killable(mm)) {
+		vma = vma_lookup(mm, vaddr);
+		if (!vma || !(vma->vm_flags & VM_PFNMAP))
+			ret = -ENOENT;
+		else if (!(vma->vm_flags & (write ? VM_WRITE : VM_READ)) ||
+			 handle_mm_fault(vma, vaddr, flags, NULL) & VM_FAULT_ERROR)
+			ret = -EFAULT;
+		else
+			ret = 0;
+		mmap_read_unlock(mm);
+	}
+	mmput_async(mm);
+	return ret;
 }
 
 /* The rules of get_user_pages() that need no page: what no device may ever use. */

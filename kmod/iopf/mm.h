@@ -8,6 +8,7 @@
 #include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 
 #include "../../core/chunkmap.h"
 
@@ -28,6 +29,8 @@ struct iopf_pool;
  * @pool_node: in the pool's list, under its setup lock
  * @lock: protects @areas
  * @areas: the areas by CPU address; they may overlap
+ * @owed: charged pages that are to be given back when @mm's lock can be had; see pin.c
+ * @settle: does that
  * @exited: the address space is going or gone
  * @inv_any: invalidations in progress, all of them
  * @inv_wide: those too wide for @inv
@@ -44,6 +47,8 @@ struct iopf_mm {
 	rwlock_t lock;
 	struct rb_root_cached areas;
 	bool exited;
+	atomic_long_t owed;
+	struct work_struct settle;
 	atomic_t inv_any;
 	atomic_t inv_wide;
 	atomic_t inv[IOPF_INV_BUCKETS];
@@ -115,6 +120,7 @@ static inline bool iopf_vaddr_changed(const struct iopf_vaddr_seen *seen)
 	return unlikely(atomic_read(seen->seq) != seen->seen);
 }
 
+int iopf_mm_follow(struct iopf_container *c);
 struct iopf_mm *iopf_mm_get(struct iopf_container *container, struct mm_struct *mm);
 void iopf_mm_put(struct iopf_mm *m);
 void iopf_mm_unregister(struct iopf_mm *m);
@@ -126,6 +132,7 @@ bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned in
 			  bool write, const struct iopf_vaddr_seen *seen);
 void iopf_mm_bring_back(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write,
 			const struct iopf_vaddr_seen *seen);
+int iopf_mm_populate_mmio(struct mm_struct *mm, unsigned long vaddr, bool write, bool now);
 int iopf_mm_check(struct mm_struct *mm, unsigned long first, unsigned long last, int prot);
 
 #endif /* IOPF_MM_H */

@@ -13,19 +13,35 @@
  *
  * Pinning works on a running device: pages that were mapped without a pin
  * are replaced chunk by chunk, and a device that meets the gap faults and is told
- * to go on. Should it fail, some of it has been done, and the caller undoes what nobody wants.
+ * to go on.
+ *
+ * Pinning, and charging for it, waits for user space for as long as user space likes, so it is done
+ * without the container's lock. Who wants something pinned tries under the lock; when
+ * something is not pinned, it takes back what it did, has it pinned ahead without the lock, and
+ * tries again: iopf_pin_run(). So nobody meets a change that is half done.
+ *
+ * pinning vs unpinning: while anything is being pinned ahead (iopf_container.pinning) nothing is
+ *   unpinned for want of a reason; the last one to end does that for all.
+ * pinning vs unmapping, new addresses: iopf_container.serial tells that an area may be gone, or
+ *   elsewhere; pages that were pinned then are let go again.
+ * pinning vs the last group's end: without a domain there are no pinned pages; see attach.c.
  *
  * Charging follows stock type1 page by page, in the order of addresses, so that the same
  * error comes first: pages that are not reserved count, once, whether they are pinned here, or for
  * an emulated device (emulated.c), or both.
  *
- * Locking: everything here runs under the container's lock.
+ * Locking: everything here runs under the container's lock, but for what may wait. Charges are
+ * given back without waiting for the process's mmap_lock: if it is in use, by a worker later
+ * (iopf_mm.owed), and by the process itself before its ioctl returns.
  */
+#include <linux/cleanup.h>
 #include <linux/delay.h>
 #include <linux/iommu.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 
 #include "area.h"
@@ -34,6 +50,7 @@
 #include "container.h"
 #include "hold.h"
 #include "latency.h"
+#include "main.h"
 #include "mm.h"
 #include "pin.h"
 #include "span.h"
@@ -41,46 +58,111 @@
 /* How often mapping a device's memory is tried against invalidations and lack of memory. */
 #define MMIO_ATTEMPTS 64
 
+/* How often pinning one page is tried against others' changes of what is mapped. */
+#define PIN_TRIES 10000
+
+/* Charge pages to a process. May wait for whoever uses its address space. */
 static int charge(struct task_struct *task, struct mm_struct *mm, bool lock_cap, long pages)
 {
 	int ret;
 
-	/* What is given back must be, whatever signals there are. */
-	if (pages < 0)
-		mmap_write_lock(mm);
-	else if (mmap_write_lock_killable(mm))
-		return -EINTR;
-	ret = __account_locked_vm(mm, abs(pages), pages > 0, task, lock_cap);
-	mmap_write_unlock(mm);
+	if (!pages)
+		return 0;
+	if (!mmget_not_zero(mm))
+		return -ESRCH;
+	ret = mmap_write_lock_killable(mm);
+	if (!ret) {
+		ret = __account_locked_vm(mm, pages, true, task, lock_cap);
+		mmap_write_unlock(mm);
+	}
+	mmput_async(mm);
 	return ret;
 }
 
-/**
- * iopf_pin_charge() - charge pinned pages of an area to its owner, or give them back
- * @area: the area
- * @pages: how many more; negative: less
- *
- * Return: 0; -ENOMEM over RLIMIT_MEMLOCK; -ESRCH when the process is gone; -EINTR. Giving
- * back never fails.
- */
-int iopf_pin_charge(struct iopf_area *area, long pages)
+/* Give back what could not be at once. */
+static void settle(struct iopf_mm *m)
 {
-	struct mm_struct *mm = area->mm->mm;
-	int ret = 0;
+	long pages;
 
+	lockdep_assert_held_write(&m->mm->mmap_lock);
+
+	pages = atomic_long_xchg(&m->owed, 0);
+	if (pages)
+		__account_locked_vm(m->mm, pages, false, current, true);
+}
+
+/**
+ * iopf_pin_settle_work() - give back charges once the process's address space can be locked
+ * @work: iopf_mm.settle
+ */
+void iopf_pin_settle_work(struct work_struct *work)
+{
+	struct iopf_mm *m = container_of(work, struct iopf_mm, settle);
+
+	mmap_write_lock(m->mm);
+	settle(m);
+	mmap_write_unlock(m->mm);
+	iopf_mm_put(m);
+}
+
+/*
+ * Give back charged pages, under the container's lock: so without waiting for whoever uses the
+ * address space, which the process can have last as long as it likes.
+ */
+static void uncharge(struct iopf_container *c, struct iopf_mm *m, long pages)
+{
+	if (!pages)
+		return;
+	atomic_long_add(pages, &m->owed);
+	if (down_write_trylock(&m->mm->mmap_lock)) {
+		settle(m);
+		mmap_write_unlock(m->mm);
+		return;
+	}
+	WRITE_ONCE(c->owing, true);
+	refcount_inc(&m->refs);
+	if (!queue_work(iopf_wq, &m->settle))
+		iopf_mm_put(m);
+}
+
+/**
+ * iopf_pin_settle() - the caller is about to return to user space, which may look at its charges
+ * @c: the container, not locked
+ */
+void iopf_pin_settle(struct iopf_container *c)
+{
+	struct iopf_mm *m, *own = NULL;
+
+	if (likely(!READ_ONCE(c->owing)) || !current->mm)
+		return;
+	scoped_guard(mutex, &c->lock) {
+		WRITE_ONCE(c->owing, false);
+		list_for_each_entry(m, &c->mms, node)
+			if (m->mm == current->mm)
+				own = m;
+		if (own)
+			refcount_inc(&own->refs);
+	}
+	if (!own)
+		return;
+	if (!mmap_write_lock_killable(own->mm)) {
+		settle(own);
+		mmap_write_unlock(own->mm);
+	}
+	iopf_mm_put(own);
+}
+
+/**
+ * iopf_pin_uncharge() - give charged pages of an area back to its owner
+ * @area: the area
+ * @pages: how many
+ */
+void iopf_pin_uncharge(struct iopf_area *area, long pages)
+{
 	lockdep_assert_held(&area->container->lock);
 
-	if (!pages)
-		return 0;
-	if (mmget_not_zero(mm)) {
-		ret = charge(area->task, mm, area->lock_cap, pages);
-		mmput(mm);
-	} else if (pages > 0) {
-		return -ESRCH;
-	}
-	if (!ret)
-		area->locked += pages;
-	return ret;
+	uncharge(area->container, area->mm, pages);
+	area->locked -= pages;
 }
 
 /**
@@ -90,12 +172,12 @@ int iopf_pin_charge(struct iopf_area *area, long pages)
  * @mm: the new owner's
  * @lock_cap: the new owner is not limited
  *
- * Return: 0, or -ENOMEM, -EINTR and nothing has changed.
+ * Return: 0; -ENOMEM and nothing has changed; -EAGAIN: the same, for the new owner's address space
+ * is in use, and the caller waits for it without the container's lock.
  */
 int iopf_pin_charge_new_owner(struct iopf_area *area, struct task_struct *task,
 			      struct mm_struct *mm, bool lock_cap)
 {
-	struct mm_struct *old = area->mm->mm;
 	long pages = area->locked;
 	int ret;
 
@@ -103,31 +185,13 @@ int iopf_pin_charge_new_owner(struct iopf_area *area, struct task_struct *task,
 
 	if (!pages)
 		return 0;
-	ret = charge(task, mm, lock_cap, pages);
-	if (ret)
-		return ret;
-	if (mmget_not_zero(old)) {
-		charge(area->task, old, area->lock_cap, -pages);
-		mmput(old);
-	}
-	return 0;
-}
-
-/* Pin up to @n pages at @vaddr into @pages. How many, or a negative error number. */
-static long pin_pages(struct iopf_area *area, unsigned long vaddr, unsigned int n,
-		      struct page **pages)
-{
-	unsigned int flags = FOLL_LONGTERM | (area->prot & IOMMU_WRITE ? FOLL_WRITE : 0);
-	struct mm_struct *mm = area->mm->mm;
-	long ret;
-
-	if (!mmget_not_zero(mm))
-		return -ESRCH;
-	mmap_read_lock(mm);
-	ret = pin_user_pages_remote(mm, vaddr, n, flags, pages, NULL);
-	mmap_read_unlock(mm);
-	mmput(mm);
-	return ret ?: -EFAULT;
+	if (!down_write_trylock(&mm->mmap_lock))
+		return -EAGAIN;
+	ret = __account_locked_vm(mm, pages, true, task, lock_cap);
+	mmap_write_unlock(mm);
+	if (!ret)
+		uncharge(area->container, area->mm, pages);
+	return ret;
 }
 
 /* How many of @n pages, the first at @iova, are to be charged. */
@@ -142,52 +206,116 @@ static long count_new(struct iopf_area *area, u64 iova, struct page **pages, uns
 	return count;
 }
 
-static bool is_mmio(struct iopf_area *area, unsigned long vaddr)
-{
-	struct mm_struct *mm = area->mm->mm;
-	struct vm_area_struct *vma;
+/**
+ * struct pin_job - pages that are being pinned, without the container's lock
+ * @m: whose, referenced
+ * @task: whose RLIMIT_MEMLOCK counts, referenced
+ * @lock_cap: it is not limited
+ * @write: for writing
+ * @now: wait for nothing: what is not there is not pinned
+ * @mmio: out: there is devices' memory, in the CPU's page tables
+ * @vaddr: the first
+ * @n: in: how many; out: how many have been pinned
+ * @pages: out: the pages
+ * @charged: those that are charged for an emulated device; in: already
+ * @count: out: how many have been charged now
+ */
+struct pin_job {
+	struct iopf_mm *m;
+	struct task_struct *task;
+	bool lock_cap;
+	bool write;
+	bool now;
 	bool mmio;
+	unsigned long vaddr;
+	unsigned int n;
+	struct page **pages;
+	DECLARE_BITMAP(charged, IOPF_CHUNK_PAGES);
+	long count;
+};
 
-	if (!mmget_not_zero(mm))
-		return false;
-	mmap_read_lock(mm);
-	vma = vma_lookup(mm, vaddr);
-	mmio = vma && (vma->vm_flags & VM_PFNMAP);
-	mmap_read_unlock(mm);
-	mmput(mm);
-	return mmio;
+static void job_begin(struct pin_job *job, struct iopf_area *area, u64 iova, unsigned int n,
+		      struct page **pages)
+{
+	unsigned long index = (iova - area->range.first) >> PAGE_SHIFT;
+
+	*job = (struct pin_job){
+		.m = area->mm,
+		.task = get_task_struct(area->task),
+		.lock_cap = area->lock_cap,
+		.write = area->prot & IOMMU_WRITE,
+		.vaddr = iopf_area_vaddr(area, iova),
+		.n = n,
+		.pages = pages,
+	};
+	refcount_inc(&job->m->refs);
+	for (unsigned int i = 0; i < n; i++)
+		if (xa_load(&area->pins, index + i))
+			__set_bit(i, job->charged);
 }
 
-/* Have a page of a device's memory in the CPU's page tables. It is nobody's to pay for. */
-static int populate_mmio(struct iopf_area *area, unsigned long vaddr, bool write)
+static void job_end(struct pin_job *job)
 {
-	struct mm_struct *mm = area->mm->mm;
-	bool unlocked = false;
-	int ret = -EFAULT;
+	put_task_struct(job->task);
+	iopf_mm_put(job->m);
+}
+
+/* Pin up to @n pages. How many, or a negative error number. */
+static long job_pin(struct pin_job *job)
+{
+	unsigned int flags = FOLL_LONGTERM | (job->write ? FOLL_WRITE : 0) |
+			     (job->now ? FOLL_NOFAULT : 0);
+	struct mm_struct *mm = job->m->mm;
+	long ret = -EINTR;
 
 	if (!mmget_not_zero(mm))
 		return -ESRCH;
-	mmap_read_lock(mm);
-	/* fixup_user_fault() may take an address for another. */
-	if (iopf_mm_may_have(mm, vaddr, PAGE_SIZE))
-		ret = fixup_user_fault(mm, vaddr,
-				       FAULT_FLAG_REMOTE | (write ? FAULT_FLAG_WRITE : 0),
-				       &unlocked);
-	mmap_read_unlock(mm);
-	mmput(mm);
+	if (job->now ? mmap_read_trylock(mm) : !mmap_read_lock_killable(mm)) {
+		ret = pin_user_pages_remote(mm, job->vaddr, job->n, flags, job->pages, NULL);
+		mmap_read_unlock(mm);
+	}
+	mmput_async(mm);
+	return ret ?: -EFAULT;
+}
+
+/* All of it that may wait for user space, as long as it likes. 0 or a negative error number. */
+static int job_do(struct pin_job *job)
+{
+	long n = job_pin(job);
+	int ret;
+
+	if (n < 0) {
+		ret = iopf_mm_populate_mmio(job->m->mm, job->vaddr, job->write, job->now);
+		job->mmio = !ret;
+		job->n = 0;
+		return job->mmio ? 0 : n;
+	}
+	job->n = n;
+	for (unsigned int i = 0; i < n; i++)
+		job->count += iopf_pin_counts(job->pages[i]) && !test_bit(i, job->charged);
+	ret = charge(job->task, job->m->mm, job->lock_cap, job->count);
+	if (ret)
+		unpin_user_pages(job->pages, n);
 	return ret;
 }
 
-/* Map one page of a device's memory and hold it. -EFAULT: it can't be had, at least not now. */
+/* The container is not as it was: nobody has a use for what has been pinned. */
+static void job_undo(struct pin_job *job, struct iopf_container *c)
+{
+	if (!job->n)
+		return;
+	unpin_user_pages(job->pages, job->n);
+	uncharge(c, job->m, job->count);
+}
+
+/* Map one page of a device's memory and hold it. -EAGAIN: the CPU does not have it by now. */
 static int pin_mmio(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page)
 {
-	unsigned long vaddr =
-		iopf_area_vaddr(area, chunk->iova + ((u64)page << PAGE_SHIFT));
 	bool write = area->prot & IOMMU_WRITE;
 	/* No device waits for it. */
 	struct iopf_timing timing = { };
 	unsigned int mapped = 0;
-	int ret;
+	int ret = -EBUSY;
 
 	WRITE_ONCE(area->mmio, true);
 	for (unsigned int attempt = 0; attempt < MMIO_ATTEMPTS; attempt++) {
@@ -199,128 +327,280 @@ static int pin_mmio(struct iopf_area *area, struct iopf_chunk *chunk, unsigned i
 		if (!ret)
 			continue;
 		if (ret == -ENOENT)
-			ret = populate_mmio(area, vaddr, write);
-		else if (ret == -EDQUOT && iopf_keeper_make_room(area->container, 1))
-			ret = -EBUSY;
-		else if (ret == -EBUSY || ret == -ENOMEM || ret == -EDQUOT)
-			usleep_range(20, 20 + 50 * attempt);
-		else
+			return -EAGAIN;
+		if (ret == -EDQUOT && iopf_keeper_make_room(area->container, 1))
+			continue;
+		if (ret != -EBUSY && ret != -ENOMEM && ret != -EDQUOT)
 			return ret;
-		if (ret && ret != -EBUSY && ret != -ENOMEM && ret != -EDQUOT)
-			return ret;
+		usleep_range(20, 20 + 50 * attempt);
 	}
 	if (ret == -EDQUOT)
 		ret = -ENOMEM;
 	return ret ?: -EBUSY;
 }
 
-/* Pin the next pages of a chunk, at most @gap. How many, or a negative error number. */
-static long pin_some(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page,
-		     unsigned int gap, struct page **pages)
+/* Take over what has been pinned, if all is as it was. How many pages, or -errno. */
+static long job_install(struct pin_job *job, struct iopf_area *area, struct iopf_chunk *chunk,
+			unsigned int page)
 {
 	u64 iova = chunk->iova + ((u64)page << PAGE_SHIFT);
-	unsigned long vaddr = iopf_area_vaddr(area, iova);
-	long n, count;
+	unsigned int first = page, gap;
+	long count;
 	int ret;
 
-	n = pin_pages(area, vaddr, gap, pages);
-	if (n < 0) {
-		if (!is_mmio(area, vaddr))
-			return n;
+	if (job->mmio) {
 		ret = pin_mmio(area, chunk, page);
 		return ret ?: 1;
 	}
-	count = count_new(area, iova, pages, n);
-	ret = iopf_pin_charge(area, count);
+	/* Somebody else may have pinned some of it meanwhile. */
+	if (!iopf_chunk_unpinned(chunk, &first, page + job->n - 1, &gap) || first != page ||
+	    gap != job->n)
+		return -EAGAIN;
+	count = count_new(area, iova, job->pages, job->n);
+	if (count > job->count)
+		return -EAGAIN;
+	ret = iopf_chunk_pin(chunk, page, job->pages, job->n);
 	if (ret)
-		goto err_unpin;
-	ret = iopf_chunk_pin(chunk, page, pages, n);
-	if (ret)
-		goto err_uncharge;
-	return n;
-
-err_uncharge:
-	iopf_pin_charge(area, -count);
-err_unpin:
-	unpin_user_pages(pages, n);
-	return ret;
+		return ret;
+	uncharge(area->container, job->m, job->count - count);
+	area->locked += count;
+	return job->n;
 }
 
-static int pin_chunk(struct iopf_area *area, const struct iopf_range *part, struct page **pages)
+/*
+ * Pin the next pages of a chunk, at most @gap; the container's lock is dropped meanwhile. How many,
+ * or a negative error number; -EAGAIN: the area may be gone.
+ */
+static long pin_some(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page,
+		     unsigned int gap, bool now, struct page **pages)
 {
-	struct iopf_chunk *chunk = iopf_area_chunk(area, part->first, GFP_KERNEL_ACCOUNT);
-	unsigned int page = iopf_chunkmap_page(part->first), gap;
-	unsigned int last = iopf_chunkmap_page(part->last);
+	struct iopf_container *c = area->container;
+	u64 serial = c->serial;
+	struct pin_job job;
 	long n;
 
+	job_begin(&job, area, chunk->iova + ((u64)page << PAGE_SHIFT), gap, pages);
+	job.now = now;
+	iopf_container_unlock_to_wait(c);
+	n = job_do(&job);
+	iopf_container_relock(c);
+	if (!n) {
+		n = serial == c->serial && c->domains->nr ?
+			    job_install(&job, area, chunk, page) : -EAGAIN;
+		if (n < 0)
+			job_undo(&job, c);
+	}
+	job_end(&job);
+	return n;
+}
+
+/* Whether whoever wants memory pinned wants it no more. */
+static bool pin_interrupted(const struct iopf_area *area)
+{
+	/* An administrator may end a wait for somebody else's memory with any signal. */
+	return current->mm == area->mm->mm || current->flags & PF_KTHREAD ?
+		       fatal_signal_pending(current) : signal_pending(current);
+}
+
+/* The same for a part of an area within one chunk. */
+static int pin_part(struct iopf_area *area, const struct iopf_range *part, bool now,
+		    struct page **pages)
+{
+	unsigned int page = iopf_chunkmap_page(part->first), gap;
+	unsigned int last = iopf_chunkmap_page(part->last);
+	struct iopf_chunk *chunk;
+	long n;
+
+	if (area->vaddr_invalid)
+		return -EBUSY;
+	chunk = iopf_area_chunk(area, part->first, GFP_KERNEL_ACCOUNT);
 	if (IS_ERR(chunk))
 		return PTR_ERR(chunk);
 	for (; iopf_chunk_unpinned(chunk, &page, last, &gap); page += n) {
 		cond_resched();
-		if (fatal_signal_pending(current))
+		if (pin_interrupted(area))
 			return -EINTR;
-		n = pin_some(area, chunk, page, gap, pages);
+		if (!area->no_spans)
+			iopf_spans_forbid(area);
+		n = pin_some(area, chunk, page, gap, now, pages);
 		if (n < 0)
 			return n;
 	}
 	return 0;
 }
 
-/* The part of a range in its first chunk. */
-static struct iopf_range first_part(const struct iopf_range *range)
+/* The part of an area in its first chunk from @at on. */
+static struct iopf_range first_part(const struct iopf_area *area, u64 at, u64 last)
 {
-	return (struct iopf_range){
-		.first = range->first,
-		.last = min(range->first | (IOPF_CHUNK_SIZE - 1), range->last),
-	};
+	struct iopf_range part = { .first = max(at, area->range.first) };
+
+	part.last = min3(part.first | (IOPF_CHUNK_SIZE - 1), area->range.last, last);
+	return part;
 }
 
-static int pin_chunks(struct iopf_area *area, const struct iopf_range *range, struct page **pages)
+/* Pin what is mapped of a range, before anything depends on it. */
+static int pin_ahead(struct iopf_container *c, const struct iopf_range *range, bool now)
 {
-	struct iopf_range left = *range;
-	int ret;
+	struct page **pages = kmalloc_array(IOPF_CHUNK_PAGES, sizeof(*pages), GFP_KERNEL);
+	struct mem_cgroup *old = set_active_memcg(c->memcg);
+	unsigned int tries = 0;
+	struct iopf_range part;
+	u64 at = range->first;
+	int ret = pages ? 0 : -ENOMEM;
 
-	for (;;) {
-		struct iopf_range part = first_part(&left);
+	while (!ret) {
+		unsigned long index = at;
+		struct iopf_area *area = mt_find(&c->areas, &index, range->last);
 
-		ret = pin_chunk(area, &part, pages);
-		if (ret || part.last == range->last)
-			return ret;
-		left.first = part.last + 1;
+		/* Nothing is pinned where no domain could know it. */
+		if (!area || !c->domains->nr)
+			break;
+		part = first_part(area, at, range->last);
+		ret = pin_part(area, &part, now, pages);
+		if (ret == -EAGAIN) {
+			/* Others make changes all the time, or a device's memory comes and goes. */
+			ret = fatal_signal_pending(current) ? -EINTR :
+			      tries++ < PIN_TRIES ? 0 : -EBUSY;
+			continue;
+		}
+		tries = 0;
+		if (part.last == range->last)
+			break;
+		at = part.last + 1;
 	}
-}
-
-/**
- * iopf_pin_fill() - pin what is not pinned of a part of an area
- * @area: the area
- * @range: whole pages of it
- *
- * Context: process context, under the container's lock; may wait for a disk or user space.
- * Return: 0; or an error, and some of it is pinned: -ENOMEM over RLIMIT_MEMLOCK or out of memory;
- * -EFAULT without memory or permission; -ESRCH when its process is gone; -EBUSY while its CPU
- * address is invalid; -EINTR when a signal came.
- */
-int iopf_pin_fill(struct iopf_area *area, const struct iopf_range *range)
-{
-	struct mem_cgroup *old;
-	struct page **pages;
-	int ret;
-
-	lockdep_assert_held(&area->container->lock);
-
-	if (area->vaddr_invalid)
-		return -EBUSY;
-	pages = kmalloc_array(IOPF_CHUNK_PAGES, sizeof(*pages), GFP_KERNEL);
-	if (!pages)
-		return -ENOMEM;
-
-	old = set_active_memcg(area->container->memcg);
-	if (!area->no_spans)
-		iopf_spans_forbid(area);
-	ret = pin_chunks(area, range, pages);
 	set_active_memcg(old);
 	kfree(pages);
 	return ret;
+}
+
+/**
+ * iopf_pin_page() - pin one page of an area for an emulated device, and charge it if need be
+ * @area: the area
+ * @iova: the page's address; no emulated device has it pinned
+ * @page: out: the page
+ *
+ * Context: process context, under the container's lock, which is dropped meanwhile.
+ * Return: 0; -EAGAIN: all may be different, look again; what pinning and charging return: then the
+ * area may be gone, too.
+ */
+int iopf_pin_page(struct iopf_area *area, u64 iova, struct page **page)
+{
+	unsigned long index = (iova - area->range.first) >> PAGE_SHIFT;
+	struct iopf_container *c = area->container;
+	bool counted = iopf_pin_counted(area, iova);
+	u64 serial = c->serial;
+	struct pin_job job;
+	int ret;
+
+	job_begin(&job, area, iova, 1, page);
+	if (counted)
+		__set_bit(0, job.charged);
+	iopf_container_unlock_to_wait(c);
+	ret = job_do(&job);
+	iopf_container_relock(c);
+	if (!ret && job.mmio)
+		ret = -EFAULT;
+	if (!ret && (serial != c->serial || area->leaving || xa_load(&area->pins, index) ||
+		     iopf_pin_counted(area, iova) != counted)) {
+		job_undo(&job, c);
+		ret = fatal_signal_pending(current) ? -EINTR : -EAGAIN;
+	}
+	if (!ret)
+		area->locked += job.count;
+	job_end(&job);
+	return ret;
+}
+
+/**
+ * iopf_pin_require() - find out whether all of a part of an area is pinned
+ * @area: the area
+ * @range: whole pages of it
+ *
+ * Context: process context, under the container's lock.
+ * Return: 0; -EBUSY while its CPU address is invalid; -EAGAIN: it is not, and iopf_pin_run() knows
+ * where to go on.
+ */
+int iopf_pin_require(struct iopf_area *area, const struct iopf_range *range)
+{
+	struct iopf_container *c = area->container;
+	struct iopf_range part = { };
+	struct iopf_chunk *chunk;
+	unsigned int page, gap;
+
+	lockdep_assert_held(&c->lock);
+
+	if (area->vaddr_invalid)
+		return -EBUSY;
+	for (u64 at = range->first;; at = part.last + 1) {
+		part = first_part(area, at, range->last);
+		page = iopf_chunkmap_page(part.first);
+		chunk = iopf_area_chunk_there(area, part.first);
+		if (!area->no_spans || !chunk ||
+		    iopf_chunk_unpinned(chunk, &page, iopf_chunkmap_page(part.last), &gap)) {
+			c->missing = (struct iopf_range){ part.first, range->last };
+			return -EAGAIN;
+		}
+		if (part.last == range->last)
+			return 0;
+		cond_resched();
+	}
+}
+
+/* Do something that wants memory pinned, again and again until it is. */
+static int pin_run(struct iopf_container *c, iopf_pin_fn fn, void *data, bool now)
+{
+	bool ahead = false;
+	int ret;
+
+	lockdep_assert_held(&c->lock);
+
+	while ((ret = fn(c, data)) == -EAGAIN) {
+		struct iopf_range missing = c->missing;
+
+		if (ahead && now)
+			ret = -EBUSY;
+		c->pinning += !ahead;
+		ahead = true;
+		if (ret == -EAGAIN)
+			ret = pin_ahead(c, &missing, now);
+		if (ret)
+			break;
+	}
+	/* What was pinned in vain, and what others could not unpin meanwhile. */
+	if (ahead && !--c->pinning)
+		iopf_hold_drain_all(c);
+	return ret;
+}
+
+/**
+ * iopf_pin_run() - do something that wants memory pinned
+ * @c: the container, locked; unlocked while something is waited for, so all may change
+ * @fn: does it, or fails and has changed nothing: with -EAGAIN when iopf_pin_require() did. It is
+ *      called until it does not, and has to find everything anew each time.
+ * @data: for @fn
+ *
+ * What is not pinned gets pinned without the container's lock: that waits for user space for as
+ * long as user space likes. What has been pinned stays until it is over.
+ *
+ * Context: process context; the caller holds no lock but the container's that others need.
+ * Return: what @fn returns, never -EAGAIN; or what kept memory from being pinned: -ENOMEM over
+ * RLIMIT_MEMLOCK or out of memory; -EFAULT without memory or permission; -ESRCH when its process is
+ * gone; -EBUSY while its CPU address is invalid; -EINTR when a signal came.
+ */
+int iopf_pin_run(struct iopf_container *c, iopf_pin_fn fn, void *data)
+{
+	return pin_run(c, fn, data, false);
+}
+
+/**
+ * iopf_pin_run_now() - the same for what waits for nothing: what is not there is not pinned
+ * @c: the container, locked
+ * @fn: as of iopf_pin_run()
+ * @data: for @fn
+ */
+int iopf_pin_run_now(struct iopf_container *c, iopf_pin_fn fn, void *data)
+{
+	return pin_run(c, fn, data, true);
 }
 
 /* Unpin what is pinned in [page, last]. How many pages were charged for that. */
@@ -373,7 +653,7 @@ void iopf_pin_drop(struct iopf_area *area, const struct iopf_range *range)
 		charged += drop_chunk(area, chunk, first, last, pages);
 		cond_resched();
 	}
-	iopf_pin_charge(area, -charged);
+	iopf_pin_uncharge(area, charged);
 	kfree(pages);
 }
 
@@ -396,45 +676,87 @@ bool iopf_pin_counted(struct iopf_area *area, u64 iova)
 	       !test_bit(page, iopf_chunkmap_mmio(&chunk->map));
 }
 
-static bool repair_chunk(struct iopf_area *area, struct iopf_chunk *chunk)
+/* Whether a page of a chunk is a device's, and is missing where it should be held. */
+static bool repair_wants(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page)
 {
-	bool missing = false;
+	u64 iova = chunk->iova + ((u64)page << PAGE_SHIFT), last;
+
+	/* Bits of pages that are missing are set by nobody else. */
+	return !test_bit(page, iopf_chunkmap_pins(&chunk->map)) &&
+	       iopf_hold_covers(area, iova, &last);
+}
+
+/*
+ * One page, whose owner's address space is not waited for. -EAGAIN: the lock has been dropped, and
+ * the area may be gone.
+ */
+static int repair_page(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page)
+{
+	struct iopf_container *c = area->container;
+	struct iopf_mm *m = area->mm;
+	u64 serial = c->serial;
+	bool write = area->prot & IOMMU_WRITE;
+	unsigned long vaddr = iopf_area_vaddr(area, chunk->iova + ((u64)page << PAGE_SHIFT));
+	int ret;
+
+	refcount_inc(&m->refs);
+	iopf_container_unlock_to_wait(c);
+	ret = iopf_mm_populate_mmio(m->mm, vaddr, write, true);
+	iopf_container_relock(c);
+	iopf_mm_put(m);
+	if (serial != c->serial)
+		return -EAGAIN;
+	if (ret)
+		return ret;
+	ret = pin_mmio(area, chunk, page);
+	return ret == -EAGAIN ? -EBUSY : ret;
+}
+
+static int repair_chunk(struct iopf_area *area, struct iopf_chunk *chunk, bool *missing)
+{
+	int ret;
 
 	for (unsigned int page = chunk->first; page <= chunk->last; page++) {
-		u64 iova = chunk->iova + ((u64)page << PAGE_SHIFT), last;
-
-		/* Bits of pages that are missing are set by nobody else. */
-		if (test_bit(page, iopf_chunkmap_pins(&chunk->map)) ||
-		    !iopf_hold_covers(area, iova, &last) ||
-		    !is_mmio(area, iopf_area_vaddr(area, iova)))
+		if (!repair_wants(area, chunk, page))
 			continue;
-		if (pin_mmio(area, chunk, page)) {
-			missing = true;
-			break;
-		}
+		ret = repair_page(area, chunk, page);
+		if (ret == -EAGAIN)
+			return ret;
+		/* Not a device's memory by now. */
+		if (ret == -ENOENT)
+			continue;
+		*missing |= ret;
+		if (ret)
+			return 0;
 		cond_resched();
 	}
-	return missing;
+	return 0;
 }
 
 /**
  * iopf_pin_repair() - try to map again what owners of devices' memory have revoked
  * @area: the area
  *
- * Return: whether some of it that is to be pinned is still missing and may come back.
+ * Context: process context, under the container's lock, which is dropped in between.
+ * Return: 1: some of it that is to be pinned is still missing and may come back; 0; -EAGAIN: look
+ * at all areas anew, for others have changed them.
  */
-bool iopf_pin_repair(struct iopf_area *area)
+int iopf_pin_repair(struct iopf_area *area)
 {
 	struct iopf_chunk *chunk;
 	unsigned long index;
 	bool missing = false;
+	int ret;
 
 	lockdep_assert_held(&area->container->lock);
 
 	if (!READ_ONCE(area->mmio) || area->vaddr_invalid)
-		return false;
+		return 0;
 	chunk = NULL;
-	while ((chunk = iopf_area_next_chunk(area, chunk, &index)))
-		missing |= repair_chunk(area, chunk);
+	while ((chunk = iopf_area_next_chunk(area, chunk, &index))) {
+		ret = repair_chunk(area, chunk, &missing);
+		if (ret)
+			return ret;
+	}
 	return missing;
 }

@@ -5,8 +5,10 @@
 #include <linux/mm.h>
 
 struct iopf_area;
+struct iopf_container;
 struct iopf_range;
 struct task_struct;
+struct work_struct;
 
 /* What stock type1 counts against RLIMIT_MEMLOCK: pages, but not reserved ones. */
 static inline bool iopf_pin_counts(struct page *page)
@@ -14,11 +16,18 @@ static inline bool iopf_pin_counts(struct page *page)
 	return !PageReserved(page);
 }
 
-int iopf_pin_fill(struct iopf_area *area, const struct iopf_range *range);
+typedef int (*iopf_pin_fn)(struct iopf_container *c, void *data);
+
+int iopf_pin_run(struct iopf_container *c, iopf_pin_fn fn, void *data);
+int iopf_pin_run_now(struct iopf_container *c, iopf_pin_fn fn, void *data);
+int iopf_pin_require(struct iopf_area *area, const struct iopf_range *range);
 void iopf_pin_drop(struct iopf_area *area, const struct iopf_range *range);
 bool iopf_pin_counted(struct iopf_area *area, u64 iova);
-bool iopf_pin_repair(struct iopf_area *area);
-int iopf_pin_charge(struct iopf_area *area, long pages);
+int iopf_pin_repair(struct iopf_area *area);
+int iopf_pin_page(struct iopf_area *area, u64 iova, struct page **page);
+void iopf_pin_uncharge(struct iopf_area *area, long pages);
+void iopf_pin_settle(struct iopf_container *c);
+void iopf_pin_settle_work(struct work_struct *work);
 int iopf_pin_charge_new_owner(struct iopf_area *area, struct task_struct *task,
 			      struct mm_struct *mm, bool lock_cap);
 

@@ -236,7 +236,7 @@ static void range_drain(struct iopf_container *c, const struct iopf_range *range
 			iopf_hold_drain(area, &part);
 }
 
-/* Pin all of a range. */
+/* Whether all of a range is pinned, or -EAGAIN. */
 static int range_pin(struct iopf_container *c, const struct iopf_range *range)
 {
 	unsigned long index = range->first;
@@ -251,9 +251,11 @@ static int range_pin(struct iopf_container *c, const struct iopf_range *range)
 	while ((area = iopf_container_next_area(c, area, &index, range->last))) {
 		if (!iopf_range_intersect(&part, &area->range, range))
 			continue;
-		ret = iopf_pin_fill(area, &part);
-		if (ret)
+		ret = iopf_pin_require(area, &part);
+		if (ret) {
+			c->missing.last = range->last;
 			break;
+		}
 	}
 	return ret;
 }
@@ -272,6 +274,35 @@ static int policy_change(struct iopf_container *c, const struct iopf_range *rang
 	return ret;
 }
 
+/* A policy for a range. */
+struct policy_set {
+	struct vfio_iopf_policy *arg;
+	struct iopf_range range;
+};
+
+static int policy_set(struct iopf_container *c, void *data)
+{
+	struct policy_set *set = data;
+	struct iopf_prefault *p = NULL;
+	int ret;
+
+	ret = iopf_policy_check(c, &set->range);
+	if (ret)
+		return ret;
+	if (set->arg->policy == VFIO_IOPF_POLICY_PREFAULT) {
+		p = iopf_prefault_of_policy(c, &set->range, 1);
+		if (IS_ERR(p))
+			return PTR_ERR(p);
+	}
+	ret = policy_change(c, &set->range, set->arg->policy);
+	if (p) {
+		if (!ret)
+			set->arg->id = iopf_prefaults_start_policy(p);
+		iopf_prefault_put(p);
+	}
+	return ret;
+}
+
 /**
  * iopf_policy_set() - VFIO_IOPF_POLICY
  * @c: the container
@@ -281,32 +312,16 @@ static int policy_change(struct iopf_container *c, const struct iopf_range *rang
  */
 int iopf_policy_set(struct iopf_container *c, struct vfio_iopf_policy *arg)
 {
-	struct iopf_prefault *p = NULL;
-	struct iopf_range range;
-	int ret;
+	struct policy_set set = { .arg = arg };
 
 	if (arg->policy > VFIO_IOPF_POLICY_PIN ||
-	    iopf_range_init_pages(&range, arg->iova, arg->size))
+	    iopf_range_init_pages(&set.range, arg->iova, arg->size))
 		return -EINVAL;
 	arg->effective = 0;
 	arg->id = 0;
 
 	guard(mutex)(&c->lock);
-	ret = iopf_policy_check(c, &range);
-	if (ret)
-		return ret;
-	if (arg->policy == VFIO_IOPF_POLICY_PREFAULT) {
-		p = iopf_prefault_of_policy(c, &range, 1);
-		if (IS_ERR(p))
-			return PTR_ERR(p);
-	}
-	ret = policy_change(c, &range, arg->policy);
-	if (p) {
-		if (!ret)
-			arg->id = iopf_prefaults_start_policy(p);
-		iopf_prefault_put(p);
-	}
-	return ret;
+	return iopf_pin_run(c, policy_set, &set);
 }
 
 /**
@@ -401,7 +416,7 @@ static enum iopf_policy policy_effective(struct iopf_container *c)
  * iopf_policy_refresh() - the container's default may have changed
  * @c: the container, locked
  *
- * Return: 0, or the error of iopf_pin_fill(): then nothing has changed, and the caller takes back
+ * Return: 0, or the error of iopf_pin_require(): then nothing has changed, and the caller takes back
  * what it has changed.
  */
 int iopf_policy_refresh(struct iopf_container *c)
@@ -429,26 +444,33 @@ int iopf_policy_refresh(struct iopf_container *c)
 	return 0;
 }
 
+static int policy_set_default(struct iopf_container *c, void *data)
+{
+	enum iopf_policy old = c->policy;
+	int ret;
+
+	WRITE_ONCE(c->policy, *(enum iopf_policy *)data);
+	ret = iopf_policy_refresh(c);
+	if (ret)
+		WRITE_ONCE(c->policy, old);
+	return ret;
+}
+
 /**
  * iopf_policy_set_default() - give a container a default policy
  * @c: the container
  * @policy: the policy; IOPF_POLICY_DEFAULT: what its devices ask for
  *
- * Return: as iopf_policy_refresh().
+ * Return: 0, or the error of iopf_pin_run(), and nothing has changed.
  */
 int iopf_policy_set_default(struct iopf_container *c, enum iopf_policy policy)
 {
-	enum iopf_policy old;
 	int ret;
 
 	if (mutex_lock_interruptible(&c->setting))
 		return -EINTR;
 	mutex_lock(&c->lock);
-	old = c->policy;
-	WRITE_ONCE(c->policy, policy);
-	ret = iopf_policy_refresh(c);
-	if (ret)
-		WRITE_ONCE(c->policy, old);
+	ret = iopf_pin_run(c, policy_set_default, &policy);
 	mutex_unlock(&c->lock);
 	mutex_unlock(&c->setting);
 	return ret;

@@ -24,6 +24,7 @@
 #include "emulated.h"
 #include "lock.h"
 #include "main.h"
+#include "pin.h"
 #include "policy.h"
 #include "prefault.h"
 #include "prefaults.h"
@@ -486,6 +487,7 @@ static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
 	if (!c)
 		return -EINVAL;
 	ret = container_ioctl(c, cmd, (void __user *)arg);
+	iopf_pin_settle(c);
 	iopf_container_put(c);
 	return ret;
 }
