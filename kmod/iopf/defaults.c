@@ -257,6 +257,7 @@ static int keep_device(struct device *dev, void *data)
 	/* It joined just now; it has no user yet. */
 	if (keep->nr == keep->max)
 		return 0;
+	guard(mutex)(&defaults_lock);
 	keep->kept[keep->nr] = kept_get(dev_name(dev), NULL);
 	if (!keep->kept[keep->nr])
 		return -ENOMEM;
