@@ -182,6 +182,17 @@ struct report {
 	u64 word[REPORT_WORDS];
 };
 
+/*
+ * Whether a report is about an area. One that was mapped while the lock was dropped may go beyond
+ * the report's range: it is left out, since its bits are taken and given by the chunk.
+ */
+static bool report_has(u64 base, u64 last, bool leaving, const struct iopf_area *area)
+{
+	if (leaving)
+		return area->reported;
+	return area->range.first >= base && area->range.last <= last;
+}
+
 /* The area to go on with, and where in it. Others may have come or gone since the last time. */
 static struct iopf_area *report_area(struct report *r, u64 *first)
 {
@@ -189,7 +200,8 @@ static struct iopf_area *report_area(struct report *r, u64 *first)
 	struct iopf_area *area;
 
 	mt_for_each(&r->c->areas, area, index, r->last) {
-		if (r->leaving && !area->reported)
+		cond_resched();
+		if (!report_has(r->base, r->last, r->leaving, area))
 			continue;
 		*first = max(r->at, area->range.first);
 		return area;
@@ -244,6 +256,7 @@ static void report_fill(struct report *r, struct iopf_area *area)
 		if (r->nr)
 			r->old = 0;
 		r->at = last + 1;
+		cond_resched();
 	} while (last != end && r->nr + IOPF_BITPACK_WORDS(IOPF_CHUNK_PAGES) < REPORT_WORDS);
 	if (last == end)
 		report_close(r);
@@ -348,7 +361,7 @@ void iopf_dirty_report_end(struct iopf_container *c, const struct iopf_range *ra
 
 	area = NULL;
 	while ((area = iopf_container_next_area(c, area, &index, range->last))) {
-		if (leaving && !area->reported)
+		if (!report_has(range->first, range->last, leaving, area))
 			continue;
 		chunk = NULL;
 		while ((chunk = iopf_area_next_chunk(area, chunk, &i)))

@@ -314,7 +314,7 @@ static struct iopf_area *victims_next(struct victims *v)
 		if (!area)
 			return NULL;
 		/* Type 1: a range that starts inside an area unmaps nothing. */
-		if (!v->cut_ok && v->range.first > area->range.first)
+		if (!v->cut_ok && !v->reported && v->range.first > area->range.first)
 			return NULL;
 		v->index = area->range.last + 1;
 		/* There is nothing beyond the very last address. */

@@ -229,7 +229,8 @@ static int pin_one(struct iopf_container *c, u64 iova, int prot, struct page **p
 		if (c->vaddr_invalid)
 			return -EBUSY;
 		area = mtree_load(&c->areas, iova);
-		if (!area || area->leaving || area->coming)
+		/* An unmapping that has made its report does not look at pins again. */
+		if (!area || area->leaving || area->reported || area->coming)
 			return -EINVAL;
 		if ((area->prot & prot) != prot)
 			return -EPERM;
@@ -254,6 +255,13 @@ static bool unpin_one(struct iopf_container *c, u64 iova)
 	pin = xa_load(&area->pins, area_index(area, iova));
 	if (!pin || --pin->count)
 		return true;
+	/*
+	 * The driver could write the page until now. If a report is being copied, it has the page's bit
+	 * already, and looks at the pages that are still pinned when it ends. The chunk and its marks
+	 * are there, so this can't fail.
+	 */
+	if (c->tracking)
+		iopf_dirty_mark(area, iova, PAGE_SIZE);
 	xa_erase(&area->pins, area_index(area, iova));
 	if (iopf_pin_counts(pin->page) && !iopf_pin_counted(area, iova))
 		iopf_pin_uncharge(area, 1);
@@ -410,7 +418,8 @@ int iopf_emulated_rw(struct iopf_container *c, u64 iova, void *data, size_t coun
 		struct iopf_area *area = mtree_load(&c->areas, iova);
 		size_t now;
 
-		if (!area || area->leaving || area->coming)
+		/* What is written after the last report would be in none. */
+		if (!area || area->leaving || area->coming || (write && area->reported))
 			return -EINVAL;
 		if ((area->prot & need) != need)
 			return -EPERM;

@@ -411,7 +411,8 @@ static int pin_part(struct iopf_area *area, const struct iopf_range *part, bool 
 	struct iopf_chunk *chunk;
 	long n;
 
-	if (area->vaddr_invalid)
+	/* What is written through a pin after the last report would be in none. */
+	if (area->vaddr_invalid || area->reported)
 		return -EBUSY;
 	chunk = iopf_area_chunk(area, part->first, GFP_KERNEL_ACCOUNT);
 	if (IS_ERR(chunk))
@@ -500,8 +501,8 @@ int iopf_pin_page(struct iopf_area *area, u64 iova, struct page **page)
 	iopf_container_relock(c);
 	if (!ret && job.mmio)
 		ret = -EFAULT;
-	if (!ret && (serial != c->serial || area->leaving || xa_load(&area->pins, index) ||
-		     iopf_pin_counted(area, iova) != counted)) {
+	if (!ret && (serial != c->serial || area->leaving || area->reported ||
+		     xa_load(&area->pins, index) || iopf_pin_counted(area, iova) != counted)) {
 		job_undo(&job, c);
 		ret = fatal_signal_pending(current) ? -EINTR : -EAGAIN;
 	}
@@ -529,7 +530,8 @@ int iopf_pin_require(struct iopf_area *area, const struct iopf_range *range)
 
 	lockdep_assert_held(&c->lock);
 
-	if (area->vaddr_invalid)
+	/* What is written through a pin after the last report would be in none. */
+	if (area->vaddr_invalid || area->reported)
 		return -EBUSY;
 	for (u64 at = range->first;; at = part.last + 1) {
 		part = first_part(area, at, range->last);

@@ -76,8 +76,9 @@
  * @task: the same, once it has run
  * @job: what it is at, or NULL
  * @gone: it is leaving
+ * @timeout: it has been idle for IDLE_TIME; the thread's own
  *
- * All but @pool and @thread is under the pool's lock.
+ * All but @pool, @thread and @timeout is under the pool's lock.
  */
 struct iopf_worker {
 	struct iopf_pool *pool;
@@ -87,12 +88,15 @@ struct iopf_worker {
 	struct task_struct *task;
 	struct iopf_job *job;
 	bool gone;
+	bool timeout;
 };
 
 static LIST_HEAD(pools);
 static DEFINE_SPINLOCK(pools_lock); /* a leaf; protects pools */
-/* Waits for threads, which may take its time. */
+/* Waits for threads, which may take long: the owner decides, by signals and as a tracer. */
 static struct workqueue_struct *pools_wq;
+/* Ends what dead pools have left. It never waits for a thread. */
+static struct workqueue_struct *pools_last_wq;
 
 /**
  * iopf_pool_put() - drop a reference
@@ -156,6 +160,21 @@ static bool pool_short(const struct iopf_pool *pool)
 	       time_after_eq(jiffies, pool->retry_at);
 }
 
+/*
+ * Have a thread that is at a job return from a wait that can be interrupted, as set_notify_signal()
+ * does, which modules can't use. Other waits are left alone.
+ */
+static void worker_interrupt(struct iopf_worker *worker)
+{
+	/* A full barrier: a thread that is about to wait finds the flag, or is seen to wait. */
+	if (test_and_set_tsk_thread_flag(worker->task, TIF_NOTIFY_SIGNAL))
+		return;
+	if (READ_ONCE(worker->task->__state) & TASK_INTERRUPTIBLE)
+		wake_up_process(worker->task);
+	else
+		kick_process(worker->task);
+}
+
 /* Somebody has to look at the jobs: an idle worker, or the manager. */
 static void pool_wake(struct iopf_pool *pool)
 {
@@ -180,13 +199,23 @@ static void pool_wake_all(struct iopf_pool *pool, bool interrupt)
 
 	list_for_each_entry(worker, &pool->workers, node) {
 		list_del_init(&worker->idle);
-		if (interrupt && worker->task)
-			set_tsk_thread_flag(worker->task, TIF_NOTIFY_SIGNAL);
-		if (worker->task)
+		if (worker->task && !worker->job)
 			vhost_task_wake(worker->thread);
+		else if (worker->task && interrupt)
+			worker_interrupt(worker);
 	}
 	if (pool->manager)
 		vhost_task_wake(pool->manager->thread);
+}
+
+/* Have the jobs that are left ended by a kernel thread. */
+static void pool_queue_last(struct iopf_pool *pool)
+{
+	lockdep_assert_held(&pool->lock);
+
+	refcount_inc(&pool->refs);
+	if (!queue_work(pools_last_wq, &pool->last))
+		refcount_dec(&pool->refs);
 }
 
 /* The thread's references go with the wait for its end: see pool_join_work(). */
@@ -208,6 +237,10 @@ static void worker_leave(struct iopf_worker *worker)
 		pool->starting -= !worker->task;
 		list_move_tail(&worker->node, &pool->gone);
 	}
+	/* What was queued again has nobody to take it. */
+	if (!pool->nr && !pool->manager &&
+	    (!list_empty(&pool->jobs[0]) || !list_empty(&pool->jobs[1])))
+		pool_queue_last(pool);
 	refcount_inc(&pool->refs);
 	if (!queue_delayed_work(pools_wq, &pool->join, 0))
 		refcount_dec(&pool->refs);
@@ -217,8 +250,9 @@ static void worker_leave(struct iopf_worker *worker)
 static bool worker_stands(const struct iopf_worker *worker)
 {
 	return worker->task && !(READ_ONCE(worker->task->flags) & PF_EXITING) &&
-	       READ_ONCE(worker->task->jobctl) & (JOBCTL_STOP_PENDING | JOBCTL_STOPPED |
-						JOBCTL_TRAP_STOP | JOBCTL_TRAP_FREEZE);
+	       READ_ONCE(worker->task->jobctl) &
+		       (JOBCTL_STOP_PENDING | JOBCTL_STOPPED | JOBCTL_TRAP_STOP |
+			JOBCTL_TRAP_FREEZE | JOBCTL_TRACED);
 }
 
 static void pool_join_work(struct work_struct *work)
@@ -269,15 +303,6 @@ static void pool_last_work(struct work_struct *work)
 		cond_resched();
 	}
 	iopf_pool_put(pool);
-}
-
-static void pool_queue_last(struct iopf_pool *pool)
-{
-	lockdep_assert_held(&pool->lock);
-
-	refcount_inc(&pool->refs);
-	if (!queue_work(pools_wq, &pool->last))
-		refcount_dec(&pool->refs);
 }
 
 /* Whether the process that ends is the one whose memory it is, and not one that shares it. */
@@ -380,7 +405,7 @@ static bool worker_fn(void *data)
 {
 	struct iopf_worker *worker = data;
 	struct iopf_pool *pool = worker->pool;
-	bool timeout = !list_empty(&worker->idle);
+	bool timeout = worker->timeout && !list_empty(&worker->idle);
 	struct iopf_job *job;
 
 	spin_lock(&pool->lock);
@@ -412,7 +437,7 @@ static bool worker_fn(void *data)
 	else if (READ_ONCE(worker->gone))
 		return false;
 	else
-		schedule_timeout(IDLE_TIME);
+		worker->timeout = !schedule_timeout(IDLE_TIME);
 	return true;
 }
 
@@ -444,9 +469,10 @@ static struct iopf_worker *worker_create(struct iopf_pool *pool, bool (*fn)(void
 	policy = exchange_policy(NULL);
 	thread = vhost_task_create(fn, worker_killed, worker, name);
 	exchange_policy(policy);
-	if (IS_ERR(thread)) {
+	/* Some 6.12 say NULL. */
+	if (IS_ERR_OR_NULL(thread)) {
 		kfree(worker);
-		return ERR_CAST(thread);
+		return thread ? ERR_CAST(thread) : ERR_PTR(-EAGAIN);
 	}
 	worker->thread = thread;
 	iopf_pool_get(pool);
@@ -488,6 +514,8 @@ static bool manager_fn(void *data)
 	struct iopf_pool *pool = worker->pool;
 	bool grow, dying = false;
 
+	if (READ_ONCE(worker->gone))
+		return false;
 	if (!process_has_others()) {
 		__set_current_state(TASK_RUNNING);
 		pool_die(pool);
@@ -607,6 +635,9 @@ struct iopf_pool *iopf_pool_join(struct mm_struct *mm, struct iopf_mm *m)
 	scoped_guard(spinlock, &pool->lock)
 		pool->users++;
 	ret = pool_start(pool);
+	/* Whoever stops the devices of a process that ends has been here. */
+	if (!ret && READ_ONCE(pool->dead))
+		ret = -ESRCH;
 	list_add(&m->pool_node, &pool->mms);
 	mutex_unlock(&pool->setup);
 	if (ret) {
@@ -669,10 +700,8 @@ bool iopf_pool_cancel(struct iopf_pool *pool, struct iopf_job *job)
 		return true;
 	}
 	list_for_each_entry(worker, &pool->workers, node) {
-		if (worker->job == job && worker->task) {
-			set_tsk_thread_flag(worker->task, TIF_NOTIFY_SIGNAL);
-			vhost_task_wake(worker->thread);
-		}
+		if (worker->job == job && worker->task)
+			worker_interrupt(worker);
 	}
 	return false;
 }
@@ -680,11 +709,18 @@ bool iopf_pool_cancel(struct iopf_pool *pool, struct iopf_job *job)
 int iopf_pools_init(void)
 {
 	pools_wq = alloc_workqueue("vfio_iopf_pools", WQ_UNBOUND, 0);
-	return pools_wq ? 0 : -ENOMEM;
+	pools_last_wq = alloc_workqueue("vfio_iopf_last", WQ_UNBOUND, 0);
+	if (pools_wq && pools_last_wq)
+		return 0;
+	iopf_pools_exit();
+	return -ENOMEM;
 }
 
 void iopf_pools_exit(void)
 {
-	destroy_workqueue(pools_wq);
+	if (pools_wq)
+		destroy_workqueue(pools_wq);
+	if (pools_last_wq)
+		destroy_workqueue(pools_last_wq);
 	WARN_ON(!list_empty(&pools));
 }

@@ -153,6 +153,7 @@ static int export_spans(struct export *e, struct iopf_area *area, unsigned long 
 		if (READ_ONCE(span->mapped))
 			ret = export_span(e, span);
 		++*i;
+		cond_resched();
 	}
 	return ret;
 }
@@ -210,6 +211,10 @@ static int export_collect(struct iopf_container *c, struct export *e)
 		ret = export_area(e, area);
 		if (ret)
 			return ret;
+		/* Most areas may have nothing mapped. */
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
 	}
 	return 0;
 }
