@@ -33,15 +33,26 @@ static void check_neighbours(struct rig *r, struct rig *apart)
 	mem_unmap(far.va, LEN);
 }
 
+static uint64_t responses(const char *bdf)
+{
+	return sim_count(bdf, "responses_success") + sim_count(bdf, "responses_invalid");
+}
+
 /* The flood's device is reset: its faults are orphans, and their pages may come or not. */
 static void check_reset(struct rig *r)
 {
+	uint64_t before = responses(r->vfio[0].bdf);
+	unsigned int spins = 0;
 	struct flood f;
 
 	flood_start(&f, r, 1);
 	tap_errno_is(vfio_reset(&r->vfio[0]), 0, "a reset does not wait for the flood");
 	tap_errno_is(vfio_unmap(&r->c, f.b.iova, f.b.len), 0, "nor does unmapping its memory");
 	flood_stop(&f);
+	/* By threads that may take their time; what comes next counts responses of its own. */
+	while (responses(r->vfio[0].bdf) - before < FLOOD_GROUPS && spins < 20000)
+		sim_nap(&spins);
+	tap_is(responses(r->vfio[0].bdf) - before, FLOOD_GROUPS, "each orphan is answered");
 	must(vfio_bus_master(&r->vfio[0], true));
 	must(sim_up(&r->sim[0], &r->vfio[0], NULL));
 }
