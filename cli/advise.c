@@ -94,6 +94,16 @@ static void interrupt(int sig)
 	interrupted = 1;
 }
 
+/* What the signals do that would end the program. */
+static void on_signals(sighandler_t handler)
+{
+	const struct sigaction action = { .sa_handler = handler };
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+}
+
 static int parse_real(double *value, const char *text, double least, double most, const char *what)
 {
 	char *end;
@@ -160,7 +170,7 @@ static int parse(struct advise *a, int argc, char **argv)
 	int c, status = CTL_OK;
 
 	while (status == CTL_OK &&
-	       (c = ctl_getopt(argc, argv, "ad:hi:m:n:s:", advise_options)) != -1) {
+	       (c = ctl_getopt(argc, argv, ":ad:hi:m:n:s:", advise_options)) != -1) {
 		if (c == 'h')
 			return -1;
 		status = parse_option(a, c);
@@ -170,8 +180,8 @@ static int parse(struct advise *a, int argc, char **argv)
 	if (optind + 1 != argc)
 		return ctl_usage(optind == argc ? "which container?" : "one container at a time");
 	a->container = argv[optind];
-	if (sysfs_check_name(a->container))
-		return ctl_usage("'%s' is no container", a->container);
+	if (sysfs_check_number(a->container))
+		return ctl_usage("'%s' is no number of a container", a->container);
 	return CTL_OK;
 }
 
@@ -219,14 +229,14 @@ static int sample_on(struct advise *a)
 	for (;;) {
 		double left = a->seconds - since(&start);
 
-		if (left <= 0 || interrupted)
+		if (left <= 0 || interrupted || a->samples.nr >= SAMPLES_MAX)
 			break;
 		nap(left < NAP ? left : NAP);
 		ret = samples_more(&a->samples);
 		if (ret)
 			break;
 		if (tell)
-			fprintf(stderr, "\r%.0f s to go, %llu uses of %u chunks ",
+			fprintf(stderr, "\riopfctl: %.0f s to go, %llu uses of %u chunks ",
 				max(a->seconds - since(&start), 0.0),
 				(unsigned long long)a->samples.next, a->samples.head.blocks);
 	}
@@ -252,6 +262,7 @@ static int sample(struct advise *a)
 		return status;
 	ret = sample_on(a);
 	stopped = samples_stop(&a->samples);
+	on_signals(SIG_DFL);
 	if (stopped)
 		return ctl_fail_errno(stopped, "container %s: it is still being sampled",
 				      a->container);
@@ -268,6 +279,11 @@ static int sample(struct advise *a)
 				a->container);
 	if (ret)
 		return ctl_fail_errno(ret, "container %s: its samples", a->container);
+	if (count_after < count || sum_after < sum) {
+		/* Somebody has set them back meanwhile. */
+		count = 0;
+		sum = 0;
+	}
 	a->faults = count_after - count;
 	a->load.stalled_ns = sum_after - sum;
 	if (a->faults)
@@ -447,7 +463,7 @@ static int print_json(const struct advise *a, bool applied)
 
 	for (unsigned int i = 0; i < a->points; i++)
 		out_append(curve, point_json(a, &a->point[i]));
-	out_put(o, "container", json_object_new_uint64(strtoull(a->container, NULL, 10)));
+	out_put(o, "container", out_number(a->container));
 	out_put(o, "seconds", json_object_new_double(head->time / 1e6));
 	out_put(o, "interval_ms", json_object_new_double(head->interval / 1e3));
 	out_put(o, "alone_ms", json_object_new_double(head->alone / 1e3));
@@ -512,7 +528,6 @@ int cmd_advise(int argc, char **argv)
 		.slowdown = 5,
 		.samples = { .fd = -1 },
 	};
-	const struct sigaction action = { .sa_handler = interrupt };
 	int status = parse(&a, argc, argv);
 
 	if (status == -1)
@@ -520,9 +535,7 @@ int cmd_advise(int argc, char **argv)
 	if (status == CTL_OK)
 		status = sysfs_need_module();
 	if (status == CTL_OK) {
-		sigaction(SIGINT, &action, NULL);
-		sigaction(SIGTERM, &action, NULL);
-		sigaction(SIGHUP, &action, NULL);
+		on_signals(interrupt);
 		status = advise(&a);
 	}
 	samples_free(&a.samples);

@@ -74,9 +74,12 @@ int cmd_set(int argc, char **argv);
 
 int ctl_getopt(int argc, char **argv, const char *shorts, const struct option *longs);
 int ctl_help(void);
+int ctl_flush(int status);
 int ctl_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int ctl_fail(enum ctl_exit status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int ctl_fail_errno(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+const char *ctl_hint(int err);
+_Noreturn void ctl_no_memory(void);
 void ctl_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif /* CLI_CMD_H */

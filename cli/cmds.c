@@ -17,8 +17,7 @@ const struct cmd cmds[] = {
 	},
 	{
 		.name = "device",
-		.args =
-			"[list | add RULE | remove RULE | check [FILE] | apply | mode DEVICE MODE]",
+		.args = "[list | add | remove | check | apply | mode] [ARGUMENT...]",
 		.summary = "Show and change the device table: which devices may fault, and how",
 		.help =
 			"  list               the rules in force, in order of precedence (the default)\n"
@@ -82,10 +81,10 @@ const struct cmd cmds[] = {
 		.summary = "Say how much memory a container needs, from what its devices use",
 		.help = "  -a, --apply        set resident_max to what is recommended\n"
 			"  -d, --slowdown P   percent that the devices may be slowed down (5)\n"
-			"  -i, --interval MS  for how long memory is left alone between two looks at it (100)\n"
+			"  -i, --interval MS  how long memory is left alone between two looks (100)\n"
 			"  -m, --max N        chunks of 2 MiB that are watched at most (1024)\n"
 			"  -n, --steps N      limits in the table (12)\n"
-			"  -s, --seconds S    for how long to sample (30); interrupted, it makes do with less\n"
+			"  -s, --seconds S    how long to sample (30); less when interrupted\n"
 			"      --sizes LIST   limits in the table: 64M,128M,1G\n",
 		.run = cmd_advise,
 	},

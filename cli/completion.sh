@@ -9,20 +9,24 @@ _iopfctl_names()
 	local path
 
 	for path in "$1"/*; do
-		[ -e "$path" ] && echo "${path##*/}"
+		# compgen would expand what else there may be in a name.
+		case ${path##*/} in
+		*[!A-Za-z0-9:._-]*) ;;
+		*) [ -e "$path" ] && echo "${path##*/}" ;;
+		esac
 	done
 }
 
 _iopfctl()
 {
-	local common="--config --help --json --sysfs" iopf=/sys/kernel/vfio_iopf
+	local common="--config --help --json --sysfs --version" iopf=/sys/kernel/vfio_iopf
 	local cur prev cword cmd="" word offer=""
 	local -a words
 
 	_get_comp_words_by_ref -n : cur prev words cword
 	for word in "${words[@]:1:cword-1}"; do
 		case $word in
-		advise | probe | device | limits | list | set)
+		advise | probe | device | limits | list | set | help)
 			cmd=$word
 			break
 			;;
@@ -42,6 +46,7 @@ _iopfctl()
 	device,add | device,remove) offer="--apply --comment --first pci subsystem class address" ;;
 	limits,*) offer="list check apply forget $common" ;;
 	probe,*) offer="--all $common $(_iopfctl_names /sys/bus/pci/devices)" ;;
+	help,*) offer="probe device limits list set advise" ;;
 	list,*) offer="--count --interval --watch $common $(_iopfctl_names $iopf/containers)" ;;
 	advise,*)
 		offer="--apply --interval --max --seconds --sizes --slowdown --steps $common"

@@ -6,6 +6,7 @@
 #ifndef CLI_CONF_H
 #define CLI_CONF_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -21,10 +22,20 @@ struct conf {
 	bool missing;
 };
 
+/**
+ * struct conf_lock - the right to change the file
+ * @fd: holds the lock; -1: there is none
+ * @path: the file, behind all symbolic links
+ */
+struct conf_lock {
+	int fd;
+	char path[PATH_MAX];
+};
+
 int conf_read(struct conf *conf);
 int conf_read_file(struct conf *conf, const char *file);
-int conf_write(const char *text, size_t len);
-int conf_lock(void);
-void conf_unlock(int lock);
+int conf_write(const struct conf_lock *lock, const char *text, size_t len);
+int conf_lock(struct conf_lock *lock);
+void conf_unlock(struct conf_lock *lock);
 
 #endif /* CLI_CONF_H */

@@ -3,9 +3,8 @@
  * iopfctl device: the device table.
  *
  * There are two: the administrator's file, which lasts, and the module's table, which is in force.
- * "apply" makes the second agree with the first; udev does that when the module is loaded. The file
- * is edited by line, so that comments and blank lines stay; it is never left malformed, and one
- * that is malformed already is not touched.
+ * "apply" makes the second agree with the first; udev does that when the module is loaded. What
+ * changes the file is in edit.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 
 #include "cmd.h"
 #include "conf.h"
+#include "device.h"
 #include "out.h"
 #include "rules.h"
 #include "sysfs.h"
@@ -26,26 +26,10 @@ static const struct option device_options[] = {
 	{ }
 };
 
-/**
- * struct device - what is asked for
- * @apply: give the changed file to the module
- * @first: put the rule before all others
- * @comment: where it is from, or NULL
- * @nr: how many words
- * @words: what follows the verb
- */
-struct device {
-	bool apply;
-	bool first;
-	const char *comment;
-	int nr;
-	char **words;
-};
-
 static const struct out_col device_cols[] = {
 	{ "origin", "ORIGIN", 0 },
 	{ "line", "LINE", OUT_RIGHT | OUT_DETAIL },
-	{ "match", "MATCH", 0 },
+	{ "match", "MATCH", OUT_WRAP },
 	{ "mode", "MODE", 0 },
 	{ "policy", "POLICY", 0 },
 	{ "windows", "WINDOWS", OUT_WRAP },
@@ -158,16 +142,24 @@ static int device_list(const struct device *device)
 
 /* apply, check */
 
-static int say_done(const char *what, const char *rule, unsigned int nr)
+/**
+ * device_say_done() - print what was done
+ * @what: in a word
+ * @rule: to which rule; or NULL: to all
+ * @nr: how many rules there are now
+ *
+ * Return: CTL_OK
+ */
+int device_say_done(const char *what, const char *rule, unsigned int nr)
 {
 	struct json_object *top;
 	int status;
 
 	if (!ctl.json) {
 		if (rule)
-			printf("%s: %s\n", what, rule);
+			out_line("%s: %s", what, rule);
 		else
-			printf("%s: %u rule%s of %s\n", what, nr, nr == 1 ? "" : "s", ctl.config);
+			out_line("%s: %u rule%s of %s", what, nr, nr == 1 ? "" : "s", ctl.config);
 		return CTL_OK;
 	}
 	top = out_object();
@@ -180,19 +172,27 @@ static int say_done(const char *what, const char *rule, unsigned int nr)
 	return status;
 }
 
-/* Parse the administrator's text; says what is wrong with it. */
-static int parse_file(struct iopf_devtable **table, const struct conf *conf)
+/**
+ * device_parse() - parse the administrator's text
+ * @table: out: to be freed, if CTL_OK is returned
+ * @conf: the text
+ *
+ * Return: CTL_OK, or what it said is wrong.
+ */
+int device_parse(struct iopf_devtable **table, const struct conf *conf)
 {
 	struct iopf_devtable_error err;
-	char said[1024];
 	int ret = rules_parse(table, conf->text, conf->len, &err);
+	char *said;
 
 	if (!ret)
 		return CTL_OK;
 	if (ret == -ENOMEM)
 		return ctl_fail_errno(ret, "reading %s", ctl.config);
-	rules_say_error(ctl.config, &err, said, sizeof(said));
-	return ctl_fail(CTL_FAILED, "%s; nothing was changed", said);
+	said = rules_error_text(ctl.config, &err);
+	ctl_note("%s; nothing was changed", said);
+	free(said);
+	return CTL_FAILED;
 }
 
 /*
@@ -216,7 +216,13 @@ static char *text_for_module(const struct conf *conf, size_t *len)
 	return text;
 }
 
-static int apply_text(const struct conf *conf)
+/**
+ * device_give() - give the administrator's text to the module
+ * @conf: the text
+ *
+ * Return: CTL_OK, or what it said is wrong.
+ */
+int device_give(const struct conf *conf)
 {
 	size_t len;
 	char *text;
@@ -255,14 +261,14 @@ static int device_apply(const struct device *device)
 		return status;
 	if (conf.missing)
 		ctl_note("there is no %s: the module gets no rules but its own", ctl.config);
-	status = parse_file(&table, &conf);
+	status = device_parse(&table, &conf);
 	if (status == CTL_OK) {
 		nr = table->nr;
 		free(table);
-		status = apply_text(&conf);
+		status = device_give(&conf);
 	}
 	free(conf.text);
-	return status == CTL_OK ? say_done("applied", NULL, nr) : status;
+	return status == CTL_OK ? device_say_done("applied", NULL, nr) : status;
 }
 
 static int print_check(const char *file, unsigned int nr, const struct iopf_devtable_error *err)
@@ -294,8 +300,8 @@ static int device_check(const struct device *device)
 	struct iopf_devtable *table = NULL;
 	struct iopf_devtable_error err;
 	struct conf conf;
-	char said[1024];
 	int status, ret;
+	char *said;
 
 	if (device->nr > 1)
 		return ctl_usage("'%s' is too much", device->words[1]);
@@ -312,278 +318,16 @@ static int device_check(const struct device *device)
 	} else if (ctl.json) {
 		status = print_check(file, ret ? 0 : table->nr, ret ? &err : NULL);
 	} else if (!ret) {
-		printf("%s: good, %u rule%s\n", file, table->nr, table->nr == 1 ? "" : "s");
+		out_line("%s: good, %u rule%s", file, table->nr, table->nr == 1 ? "" : "s");
 	} else {
-		rules_say_error(file, &err, said, sizeof(said));
+		said = rules_error_text(file, &err);
 		ctl_note("%s", said);
+		free(said);
 	}
 	if (ret && status == CTL_OK)
 		status = CTL_FAILED;
 	free(table);
 	free(conf.text);
-	return status;
-}
-
-/* add, remove */
-
-static bool match_equal(const struct iopf_rule *a, const struct iopf_rule *b)
-{
-	return a->vendor_mask == b->vendor_mask && a->device_mask == b->device_mask &&
-	       a->subvendor_mask == b->subvendor_mask && a->subdevice_mask == b->subdevice_mask &&
-	       a->class_mask == b->class_mask && a->vendor == b->vendor && a->device == b->device &&
-	       a->subvendor == b->subvendor && a->subdevice == b->subdevice &&
-	       a->class == b->class && a->by_pci == b->by_pci && a->by_address == b->by_address &&
-	       a->address_prefix == b->address_prefix && a->address_len == b->address_len &&
-	       !memcmp(a->address ?: "", b->address ?: "", a->address_len);
-}
-
-static bool rule_equal(const struct iopf_rule *a, const struct iopf_rule *b)
-{
-	if (!match_equal(a, b) || a->mode != b->mode || a->policy != b->policy ||
-	    a->nr_windows != b->nr_windows)
-		return false;
-	for (unsigned int i = 0; i < a->nr_windows; i++)
-		if (a->window[i].first != b->window[i].first ||
-		    a->window[i].last != b->window[i].last)
-			return false;
-	return true;
-}
-
-/* The words, and what may have to follow them, as a text; or NULL. */
-static char *join(const struct device *device, const char *more)
-{
-	size_t len = strlen(more) + 1;
-	char *text;
-
-	for (int i = 0; i < device->nr; i++)
-		len += strlen(device->words[i]) + 1;
-	text = calloc(1, len);
-	for (int i = 0; text && i < device->nr; i++) {
-		if (i)
-			strcat(text, " ");
-		strcat(text, device->words[i]);
-	}
-	return text ? strcat(text, more) : NULL;
-}
-
-/**
- * struct edit - a change of the file
- * @lock: of the file
- * @conf: the file as it is
- * @table: its rules
- * @text: the rule of the command line
- * @rule: the same, parsed: a table of one
- */
-struct edit {
-	int lock;
-	struct conf conf;
-	struct iopf_devtable *table;
-	char *text;
-	struct iopf_devtable *rule;
-};
-
-static void edit_end(struct edit *edit)
-{
-	free(edit->rule);
-	free(edit->text);
-	free(edit->table);
-	free(edit->conf.text);
-	if (edit->lock >= 0)
-		conf_unlock(edit->lock);
-}
-
-static int edit_begin(struct edit *edit)
-{
-	int status;
-
-	edit->lock = conf_lock();
-	if (edit->lock < 0)
-		return ctl_fail_errno(edit->lock, "locking the directory of %s", ctl.config);
-	status = conf_read(&edit->conf);
-	if (status != CTL_OK) {
-		edit->conf.text = NULL;
-		return status;
-	}
-	return parse_file(&edit->table, &edit->conf);
-}
-
-/* The rule of the command line, followed by @more. Says what is wrong with it unless @quiet. */
-static int edit_rule(struct edit *edit, const struct device *device, const char *more, bool quiet)
-{
-	struct iopf_devtable_error err;
-	char said[1024];
-	int ret;
-
-	edit->text = join(device, more);
-	if (!edit->text)
-		return ctl_fail_errno(-ENOMEM, "reading the rule");
-	if (strpbrk(edit->text, "\n#"))
-		return ctl_usage("a rule is one line; a comment is given by --comment");
-	ret = rules_parse(&edit->rule, edit->text, strlen(edit->text), &err);
-	if (!ret && edit->rule->nr == 1)
-		return CTL_OK;
-	if (ret == -ENOMEM)
-		return ctl_fail_errno(ret, "reading the rule");
-	if (!quiet && !ret)
-		return ctl_usage("a rule is missing");
-	if (!quiet) {
-		rules_say_error("the rule", &err, said, sizeof(said));
-		return ctl_usage("%s", said);
-	}
-	free(edit->rule);
-	free(edit->text);
-	edit->rule = NULL;
-	edit->text = NULL;
-	return CTL_USAGE;
-}
-
-/* Put the file with @len characters at @at replaced by @with into place; apply it if asked. */
-static int edit_write(struct edit *edit, const struct device *device, size_t at, size_t len,
-		      const char *with)
-{
-	struct iopf_devtable *table;
-	struct conf conf = { 0 };
-	int ret, status;
-
-	conf.len = edit->conf.len - len + strlen(with);
-	conf.text = malloc(conf.len + 1);
-	if (!conf.text)
-		return ctl_fail_errno(-ENOMEM, "changing %s", ctl.config);
-	memcpy(conf.text, edit->conf.text, at);
-	memcpy(conf.text + at, with, strlen(with));
-	/* With the NUL. */
-	memcpy(conf.text + at + strlen(with), edit->conf.text + at + len,
-	       edit->conf.len - at - len + 1);
-	status = parse_file(&table, &conf);
-	if (status == CTL_OK) {
-		free(table);
-		ret = conf_write(conf.text, conf.len);
-		if (ret)
-			status = ctl_fail_errno(ret, "writing %s", ctl.config);
-		else if (device->apply)
-			status = apply_text(&conf);
-	}
-	free(conf.text);
-	return status;
-}
-
-/* Where line @line, from 1, begins. */
-static size_t line_start(const struct conf *conf, unsigned int line)
-{
-	const char *p = conf->text;
-
-	while (--line) {
-		p = memchr(p, '\n', conf->text + conf->len - p);
-		if (!p)
-			return conf->len;
-		p++;
-	}
-	return p - conf->text;
-}
-
-/* Where a new rule goes: to the end, or before the first and the comment above that. */
-static size_t place(const struct edit *edit, bool first)
-{
-	unsigned int line;
-
-	if (!first || !edit->table->nr)
-		return edit->conf.len;
-	line = edit->table->rule[0].line;
-	while (line > 1 && edit->conf.text[line_start(&edit->conf, line - 1)] == '#')
-		line--;
-	return line_start(&edit->conf, line);
-}
-
-static int add_locked(struct edit *edit, const struct device *device)
-{
-	const struct iopf_rule *rule = &edit->rule->rule[0];
-	size_t at = place(edit, device->first);
-	bool broken = at && edit->conf.text[at - 1] != '\n';
-	char *line;
-	int status;
-
-	for (unsigned int i = 0; i < edit->table->nr; i++)
-		if (match_equal(&edit->table->rule[i], rule))
-			return ctl_fail(CTL_FAILED,
-					"line %u of %s is for the same devices: '%.*s'; remove that first",
-					edit->table->rule[i].line, ctl.config,
-					(int)edit->table->rule[i].len, edit->table->rule[i].text);
-	if (asprintf(&line, "%s%s%s%s\n", broken ? "\n" : "", edit->text,
-		     device->comment ? " # " : "", device->comment ?: "") < 0)
-		return ctl_fail_errno(-ENOMEM, "changing %s", ctl.config);
-	status = edit_write(edit, device, at, 0, line);
-	free(line);
-	return status == CTL_OK ? say_done("added", edit->text, edit->table->nr + 1) : status;
-}
-
-static int need_apply(const struct device *device)
-{
-	return device->apply ? sysfs_need_module() : CTL_OK;
-}
-
-static int device_add(const struct device *device)
-{
-	struct edit edit = { .lock = -1 };
-	int status;
-
-	if (device->comment && strchr(device->comment, '\n'))
-		return ctl_usage("a comment is one line");
-	status = need_apply(device);
-	if (status == CTL_OK)
-		status = edit_rule(&edit, device, "", false);
-	if (status == CTL_OK)
-		status = edit_begin(&edit);
-	if (status == CTL_OK)
-		status = add_locked(&edit, device);
-	edit_end(&edit);
-	return status;
-}
-
-static int remove_locked(struct edit *edit, const struct device *device, bool match_only)
-{
-	const struct iopf_rule *found = NULL, *rule = edit->table->rule;
-	char text[IOPF_DEVTABLE_MAX_LINE + 1];
-	size_t at;
-	int status;
-
-	for (unsigned int i = 0; i < edit->table->nr; i++) {
-		bool equal = match_only ? match_equal(&rule[i], &edit->rule->rule[0])
-					: rule_equal(&rule[i], &edit->rule->rule[0]);
-
-		if (equal && found)
-			return ctl_fail(CTL_FAILED,
-					"lines %u and %u of %s are both so; remove one by hand",
-					found->line, rule[i].line, ctl.config);
-		if (equal)
-			found = &rule[i];
-	}
-	if (!found)
-		return ctl_fail(CTL_NOT_FOUND,
-				"%s has no such rule; iopfctl device list shows those there are, of which only the administrator's (admin) can be removed",
-				ctl.config);
-	snprintf(text, sizeof(text), "%.*s", (int)found->len, found->text);
-	at = line_start(&edit->conf, found->line);
-	status = edit_write(edit, device, at, line_start(&edit->conf, found->line + 1) - at, "");
-	return status == CTL_OK ? say_done("removed", text, edit->table->nr - 1) : status;
-}
-
-static int device_remove(const struct device *device)
-{
-	struct edit edit = { .lock = -1 };
-	bool match_only = false;
-	int status = need_apply(device);
-
-	if (status == CTL_OK)
-		status = edit_rule(&edit, device, " none", true);
-	if (status == CTL_OK)
-		match_only = true;
-	else if (status == CTL_USAGE)
-		status = edit_rule(&edit, device, "", false);
-	if (status == CTL_OK)
-		status = edit_begin(&edit);
-	if (status == CTL_OK)
-		status = remove_locked(&edit, device, match_only);
-	edit_end(&edit);
 	return status;
 }
 
@@ -620,7 +364,7 @@ int cmd_device(int argc, char **argv)
 	const char *verb;
 	int c;
 
-	while ((c = ctl_getopt(argc, argv, "ac:fh", device_options)) != -1) {
+	while ((c = ctl_getopt(argc, argv, ":ac:fh", device_options)) != -1) {
 		switch (c) {
 		case 'a':
 			device.apply = true;

@@ -7,11 +7,13 @@
  * register (IOMMU specification, 3.4.10: bit 1, PPR support). Both hexadecimal. Others say nothing.
  */
 #include <assert.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../core/devtable.h"
+#include "cmd.h"
 #include "facts.h"
 #include "rules.h"
 #include "sysfs.h"
@@ -20,6 +22,11 @@ static_assert(FACTS_TEXT > IOPF_DEVTABLE_MAX_LINE);
 
 #define ECAP_PRS	(1ULL << 29)
 #define FEATURES_PPR	(1ULL << 1)
+
+#define CLASS_BRIDGE	6
+
+/* So that enough are left without the one that is looked at. */
+#define GROUP_SHOWN	(FACTS_OTHERS + 1)
 
 /** fact_word() - a fact for printing; NULL when nothing is known */
 const char *fact_word(enum fact fact)
@@ -59,12 +66,6 @@ static void word(char *buf, size_t size, const char *text)
 
 static void iommu_facts(struct facts *f)
 {
-	struct sysfs_names names;
-
-	if (!sysfs_list(&names, "class/iommu")) {
-		f->iommus = names.nr;
-		sysfs_list_free(&names);
-	}
 	sysfs_link(f->iommu, sizeof(f->iommu), SYSFS_PCI "/%s/iommu", f->name);
 	sysfs_link(f->group, sizeof(f->group), SYSFS_PCI "/%s/iommu_group", f->name);
 	if (!*f->iommu)
@@ -205,43 +206,126 @@ static bool may_fault(const char *name, const struct rules *rules)
 	return may;
 }
 
+/**
+ * struct group - an IOMMU group
+ * @name: its number
+ * @nr: devices that may not fault
+ * @device: the first of them, one more than are shown
+ */
+struct group {
+	char name[FACTS_NAME];
+	unsigned int nr;
+	char device[GROUP_SHOWN][FACTS_NAME];
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct group *)a)->name, ((const struct group *)b)->name);
+}
+
 /* All devices of a group have to be able to, or none is. Bridges in it are nobody's. */
-static void group_facts(struct facts *f, const struct rules *rules)
+static bool is_obstacle(const char *name, const struct rules *rules)
+{
+	return !may_fault(name, rules) && read_id(name, "class") >> 16 != CLASS_BRIDGE;
+}
+
+/* Read the group that @member is in. */
+static void read_group(struct group *g, const char *member, const struct rules *rules)
 {
 	struct sysfs_names names;
-	size_t len = 0;
 
-	if (sysfs_list(&names, SYSFS_PCI "/%s/iommu_group/devices", f->name))
+	if (sysfs_list(&names, SYSFS_PCI "/%s/iommu_group/devices", member))
 		return;
 	for (unsigned int i = 0; i < names.nr; i++) {
-		const char *other = names.name[i];
-		char class[32];
-
-		if (!strcmp(other, f->name) || may_fault(other, rules))
+		if (!is_obstacle(names.name[i], rules))
 			continue;
-		if (!sysfs_read(class, sizeof(class), SYSFS_PCI "/%s/class", other) &&
-		    !strncmp(class, "0x06", 4))
-			continue;
-		if (len < sizeof(f->others))
-			len += snprintf(f->others + len, sizeof(f->others) - len, "%s%s",
-					len ? " " : "", other);
+		if (g->nr < ARRAY_SIZE(g->device))
+			word(g->device[g->nr], FACTS_NAME, names.name[i]);
+		g->nr++;
 	}
 	sysfs_list_free(&names);
+}
+
+/* The group of a device; each is read once. */
+static const struct group *find_group(struct facts_common *common, const struct facts *f)
+{
+	struct group *g = calloc(1, sizeof(*g)), **found;
+
+	if (!g)
+		ctl_no_memory();
+	word(g->name, sizeof(g->name), f->group);
+	found = tsearch(g, &common->groups, by_name);
+	if (!found)
+		ctl_no_memory();
+	if (*found == g)
+		read_group(g, f->name, common->rules);
+	else
+		free(g);
+	return *found;
+}
+
+static void group_facts(struct facts *f, struct facts_common *common)
+{
+	const struct group *g;
+	unsigned int shown = 0;
+	size_t len = 0;
+
+	if (!*f->group)
+		return;
+	g = find_group(common, f);
+	f->nr_others = g->nr;
+	/* Without itself, by the rule of is_obstacle(). */
+	if (f->nr_others && f->mode == IOPF_MODE_NONE && f->class >> 16 != CLASS_BRIDGE)
+		f->nr_others--;
+	for (unsigned int i = 0; i < ARRAY_SIZE(g->device) && shown < FACTS_OTHERS; i++) {
+		if (!*g->device[i] || !strcmp(g->device[i], f->name))
+			continue;
+		len += snprintf(f->others + len, sizeof(f->others) - len, "%s%s",
+				shown ? " " : "", g->device[i]);
+		shown++;
+	}
+}
+
+/**
+ * facts_begin() - get ready to gather facts
+ * @common: out: to be given to facts_end()
+ * @rules: the device table, which has to stay
+ */
+void facts_begin(struct facts_common *common, const struct rules *rules)
+{
+	struct sysfs_names names;
+
+	*common = (struct facts_common){ .rules = rules };
+	if (!sysfs_list(&names, "class/iommu")) {
+		common->iommus = names.nr;
+		sysfs_list_free(&names);
+	}
+}
+
+/** facts_end() - give back what facts_begin() and facts_gather() took */
+void facts_end(struct facts_common *common)
+{
+	tdestroy(common->groups, free);
+	common->groups = NULL;
 }
 
 /**
  * facts_gather() - add to what configuration space says what sysfs and the device table say
  * @f: the device, as pci_each() gives it
- * @rules: the device table
+ * @common: what is known already, and more afterwards
+ *
+ * What is the same for several devices is read once: the work is linear in the number of devices,
+ * however they are grouped.
  */
-void facts_gather(struct facts *f, const struct rules *rules)
+void facts_gather(struct facts *f, struct facts_common *common)
 {
+	f->iommus = common->iommus;
 	iommu_facts(f);
 	stall_facts(f);
 	if (!sysfs_link(f->driver, sizeof(f->driver), SYSFS_PCI "/%s/driver", f->name))
 		f->vfio = sysfs_there(SYSFS_PCI "/%s/vfio-dev", f->name);
 	f->loaded = sysfs_there(SYSFS_IOPF);
-	judge(f, rules);
+	judge(f, common->rules);
 	module_facts(f);
-	group_facts(f, rules);
+	group_facts(f, common);
 }

@@ -13,6 +13,7 @@
 
 #define FACTS_NAME	64
 #define FACTS_TEXT	576	/* a line of the device table, too */
+#define FACTS_OTHERS	8
 
 struct rules;
 
@@ -52,7 +53,8 @@ enum fact {
  * @iommu_version: what it says of itself, or ""
  * @prs: that IOMMU takes page requests
  * @group: IOMMU group, or ""
- * @others: devices of the group that may not fault, as words; or ""
+ * @nr_others: other devices of the group that may not fault: how many
+ * @others: FACTS_OTHERS of them at most, as words; or ""
  * @driver: its driver, or ""
  * @vfio: that is a VFIO driver
  * @loaded: vfio_iommu_iopf is there
@@ -88,6 +90,7 @@ struct facts {
 	char iommu_version[FACTS_NAME];
 	enum fact prs;
 	char group[FACTS_NAME];
+	unsigned int nr_others;
 	char others[FACTS_TEXT];
 	char driver[FACTS_NAME];
 	bool vfio;
@@ -104,7 +107,21 @@ struct facts {
 	uint64_t faults;
 };
 
-void facts_gather(struct facts *f, const struct rules *rules);
+/**
+ * struct facts_common - what several devices have in common
+ * @rules: the device table
+ * @iommus: the machine has an IOMMU in use
+ * @groups: IOMMU groups that were read; of tsearch()
+ */
+struct facts_common {
+	const struct rules *rules;
+	bool iommus;
+	void *groups;
+};
+
+void facts_begin(struct facts_common *common, const struct rules *rules);
+void facts_end(struct facts_common *common);
+void facts_gather(struct facts *f, struct facts_common *common);
 const char *fact_word(enum fact fact);
 
 #endif /* CLI_FACTS_H */

@@ -104,7 +104,7 @@ static int limits_read(struct conf *conf, const char *file, unsigned int *nr)
 	struct iopf_devtable_error err;
 	struct iopf_limtable *table;
 	unsigned int room;
-	char said[1024];
+	char *said;
 
 	if (status != CTL_OK)
 		return status;
@@ -120,9 +120,11 @@ static int limits_read(struct conf *conf, const char *file, unsigned int *nr)
 	free(table);
 	if (!ret)
 		return CTL_OK;
-	rules_say_error(file, &err, said, sizeof(said));
+	said = rules_error_text(file, &err);
 	free(conf->text);
-	return ctl_fail(CTL_FAILED, "%s", said);
+	ctl_note("%s", said);
+	free(said);
+	return CTL_FAILED;
 }
 
 static int say_done(const char *what, const char *file, unsigned int nr)
@@ -131,7 +133,7 @@ static int say_done(const char *what, const char *file, unsigned int nr)
 	int status;
 
 	if (!ctl.json) {
-		printf("%s: %u rule%s of %s\n", what, nr, nr == 1 ? "" : "s", file);
+		out_line("%s: %u rule%s of %s", what, nr, nr == 1 ? "" : "s", file);
 		return CTL_OK;
 	}
 	top = out_object();
@@ -214,7 +216,7 @@ int cmd_limits(int argc, char **argv)
 	const char *verb, *file;
 	int c;
 
-	while ((c = ctl_getopt(argc, argv, "h", limits_options)) != -1)
+	while ((c = ctl_getopt(argc, argv, ":h", limits_options)) != -1)
 		return c == 'h' ? ctl_help() : ctl_usage(NULL);
 	verb = optind < argc ? argv[optind++] : "list";
 	if (!strcmp(verb, "forget"))

@@ -102,7 +102,7 @@ static struct json_object *list_row(const char *id, const struct rate_reading *b
 		return NULL;
 	json_object_put(pid);
 	row = out_object();
-	out_put(row, "id", json_object_new_uint64(strtoull(id, NULL, 10)));
+	out_put(row, "id", out_number(id));
 	out_put(row, "command", sysfs_text(SYSFS_CONTAINERS "/%s/comm", id));
 	out_put(row, "devices", rate_devices(now, id));
 	out_put(row, "policy", sysfs_text(SYSFS_CONTAINERS "/%s/policy", id));
@@ -172,8 +172,7 @@ static int list_once(const struct list *list, const struct rate_reading *before,
 		/* Home, and clear to the end: what is there is overwritten without flicker. */
 		if (list->watch && !ctl.json && isatty(STDOUT_FILENO))
 			printf("\033[H\033[J");
-		status = list_print(list, rows);
-		fflush(stdout);
+		status = ctl_flush(list_print(list, rows));
 	}
 	json_object_put(rows);
 	return status;
@@ -240,7 +239,7 @@ static int list_parse(struct list *list, int argc, char **argv)
 	char *end;
 	int c;
 
-	while ((c = ctl_getopt(argc, argv, "hi:n:w", list_options)) != -1) {
+	while ((c = ctl_getopt(argc, argv, ":hi:n:w", list_options)) != -1) {
 		switch (c) {
 		case 'h':
 			return -1;
@@ -264,7 +263,7 @@ static int list_parse(struct list *list, int argc, char **argv)
 	list->ids = argv + optind;
 	list->nr = argc - optind;
 	for (int i = 0; i < list->nr; i++)
-		if (!*list->ids[i] || strspn(list->ids[i], "0123456789") != strlen(list->ids[i]))
+		if (sysfs_check_number(list->ids[i]))
 			return ctl_usage("'%s' is no number of a container", list->ids[i]);
 	if (list->watch && !list->interval)
 		return ctl_usage("to watch takes an interval");
@@ -275,7 +274,8 @@ static int list_parse(struct list *list, int argc, char **argv)
 
 int cmd_list(int argc, char **argv)
 {
-	struct sigaction sa = { .sa_handler = interrupt };
+	/* Whoever interrupts it twice does not wait for what is being read. */
+	struct sigaction sa = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND };
 	struct list list = { .interval = 0.5 };
 	int status = list_parse(&list, argc, argv);
 

@@ -2,27 +2,23 @@
 /*
  * Results as tables and as JSON: see out.h.
  *
+ * Strings in rows are as they were read, any bytes. Here, where they leave, they are made fit.
+ *
  * Memory: objects belong to what they are put into; out_table() and out_records() leave their rows
  * to the caller. When memory is short the program ends: it has nothing half done while it prints.
  */
+#include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <libsmartcols.h>
-
 #include "cmd.h"
 #include "out.h"
 #include "size.h"
-
-#define TEXT	4096
-
-static void no_memory(void)
-{
-	ctl_note("out of memory");
-	exit(CTL_FAILED);
-}
+#include "table.h"
+#include "text.h"
 
 /**
  * out_put() - put a value into an object
@@ -33,7 +29,7 @@ static void no_memory(void)
 void out_put(struct json_object *row, const char *key, struct json_object *value)
 {
 	if (json_object_object_add_ex(row, key, value, JSON_C_OBJECT_ADD_CONSTANT_KEY))
-		no_memory();
+		ctl_no_memory();
 }
 
 /**
@@ -44,13 +40,13 @@ void out_put(struct json_object *row, const char *key, struct json_object *value
 void out_append(struct json_object *rows, struct json_object *value)
 {
 	if (json_object_array_add(rows, value))
-		no_memory();
+		ctl_no_memory();
 }
 
 static struct json_object *made(struct json_object *value)
 {
 	if (!value)
-		no_memory();
+		ctl_no_memory();
 	return value;
 }
 
@@ -78,37 +74,94 @@ struct json_object *out_known(const char *s)
 	return *s ? out_string(s) : NULL;
 }
 
-/* A value as people read it. */
-static void text_of(const struct out_col *col, struct json_object *value, char *buf, size_t size)
+/**
+ * out_number() - a number where a text is one, a string otherwise
+ * @s: the text
+ */
+struct json_object *out_number(const char *s)
 {
-	size_t n = 0;
+	char *end;
+	unsigned long long value;
+
+	if (!isdigit((unsigned char)*s))
+		return out_string(s);
+	errno = 0;
+	value = strtoull(s, &end, 10);
+	return errno || *end ? out_string(s) : made(json_object_new_uint64(value));
+}
+
+static void print_value(FILE *f, const struct out_col *col, struct json_object *value)
+{
+	char size[32];
 
 	switch (json_object_get_type(value)) {
 	case json_type_null:
-		snprintf(buf, size, "-");
+		fputs("-", f);
 		break;
 	case json_type_boolean:
-		snprintf(buf, size, "%s", json_object_get_boolean(value) ? "yes" : "no");
+		fputs(json_object_get_boolean(value) ? "yes" : "no", f);
 		break;
 	case json_type_double:
-		snprintf(buf, size, "%.1f", json_object_get_double(value));
+		fprintf(f, "%.1f", json_object_get_double(value));
 		break;
 	case json_type_int:
-		if (col->flags & OUT_SIZE)
-			size_text(json_object_get_uint64(value), buf, size);
-		else
-			snprintf(buf, size, "%llu",
-				 (unsigned long long)json_object_get_uint64(value));
+		if (col->flags & OUT_SIZE) {
+			size_text(json_object_get_uint64(value), size, sizeof(size));
+			fputs(size, f);
+		} else {
+			fprintf(f, "%llu", (unsigned long long)json_object_get_uint64(value));
+		}
 		break;
 	case json_type_array:
-		snprintf(buf, size, "-");
-		for (size_t i = 0; i < json_object_array_length(value) && n < size; i++)
-			n += snprintf(buf + n, size - n, "%s%s", i ? ", " : "",
-				      json_object_get_string(json_object_array_get_idx(value, i)));
+		if (!json_object_array_length(value))
+			fputs("-", f);
+		for (size_t i = 0; i < json_object_array_length(value); i++) {
+			if (i)
+				fputs(", ", f);
+			print_value(f, col, json_object_array_get_idx(value, i));
+		}
 		break;
 	default:
-		snprintf(buf, size, "%s", json_object_get_string(value));
+		fwrite(json_object_get_string(value), 1, json_object_get_string_len(value), f);
 	}
+}
+
+/* A value as people read it; to be freed. */
+static char *visible(const struct out_col *col, struct json_object *row)
+{
+	char *raw = NULL, *text;
+	size_t len;
+	FILE *f = open_memstream(&raw, &len);
+
+	if (!f)
+		ctl_no_memory();
+	print_value(f, col, json_object_object_get(row, col->key));
+	if (fclose(f))
+		ctl_no_memory();
+	text = text_visible(raw, len);
+	free(raw);
+	return text;
+}
+
+/**
+ * out_line() - print a line for people
+ * @fmt: the line, without a newline
+ */
+void out_line(const char *fmt, ...)
+{
+	char *raw, *text;
+	va_list args;
+	int len;
+
+	va_start(args, fmt);
+	len = vasprintf(&raw, fmt, args);
+	va_end(args);
+	if (len < 0)
+		ctl_no_memory();
+	text = text_visible(raw, len);
+	puts(text);
+	free(text);
+	free(raw);
 }
 
 /**
@@ -116,7 +169,7 @@ static void text_of(const struct out_col *col, struct json_object *value, char *
  * @value: what to print; the caller's
  * @line: all on one line, for streams of them
  *
- * Return: CTL_OK or CTL_FAILED.
+ * Return: CTL_OK. Whether it could be written is found out at the end: ctl_flush().
  */
 int out_json(struct json_object *value, bool line)
 {
@@ -127,8 +180,10 @@ int out_json(struct json_object *value, bool line)
 		flags |= JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED;
 	text = json_object_to_json_string_ext(value, flags);
 	if (!text)
-		no_memory();
-	return puts(text) < 0 ? ctl_fail_errno(-errno, "writing the result") : CTL_OK;
+		ctl_no_memory();
+	text_json(stdout, text);
+	putchar('\n');
+	return CTL_OK;
 }
 
 static int json_rows(const char *key, struct json_object *rows)
@@ -142,50 +197,6 @@ static int json_rows(const char *key, struct json_object *rows)
 	return status;
 }
 
-static struct libscols_table *table_new(const struct out_col *cols, unsigned int nr)
-{
-	struct libscols_table *tb;
-
-	scols_init_debug(0);
-	tb = scols_new_table();
-	if (!tb)
-		return NULL;
-	for (unsigned int i = 0; i < nr; i++) {
-		int flags = 0;
-
-		if (cols[i].flags & OUT_DETAIL)
-			continue;
-		if (cols[i].flags & OUT_RIGHT)
-			flags |= SCOLS_FL_RIGHT;
-		if (cols[i].flags & OUT_WRAP)
-			flags |= SCOLS_FL_WRAP;
-		if (!scols_table_new_column(tb, cols[i].title, 0, flags)) {
-			scols_unref_table(tb);
-			return NULL;
-		}
-	}
-	return tb;
-}
-
-static int table_line(struct libscols_table *tb, const struct out_col *cols, unsigned int nr,
-		      struct json_object *row)
-{
-	struct libscols_line *line = scols_table_new_line(tb, NULL);
-	char text[TEXT];
-	size_t n = 0;
-
-	if (!line)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < nr; i++) {
-		if (cols[i].flags & OUT_DETAIL)
-			continue;
-		text_of(&cols[i], json_object_object_get(row, cols[i].key), text, sizeof(text));
-		if (scols_line_set_data(line, n++, text))
-			return -ENOMEM;
-	}
-	return 0;
-}
-
 /**
  * out_table() - print rows as a table, or as JSON if that is wanted
  * @cols: the columns
@@ -193,25 +204,38 @@ static int table_line(struct libscols_table *tb, const struct out_col *cols, uns
  * @key: what the rows are, in JSON
  * @rows: an array of objects; the caller's
  *
- * Return: CTL_OK or CTL_FAILED.
+ * Return: CTL_OK, as out_json().
  */
 int out_table(const struct out_col *cols, unsigned int nr, const char *key,
 	      struct json_object *rows)
 {
-	struct libscols_table *tb;
-	int ret = 0;
+	struct table_col col[nr];
+	struct table t = { .col = col };
+	size_t cells = 0;
 
 	if (ctl.json)
 		return json_rows(key, rows);
-	tb = table_new(cols, nr);
-	if (!tb)
-		no_memory();
-	for (size_t i = 0; !ret && i < json_object_array_length(rows); i++)
-		ret = table_line(tb, cols, nr, json_object_array_get_idx(rows, i));
-	if (!ret)
-		ret = scols_print_table(tb);
-	scols_unref_table(tb);
-	return ret ? ctl_fail_errno(ret, "printing a table") : CTL_OK;
+	for (unsigned int i = 0; i < nr; i++)
+		if (!(cols[i].flags & OUT_DETAIL))
+			col[t.nr++] = (struct table_col){
+				.title = cols[i].title,
+				.right = cols[i].flags & OUT_RIGHT,
+				.wrap = cols[i].flags & OUT_WRAP,
+			};
+	t.rows = json_object_array_length(rows);
+	t.cell = calloc((size_t)t.rows * t.nr + 1, sizeof(*t.cell));
+	if (!t.cell)
+		ctl_no_memory();
+	for (unsigned int r = 0; r < t.rows; r++)
+		for (unsigned int i = 0; i < nr; i++)
+			if (!(cols[i].flags & OUT_DETAIL))
+				t.cell[cells++] = visible(&cols[i],
+							  json_object_array_get_idx(rows, r));
+	table_print(&t, table_limit());
+	while (cells)
+		free(t.cell[--cells]);
+	free(t.cell);
+	return CTL_OK;
 }
 
 /**
@@ -221,12 +245,12 @@ int out_table(const struct out_col *cols, unsigned int nr, const char *key,
  * @key: what the rows are, in JSON
  * @rows: an array of objects; the caller's
  *
- * Return: CTL_OK or CTL_FAILED.
+ * Return: CTL_OK, as out_json().
  */
 int out_records(const struct out_col *cols, unsigned int nr, const char *key,
 		struct json_object *rows)
 {
-	char text[TEXT];
+	unsigned int limit = table_limit();
 	int width = 0;
 
 	if (ctl.json)
@@ -235,14 +259,14 @@ int out_records(const struct out_col *cols, unsigned int nr, const char *key,
 		if ((int)strlen(cols[i].title) > width)
 			width = strlen(cols[i].title);
 	for (size_t r = 0; r < json_object_array_length(rows); r++) {
-		struct json_object *row = json_object_array_get_idx(rows, r);
-
 		if (r)
 			putchar('\n');
 		for (unsigned int i = 0; i < nr; i++) {
-			text_of(&cols[i], json_object_object_get(row, cols[i].key), text,
-				sizeof(text));
-			printf("%-*s  %s\n", width, cols[i].title, text);
+			char *text = visible(&cols[i], json_object_array_get_idx(rows, r));
+
+			printf("%-*s  ", width, cols[i].title);
+			table_text(text, width + 2, limit);
+			free(text);
 		}
 	}
 	return CTL_OK;

@@ -3,8 +3,9 @@
  * Results: rows of named values, printed as a table for people or as JSON for programs. Both come
  * from the same JSON objects, so they can't differ.
  *
- * A value that is not known is null in JSON and "-" in a table. Keys of JSON are an interface:
- * iopfctl(8) lists them.
+ * A value that is not known is null in JSON and "-" in a table. Numbers are numbers, ids as well;
+ * strings may be any bytes, and are made fit to be seen when they are printed (text.h). Keys of
+ * JSON are an interface: iopfctl(8) lists them.
  */
 #ifndef CLI_OUT_H
 #define CLI_OUT_H
@@ -42,5 +43,7 @@ struct json_object *out_object(void);
 struct json_object *out_array(void);
 struct json_object *out_string(const char *s);
 struct json_object *out_known(const char *s);
+struct json_object *out_number(const char *s);
+void out_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif /* CLI_OUT_H */

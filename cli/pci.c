@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,17 +28,22 @@
 	(PCI_FILL_IDENT | PCI_FILL_CLASS | PCI_FILL_CLASS_EXT | PCI_FILL_SUBSYS | \
 	 PCI_FILL_CAPS | PCI_FILL_EXT_CAPS)
 
+/* Where pci_error() goes on while one device is looked at, and what it has to say. */
+static jmp_buf *failed;
+static char failure[256];
+
 /* libpci wants functions of its own for its messages; the first may not return. */
 static void __attribute__((noreturn, format(printf, 1, 2))) pci_error(char *fmt, ...)
 {
 	va_list args;
 
-	fprintf(stderr, "iopfctl: libpci: ");
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	vsnprintf(failure, sizeof(failure), fmt, args);
 	va_end(args);
-	fputc('\n', stderr);
-	exit(CTL_FAILED);
+	if (failed)
+		longjmp(*failed, 1);
+	ctl_note("libpci: %s", failure);
+	exit(ctl_flush(CTL_FAILED));
 }
 
 static void __attribute__((format(printf, 1, 2))) pci_quiet(char *fmt, ...)
@@ -63,59 +69,17 @@ static enum fact capability(struct pci_dev *d, unsigned int id, unsigned int ctr
 	return pci_read_word(d, cap->addr + ctrl) & enable ? FACT_ON : FACT_YES;
 }
 
-static struct pci_dev *find(struct pci_access *pacc, const char *name)
-{
-	for (struct pci_dev *d = pacc->devices; d; d = d->next) {
-		char own[FACTS_NAME];
-
-		snprintf(own, sizeof(own), "%04x:%02x:%02x.%d", d->domain, d->bus, d->dev, d->func);
-		if (!strcmp(own, name))
-			return d;
-	}
-	return NULL;
-}
-
-static void capabilities(struct facts *f, struct pci_access *pacc, struct pci_dev *d)
-{
-	struct pci_dev *pf = d;
-	struct pci_cap *pri;
-
-	if (*f->physfn) {
-		/* PRI and PASID are the physical function's, for all of its virtual ones. */
-		pf = find(pacc, f->physfn);
-		if (pf)
-			pci_fill_info(pf, PCI_FILL_CAPS | PCI_FILL_EXT_CAPS);
-	}
-	if (!config_readable(d) || !pf || !config_readable(pf))
-		return;
-	f->ats = capability(d, PCI_EXT_CAP_ID_ATS, PCI_ATS_CTRL, PCI_ATS_CTRL_ENABLE);
-	f->pri = capability(pf, PCI_EXT_CAP_ID_PRI, PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
-	f->pasid = capability(pf, PCI_EXT_CAP_ID_PASID, PCI_PASID_CTRL, PCI_PASID_CTRL_ENABLE);
-	pri = pci_find_cap(pf, PCI_EXT_CAP_ID_PRI, PCI_CAP_EXTENDED);
-	f->pri_failed = pri && pci_read_word(pf, pri->addr + PCI_PRI_STATUS) & PCI_PRI_STATUS_RF;
-}
-
-static void fill(struct facts *f, struct pci_access *pacc, struct pci_dev *d)
-{
-	*f = (struct facts){ 0 };
-	snprintf(f->name, sizeof(f->name), "%04x:%02x:%02x.%d", d->domain, d->bus, d->dev,
-		 d->func);
-	pci_fill_info(d, FILL);
-	f->vendor = d->vendor_id;
-	f->device = d->device_id;
-	/* As the kernel has them: 0, where libpci says that it does not know. */
-	f->subvendor = d->subsys_vendor_id == 0xffff ? 0 : d->subsys_vendor_id;
-	f->subdevice = d->subsys_id == 0xffff ? 0 : d->subsys_id;
-	f->class = (uint32_t)d->device_class << 8 | d->prog_if;
-	f->bridge = (pci_read_byte(d, PCI_HEADER_TYPE) & HEADER_TYPE) != PCI_HEADER_TYPE_NORMAL;
-	/* From pci.ids only: to ask udev's database as well leaks, each time. */
-	if (!pci_lookup_name(pacc, f->label, sizeof(f->label),
-			     PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE | PCI_LOOKUP_NO_HWDB,
-			     d->vendor_id, d->device_id))
-		f->label[0] = 0;
-	sysfs_link(f->physfn, sizeof(f->physfn), SYSFS_PCI "/%s/physfn", f->name);
-	capabilities(f, pacc, d);
-}
+/**
+ * struct devices - all devices
+ * @pacc: of libpci
+ * @nr: how many
+ * @sorted: by their addresses
+ */
+struct devices {
+	struct pci_access *pacc;
+	size_t nr;
+	struct pci_dev **sorted;
+};
 
 static uint64_t address(const struct pci_dev *d)
 {
@@ -129,33 +93,113 @@ static int by_address(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static int each_sorted(struct pci_access *pacc, int (*each)(struct facts *f, void *data),
-		       void *data)
+static struct pci_dev *find(const struct devices *all, const char *name)
 {
-	struct pci_dev **sorted, *d;
-	struct facts *f;
+	struct pci_dev key = { 0 }, *wanted = &key, **found;
+	unsigned int domain, bus, dev, func;
+
+	if (sscanf(name, "%x:%x:%x.%u", &domain, &bus, &dev, &func) != 4)
+		return NULL;
+	key.domain = (int)domain;
+	key.bus = bus;
+	key.dev = dev;
+	key.func = func;
+	found = bsearch(&wanted, all->sorted, all->nr, sizeof(wanted), by_address);
+	return found ? *found : NULL;
+}
+
+static void capabilities(struct facts *f, const struct devices *all, struct pci_dev *d)
+{
+	struct pci_dev *pf = d;
+	struct pci_cap *pri;
+
+	if (*f->physfn) {
+		/* PRI and PASID are the physical function's, for all of its virtual ones. */
+		pf = find(all, f->physfn);
+		if (pf)
+			pci_fill_info(pf, PCI_FILL_CAPS | PCI_FILL_EXT_CAPS);
+	}
+	if (!config_readable(d) || !pf || !config_readable(pf))
+		return;
+	f->ats = capability(d, PCI_EXT_CAP_ID_ATS, PCI_ATS_CTRL, PCI_ATS_CTRL_ENABLE);
+	f->pri = capability(pf, PCI_EXT_CAP_ID_PRI, PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
+	f->pasid = capability(pf, PCI_EXT_CAP_ID_PASID, PCI_PASID_CTRL, PCI_PASID_CTRL_ENABLE);
+	pri = pci_find_cap(pf, PCI_EXT_CAP_ID_PRI, PCI_CAP_EXTENDED);
+	f->pri_failed = pri && pci_read_word(pf, pri->addr + PCI_PRI_STATUS) & PCI_PRI_STATUS_RF;
+}
+
+static void fill(struct facts *f, const struct devices *all, struct pci_dev *d)
+{
+	*f = (struct facts){ 0 };
+	snprintf(f->name, sizeof(f->name), "%04x:%02x:%02x.%d", d->domain, d->bus, d->dev,
+		 d->func);
+	pci_fill_info(d, FILL);
+	f->vendor = d->vendor_id;
+	f->device = d->device_id;
+	/* As the kernel has them: 0, where libpci says that it does not know. */
+	f->subvendor = d->subsys_vendor_id == 0xffff ? 0 : d->subsys_vendor_id;
+	f->subdevice = d->subsys_id == 0xffff ? 0 : d->subsys_id;
+	f->class = (uint32_t)d->device_class << 8 | d->prog_if;
+	f->bridge = (pci_read_byte(d, PCI_HEADER_TYPE) & HEADER_TYPE) != PCI_HEADER_TYPE_NORMAL;
+	/* From pci.ids only: to ask udev's database as well leaks, each time. */
+	if (!pci_lookup_name(all->pacc, f->label, sizeof(f->label),
+			     PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE | PCI_LOOKUP_NO_HWDB,
+			     d->vendor_id, d->device_id))
+		f->label[0] = 0;
+	sysfs_link(f->physfn, sizeof(f->physfn), SYSFS_PCI "/%s/physfn", f->name);
+	capabilities(f, all, d);
+}
+
+/*
+ * fill(), of a device that may go meanwhile: libpci takes that for an error that ends the program.
+ * Returns 0, -ENODEV when it has gone, or an exit status.
+ */
+static int try_fill(struct facts *f, const struct devices *all, struct pci_dev *d)
+{
+	jmp_buf here;
+
+	if (!setjmp(here)) {
+		failed = &here;
+		fill(f, all, d);
+		failed = NULL;
+		return 0;
+	}
+	failed = NULL;
+	if (!sysfs_there(SYSFS_PCI "/%s/vendor", f->name))
+		return -ENODEV;
+	return ctl_fail(CTL_FAILED, "reading PCI device %s: libpci: %s", f->name, failure);
+}
+
+static int sort(struct devices *all)
+{
 	size_t nr = 0;
+
+	for (struct pci_dev *d = all->pacc->devices; d; d = d->next)
+		nr++;
+	all->sorted = calloc(nr + 1, sizeof(*all->sorted));
+	if (!all->sorted)
+		return ctl_fail_errno(-ENOMEM, "listing PCI devices");
+	for (struct pci_dev *d = all->pacc->devices; d; d = d->next)
+		all->sorted[all->nr++] = d;
+	qsort(all->sorted, nr, sizeof(*all->sorted), by_address);
+	return CTL_OK;
+}
+
+static int each_sorted(struct devices *all, int (*each)(struct facts *f, void *data), void *data)
+{
+	struct facts *f = malloc(sizeof(*f));
 	int ret = 0;
 
-	for (d = pacc->devices; d; d = d->next)
-		nr++;
-	sorted = calloc(nr + 1, sizeof(*sorted));
-	f = malloc(sizeof(*f));
-	if (!sorted || !f) {
-		ret = ctl_fail_errno(-ENOMEM, "listing PCI devices");
-		goto out;
+	if (!f)
+		return ctl_fail_errno(-ENOMEM, "listing PCI devices");
+	for (size_t i = 0; !ret && i < all->nr; i++) {
+		ret = try_fill(f, all, all->sorted[i]);
+		if (ret == -ENODEV)
+			ret = 0;
+		else if (!ret)
+			ret = each(f, data);
 	}
-	nr = 0;
-	for (d = pacc->devices; d; d = d->next)
-		sorted[nr++] = d;
-	qsort(sorted, nr, sizeof(*sorted), by_address);
-	for (size_t i = 0; !ret && i < nr; i++) {
-		fill(f, pacc, sorted[i]);
-		ret = each(f, data);
-	}
-out:
 	free(f);
-	free(sorted);
 	return ret;
 }
 
@@ -169,21 +213,25 @@ out:
  */
 int pci_each(int (*each)(struct facts *f, void *data), void *data)
 {
-	struct pci_access *pacc;
+	struct devices all = { 0 };
 	char path[PATH_MAX];
 	int ret;
 
 	if (!sysfs_there(SYSFS_PCI))
 		return 0;
-	pacc = pci_alloc();
-	pacc->error = pci_error;
-	pacc->warning = pci_quiet;
-	pacc->method = PCI_ACCESS_SYS_BUS_PCI;
-	snprintf(path, sizeof(path), "%s/bus/pci", sysfs_root());
-	pci_set_param(pacc, "sysfs.path", path);
-	pci_init(pacc);
-	pci_scan_bus(pacc);
-	ret = each_sorted(pacc, each, data);
-	pci_cleanup(pacc);
+	if (snprintf(path, sizeof(path), "%s/bus/pci", sysfs_root()) >= (int)sizeof(path))
+		return ctl_fail_errno(-ENAMETOOLONG, "listing PCI devices");
+	all.pacc = pci_alloc();
+	all.pacc->error = pci_error;
+	all.pacc->warning = pci_quiet;
+	all.pacc->method = PCI_ACCESS_SYS_BUS_PCI;
+	pci_set_param(all.pacc, "sysfs.path", path);
+	pci_init(all.pacc);
+	pci_scan_bus(all.pacc);
+	ret = sort(&all);
+	if (!ret)
+		ret = each_sorted(&all, each, data);
+	free(all.sorted);
+	pci_cleanup(all.pacc);
 	return ret;
 }

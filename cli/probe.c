@@ -46,18 +46,30 @@ static const struct out_col probe_cols[] = {
 };
 
 /**
+ * struct probe_name - a device that is asked for
+ * @name: as it is asked for
+ * @found: it is there
+ */
+struct probe_name {
+	const char *name;
+	bool found;
+};
+
+/**
  * struct probe - what is asked for, and what came of it
- * @names: devices, or NULL: all
- * @nr: how many
+ * @name: devices, sorted
+ * @nr: how many; 0: all
  * @all: bridges, too
  * @rules: the device table
+ * @common: what devices have in common
  * @rows: out: a row for each
  */
 struct probe {
-	char **names;
-	int nr;
+	struct probe_name *name;
+	unsigned int nr;
 	bool all;
 	struct rules rules;
+	struct facts_common common;
 	struct json_object *rows;
 };
 
@@ -80,7 +92,7 @@ static void put_iommu(struct json_object *row, const struct facts *f)
 	out_put(row, "iommu_kind", out_known(f->iommu_kind));
 	out_put(row, "iommu_version", out_known(f->iommu_version));
 	out_put(row, "iommu_page_requests", fact_json(f->prs));
-	out_put(row, "iommu_group", out_known(f->group));
+	out_put(row, "iommu_group", *f->group ? out_number(f->group) : NULL);
 }
 
 static void put_module(struct json_object *row, const struct facts *f)
@@ -91,8 +103,7 @@ static void put_module(struct json_object *row, const struct facts *f)
 	out_put(row, "rule", out_known(f->rule));
 	out_put(row, "served_by", out_known(f->served_by));
 	out_put(row, "reason", out_known(f->reason));
-	out_put(row, "container",
-		*f->container ? json_object_new_uint64(strtoull(f->container, NULL, 10)) : NULL);
+	out_put(row, "container", *f->container ? out_number(f->container) : NULL);
 	out_put(row, "faults", f->known ? json_object_new_uint64(f->faults) : NULL);
 }
 
@@ -131,18 +142,33 @@ static struct json_object *probe_row(const struct facts *f, const struct verdict
 	return row;
 }
 
-/* A short address is one in domain 0, as everywhere. */
-static bool is_named(const char *name, const char *asked)
+static int by_name(const void *a, const void *b)
 {
-	return !strcmp(name, asked) || (!strncmp(name, "0000:", 5) && !strcmp(name + 5, asked));
+	return strcmp(((const struct probe_name *)a)->name, ((const struct probe_name *)b)->name);
 }
 
-static bool wanted(const struct probe *p, const struct facts *f)
+/* Whether a device is asked for by that name, of which nobody needs to know twice. */
+static bool is_named(struct probe *p, const char *name)
 {
-	for (int i = 0; i < p->nr; i++)
-		if (is_named(f->name, p->names[i]))
-			return true;
-	return !p->nr && (p->all || !f->bridge);
+	const struct probe_name key = { .name = name };
+	struct probe_name *named = bsearch(&key, p->name, p->nr, sizeof(key), by_name);
+
+	if (named)
+		named->found = true;
+	return named;
+}
+
+static bool wanted(struct probe *p, const struct facts *f)
+{
+	bool named;
+
+	if (!p->nr)
+		return p->all || !f->bridge;
+	named = is_named(p, f->name);
+	/* A short address is one in domain 0, as everywhere. */
+	if (!strncmp(f->name, "0000:", 5))
+		named |= is_named(p, f->name + 5);
+	return named;
 }
 
 static int probe_each(struct facts *f, void *data)
@@ -154,23 +180,12 @@ static int probe_each(struct facts *f, void *data)
 		return CTL_OK;
 	v = malloc(sizeof(*v));
 	if (!v)
-		return ctl_fail(CTL_FAILED, "out of memory");
-	facts_gather(f, &p->rules);
+		ctl_no_memory();
+	facts_gather(f, &p->common);
 	verdict_judge(v, f);
 	out_append(p->rows, probe_row(f, v));
 	free(v);
 	return CTL_OK;
-}
-
-static bool found(const struct probe *p, const char *asked)
-{
-	for (size_t i = 0; i < json_object_array_length(p->rows); i++) {
-		struct json_object *row = json_object_array_get_idx(p->rows, i);
-
-		if (is_named(json_object_get_string(json_object_object_get(row, "device")), asked))
-			return true;
-	}
-	return false;
 }
 
 static int probe_run(struct probe *p)
@@ -179,14 +194,28 @@ static int probe_run(struct probe *p)
 
 	if (status != CTL_OK)
 		return status;
-	for (int i = 0; i < p->nr; i++)
-		if (!found(p, p->names[i]))
+	for (unsigned int i = 0; i < p->nr; i++)
+		if (!p->name[i].found)
 			return ctl_fail(CTL_NOT_FOUND,
 					"there is no PCI device %s; iopfctl probe --all shows those there are",
-					p->names[i]);
+					p->name[i].name);
 	if (p->nr)
 		return out_records(probe_cols, ARRAY_SIZE(probe_cols), "devices", p->rows);
 	return out_table(probe_cols, ARRAY_SIZE(probe_cols), "devices", p->rows);
+}
+
+/* The devices that are asked for, each once. */
+static void take_names(struct probe *p, char **names, int nr)
+{
+	p->name = calloc(nr + 1, sizeof(*p->name));
+	if (!p->name)
+		ctl_no_memory();
+	for (int i = 0; i < nr; i++)
+		p->name[i].name = names[i];
+	qsort(p->name, nr, sizeof(*p->name), by_name);
+	for (int i = 0; i < nr; i++)
+		if (!p->nr || strcmp(p->name[p->nr - 1].name, p->name[i].name))
+			p->name[p->nr++] = p->name[i];
 }
 
 int cmd_probe(int argc, char **argv)
@@ -194,7 +223,7 @@ int cmd_probe(int argc, char **argv)
 	struct probe p = { 0 };
 	int c, status;
 
-	while ((c = ctl_getopt(argc, argv, "ah", probe_options)) != -1) {
+	while ((c = ctl_getopt(argc, argv, ":ah", probe_options)) != -1) {
 		switch (c) {
 		case 'a':
 			p.all = true;
@@ -205,14 +234,16 @@ int cmd_probe(int argc, char **argv)
 			return ctl_usage(NULL);
 		}
 	}
-	p.names = argv + optind;
-	p.nr = argc - optind;
 	status = rules_load(&p.rules);
 	if (status != CTL_OK)
 		return status;
+	take_names(&p, argv + optind, argc - optind);
+	facts_begin(&p.common, &p.rules);
 	p.rows = out_array();
 	status = probe_run(&p);
 	json_object_put(p.rows);
+	facts_end(&p.common);
+	free(p.name);
 	rules_free(&p.rules);
 	return status;
 }

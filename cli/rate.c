@@ -26,6 +26,36 @@ static int read_device(struct rate_device *d, const char *name)
 	return d->name ? 1 : -ENOMEM;
 }
 
+/* By container, then by name, both as people count. */
+static int by_container(const void *a, const void *b)
+{
+	const struct rate_device *x = a, *y = b;
+	int order = strverscmp(x->container, y->container);
+
+	return order ? order : strverscmp(x->name, y->name);
+}
+
+/* The first device in a container; it ends where another begins, or with all. */
+static const struct rate_device *first_of(const struct rate_reading *r, const char *container)
+{
+	unsigned int low = 0, high = r->nr;
+
+	while (low < high) {
+		unsigned int mid = low + (high - low) / 2;
+
+		if (strverscmp(r->device[mid].container, container) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return r->device + low;
+}
+
+static bool is_in(const struct rate_reading *r, const struct rate_device *d, const char *container)
+{
+	return d < r->device + r->nr && !strcmp(d->container, container);
+}
+
 /**
  * rate_read() - read all devices that are in a container
  * @r: out; to be freed by rate_free()
@@ -51,10 +81,12 @@ int rate_read(struct rate_reading *r)
 	}
 	clock_gettime(CLOCK_MONOTONIC, &r->at);
 	sysfs_list_free(&names);
-	if (ret >= 0)
-		return 0;
-	rate_free(r);
-	return ret;
+	if (ret < 0) {
+		rate_free(r);
+		return ret;
+	}
+	qsort(r->device, r->nr, sizeof(*r->device), by_container);
+	return 0;
 }
 
 /** rate_free() - give back what rate_read() gave; also what was never read, all zero */
@@ -77,9 +109,8 @@ struct json_object *rate_devices(const struct rate_reading *r, const char *conta
 {
 	struct json_object *names = out_array();
 
-	for (unsigned int i = 0; i < r->nr; i++)
-		if (!strcmp(r->device[i].container, container))
-			out_append(names, out_string(r->device[i].name));
+	for (const struct rate_device *d = first_of(r, container); is_in(r, d, container); d++)
+		out_append(names, out_string(d->name));
 	return names;
 }
 
@@ -94,19 +125,9 @@ struct json_object *rate_faults(const struct rate_reading *r, const char *contai
 {
 	uint64_t sum = 0;
 
-	for (unsigned int i = 0; i < r->nr; i++)
-		if (!strcmp(r->device[i].container, container))
-			sum += r->device[i].faults;
+	for (const struct rate_device *d = first_of(r, container); is_in(r, d, container); d++)
+		sum += d->faults;
 	return json_object_new_uint64(sum);
-}
-
-static const struct rate_device *find(const struct rate_reading *r, const struct rate_device *d)
-{
-	for (unsigned int i = 0; i < r->nr; i++)
-		if (!strcmp(r->device[i].name, d->name) &&
-		    !strcmp(r->device[i].container, d->container))
-			return &r->device[i];
-	return NULL;
 }
 
 /**
@@ -125,12 +146,11 @@ struct json_object *rate_per_second(const struct rate_reading *before,
 	uint64_t faults = 0;
 	bool known = false;
 
-	for (unsigned int i = 0; i < now->nr; i++) {
-		const struct rate_device *d = &now->device[i], *was;
+	for (const struct rate_device *d = first_of(now, container); is_in(now, d, container);
+	     d++) {
+		const struct rate_device *was = bsearch(d, before->device, before->nr, sizeof(*d),
+							by_container);
 
-		if (strcmp(d->container, container))
-			continue;
-		was = find(before, d);
 		if (!was || was->faults > d->faults)
 			continue;
 		faults += d->faults - was->faults;

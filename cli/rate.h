@@ -27,7 +27,7 @@ struct rate_device {
  * struct rate_reading - the devices in containers
  * @at: when they were read
  * @nr: how many
- * @device: sorted by name, as people count
+ * @device: sorted by container, then by name, as people count
  */
 struct rate_reading {
 	struct timespec at;

@@ -42,21 +42,26 @@ int rules_parse(struct iopf_devtable **table, const char *text, size_t len,
 }
 
 /**
- * rules_say_error() - what is wrong with a text of rules
+ * rules_error_text() - what is wrong with a text of rules
  * @file: where it is from
  * @err: what is wrong
- * @buf: out: half a sentence
- * @size: room in @buf
+ *
+ * Return: half a sentence, to be freed
  */
-void rules_say_error(const char *file, const struct iopf_devtable_error *err, char *buf,
-		     size_t size)
+char *rules_error_text(const char *file, const struct iopf_devtable_error *err)
 {
+	char *text;
+	int len;
+
 	if (err->len)
-		snprintf(buf, size, "%s: line %u, column %u: '%.*s': %s", file, err->line,
-			 err->column, (int)err->len, err->word, err->why);
+		len = asprintf(&text, "%s: line %u, column %u: '%.*s': %s", file, err->line,
+			       err->column, (int)err->len, err->word, err->why);
 	else
-		snprintf(buf, size, "%s: line %u, column %u: %s", file, err->line, err->column,
-			 err->why);
+		len = asprintf(&text, "%s: line %u, column %u: %s", file, err->line, err->column,
+			       err->why);
+	if (len < 0)
+		ctl_no_memory();
+	return text;
 }
 
 /* A text that nobody but us wrote, or that was checked before. */
@@ -64,15 +69,17 @@ static int parse_known(struct iopf_devtable **table, const char *file, const cha
 		       size_t len)
 {
 	struct iopf_devtable_error err;
-	char said[1024];
 	int ret = rules_parse(table, text, len, &err);
+	char *said;
 
 	if (ret == -ENOMEM)
 		return ctl_fail_errno(ret, "reading %s", file);
 	if (!ret)
 		return CTL_OK;
-	rules_say_error(file, &err, said, sizeof(said));
-	return ctl_fail(CTL_FAILED, "%s", said);
+	said = rules_error_text(file, &err);
+	ctl_note("%s", said);
+	free(said);
+	return CTL_FAILED;
 }
 
 /**

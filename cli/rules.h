@@ -25,7 +25,7 @@
  */
 struct rules {
 	bool in_force;
-	char ids[1024];
+	char ids[4096 + 1];
 	struct iopf_devtable *admin;
 	char *admin_text;
 	struct iopf_devtable *builtin;
@@ -37,7 +37,6 @@ void rules_free(struct rules *rules);
 enum iopf_origin rules_split(char *line, unsigned int *number, char **rest);
 int rules_parse(struct iopf_devtable **table, const char *text, size_t len,
 		struct iopf_devtable_error *err);
-void rules_say_error(const char *file, const struct iopf_devtable_error *err, char *buf,
-		     size_t size);
+char *rules_error_text(const char *file, const struct iopf_devtable_error *err);
 
 #endif /* CLI_RULES_H */

@@ -3,8 +3,9 @@
  * Samples: see samples.h.
  *
  * The module's log is a ring: who reads too slowly finds the oldest events overwritten, which
- * is counted and, since it only makes the sample shorter, no error. One samples at a time; if
- * somebody does already, he is left in peace.
+ * is counted and, since it only makes the sample shorter, no error. Nor is it when there are more
+ * events than we want to have in memory: who makes them is the owner of the container. One
+ * samples at a time; if somebody does already, he is left in peace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,8 @@
 
 /* Events read at a time: what sysfs gives at a time. */
 #define SOME	(4096 / sizeof(struct iopf_sample_event))
+/* How often in a row what is to be read may be overwritten already, before it is left for later. */
+#define TRIES	16
 
 static int write_number(const struct samples *s, const char *file, unsigned int number)
 {
@@ -67,9 +70,10 @@ static int make_room(struct samples *s)
 int samples_more(struct samples *s)
 {
 	const size_t size = sizeof(*s->event);
+	unsigned int tries = TRIES;
 	int ret = read_head(s);
 
-	while (!ret && s->next < s->head.next) {
+	while (!ret && tries && s->next < s->head.next && s->nr < SAMPLES_MAX) {
 		ssize_t n;
 
 		if (s->next < s->head.first) {
@@ -81,8 +85,9 @@ int samples_more(struct samples *s)
 			break;
 		n = pread(s->fd, s->event + s->nr, min(SOME, s->head.next - s->next) * size,
 			  (off_t)(sizeof(s->head) + s->next * size));
-		if (n < 0 && errno == EPIPE) {
+		if (n < 0 && (errno == EPIPE || errno == EINTR)) {
 			/* Overwritten since the header was read. */
+			tries--;
 			ret = read_head(s);
 			continue;
 		}
@@ -94,6 +99,7 @@ int samples_more(struct samples *s)
 			break;
 		s->nr += (size_t)n / size;
 		s->next += (size_t)n / size;
+		tries = TRIES;
 	}
 	return ret;
 }

@@ -13,6 +13,8 @@
 #include "../core/sample.h"
 
 #define SAMPLES_DIR	"sample"
+/* As many events as are read, some 400 MB of them. */
+#define SAMPLES_MAX	(1U << 24)
 
 /**
  * struct samples - a log

@@ -206,7 +206,7 @@ static int parse(struct set *set, int argc, char **argv)
 {
 	int c, status = CTL_OK;
 
-	while ((c = ctl_getopt(argc, argv, "dh", set_options)) != -1) {
+	while ((c = ctl_getopt(argc, argv, ":dh", set_options)) != -1) {
 		switch (c) {
 		case 'd':
 			set->device = true;
@@ -225,8 +225,9 @@ static int parse(struct set *set, int argc, char **argv)
 		return ctl_usage("set what? KEY=VALUE is missing");
 	set->name = argv[0];
 	set->dir = set->device ? SYSFS_DEVICES : SYSFS_CONTAINERS;
-	if (sysfs_check_name(set->name))
-		return ctl_usage("'%s' is no %s", set->name, set->device ? "device" : "container");
+	if (set->device ? sysfs_check_name(set->name) : sysfs_check_number(set->name))
+		return ctl_usage("'%s' is no %s", set->name,
+				 set->device ? "device" : "number of a container");
 	for (int i = 1; status == CTL_OK && i < argc; i++)
 		status = parse_assignment(set, argv[i]);
 	return status;
@@ -292,20 +293,10 @@ static void undo(const struct set *set, unsigned int failed, struct json_object 
 	}
 }
 
-static const char *hint(int err)
+static struct json_object *value_json(const struct set_one *one)
 {
-	switch (-err) {
-	case EBUSY:
-	case EINVAL:
-		return "; the kernel log says why (dmesg)";
-	case ENOMEM:
-		return "; there is not as much memory, or it may not be pinned (RLIMIT_MEMLOCK)";
-	case ENODEV:
-	case ENOENT:
-		return "; it is gone";
-	default:
-		return "";
-	}
+	return one->key->kind == SET_FLAG ? json_object_new_boolean(*one->value == '1')
+					  : out_number(one->value);
 }
 
 /* What was done, and what not: @err for assignment @nr of them, or 0. */
@@ -317,16 +308,16 @@ static int report(const struct set *set, unsigned int nr, int err, struct json_o
 
 	if (!ctl.json) {
 		for (unsigned int i = 0; !err && i < nr; i++)
-			printf("%s %s: %s = %s (was %s)\n", set->device ? "device" : "container",
-			       set->name, set->one[i].key->name, set->one[i].value,
-			       set->one[i].old);
+			out_line("%s %s: %s = %s (was %s)", set->device ? "device" : "container",
+				 set->name, set->one[i].key->name, set->one[i].value,
+				 set->one[i].old);
 		return CTL_OK;
 	}
 	top = out_object();
 	done = out_object();
 	for (unsigned int i = 0; !err && i < nr; i++)
-		out_put(done, set->one[i].key->name, out_string(set->one[i].value));
-	out_put(top, set->device ? "device" : "container", out_string(set->name));
+		out_put(done, set->one[i].key->name, value_json(&set->one[i]));
+	out_put(top, set->device ? "device" : "container", out_number(set->name));
 	out_put(top, "set", done);
 	out_put(top, "failed", err ? out_string(set->one[nr].key->name) : NULL);
 	out_put(top, "error", err ? out_string(strerror(-err)) : NULL);
@@ -353,7 +344,7 @@ static int run(struct set *set)
 	if (err) {
 		status = err == -EACCES || err == -EPERM ? CTL_DENIED : CTL_FAILED;
 		ctl_note("%s=%s is refused: %s%s", set->one[i].key->name, set->one[i].value,
-			 strerror(-err), hint(err));
+			 strerror(-err), ctl_hint(err));
 		undo(set, i, restored, stuck);
 	}
 	if (report(set, i, err, restored, stuck) != CTL_OK)

@@ -92,7 +92,8 @@ static int read_fd(int fd, char *buf, size_t size, size_t *len)
 
 static int read_path(const char *path, char *buf, size_t size, size_t *len)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
+	/* Whatever it is, we do not wait for somebody to write it. */
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), ret;
 
 	if (fd < 0)
 		return -errno;
@@ -101,29 +102,34 @@ static int read_path(const char *path, char *buf, size_t size, size_t *len)
 	return ret;
 }
 
-/* A line of text without its newline. */
-static int read_line(const char *path, char *buf, size_t size)
-{
-	size_t len;
-	int ret = read_path(path, buf, size, &len);
-
-	if (ret) {
-		buf[0] = 0;
-		return ret;
-	}
-	while (len && buf[len - 1] == '\n')
-		len--;
-	buf[len] = 0;
-	return 0;
-}
-
-static int read_vline(char *buf, size_t size, const char *fmt, va_list args)
+/* A line of text without its newline, with a NUL after it. */
+static int read_vline(char *buf, size_t size, size_t *len, const char *fmt, va_list args)
 {
 	char path[PATH_MAX];
 	int ret = vpath(path, fmt, args);
 
-	buf[0] = 0;
-	return ret ? ret : read_line(path, buf, size);
+	*len = 0;
+	if (!ret)
+		ret = read_path(path, buf, size, len);
+	if (ret)
+		*len = 0;
+	while (*len && buf[*len - 1] == '\n')
+		--*len;
+	buf[*len] = 0;
+	return ret;
+}
+
+/* The same of a file that has no NUL in it. */
+static int read_vtext(char *buf, size_t size, const char *fmt, va_list args)
+{
+	size_t len;
+	int ret = read_vline(buf, size, &len, fmt, args);
+
+	if (!ret && strlen(buf) != len)
+		ret = -EINVAL;
+	if (ret)
+		buf[0] = 0;
+	return ret;
 }
 
 /**
@@ -132,7 +138,7 @@ static int read_vline(char *buf, size_t size, const char *fmt, va_list args)
  * @size: room in @buf
  * @fmt: path
  *
- * Return: 0 or a negative errno.
+ * Return: 0 or a negative errno; -EINVAL when it is no text: there is a NUL in it.
  */
 int sysfs_read(char *buf, size_t size, const char *fmt, ...)
 {
@@ -140,7 +146,7 @@ int sysfs_read(char *buf, size_t size, const char *fmt, ...)
 	int ret;
 
 	va_start(args, fmt);
-	ret = read_vline(buf, size, fmt, args);
+	ret = read_vtext(buf, size, fmt, args);
 	va_end(args);
 	return ret;
 }
@@ -171,7 +177,7 @@ int sysfs_read_u64(uint64_t *value, const char *fmt, ...)
 	int ret;
 
 	va_start(args, fmt);
-	ret = read_vline(text, sizeof(text), fmt, args);
+	ret = read_vtext(text, sizeof(text), fmt, args);
 	va_end(args);
 	*value = 0;
 	return ret ? ret : parse_u64(text, value);
@@ -324,7 +330,7 @@ struct json_object *sysfs_number(const char *fmt, ...)
 	int ret;
 
 	va_start(args, fmt);
-	ret = read_vline(text, sizeof(text), fmt, args);
+	ret = read_vtext(text, sizeof(text), fmt, args);
 	va_end(args);
 	if (ret)
 		return NULL;
@@ -346,7 +352,7 @@ struct json_object *sysfs_flag(const char *fmt, ...)
 	int ret;
 
 	va_start(args, fmt);
-	ret = read_vline(text, sizeof(text), fmt, args);
+	ret = read_vtext(text, sizeof(text), fmt, args);
 	va_end(args);
 	return ret ? NULL : json_object_new_boolean(strcmp(text, "0") && strcmp(text, "N"));
 }
@@ -355,18 +361,19 @@ struct json_object *sysfs_flag(const char *fmt, ...)
  * sysfs_text() - a line of text, for printing
  * @fmt: path
  *
- * Return: a string; NULL when the file is not there.
+ * Return: a string, of any bytes; NULL when the file is not there.
  */
 struct json_object *sysfs_text(const char *fmt, ...)
 {
 	char text[1024];
 	va_list args;
+	size_t len;
 	int ret;
 
 	va_start(args, fmt);
-	ret = read_vline(text, sizeof(text), fmt, args);
+	ret = read_vline(text, sizeof(text), &len, fmt, args);
 	va_end(args);
-	return ret ? NULL : json_object_new_string(text);
+	return ret ? NULL : json_object_new_string_len(text, (int)len);
 }
 
 /**
@@ -443,4 +450,17 @@ int sysfs_check_name(const char *name)
 {
 	return *name && *name != '.' && !strchr(name, '/') && strlen(name) <= NAME_MAX ? 0
 										      : -EINVAL;
+}
+
+/**
+ * sysfs_check_number() - whether a user's word can be the number of a container
+ * @name: the word
+ *
+ * Return: 0 or -EINVAL.
+ */
+int sysfs_check_number(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len && len < 20 && strspn(name, "0123456789") == len ? 0 : -EINVAL;
 }

@@ -53,5 +53,6 @@ void sysfs_list_free(struct sysfs_names *names);
 
 int sysfs_need_module(void);
 int sysfs_check_name(const char *name);
+int sysfs_check_number(const char *name);
 
 #endif /* CLI_SYSFS_H */

@@ -130,7 +130,10 @@ static void needs(struct verdict *v, const struct facts *f)
 	if (f->mode == IOPF_MODE_SELECTIVE && !f->windows)
 		need(v,
 		     "somebody answers for what it does not fault in: a window in the device table, its driver, or its program (VFIO_IOPF_LOCK)");
-	if (*f->others)
+	if (f->nr_others > FACTS_OTHERS)
+		need(v, "the others of IOMMU group %s may fault, too: %s and %u more", f->group,
+		     f->others, f->nr_others - FACTS_OTHERS);
+	else if (*f->others)
 		need(v, "the others of IOMMU group %s may fault, too: %s", f->group, f->others);
 	if (!f->vfio)
 		need(v, "it is bound to vfio-pci (%s%s)", *f->driver ? "now: " : "now to nothing",

@@ -3,9 +3,14 @@
  * iopfctl device: the administrator's file is edited by line and never left malformed; what is
  * wrong with it is said with line, column and word; the module gets exactly the file.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../cmd.h"
@@ -147,6 +152,196 @@ static void link_stays(void **state)
 	snprintf(path, sizeof(path), "%s/" CONF, t->dir);
 	assert_return_code(lstat(path, &st), errno);
 	assert_true(S_ISLNK(st.st_mode));
+}
+
+static bool is_link(struct tree *t, const char *name)
+{
+	struct stat st;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", t->dir, name);
+	assert_return_code(lstat(path, &st), errno);
+	return S_ISLNK(st.st_mode);
+}
+
+/* A link to nothing stays, and the file comes into being where it points. */
+static void link_dangles(void **state)
+{
+	struct tree *t = *state;
+
+	tree_dir(t, "other");
+	tree_link(t, CONF, "second");
+	tree_link(t, "etc/second", "../other/real");
+	RUN(t, CTL_OK, "device", "add", "pci", "1:2", "none");
+	assert_string_equal(tree_read(t, "other/real"), "pci 1:2 none\n");
+	assert_true(is_link(t, CONF));
+	assert_true(is_link(t, "etc/second"));
+	RUN(t, CTL_OK, "device", "add", "pci", "1:3", "none");
+	assert_string_equal(tree_read(t, "other/real"), "pci 1:2 none\npci 1:3 none\n");
+	/* Where that can't be, nothing is made up for it. */
+	tree_link(t, CONF, "../gone/real");
+	RUN(t, CTL_FAILED, "device", "add", "pci", "1:2", "none");
+	SAYS(t->err, "is a symbolic link to ");
+	SAYS(t->err, "gone/real, whose directory is not there");
+	assert_true(is_link(t, CONF));
+	tree_link(t, CONF, "devices.conf");
+	RUN(t, CTL_FAILED, "device", "add", "pci", "1:2", "none");
+	SAYS(t->err, "symbolic links");
+	assert_true(is_link(t, CONF));
+}
+
+/* What is no file is not replaced by one. */
+static void no_regular(void **state)
+{
+	struct tree *t = *state;
+	char path[256];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/" CONF, t->dir);
+	assert_return_code(mkfifo(path, 0644), errno);
+	RUN(t, CTL_FAILED, "device", "add", "pci", "1:2", "none");
+	SAYS(t->err, "is no regular file");
+	assert_return_code(lstat(path, &st), errno);
+	assert_true(S_ISFIFO(st.st_mode));
+	tree_link(t, CONF, "/dev/null");
+	RUN(t, CTL_FAILED, "device", "add", "pci", "1:2", "none");
+	assert_return_code(stat("/dev/null", &st), errno);
+	assert_true(S_ISCHR(st.st_mode));
+}
+
+/* How many entries a directory has. */
+static unsigned int entries(struct tree *t, const char *name)
+{
+	char path[256];
+	unsigned int n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/%s", t->dir, name);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n - 2;
+}
+
+/* In the child: hold locks of all kinds on a file or directory, and say so. */
+static void hold(const char *path, int how, int ready)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = open(path, how | O_CLOEXEC);
+
+	if (fd >= 0) {
+		flock(fd, LOCK_EX);
+		fcntl(fd, F_SETLK, &lock);
+	}
+	if (write(ready, "", 1) == 1)
+		pause();
+	_exit(0);
+}
+
+/* Somebody who holds a file locked until killed; as nobody, or not. */
+static pid_t holder(struct tree *t, const char *name, int how, bool nobody)
+{
+	char path[256], byte;
+	int ready[2];
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "%s/%s", t->dir, name);
+	assert_return_code(pipe(ready), errno);
+	pid = fork();
+	assert_return_code(pid, errno);
+	if (!pid) {
+		if (nobody && !geteuid() && setresuid(TREE_NOBODY, TREE_NOBODY, TREE_NOBODY))
+			_exit(1);
+		hold(path, how, ready[1]);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* Others may lock what they can open: that is not what is waited for. Nor is anybody for long. */
+static void locked(void **state)
+{
+	static const char lock[] = "etc/.devices.conf.lock";
+	struct tree *t = *state;
+	pid_t dir, file, own;
+	char path[256];
+	struct stat st;
+
+	tree_file(t, CONF, "pci 1:2 none\n");
+	dir = holder(t, "etc", O_RDONLY | O_DIRECTORY, true);
+	file = holder(t, CONF, O_RDONLY, true);
+	RUN(t, CTL_OK, "device", "add", "pci", "1:3", "none");
+	snprintf(path, sizeof(path), "%s/%s", t->dir, lock);
+	assert_return_code(stat(path, &st), errno);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	if (!geteuid()) {
+		/* One who can't open it has no lock of it. */
+		own = holder(t, lock, O_RDWR, true);
+		RUN(t, CTL_OK, "device", "add", "pci", "1:4", "none");
+		end(own);
+	}
+	own = holder(t, lock, O_RDWR, false);
+	RUN(t, CTL_FAILED, "device", "add", "pci", "1:5", "none");
+	snprintf(path, sizeof(path), "process %d (t_device) is changing ", (int)own);
+	SAYS(t->err, path);
+	SAYS(t->err, "try again");
+	SAYS_NOT(tree_read(t, CONF), "1:5");
+	end(own);
+	RUN(t, CTL_OK, "device", "add", "pci", "1:5", "none");
+	end(dir);
+	end(file);
+	/* The file and the lock: nothing is left behind. */
+	assert_int_equal(entries(t, "etc"), 2);
+}
+
+/* A lock that leads elsewhere is not followed. */
+static void lock_is_link(void **state)
+{
+	struct tree *t = *state;
+
+	tree_file(t, CONF, "pci 1:2 none\n");
+	tree_file(t, "other", "as it was\n");
+	tree_link(t, "etc/.devices.conf.lock", "../other");
+	RUN(t, CTL_FAILED, "device", "add", "pci", "1:3", "none");
+	SAYS(t->err, ".devices.conf.lock");
+	assert_string_equal(tree_read(t, CONF), "pci 1:2 none\n");
+	assert_string_equal(tree_read(t, "other"), "as it was\n");
+}
+
+/* No room for the new file: the old one stays, and nothing else. */
+static void full(void **state)
+{
+	struct tree *t = *state;
+
+	tree_file(t, CONF, "%s", commented);
+	t->file_limit = strlen(commented);
+	RUN(t, CTL_FAILED, "device", "add", "pci", "1:3", "none");
+	SAYS(t->err, "writing ");
+	assert_string_equal(tree_read(t, CONF), commented);
+	assert_int_equal(entries(t, "etc"), 2);
+}
+
+/* What is opened does not become stdout, to which we print. */
+static void no_stdout(void **state)
+{
+	struct tree *t = *state;
+
+	tree_file(t, CONF, "pci 1:2 none\n");
+	t->no_stdout = true;
+	RUN(t, CTL_FAILED, "device", "add", "pci", "1:3", "none");
+	SAYS(t->err, "writing the result");
+	assert_string_equal(tree_read(t, CONF), "pci 1:2 none\npci 1:3 none\n");
+	assert_string_equal(tree_read(t, "etc/.devices.conf.lock"), "");
 }
 
 static void denied(void **state)
@@ -336,6 +531,28 @@ static void list_in_force(void **state)
 	SAYS(t->err, "'sometimes'");
 }
 
+/* Rules and where they are from may be long, and are not cut either. */
+static void widths(void **state)
+{
+	static const unsigned int columns[] = { 60, 80, 120 };
+	static const char source[] =
+		"a comment that has more to say than there is room for in a line, and says it";
+	struct tree *t = *state;
+
+	tree_file(t, CONF,
+		  "pci 8086:0b25 subsystem 8086:* class 0b40 address 0000:01:00.* selective window=0xfee00000-0xfeefffff window=0x0-0xffffffffffff policy=prefault # %s\n",
+		  source);
+	for (unsigned int i = 0; i < ARRAY_SIZE(columns); i++) {
+		t->terminal = columns[i];
+		RUN(t, CTL_OK, "device");
+		tree_fits(t->out, columns[i]);
+		tree_has_words(t->out,
+			       "pci 8086:0b25 subsystem 8086:* class 0b40 address 0000:01:00.*");
+		tree_has_words(t->out, "0xfee00000-0xfeefffff, 0x0-0xffffffffffff");
+		tree_has_words(t->out, source);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,6 +562,12 @@ int main(void)
 		TEST(remove_rules),
 		TEST(no_file),
 		TEST(link_stays),
+		TEST(link_dangles),
+		TEST(no_regular),
+		TEST(locked),
+		TEST(lock_is_link),
+		TEST(full),
+		TEST(no_stdout),
 		TEST(denied),
 		TEST(check),
 		TEST(too_long),
@@ -352,6 +575,7 @@ int main(void)
 		TEST(apply_pages),
 		TEST(list_offline),
 		TEST(list_in_force),
+		TEST(widths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,6 +128,82 @@ static void no_rate(void **state)
 	JSON_NULL(t, "/containers/2/faults_per_s");
 }
 
+/* There are more columns than fit: some are below the others then, and nothing is broken. */
+static void widths(void **state)
+{
+	static const unsigned int columns[] = { 40, 60, 80, 100, 120, 200 };
+	static const char titles[] =
+		"ID PID COMMAND DEVICES MAPPED RESIDENT RES-MAX PINNED PIN-MAX POLICY FAULTS/S";
+	struct tree *t = *state;
+	char name[32], all[2048] = "";
+
+	two(t);
+	for (unsigned int i = 0; i < 50; i++) {
+		snprintf(name, sizeof(name), "0000:02:%02x.%u", 1 + i / 8, i % 8);
+		tree_device(t, name, "10", 1);
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", name,
+			 i < 49 ? ", " : "");
+	}
+	tree_container(t, 11, "\033\033\033\033\033\033\033\033");
+	for (unsigned int i = 0; i < ARRAY_SIZE(columns); i++) {
+		t->terminal = columns[i];
+		RUN(t, CTL_OK, "list", "-i", "0");
+		tree_fits(t->out, columns[i]);
+		tree_has_words(t->out, titles);
+		tree_has_words(t->out, "2 1002 qemu-system-x86");
+		tree_has_words(t->out, "10 1010 dpdk app");
+		tree_has_words(t->out, all);
+		RUN(t, CTL_OK, "list", "10", "-i", "0");
+		tree_fits(t->out, columns[i]);
+		tree_has_words(t->out, all);
+	}
+	/* Where there is no terminal a container is a line. */
+	t->terminal = 0;
+	RUN(t, CTL_OK, "list", "-i", "0");
+	SAYS(t->out, all);
+	RUN(t, CTL_OK, "list", "10", "-i", "0");
+	SAYS(t->out, all);
+	/* Numbers that make no sense are none. */
+	t->columns = "-1";
+	RUN(t, CTL_OK, "list", "-i", "0");
+	SAYS(t->out, all);
+	t->columns = "1";
+	RUN(t, CTL_OK, "list", "-i", "0");
+	tree_has_words(t->out, all);
+}
+
+/* One that takes two columns for a character. */
+static void wide(void **state)
+{
+	struct tree *t = *state;
+
+	tree_module(t);
+	tree_container(t, 2, "\xe6\x97\xa5\xe6\x9c\xac");
+	tree_container(t, 3, "u\314\210bcdefgh");
+	t->locale = "C.UTF-8";
+	RUN(t, CTL_OK, "list", "-i", "0");
+	SAYS(t->out, " 2 1002 \xe6\x97\xa5\xe6\x9c\xac     -");
+	SAYS(t->out, " 3 1003 u\314\210bcdefgh -");
+}
+
+/* Nobody reads what it prints. */
+static void no_room(void **state)
+{
+	char path[] = "/dev/full";
+	struct tree *t = *state;
+
+	two(t);
+	t->out_file = path;
+	RUN(t, CTL_FAILED, "list", "-i", "0");
+	SAYS(t->err, "writing the result: No space left on device");
+	RUN(t, CTL_FAILED, "list", "-i", "0", "--json");
+	SAYS(t->err, "writing the result: No space left on device");
+	/* It does not go on for ever. */
+	RUN(t, CTL_FAILED, "list", "-i", "0.01", "--watch");
+	RUN(t, CTL_FAILED, "--version");
+	RUN(t, CTL_FAILED, "--help");
+}
+
 static struct json_object *next_line(struct tree *t, FILE *out)
 {
 	char line[65536];
@@ -227,6 +303,9 @@ int main(void)
 		TEST(one),
 		TEST(missing),
 		TEST(no_rate),
+		TEST(widths),
+		TEST(wide),
+		TEST(no_room),
 		TEST(watch),
 		TEST(watch_count),
 		TEST(bad),

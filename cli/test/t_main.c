@@ -4,25 +4,75 @@
  */
 #include <string.h>
 
+#include "../../core/version.h"
 #include "../cmd.h"
 #include "tree.h"
 
-static char *const commands[] = { "probe", "device", "list", "set" };
+static char *const commands[] = { "probe", "device", "list", "set", "limits", "advise" };
 
 static void help(void **state)
 {
 	struct tree *t = *state;
 
-	RUN(t, CTL_OK, "--help");
 	for (unsigned int i = 0; i < ARRAY_SIZE(commands); i++) {
+		RUN(t, CTL_OK, "--help");
 		SAYS(t->out, commands[i]);
 		RUN(t, CTL_OK, commands[i], "--help");
 		SAYS(t->out, "usage: iopfctl ");
 		SAYS(t->out, "--json");
 		assert_string_equal(t->err, "");
+		tree_fits(t->out, 80);
 		RUN(t, CTL_OK, commands[i], "-h");
-		RUN(t, CTL_OK, "help");
+		RUN(t, CTL_OK, "help", commands[i]);
+		SAYS(t->out, "--json");
 	}
+	RUN(t, CTL_OK, "help");
+	SAYS(t->out, "Exit status");
+	tree_fits(t->out, 80);
+	RUN(t, CTL_USAGE, "help", "nonsense");
+	/* What may follow "device" has no help of its own. */
+	RUN(t, CTL_OK, "device", "add", "--help");
+	SAYS(t->out, "usage: iopfctl device ");
+}
+
+static void version(void **state)
+{
+	struct tree *t = *state;
+
+	RUN(t, CTL_OK, "--version");
+	assert_string_equal(t->out, "iopfctl (vfio-iopf) " IOPF_VERSION "\n");
+	for (unsigned int i = 0; i < ARRAY_SIZE(commands); i++) {
+		RUN(t, CTL_OK, commands[i], "--version");
+		assert_string_equal(t->out, "iopfctl (vfio-iopf) " IOPF_VERSION "\n");
+	}
+}
+
+/* That each line is iopfctl's tree.c sees to. */
+static void bad_options(void **state)
+{
+	struct tree *t = *state;
+
+	RUN(t, CTL_USAGE, "list", "--nonsense");
+	SAYS(t->err, "no option --nonsense");
+	RUN(t, CTL_USAGE, "list", "-wz");
+	SAYS(t->err, "no option -z");
+	RUN(t, CTL_USAGE, "list", "--json", "-z");
+	SAYS(t->err, "no option -z");
+	RUN(t, CTL_USAGE, "list", "-i");
+	SAYS(t->err, "option -i wants a value");
+	RUN(t, CTL_USAGE, "list", "--config");
+	SAYS(t->err, "option --config wants a value");
+	RUN(t, CTL_USAGE, "list", "--watch=yes");
+	SAYS(t->err, "option --watch=yes: ");
+	RUN(t, CTL_USAGE, "list", "--json=yes");
+	SAYS(t->err, "option --json=yes: ");
+	RUN(t, CTL_USAGE, "--sysfs");
+	SAYS(t->err, "option --sysfs wants a value");
+	RUN(t, CTL_USAGE, "-x");
+	SAYS(t->err, "no option -x");
+	/* The beginning of two. */
+	RUN(t, CTL_USAGE, "advise", "--s", "5");
+	SAYS(t->err, "no option --s,");
 }
 
 static void usage(void **state)
@@ -79,7 +129,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(help),
+		TEST(version),
 		TEST(usage),
+		TEST(bad_options),
 		TEST(no_module),
 		TEST(options),
 	};

@@ -3,6 +3,7 @@
  * iopfctl probe: what it reads of each device, and the verdict for each thing that may be missing,
  * one at a time from a device that has all.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include <linux/pci_regs.h>
@@ -169,7 +170,7 @@ static void faults(void **state)
 	JSON_STRING(t, "/devices/0/iommu_kind", "intel-iommu");
 	JSON_STRING(t, "/devices/0/iommu_version", "5:0");
 	JSON_STRING(t, "/devices/0/iommu_page_requests", "present");
-	JSON_STRING(t, "/devices/0/iommu_group", "5");
+	JSON_INT(t, "/devices/0/iommu_group", 5);
 	JSON_STRING(t, "/devices/0/mode", "arbitrary");
 	JSON_STRING(t, "/devices/0/origin", "ids");
 	JSON_INT(t, "/devices/0/container", 2);
@@ -480,6 +481,132 @@ static void many(void **state)
 	SAYS(t->out, "SUBSYSTEM");
 }
 
+/* Many more of a group than are named. */
+static void crowd(void **state)
+{
+	struct tree *t = *state;
+	struct config c;
+	char name[32];
+
+	ready(t);
+	config_begin(&c, 0x8086, 0x5555);
+	for (unsigned int i = 1; i < 20; i++) {
+		snprintf(name, sizeof(name), "0000:01:%02x.0", i);
+		pci_device(t, name, &c, sizeof(c.bytes));
+		pci_behind(t, name);
+	}
+	VERDICT(t, "could", "0000:01:01.0 0000:01:02.0 ");
+	SAYS(t->out, "0000:01:08.0 and 11 more");
+	SAYS_NOT(t->out, "01:09.0");
+	/* One of the crowd does not count itself. */
+	RUN(t, CTL_OK, "probe", "0000:01:01.0", "--json");
+	JSON_INT(t, "/devices/0/iommu_group", 5);
+}
+
+/* So many devices, all in one group or each in its own, and how many files it takes. */
+static unsigned int opens(struct tree *t, unsigned int from, unsigned int to, bool together)
+{
+	struct config c;
+	char name[32], group[64], path[128];
+
+	config_begin(&c, 0x8086, 0x5555);
+	config_cap(&c, CAP_ATS, PCI_EXT_CAP_ID_ATS, 0);
+	config_cap(&c, CAP_PRI, PCI_EXT_CAP_ID_PRI, 0);
+	for (unsigned int i = from; i < to; i++) {
+		snprintf(name, sizeof(name), "0001:%02x:%02x.0", i >> 5, i & 31);
+		pci_device(t, name, &c, sizeof(c.bytes));
+		pci_behind(t, name);
+		tree_device(t, name, "none", 0);
+		if (together)
+			continue;
+		snprintf(path, sizeof(path), "kernel/iommu_groups/%u/devices/%s", 100 + i, name);
+		tree_file(t, path, "%s", "");
+		snprintf(group, sizeof(group), "../../../../kernel/iommu_groups/%u", 100 + i);
+		pci_link(t, name, "iommu_group", group);
+	}
+	return tree_opens(t, "probe", NULL);
+}
+
+/* Each device more costs the same, however many there are. */
+static void linear(void **state)
+{
+	const unsigned int step = 40;
+	struct tree *t = *state;
+
+	for (unsigned int together = 0; together < 2; together++) {
+		unsigned int none, first, later;
+
+		ready(t);
+		none = opens(t, 0, 0, together);
+		first = opens(t, 0, step, together) - none;
+		later = opens(t, step, 4 * step, together) - none - first;
+		/* Something was read of each; what is quadratic would make it five times that. */
+		assert_true(first >= 5 * step);
+		assert_in_range(later, 3 * first - step, 3 * first + step);
+		tree_remove(t, "bus");
+		tree_remove(t, "kernel");
+	}
+}
+
+/* A device that is listed, and gone when it is looked at. */
+static void vanished(void **state)
+{
+	struct tree *t = *state;
+	struct config c;
+
+	ready(t);
+	config_begin(&c, 0x8086, 0x5555);
+	pci_device(t, "0000:02:00.0", &c, sizeof(c.bytes));
+	tree_remove(t, PCI "0000:02:00.0/vendor");
+	RUN(t, CTL_OK, "probe", "--json");
+	JSON_LENGTH(t, "/devices", 1);
+	JSON_STRING(t, "/devices/0/device", DEV);
+	RUN(t, CTL_NOT_FOUND, "probe", "0000:02:00.0");
+	/* One that stays, and can't be understood. */
+	pci_file(t, "0000:02:00.0", "vendor", "rubbish");
+	RUN(t, CTL_OK, "probe", DEV);
+	tree_remove(t, PCI "0000:02:00.0/device");
+	RUN(t, CTL_FAILED, "probe");
+	SAYS(t->err, "0000:02:00.0: libpci: ");
+}
+
+/* Verdicts are long. They are broken between words, wherever they are put. */
+static void widths(void **state)
+{
+	static const unsigned int columns[] = { 40, 60, 80, 100, 120, 200 };
+	struct tree *t = *state;
+	struct config c;
+	char *text;
+
+	ready(t);
+	config_begin(&c, 0x8086, 0x5555);
+	pci_device(t, "0000:01:00.1", &c, sizeof(c.bytes));
+	pci_behind(t, "0000:01:00.1");
+	RUN(t, CTL_OK, "probe", DEV, "--json");
+	text = strdup(json_object_get_string(tree_json(t, "/devices/0/text")));
+	assert_non_null(text);
+	for (unsigned int i = 0; i < ARRAY_SIZE(columns); i++) {
+		t->terminal = columns[i];
+		RUN(t, CTL_OK, "probe");
+		tree_fits(t->out, columns[i]);
+		tree_has_words(t->out, text);
+		tree_has_words(t->out, DEV " 8086:4321 vfio-pci enabled dmar0 arbitrary");
+		tree_has_words(t->out, "0000:01:00.1 8086:5555 - absent dmar0 none");
+		RUN(t, CTL_OK, "probe", DEV);
+		tree_fits(t->out, columns[i]);
+		tree_has_words(t->out, text);
+	}
+	/* Where there is no terminal a device is a line. */
+	t->terminal = 0;
+	RUN(t, CTL_OK, "probe");
+	SAYS(t->out, text);
+	t->columns = "80";
+	RUN(t, CTL_OK, "probe");
+	tree_fits(t->out, 80);
+	tree_has_words(t->out, text);
+	free(text);
+}
+
 /* A file that can't be understood is no reason to guess. */
 static void bad_table(void **state)
 {
@@ -507,6 +634,10 @@ int main(void)
 		TEST(reasons),
 		TEST(virtual_function),
 		TEST(many),
+		TEST(crowd),
+		TEST(linear),
+		TEST(vanished),
+		TEST(widths),
 		TEST(bad_table),
 	};
 

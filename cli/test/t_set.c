@@ -51,12 +51,18 @@ static void json(void **state)
 
 	one(t);
 	RUN(t, CTL_OK, "set", "2", "--json", "resident_max=1K", "policy=fault");
-	JSON_STRING(t, "/container", "2");
-	JSON_STRING(t, "/set/resident_max", "1024");
+	JSON_INT(t, "/container", 2);
+	JSON_INT(t, "/set/resident_max", 1024);
 	JSON_STRING(t, "/set/policy", "fault");
 	JSON_NULL(t, "/failed");
 	JSON_NULL(t, "/error");
 	JSON_LENGTH(t, "/restored", 0);
+	RUN(t, CTL_OK, "set", "2", "--json", "resident_max=max", "expire=5");
+	JSON_STRING(t, "/set/resident_max", "max");
+	JSON_INT(t, "/set/expire", 5);
+	RUN(t, CTL_OK, "set", "-d", "0000:01:00.0", "--json", "enabled=yes");
+	JSON_BOOL(t, "/set/enabled", true);
+	JSON_STRING(t, "/device", "0000:01:00.0");
 }
 
 static void device(void **state)
@@ -108,6 +114,7 @@ static void bad(void **state)
 	RUN(t, CTL_USAGE, "set", "..", "resident_max=1M");
 	RUN(t, CTL_USAGE, "set", "2/../2", "resident_max=1M");
 	RUN(t, CTL_USAGE, "set", "", "resident_max=1M");
+	RUN(t, CTL_USAGE, "set", "x", "resident_max=1M");
 	RUN(t, CTL_NOT_FOUND, "set", "3", "resident_max=1M");
 	SAYS(t->err, "iopfctl list");
 	RUN(t, CTL_NOT_FOUND, "set", "--device", "0000:01:00.1", "mode=none");

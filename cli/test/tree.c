@@ -6,13 +6,19 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "tree.h"
 
@@ -27,6 +33,8 @@ int tree_up(void **state)
 	struct tree *t = calloc(1, sizeof(*t));
 
 	assert_non_null(t);
+	/* What checks what is printed. */
+	assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
 	snprintf(t->dir, sizeof(t->dir), "/tmp/iopfctl.XXXXXX");
 	assert_non_null(mkdtemp(t->dir));
 	assert_return_code(chmod(t->dir, 0755), errno);
@@ -214,6 +222,8 @@ void tree_device(struct tree *t, const char *name, const char *container, unsign
 #undef FILE_OF
 }
 
+static const char * const locale_names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+
 /* In the child: become iopfctl. What may not be read by nobody is opened before. */
 static void become(struct tree *t, char **argv)
 {
@@ -223,7 +233,19 @@ static void become(struct tree *t, char **argv)
 		_exit(126);
 	setenv("IOPFCTL_SYSFS", t->dir, 1);
 	setenv("IOPFCTL_CONFIG", t->config, 1);
-	setenv("LC_ALL", "C", 1);
+	for (unsigned int i = 0; i < ARRAY_SIZE(locale_names); i++)
+		unsetenv(locale_names[i]);
+	if (!t->locale || *t->locale)
+		setenv("LC_ALL", t->locale ? t->locale : "C", 1);
+	if (t->locales)
+		setenv("LOCPATH", t->locales, 1);
+	unsetenv("COLUMNS");
+	if (t->columns)
+		setenv("COLUMNS", t->columns, 1);
+	if (t->out_file)
+		dup2(open(t->out_file, O_WRONLY), STDOUT_FILENO);
+	if (t->no_stdout)
+		close(STDOUT_FILENO);
 	if (t->file_limit) {
 		struct rlimit limit = { t->file_limit, t->file_limit };
 
@@ -252,7 +274,7 @@ static void collect_args(char **argv, va_list args)
 	} while (argv[n++]);
 }
 
-/* What the run has left in a pipe. */
+/* What the run prints to a pipe or terminal, to the end. */
 static char *slurp(int fd)
 {
 	char *text = calloc(1, OUT_MAX + 1);
@@ -262,7 +284,8 @@ static char *slurp(int fd)
 	assert_non_null(text);
 	while ((n = read(fd, text + len, OUT_MAX - len)) > 0)
 		len += n;
-	assert_int_equal(n, 0);
+	/* A terminal that nobody has open any more. */
+	assert_true(!n || errno == EIO);
 	close(fd);
 	return text;
 }
@@ -272,6 +295,60 @@ static void make_pipe(int fds[2])
 {
 	assert_return_code(pipe2(fds, O_CLOEXEC), errno);
 	assert_true(fcntl(fds[1], F_SETPIPE_SZ, OUT_MAX) >= OUT_MAX);
+}
+
+/* A terminal of so many columns, that changes nothing of what is printed. */
+static void make_terminal(int fds[2], unsigned int columns)
+{
+	struct winsize size = { .ws_row = 24, .ws_col = columns };
+	struct termios mode;
+
+	fds[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_return_code(fds[0], errno);
+	assert_return_code(grantpt(fds[0]), errno);
+	assert_return_code(unlockpt(fds[0]), errno);
+	fds[1] = open(ptsname(fds[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_return_code(fds[1], errno);
+	assert_return_code(tcgetattr(fds[1], &mode), errno);
+	cfmakeraw(&mode);
+	assert_return_code(tcsetattr(fds[1], TCSANOW, &mode), errno);
+	assert_return_code(ioctl(fds[1], TIOCSWINSZ, &size), errno);
+}
+
+/*
+ * What is printed is UTF-8 and can be seen, whatever was read; so it is in each of the tests. Only
+ * a charset that is not UTF-8 is left to the test.
+ */
+static void check_visible(const char *text)
+{
+	mbstate_t state = { 0 };
+	wchar_t c;
+	size_t n;
+
+	for (const char *p = text; *p; p += n) {
+		n = mbrtowc(&c, p, strlen(p), &state);
+		if (n > MB_LEN_MAX || (c < 0x20 && c != '\n') || (c >= 0x7f && c < 0xa0) ||
+		    (c >= 0x200b && c < 0x2010) || (c >= 0x2028 && c < 0x202f) ||
+		    (c >= 0x2060 && c < 0x2070) || c == 0xfeff)
+			fail_msg("byte %zd of '%s' is no character to be seen", p - text, text);
+	}
+}
+
+/* Each line on stderr says whose it is. */
+static void check_messages(const char *text)
+{
+	for (const char *p = text; *p; p += strcspn(p, "\n") + 1)
+		if (strncmp(p, "iopfctl: ", 9))
+			fail_msg("no message of iopfctl: '%s'", p);
+}
+
+static void check_printed(const struct tree *t)
+{
+	if (!t->other_charset) {
+		check_visible(t->out);
+		check_visible(t->err);
+	}
+	check_messages(t->err);
 }
 
 /* Run iopfctl to its end. Returns its exit status, or 128 and the signal. */
@@ -286,7 +363,10 @@ int tree_run(struct tree *t, ...)
 	collect_args(argv, args);
 	va_end(args);
 	forget(t);
-	make_pipe(out);
+	if (t->terminal)
+		make_terminal(out, t->terminal);
+	else
+		make_pipe(out);
 	make_pipe(err);
 	pid = fork();
 	assert_return_code(pid, errno);
@@ -297,13 +377,71 @@ int tree_run(struct tree *t, ...)
 	}
 	close(out[1]);
 	close(err[1]);
+	t->out = slurp(out[0]);
+	t->err = slurp(err[0]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	last = t;
 	t->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	t->out = slurp(out[0]);
-	t->err = slurp(err[0]);
+	check_printed(t);
 	t->json = *t->out == '{' ? json_tokener_parse(t->out) : NULL;
 	return t->status;
+}
+
+/* Go on to the child's next system call or its end; whether it is a call that begins. */
+static bool next_call(pid_t pid, struct __ptrace_syscall_info *call, int *status)
+{
+	int sig = 0;
+
+	for (;;) {
+		assert_return_code(ptrace(PTRACE_SYSCALL, pid, NULL, (long)sig), errno);
+		assert_int_equal(waitpid(pid, status, 0), pid);
+		if (!WIFSTOPPED(*status))
+			return false;
+		sig = WSTOPSIG(*status);
+		if (sig == (SIGTRAP | 0x80))
+			break;
+		/* What execve() makes of it is for us, not for the child. */
+		if (sig == SIGTRAP)
+			sig = 0;
+	}
+	assert_true(ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(*call), call) > 0);
+	return true;
+}
+
+/*
+ * Run iopfctl to its end, which has to be good, and count the files that it opens. What it prints
+ * is dropped. A clock that does not depend on the machine: so many files, so much work.
+ */
+unsigned int tree_opens(struct tree *t, ...)
+{
+	struct __ptrace_syscall_info call;
+	unsigned int opens = 0;
+	char *argv[ARGS_MAX];
+	va_list args;
+	int status;
+	pid_t pid;
+
+	va_start(args, t);
+	collect_args(argv, args);
+	va_end(args);
+	pid = fork();
+	assert_return_code(pid, errno);
+	if (!pid) {
+		dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
+		/* The leak checker is a debugger, of which there can be one. */
+		setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		become(t, argv);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSTOPPED(status));
+	assert_return_code(ptrace(PTRACE_SETOPTIONS, pid, NULL,
+				  PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL), errno);
+	while (next_call(pid, &call, &status))
+		opens += call.op == PTRACE_SYSCALL_INFO_ENTRY && call.entry.nr == SYS_openat;
+	assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
+	return opens;
 }
 
 /* Start iopfctl; what it prints is to be read from the file. */
@@ -389,4 +527,35 @@ void tree_is(struct tree *t, const char *pointer, enum json_type type, int64_t w
 	print_error("%s is %s, want %lld\n", pointer, json_object_get_string(value),
 		    (long long)want);
 	failed(file, line);
+}
+
+/* No line of @text may be wider than that; words that are wider have to be alone. */
+void tree_fits(const char *text, unsigned int columns)
+{
+	for (const char *p = text, *end; *p; p = end + 1) {
+		end = p + strcspn(p, "\n");
+		if ((unsigned int)(end - p) > columns)
+			fail_msg("wider than %u columns: '%.*s'", columns, (int)(end - p), p);
+		assert_true(*end);
+	}
+}
+
+/* All of the words have to be in @text, in that order, whole. */
+void tree_has_words(const char *text, const char *words)
+{
+	const char *at = text;
+
+	for (size_t len; *words; words += strspn(words, " ")) {
+		len = strcspn(words, " ");
+		for (;; at += strcspn(at, "\n ")) {
+			at += strspn(at, "\n ");
+			if (!*at)
+				fail_msg("no word '%.*s' in its place in '%s'", (int)len, words,
+					 text);
+			if (strcspn(at, "\n ") == len && !memcmp(at, words, len))
+				break;
+		}
+		at += len;
+		words += len;
+	}
 }

@@ -29,7 +29,14 @@
  * @dir: its root
  * @config: the administrator's file in it, which need not be there
  * @as_nobody: runs are by a user without rights
+ * @no_stdout: runs have no stdout
+ * @out_file: runs print to it, or NULL
  * @file_limit: files that runs write can't get longer than that; 0: they can
+ * @locale: of runs; "": nobody has said any; NULL: C
+ * @locales: where locales are, or NULL
+ * @other_charset: whose charset is not UTF-8 or ASCII
+ * @columns: COLUMNS of their environment, if any
+ * @terminal: they print to a terminal of so many columns; 0: to a pipe
  * @status: exit status of the last run
  * @out: what it printed
  * @err: what it said on stderr
@@ -39,7 +46,14 @@ struct tree {
 	char dir[64];
 	char config[128];
 	bool as_nobody;
+	bool no_stdout;
+	const char *out_file;
 	unsigned int file_limit;
+	const char *locale;
+	const char *locales;
+	bool other_charset;
+	const char *columns;
+	unsigned int terminal;
 	int status;
 	char *out;
 	char *err;
@@ -62,10 +76,14 @@ void tree_container(struct tree *t, unsigned int id, const char *comm);
 void tree_device(struct tree *t, const char *name, const char *container, unsigned int faults);
 
 int tree_run(struct tree *t, ...) __attribute__((sentinel));
+unsigned int tree_opens(struct tree *t, ...) __attribute__((sentinel));
 FILE *tree_start(struct tree *t, pid_t *pid, ...) __attribute__((sentinel));
 
 struct json_object *tree_json(struct tree *t, const char *pointer);
 bool tree_json_null(struct tree *t, const char *pointer);
+
+void tree_fits(const char *text, unsigned int columns);
+void tree_has_words(const char *text, const char *words);
 
 void tree_want(int got, int want, const char *file, int line);
 void tree_says(const char *text, const char *part, bool want, const char *file, int line);
