@@ -13,6 +13,7 @@
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 
+#include "../../core/version.h"
 #include "../../core/window.h"
 #include "../compat/iommu.h"
 #include "chunk.h"
@@ -200,6 +201,7 @@ module_init(iopf_init);
 module_exit(iopf_exit);
 
 MODULE_DESCRIPTION("VFIO IOMMU backend that maps memory on I/O page faults");
+MODULE_VERSION(IOPF_VERSION);
 MODULE_LICENSE("GPL");
 MODULE_SOFTDEP("pre: vfio_iommu_type1");
 IOPF_IMPORT_IOMMU_NS();
