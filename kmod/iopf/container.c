@@ -31,6 +31,7 @@
 #include <linux/module.h>
 #include <linux/poison.h>
 #include <linux/slab.h>
+#include <linux/string_helpers.h>
 #include <linux/vfio.h>
 #include <linux/xarray.h>
 
@@ -86,9 +87,22 @@ static ssize_t pid_show(struct iopf_container *c, char *buf)
 
 CONTAINER_ATTR(pid);
 
+/*
+ * The name is whatever the program wants it to be; the file has one line, and nothing that a
+ * terminal obeys: controls and backslashes are escaped. Other bytes are left alone, as nobody knows
+ * their charset.
+ */
 static ssize_t comm_show(struct iopf_container *c, char *buf)
 {
-	return sysfs_emit(buf, "%s\n", c->comm);
+	static const char escaped[] = "\001\002\003\004\005\006\007\010\011\012\013\014\015\016\017"
+				      "\020\021\022\023\024\025\026\027\030\031\032\033\034\035\036\037"
+				      "\177\\";
+	char text[4 * sizeof(c->comm) + 1];
+	int len;
+
+	len = string_escape_mem(c->comm, strnlen(c->comm, sizeof(c->comm)), text, sizeof(text) - 1,
+				ESCAPE_SPACE | ESCAPE_SPECIAL | ESCAPE_HEX, escaped);
+	return sysfs_emit(buf, "%.*s\n", len, text);
 }
 
 CONTAINER_ATTR(comm);

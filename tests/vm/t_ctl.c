@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -311,6 +312,34 @@ static void check_budget(struct rig *r, const struct simbuf *b, uint64_t id)
 	tap_is(listed(id, "resident"), LEN, "list: all of it is resident again");
 }
 
+/* A name that a program gives itself in order to be something else on the terminal. */
+static void check_name(void)
+{
+	struct vfio_container c;
+	char path[128], text[128];
+	struct vfio_dev d;
+	size_t n;
+	FILE *f;
+
+	must(prctl(PR_SET_NAME, "a\nb\033[m\\\303\274"));
+	must(vfio_container_open(&c));
+	must(vfio_dev_open(&d, &c, rig_bdf(0), VFIO_TYPE1v2_IOMMU));
+	must(prctl(PR_SET_NAME, "t_ctl"));
+	must_be(!ctl("list -i 0"));
+	tap_ok(says("command", "\"a\\\\nb\\\\e[m\\\\\\\\\303\274\""), "list: a strange name (%.40s)",
+	       value("command"));
+	snprintf(path, sizeof(path), "/sys/kernel/vfio_iopf/containers/%llu/comm",
+		 (unsigned long long)number("id"));
+	f = fopen(path, "r");
+	must_be(f);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = 0;
+	fclose(f);
+	tap_ok(!strcmp(text, "a\\nb\\e[m\\\\\303\274\n"), "sysfs: it is one line, without controls");
+	vfio_dev_close(&d);
+	vfio_container_close(&c);
+}
+
 int main(void)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = LEN };
@@ -334,6 +363,7 @@ int main(void)
 	rig_close(&r);
 	rig_balanced();
 	verdict_is(rig_bdf(0), "faults", "not in use any more");
+	check_name();
 	tap_is(ctl("device remove --apply address %s", rig_bdf(0)), 0, "device remove --apply");
 	verdict_is(rig_bdf(0), "could", "not allowed any more");
 	serves(0, "vfio_iommu_type1", "not allowed any more");
