@@ -110,7 +110,7 @@ $(GUEST_BIN): $(BUILD)/tests/%: tests/guest/%.c $(TEST_LIB) Makefile
 
 CLI_SRC := $(wildcard cli/*.c core/*.c)
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/cli/obj/%.o)
-CLI_PKG := libpci json-c
+CLI_PKG := libpci smartcols json-c
 CLI     := $(BUILD)/cli/iopfctl
 
 .PHONY: cli

@@ -29,7 +29,7 @@ static const struct option device_options[] = {
 static const struct out_col device_cols[] = {
 	{ "origin", "ORIGIN", 0 },
 	{ "line", "LINE", OUT_RIGHT | OUT_DETAIL },
-	{ "match", "MATCH", OUT_WRAP },
+	{ "match", "MATCH", OUT_WRAP | OUT_KEY },
 	{ "mode", "MODE", 0 },
 	{ "policy", "POLICY", 0 },
 	{ "windows", "WINDOWS", OUT_WRAP },

@@ -27,7 +27,7 @@ static const struct option limits_options[] = {
 static const struct out_col limits_cols[] = {
 	{ "origin", "ORIGIN", 0 },
 	{ "line", "LINE", OUT_RIGHT },
-	{ "match", "MATCH", OUT_WRAP },
+	{ "match", "MATCH", OUT_WRAP | OUT_KEY },
 	{ "settings", "SETTINGS", OUT_WRAP },
 	{ "source", "SOURCE", OUT_WRAP },
 };

@@ -197,6 +197,24 @@ static int json_rows(const char *key, struct json_object *rows)
 	return status;
 }
 
+static struct table table_new(struct table_col *col, unsigned int rows, unsigned int nr)
+{
+	struct table t = { .col = col, .rows = rows, .gap = " " };
+
+	t.cell = calloc((size_t)rows * nr + 1, sizeof(*t.cell));
+	if (!t.cell)
+		ctl_no_memory();
+	return t;
+}
+
+static void table_end(struct table *t)
+{
+	table_print(t);
+	for (size_t i = 0; i < (size_t)t->rows * t->nr; i++)
+		free(t->cell[i]);
+	free(t->cell);
+}
+
 /**
  * out_table() - print rows as a table, or as JSON if that is wanted
  * @cols: the columns
@@ -210,32 +228,45 @@ int out_table(const struct out_col *cols, unsigned int nr, const char *key,
 	      struct json_object *rows)
 {
 	struct table_col col[nr];
-	struct table t = { .col = col };
+	struct table t;
 	size_t cells = 0;
 
 	if (ctl.json)
 		return json_rows(key, rows);
-	for (unsigned int i = 0; i < nr; i++)
-		if (!(cols[i].flags & OUT_DETAIL))
-			col[t.nr++] = (struct table_col){
-				.title = cols[i].title,
-				.right = cols[i].flags & OUT_RIGHT,
-				.wrap = cols[i].flags & OUT_WRAP,
-			};
-	t.rows = json_object_array_length(rows);
-	t.cell = calloc((size_t)t.rows * t.nr + 1, sizeof(*t.cell));
-	if (!t.cell)
-		ctl_no_memory();
+	t = table_new(col, json_object_array_length(rows), nr);
+	for (unsigned int i = 0; i < nr; i++) {
+		if (cols[i].flags & OUT_DETAIL)
+			continue;
+		if (cols[i].flags & OUT_KEY)
+			t.key = t.nr;
+		col[t.nr++] = (struct table_col){
+			.title = cols[i].title,
+			.right = cols[i].flags & OUT_RIGHT,
+			.wrap = cols[i].flags & OUT_WRAP,
+		};
+	}
 	for (unsigned int r = 0; r < t.rows; r++)
 		for (unsigned int i = 0; i < nr; i++)
 			if (!(cols[i].flags & OUT_DETAIL))
 				t.cell[cells++] = visible(&cols[i],
 							  json_object_array_get_idx(rows, r));
-	table_print(&t, table_limit());
-	while (cells)
-		free(t.cell[--cells]);
-	free(t.cell);
+	table_end(&t);
 	return CTL_OK;
+}
+
+static void print_record(const struct out_col *cols, unsigned int nr, struct json_object *row)
+{
+	struct table_col col[] = { { .title = "" }, { .title = "", .wrap = true } };
+	struct table t = table_new(col, nr, ARRAY_SIZE(col));
+
+	t.nr = ARRAY_SIZE(col);
+	t.gap = "  ";
+	t.plain = true;
+	for (unsigned int i = 0; i < nr; i++) {
+		t.cell[2 * i] = text_visible(cols[i].title, strlen(cols[i].title));
+		t.cell[2 * i + 1] = visible(&cols[i], row);
+	}
+	table_end(&t);
 }
 
 /**
@@ -250,24 +281,12 @@ int out_table(const struct out_col *cols, unsigned int nr, const char *key,
 int out_records(const struct out_col *cols, unsigned int nr, const char *key,
 		struct json_object *rows)
 {
-	unsigned int limit = table_limit();
-	int width = 0;
-
 	if (ctl.json)
 		return json_rows(key, rows);
-	for (unsigned int i = 0; i < nr; i++)
-		if ((int)strlen(cols[i].title) > width)
-			width = strlen(cols[i].title);
 	for (size_t r = 0; r < json_object_array_length(rows); r++) {
 		if (r)
 			putchar('\n');
-		for (unsigned int i = 0; i < nr; i++) {
-			char *text = visible(&cols[i], json_object_array_get_idx(rows, r));
-
-			printf("%-*s  ", width, cols[i].title);
-			table_text(text, width + 2, limit);
-			free(text);
-		}
+		print_record(cols, nr, json_object_array_get_idx(rows, r));
 	}
 	return CTL_OK;
 }

@@ -18,6 +18,7 @@
 #define OUT_SIZE	0x2	/* bytes, for people in K, M, G */
 #define OUT_WRAP	0x4	/* text of any length, may go over several lines */
 #define OUT_DETAIL	0x8	/* not in tables: in records and JSON only */
+#define OUT_KEY		0x10	/* says what the row is; without it the first does */
 
 /**
  * struct out_col - a column

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tables for people: columns of text that is fit to be seen (text.h), laid out for a width.
+ * Tables for people: columns of text that is fit to be seen (text.h), for lines of a width.
  *
- * Where there is no limit a row is a line. Where there is one, text of columns that may wrap goes
- * over several lines, broken between words only; and columns for which there is no room are put
- * below the others, indented, with their titles in the same place. No word is ever broken, so a
- * single one that is wider than all there is sticks out.
+ * libsmartcols lays them out. It is used as if there were no terminal: it aligns, pads and prints
+ * what it gets, of any width. For where there is one this is ours, because the library can't do it:
  *
- * This is our own since libsmartcols, when columns do not fit, has no way but to cut them, to break
- * them anywhere or to leave the line too long; it can't put columns below others.
+ * - where text goes on in the next line. The library breaks it anywhere, or where there is a
+ *   newline: so newlines are put between words, for the width that the column gets.
+ * - which columns fit. The library cuts those that don't, or leaves the line too long: so a table
+ *   becomes several, one below the other, each with the column that says what its rows are.
+ *
+ * No word is ever broken, so a single one that is wider than all there is sticks out.
  */
 #ifndef CLI_TABLE_H
 #define CLI_TABLE_H
@@ -22,7 +24,6 @@
  * @wrap: its text may be broken between words
  * @width: how wide it is
  * @word: how wide its widest word is
- * @below: on which line of a row it is, from 0
  */
 struct table_col {
 	const char *title;
@@ -30,25 +31,28 @@ struct table_col {
 	bool wrap;
 	unsigned int width;
 	unsigned int word;
-	unsigned int below;
 };
 
 /**
  * struct table - a table
  * @nr: columns
  * @col: the columns
+ * @key: the column that says what a row is
  * @rows: how many rows
  * @cell: text of the cells, row by row; to be freed
+ * @gap: what is between columns: blanks
+ * @plain: without titles
  */
 struct table {
 	unsigned int nr;
 	struct table_col *col;
+	unsigned int key;
 	unsigned int rows;
 	char **cell;
+	const char *gap;
+	bool plain;
 };
 
-unsigned int table_limit(void);
-void table_print(struct table *t, unsigned int limit);
-void table_text(const char *text, unsigned int at, unsigned int limit);
+void table_print(struct table *t);
 
 #endif /* CLI_TABLE_H */

@@ -551,6 +551,11 @@ static void widths(void **state)
 		tree_has_words(t->out, "0xfee00000-0xfeefffff, 0x0-0xffffffffffff");
 		tree_has_words(t->out, source);
 	}
+	/* What a rule is of says which it is, not where it is from. */
+	t->terminal = 60;
+	RUN(t, CTL_OK, "device");
+	SAYS(t->out, "ORIGIN  MATCH ");
+	SAYS(t->out, "\n\nMATCH ");
 }
 
 int main(void)

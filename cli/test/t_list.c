@@ -128,7 +128,7 @@ static void no_rate(void **state)
 	JSON_NULL(t, "/containers/2/faults_per_s");
 }
 
-/* There are more columns than fit: some are below the others then, and nothing is broken. */
+/* There are more columns than fit: there are more tables then, and nothing is broken. */
 static void widths(void **state)
 {
 	static const unsigned int columns[] = { 40, 60, 80, 100, 120, 200 };
@@ -170,6 +170,28 @@ static void widths(void **state)
 	t->columns = "1";
 	RUN(t, CTL_OK, "list", "-i", "0");
 	tree_has_words(t->out, all);
+}
+
+/* Every table says which container its rows are of. */
+static void parts(void **state)
+{
+	struct tree *t = *state;
+
+	two(t);
+	t->columns = "60";
+	RUN(t, CTL_OK, "list", "-i", "0");
+	assert_string_equal(t->out,
+			    "ID  PID COMMAND         DEVICES                    MAPPED\n"
+			    " 2 1002 qemu-system-x86 0000:01:00.0, 0000:01:00.1     4G\n"
+			    "10 1010 dpdk app        0000:02:00.0                   4G\n"
+			    "\n"
+			    "ID RESIDENT RES-MAX PINNED PIN-MAX POLICY FAULTS/S THRASHING\n"
+			    " 2       3M     max     8K     max device        - no\n"
+			    "10       3M     max     8K     max device        - no\n");
+	/* Elsewhere a table is one. */
+	t->columns = NULL;
+	RUN(t, CTL_OK, "list", "-i", "0");
+	SAYS_NOT(t->out, "\n\n");
 }
 
 /* One that takes two columns for a character. */
@@ -304,6 +326,7 @@ int main(void)
 		TEST(missing),
 		TEST(no_rate),
 		TEST(widths),
+		TEST(parts),
 		TEST(wide),
 		TEST(no_room),
 		TEST(watch),
