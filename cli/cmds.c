@@ -67,7 +67,7 @@ const struct cmd cmds[] = {
 		.name = "limits",
 		.args = "[list | check [FILE] | apply [FILE] | forget KEY]",
 		.summary = "Show and set what containers may have from their start",
-		.help = "  list               the rules in force, and what is kept of limits set live\n"
+		.help = "  list               the rules in force, and live limits that are kept\n"
 			"  check [FILE]       whether a file can be understood\n"
 			"  apply [FILE]       give a file to the module\n"
 			"  forget KEY         forget what is kept: address NAME, user UID, cgroup PATH,\n"

@@ -26,8 +26,8 @@
  *   What window_unmap_clean() sees is a hint: it unmaps, under the chunk's lock, as an invalidation
  *   would, what is mapped by then, never what is pinned, and loses no dirty page. A page that has
  *   become writable meanwhile is missed once more, one of an area frozen meanwhile when it thaws.
- * after vs freeze: where an area has no CPU address, none is read; what is populated at one that was
- *   read before ends with it, see iopf_vaddr_changed().
+ * after vs freeze: where an area has no CPU address, none is read; what is populated at one that
+ *   was read before ends with it, see iopf_vaddr_changed().
  * after vs exit: as for faults, see iopf_mm_populate_now().
  * The worker holds references as a parked fault does: attachment, queue, module.
  */

@@ -611,7 +611,7 @@ static const char *attach_reason(struct iopf_attach *at)
 	return reason ?: attach_unanswered(at);
 }
 
-/* The group has its domain: have pinned what is to be pinned for it, and make it one of the list. */
+/* The group has its domain: have pinned what is to be for it, and make it one of the list. */
 static int attach_join(struct iopf_container *c, void *data)
 {
 	struct iopf_attach *at = data;

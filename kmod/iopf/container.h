@@ -87,6 +87,7 @@ struct mem_cgroup;
  * @last_area: number of the last area
  * @pinning: how many wait for memory to be pinned; meanwhile nothing is unpinned for want of a
  *           reason; see pin.c
+ * @undrained: something was to be unpinned meanwhile, or has been pinned in vain
  * @missing: what was found not to be pinned; see iopf_pin_require()
  * @areas: areas by IOVA; read under RCU
  * @nr_areas: how many there are
@@ -150,6 +151,7 @@ struct iopf_container {
 	u64 serial;
 	u64 last_area;
 	unsigned int pinning;
+	bool undrained;
 	struct iopf_range missing;
 	struct maple_tree areas;
 	unsigned long nr_areas;

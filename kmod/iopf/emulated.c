@@ -256,9 +256,9 @@ static bool unpin_one(struct iopf_container *c, u64 iova)
 	if (!pin || --pin->count)
 		return true;
 	/*
-	 * The driver could write the page until now. If a report is being copied, it has the page's bit
-	 * already, and looks at the pages that are still pinned when it ends. The chunk and its marks
-	 * are there, so this can't fail.
+	 * The driver could write the page until now. If a report is being copied, it has the page's
+	 * bit already, and looks at the pages that are still pinned when it ends. The chunk and its
+	 * marks are there, so this can't fail.
 	 */
 	if (c->tracking)
 		iopf_dirty_mark(area, iova, PAGE_SIZE);

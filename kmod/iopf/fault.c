@@ -57,23 +57,24 @@
  *
  * fault vs detach: the drain marks the attachment dead (new faults are answered
  *   at once and nothing is parked), cancels what is parked and waits for what is
- *   active. What is queued for a thread of a process is taken back, and one that is asleep in the mm
- *   is interrupted. Until it looks up, which a few file systems make take long, it keeps
- *   the attachment's memory, and touches no more of it than the list state. What is WAITING has no worker
- *   and is freed by the drain; a worker that comes to its end meanwhile may make it
+ *   active. What is queued for a thread of a process is taken back, and one that is asleep in the
+ *   mm is interrupted. Until it looks up, which a few file systems make take long, it keeps
+ *   the attachment's memory, and touches no more of it than the list state. What is WAITING has no
+ *   worker and is freed by the drain; a worker that comes to its end meanwhile may make it
  *   PARKED first, and the drain, which looks at both lists until they are empty, finds it
  *   there. The IOMMU driver drains faults still handled in place when the domain is detached.
  * fault vs unmap: areas and chunks are found under RCU and checked under the chunk's
  *   lock; see area.c.
- * fault vs freeze: a fault in a frozen area (see area.c) is parked without a worker. Thawing, removing
- *   the area, and the drain make their change, then count a resume and give all that are on
- *   queue->frozen a worker. A fault joins that list only if there was no resume since before its
- *   attempt, so it has either seen the change or is given a worker; once that looks it finds the area
- *   thawed, gone, or itself cancelled. A worker that has an address of it in hand is told
+ * fault vs freeze: a fault in a frozen area (see area.c) is parked without a worker. Thawing,
+ *   removing the area, and the drain make their change, then count a resume and give all that are
+ *   on queue->frozen a worker. A fault joins that list only if there was no resume since before its
+ *   attempt, so it has either seen the change or is given a worker; once that looks it finds the
+ *   area thawed, gone, or itself cancelled. A worker that has an address of it in hand is told
  *   (iopf_vaddr_changed()) before it populates the next page there. The same goes for unmapping.
- * fault vs exit: a thread of the process is killed with it, and ends its fault first, or leaves it to
- *   a workqueue, where populating says that the process is gone. In place, mm_users is held while memory
- *   is populated, and the last user's exit is left to others; see iopf_mm_populate_now().
+ * fault vs exit: a thread of the process is killed with it, and ends its fault first, or leaves it
+ *   to a workqueue, where populating says that the process is gone. In place, mm_users is held
+ *   while memory is populated, and the last user's exit is left to others; see
+ *   iopf_mm_populate_now().
  * fault vs unload: a fault that is WAITING or PARKED holds the module.
  *
  * Strays: a device that may not fault, and any device where memory is locked for it, finds all

@@ -13,10 +13,10 @@
  * fault may be using the others.)
  *
  * They know nothing of each other and may overlap. Who comes finds all pinned, or has it pinned and
- * comes again (iopf_pin_run()); who goes has what nobody else covers unpinned. So coming is all or nothing, too: should it
- * fail, what nobody covers (without the one who came) is unpinned. Nothing is covered in
- * a container without a real device, for there is no domain that could know the pages; see
- * attach.c.
+ * comes again (iopf_pin_run()); who goes has what nobody else covers unpinned. So coming is all or
+ * nothing, too: should it fail, what nobody covers (without the one who came) is unpinned. Nothing
+ * is covered in a container without a real device, for there is no domain that could know the
+ * pages; see attach.c.
  *
  * A hold lies in one area and goes with it. What is wanted of several areas are several holds of
  * the same owner. Windows and what mediators want are wanted whatever is mapped, so who maps
@@ -198,6 +198,8 @@ void iopf_hold_drain(struct iopf_area *area, const struct iopf_range *range)
 	struct iopf_range part;
 
 	/* Nothing has been pinned of it, or who pins does this at the end. */
+	if (area->container->pinning)
+		area->container->undrained = true;
 	if (!area->no_spans || area->container->pinning)
 		return;
 	while (next_uncovered(area, at, last, &part)) {

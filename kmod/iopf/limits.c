@@ -399,7 +399,7 @@ int iopf_limits_join(struct iopf_container *c, struct iommu_group *group,
 		mod_delayed_work(iopf_wq, &c->keeper->work, 0);
 	else if (ret == -EBUSY)
 		pr_notice_ratelimited(IOPF_DRIVER_NAME ": container %u: more is pinned than a group that would join may have\n",
-			  c->id);
+				      c->id);
 	return ret;
 }
 

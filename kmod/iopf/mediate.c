@@ -134,8 +134,8 @@ struct vfio_iopf_mediator *vfio_iopf_mediate(struct device *dev)
 	m->d = d;
 	scoped_guard(mutex, &iopf_devices_lock) {
 		taken = d->mediator;
-		/* With its list. Pairs with device_hold(). */
 		if (!taken)
+			/* With its list. Pairs with device_hold(). */
 			smp_store_release(&d->mediator, m);
 	}
 	if (taken) {
@@ -346,7 +346,8 @@ static int device_hold(struct iopf_area *area, const struct iopf_device *d)
  * @area: not published yet
  *
  * Context: process context, under the container's lock.
- * Return: 0, or the error of iopf_pin_require(), with some of it held: the caller destroys the area.
+ * Return: 0, or the error of iopf_pin_require(), with some of it held: the caller destroys the
+ *   area.
  */
 int iopf_mediate_area(struct iopf_area *area)
 {

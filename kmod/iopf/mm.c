@@ -408,8 +408,8 @@ void iopf_mm_unregister(struct iopf_mm *m)
  * @write: for writing
  * @now: don't wait for the address space
  *
- * Return: 0; -ENOENT: it is no device's memory; -EBUSY: the address space is in use; -ESRCH, -EINTR,
- * -EFAULT.
+ * Return: 0; -ENOENT: it is no device's memory; -EBUSY: the address space is in use; -ESRCH,
+ * -EINTR, -EFAULT.
  */
 int iopf_mm_populate_mmio(struct mm_struct *mm, unsigned long vaddr, bool write, bool now)
 {

@@ -551,6 +551,7 @@ int iopf_pin_require(struct iopf_area *area, const struct iopf_range *range)
 /* Do something that wants memory pinned, again and again until it is. */
 static int pin_run(struct iopf_container *c, iopf_pin_fn fn, void *data, bool now)
 {
+	unsigned int rounds = 0;
 	bool ahead = false;
 	int ret;
 
@@ -563,14 +564,20 @@ static int pin_run(struct iopf_container *c, iopf_pin_fn fn, void *data, bool no
 			ret = -EBUSY;
 		c->pinning += !ahead;
 		ahead = true;
+		rounds++;
 		if (ret == -EAGAIN)
 			ret = pin_ahead(c, &missing, now);
 		if (ret)
 			break;
 	}
-	/* What was pinned in vain, and what others could not unpin meanwhile. */
-	if (ahead && !--c->pinning)
+	/* In vain, or for what has changed by now. */
+	if (ret || rounds > 1)
+		c->undrained = true;
+	/* That, and what others could not unpin meanwhile. It is a walk over all areas. */
+	if (ahead && !--c->pinning && c->undrained) {
+		c->undrained = false;
 		iopf_hold_drain_all(c);
+	}
 	return ret;
 }
 

@@ -416,8 +416,8 @@ static enum iopf_policy policy_effective(struct iopf_container *c)
  * iopf_policy_refresh() - the container's default may have changed
  * @c: the container, locked
  *
- * Return: 0, or the error of iopf_pin_require(): then nothing has changed, and the caller takes back
- * what it has changed.
+ * Return: 0, or the error of iopf_pin_require(): then nothing has changed, and the caller takes
+ * back what it has changed.
  */
 int iopf_policy_refresh(struct iopf_container *c)
 {

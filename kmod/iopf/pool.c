@@ -2,37 +2,37 @@
 /*
  * Pools: threads of a process that populate its memory for devices.
  *
- * Whatever may wait for a disk, for reclaim or for user space is populated by threads that belong to
- * the process whose memory it is: vhost_task_create() makes them, and user space sees them in
- * /proc/PID/task. So the memory cgroup, the hugetlb cgroup, the cpuset, I/O limits, RLIMIT_NPROC and
- * pids.max of the process hold, as for its own accesses, and SIGKILL ends a wait.
+ * Whatever may wait for a disk, for reclaim or for user space is populated by threads that belong
+ * to the process whose memory it is: vhost_task_create() makes them, and user space sees them in
+ * /proc/PID/task. So the memory cgroup, the hugetlb cgroup, the cpuset, I/O limits, RLIMIT_NPROC
+ * and pids.max of the process hold, as for its own accesses, and SIGKILL ends a wait.
  *
  * A pool is made when a process maps memory first, by the mapping thread. Its manager makes workers
  * (threads that do jobs) while jobs wait and no worker is idle. The manager does no job, so it is
- * there whenever the process is killed. A worker that was idle for IDLE_TIME leaves; one stays. When
- * no container uses the process any more, all leave.
+ * there whenever the process is killed. A worker that was idle for IDLE_TIME leaves; one stays.
+ * When no container uses the process any more, all leave.
  *
- * Bounds, beside RLIMIT_NPROC and pids.max: IOPF_POOL_WORKERS for a process; USER_WORKERS for a user,
- * of which the first FREE_WORKERS of each process do not count; BACKGROUND_WORKERS of a process do what
- * nobody waits for. Jobs beyond that wait in order. When a thread can't be made, the ioctl that
- * makes the first ones fails; later there is one worker at least.
+ * Bounds, beside RLIMIT_NPROC and pids.max: IOPF_POOL_WORKERS for a process; USER_WORKERS for a
+ * user, of which the first FREE_WORKERS of each process do not count; BACKGROUND_WORKERS of a
+ * process do what nobody waits for. Jobs beyond that wait in order. When a thread can't be made,
+ * the ioctl that makes the first ones fails; later there is one worker at least.
  *
  * Signals: a worker that is asked to stop, to freeze or to die returns from its job as soon as the
  * wait it is in can be interrupted. The kernel's loop around it (vhost_task_fn()) looks at signals,
  * and calls again: the job goes on where it was.
  *
- * kill, exec: each thread of the pool is told (worker_killed()), the first one stops the devices: see
- *   pool_die(). Since it is a thread of the process, nobody reaps the process before that is done,
- *   whatever else keeps its memory. Jobs that no thread has begun or that a thread has to leave are
- *   done by a workqueue: populating finds the pool dead, so they end at once.
+ * kill, exec: each thread of the pool is told (worker_killed()), the first one stops the devices:
+ *   see pool_die(). Since it is a thread of the process, nobody reaps the process before that is
+ *   done, whatever else keeps its memory. Jobs that no thread has begun or that a thread has to
+ *   leave are done by a workqueue: populating finds the pool dead, so they end at once.
  * exit of the last other thread: the process lives on while the pool has threads. The manager looks
  *   once a second; if there is nobody else, the pool dies and its threads leave.
- * leave vs join: a worker that leaves is taken off the list of workers under the lock, so nobody wakes it
- *   any more, and sleeps until @join stops it. A pool without users can get one again; a manager is
- *   then made if there is none.
+ * leave vs join: a worker that leaves is taken off the list of workers under the lock, so nobody
+ *   wakes it any more, and sleeps until @join stops it. A pool without users can get one again; a
+ *   manager is then made if there is none.
  * cancel vs job: a job that waits in the queue is taken out; for one that has begun, its worker is
- *   interrupted. The worker may have ended that job and begun another one: that one is interrupted for
- *   nothing, and goes on.
+ *   interrupted. The worker may have ended that job and begun another one: that one is interrupted
+ *   for nothing, and goes on.
  * unload: each thread holds the module until it has been stopped.
  *
  * Locking: iopf_pool.setup is inside of the container's lock; iopf_pool.lock is a leaf, inside of
@@ -104,10 +104,17 @@ static struct workqueue_struct *pools_last_wq;
  */
 void iopf_pool_put(struct iopf_pool *pool)
 {
-	if (!pool || !refcount_dec_and_lock(&pool->refs, &pools_lock))
+	bool last;
+
+	if (!pool || refcount_dec_not_one(&pool->refs))
 		return;
-	list_del(&pool->node);
+	spin_lock(&pools_lock);
+	last = refcount_dec_and_test(&pool->refs);
+	if (last)
+		list_del(&pool->node);
 	spin_unlock(&pools_lock);
+	if (!last)
+		return;
 	WARN_ON(!list_empty(&pool->jobs[0]) || !list_empty(&pool->jobs[1]));
 	mutex_destroy(&pool->setup);
 	mmdrop(pool->mm);
@@ -122,10 +129,11 @@ static bool user_has_room(struct iopf_pool *pool)
 
 	if (READ_ONCE(pool->nr) < FREE_WORKERS)
 		return true;
-	guard(spinlock)(&pools_lock);
+	spin_lock(&pools_lock);
 	list_for_each_entry(other, &pools, node)
 		if (uid_eq(other->uid, pool->uid))
 			n += max(READ_ONCE(other->nr), FREE_WORKERS) - FREE_WORKERS;
+	spin_unlock(&pools_lock);
 	return n < USER_WORKERS;
 }
 
@@ -150,10 +158,12 @@ static struct iopf_job *pool_next(struct iopf_pool *pool)
 /* Whether a job waits that no worker is about to take, and another worker may be made for it. */
 static bool pool_short(const struct iopf_pool *pool)
 {
-	unsigned int waiting = !list_empty(&pool->jobs[0]) +
-			       (!list_empty(&pool->jobs[1]) && pool->background < BACKGROUND_WORKERS);
+	bool waiting = !list_empty(&pool->jobs[0]);
 
 	lockdep_assert_held(&pool->lock);
+
+	if (!list_empty(&pool->jobs[1]) && pool->background < BACKGROUND_WORKERS)
+		waiting = true;
 
 	return waiting && !pool->starting && list_empty(&pool->idle) &&
 	       pool->nr < IOPF_POOL_WORKERS && !pool->dead &&
@@ -178,10 +188,11 @@ static void worker_interrupt(struct iopf_worker *worker)
 /* Somebody has to look at the jobs: an idle worker, or the manager. */
 static void pool_wake(struct iopf_pool *pool)
 {
-	struct iopf_worker *worker = list_first_entry_or_null(&pool->idle, struct iopf_worker, idle);
+	struct iopf_worker *worker;
 
 	lockdep_assert_held(&pool->lock);
 
+	worker = list_first_entry_or_null(&pool->idle, struct iopf_worker, idle);
 	if (worker) {
 		list_del_init(&worker->idle);
 		vhost_task_wake(worker->thread);
@@ -432,10 +443,10 @@ static bool worker_fn(void *data)
 	job = worker->job;
 	spin_unlock(&pool->lock);
 
+	if (!job && READ_ONCE(worker->gone))
+		return false;
 	if (job)
 		worker_run_job(worker, job);
-	else if (READ_ONCE(worker->gone))
-		return false;
 	else
 		worker->timeout = !schedule_timeout(IDLE_TIME);
 	return true;
@@ -454,7 +465,7 @@ static struct mempolicy *exchange_policy(struct mempolicy *policy)
 
 /* A thread that does not run yet. */
 static struct iopf_worker *worker_create(struct iopf_pool *pool, bool (*fn)(void *data),
-				     const char *name)
+					 const char *name)
 {
 	struct iopf_worker *worker = kzalloc(sizeof(*worker), GFP_KERNEL_ACCOUNT);
 	struct mempolicy *policy;
@@ -541,8 +552,9 @@ static bool manager_fn(void *data)
 	}
 	__set_current_state(TASK_RUNNING);
 	if (!user_has_room(pool) || pool_add_worker(pool)) {
-		guard(spinlock)(&pool->lock);
+		spin_lock(&pool->lock);
 		pool->retry_at = jiffies + RETRY_TIME;
+		spin_unlock(&pool->lock);
 	}
 	return true;
 }
@@ -657,9 +669,10 @@ void iopf_pool_leave(struct iopf_pool *pool, struct iopf_mm *m)
 {
 	scoped_guard(mutex, &pool->setup)
 		list_del(&m->pool_node);
-	guard(spinlock)(&pool->lock);
+	spin_lock(&pool->lock);
 	if (!--pool->users)
 		pool_wake_all(pool, false);
+	spin_unlock(&pool->lock);
 }
 
 /**
@@ -693,17 +706,18 @@ void iopf_pool_queue(struct iopf_pool *pool, struct iopf_job *job)
 bool iopf_pool_cancel(struct iopf_pool *pool, struct iopf_job *job)
 {
 	struct iopf_worker *worker;
+	bool waits;
 
-	guard(spinlock)(&pool->lock);
-	if (!list_empty(&job->node)) {
+	spin_lock(&pool->lock);
+	waits = !list_empty(&job->node);
+	if (waits)
 		list_del_init(&job->node);
-		return true;
-	}
-	list_for_each_entry(worker, &pool->workers, node) {
-		if (worker->job == job && worker->task)
-			worker_interrupt(worker);
-	}
-	return false;
+	else
+		list_for_each_entry(worker, &pool->workers, node)
+			if (worker->job == job && worker->task)
+				worker_interrupt(worker);
+	spin_unlock(&pool->lock);
+	return waits;
 }
 
 int iopf_pools_init(void)

@@ -3,15 +3,15 @@
  * Populating: having the CPU's page tables filled for a device.
  *
  * iopf_mm_populate() may wait, for a disk, reclaim or user space, so it works in threads of the
- * process only, see pool.c. All limits of the process hold there, and its main thread's memory policy,
- * which the thread borrows for that time.
+ * process only, see pool.c. All limits of the process hold there, and its main thread's memory
+ * policy, which the thread borrows for that time.
  *
  * iopf_mm_populate_now() does not wait. In the context that reports faults, where other owners'
  * faults queue up behind, it does only what needs no waiting, no reclaim and no context but the
  * memory cgroup's; all else is left to a thread of the process:
  *
- *   pages      absent, or present and not writable; never swapped out, being migrated, or marked for
- *              NUMA balancing
+ *   pages      absent, or present and not writable; never swapped out, being migrated, or marked
+ *              for NUMA balancing
  *   memory     anonymous, or shared memory whose page nobody has locked, and in whose file nobody
  *              punches a hole. hugetlb, files and devices are left out: they charge, read and
  *              wait as they like.
@@ -144,11 +144,12 @@ static bool node_has_room(unsigned int pages, bool huge)
 
 	for (int i = ZONE_NORMAL; i >= 0; i--) {
 		struct zone *zone = &zones[i];
-		unsigned long nr_free = 0;
+		unsigned long nr_free = 0, keep;
 
-		if (!populated_zone(zone) ||
-		    zone_page_state(zone, NR_FREE_PAGES) <= high_wmark_pages(zone) +
-							    zone->lowmem_reserve[ZONE_NORMAL] + pages)
+		if (!populated_zone(zone))
+			continue;
+		keep = high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
+		if (zone_page_state(zone, NR_FREE_PAGES) <= keep + pages)
 			continue;
 		for (unsigned int order = PMD_ORDER; huge && order < NR_PAGE_ORDERS; order++)
 			nr_free += READ_ONCE(zone->free_area[order].nr_free);
@@ -261,8 +262,8 @@ static int populate_page(struct mm_struct *mm, unsigned long vaddr, bool write,
  * Context: a thread of the process (pool.c); sleeps. In any other: -ESRCH.
  * Return: 0 when at least the first page is there; -ESRCH when the process is gone or going;
  * -EAGAIN: look at the area again;
- * -EINTR when the thread has to look at signals first, or to leave; -EFAULT when there is no memory or no
- * permission, or can't be; -EHWPOISON, -ENOMEM.
+ * -EINTR when the thread has to look at signals first, or to leave; -EFAULT when there is no memory
+ * or no permission, or can't be; -EHWPOISON, -ENOMEM.
  */
 int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write,
 		     const struct iopf_vaddr_seen *seen)
@@ -292,8 +293,8 @@ int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pag
 }
 
 /*
- * Whether a page of shared memory is there or can be had at once. What other drivers and file systems
- * do is their own affair.
+ * Whether a page of shared memory is there or can be had at once. What other drivers and file
+ * systems do is their own affair.
  */
 static bool shmem_at_once(struct vm_area_struct *vma, unsigned long vaddr)
 {

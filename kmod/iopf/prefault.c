@@ -127,7 +127,7 @@ static int prefault_wait(struct iopf_prefault *p, struct mem_cgroup *memcg, stru
 	return iopf_prefaults_activate(p) ? ret : -EIDRM;
 }
 
-/* Whether somebody else has to go on: a thread of the process, which there is unless it has ended. */
+/* Whether somebody else has to go on: a thread of the process, unless that has ended. */
 static bool prefault_moves(const struct iopf_slice *s)
 {
 	return s->pool->mm != current->mm && !READ_ONCE(s->pool->dead);
@@ -203,8 +203,8 @@ static int prefault_range(struct iopf_prefault *p, struct iopf_container *c,
  * @memcg: who pays for what is populated
  *
  * Context: process context; sleeps, for ever in ASLEEP.
- * Return: 0; -ECANCELED: it was to stop; -EIDRM: it has ended meanwhile; -ERESTART: it is ASLEEP, and
- * to be run again, by a thread of @p->slice.pool if there is one; or why it failed.
+ * Return: 0; -ECANCELED: it was to stop; -EIDRM: it has ended meanwhile; -ERESTART: it is ASLEEP,
+ * and to be run again, by a thread of @p->slice.pool if there is one; or why it failed.
  */
 int iopf_prefault_run(struct iopf_prefault *p, struct iopf_container *c, struct mem_cgroup *memcg)
 {

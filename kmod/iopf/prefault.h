@@ -59,8 +59,8 @@ enum prefault_state {
  * @in_slice: it is at a slice of that
  * @slice: the slice
  *
- * @pool, from @node to @eventfd, and what is counted, all is under the set's lock; @id is constant. What
- * it is about is constant until the worker has begun, then the worker's.
+ * @pool, from @node to @eventfd, and what is counted, all is under the set's lock; @id is constant.
+ * What it is about is constant until the worker has begun, then the worker's.
  */
 struct iopf_prefault {
 	struct work_struct work;

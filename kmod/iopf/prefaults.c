@@ -5,18 +5,18 @@
  *
  * A container works on one request at a time, in the order they came. A worker of its fault
  * queue begins, so faults have theirs beside it and share no lock with it but those of the chunks.
- * Where pages are wanted that the CPU does not have, a thread of their process goes on (pool.c), and
- * then of another process, if need be. The states of a request:
+ * Where pages are wanted that the CPU does not have, a thread of their process goes on (pool.c),
+ * and then of another process, if need be. The states of a request:
  *
  *   WAITING    for those before it, or for its worker
  *   ACTIVE     the worker is at it and may use the container; it waits for nothing but memory
- *   ASLEEP     the worker may wait for a disk or user space, for ever, or it is between two threads; it
- *              holds no more than the request and a pool
+ *   ASLEEP     the worker may wait for a disk or user space, for ever, or it is between two
+ *              threads; it holds no more than the request and a pool
  *   DONE, FAILED, CANCELLED   the end; user space can still ask about it
  *
- * Whoever wants to end a request does so itself in WAITING and ASLEEP, and interrupts its thread; in
- * ACTIVE it asks by @stop and waits. A worker that wakes up in a request that has ended leaves, and
- * touches the container no more; the next request does not wait for that. Such workers count as
+ * Whoever wants to end a request does so itself in WAITING and ASLEEP, and interrupts its thread;
+ * in ACTIVE it asks by @stop and waits. A worker that wakes up in a request that has ended leaves,
+ * and touches the container no more; the next request does not wait for that. Such workers count as
  * requests, so there is a bound to them, and the pool has another one.
  *
  * cancel vs worker: all transitions are under iopf_prefaults.lock.
@@ -26,7 +26,8 @@
  * release vs ioctl: whoever comes after the release finds the set dead and empty.
  * unload: a worker holds the module, and its queue is destroyed before the module goes.
  *
- * Locking: only iopf_pool.lock is inside of iopf_prefaults.lock, a spinlock. Event counters are signalled without it.
+ * Locking: only iopf_pool.lock is inside of iopf_prefaults.lock, a spinlock. Event counters are
+ *   signalled without it.
  */
 #include <linux/cleanup.h>
 #include <linux/eventfd.h>

@@ -77,8 +77,8 @@ static __always_inline bool page_is_common(const struct page *page)
 
 /*
  * Whether the memory at an address is such that get_user_pages() has none of it. What a driver maps
- * does not say so by its pages. Where there is a present entry, and no invalidation in progress, its
- * VMA is in the tree, and is what the entry was made for.
+ * does not say so by its pages. Where there is a present entry, and no invalidation in progress,
+ * its VMA is in the tree, and is what the entry was made for.
  */
 static bool vma_has(struct mm_struct *mm, unsigned long vaddr, vm_flags_t any)
 {
@@ -579,8 +579,8 @@ static bool entry_near(unsigned long entry, bool write, bool swapped)
  * @write: for writing
  * @swapped: those that are not there, too
  *
- * With @swapped, those that have been swapped out, be they in the swap cache; and, for writing, those that are
- * clean. A guess: entries change while they are read.
+ * With @swapped, those that have been swapped out, be they in the swap cache; and, for writing,
+ * those that are clean. A guess: entries change while they are read.
  *
  * Context: interrupts on; under the mmap lock, which keeps the tables above the entries.
  * Return: a bit for each page.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What get_user_pages() says of memory of the process that asks, for tests that compare it with
- * what a device gets; and memory as drivers have it. Through a file of debugfs, iopf_pinner/command:
+ * what a device gets; and memory as drivers have it. Through a file of debugfs,
+ * iopf_pinner/command:
  *
  *	read ADDRESS, write ADDRESS	pin the page there and let it go, without FOLL_LONGTERM;
  *					the write fails as pinning does

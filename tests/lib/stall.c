@@ -32,6 +32,9 @@
 #include "stall.h"
 #include "uffd.h"
 
+/* In FUSE this error is about a request that the file system does not know. */
+#define FUSE_MISSING 38
+
 #define LEN		(2 * MiB)
 #define OTHER_IOVA	(RIG_IOVA + 64 * MiB)	/* mapped to be unmapped */
 #define FUSE_IOVA	(RIG_IOVA + 128 * MiB)	/* memory of the file system */
@@ -54,7 +57,7 @@ struct stall;
  * @what: its name
  * @cmd: the ioctl; 0: something else
  * @size: of the structure
- * @split: of its first part
+ * @split: of its first part; 0: it is in one part
  * @held: what is held
  * @fill: the structure
  * @run: instead of the ioctl
@@ -72,6 +75,11 @@ struct access {
 	int want;
 	bool reports;
 };
+
+static size_t access_split(const struct access *a)
+{
+	return a->split ? a->split : a->size;
+}
 
 /**
  * struct stall - one that is held
@@ -369,16 +377,16 @@ static int run_default(struct stall *s)
 
 #define IN(_cmd, _type, _fill) \
 	{ .what = #_cmd ": its structure", .cmd = _cmd, .size = sizeof(struct _type), \
-	  .split = sizeof(struct _type), .held = HEAD, .fill = _fill }
+	  .held = HEAD, .fill = _fill }
 #define RETURNS(_cmd, _type, _fill) \
 	{ .what = #_cmd ": its structure, written", .cmd = _cmd, .size = sizeof(struct _type), \
-	  .split = sizeof(struct _type), .held = OUT, .fill = _fill }
+	  .held = OUT, .fill = _fill }
 #define POINTS(_cmd, _type, _fill) \
 	{ .what = #_cmd ": what it points to", .cmd = _cmd, .size = sizeof(struct _type), \
-	  .split = sizeof(struct _type), .held = DATA, .fill = _fill }
+	  .held = DATA, .fill = _fill }
 #define PINS(_cmd, _type, _fill) \
 	{ .what = #_cmd ": memory to be pinned", .cmd = _cmd, .size = sizeof(struct _type), \
-	  .split = sizeof(struct _type), .held = PINNED, .fill = _fill }
+	  .held = PINNED, .fill = _fill }
 
 #define DIRTY_SIZE	(8 + sizeof(struct vfio_iommu_type1_dirty_bitmap_get))
 #define UNMAP_SIZE	(24 + sizeof(struct vfio_bitmap))
@@ -566,7 +574,7 @@ static void fuse_answer(int fd, const struct fuse_in_header *in, int told)
 	case FUSE_INTERRUPT:
 		break;
 	default:
-		fuse_reply(fd, in->unique, -ENOSYS, NULL, 0);
+		fuse_reply(fd, in->unique, -FUSE_MISSING, NULL, 0);
 	}
 }
 
@@ -768,7 +776,7 @@ static void *stall_run(void *arg)
 		;
 	if (a->run)
 		s->result = a->run(s);
-	else if (ioctl(s->r->c.fd, a->cmd, s->page + MEM_PAGE - a->split) < 0)
+	else if (ioctl(s->r->c.fd, a->cmd, s->page + MEM_PAGE - access_split(a)) < 0)
 		s->result = -errno;
 	else
 		s->result = 0;
@@ -827,7 +835,7 @@ void stall_prepare(struct rig *r, unsigned int i)
 	s->copy = mem_anon(4 * MEM_PAGE);
 	if (a->held == PINNED)
 		s->mem = fuse_mem(i);
-	a->fill(s, s->copy + MEM_PAGE - a->split);
+	a->fill(s, s->copy + MEM_PAGE - access_split(a));
 	pages_prepare(s);
 	must_be(!sem_init(&s->start, 0, 0));
 	must_be(!pthread_create(&s->thread, NULL, stall_run, s));

@@ -48,7 +48,7 @@ int stall_want(unsigned int i);
 /** stall_reports() - whether it is in a report of dirty pages, of which there is one at a time */
 bool stall_reports(unsigned int i);
 
-/** stall_alone() - whether it takes all of the container's memory, so others' that is held as well */
+/** stall_alone() - whether it takes all of the container's memory, also what others hold */
 bool stall_alone(unsigned int i);
 
 /**

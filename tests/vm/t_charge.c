@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is brought in for a device is charged, limited and placed as if the owner's CPU had touched it:
- * page cache, CPU page tables, hugetlb, memory.high, memory policies and cpusets.
+ * What is brought in for a device is charged, limited and placed as if the owner's CPU had touched
+ * it: page cache, CPU page tables, hugetlb, memory.high, memory policies and cpusets.
  *
  * vm: --mem 1024 --append numa=fake=2 --swap 512 --disk 256
  */
@@ -110,7 +110,8 @@ static void check_place(struct rig *r, int node, const char *what)
 
 	fresh(&b);
 	touch(&b);
-	tap_diag("%s node %d: CPU touches: %u of %lu pages there", what, node, on_node(&b, node), PAGES);
+	tap_diag("%s node %d: CPU touches: %u of %lu pages there", what, node, on_node(&b, node),
+		 PAGES);
 	mem_unmap(b.va, LEN);
 
 	fresh(&b);
@@ -187,7 +188,8 @@ static void page_cache(struct rig *r)
 	rig_map(r, &b);
 	rig_status_is(sim_read(&r->sim[0], &b, 0, b.len, NULL), 0, "device reads the file");
 	dev = cg_stat("dev", "file");
-	tap_diag("page cache charged to the owner: CPU %ld KiB, device %ld KiB", cpu >> 10, dev >> 10);
+	tap_diag("page cache charged to the owner: CPU %ld KiB, device %ld KiB", cpu >> 10,
+		 dev >> 10);
 	tap_ok(dev > cpu / 2, "page cache that the device brings in is charged to the owner");
 	rig_unmap(r, &b);
 	mem_unmap(b.va, b.len);
@@ -206,8 +208,8 @@ static void page_tables(struct rig *r)
 	cg_make("cpu2");
 	cg_make("dev2");
 	cg_enter("cpu2");
-	b.va = mmap(NULL, b.len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		    -1, 0);
+	b.va = mmap(NULL, b.len, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	must_be(b.va != MAP_FAILED);
 	madvise(b.va, b.len, MADV_NOHUGEPAGE);
 	before = cg_stat("cpu2", "pagetables");
@@ -217,8 +219,8 @@ static void page_tables(struct rig *r)
 	mem_unmap(b.va, b.len);
 
 	cg_enter("dev2");
-	b.va = mmap(NULL, b.len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		    -1, 0);
+	b.va = mmap(NULL, b.len, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	must_be(b.va != MAP_FAILED);
 	madvise(b.va, b.len, MADV_NOHUGEPAGE);
 	rig_map(r, &b);
@@ -227,7 +229,7 @@ static void page_tables(struct rig *r)
 	sim_cmd_order(&cmd, IOPF_SIM_ORDER_STRIDED, 8, 2 * MiB, 0);
 	rig_status_is(sim_run(&r->sim[0], &cmd, NULL), 0, "device reads sparsely");
 	dev = cg_stat("dev2", "pagetables") - before;
-	tap_diag("CPU page tables charged to the owner: CPU touches %ld KiB, device %ld KiB; VmPTE %zu KiB, kernel %ld KiB",
+	tap_diag("CPU page tables, KiB charged: CPU %ld, device %ld; VmPTE %zu, kernel %ld",
 		 cpu >> 10, dev >> 10, mem_status_kb(0, "VmPTE"), cg_stat("dev2", "kernel") >> 10);
 	tap_ok(dev > cpu / 2, "CPU page tables made for the device are charged to the owner");
 	rig_unmap(r, &b);
@@ -255,9 +257,10 @@ static void hugetlb(struct rig *r)
 	tap_diag("MAP_DMA: %d", status);
 	if (!status) {
 		status = rig_stock() ? 0 : sim_write(&r->sim[0], &b, 0, b.len, 1, NULL);
-		tap_diag("device writes 8 MiB of hugetlb with hugetlb.2MB.max = 2 MiB: %s; charged %ld",
+		tap_diag("8 MiB of hugetlb with hugetlb.2MB.max = 2 MiB: %s; charged %ld",
 			 sim_status_name(status), cg_num("huge", "hugetlb.2MB.current"));
-		tap_ok(status == IOPF_SIM_ST_INVALID, "the owner's hugetlb limit holds for the device");
+		tap_ok(status == IOPF_SIM_ST_INVALID,
+		       "the owner's hugetlb limit holds for the device");
 		tap_is(cg_num("huge", "hugetlb.2MB.current"), 2 * MiB, "charged to the owner");
 		rig_unmap(r, &b);
 	}
@@ -305,7 +308,8 @@ static void full(struct rig *r)
 	b.va = mem_anon(b.len);
 	rig_map(r, &b);
 	slow = iopf_count(rig_bdf(0), "slow");
-	rig_status_is(sim_write(&r->sim[0], &b, 0, b.len / 2, 1, NULL), 0, "device writes, with room");
+	rig_status_is(sim_write(&r->sim[0], &b, 0, b.len / 2, 1, NULL), 0,
+		      "device writes, with room");
 	tap_is(iopf_count(rig_bdf(0), "slow") - slow, 0, "in place");
 	must(cg_write("full", "memory.high", "1"));
 	slow = iopf_count(rig_bdf(0), "slow");

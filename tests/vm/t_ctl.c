@@ -326,7 +326,8 @@ static void check_name(void)
 	must(vfio_dev_open(&d, &c, rig_bdf(0), VFIO_TYPE1v2_IOMMU));
 	must(prctl(PR_SET_NAME, "t_ctl"));
 	must_be(!ctl("list -i 0"));
-	tap_ok(says("command", "\"a\\\\nb\\\\e[m\\\\\\\\\303\274\""), "list: a strange name (%.40s)",
+	tap_ok(says("command", "\"a\\\\nb\\\\e[m\\\\\\\\\303\274\""),
+	       "list: a strange name (%.40s)",
 	       value("command"));
 	snprintf(path, sizeof(path), "/sys/kernel/vfio_iopf/containers/%llu/comm",
 		 (unsigned long long)number("id"));
@@ -335,7 +336,8 @@ static void check_name(void)
 	n = fread(text, 1, sizeof(text) - 1, f);
 	text[n] = 0;
 	fclose(f);
-	tap_ok(!strcmp(text, "a\\nb\\e[m\\\\\303\274\n"), "sysfs: it is one line, without controls");
+	tap_ok(!strcmp(text, "a\\nb\\e[m\\\\\303\274\n"),
+	       "sysfs: it is one line, without controls");
 	vfio_dev_close(&d);
 	vfio_container_close(&c);
 }

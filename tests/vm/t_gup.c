@@ -441,7 +441,8 @@ static void check(struct rig *r, const struct kind *kind, const struct state *st
 	} else {
 		strcat(what, ": read");
 		compare(r, &b, false, kind->apart, what);
-		strcpy(strrchr(what, ':'), ": write");
+		*strrchr(what, ':') = '\0';
+		strcat(what, ": write");
 		compare(r, &b, true, kind->apart, what);
 	}
 	rig_unmap(r, &b);

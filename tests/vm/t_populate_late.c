@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Memory is not populated late: when an ioctl has said that the container does not use a CPU
- * address any more (UNMAP_DMA, with VFIO_DMA_UNMAP_FLAG_VADDR or without), faults and requests to prefault
- * that were under way touch no other page there.
+ * address any more (UNMAP_DMA, with VFIO_DMA_UNMAP_FLAG_VADDR or without), faults and requests to
+ * prefault that were under way touch no other page there.
  *
  * Who sleeps in the memory's userfaultfd at that moment is no exception, when it wakes up.
  *
