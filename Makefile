@@ -149,7 +149,7 @@ install-packaging:
 		install -m 644 packaging/limits.conf $(DESTDIR)/etc/vfio-iopf/limits.conf
 	@[ -e $(DESTDIR)/etc/modules-load.d/vfio-iopf.conf ] || \
 		install -m 644 packaging/modules-load.conf $(DESTDIR)/etc/modules-load.d/vfio-iopf.conf
-	@sed 's,@sbindir@,$(PREFIX)/sbin,' packaging/60-vfio-iopf.rules \
+	@sed 's,@sbindir@,$(PREFIX)/sbin,g' packaging/60-vfio-iopf.rules \
 		>$(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-vfio-iopf.rules
 
 # What it is all for

@@ -20,6 +20,7 @@
 RULES=/image/run/udev/rules.d
 RULE=/image/run/udev/rules.d/60-vfio-iopf.rules
 CONF=/image/etc/vfio-iopf/devices.conf
+LIMITS=/image/etc/vfio-iopf/limits.conf
 # Looks at what is to come: udev says itself when it is through.
 LOOKS=600
 
@@ -44,7 +45,7 @@ udev_root()
 # The rule, as "make install" makes it of the one in packaging/.
 install_rule()
 {
-	sed 's,@sbindir@,/tmp,' /iopf/60-vfio-iopf.rules >"$RULE"
+	sed 's,@sbindir@,/tmp,g' /iopf/60-vfio-iopf.rules >"$RULE"
 }
 
 udev_start()
@@ -64,6 +65,12 @@ udev_stop()
 	while pidof systemd-udevd >/dev/null; do
 		usleep 100000
 	done
+}
+
+# Rules for the limits of new containers that are in force.
+limits()
+{
+	grep "^admin " "$IOPF/limits"
 }
 
 # Until udev has nothing more to do.
@@ -96,12 +103,14 @@ mode()
 
 udev_root
 printf 'address 10f5:00:00.0 arbitrary # by udev\nclass 0880 selective window=0x0-0xfff\n' >"$CONF"
+printf 'user 1000-1999 faults_max=8 # by udev\n' >"$LIMITS"
 
 udev_start
 simulator
 backend
 settle
 check_is "without our rule udev does nothing" "$(rules)" ""
+check_is "and sets no limits" "$(limits)" ""
 iopf-unload || bail "cannot unload"
 
 install_rule
@@ -111,6 +120,7 @@ backend
 settle
 check_is "loaded: the table is there" "$(rules)" "admin 1 address 10f5:00:00.0 arbitrary # by udev
 admin 2 class 0880 selective window=0x0-0xfff"
+check_is "loaded: the limits are there" "$(limits)" "admin 1 user 1000-1999 faults_max=8 # by udev"
 check_is "loaded: a device has its rule" "$(mode 0)" arbitrary
 check_is "loaded: and so has another" "$(mode 1)" selective
 in_image udevadm test --action=add /sys/module/vfio_iommu_iopf >test.log 2>&1
@@ -118,6 +128,7 @@ check "udev has read it without complaints" grep -q "60-vfio-iopf.rules" test.lo
 check_is "and has none about a line of it" "$(grep "60-vfio-iopf.rules:[0-9]" test.log |
 	grep -iE "invalid|unknown|ignoring|failed")" ""
 check "it would run iopfctl" grep -q "/tmp/iopfctl device apply" test.log
+check "for the limits, too" grep -q "/tmp/iopfctl limits apply" test.log
 
 # A device that is plugged in has its rule from the table that is there.
 echo 1 >/sys/bus/pci/devices/10f5:00:00.0/remove
