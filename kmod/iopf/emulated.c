@@ -42,6 +42,7 @@
 #include "emulated.h"
 #include "mm.h"
 #include "pin.h"
+#include "run.h"
 
 /**
  * struct emulated - a group of an emulated device
@@ -344,22 +345,117 @@ struct emulated_copy {
 	struct iopf_range range;
 };
 
-/* In a kernel thread in the memory's mm, otherwise only in the caller's own. */
-static int rw_copy(struct mm_struct *mm, void __user *user, void *data, size_t count, bool write)
-{
-	bool kthread = !current->mm;
-	unsigned long left = count;
+/* How often a page is brought in that is gone again when it is to be copied. */
+#define RW_TRIES 16
 
-	if (!mmget_not_zero(mm))
+/**
+ * struct rw_job - bytes that a kernel thread copies, or has a thread of the process copy
+ * @run: for the latter; nobody leaves it before it has ended
+ * @user: where the next ones are in the process
+ * @data: the kernel's side
+ * @count: how many are left
+ * @write: to the process
+ */
+struct rw_job {
+	struct iopf_run run;
+	unsigned long user;
+	void *data;
+	size_t count;
+	bool write;
+};
+
+static unsigned long rw_bytes(void __user *user, void *data, size_t count, bool write)
+{
+	return write ? copy_to_user(user, data, count) : copy_from_user(data, user, count);
+}
+
+/* Copy what is there, in the process's address space. Whether that is all. */
+static bool rw_there(struct rw_job *job)
+{
+	while (job->count) {
+		size_t n = min(job->count, PAGE_SIZE - offset_in_page(job->user));
+		unsigned long left;
+
+		pagefault_disable();
+		left = rw_bytes((void __user *)job->user, job->data, n, job->write);
+		pagefault_enable();
+		if (left)
+			return false;
+		job->user += n;
+		job->data += n;
+		job->count -= n;
+		cond_resched();
+	}
+	return true;
+}
+
+/* In a thread of the process: what is not there is brought in. */
+static int rw_run(struct iopf_run *run)
+{
+	struct rw_job *job = container_of(run, struct rw_job, run);
+	static const atomic_t never;
+	struct iopf_vaddr_seen seen = { .seq = &never };
+	unsigned int tries = 0;
+	size_t before = 0;
+	int ret;
+
+	while (!rw_there(job)) {
+		tries = job->count == before ? tries + 1 : 0;
+		before = job->count;
+		if (tries == RW_TRIES)
+			return -EFAULT;
+		ret = iopf_mm_populate(current->mm, job->user & PAGE_MASK, 1, job->write, &seen);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static void rw_free(struct iopf_run *run)
+{
+	kfree(container_of(run, struct rw_job, run));
+}
+
+/* A kernel thread copies what is there; the process has all else brought in, and pays for it. */
+static int rw_copy_kthread(struct iopf_mm *m, void __user *user, void *data, size_t count,
+			   bool write)
+{
+	struct rw_job *job;
+	int ret = 0;
+	bool all;
+
+	if (!mmget_not_zero(m->mm))
 		return -EPERM;
-	if (kthread)
-		kthread_use_mm(mm);
-	if (current->mm == mm)
-		left = write ? copy_to_user(user, data, count) : copy_from_user(data, user, count);
-	if (kthread)
-		kthread_unuse_mm(mm);
-	mmput_async(mm);
-	return left ? -EFAULT : 0;
+	job = kmalloc(sizeof(*job), GFP_KERNEL);
+	if (job) {
+		*job = (struct rw_job){
+			.user = (unsigned long)user,
+			.data = data,
+			.count = count,
+			.write = write,
+		};
+		iopf_run_init(&job->run, rw_run, rw_free);
+		kthread_use_mm(m->mm);
+		all = rw_there(job);
+		kthread_unuse_mm(m->mm);
+	}
+	mmput_async(m->mm);
+	if (!job)
+		return -ENOMEM;
+	if (!all)
+		ret = iopf_run_in(m->pool, &job->run, TASK_IDLE);
+	iopf_run_put(&job->run);
+	return ret == -ESRCH ? -EPERM : ret;
+}
+
+/* In a kernel thread in the memory's mm, otherwise only in the caller's own. */
+static int rw_copy(struct iopf_mm *m, void __user *user, void *data, size_t count, bool write)
+{
+	if (!current->mm)
+		return rw_copy_kthread(m, user, data, count, write);
+	if (!atomic_read(&m->mm->mm_users))
+		return -EPERM;
+	return current->mm != m->mm || rw_bytes(user, data, count, write) ? -EFAULT : 0;
 }
 
 /* Copy within one area; the container's lock is dropped meanwhile. */
@@ -374,7 +470,7 @@ static int rw_area(struct iopf_area *area, u64 iova, void *data, size_t count, b
 	refcount_inc(&m->refs);
 	list_add(&copy.node, &c->copies);
 	iopf_container_unlock_to_wait(c);
-	ret = rw_copy(m->mm, user, data, count, write);
+	ret = rw_copy(m, user, data, count, write);
 	iopf_container_relock(c);
 	list_del(&copy.node);
 	WRITE_ONCE(c->copied, c->copied + 1);

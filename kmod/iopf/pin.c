@@ -53,6 +53,7 @@
 #include "main.h"
 #include "mm.h"
 #include "pin.h"
+#include "run.h"
 #include "span.h"
 
 /* How often mapping a device's memory is tried against invalidations and lack of memory. */
@@ -106,8 +107,9 @@ void iopf_pin_settle_work(struct work_struct *work)
 }
 
 /*
- * Give back charged pages, under the container's lock: so without waiting for whoever uses the
- * address space, which the process can have last as long as it likes.
+ * Give back charged pages, under the container's lock or, without @c, when nobody waits for it: so
+ * without waiting for whoever uses the address space, which the process can have last as long as it
+ * likes.
  */
 static void uncharge(struct iopf_container *c, struct iopf_mm *m, long pages)
 {
@@ -119,7 +121,8 @@ static void uncharge(struct iopf_container *c, struct iopf_mm *m, long pages)
 		mmap_write_unlock(m->mm);
 		return;
 	}
-	WRITE_ONCE(c->owing, true);
+	if (c)
+		WRITE_ONCE(c->owing, true);
 	refcount_inc(&m->refs);
 	if (!queue_work(iopf_wq, &m->settle))
 		iopf_mm_put(m);
@@ -208,6 +211,7 @@ static long count_new(struct iopf_area *area, u64 iova, struct page **pages, uns
 
 /**
  * struct pin_job - pages that are being pinned, without the container's lock
+ * @run: for having it done by a thread of the process; has the reference of whoever pins
  * @m: whose, referenced
  * @task: whose RLIMIT_MEMLOCK counts, referenced
  * @lock_cap: it is not limited
@@ -216,11 +220,13 @@ static long count_new(struct iopf_area *area, u64 iova, struct page **pages, uns
  * @mmio: out: there is devices' memory, in the CPU's page tables
  * @vaddr: the first
  * @n: in: how many; out: how many have been pinned
- * @pages: out: the pages
  * @charged: those that are charged for an emulated device; in: already
  * @count: out: how many have been charged now
+ * @pinned: out: @pages are pinned, @count charged, and both are the job's to give back
+ * @pages: out: the pages
  */
 struct pin_job {
+	struct iopf_run run;
 	struct iopf_mm *m;
 	struct task_struct *task;
 	bool lock_cap;
@@ -229,36 +235,11 @@ struct pin_job {
 	bool mmio;
 	unsigned long vaddr;
 	unsigned int n;
-	struct page **pages;
 	DECLARE_BITMAP(charged, IOPF_CHUNK_PAGES);
 	long count;
+	bool pinned;
+	struct page *pages[];
 };
-
-static void job_begin(struct pin_job *job, struct iopf_area *area, u64 iova, unsigned int n,
-		      struct page **pages)
-{
-	unsigned long index = (iova - area->range.first) >> PAGE_SHIFT;
-
-	*job = (struct pin_job){
-		.m = area->mm,
-		.task = get_task_struct(area->task),
-		.lock_cap = area->lock_cap,
-		.write = area->prot & IOMMU_WRITE,
-		.vaddr = iopf_area_vaddr(area, iova),
-		.n = n,
-		.pages = pages,
-	};
-	refcount_inc(&job->m->refs);
-	for (unsigned int i = 0; i < n; i++)
-		if (xa_load(&area->pins, index + i))
-			__set_bit(i, job->charged);
-}
-
-static void job_end(struct pin_job *job)
-{
-	put_task_struct(job->task);
-	iopf_mm_put(job->m);
-}
 
 /* Pin up to @n pages. How many, or a negative error number. */
 static long job_pin(struct pin_job *job)
@@ -271,7 +252,7 @@ static long job_pin(struct pin_job *job)
 	if (!mmget_not_zero(mm))
 		return -ESRCH;
 	if (job->now ? mmap_read_trylock(mm) : !mmap_read_lock_killable(mm)) {
-		ret = pin_user_pages_remote(mm, job->vaddr, job->n, flags, job->pages, NULL);
+		ret = iopf_mm_pin(mm, job->vaddr, job->n, flags, job->pages);
 		mmap_read_unlock(mm);
 	}
 	mmput_async(mm);
@@ -281,31 +262,99 @@ static long job_pin(struct pin_job *job)
 /* All of it that may wait for user space, as long as it likes. 0 or a negative error number. */
 static int job_do(struct pin_job *job)
 {
-	long n = job_pin(job);
+	long count = 0, n = job_pin(job);
 	int ret;
 
+	if (n == -EINTR)
+		return n;
 	if (n < 0) {
 		ret = iopf_mm_populate_mmio(job->m->mm, job->vaddr, job->write, job->now);
 		job->mmio = !ret;
-		job->n = 0;
-		return job->mmio ? 0 : n;
+		return ret ? n : 0;
+	}
+	for (unsigned int i = 0; i < n; i++)
+		count += iopf_pin_counts(job->pages[i]) && !test_bit(i, job->charged);
+	ret = charge(job->task, job->m->mm, job->lock_cap, count);
+	if (ret) {
+		unpin_user_pages(job->pages, n);
+		return ret;
 	}
 	job->n = n;
-	for (unsigned int i = 0; i < n; i++)
-		job->count += iopf_pin_counts(job->pages[i]) && !test_bit(i, job->charged);
-	ret = charge(job->task, job->m->mm, job->lock_cap, job->count);
-	if (ret)
-		unpin_user_pages(job->pages, n);
-	return ret;
+	job->count = count;
+	job->pinned = true;
+	return 0;
 }
 
-/* The container is not as it was: nobody has a use for what has been pinned. */
+static int job_run(struct iopf_run *run)
+{
+	return job_do(container_of(run, struct pin_job, run));
+}
+
+/* What nobody has taken over is given back. No lock is held, or the container's. */
 static void job_undo(struct pin_job *job, struct iopf_container *c)
 {
-	if (!job->n)
+	if (!job->pinned)
 		return;
+	job->pinned = false;
 	unpin_user_pages(job->pages, job->n);
 	uncharge(c, job->m, job->count);
+}
+
+static void job_free(struct iopf_run *run)
+{
+	struct pin_job *job = container_of(run, struct pin_job, run);
+
+	job_undo(job, NULL);
+	put_task_struct(job->task);
+	iopf_mm_put(job->m);
+	kfree(job);
+}
+
+/* The next @n pages of an area, from @iova on. NULL: no memory. */
+static struct pin_job *job_create(struct iopf_area *area, u64 iova, unsigned int n)
+{
+	unsigned long index = (iova - area->range.first) >> PAGE_SHIFT;
+	struct pin_job *job = kzalloc(struct_size(job, pages, n), GFP_KERNEL);
+
+	if (!job)
+		return NULL;
+	iopf_run_init(&job->run, job_run, job_free);
+	job->n = n;
+	job->m = area->mm;
+	refcount_inc(&job->m->refs);
+	job->task = get_task_struct(area->task);
+	job->lock_cap = area->lock_cap;
+	job->write = area->prot & IOMMU_WRITE;
+	job->vaddr = iopf_area_vaddr(area, iova);
+	for (unsigned int i = 0; i < n; i++)
+		if (xa_load(&area->pins, index + i))
+			__set_bit(i, job->charged);
+	return job;
+}
+
+/* The container is as it was: the pages are the caller's now. */
+static void job_take(struct pin_job *job)
+{
+	job->pinned = false;
+}
+
+/* Whether whoever wants memory pinned may be interrupted by any signal. */
+static bool pin_interruptible(const struct iopf_mm *m)
+{
+	/* An administrator may end a wait for somebody else's memory so. */
+	return current->mm != m->mm && !(current->flags & PF_KTHREAD);
+}
+
+/*
+ * Do it where it is charged as the process's own accesses are. What waits for nothing brings nothing
+ * in.
+ */
+static int job_wait(struct pin_job *job)
+{
+	if (job->now || current->mm == job->m->mm)
+		return job_do(job);
+	return iopf_run_in(job->m->pool, &job->run,
+			   pin_interruptible(job->m) ? TASK_INTERRUPTIBLE : TASK_KILLABLE);
 }
 
 /* Map one page of a device's memory and hold it. -EAGAIN: the CPU does not have it by now. */
@@ -362,6 +411,7 @@ static long job_install(struct pin_job *job, struct iopf_area *area, struct iopf
 	ret = iopf_chunk_pin(chunk, page, job->pages, job->n);
 	if (ret)
 		return ret;
+	job_take(job);
 	uncharge(area->container, job->m, job->count - count);
 	area->locked += count;
 	return job->n;
@@ -372,39 +422,38 @@ static long job_install(struct pin_job *job, struct iopf_area *area, struct iopf
  * or a negative error number; -EAGAIN: the area may be gone.
  */
 static long pin_some(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page,
-		     unsigned int gap, bool now, struct page **pages)
+		     unsigned int gap, bool now)
 {
+	struct pin_job *job = job_create(area, chunk->iova + ((u64)page << PAGE_SHIFT), gap);
 	struct iopf_container *c = area->container;
 	u64 serial = c->serial;
-	struct pin_job job;
 	long n;
 
-	job_begin(&job, area, chunk->iova + ((u64)page << PAGE_SHIFT), gap, pages);
-	job.now = now;
+	if (!job)
+		return -ENOMEM;
+	job->now = now;
 	iopf_container_unlock_to_wait(c);
-	n = job_do(&job);
+	n = job_wait(job);
 	iopf_container_relock(c);
 	if (!n) {
 		n = serial == c->serial && c->domains->nr ?
-			    job_install(&job, area, chunk, page) : -EAGAIN;
+			    job_install(job, area, chunk, page) : -EAGAIN;
 		if (n < 0)
-			job_undo(&job, c);
+			job_undo(job, c);
 	}
-	job_end(&job);
+	iopf_run_put(&job->run);
 	return n;
 }
 
 /* Whether whoever wants memory pinned wants it no more. */
 static bool pin_interrupted(const struct iopf_area *area)
 {
-	/* An administrator may end a wait for somebody else's memory with any signal. */
-	return current->mm == area->mm->mm || current->flags & PF_KTHREAD ?
-		       fatal_signal_pending(current) : signal_pending(current);
+	return pin_interruptible(area->mm) ? signal_pending(current) :
+					     fatal_signal_pending(current);
 }
 
 /* The same for a part of an area within one chunk. */
-static int pin_part(struct iopf_area *area, const struct iopf_range *part, bool now,
-		    struct page **pages)
+static int pin_part(struct iopf_area *area, const struct iopf_range *part, bool now)
 {
 	unsigned int page = iopf_chunkmap_page(part->first), gap;
 	unsigned int last = iopf_chunkmap_page(part->last);
@@ -423,7 +472,7 @@ static int pin_part(struct iopf_area *area, const struct iopf_range *part, bool 
 			return -EINTR;
 		if (!area->no_spans)
 			iopf_spans_forbid(area);
-		n = pin_some(area, chunk, page, gap, now, pages);
+		n = pin_some(area, chunk, page, gap, now);
 		if (n < 0)
 			return n;
 	}
@@ -442,12 +491,11 @@ static struct iopf_range first_part(const struct iopf_area *area, u64 at, u64 la
 /* Pin what is mapped of a range, before anything depends on it. */
 static int pin_ahead(struct iopf_container *c, const struct iopf_range *range, bool now)
 {
-	struct page **pages = kmalloc_array(IOPF_CHUNK_PAGES, sizeof(*pages), GFP_KERNEL);
 	struct mem_cgroup *old = set_active_memcg(c->memcg);
 	unsigned int tries = 0;
 	struct iopf_range part;
 	u64 at = range->first;
-	int ret = pages ? 0 : -ENOMEM;
+	int ret = 0;
 
 	while (!ret) {
 		unsigned long index = at;
@@ -457,7 +505,7 @@ static int pin_ahead(struct iopf_container *c, const struct iopf_range *range, b
 		if (!area || !c->domains->nr)
 			break;
 		part = first_part(area, at, range->last);
-		ret = pin_part(area, &part, now, pages);
+		ret = pin_part(area, &part, now);
 		if (ret == -EAGAIN) {
 			/* Others make changes all the time, or a device's memory comes and goes. */
 			ret = fatal_signal_pending(current) ? -EINTR :
@@ -470,7 +518,6 @@ static int pin_ahead(struct iopf_container *c, const struct iopf_range *range, b
 		at = part.last + 1;
 	}
 	set_active_memcg(old);
-	kfree(pages);
 	return ret;
 }
 
@@ -489,26 +536,30 @@ int iopf_pin_page(struct iopf_area *area, u64 iova, struct page **page)
 	unsigned long index = (iova - area->range.first) >> PAGE_SHIFT;
 	struct iopf_container *c = area->container;
 	bool counted = iopf_pin_counted(area, iova);
+	struct pin_job *job = job_create(area, iova, 1);
 	u64 serial = c->serial;
-	struct pin_job job;
 	int ret;
 
-	job_begin(&job, area, iova, 1, page);
+	if (!job)
+		return -ENOMEM;
 	if (counted)
-		__set_bit(0, job.charged);
+		__set_bit(0, job->charged);
 	iopf_container_unlock_to_wait(c);
-	ret = job_do(&job);
+	ret = job_wait(job);
 	iopf_container_relock(c);
-	if (!ret && job.mmio)
+	if (!ret && job->mmio)
 		ret = -EFAULT;
 	if (!ret && (serial != c->serial || area->leaving || area->reported ||
 		     xa_load(&area->pins, index) || iopf_pin_counted(area, iova) != counted)) {
-		job_undo(&job, c);
+		job_undo(job, c);
 		ret = fatal_signal_pending(current) ? -EINTR : -EAGAIN;
 	}
-	if (!ret)
-		area->locked += job.count;
-	job_end(&job);
+	if (!ret) {
+		job_take(job);
+		area->locked += job->count;
+		*page = job->pages[0];
+	}
+	iopf_run_put(&job->run);
 	return ret;
 }
 

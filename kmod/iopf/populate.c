@@ -292,6 +292,29 @@ int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pag
 	return done ? 0 : ret;
 }
 
+/**
+ * iopf_mm_pin() - pin pages for long; in a thread of the process under its memory policy
+ * @mm: whose, with its mmap lock held for reading
+ * @vaddr: the first
+ * @n: how many
+ * @flags: FOLL_LONGTERM, and more
+ * @pages: out: the pages
+ *
+ * Return: how many, or a negative error number; -EINTR also when the thread has to leave.
+ */
+long iopf_mm_pin(struct mm_struct *mm, unsigned long vaddr, unsigned int n, unsigned int flags,
+		 struct page **pages)
+{
+	struct mempolicy *policy = NULL;
+	long ret;
+
+	if (own_thread(mm) && !policy_borrow(mm, &policy))
+		return -EINTR;
+	ret = pin_user_pages_remote(mm, vaddr, n, flags, pages, NULL);
+	policy_return(policy);
+	return ret;
+}
+
 /*
  * Whether a page of shared memory is there or can be had at once. What other drivers and file
  * systems do is their own affair.

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "knob.h"
@@ -322,6 +323,73 @@ static void full(struct rig *r)
 	must(mem_write_file(CG "/cgroup.procs", "0"));
 }
 
+/* In another process, in another cgroup, with another memory policy: how it ended. */
+static int by_another(int (*fn)(void))
+{
+	unsigned long mask = 1;
+	pid_t pid = must_sys(fork());
+	int status;
+
+	if (!pid) {
+		tap_forget();
+		must(mem_write_file(CG "/cgroup.procs", "0"));
+		must_sys(syscall(SYS_set_mempolicy, MPOL_BIND, &mask, 8));
+		_exit(fn() ? 1 : 0);
+	}
+	must_sys(waitpid(pid, &status, 0));
+	return status;
+}
+
+static int switch_off(void)
+{
+	return iopf_enable(rig_bdf(0), false);
+}
+
+static int switch_on(void)
+{
+	return iopf_enable(rig_bdf(0), true);
+}
+
+/* Somebody else has memory pinned: the owner pays for what that brings in. */
+static void pinned_by_others(struct rig *r)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = 16 * MiB };
+	struct simbuf placed;
+	unsigned long mask = 2;
+	long cached;
+	int fd;
+
+	cg_make("pin");
+	b.va = mem_file("/mnt/pinned", b.len, true, true, &fd);
+	fsync(fd);
+	mem_unmap(b.va, b.len);
+	mem_sync_drop_caches();
+	cg_enter("pin");
+	b.va = mmap(NULL, b.len, PROT_READ, MAP_SHARED, fd, 0);
+	must_be(b.va != MAP_FAILED);
+	must(vfio_map_flags(&r->c, b.va, b.iova, b.len, VFIO_DMA_MAP_FLAG_READ));
+	cached = cg_stat("pin", "file");
+	tap_is(by_another(switch_off), 0, "another process switches the device off");
+	cached = cg_stat("pin", "file") - cached;
+	tap_diag("page cache charged to the owner: %ld KiB", cached >> 10);
+	tap_ok(cached > (long)b.len / 2, "what is pinned for that is charged to the owner");
+	tap_is(by_another(switch_on), 0, "and on again");
+	rig_unmap(r, &b);
+	mem_unmap(b.va, b.len);
+	close(fd);
+
+	must_sys(syscall(SYS_set_mempolicy, MPOL_BIND, &mask, 8));
+	fresh(&placed);
+	rig_map(r, &placed);
+	tap_is(by_another(switch_off), 0, "off, the owner having a memory policy");
+	tap_is(on_node(&placed, 1), PAGES, "pinned where the owner's policy says");
+	tap_is(by_another(switch_on), 0, "and on again");
+	must_sys(syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0));
+	rig_unmap(r, &placed);
+	mem_unmap(placed.va, LEN);
+	must(mem_write_file(CG "/cgroup.procs", "0"));
+}
+
 int main(void)
 {
 	struct rig r;
@@ -336,6 +404,7 @@ int main(void)
 	hugetlb(&r);
 	high(&r);
 	full(&r);
+	pinned_by_others(&r);
 	rig_clean(&r);
 	rig_close(&r);
 	rig_balanced();
