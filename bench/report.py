@@ -130,9 +130,11 @@ def latency(side, key):
 
 
 def stretches(side):
-    """Cases of the longest stretch: [{"name", "longest", "took"}, ...]."""
-    return [{what: side[f"stretch{i}_{what}"] for what in ("name", "longest", "took")}
-            for i in range(100) if f"stretch{i}_longest" in side]
+    """Cases of the longest stretch: [{"name", "longest", "control", "own", "took"}, ...]. The control is the same
+    without a device, where that means something; own is by what it is longer."""
+    cases = [{what: side[f"stretch{i}_{what}"] for what in ("name", "longest", "control", "took")}
+             for i in range(100) if f"stretch{i}_longest" in side]
+    return [{**entry, "own": max(0, entry["longest"] - entry["control"])} for entry in cases]
 
 
 def drop(side, case):
@@ -252,7 +254,7 @@ def goals(result):
         goal("invalidation of 64 MiB against stock's unmap", max(entry["invalidate_ratio"] for entry in drops),
              GOAL_DROP_RATIO),
         goal("latency of faults, p99.9 / p50", rough(all_faults["p99.9"] / all_faults["p50"]), GOAL_TAIL_RATIO),
-        goal("longest stretch without offering the processor", max(entry["longest"] for entry in result["stretch"]),
+        goal("longest stretch without offering the processor, beyond that of the host", max(entry["own"] for entry in result["stretch"]),
              GOAL_STRETCH),
         goal("memory of 1 TiB untouched", memory["untouched_1t_bytes"], GOAL_UNTOUCHED_BYTES, "B"),
         goal("memory per touched MiB", memory["touched_kib_per_mib"], GOAL_TOUCHED_KIB, "KiB"),
@@ -350,8 +352,10 @@ def rows_of_latency(result):
 def rows_of_stretch(result):
     out = ["Longest stretch, in which nobody else gets the processor: all of the case on the left, the stretch on the right"]
     for entry in result["stretch"]:
-        out.append((entry["name"], shown(entry["took"]), shown(entry["longest"]),
-                    "" if entry["longest"] <= GOAL_STRETCH else "too long"))
+        remark = [] if entry["own"] <= GOAL_STRETCH else ["too long"]
+        if entry["control"]:
+            remark.append(f"without a device {shown(entry['control'])}")
+        out.append((entry["name"], shown(entry["took"]), shown(entry["longest"]), "; ".join(remark)))
     return out
 
 

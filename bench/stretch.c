@@ -13,15 +13,18 @@
 
 static unsigned int cases;
 
-static void report(const char *name, uint64_t longest, uint64_t took)
+static void report(const char *name, uint64_t longest, uint64_t control, uint64_t took)
 {
 	char key[32];
 
-	printf("iopf: stretch: %s: %llu of %llu\n", name, (unsigned long long)longest,
+	printf("iopf: stretch: %s: %llu (%llu without a device) of %llu\n", name,
+	       (unsigned long long)longest, (unsigned long long)control,
 	       (unsigned long long)took);
 	figure_line("iopf stretch%u_name %s", cases, name);
 	snprintf(key, sizeof(key), "stretch%u_longest", cases);
 	figure("iopf", key, longest);
+	snprintf(key, sizeof(key), "stretch%u_control", cases);
+	figure("iopf", key, control);
 	snprintf(key, sizeof(key), "stretch%u_took", cases);
 	figure("iopf", key, took);
 	cases++;

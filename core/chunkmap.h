@@ -235,15 +235,15 @@ static inline void iopf_chunkmap_clear_huge(struct iopf_chunkmap *m)
  *
  * Return: whether there was a run.
  */
-static inline bool iopf_chunkmap_take(struct iopf_chunkmap *m, unsigned int *page,
-				      unsigned int last, unsigned int *n)
+static __always_inline bool iopf_chunkmap_take(struct iopf_chunkmap *m, unsigned int *page,
+					       unsigned int last, unsigned int *n)
 {
 	const unsigned long *pinned = iopf_chunkmap_pins(m);
 	unsigned int first, end;
 
+	if (*page > last)
+		return false;
 	if (m->huge) {
-		if (*page > last)
-			return false;
 		iopf_chunkmap_clear_huge(m);
 		*page = 0;
 		*n = IOPF_CHUNK_PAGES;

@@ -20,8 +20,15 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
 #include <linux/types.h>
+
+/* Whether the caller is going to die, and need not go on. */
+static inline bool iopf_core_killed(void)
+{
+	return fatal_signal_pending(current);
+}
 #else
 #include "test/shim.h"
 #endif

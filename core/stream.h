@@ -137,14 +137,20 @@ static inline bool iopf_stream_runs(const struct iopf_streams *s, const struct i
 /* The slot to be given up: the oldest that does not run, or the oldest. */
 static inline struct iopf_stream *iopf_streams_victim(struct iopf_streams *s)
 {
-	struct iopf_stream *victim = &s->stream[0];
+	/* Less than any. */
+	s64 most = -(s64)IOPF_STREAM_OLD - 1;
+	struct iopf_stream *victim = NULL;
 
-	for (unsigned int i = 1; i < IOPF_STREAMS; i++) {
+	for (unsigned int i = 0; i < IOPF_STREAMS; i++) {
 		struct iopf_stream *one = &s->stream[i];
-		bool runs = iopf_stream_runs(s, one), other = iopf_stream_runs(s, victim);
+		s64 age = s->clock - one->used;
 
-		if (runs == other ? one->used < victim->used : other)
+		if (iopf_stream_runs(s, one))
+			age -= IOPF_STREAM_OLD;
+		if (age > most) {
+			most = age;
 			victim = one;
+		}
 	}
 	return victim;
 }
@@ -293,9 +299,11 @@ static inline void iopf_streams_cut(struct iopf_streams *s, struct iopf_ahead *a
 	unsigned int cut;
 	u64 all = 0;
 
+	if (!ahead->pages)
+		return;
 	for (unsigned int i = 0; i < IOPF_STREAMS; i++)
 		all += iopf_stream_runs(s, &s->stream[i]) ? s->stream[i].ahead : 0;
-	if (all <= max || !ahead->pages)
+	if (all <= max)
 		return;
 	cut = min_t(u64, ahead->pages, all - max);
 	iopf_streams_short(s, ahead->next, cut, write);

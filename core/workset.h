@@ -310,7 +310,7 @@ struct iopf_workset_walk {
  * @size: how many
  * @pages: out: pages there will be
  *
- * Return: 0 or -EINVAL.
+ * Return: 0, -EINVAL or -EINTR.
  */
 static inline int iopf_workset_walk_init(struct iopf_workset_walk *w, const u8 *data, size_t size,
 					 u64 *pages)
@@ -325,6 +325,9 @@ static inline int iopf_workset_walk_init(struct iopf_workset_walk *w, const u8 *
 	while ((ret = iopf_workset_get(&w->reader, &chunk)) > 0) {
 		w->heats |= 1U << chunk.heat;
 		*pages += bitmap_weight(chunk.pages, IOPF_CHUNK_PAGES);
+		/* There may be millions. */
+		if (iopf_core_killed())
+			return -EINTR;
 		cond_resched();
 	}
 	return ret;

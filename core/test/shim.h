@@ -290,9 +290,15 @@ static inline unsigned long shim_find(const unsigned long *a, bool a_val, const 
 		  find_n_, start);					\
 })
 
-/* Here nobody else waits for the processor. */
+/* Here nobody else waits for the processor, */
 static inline void cond_resched(void)
 {
+}
+
+/* nor kills anybody. */
+static inline bool iopf_core_killed(void)
+{
+	return false;
 }
 
 /* Characters */

@@ -42,6 +42,7 @@
 #include "container.h"
 #include "device.h"
 #include "fault.h"
+#include "hint.h"
 #include "main.h"
 #include "mm.h"
 #include "walk.h"
@@ -75,8 +76,13 @@ static struct iopf_chunk *area_chunk(struct iopf_area *area, u64 iova)
 /* The chunk of an address that permits the access, if there is one or it can be made; under RCU. */
 static struct iopf_chunk *ahead_chunk(struct iopf_container *c, u64 iova, bool write)
 {
-	struct iopf_area *area = ahead_area(c, iova, write);
+	/* As in fault_find(), which has looked here a moment ago. */
+	struct iopf_chunk *chunk = iopf_hint_get(smp_load_acquire(&c->generation), iova);
+	struct iopf_area *area;
 
+	if (likely(chunk && chunk->area->prot & (write ? IOMMU_WRITE : IOMMU_READ)))
+		return iopf_chunk_aged(chunk) ? NULL : chunk;
+	area = ahead_area(c, iova, write);
 	return area ? area_chunk(area, iova) : NULL;
 }
 

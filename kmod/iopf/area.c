@@ -15,8 +15,8 @@
  *
  * notifier vs destroy, rebase: a notifier goes through an area under its mm's lock. It drops that
  * lock when somebody else wants the processor, and marks the area as visited before: a visited
- * area stays in the mm's tree, so the notifier goes on from there. Who takes the area out
- * waits for that. The notifier waits for nothing but the processor meanwhile.
+ * area stays in the mm's tree, so a worker goes on from there (mm.c). Who takes the area out
+ * waits for that. The worker waits for nothing but the processor meanwhile.
  *
  * A frozen area lets devices map nothing more: their faults wait until it thaws. It is
  * how the CPU address changes (VFIO_DMA_UNMAP_FLAG_VADDR freezes, VFIO_DMA_MAP_FLAG_VADDR
@@ -47,36 +47,67 @@
 /* Chunks that one look of the host takes at most. More are for the next look. */
 #define AGE_CHUNKS	8
 
-/*
- * Chunks that are freed before others get the processor, and before a grace period: RCU frees the
- * nodes of the array, and may do that to any number of them in a row.
- */
-#define FREE_BATCH	256
-#define FREE_WAIT	8192
+/* Chunks that are freed at a time. */
+#define FREE_BATCH	64
 
-static void area_free_chunks(struct iopf_area *area)
+/*
+ * Of an array with more chunks the entries are erased one by one, so many before others get the
+ * processor, and before a grace period: RCU frees the nodes, and may do that to any number
+ * of them in a row.
+ */
+#define ERASE_MIN	8192
+#define ERASE_BATCH	256
+#define ERASE_WAIT	8192
+
+/* The nodes of a large array. The chunks are gone already. */
+static void area_free_nodes(struct iopf_area *area)
 {
 	XA_STATE(xas, &area->chunks, 0);
-	struct iopf_chunk *chunk;
 	unsigned int n = 0;
+	void *entry;
 
 	xas_lock(&xas);
-	xas_for_each(&xas, chunk, ULONG_MAX) {
+	xas_for_each(&xas, entry, ULONG_MAX) {
 		xas_store(&xas, NULL);
-		/* A place may have been reserved in vain. */
-		if (!xa_is_zero(chunk))
-			iopf_chunk_free(chunk);
-		if (++n % FREE_BATCH)
+		if (++n % ERASE_BATCH)
 			continue;
 		/* Not xas_pause(): the node may be gone. */
 		xas_set(&xas, xas.xa_index + 1);
 		xas_unlock(&xas);
 		cond_resched();
-		if (n % FREE_WAIT == 0)
+		if (n % ERASE_WAIT == 0)
 			synchronize_rcu();
 		xas_lock(&xas);
 	}
 	xas_unlock(&xas);
+}
+
+static void area_free_chunks(struct iopf_area *area)
+{
+	struct iopf_chunk *chunk, *batch[FREE_BATCH];
+	XA_STATE(xas, &area->chunks, 0);
+	unsigned int n = 0, all = 0;
+
+	rcu_read_lock();
+	xas_for_each(&xas, chunk, ULONG_MAX) {
+		all++;
+		/* A place may have been reserved in vain. */
+		if (!xa_is_zero(chunk))
+			batch[n++] = chunk;
+		if (n < FREE_BATCH)
+			continue;
+		xas_pause(&xas);
+		rcu_read_unlock();
+		iopf_chunks_free(batch, n);
+		n = 0;
+		cond_resched();
+		rcu_read_lock();
+	}
+	rcu_read_unlock();
+	if (n)
+		iopf_chunks_free(batch, n);
+	if (all > ERASE_MIN)
+		area_free_nodes(area);
 }
 
 static void area_free(struct iopf_area *area)

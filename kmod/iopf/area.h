@@ -36,7 +36,7 @@ struct task_struct;
  * @chunks: by iopf_area_chunk_index(); only what has been touched
  * @spans: by IOVA >> IOPF_SPAN_SHIFT; only where the CPU was seen to have a leaf of that size
  * @hva: in @mm's tree of areas, under its lock
- * @visitors: notifiers that have dropped that lock for a moment, and go on from this area; they
+ * @visitors: notifiers that have dropped that lock, and have a worker go on from this area; they
  *            keep it in the tree
  * @task: whose RLIMIT_MEMLOCK counts for pinned pages
  * @lock_cap: @task was not limited (CAP_IPC_LOCK) when it mapped

@@ -121,15 +121,22 @@ bool iopf_chunks_alloc(struct iopf_area *area, u64 iova, unsigned int n,
 	return true;
 }
 
+static void chunk_free_marks(const struct iopf_chunk *chunk)
+{
+	if (unlikely(chunk->map.marks))
+		kmem_cache_free(iopf_chunkmarks_cache, chunk->map.marks);
+}
+
 void iopf_chunks_free(struct iopf_chunk **chunks, unsigned int n)
 {
+	for (unsigned int i = 0; i < n; i++)
+		chunk_free_marks(chunks[i]);
 	kmem_cache_free_bulk(iopf_chunk_cache, n, (void **)chunks);
 }
 
 void iopf_chunk_free(struct iopf_chunk *chunk)
 {
-	if (chunk->map.marks)
-		kmem_cache_free(iopf_chunkmarks_cache, chunk->map.marks);
+	chunk_free_marks(chunk);
 	kmem_cache_free(iopf_chunk_cache, chunk);
 }
 
@@ -317,7 +324,7 @@ static unsigned int chunk_zap_locked(struct iopf_chunk *chunk, unsigned int firs
 	unsigned int page = first, n;
 
 	zap_begin(&z, chunk);
-	for (; iopf_chunkmap_take(&chunk->map, &page, last, &n); page += n)
+	for (; page <= last && iopf_chunkmap_take(&chunk->map, &page, last, &n); page += n)
 		zap_run(&z, page, n);
 	return zap_end(&z);
 }

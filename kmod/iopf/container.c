@@ -53,6 +53,7 @@
 #include "prefaults.h"
 #include "quota.h"
 #include "sample.h"
+#include "tree.h"
 
 /* Containers by id, from creation to release; an entry without a container is reserved. */
 static DEFINE_XARRAY_ALLOC1(iopf_containers);
@@ -481,10 +482,10 @@ void iopf_container_remove_areas(struct iopf_container *c, struct list_head *are
 		return;
 	c->serial++;
 	/* This can't fail. */
-	WARN_ON(mtree_store_range(&c->areas,
-				  list_first_entry(areas, struct iopf_area, gone)->range.first,
-				  list_last_entry(areas, struct iopf_area, gone)->range.last, NULL,
-				  GFP_KERNEL | __GFP_NOFAIL));
+	WARN_ON(iopf_tree_store(&c->areas,
+				list_first_entry(areas, struct iopf_area, gone)->range.first,
+				list_last_entry(areas, struct iopf_area, gone)->range.last, NULL,
+				true));
 	list_for_each_entry(area, areas, gone) {
 		iopf_hold_area_end(area);
 		if (area->vaddr_invalid)

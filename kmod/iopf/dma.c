@@ -170,7 +170,7 @@ static int map_new(struct iopf_container *c, const struct iopf_range *range,
 		return memory;
 
 	if ((policy ?: c->default_policy) == IOPF_POLICY_PREFAULT) {
-		p = iopf_prefault_of_policy(c, range, 1);
+		p = iopf_prefault_of_policy(c, range);
 		/* By default it is a hint. */
 		if (IS_ERR(p) && policy != IOPF_POLICY_DEFAULT)
 			return PTR_ERR(p);

@@ -102,6 +102,7 @@ module_param_named(invalidate_delay_us, iopf_invalidate_delay_us, uint, 0644);
 #endif
 
 struct workqueue_struct *iopf_wq;
+struct workqueue_struct *iopf_zap_wq;
 
 static struct kobject *iopf_kobj;
 
@@ -133,9 +134,13 @@ static int __init iopf_init(void)
 	iopf_wq = alloc_workqueue(IOPF_DRIVER_NAME, WQ_UNBOUND, 0);
 	if (!iopf_wq)
 		goto err_pools;
+	/* Whoever wants memory back may wait for it. */
+	iopf_zap_wq = alloc_workqueue(IOPF_DRIVER_NAME "_zap", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!iopf_zap_wq)
+		goto err_wq;
 	iopf_kobj = kobject_create_and_add("vfio_iopf", kernel_kobj);
 	if (!iopf_kobj)
-		goto err_wq;
+		goto err_zap_wq;
 	ret = iopf_table_init(iopf_kobj);
 	if (ret)
 		goto err_kobj;
@@ -163,6 +168,8 @@ err_table:
 	iopf_table_exit(iopf_kobj);
 err_kobj:
 	kobject_put(iopf_kobj);
+err_zap_wq:
+	destroy_workqueue(iopf_zap_wq);
 err_wq:
 	destroy_workqueue(iopf_wq);
 err_pools:
@@ -192,6 +199,7 @@ static void __exit iopf_exit(void)
 	iopf_pools_exit();
 	iopf_hot_exit();
 	mmu_notifier_synchronize();
+	destroy_workqueue(iopf_zap_wq);
 	iopf_hints_exit();
 	iopf_fault_cache_exit();
 	iopf_chunk_cache_exit();

@@ -11,6 +11,9 @@ struct workqueue_struct;
 /* Deferred freeing. */
 extern struct workqueue_struct *iopf_wq;
 
+/* What notifiers wait for; see mm.c. */
+extern struct workqueue_struct *iopf_zap_wq;
+
 /* Module parameters; see main.c. */
 extern bool iopf_allow_unsafe_interrupts;
 extern bool iopf_disable_hugepages;

@@ -13,9 +13,16 @@
  * looked at only while there is any invalidation at all, which one more counter says.
  *
  * A start that unmaps must never fail, and may be called where sleeping is
- * forbidden: spinning locks only, no memory is taken. Where it may sleep it drops the lock and
- * gives others the processor, after each chunk if need be; see area.c. Where it may not, that is
- * in the OOM killer's reaper, nothing but the size of the range bounds it.
+ * forbidden: spinning locks only, no memory is taken. When others want the processor, after
+ * a chunk, it drops the lock, and has a worker do the rest; see mm_zap_some(). It does not just
+ * give them the processor and go on: who calls it is in a read-side section of the SRCU that the
+ * kernel has for all notifiers of the host, and decides how seldom it runs (SCHED_IDLE,
+ * cpu.max). So it waits once, for the kernel's worker.
+ *
+ * Where it may not sleep, that is in the OOM killer's reaper, it can't be put off: a notifier that
+ * has an end may not fail. But a process that is killed has its devices stopped at once, and what
+ * is stopped has nothing left to unmap: then it is a look at @stopped. The reaper comes two seconds
+ * after that.
  *
  * Young callbacks: IOMMUs without access bits can't say whether a device has used a
  * page since the last look. Unmapping it makes the next use a fault, so
@@ -42,6 +49,7 @@
 #include "chunk.h"
 #include "container.h"
 #include "controls.h"
+#include "main.h"
 #include "mm.h"
 #include "pin.h"
 #include "pool.h"
@@ -104,40 +112,95 @@ static struct iopf_area *area_next(struct iopf_area *area, unsigned long first, 
 	return node ? container_of(node, struct iopf_area, hva) : NULL;
 }
 
-/* Give others the processor. The area stays in the tree meanwhile, others may come and go. */
-static void mm_pause(struct iopf_mm *m, struct iopf_area *area)
+/**
+ * struct mm_zap - CPU addresses of which nothing is to be mapped
+ * @m: whose
+ * @first: first address
+ * @last: last address
+ * @area: where to go on: visited, so that it stays in the tree; NULL before the first one
+ * @left: what is left of it
+ * @zapped: pages that have been unmapped of it
+ * @work: a worker's who goes on
+ */
+struct mm_zap {
+	struct iopf_mm *m;
+	unsigned long first;
+	unsigned long last;
+	struct iopf_area *area;
+	struct iopf_range left;
+	unsigned int zapped;
+	struct work_struct work;
+};
+
+static void zap_enter(struct mm_zap *z, struct iopf_area *area)
 {
-	atomic_inc(&area->visitors);
-	read_unlock(&m->lock);
-	cond_resched();
-	read_lock(&m->lock);
-	/* It can't be freed before this lock is dropped. */
-	if (atomic_dec_and_test(&area->visitors))
-		wake_up_var(&area->visitors);
+	z->area = area;
+	z->zapped = 0;
+	if (area)
+		z->left = area_part(area, z->first, z->last);
+}
+
+/* Go on with an area that others may have waited for meanwhile, to take it out of the tree. */
+static void zap_resume(struct mm_zap *z)
+{
+	/* It can't be freed before the tree's lock is dropped. */
+	if (atomic_dec_and_test(&z->area->visitors))
+		wake_up_var(&z->area->visitors);
 }
 
 /*
- * Unmap what is mapped of CPU addresses [first, last]. An area that comes while the lock is
- * dropped need not be met: its faults find that the addresses are being invalidated.
+ * Unmap what is mapped, all of it, or with @may_stop until somebody else wants the processor. An
+ * area that comes while the lock is dropped need not be met: its faults find that the addresses
+ * are being invalidated. Returns whether there is anything left.
  */
-static void mm_zap(struct iopf_mm *m, unsigned long first, unsigned long last, bool may_pause)
+static bool mm_zap_some(struct mm_zap *z, bool may_stop)
 {
-	struct iopf_area *area;
+	struct iopf_mm *m = z->m;
 
 	read_lock(&m->lock);
-	for (area = area_first(m, first, last); area; area = area_next(area, first, last)) {
-		struct iopf_range left = area_part(area, first, last);
-		unsigned int zapped = 0;
-
-		while (iopf_area_zap_some(area, &left, &zapped))
-			if (may_pause)
-				mm_pause(m, area);
-		if (unlikely(zapped && READ_ONCE(area->mmio)))
-			iopf_container_repair(area->container);
-		if (may_pause && need_resched())
-			mm_pause(m, area);
+	if (unlikely(z->area))
+		zap_resume(z);
+	else
+		zap_enter(z, area_first(m, z->first, z->last));
+	while (z->area) {
+		if (!iopf_area_zap_some(z->area, &z->left, &z->zapped)) {
+			if (unlikely(z->zapped && READ_ONCE(z->area->mmio)))
+				iopf_container_repair(m->container);
+			zap_enter(z, area_next(z->area, z->first, z->last));
+		}
+		if (unlikely(may_stop && z->area && need_resched())) {
+			atomic_inc(&z->area->visitors);
+			break;
+		}
 	}
 	read_unlock(&m->lock);
+	return z->area;
+}
+
+static void zap_work(struct work_struct *work)
+{
+	struct mm_zap *z = container_of(work, struct mm_zap, work);
+
+	while (mm_zap_some(z, true))
+		cond_resched();
+}
+
+/* What takes longer. The caller waits once, for a worker that its owner can't have starved. */
+static noinline void zap_elsewhere(struct mm_zap *z)
+{
+	INIT_WORK_ONSTACK(&z->work, zap_work);
+	queue_work(iopf_zap_wq, &z->work);
+	flush_work(&z->work);
+	destroy_work_on_stack(&z->work);
+}
+
+/* Unmap what is mapped of CPU addresses [first, last]. */
+static void mm_zap(struct iopf_mm *m, unsigned long first, unsigned long last, bool may_sleep)
+{
+	struct mm_zap z = { .m = m, .first = first, .last = last };
+
+	if (unlikely(mm_zap_some(&z, may_sleep)))
+		zap_elsewhere(&z);
 }
 
 /*
@@ -184,7 +247,8 @@ static int iopf_mm_invalidate_start(struct mmu_notifier *notifier,
 	 * is not found below was published after this, and whoever maps into it sees the count.
 	 */
 	smp_mb__after_atomic();
-	if (!iopf_broken(notifier))
+	/* Pairs with iopf_mm_stop(). */
+	if (!iopf_broken(notifier) && likely(!smp_load_acquire(&m->stopped)))
 		mm_zap(m, range->start, range->end - 1, mmu_notifier_range_blockable(range));
 	iopf_control_delay();
 	return 0;
@@ -232,6 +296,8 @@ void iopf_mm_stop(struct iopf_mm *m)
 	/* As in iopf_mm_invalidate_start(). */
 	smp_mb();
 	mm_zap(m, 0, ULONG_MAX, true);
+	/* There is nothing left to unmap, and nothing comes: see chunk_may_map(). */
+	smp_store_release(&m->stopped, true);
 }
 
 static void iopf_mm_release(struct mmu_notifier *notifier, struct mm_struct *mm)

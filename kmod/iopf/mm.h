@@ -32,6 +32,7 @@ struct iopf_pool;
  * @owed: charged pages that are to be given back when @mm's lock can be had; see pin.c
  * @settle: does that
  * @exited: the address space is going or gone
+ * @stopped: and nothing of it is mapped any more, but for what is pinned
  * @inv_any: invalidations in progress, all of them
  * @inv_wide: those too wide for @inv
  * @inv: invalidations in progress, by 2 MiB of CPU address modulo IOPF_INV_BUCKETS
@@ -47,6 +48,7 @@ struct iopf_mm {
 	rwlock_t lock;
 	struct rb_root_cached areas;
 	bool exited;
+	bool stopped;
 	atomic_long_t owed;
 	struct work_struct settle;
 	atomic_t inv_any;

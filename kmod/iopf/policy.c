@@ -140,8 +140,11 @@ static void policy_erase(struct iopf_container *c, const struct iopf_range *rang
 	WARN_ON(policy_put(c, range, NULL, true));
 }
 
-/* Leave no more policies of a range than one store may replace. Whether there were more. */
-static bool policy_thin(struct iopf_container *c, const struct iopf_range *range)
+/*
+ * Leave no more policies of a range than one store may replace. Returns whether there were more;
+ * with @may_stop -EINTR, too: the owner is killed, and some are left.
+ */
+static int policy_thin(struct iopf_container *c, const struct iopf_range *range, bool may_stop)
 {
 	struct iopf_range part, left = *range;
 
@@ -149,6 +152,8 @@ static bool policy_thin(struct iopf_container *c, const struct iopf_range *range
 		part.first = left.first;
 		policy_erase(c, &part);
 		left.first = part.last + 1;
+		if (may_stop && fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
 	return left.first != range->first;
@@ -162,20 +167,22 @@ static bool policy_thin(struct iopf_container *c, const struct iopf_range *range
  *
  * What follows from it is the caller's to do.
  *
- * Return: 0, or -ENOMEM, -ENOSPC, and nothing has changed.
+ * Return: 0, or -ENOMEM, -ENOSPC, and nothing has changed; -EINTR: the caller is killed, and a
+ * part of the range may have no policy of its own any more.
  */
 int iopf_policy_store(struct iopf_container *c, const struct iopf_range *range,
 		      enum iopf_policy policy)
 {
 	void *entry = policy == IOPF_POLICY_DEFAULT ? NULL : xa_mk_value(policy);
-	int more = policy_more(c, range, entry, 3);
+	int more = policy_more(c, range, entry, 3), thinned;
 
 	lockdep_assert_held(&c->lock);
 
 	if (more > 0 && c->nr_policies + more > c->policy_limit)
 		return -ENOSPC;
-	/* After the first batch there is no way back. */
-	return policy_put(c, range, entry, policy_thin(c, range));
+	/* After the first batch there is no way back, but for who learns nothing of it. */
+	thinned = policy_thin(c, range, true);
+	return thinned < 0 ? thinned : policy_put(c, range, entry, thinned);
 }
 
 /**
@@ -191,7 +198,7 @@ void iopf_policy_forget(struct iopf_container *c, const struct iopf_range *range
 
 	if (!mt_find(&c->policies, &index, range->last))
 		return;
-	policy_thin(c, range);
+	policy_thin(c, range, false);
 	/* Unmapping can't fail. */
 	policy_erase(c, range);
 }
@@ -290,7 +297,7 @@ static int policy_set(struct iopf_container *c, void *data)
 	if (ret)
 		return ret;
 	if (set->arg->policy == VFIO_IOPF_POLICY_PREFAULT) {
-		p = iopf_prefault_of_policy(c, &set->range, 1);
+		p = iopf_prefault_of_policy(c, &set->range);
 		if (IS_ERR(p))
 			return PTR_ERR(p);
 	}
@@ -349,48 +356,46 @@ int iopf_policy_get(struct iopf_container *c, struct vfio_iopf_policy *arg)
 	return 0;
 }
 
-/* The parts of what is mapped that have no policy of their own: how many, and into @parts. */
-static unsigned int policy_parts(struct iopf_container *c, struct iopf_range *parts,
-				 unsigned int max)
+/**
+ * iopf_policy_next_default() - the next part of what is mapped that has no policy of its own
+ * @c: the container, locked
+ * @at: where to look from
+ * @range: out
+ *
+ * Return: whether there is one; no, too, when the caller is killed.
+ */
+bool iopf_policy_next_default(struct iopf_container *c, u64 at, struct iopf_range *range)
 {
-	unsigned long index = 0;
-	struct iopf_area *area;
-	unsigned int nr = 0;
+	struct iopf_area *area = NULL;
+	unsigned long index = at;
 
-	area = NULL;
 	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX))) {
-		u64 at = area->range.first, last;
+		u64 first = max(at, area->range.first), last;
 
-		for (;; at = last + 1) {
+		for (;; first = last + 1) {
 			last = area->range.last;
-			if (policy_own(c, at, &last) == IOPF_POLICY_DEFAULT) {
-				if (nr < max)
-					parts[nr] = (struct iopf_range){ at, last };
-				nr++;
+			if (policy_own(c, first, &last) == IOPF_POLICY_DEFAULT) {
+				*range = (struct iopf_range){ first, last };
+				return true;
 			}
+			if (fatal_signal_pending(current))
+				return false;
 			if (last == area->range.last)
 				break;
 			cond_resched();
 		}
 	}
-	return nr;
+	return false;
 }
 
 /* Have ready what has no policy of its own. As VFIO_IOPF_PREFAULT a hint: it may fail. */
 static void policy_prefault_all(struct iopf_container *c)
 {
-	unsigned int nr = policy_parts(c, NULL, 0);
 	struct iopf_prefault *p;
-	struct iopf_range *parts;
 
-	if (!nr)
+	if (!c->nr_areas)
 		return;
-	parts = kvmalloc_array(nr, sizeof(*parts), GFP_KERNEL_ACCOUNT);
-	if (!parts)
-		return;
-	policy_parts(c, parts, nr);
-	p = iopf_prefault_of_policy(c, parts, nr);
-	kvfree(parts);
+	p = iopf_prefault_of_policy(c, NULL);
 	if (IS_ERR(p))
 		return;
 	iopf_prefaults_start_policy(p);

@@ -16,6 +16,8 @@ int iopf_policy_store(struct iopf_container *c, const struct iopf_range *range,
 		      enum iopf_policy policy);
 void iopf_policy_forget(struct iopf_container *c, const struct iopf_range *range);
 
+bool iopf_policy_next_default(struct iopf_container *c, u64 at, struct iopf_range *range);
+
 int iopf_policy_check(struct iopf_container *c, const struct iopf_range *range);
 int iopf_policy_set(struct iopf_container *c, struct vfio_iopf_policy *arg);
 int iopf_policy_get(struct iopf_container *c, struct vfio_iopf_policy *arg);

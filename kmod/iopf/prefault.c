@@ -10,8 +10,11 @@
  * run vs cancel, release: while it is ACTIVE the container stays; prefault_wait() is the one place
  *   where it is not, and what comes after that begins with asking whether it still may.
  *
- * Locking: the container's lock for the check. The worker has what a request is about for
- * itself; what it counts is under the set's lock.
+ * A request for what has no policy of its own finds its ranges as it goes on: there may be any
+ * number of them.
+ *
+ * Locking: the container's lock for the check, and to find such ranges. The worker has what a
+ * request is about for itself; what it counts is under the set's lock.
  */
 #include <linux/eventfd.h>
 #include <linux/iommu.h>
@@ -24,6 +27,7 @@
 #include "area.h"
 #include "chunk.h"
 #include "container.h"
+#include "policy.h"
 #include "prefault.h"
 #include "prefaults.h"
 #include "slice.h"
@@ -86,10 +90,28 @@ static bool workset_next(struct iopf_prefault *p, struct iopf_range *range)
 	return true;
 }
 
-static bool prefault_next(struct iopf_prefault *p, struct iopf_range *range)
+/* The next range that has no policy of its own. */
+static bool rest_next(struct iopf_prefault *p, struct iopf_container *c, struct iopf_range *range)
+{
+	if (!p->rest)
+		return false;
+	scoped_guard(mutex, &c->lock)
+		p->rest = iopf_policy_next_default(c, p->rest_at, range);
+	if (!p->rest)
+		return false;
+	p->rest_at = range->last + 1;
+	/* There is nothing beyond the very last address. */
+	p->rest = p->rest_at;
+	return true;
+}
+
+static bool prefault_next(struct iopf_prefault *p, struct iopf_container *c,
+			  struct iopf_range *range)
 {
 	if (p->data)
 		return workset_next(p, range);
+	if (!p->ranges)
+		return rest_next(p, c, range);
 	if (p->next_range == p->nr_ranges)
 		return false;
 	*range = p->ranges[p->next_range++];
@@ -210,7 +232,7 @@ int iopf_prefault_run(struct iopf_prefault *p, struct iopf_container *c, struct 
 {
 	int ret;
 
-	while (p->in_range || (!READ_ONCE(p->stop) && prefault_next(p, &p->left))) {
+	while (p->in_range || (!READ_ONCE(p->stop) && prefault_next(p, c, &p->left))) {
 		p->in_range = true;
 		ret = prefault_range(p, c, memcg);
 		if (ret)
@@ -374,15 +396,14 @@ struct iopf_prefault *iopf_prefault_of_workset(struct iopf_container *c, u8 *dat
 }
 
 /**
- * iopf_prefault_of_policy() - a request for ranges whose policy is to have them ready
+ * iopf_prefault_of_policy() - a request for what has the policy to be ready
  * @c: the container, locked
- * @ranges: whole pages, mapped
- * @nr: how many
+ * @range: whole pages, mapped; NULL: all that has no policy of its own when the request gets there
  *
  * Return: the request, not started; an error pointer: -ENOMEM; -EBUSY: too many are under way.
  */
 struct iopf_prefault *iopf_prefault_of_policy(struct iopf_container *c,
-					      const struct iopf_range *ranges, unsigned int nr)
+					      const struct iopf_range *range)
 {
 	struct iopf_prefault *p;
 
@@ -395,17 +416,18 @@ struct iopf_prefault *iopf_prefault_of_policy(struct iopf_container *c,
 		return p;
 	p->policy = true;
 	p->write = true;
-	p->ranges = kvmalloc_array(nr, sizeof(*p->ranges), GFP_KERNEL_ACCOUNT);
+	if (!range) {
+		p->rest = true;
+		p->pages = c->area_pages;
+		return p;
+	}
+	p->ranges = kmemdup(range, sizeof(*range), GFP_KERNEL_ACCOUNT);
 	if (!p->ranges) {
 		iopf_prefault_put(p);
 		return ERR_PTR(-ENOMEM);
 	}
-	p->nr_ranges = nr;
-	for (unsigned int i = 0; i < nr; i++) {
-		p->ranges[i] = ranges[i];
-		p->pages += range_pages(&ranges[i]);
-		cond_resched();
-	}
+	p->nr_ranges = 1;
+	p->pages = range_pages(range);
 	return p;
 }
 

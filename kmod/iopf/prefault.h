@@ -47,6 +47,8 @@ enum prefault_state {
  * @missed: pages that could not be mapped
  * @write: for writing
  * @policy: it follows from a policy, so it goes over what is mapped, with whatever permission
+ * @rest: it is about what has no policy of its own, found as it goes on; at most @pages
+ * @rest_at: from here on
  * @ranges: what it is about, or NULL
  * @nr_ranges: how many
  * @next_range: the next
@@ -80,6 +82,8 @@ struct iopf_prefault {
 	u64 missed;
 	bool write;
 	bool policy;
+	bool rest;
+	u64 rest_at;
 	struct iopf_range *ranges;
 	unsigned int nr_ranges;
 	unsigned int next_range;
@@ -98,7 +102,7 @@ struct iopf_prefault *iopf_prefault_of_ranges(struct iopf_container *c,
 struct iopf_prefault *iopf_prefault_of_workset(struct iopf_container *c, u8 *data, size_t size,
 					       int eventfd);
 struct iopf_prefault *iopf_prefault_of_policy(struct iopf_container *c,
-					      const struct iopf_range *ranges, unsigned int nr);
+					      const struct iopf_range *range);
 u64 iopf_prefault_id(const struct iopf_prefault *p);
 int iopf_prefault_run(struct iopf_prefault *p, struct iopf_container *c,
 		      struct mem_cgroup *memcg);

@@ -29,6 +29,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio_iopf.h>
+#include <linux/vmalloc.h>
 
 #include "../../core/workset.h"
 #include "area.h"
@@ -40,6 +41,9 @@
 
 /* Bytes that are made under the container's lock at a time. */
 #define EXPORT_PIECE	SZ_64K
+
+/* Bytes that are copied from user space before others get the processor. */
+#define IMPORT_PIECE	SZ_64K
 
 /* What the chunks of one span may add to that. */
 #define EXPORT_LEAST	((IOPF_SPAN_SIZE / IOPF_CHUNK_SIZE + 1) * IOPF_WORKSET_RECORD)
@@ -298,6 +302,26 @@ int iopf_workset_export(struct iopf_container *c, struct vfio_iopf_working_set *
 	return ret;
 }
 
+/* To be freed by kvfree(). Not of pages of 2 MiB, each of which may be cleared at one go. */
+static u8 *import_alloc(u64 size)
+{
+	return size < PMD_SIZE ? kvmalloc(size, GFP_KERNEL_ACCOUNT)
+			       : __vmalloc(size, GFP_KERNEL_ACCOUNT);
+}
+
+static int import_copy(u8 *to, const u8 __user *from, u64 size)
+{
+	for (u64 done = 0, n; done < size; done += n) {
+		n = min_t(u64, size - done, IMPORT_PIECE);
+		if (copy_from_user(to + done, from + done, n))
+			return -EFAULT;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
 /**
  * iopf_workset_import() - VFIO_IOPF_WORKING_SET_PUT
  * @c: the container
@@ -311,6 +335,7 @@ struct iopf_prefault *iopf_workset_import(struct iopf_container *c,
 {
 	bool signal = arg->flags & VFIO_IOPF_WORKING_SET_EVENTFD;
 	u8 *data;
+	int ret;
 
 	if (arg->size < IOPF_WORKSET_HEADER)
 		return ERR_PTR(-EINVAL);
@@ -318,12 +343,13 @@ struct iopf_prefault *iopf_workset_import(struct iopf_container *c,
 		return ERR_PTR(-E2BIG);
 	if (signal && arg->eventfd < 0)
 		return ERR_PTR(-EBADF);
-	data = kvmalloc(arg->size, GFP_KERNEL_ACCOUNT);
+	data = import_alloc(arg->size);
 	if (!data)
 		return ERR_PTR(-ENOMEM);
-	if (copy_from_user(data, u64_to_user_ptr(arg->data), arg->size)) {
+	ret = import_copy(data, u64_to_user_ptr(arg->data), arg->size);
+	if (ret) {
 		kvfree(data);
-		return ERR_PTR(-EFAULT);
+		return ERR_PTR(ret);
 	}
 	return iopf_prefault_of_workset(c, data, arg->size, signal ? arg->eventfd : -1);
 }

@@ -83,11 +83,16 @@ uint64_t stretch_end(uint64_t *took)
 static struct rig rig;
 static stretch_report_fn told;
 
-static void report(const char *name)
+static void report_beside(const char *name, uint64_t control)
 {
 	uint64_t took, most = stretch_end(&took);
 
-	told(name, most, took);
+	told(name, most, control, took);
+}
+
+static void report(const char *name)
+{
+	report_beside(name, 0);
 }
 
 static void *reserve(size_t len)
@@ -109,43 +114,117 @@ static void touch(struct simdev *s, const struct simbuf *b, unsigned int op, siz
 	must_be(sim_run(s, &cmd, NULL) == IOPF_SIM_ST_OK);
 }
 
-/* Every other page is there, and mapped for the device. */
+/* Every other page is there, and mapped for the device; without one, of the CPU. */
 static void alternate(struct rig *r, const struct simbuf *b)
 {
-	touch(&r->sim[0], b, IOPF_SIM_OP_WRITE, 2 * MEM_PAGE);
+	if (r)
+		touch(&r->sim[0], b, IOPF_SIM_OP_WRITE, 2 * MEM_PAGE);
+	else
+		for (size_t at = 0; at < b->len; at += 2 * MEM_PAGE)
+			memset((char *)b->va + at, 1, 1);
+}
+
+/* What the host does to a process's memory. */
+
+static void host_drop(const struct simbuf *b)
+{
+	must_sys(madvise(b->va, b->len, MADV_DONTNEED));
+}
+
+static void host_fork(const struct simbuf *b)
+{
+	int status;
+	pid_t pid;
+
+	(void)b;
+	pid = must_sys(fork());
+	if (!pid)
+		_exit(0);
+	must_sys(waitpid(pid, &status, 0));
+}
+
+static void host_protect(const struct simbuf *b)
+{
+	must_sys(mprotect(b->va, b->len, PROT_READ));
+}
+
+static void host_unmap(const struct simbuf *b)
+{
+	mem_unmap(b->va, b->len);
+}
+
+/* The longest stretch of that. */
+static uint64_t host_alone(void (*does)(const struct simbuf *b), const struct simbuf *b)
+{
+	stretch_begin();
+	does(b);
+	return stretch_end(NULL);
+}
+
+/* The same to memory with every other page there, with a device and without. */
+static void host_alternating(void (*does)(const struct simbuf *b), size_t len, const char *name)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = len };
+	uint64_t control;
+
+	b.va = reserve(len);
+	alternate(NULL, &b);
+	control = host_alone(does, &b);
+	if (does != host_unmap)
+		mem_unmap(b.va, b.len);
+
+	b.va = reserve(len);
+	rig_map(&rig, &b);
+	alternate(&rig, &b);
+	stretch_begin();
+	does(&b);
+	report_beside(name, control);
+	rig_unmap(&rig, &b);
+	if (does != host_unmap)
+		mem_unmap(b.va, b.len);
+}
+
+/* Shared memory that stays in its file: hardly anything of this is the host's. */
+static void shared_pages(unsigned int scale)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = scale * 64 * MiB };
+	int fd;
+
+	b.va = mem_memfd(b.len, &fd);
+	rig_map(&rig, &b);
+	alternate(&rig, &b);
+	stretch_begin();
+	host_drop(&b);
+	report("MADV_DONTNEED of alternating shared pages");
+	rig_unmap(&rig, &b);
+	mem_unmap(b.va, b.len);
+	close(fd);
 }
 
 static void alternating_pages(unsigned int scale)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = scale * 64 * MiB };
-	int status;
-	pid_t pid;
+	struct dirty_map map;
+
+	host_alternating(host_drop, b.len, "MADV_DONTNEED of alternating pages");
+	host_alternating(host_fork, b.len, "fork with alternating pages");
+	host_alternating(host_protect, b.len, "mprotect of alternating pages");
+	host_alternating(host_unmap, b.len, "munmap of alternating pages");
+	shared_pages(scale);
 
 	b.va = reserve(b.len);
 	rig_map(&rig, &b);
 	alternate(&rig, &b);
 	stretch_begin();
-	must_sys(madvise(b.va, b.len, MADV_DONTNEED));
-	report("MADV_DONTNEED of alternating pages");
-
-	alternate(&rig, &b);
-	stretch_begin();
-	pid = must_sys(fork());
-	if (!pid)
-		_exit(0);
-	must_sys(waitpid(pid, &status, 0));
-	report("fork with alternating pages");
-
-	alternate(&rig, &b);
-	stretch_begin();
-	must_sys(mprotect(b.va, b.len, PROT_READ));
-	report("mprotect of alternating pages");
-	must_sys(mprotect(b.va, b.len, PROT_READ | PROT_WRITE));
-
-	alternate(&rig, &b);
-	stretch_begin();
 	must(dirty_track(&rig.c, true));
 	report("starting to track writes, alternating pages");
+	alternate(&rig, &b);
+	dirty_map_init(&map, b.iova, b.len);
+	memset(map.bits, 0, map.words * sizeof(*map.bits));
+	stretch_begin();
+	must(dirty_get(&rig.c, &map));
+	report("a report of dirty pages, alternating");
+	dirty_map_free(&map);
 	alternate(&rig, &b);
 	stretch_begin();
 	must(dirty_track(&rig.c, false));
@@ -171,60 +250,92 @@ static void alternating_pages(unsigned int scale)
 	stretch_begin();
 	rig_unmap(&rig, &b);
 	report("UNMAP_DMA of alternating pages");
-
-	rig_map(&rig, &b);
-	alternate(&rig, &b);
-	stretch_begin();
 	mem_unmap(b.va, b.len);
-	report("munmap of alternating pages");
-	rig_unmap(&rig, &b);
 }
 
 static void huge_pages(unsigned int scale)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = scale * 64 * MiB };
+	uint64_t control;
 
 	b.va = mem_thp(b.len);
+	memset(b.va, 1, b.len);
+	control = host_alone(host_drop, &b);
 	memset(b.va, 1, b.len);
 	rig_map(&rig, &b);
 	touch(&rig.sim[0], &b, IOPF_SIM_OP_READ, MEM_HUGE);
 	stretch_begin();
-	mem_drop(b.va, b.len);
-	report("MADV_DONTNEED of huge pages");
+	host_drop(&b);
+	report_beside("MADV_DONTNEED of huge pages", control);
 	rig_unmap(&rig, &b);
 	mem_unmap(b.va, b.len);
 }
 
-/* An owner that is killed, with all its memory mapped. */
-static void owner_exits(unsigned int scale)
+/* A process with memory of its own, in its device if @device. 0: it is ready to be killed. */
+static pid_t owner_begin(struct simbuf b, bool device, bool chunks)
 {
-	struct simbuf b = { .iova = RIG_IOVA, .len = scale * 64 * MiB };
-	int ready[2], status;
+	int ready[2];
 	char c = 0;
 	pid_t pid;
 
 	must_sys(pipe(ready));
 	pid = must_sys(fork());
 	if (!pid) {
+		struct vfio_iopf_range range = { b.iova, b.len };
+		struct vfio_iopf_prefault_status s;
 		struct rig r;
+		uint64_t id;
 
 		tap_forget();
 		tap_quiet(true);
-		rig_open_at(&r, 1, 1, VFIO_TYPE1v2_IOMMU);
 		b.va = reserve(b.len);
-		rig_map(&r, &b);
-		alternate(&r, &b);
+		if (device) {
+			rig_open_at(&r, 1, 1, VFIO_TYPE1v2_IOMMU);
+			rig_map(&r, &b);
+		}
+		if (!chunks)
+			alternate(device ? &r : NULL, &b);
+		if (device && chunks) {
+			must(vfio_unmap_flags(&r.c, b.iova, b.len, VFIO_DMA_UNMAP_FLAG_VADDR,
+					      NULL));
+			must(prefault_start(&r.c, &range, 1, PREFAULT_READ, -1, &id));
+			prefault_wait(&r.c, id, &s);
+			must(vfio_map_flags(&r.c, b.va, b.iova, b.len, VFIO_DMA_MAP_FLAG_VADDR));
+		}
 		must_be(write(ready[1], &c, 1) == 1);
 		pause();
 		_exit(0);
 	}
 	must_be(read(ready[0], &c, 1) == 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+static void owner_end(pid_t pid)
+{
+	int status;
+
 	stretch_begin();
 	must_sys(kill(pid, SIGKILL));
 	must_sys(waitpid(pid, &status, 0));
-	report("an owner is killed, alternating pages");
-	close(ready[0]);
-	close(ready[1]);
+}
+
+static void owner_exits(unsigned int scale)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = scale * 64 * MiB };
+	uint64_t control;
+	pid_t pid;
+
+	owner_end(owner_begin(b, false, false));
+	control = stretch_end(NULL);
+	pid = owner_begin(b, true, false);
+	owner_end(pid);
+	report_beside("an owner is killed, alternating pages", control);
+	b.len = (1ull << 37) * scale;
+	b.iova = 1ull << 40;
+	owner_end(owner_begin(b, true, true));
+	report("an owner is killed, many chunks");
 }
 
 static void areas_make(char *va, unsigned int n)
@@ -238,9 +349,13 @@ static void many_areas(unsigned int scale)
 	unsigned int n = scale * 8192 - (scale == 8);
 	struct simbuf b = { .iova = RIG_IOVA, .len = n * 2 * MEM_PAGE };
 	char *va = reserve(n * MEM_PAGE);
+	size_t size;
 
 	b.va = va;
 	areas_make(va, n);
+	stretch_begin();
+	free(workset_get(&rig.c, VFIO_IOPF_WORKING_SET_AGE, &size));
+	report("WORKING_SET_GET, many areas");
 	stretch_begin();
 	must(vfio_unmap_flags(&rig.c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, NULL));
 	report("UNMAP_DMA of many areas");
@@ -328,6 +443,11 @@ static void huge_area(unsigned int scale)
 	must(vfio_dev_detach(&second));
 	report("one IOMMU less, many chunks");
 	vfio_dev_close(&second);
+	/* A fork goes over memory that has been used only. */
+	memset(b.va, 1, 1);
+	stretch_begin();
+	host_fork(&b);
+	report("fork, many chunks");
 	stretch_begin();
 	must_sys(munmap(b.va, b.len));
 	report("munmap, many chunks");

@@ -27,8 +27,16 @@ void stretch_begin(void);
  */
 uint64_t stretch_end(uint64_t *took);
 
-/** stretch_report_fn - told of each case: what it was, its longest stretch, how long it took */
-typedef void (*stretch_report_fn)(const char *name, uint64_t longest, uint64_t took);
+/**
+ * stretch_report_fn - told of each case
+ * @name: what it was
+ * @longest: its longest stretch
+ * @control: the longest stretch of the same without a device that has ever used the memory; 0 if
+ *           that means nothing
+ * @took: how long it took
+ */
+typedef void (*stretch_report_fn)(const char *name, uint64_t longest, uint64_t control,
+				  uint64_t took);
 
 /**
  * stretch_cases() - all that an owner can have the kernel do at length
