@@ -123,8 +123,10 @@ static int attach_claim(struct iopf_attach *at, struct device **dev)
 		at->device[i] = d;
 	}
 	guard(mutex)(&iopf_devices_lock);
-	for (unsigned int i = 0; i < at->nr_devices; i++)
+	for (unsigned int i = 0; i < at->nr_devices; i++) {
 		at->device[i]->attach = at;
+		iopf_device_claimed(at->device[i], at->container);
+	}
 	return 0;
 }
 
@@ -135,6 +137,7 @@ static void attach_unclaim(struct iopf_attach *at, bool left)
 	for (unsigned int i = 0; i < at->nr_devices; i++) {
 		iopf_latency_detach(at->device[i], at->container);
 		at->device[i]->attach = NULL;
+		iopf_device_unclaimed(at->device[i]);
 		if (left)
 			iopf_device_released(at->device[i]);
 		iopf_table_released(at->device[i]);
@@ -657,7 +660,7 @@ static int attach_locked(struct iopf_container *c, struct iopf_attach *at,
 	}
 	/* For what is mapped while memory is pinned. */
 	swap(c->iovas, iovas);
-	ret = iopf_pin_run(c, attach_join, at);
+	ret = iopf_pin_run_held(c, attach_join, at);
 	if (ret)
 		goto err_iovas;
 	kfree(iovas);
@@ -667,7 +670,7 @@ static int attach_locked(struct iopf_container *c, struct iopf_attach *at,
 
 err_iovas:
 	/* Its policy, too, before what the container's is by now is looked at. */
-	iopf_limits_undo(c, undo);
+	iopf_limits_undo_policy(c, undo);
 	attach_weaken(c);
 	iopf_mediate_detach(c, at);
 	swap(c->iovas, iovas);
@@ -711,7 +714,7 @@ static int attach_group(struct iopf_container *c, struct iommu_group *group, boo
 		if (at->group == group)
 			return -EINVAL;
 	if (emulated)
-		return iopf_pin_run(c, emulated_join, group);
+		return iopf_pin_run_held(c, emulated_join, group);
 
 	at = attach_alloc(c, group);
 	if (IS_ERR(at))
@@ -762,6 +765,7 @@ err_unclaim:
  *
  * Return: 0; -ENODEV when the container is new and the group can't fault (unless the
  * administrator wants it served here all the same);
+ * -ENODEV also when memory has to be waited for and a device of the container is being unbound;
  * -EBUSY while a CPU address is invalid, or when more is pinned than the group may have;
  * -EPERM without isolated interrupts, unless the administrator allows that;
  * -EINVAL when it is attached already, the group's addresses do not agree with the
@@ -778,11 +782,21 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 		return -EINTR;
 	mutex_lock(&c->lock);
 	ret = iopf_limits_join(c, group, &undo);
-	if (!ret) {
-		ret = attach_group(c, group, emulated, &undo);
-		if (ret)
-			iopf_limits_undo(c, &undo);
+	mutex_unlock(&c->keeper->setting);
+	if (ret) {
+		mutex_unlock(&c->lock);
+		return ret;
 	}
+	/* It may wait for user space, without the container's lock. */
+	ret = attach_group(c, group, emulated, &undo);
+	mutex_unlock(&c->lock);
+
+	mutex_lock(&c->keeper->setting);
+	mutex_lock(&c->lock);
+	if (ret)
+		iopf_limits_undo(c, &undo);
+	else
+		iopf_limits_joined(c, &undo);
 	mutex_unlock(&c->lock);
 	mutex_unlock(&c->keeper->setting);
 	return ret;

@@ -288,6 +288,8 @@ struct iopf_container *iopf_container_create(bool v2)
 	iopf_hint_renew(&c->generation);
 	mutex_init(&c->setting);
 	mutex_init(&c->reporting);
+	spin_lock_init(&c->waits_lock);
+	INIT_LIST_HEAD(&c->waits);
 	mutex_init(&c->lock);
 	/* What is erased in bulk has to have MT_FLAGS_ALLOC_RANGE; see policy.c. */
 	mt_init_flags(&c->areas, MT_FLAGS_ALLOC_RANGE | MT_FLAGS_USE_RCU);
@@ -427,6 +429,9 @@ void iopf_container_release(struct iopf_container *c)
 	struct iopf_mm *m, *next;
 
 	xa_erase(&iopf_containers, c->id);
+	/* Removing its files waits for who writes to them. */
+	WRITE_ONCE(c->ended, true);
+	iopf_pin_end(c);
 	iopf_latency_dir_destroy(c->latency_dir);
 	iopf_sampler_end(c->sampler);
 	kobject_del(&c->kobj);

@@ -48,8 +48,8 @@ struct mem_cgroup;
  *   iopf_keeper.lock      the budget (leaf spinlock), and
  *   the IOMMU driver's    page tables, invalidation
  *
- * iopf_attach.lock (parked faults), iopf_prefaults.lock and iopf_container.holds_lock are leaf
- * spinlocks. The fault path takes
+ * iopf_attach.lock (parked faults), iopf_prefaults.lock, iopf_container.holds_lock and waits_lock
+ * are leaf spinlocks. The fault path takes
  * RCU, iopf_area.chunks when it makes a chunk, and iopf_chunk.lock or, without that,
  * iopf_span.lock; when it has to wait, it holds nothing. iopf_area.spans is a leaf. The lock of
  * struct iopf_sampler is outside of the container's, its points_lock a leaf.
@@ -81,6 +81,11 @@ struct mem_cgroup;
  * @setting: one change of @policy or @complete at a time; outside of @lock
  * @reporting: one report of dirty pages at a time; outside of @lock, and only the owner's reports
  *             take it
+ * @waits_lock: protects @waits; a leaf
+ * @waits: waits for memory to be pinned that can be ended; see pin.c
+ * @ended: the container is being released; read without a lock
+ * @unbinding: devices in it, or about to be, that are being unbound from their VFIO drivers; under
+ *             iopf_devices_lock, read without
  * @owing: charged pages are to be given back yet, see pin.c; read without a lock
  * @lock: see above; protects all that follows
  * @serial: changes when an area may have gone, or have got another CPU address
@@ -146,6 +151,10 @@ struct iopf_container {
 	struct kobject *latency_dir;
 	struct mutex setting; /* order: see above */
 	struct mutex reporting; /* order: see above */
+	spinlock_t waits_lock; /* leaf */
+	struct list_head waits;
+	bool ended;
+	unsigned int unbinding;
 	bool owing;
 	struct mutex lock; /* order: see above */
 	u64 serial;

@@ -27,7 +27,7 @@
  *
  * keeping vs regrouping: the entries are looked up under the container's lock, under which the
  *   value is put into force, for all groups that are in it. A group that leaves right after has it.
- *   Groups do not join meanwhile: iopf_keeper.setting.
+ *   One that is being attached is told when it is: iopf_limits_joined().
  *
  * Locking: defaults_lock, a mutex; inside of the container's lock and of the IOMMU core's lock of a
  * group; nothing is waited for under it but memory.
@@ -281,7 +281,7 @@ static int keep_each(struct iopf_container *c, int (*fn)(struct device *dev, voi
 
 /**
  * iopf_keep_begin() - an administrator is about to set something of a container
- * @c: the container, locked; nobody joins before iopf_keep_end()
+ * @c: the container, locked
  *
  * Return: for iopf_keep_end(), which can't fail; or an error pointer: -ENODEV when the container
  * has no group, so that it is being set up or is gone; -ENOMEM.

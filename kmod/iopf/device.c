@@ -19,6 +19,11 @@
  * wants to change it looks up the container under iopf_devices_lock, drops that, takes the
  * container's and looks again: iopf_device_enter(). One change at a time: iopf_device.setting.
  *
+ * unbinding vs pinning: a device that is being unbound says so before its driver is told, and ends
+ *   all waits for memory of its container that unbinding would wait for (pin.c). It is counted there
+ *   (iopf_container.unbinding) until it has left the container or its driver, so no such wait begins.
+ *   Devices on other buses than PCI are not heard of.
+ *
  * Locking: iopf_device.setting, the container's lock, iopf_devices_lock, from the outside in. The
  * last is needed by everybody, so nothing is waited for under it but memory. A directory is
  * removed without it, since that waits for readers and writers of its files.
@@ -234,7 +239,7 @@ static int device_set(struct iopf_device *d, setting_fn want, int arg)
 		if (IS_ERR(c)) {
 			ret = PTR_ERR(c);
 		} else if (c) {
-			ret = iopf_pin_run(c, change_attached, &change);
+			ret = iopf_pin_run_held(c, change_attached, &change);
 			iopf_device_leave(c);
 		} else {
 			ret = change_free(&change);
@@ -499,18 +504,27 @@ err_put:
 	return ERR_PTR(ret);
 }
 
+static struct iopf_device *device_lookup(struct device *dev)
+{
+	struct iopf_device *d;
+
+	lockdep_assert_held(&iopf_devices_lock);
+
+	list_for_each_entry(d, &iopf_devices, node)
+		if (d->dev == dev)
+			return d;
+	return NULL;
+}
+
 static struct iopf_device *device_find(struct device *dev)
 {
 	struct iopf_device *d;
 
 	guard(mutex)(&iopf_devices_lock);
-	list_for_each_entry(d, &iopf_devices, node) {
-		if (d->dev == dev) {
-			kobject_get(&d->kobj);
-			return d;
-		}
-	}
-	return NULL;
+	d = device_lookup(dev);
+	if (d)
+		kobject_get(&d->kobj);
+	return d;
 }
 
 /**
@@ -662,20 +676,83 @@ static void device_remove(struct iopf_device *d)
 	iopf_device_put(d);
 }
 
+/**
+ * iopf_device_claimed() - a device is in a container, or about to be
+ * @d: the device
+ * @c: the container
+ *
+ * Context: under iopf_devices_lock.
+ */
+void iopf_device_claimed(struct iopf_device *d, struct iopf_container *c)
+{
+	lockdep_assert_held(&iopf_devices_lock);
+
+	if (!d->unbinding || d->unbound_from)
+		return;
+	d->unbound_from = c;
+	WRITE_ONCE(c->unbinding, c->unbinding + 1);
+}
+
+/**
+ * iopf_device_unclaimed() - a device is in no container any more, or has left its VFIO driver
+ * @d: the device
+ *
+ * Context: under iopf_devices_lock; the container is there still.
+ */
+void iopf_device_unclaimed(struct iopf_device *d)
+{
+	struct iopf_container *c = d->unbound_from;
+
+	lockdep_assert_held(&iopf_devices_lock);
+
+	if (!c)
+		return;
+	d->unbound_from = NULL;
+	WRITE_ONCE(c->unbinding, c->unbinding - 1);
+}
+
+/*
+ * A device is about to be unbound. That waits for its groups' attaching and detaching, and for who
+ * writes to its files, with locks of the VFIO core held: nobody in its container may wait for user
+ * space meanwhile.
+ */
+static void device_unbind(struct device *dev)
+{
+	struct iopf_container *c = NULL;
+	struct iopf_device *d;
+
+	scoped_guard(mutex, &iopf_devices_lock) {
+		d = device_lookup(dev);
+		if (!d)
+			return;
+		d->unbinding = true;
+		if (d->attach) {
+			c = d->attach->container;
+			kobject_get(&c->kobj);
+			iopf_device_claimed(d, c);
+		}
+	}
+	if (!c)
+		return;
+	iopf_pin_end(c);
+	kobject_put(&c->kobj);
+}
+
 /* Take a device off the list, then, without the lock, out of sysfs. */
 static void device_vanish(struct device *dev)
 {
-	struct iopf_device *d, *found = NULL;
+	struct iopf_device *d;
 
 	scoped_guard(mutex, &iopf_devices_lock) {
-		list_for_each_entry(d, &iopf_devices, node)
-			if (d->dev == dev)
-				found = d;
-		if (found)
-			list_del(&found->node);
+		d = device_lookup(dev);
+		if (d) {
+			list_del(&d->node);
+			iopf_device_unclaimed(d);
+			d->unbinding = false;
+		}
 	}
-	if (found)
-		device_remove(found);
+	if (d)
+		device_remove(d);
 	iopf_keep_forget_device(dev_name(dev));
 }
 
@@ -684,6 +761,9 @@ static int device_notify(struct notifier_block *nb, unsigned long action, void *
 	switch (action) {
 	case BUS_NOTIFY_BOUND_DRIVER:
 		device_appear(data);
+		break;
+	case BUS_NOTIFY_UNBIND_DRIVER:
+		device_unbind(data);
 		break;
 	case BUS_NOTIFY_UNBOUND_DRIVER:
 	case BUS_NOTIFY_REMOVED_DEVICE:

@@ -80,6 +80,8 @@ struct iopf_stats {
  * @strays: causes of faults that had no business being there that have been said, by iopf_stat
  * @setting: one change by an administrator at a time; outside of the container's lock
  * @attach: where it is attached, or about to be, or NULL
+ * @unbinding: it is being unbound from its VFIO driver
+ * @unbound_from: the container that counts it in iopf_container.unbinding, or NULL
  * @served_by: who serves its container: a module name, or "none"
  * @reason: why not this module, see core/reason.h; or ""
  * @stats: counters
@@ -92,7 +94,7 @@ struct iopf_stats {
  * @streams: where it goes through memory in order
  *
  * iopf_devices_lock protects @node, @mode, @enabled, @policy, @windows, @mediator, @rule, @ruling,
- * @ruling_new, @attach, @served_by, @reason, @latency_past. With @attach set, @mode, @enabled and
+ * @ruling_new, @attach, @unbinding, @unbound_from, @served_by, @reason, @latency_past. With @attach set, @mode, @enabled and
  * @policy change under the container's lock, too, and @windows does not change. @attach and the
  * mediator's locks change under the container's lock, too.
  * @latency does not change while faults can happen.
@@ -113,6 +115,8 @@ struct iopf_device {
 	unsigned long strays;
 	struct mutex setting; /* outermost */
 	struct iopf_attach *attach;
+	bool unbinding;
+	struct iopf_container *unbound_from;
 	const char *served_by;
 	const char *reason;
 	struct iopf_stats __percpu *stats;
@@ -144,6 +148,8 @@ bool iopf_device_in(struct iopf_device *d, const struct iopf_container *c);
 void iopf_device_leave(struct iopf_container *c);
 void iopf_device_served(struct iopf_device *d, const char *by, const char *reason);
 void iopf_device_released(struct iopf_device *d);
+void iopf_device_claimed(struct iopf_device *d, struct iopf_container *c);
+void iopf_device_unclaimed(struct iopf_device *d);
 void iopf_devices_set_behind(bool behind);
 
 static inline void iopf_device_count(struct iopf_device *d, enum iopf_stat stat, u64 n)

@@ -17,9 +17,14 @@
  *   under iopf_keeper.setting, which is also held while it is obeyed. Faults are not kept out then:
  *   they find the new maximum, and don't go beyond it.
  * setting a limit vs a group that joins or leaves: a group brings limits along (defaults.c), which
- *   apply before it is attached, under iopf_keeper.setting. One that leaves does not take them
+ *   apply before it is attached, under iopf_keeper.setting. That is dropped while it is attached,
+ *   for then memory may be pinned, for as long as user space likes. If it is attached, what was set
+ *   live meanwhile is kept with it, too; if not, what it brought is taken back, but for what was set
+ *   live: each under iopf_keeper.setting. A group that leaves does not take its limits
  *   back. What is set live is kept with the groups that are there when it is put into force.
  *   Without any group nothing can be set.
+ * setting a policy vs all of that: it may pin, so it is not under iopf_keeper.setting. It changes,
+ *   and is kept, at one go under the container's lock.
  * setting a limit vs the container's end: the files go first, which waits for who writes them.
  *
  * Locking: iopf_keeper.setting -> iopf_container.lock -> iopf_chunk.lock -> iopf_keeper.lock, which
@@ -43,6 +48,7 @@
 #include "container.h"
 #include "limits.h"
 #include "main.h"
+#include "pin.h"
 #include "policy.h"
 #include "quota.h"
 #include "span.h"
@@ -308,38 +314,42 @@ int iopf_limits_set(struct iopf_container *c, enum iopf_setting setting, u64 val
 	return ret;
 }
 
+/* A policy that is to be set, and kept, both or none. */
+static int limits_policy(struct iopf_container *c, void *data)
+{
+	enum iopf_policy policy = *(enum iopf_policy *)data;
+	struct iopf_keep *keep = iopf_keep_begin(c);
+	int ret;
+
+	if (IS_ERR(keep))
+		return PTR_ERR(keep);
+	ret = iopf_policy_put_default(c, policy);
+	if (!ret)
+		settings_put(c, IOPF_SETTING_POLICY, true, policy);
+	iopf_keep_end(keep, IOPF_SETTING_POLICY, policy, !ret);
+	return ret;
+}
+
 /**
  * iopf_limits_set_policy() - give a container a policy, and keep it
  * @c: the container
- * @policy: the policy
+ * @policy: the policy; IOPF_POLICY_DEFAULT: what its devices ask for
  *
- * Return: as iopf_policy_set_default(); -ENODEV without a group; -EINTR; -ENOMEM.
+ * Return: 0, or the error of iopf_pin_run_held(), and nothing has changed; -ENODEV also without a
+ * group; -EINTR; -ENOMEM.
  */
 int iopf_limits_set_policy(struct iopf_container *c, enum iopf_policy policy)
 {
-	struct iopf_keep *keep;
 	int ret;
 
-	/* Nobody joins meanwhile. */
-	if (mutex_lock_interruptible(&c->keeper->setting))
+	if (mutex_lock_interruptible(&c->setting))
 		return -EINTR;
 	ret = mutex_lock_interruptible(&c->lock);
-	if (ret)
-		goto out;
-	keep = iopf_keep_begin(c);
-	mutex_unlock(&c->lock);
-	ret = PTR_ERR_OR_ZERO(keep);
-	if (ret)
-		goto out;
-	ret = iopf_policy_set_default(c, policy);
 	if (!ret) {
-		mutex_lock(&c->lock);
-		settings_put(c, IOPF_SETTING_POLICY, true, policy);
+		ret = iopf_pin_run_held(c, limits_policy, &policy);
 		mutex_unlock(&c->lock);
 	}
-	iopf_keep_end(keep, IOPF_SETTING_POLICY, policy, !ret);
-out:
-	mutex_unlock(&c->keeper->setting);
+	mutex_unlock(&c->setting);
 	return ret;
 }
 
@@ -385,6 +395,7 @@ int iopf_limits_join(struct iopf_container *c, struct iommu_group *group,
 
 	*undo = (struct iopf_limits_undo){
 		.settings = c->settings,
+		.joined = c->settings,
 		.limits = c->keeper->books.limits,
 		.hot_max = c->keeper->hots.max,
 		.faults_max = c->faults_max,
@@ -395,12 +406,88 @@ int iopf_limits_join(struct iopf_container *c, struct iommu_group *group,
 	if (ret || !s.set)
 		return ret;
 	ret = settings_apply(c, &s);
-	if (!ret)
+	if (!ret) {
+		undo->joined = s;
 		mod_delayed_work(iopf_wq, &c->keeper->work, 0);
-	else if (ret == -EBUSY)
+	} else if (ret == -EBUSY) {
 		pr_notice_ratelimited(IOPF_DRIVER_NAME ": container %u: more is pinned than a group that would join may have\n",
 				      c->id);
+	}
 	return ret;
+}
+
+/* Whether two have the same of a setting. */
+static bool setting_same(const struct iopf_settings *a, const struct iopf_settings *b,
+			 enum iopf_setting setting)
+{
+	if ((a->set ^ b->set) & BIT(setting))
+		return false;
+	return !(a->set & BIT(setting)) || a->value[setting] == b->value[setting];
+}
+
+/**
+ * iopf_limits_joined() - the group has been attached: what was set meanwhile is kept with it, too
+ * @c: the container, locked, and so is its iopf_keeper.setting
+ * @undo: of iopf_limits_join()
+ */
+void iopf_limits_joined(struct iopf_container *c, const struct iopf_limits_undo *undo)
+{
+	struct iopf_keep *keep;
+
+	lockdep_assert_held(&c->keeper->setting);
+	lockdep_assert_held(&c->lock);
+
+	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++) {
+		if (!(c->settings.set & BIT(i)) || setting_same(&c->settings, &undo->joined, i))
+			continue;
+		keep = iopf_keep_begin(c);
+		/* In force it is all the same. */
+		if (!IS_ERR(keep))
+			iopf_keep_end(keep, i, c->settings.value[i], true);
+	}
+}
+
+/* Whether a setting is what the group has brought: nobody has set it since. */
+static bool undo_wants(const struct iopf_container *c, const struct iopf_limits_undo *undo,
+		       enum iopf_setting setting)
+{
+	return !setting_same(&undo->settings, &undo->joined, setting) &&
+	       setting_same(&c->settings, &undo->joined, setting);
+}
+
+static void undo_setting(struct iopf_container *c, const struct iopf_limits_undo *undo,
+			 enum iopf_setting setting)
+{
+	settings_put(c, setting, undo->settings.set & BIT(setting), undo->settings.value[setting]);
+	switch (setting) {
+	case IOPF_SETTING_HOT_MAX:
+		WRITE_ONCE(c->keeper->hots.max, undo->hot_max);
+		break;
+	case IOPF_SETTING_FAULTS_MAX:
+		WRITE_ONCE(c->faults_max, undo->faults_max);
+		break;
+	case IOPF_SETTING_AHEAD_MAX:
+		WRITE_ONCE(c->ahead_max, undo->ahead_max);
+		break;
+	case IOPF_SETTING_POLICY:
+		WRITE_ONCE(c->policy, undo->policy);
+		break;
+	default:
+		break;
+	}
+}
+
+/**
+ * iopf_limits_undo_policy() - the group is not attached: its policy, of what iopf_limits_undo() does
+ * @c: the container, locked
+ * @undo: of iopf_limits_join()
+ */
+void iopf_limits_undo_policy(struct iopf_container *c, const struct iopf_limits_undo *undo)
+{
+	lockdep_assert_held(&c->lock);
+
+	if (undo_wants(c, undo, IOPF_SETTING_POLICY))
+		undo_setting(c, undo, IOPF_SETTING_POLICY);
 }
 
 /**
@@ -410,15 +497,25 @@ int iopf_limits_join(struct iopf_container *c, struct iommu_group *group,
  */
 void iopf_limits_undo(struct iopf_container *c, const struct iopf_limits_undo *undo)
 {
+	struct iopf_limits limits = c->keeper->books.limits, before = undo->limits;
+	unsigned long back = 0;
+
+	lockdep_assert_held(&c->keeper->setting);
 	lockdep_assert_held(&c->lock);
 
-	c->settings = undo->settings;
-	WRITE_ONCE(c->keeper->hots.max, undo->hot_max);
-	WRITE_ONCE(c->faults_max, undo->faults_max);
-	WRITE_ONCE(c->ahead_max, undo->ahead_max);
-	WRITE_ONCE(c->policy, undo->policy);
-	/* They were good before, and nothing was pinned since. */
-	WARN_ON(limits_enforce(c, &undo->limits));
+	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++) {
+		if (!undo_wants(c, undo, i))
+			continue;
+		back |= BIT(i);
+		if (limits_field(&limits, i))
+			*limits_field(&limits, i) = *limits_field(&before, i);
+	}
+	/* They were good before. If pages have been pinned since, they stay as they are. */
+	if (!back || limits_enforce(c, &limits))
+		return;
+	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++)
+		if (back & BIT(i))
+			undo_setting(c, undo, i);
 }
 
 /* sysfs */

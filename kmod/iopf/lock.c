@@ -126,7 +126,7 @@ int iopf_lock_complete(struct iopf_container *c, bool complete)
 	if (mutex_lock_killable(&c->setting))
 		return -EINTR;
 	mutex_lock(&c->lock);
-	ret = iopf_pin_run(c, lock_complete, &complete);
+	ret = iopf_pin_run_held(c, lock_complete, &complete);
 	mutex_unlock(&c->lock);
 	mutex_unlock(&c->setting);
 	return ret;

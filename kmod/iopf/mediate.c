@@ -205,7 +205,7 @@ void vfio_iopf_unmediate(struct vfio_iopf_mediator *m)
 	do {
 		c = iopf_device_enter(d, false);
 		if (c) {
-			ret = iopf_pin_run(c, mediator_leave, m);
+			ret = iopf_pin_run_held(c, mediator_leave, m);
 			if (ret && iopf_device_in(d, c)) {
 				mediator_abandon(m, c);
 				iopf_device_leave(c);

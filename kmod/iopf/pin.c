@@ -25,6 +25,13 @@
  * pinning vs unmapping, new addresses: iopf_container.serial tells that an area may be gone, or
  *   elsewhere; pages that were pinned then are let go again.
  * pinning vs the last group's end: without a domain there are no pinned pages; see attach.c.
+ * pinning vs unbinding, the container's end: some who want memory pinned hold what others wait for:
+ *   the VFIO core's locks of a group that joins, a file in sysfs that is to be removed. They wait for
+ *   a thread of the process (iopf_pin_run_held()), and leave it when a device of the container is
+ *   unbound, or the container ends: iopf_pin_end(). Either the wait is in the container's list by
+ *   then, or it finds the reason (iopf_container.unbinding, ended). The thread may be in a wait that
+ *   nobody can end. It uses nothing but its job; whatever it has pinned and charged by the end it
+ *   gives back itself.
  *
  * Charging follows stock type1 page by page, in the order of addresses, so that the same
  * error comes first: pages that are not reserved count, once, whether they are pinned here, or for
@@ -209,9 +216,17 @@ static long count_new(struct iopf_area *area, u64 iova, struct page **pages, uns
 	return count;
 }
 
+/* How memory that is pinned may be waited for. */
+enum pin_wait {
+	PIN_ALONE,	/* nobody else waits */
+	PIN_HELD,	/* others do: until iopf_pin_end() */
+	PIN_NOW,	/* not at all */
+};
+
 /**
  * struct pin_job - pages that are being pinned, without the container's lock
  * @run: for having it done by a thread of the process; has the reference of whoever pins
+ * @node: in iopf_container.waits, under its waits_lock
  * @m: whose, referenced
  * @task: whose RLIMIT_MEMLOCK counts, referenced
  * @lock_cap: it is not limited
@@ -227,6 +242,7 @@ static long count_new(struct iopf_area *area, u64 iova, struct page **pages, uns
  */
 struct pin_job {
 	struct iopf_run run;
+	struct list_head node;
 	struct iopf_mm *m;
 	struct task_struct *task;
 	bool lock_cap;
@@ -319,6 +335,7 @@ static struct pin_job *job_create(struct iopf_area *area, u64 iova, unsigned int
 	if (!job)
 		return NULL;
 	iopf_run_init(&job->run, job_run, job_free);
+	INIT_LIST_HEAD(&job->node);
 	job->n = n;
 	job->m = area->mm;
 	refcount_inc(&job->m->refs);
@@ -345,16 +362,66 @@ static bool pin_interruptible(const struct iopf_mm *m)
 	return current->mm != m->mm && !(current->flags & PF_KTHREAD);
 }
 
+/* Have a thread of the process do it. */
+static int job_hand_over(struct pin_job *job)
+{
+	return iopf_run_in(job->m->pool, &job->run,
+			   pin_interruptible(job->m) ? TASK_INTERRUPTIBLE : TASK_KILLABLE);
+}
+
+/* The same, until iopf_pin_end(). */
+static int job_wait_held(struct pin_job *job, struct iopf_container *c)
+{
+	int ret;
+
+	scoped_guard(spinlock, &c->waits_lock) {
+		/* Pairs with who says so before iopf_pin_end(). */
+		if (READ_ONCE(c->unbinding) || READ_ONCE(c->ended))
+			return -ENODEV;
+		list_add(&job->node, &c->waits);
+	}
+	ret = job_hand_over(job);
+	scoped_guard(spinlock, &c->waits_lock)
+		list_del_init(&job->node);
+	return ret == -ECANCELED ? -ENODEV : ret;
+}
+
 /*
  * Do it where it is charged as the process's own accesses are. What waits for nothing brings nothing
  * in.
  */
-static int job_wait(struct pin_job *job)
+static int job_wait(struct pin_job *job, struct iopf_container *c, enum pin_wait wait)
 {
-	if (job->now || current->mm == job->m->mm)
+	if (wait == PIN_HELD)
+		return job_wait_held(job, c);
+	if (wait == PIN_NOW || current->mm == job->m->mm)
 		return job_do(job);
-	return iopf_run_in(job->m->pool, &job->run,
-			   pin_interruptible(job->m) ? TASK_INTERRUPTIBLE : TASK_KILLABLE);
+	return job_hand_over(job);
+}
+
+/**
+ * iopf_pin_end() - have those leave who wait in iopf_pin_run_held()
+ * @c: the container, not locked; iopf_container.unbinding or ended says why, also to who comes later
+ *
+ * Context: process context.
+ */
+void iopf_pin_end(struct iopf_container *c)
+{
+	struct pin_job *job;
+
+	for (;;) {
+		scoped_guard(spinlock, &c->waits_lock) {
+			job = list_first_entry_or_null(&c->waits, struct pin_job, node);
+			if (job) {
+				list_del_init(&job->node);
+				iopf_run_get(&job->run);
+			}
+		}
+		if (!job)
+			break;
+		iopf_run_cancel(&job->run);
+		iopf_run_put(&job->run);
+	}
 }
 
 /* Map one page of a device's memory and hold it. -EAGAIN: the CPU does not have it by now. */
@@ -422,7 +489,7 @@ static long job_install(struct pin_job *job, struct iopf_area *area, struct iopf
  * or a negative error number; -EAGAIN: the area may be gone.
  */
 static long pin_some(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page,
-		     unsigned int gap, bool now)
+		     unsigned int gap, enum pin_wait wait)
 {
 	struct pin_job *job = job_create(area, chunk->iova + ((u64)page << PAGE_SHIFT), gap);
 	struct iopf_container *c = area->container;
@@ -431,9 +498,9 @@ static long pin_some(struct iopf_area *area, struct iopf_chunk *chunk, unsigned 
 
 	if (!job)
 		return -ENOMEM;
-	job->now = now;
+	job->now = wait == PIN_NOW;
 	iopf_container_unlock_to_wait(c);
-	n = job_wait(job);
+	n = job_wait(job, c, wait);
 	iopf_container_relock(c);
 	if (!n) {
 		n = serial == c->serial && c->domains->nr ?
@@ -453,7 +520,7 @@ static bool pin_interrupted(const struct iopf_area *area)
 }
 
 /* The same for a part of an area within one chunk. */
-static int pin_part(struct iopf_area *area, const struct iopf_range *part, bool now)
+static int pin_part(struct iopf_area *area, const struct iopf_range *part, enum pin_wait wait)
 {
 	unsigned int page = iopf_chunkmap_page(part->first), gap;
 	unsigned int last = iopf_chunkmap_page(part->last);
@@ -472,7 +539,7 @@ static int pin_part(struct iopf_area *area, const struct iopf_range *part, bool 
 			return -EINTR;
 		if (!area->no_spans)
 			iopf_spans_forbid(area);
-		n = pin_some(area, chunk, page, gap, now);
+		n = pin_some(area, chunk, page, gap, wait);
 		if (n < 0)
 			return n;
 	}
@@ -489,7 +556,7 @@ static struct iopf_range first_part(const struct iopf_area *area, u64 at, u64 la
 }
 
 /* Pin what is mapped of a range, before anything depends on it. */
-static int pin_ahead(struct iopf_container *c, const struct iopf_range *range, bool now)
+static int pin_ahead(struct iopf_container *c, const struct iopf_range *range, enum pin_wait wait)
 {
 	struct mem_cgroup *old = set_active_memcg(c->memcg);
 	unsigned int tries = 0;
@@ -505,7 +572,7 @@ static int pin_ahead(struct iopf_container *c, const struct iopf_range *range, b
 		if (!area || !c->domains->nr)
 			break;
 		part = first_part(area, at, range->last);
-		ret = pin_part(area, &part, now);
+		ret = pin_part(area, &part, wait);
 		if (ret == -EAGAIN) {
 			/* Others make changes all the time, or a device's memory comes and goes. */
 			ret = fatal_signal_pending(current) ? -EINTR :
@@ -545,7 +612,7 @@ int iopf_pin_page(struct iopf_area *area, u64 iova, struct page **page)
 	if (counted)
 		__set_bit(0, job->charged);
 	iopf_container_unlock_to_wait(c);
-	ret = job_wait(job);
+	ret = job_wait(job, c, PIN_ALONE);
 	iopf_container_relock(c);
 	if (!ret && job->mmio)
 		ret = -EFAULT;
@@ -600,7 +667,7 @@ int iopf_pin_require(struct iopf_area *area, const struct iopf_range *range)
 }
 
 /* Do something that wants memory pinned, again and again until it is. */
-static int pin_run(struct iopf_container *c, iopf_pin_fn fn, void *data, bool now)
+static int pin_run(struct iopf_container *c, iopf_pin_fn fn, void *data, enum pin_wait wait)
 {
 	unsigned int rounds = 0;
 	bool ahead = false;
@@ -611,13 +678,13 @@ static int pin_run(struct iopf_container *c, iopf_pin_fn fn, void *data, bool no
 	while ((ret = fn(c, data)) == -EAGAIN) {
 		struct iopf_range missing = c->missing;
 
-		if (ahead && now)
+		if (ahead && wait == PIN_NOW)
 			ret = -EBUSY;
 		c->pinning += !ahead;
 		ahead = true;
 		rounds++;
 		if (ret == -EAGAIN)
-			ret = pin_ahead(c, &missing, now);
+			ret = pin_ahead(c, &missing, wait);
 		if (ret)
 			break;
 	}
@@ -649,7 +716,21 @@ static int pin_run(struct iopf_container *c, iopf_pin_fn fn, void *data, bool no
  */
 int iopf_pin_run(struct iopf_container *c, iopf_pin_fn fn, void *data)
 {
-	return pin_run(c, fn, data, false);
+	return pin_run(c, fn, data, PIN_ALONE);
+}
+
+/**
+ * iopf_pin_run_held() - the same for whoever holds what others may wait for
+ * @c: the container, locked
+ * @fn: as of iopf_pin_run()
+ * @data: for @fn
+ *
+ * Return: as iopf_pin_run(); -ENODEV when it has to wait and a device of the container is being
+ * unbound, or the container has ended.
+ */
+int iopf_pin_run_held(struct iopf_container *c, iopf_pin_fn fn, void *data)
+{
+	return pin_run(c, fn, data, PIN_HELD);
 }
 
 /**
@@ -660,7 +741,7 @@ int iopf_pin_run(struct iopf_container *c, iopf_pin_fn fn, void *data)
  */
 int iopf_pin_run_now(struct iopf_container *c, iopf_pin_fn fn, void *data)
 {
-	return pin_run(c, fn, data, true);
+	return pin_run(c, fn, data, PIN_NOW);
 }
 
 /* Unpin what is pinned in [page, last]. How many pages were charged for that. */

@@ -19,6 +19,8 @@ static inline bool iopf_pin_counts(struct page *page)
 typedef int (*iopf_pin_fn)(struct iopf_container *c, void *data);
 
 int iopf_pin_run(struct iopf_container *c, iopf_pin_fn fn, void *data);
+int iopf_pin_run_held(struct iopf_container *c, iopf_pin_fn fn, void *data);
+void iopf_pin_end(struct iopf_container *c);
 int iopf_pin_run_now(struct iopf_container *c, iopf_pin_fn fn, void *data);
 int iopf_pin_require(struct iopf_area *area, const struct iopf_range *range);
 void iopf_pin_drop(struct iopf_area *area, const struct iopf_range *range);

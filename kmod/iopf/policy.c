@@ -17,6 +17,11 @@
  * other way round. So at any time a page that counts as pinned is. The policies of a range are one
  * entry of a tree, however many areas it goes over, so changing them can't fail half-way.
  *
+ * While pages are being pinned without the lock, all is as before: the old policy holds. What is then
+ * changed is changed under the lock at one go, also where a store thins the policies of a range out
+ * before it (policy_thin()): nobody looks at policies without the lock, and from there on nothing
+ * fails. So an area has the old policy or the new one.
+ *
  * Devices go on meanwhile: see hold.c.
  *
  * User space decides how many policies there are, up to a limit (policy_limit). Unmapping an area
@@ -26,7 +31,7 @@
  * MT_FLAGS_ALLOC_RANGE: without that flag the inner nodes of a tree have their metadata in the last
  * slot, and what frees a part of the tree takes it for a child (6.12).
  *
- * Locking: the container's. An administrator's change of the default is made under
+ * Locking: the container's. An administrator's change of the default (limits.c) is made under
  * iopf_container.setting, outside of it. A device's own policy is the device's, see device.h.
  */
 #include <linux/cleanup.h>
@@ -449,34 +454,23 @@ int iopf_policy_refresh(struct iopf_container *c)
 	return 0;
 }
 
-static int policy_set_default(struct iopf_container *c, void *data)
+/**
+ * iopf_policy_put_default() - give a container a default policy
+ * @c: the container, locked
+ * @policy: the policy; IOPF_POLICY_DEFAULT: what its devices ask for
+ *
+ * Return: as iopf_policy_refresh(), and nothing has changed.
+ */
+int iopf_policy_put_default(struct iopf_container *c, enum iopf_policy policy)
 {
 	enum iopf_policy old = c->policy;
 	int ret;
 
-	WRITE_ONCE(c->policy, *(enum iopf_policy *)data);
+	lockdep_assert_held(&c->lock);
+
+	WRITE_ONCE(c->policy, policy);
 	ret = iopf_policy_refresh(c);
 	if (ret)
 		WRITE_ONCE(c->policy, old);
-	return ret;
-}
-
-/**
- * iopf_policy_set_default() - give a container a default policy
- * @c: the container
- * @policy: the policy; IOPF_POLICY_DEFAULT: what its devices ask for
- *
- * Return: 0, or the error of iopf_pin_run(), and nothing has changed.
- */
-int iopf_policy_set_default(struct iopf_container *c, enum iopf_policy policy)
-{
-	int ret;
-
-	if (mutex_lock_interruptible(&c->setting))
-		return -EINTR;
-	mutex_lock(&c->lock);
-	ret = iopf_pin_run(c, policy_set_default, &policy);
-	mutex_unlock(&c->lock);
-	mutex_unlock(&c->setting);
 	return ret;
 }

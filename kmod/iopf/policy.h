@@ -23,6 +23,6 @@ int iopf_policy_set(struct iopf_container *c, struct vfio_iopf_policy *arg);
 int iopf_policy_get(struct iopf_container *c, struct vfio_iopf_policy *arg);
 
 int iopf_policy_refresh(struct iopf_container *c);
-int iopf_policy_set_default(struct iopf_container *c, enum iopf_policy policy);
+int iopf_policy_put_default(struct iopf_container *c, enum iopf_policy policy);
 
 #endif /* IOPF_POLICY_H */

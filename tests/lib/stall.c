@@ -94,6 +94,7 @@ static size_t access_split(const struct access *a)
  * @mem: memory of the file system
  * @nr: number of the access
  * @released: it may go on
+ * @over: it has ended
  * @result: of the ioctl
  * @id: of a request or lock that it needs
  */
@@ -109,6 +110,7 @@ struct stall {
 	void *mem;
 	unsigned int nr;
 	bool released;
+	_Atomic bool over;
 	int result;
 	uint64_t id;
 };
@@ -355,7 +357,8 @@ static int run_join(struct stall *s)
 	joiner_container = s->r->c;
 	ret = vfio_dev_attach(&joiner, &joiner_container, rig_bdf(3), VFIO_TYPE1v2_IOMMU);
 	vfio_dev_close(&joiner);
-	must(policy_mode(rig_bdf(3), "arbitrary"));
+	/* It may have been unbound. */
+	(void)policy_mode(rig_bdf(3), "arbitrary");
 	return ret;
 }
 
@@ -472,6 +475,11 @@ bool stall_reports(unsigned int i)
 bool stall_alone(unsigned int i)
 {
 	return accesses[i].run;
+}
+
+bool stall_joins(unsigned int i)
+{
+	return accesses[i].run == run_join;
 }
 
 bool stall_known(unsigned long cmd)
@@ -746,6 +754,61 @@ static void others(struct rig *owner)
 static pid_t others_pid;
 static int others_go;
 
+/* Another process that unbinds a device when it is told to; it is there before anything is held. */
+static pid_t unbind_pid;
+static int unbind_go;
+
+void stall_unbind_prepare(const char *bdf)
+{
+	int go[2];
+	char c;
+
+	must_sys(pipe(go));
+	unbind_pid = must_sys(fork());
+	if (!unbind_pid) {
+		close(go[1]);
+		if (read(go[0], &c, 1) != 1)
+			_exit(1);
+		tap_forget();
+		_exit(mem_write_file("/sys/bus/pci/drivers/vfio-pci/unbind", "%s", bdf) ? 1 : 0);
+	}
+	close(go[0]);
+	unbind_go = go[1];
+}
+
+void stall_unbind(void)
+{
+	char c = 0;
+
+	must_be(write(unbind_go, &c, 1) == 1);
+	close(unbind_go);
+}
+
+/* How a process ends within some seconds: its status, or -1. */
+static int ends(pid_t pid, unsigned int seconds)
+{
+	int status;
+
+	for (unsigned int i = 0; i < seconds * 100; i++) {
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return status;
+		usleep(10000);
+	}
+	return -1;
+}
+
+bool stall_unbound(unsigned int seconds)
+{
+	return ends(unbind_pid, seconds) == 0;
+}
+
+bool stall_over(unsigned int i, unsigned int seconds)
+{
+	for (unsigned int n = 0; n < seconds * 100 && !stalls[i].over; n++)
+		usleep(10000);
+	return stalls[i].over;
+}
+
 /* They are there before anything is held, and wait. */
 static void others_fork(struct rig *owner)
 {
@@ -780,6 +843,7 @@ static void *stall_run(void *arg)
 		s->result = -errno;
 	else
 		s->result = 0;
+	s->over = true;
 	return NULL;
 }
 
@@ -893,8 +957,8 @@ int stall_end(unsigned int i)
 
 bool stall_others(struct rig *r, unsigned int seconds)
 {
+	int status;
 	pid_t pid;
-	int status = 0;
 	char c = 0;
 
 	if (!others_pid)
@@ -903,12 +967,10 @@ bool stall_others(struct rig *r, unsigned int seconds)
 	others_pid = 0;
 	must_be(write(others_go, &c, 1) == 1);
 	close(others_go);
-	for (unsigned int i = 0; i < seconds * 100; i++) {
-		if (waitpid(pid, &status, WNOHANG) == pid)
-			return WIFEXITED(status) && !WEXITSTATUS(status);
-		usleep(10000);
+	status = ends(pid, seconds);
+	if (status < 0) {
+		tap_diag("somebody waits");
+		kill(pid, SIGKILL);
 	}
-	tap_diag("somebody waits");
-	kill(pid, SIGKILL);
-	return false;
+	return !status;
 }

@@ -51,6 +51,9 @@ bool stall_reports(unsigned int i);
 /** stall_alone() - whether it takes all of the container's memory, also what others hold */
 bool stall_alone(unsigned int i);
 
+/** stall_joins() - whether it is a group that joins, device 3 */
+bool stall_joins(unsigned int i);
+
 /**
  * stall_others() - whether nobody waits for what is held
  * @r: the owner's
@@ -61,5 +64,17 @@ bool stall_alone(unsigned int i);
  * fault, reads all of the backend's files, closes it, unbinds a third device and binds it again.
  */
 bool stall_others(struct rig *r, unsigned int seconds);
+
+/** stall_unbind_prepare() - have a process that can unbind a device, before anything is held */
+void stall_unbind_prepare(const char *bdf);
+
+/** stall_unbind() - it begins to */
+void stall_unbind(void);
+
+/** stall_unbound() - whether it has done so within some seconds */
+bool stall_unbound(unsigned int seconds);
+
+/** stall_over() - whether an access ends within some seconds, though it is not let go */
+bool stall_over(unsigned int i, unsigned int seconds);
 
 #endif /* TESTS_LIB_STALL_H */

@@ -3,7 +3,8 @@
  * Nobody waits for somebody else's memory. Each access to user space's memory that an ioctl of a
  * container makes, and all that gets pinned, is held for as long as it takes another container to
  * be opened, used and closed, all files to be read, and a device to be unbound and bound again: one
- * at a time, then all that can be held at once.
+ * at a time, then all that can be held at once. Where unbinding a device of the container would wait,
+ * the wait ends.
  *
  * vm: --mem 1024 --module fuse
  */
@@ -72,6 +73,48 @@ static void check_all(struct rig *r)
 	free(held);
 }
 
+/*
+ * What pins for others holds what unbinding a device waits for: it gives up. The owner's device is
+ * in use, so that it is unbound when the owner has closed it; one that is about to join, at once.
+ */
+static void check_unbind(struct rig *r, unsigned int i, unsigned int device)
+{
+	const char *name = stall_name(i), *bdf = rig_bdf(device);
+
+	stall_unbind_prepare(bdf);
+	stall_prepare(r, i);
+	tap_ok(stall_begin(i), "%s: held", name);
+	stall_unbind();
+	tap_ok(stall_over(i, PATIENCE), "%s: ends when device %u is being unbound", name, device);
+	if (device)
+		tap_ok(stall_unbound(PATIENCE), "%s: it is unbound meanwhile", name);
+	tap_ok(stall_others(r, PATIENCE), "%s: nobody waits", name);
+	tap_is(stall_end(i), -ENODEV, "%s: has failed", name);
+	if (device)
+		must(rig_bind(bdf));
+}
+
+/* Of the owner: its end is that of the rig. */
+static void check_unbind_owner(struct rig *r)
+{
+	for (unsigned int i = 0; i < stall_count(); i++) {
+		if (!stall_alone(i))
+			continue;
+		stall_open(r);
+		check_unbind(r, i, 0);
+		stall_close(r);
+		tap_ok(stall_unbound(PATIENCE), "%s: unbound when it is closed", stall_name(i));
+		must(rig_bind(rig_bdf(0)));
+	}
+}
+
+static void check_unbind_joiner(struct rig *r)
+{
+	for (unsigned int i = 0; i < stall_count(); i++)
+		if (stall_joins(i))
+			check_unbind(r, i, 3);
+}
+
 int main(void)
 {
 	struct rig r;
@@ -83,7 +126,9 @@ int main(void)
 	tap_ok(stall_others(&r, PATIENCE), "nothing is held: nobody waits");
 	check_each(&r);
 	check_all(&r);
+	check_unbind_joiner(&r);
 	stall_close(&r);
+	check_unbind_owner(&r);
 	rig_balanced();
 	return tap_done();
 }
