@@ -79,9 +79,8 @@ static void check_all(struct rig *r)
  */
 static void check_unbind(struct rig *r, unsigned int i, unsigned int device)
 {
-	const char *name = stall_name(i), *bdf = rig_bdf(device);
+	const char *name = stall_name(i);
 
-	stall_unbind_prepare(bdf);
 	stall_prepare(r, i);
 	tap_ok(stall_begin(i), "%s: held", name);
 	stall_unbind();
@@ -90,8 +89,6 @@ static void check_unbind(struct rig *r, unsigned int i, unsigned int device)
 		tap_ok(stall_unbound(PATIENCE), "%s: it is unbound meanwhile", name);
 	tap_ok(stall_others(r, PATIENCE), "%s: nobody waits", name);
 	tap_is(stall_end(i), -ENODEV, "%s: has failed", name);
-	if (device)
-		must(rig_bind(bdf));
 }
 
 /* Of the owner: its end is that of the rig. */
@@ -100,6 +97,8 @@ static void check_unbind_owner(struct rig *r)
 	for (unsigned int i = 0; i < stall_count(); i++) {
 		if (!stall_alone(i))
 			continue;
+		/* Before the device is open, for it would be the child's, too. */
+		stall_unbind_prepare(rig_bdf(0));
 		stall_open(r);
 		check_unbind(r, i, 0);
 		stall_close(r);
@@ -110,9 +109,13 @@ static void check_unbind_owner(struct rig *r)
 
 static void check_unbind_joiner(struct rig *r)
 {
-	for (unsigned int i = 0; i < stall_count(); i++)
-		if (stall_joins(i))
-			check_unbind(r, i, 3);
+	for (unsigned int i = 0; i < stall_count(); i++) {
+		if (!stall_joins(i))
+			continue;
+		stall_unbind_prepare(rig_bdf(3));
+		check_unbind(r, i, 3);
+		must(rig_bind(rig_bdf(3)));
+	}
 }
 
 int main(void)
