@@ -19,10 +19,10 @@
  * wants to change it looks up the container under iopf_devices_lock, drops that, takes the
  * container's and looks again: iopf_device_enter(). One change at a time: iopf_device.setting.
  *
- * unbinding vs pinning: a device that is being unbound says so before its driver is told, and ends
- *   all waits for memory of its container that unbinding would wait for (pin.c). It is counted there
- *   (iopf_container.unbinding) until it has left the container or its driver, so no such wait begins.
- *   Devices on other buses than PCI are not heard of.
+ * unbinding vs pinning: a device that is being unbound says so before its driver is told, and
+ *   ends all waits for memory of its container that unbinding would wait for (pin.c). It is counted
+ *   there (iopf_container.unbinding) until it has left the container or its driver, so no such wait
+ *   begins. Devices on other buses than PCI are not heard of.
  *
  * Locking: iopf_device.setting, the container's lock, iopf_devices_lock, from the outside in. The
  * last is needed by everybody, so nothing is waited for under it but memory. A directory is

@@ -94,7 +94,8 @@ struct iopf_stats {
  * @streams: where it goes through memory in order
  *
  * iopf_devices_lock protects @node, @mode, @enabled, @policy, @windows, @mediator, @rule, @ruling,
- * @ruling_new, @attach, @unbinding, @unbound_from, @served_by, @reason, @latency_past. With @attach set, @mode, @enabled and
+ * @ruling_new, @attach, @unbinding, @unbound_from, @served_by, @reason, @latency_past.
+ * With @attach set, @mode, @enabled and
  * @policy change under the container's lock, too, and @windows does not change. @attach and the
  * mediator's locks change under the container's lock, too.
  * @latency does not change while faults can happen.

@@ -17,10 +17,10 @@
  *   under iopf_keeper.setting, which is also held while it is obeyed. Faults are not kept out then:
  *   they find the new maximum, and don't go beyond it.
  * setting a limit vs a group that joins or leaves: a group brings limits along (defaults.c), which
- *   apply before it is attached, under iopf_keeper.setting. That is dropped while it is attached,
- *   for then memory may be pinned, for as long as user space likes. If it is attached, what was set
- *   live meanwhile is kept with it, too; if not, what it brought is taken back, but for what was set
- *   live: each under iopf_keeper.setting. A group that leaves does not take its limits
+ *   apply before it is attached, under iopf_keeper.setting. That is dropped while it is attached:
+ *   then memory may be pinned, for as long as user space likes. If it is attached, what was set
+ *   live meanwhile is kept with it, too; if not, what it brought is taken back, but for what was
+ *   set live: each under iopf_keeper.setting. A group that leaves does not take its limits
  *   back. What is set live is kept with the groups that are there when it is put into force.
  *   Without any group nothing can be set.
  * setting a policy vs all of that: it may pin, so it is not under iopf_keeper.setting. It changes,
@@ -478,7 +478,7 @@ static void undo_setting(struct iopf_container *c, const struct iopf_limits_undo
 }
 
 /**
- * iopf_limits_undo_policy() - the group is not attached: its policy, of what iopf_limits_undo() does
+ * iopf_limits_undo_policy() - the same as iopf_limits_undo() for the policy alone
  * @c: the container, locked
  * @undo: of iopf_limits_join()
  */

@@ -26,12 +26,12 @@
  *   elsewhere; pages that were pinned then are let go again.
  * pinning vs the last group's end: without a domain there are no pinned pages; see attach.c.
  * pinning vs unbinding, the container's end: some who want memory pinned hold what others wait for:
- *   the VFIO core's locks of a group that joins, a file in sysfs that is to be removed. They wait for
- *   a thread of the process (iopf_pin_run_held()), and leave it when a device of the container is
- *   unbound, or the container ends: iopf_pin_end(). Either the wait is in the container's list by
- *   then, or it finds the reason (iopf_container.unbinding, ended). The thread may be in a wait that
- *   nobody can end. It uses nothing but its job; whatever it has pinned and charged by the end it
- *   gives back itself.
+ *   the VFIO core's locks of a group that joins, a file in sysfs that is to be removed. They wait
+ *   for a thread of the process (iopf_pin_run_held()), and leave it when a device of the container
+ *   is unbound, or the container ends: iopf_pin_end(). Either the wait is in the container's list
+ *   by then, or it finds the reason (iopf_container.unbinding, ended). The thread may be in a wait
+ *   that nobody can end. It uses nothing but its job; whatever it has pinned and charged by the end
+ *   it gives back itself.
  *
  * Charging follows stock type1 page by page, in the order of addresses, so that the same
  * error comes first: pages that are not reserved count, once, whether they are pinned here, or for
@@ -387,8 +387,8 @@ static int job_wait_held(struct pin_job *job, struct iopf_container *c)
 }
 
 /*
- * Do it where it is charged as the process's own accesses are. What waits for nothing brings nothing
- * in.
+ * Do it where it is charged as the process's own accesses are. What waits for nothing brings
+ * nothing in.
  */
 static int job_wait(struct pin_job *job, struct iopf_container *c, enum pin_wait wait)
 {
@@ -401,7 +401,7 @@ static int job_wait(struct pin_job *job, struct iopf_container *c, enum pin_wait
 
 /**
  * iopf_pin_end() - have those leave who wait in iopf_pin_run_held()
- * @c: the container, not locked; iopf_container.unbinding or ended says why, also to who comes later
+ * @c: the container, not locked; iopf_container.unbinding or ended says why, to latecomers, too
  *
  * Context: process context.
  */

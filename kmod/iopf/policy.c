@@ -17,10 +17,10 @@
  * other way round. So at any time a page that counts as pinned is. The policies of a range are one
  * entry of a tree, however many areas it goes over, so changing them can't fail half-way.
  *
- * While pages are being pinned without the lock, all is as before: the old policy holds. What is then
- * changed is changed under the lock at one go, also where a store thins the policies of a range out
- * before it (policy_thin()): nobody looks at policies without the lock, and from there on nothing
- * fails. So an area has the old policy or the new one.
+ * While pages are being pinned without the lock, all is as before: the old policy holds. What is
+ * then changed is changed under the lock at one go, also where a store thins the policies of a
+ * range out before it (policy_thin()): nobody looks at policies without the lock, and from there on
+ * nothing fails. So an area has the old policy or the new one.
  *
  * Devices go on meanwhile: see hold.c.
  *

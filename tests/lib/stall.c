@@ -110,7 +110,7 @@ struct stall {
 	void *mem;
 	unsigned int nr;
 	bool released;
-	_Atomic bool over;
+	bool over;
 	int result;
 	uint64_t id;
 };
@@ -804,9 +804,12 @@ bool stall_unbound(unsigned int seconds)
 
 bool stall_over(unsigned int i, unsigned int seconds)
 {
-	for (unsigned int n = 0; n < seconds * 100 && !stalls[i].over; n++)
+	for (unsigned int n = 0; n < seconds * 100; n++) {
+		if (__atomic_load_n(&stalls[i].over, __ATOMIC_ACQUIRE))
+			return true;
 		usleep(10000);
-	return stalls[i].over;
+	}
+	return false;
 }
 
 /* They are there before anything is held, and wait. */
@@ -843,7 +846,7 @@ static void *stall_run(void *arg)
 		s->result = -errno;
 	else
 		s->result = 0;
-	s->over = true;
+	__atomic_store_n(&s->over, true, __ATOMIC_RELEASE);
 	return NULL;
 }
 

@@ -3,8 +3,8 @@
  * Nobody waits for somebody else's memory. Each access to user space's memory that an ioctl of a
  * container makes, and all that gets pinned, is held for as long as it takes another container to
  * be opened, used and closed, all files to be read, and a device to be unbound and bound again: one
- * at a time, then all that can be held at once. Where unbinding a device of the container would wait,
- * the wait ends.
+ * at a time, then all that can be held at once. Where unbinding a device of the container would
+ * wait, the wait ends.
  *
  * vm: --mem 1024 --module fuse
  */
