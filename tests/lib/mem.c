@@ -20,12 +20,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "mem.h"
 #include "tap.h"
 
 #define MEM_PRESSURE_SECONDS	10
 
-#define CGROUP_ROOT	"/sys/fs/cgroup"
 #define CGROUP_MINE	CGROUP_ROOT "/iopf-test"
 
 #define PAGEMAP_PRESENT	(1ull << 63)

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What is brought in for a device is charged, limited and placed as if the owner's CPU had touched
- * it: page cache, CPU page tables, hugetlb, memory.high, memory policies and cpusets.
+ * it: page cache, CPU page tables, hugetlb, I/O, memory.high, memory policies and cpusets.
  *
  * vm: --mem 1024 --append numa=fake=2 --swap 512 --disk 256
  */
 #include <fcntl.h>
 #include <linux/mempolicy.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,76 +17,30 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "knob.h"
 #include "rig.h"
 
-#define CG	"/sys/fs/cgroup"
 #define LEN	(4 * MiB)
 #define PAGES	(LEN / MEM_PAGE)
 
-static void cg_make(const char *name)
+/* The node of each page. */
+static void nodes(const struct simbuf *b, int *node)
 {
-	char path[256];
+	static void *pages[PAGES];
 
-	snprintf(path, sizeof(path), CG "/%s", name);
-	(void)mkdir(path, 0755);
-}
-
-static int cg_write(const char *name, const char *file, const char *text)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), CG "/%s/%s", name, file);
-	return mem_write_file(path, "%s", text);
-}
-
-static void cg_enter(const char *name)
-{
-	must(cg_write(name, "cgroup.procs", "0"));
-}
-
-static long cg_stat(const char *name, const char *field)
-{
-	char path[256], key[64];
-	unsigned long long v;
-	long found = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), CG "/%s/memory.stat", name);
-	f = fopen(path, "r");
-	while (f && fscanf(f, "%63s %llu", key, &v) == 2)
-		if (!strcmp(key, field))
-			found = v;
-	if (f)
-		fclose(f);
-	return found;
-}
-
-static long cg_num(const char *name, const char *file)
-{
-	char path[256];
-	long v = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), CG "/%s/%s", name, file);
-	f = fopen(path, "r");
-	if (f && fscanf(f, "%ld", &v) != 1)
-		v = -1;
-	if (f)
-		fclose(f);
-	return v;
+	for (unsigned int i = 0; i < PAGES; i++)
+		pages[i] = (char *)b->va + i * MEM_PAGE;
+	must_sys(syscall(SYS_move_pages, 0, PAGES, pages, NULL, node, 0));
 }
 
 static unsigned int on_node(const struct simbuf *b, int node)
 {
-	static void *pages[PAGES];
 	static int status[PAGES];
-	unsigned int i, n = 0;
+	unsigned int n = 0;
 
-	for (i = 0; i < PAGES; i++)
-		pages[i] = (char *)b->va + i * MEM_PAGE;
-	must_sys(syscall(SYS_move_pages, 0, PAGES, pages, NULL, status, 0));
-	for (i = 0; i < PAGES; i++)
+	nodes(b, status);
+	for (unsigned int i = 0; i < PAGES; i++)
 		n += status[i] == node;
 	return n;
 }
@@ -123,6 +78,41 @@ static void check_place(struct rig *r, int node, const char *what)
 	mem_unmap(b.va, LEN);
 }
 
+/* By turns: of an area each page has its node, of a thread each page that it gets. */
+static void interleave(struct rig *r)
+{
+	static int cpu[PAGES], dev[PAGES];
+	unsigned long both = 3;
+	unsigned int differ = 0;
+	struct simbuf b;
+
+	fresh(&b);
+	must_sys(syscall(SYS_mbind, b.va, b.len, MPOL_INTERLEAVE, &both, 8, 0));
+	touch(&b);
+	nodes(&b, cpu);
+	mem_drop(b.va, b.len);
+	rig_map(r, &b);
+	rig_status_is(sim_write(&r->sim[0], &b, 0, LEN, 1, NULL), 0, "device writes");
+	nodes(&b, dev);
+	for (unsigned int i = 0; i < PAGES; i++)
+		differ += cpu[i] != dev[i];
+	tap_is(differ, 0, "mbind(INTERLEAVE): each page where the CPU's is");
+	tap_is(on_node(&b, 1), PAGES / 2, "mbind(INTERLEAVE): half of them on node 1");
+	rig_unmap(r, &b);
+	mem_unmap(b.va, LEN);
+
+	fresh(&b);
+	must_sys(syscall(SYS_set_mempolicy, MPOL_INTERLEAVE, &both, 8));
+	rig_map(r, &b);
+	rig_status_is(sim_write(&r->sim[0], &b, 0, LEN, 1, NULL), 0, "device writes");
+	must_sys(syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0));
+	/* Each of its threads begins with the first node. */
+	tap_ok(on_node(&b, 1) >= PAGES / 4 && on_node(&b, 0) >= PAGES / 4,
+	       "set_mempolicy(INTERLEAVE): %u and %u pages", on_node(&b, 0), on_node(&b, 1));
+	rig_unmap(r, &b);
+	mem_unmap(b.va, LEN);
+}
+
 static void numa(struct rig *r)
 {
 	int node;
@@ -147,17 +137,15 @@ static void numa(struct rig *r)
 		rig_unmap(r, &b);
 		mem_unmap(b.va, LEN);
 	}
-	cg_make("cs");
+	interleave(r);
+	cgroup_make("cs");
 	for (node = 0; node < 2; node++) {
 		snprintf(text, sizeof(text), "%d", node);
-		if (cg_write("cs", "cpuset.mems", text)) {
-			tap_diag("no cpuset.mems");
-			return;
-		}
-		cg_enter("cs");
+		cgroup_set("cs", "cpuset.mems", text);
+		cgroup_enter("cs");
 		check_place(r, node, "cpuset.mems");
 	}
-	must(mem_write_file(CG "/cgroup.procs", "0"));
+	cgroup_enter(NULL);
 }
 
 static void page_cache(struct rig *r)
@@ -168,34 +156,86 @@ static void page_cache(struct rig *r)
 	volatile char c = 0;
 	int fd;
 
-	cg_make("cpu");
-	cg_make("dev");
+	cgroup_make("cpu");
+	cgroup_make("dev");
 	b.va = mem_file("/mnt/data", b.len, true, true, &fd);
 	touch(&b);
 	fsync(fd);
 	mem_unmap(b.va, b.len);
 	mem_sync_drop_caches();
 
-	cg_enter("cpu");
+	cgroup_enter("cpu");
 	b.va = mmap(NULL, b.len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	for (off = 0; off < b.len; off += MEM_PAGE)
 		c += ((volatile char *)b.va)[off];
-	cpu = cg_stat("cpu", "file");
+	cpu = cgroup_field("cpu", "memory.stat", "file");
 	mem_unmap(b.va, b.len);
 	mem_sync_drop_caches();
 
-	cg_enter("dev");
+	cgroup_enter("dev");
 	b.va = mmap(NULL, b.len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	rig_map(r, &b);
 	rig_status_is(sim_read(&r->sim[0], &b, 0, b.len, NULL), 0, "device reads the file");
-	dev = cg_stat("dev", "file");
+	dev = cgroup_field("dev", "memory.stat", "file");
 	tap_diag("page cache charged to the owner: CPU %ld KiB, device %ld KiB", cpu >> 10,
 		 dev >> 10);
 	tap_ok(dev > cpu / 2, "page cache that the device brings in is charged to the owner");
 	rig_unmap(r, &b);
 	mem_unmap(b.va, b.len);
 	close(fd);
-	must(mem_write_file(CG "/cgroup.procs", "0"));
+	cgroup_enter(NULL);
+}
+
+/* Write a file back, and let go of it. */
+static void file_back(const struct simbuf *b, int fd)
+{
+	must_sys(msync(b->va, b->len, MS_SYNC));
+	must_sys(fsync(fd));
+	mem_unmap(b->va, b->len);
+	close(fd);
+}
+
+/* What is read for the device, and written since it has written, is I/O of the owner. */
+static void io(struct rig *r)
+{
+	struct simbuf b = { .iova = RIG_IOVA, .len = 8 * MiB };
+	char name[32];
+	dev_t disk;
+	int fd;
+
+	cgroup_make("iocpu");
+	cgroup_make("iodev");
+	b.va = mem_file("/mnt/io", b.len, true, true, &fd);
+	disk = cgroup_disk(fd, name);
+	touch(&b);
+	file_back(&b, fd);
+
+	mem_sync_drop_caches();
+	cgroup_enter("iocpu");
+	b.va = mem_file("/mnt/io", b.len, true, false, &fd);
+	simbuf_fill(&b, 0, b.len, 1);
+	file_back(&b, fd);
+	cgroup_enter(NULL);
+
+	mem_sync_drop_caches();
+	cgroup_enter("iodev");
+	b.va = mem_file("/mnt/io", b.len, true, false, &fd);
+	rig_map(r, &b);
+	rig_status_is(sim_write(&r->sim[0], &b, 0, b.len, 2, NULL), 0, "device writes the file");
+	rig_unmap(r, &b);
+	rig_same(&b, 2, "what the device has written");
+	file_back(&b, fd);
+	cgroup_enter(NULL);
+
+	tap_diag("%s: bytes read by CPU %ld, device %ld; written %ld, %ld", name,
+		 cgroup_io("iocpu", disk, "rbytes"), cgroup_io("iodev", disk, "rbytes"),
+		 cgroup_io("iocpu", disk, "wbytes"), cgroup_io("iodev", disk, "wbytes"));
+	tap_ok(cgroup_io("iocpu", disk, "rbytes") >= (long)b.len, "the CPU's reads are charged");
+	tap_ok(cgroup_io("iodev", disk, "rbytes") >= (long)b.len,
+	       "reads for the device are charged to the owner");
+	tap_ok(cgroup_io("iocpu", disk, "wbytes") >= (long)b.len, "the CPU's writes are charged");
+	tap_ok(cgroup_io("iodev", disk, "wbytes") >= (long)b.len,
+	       "writes of what the device wrote are charged to the owner");
 }
 
 static void page_tables(struct rig *r)
@@ -206,67 +246,83 @@ static void page_tables(struct rig *r)
 	volatile char c = 0;
 	size_t off;
 
-	cg_make("cpu2");
-	cg_make("dev2");
-	cg_enter("cpu2");
+	cgroup_make("cpu2");
+	cgroup_make("dev2");
+	cgroup_enter("cpu2");
 	b.va = mmap(NULL, b.len, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	must_be(b.va != MAP_FAILED);
 	madvise(b.va, b.len, MADV_NOHUGEPAGE);
-	before = cg_stat("cpu2", "pagetables");
+	before = cgroup_field("cpu2", "memory.stat", "pagetables");
 	for (off = 0; off < b.len; off += 2 * MiB)
 		c += ((volatile char *)b.va)[off];
-	cpu = cg_stat("cpu2", "pagetables") - before;
+	cpu = cgroup_field("cpu2", "memory.stat", "pagetables") - before;
 	mem_unmap(b.va, b.len);
 
-	cg_enter("dev2");
+	cgroup_enter("dev2");
 	b.va = mmap(NULL, b.len, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	must_be(b.va != MAP_FAILED);
 	madvise(b.va, b.len, MADV_NOHUGEPAGE);
 	rig_map(r, &b);
-	before = cg_stat("dev2", "pagetables");
+	before = cgroup_field("dev2", "memory.stat", "pagetables");
 	cmd = sim_cmd(IOPF_SIM_OP_READ, &b, 0, b.len, 0);
 	sim_cmd_order(&cmd, IOPF_SIM_ORDER_STRIDED, 8, 2 * MiB, 0);
 	rig_status_is(sim_run(&r->sim[0], &cmd, NULL), 0, "device reads sparsely");
-	dev = cg_stat("dev2", "pagetables") - before;
+	dev = cgroup_field("dev2", "memory.stat", "pagetables") - before;
 	tap_diag("CPU page tables, KiB charged: CPU %ld, device %ld; VmPTE %zu, kernel %ld",
-		 cpu >> 10, dev >> 10, mem_status_kb(0, "VmPTE"), cg_stat("dev2", "kernel") >> 10);
+		 cpu >> 10, dev >> 10, mem_status_kb(0, "VmPTE"),
+		 cgroup_field("dev2", "memory.stat", "kernel") >> 10);
 	tap_ok(dev > cpu / 2, "CPU page tables made for the device are charged to the owner");
 	rig_unmap(r, &b);
 	mem_unmap(b.va, b.len);
-	must(mem_write_file(CG "/cgroup.procs", "0"));
+	cgroup_enter(NULL);
+}
+
+/* The CPU's own accesses: a signal at the second page. */
+static void hugetlb_cpu(size_t len)
+{
+	pid_t pid = must_sys(fork());
+	int status;
+
+	if (!pid) {
+		struct simbuf b = { .len = len };
+
+		tap_forget();
+		cgroup_enter("hugecpu");
+		b.va = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+		must_be(b.va != MAP_FAILED);
+		touch(&b);
+		_exit(0);
+	}
+	must_sys(waitpid(pid, &status, 0));
+	tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS,
+	       "hugetlb.2MB.max holds for the CPU");
 }
 
 static void hugetlb(struct rig *r)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = 8 * MiB };
-	int status;
 
-	if (mem_write_file("/proc/sys/vm/nr_hugepages", "8"))
-		return;
-	cg_make("huge");
-	if (cg_write("huge", "hugetlb.2MB.max", "2097152")) {
-		tap_diag("no hugetlb cgroup");
-		return;
-	}
-	cg_enter("huge");
+	must(mem_write_file("/proc/sys/vm/nr_hugepages", "8"));
+	cgroup_make("hugecpu");
+	cgroup_set("hugecpu", "hugetlb.2MB.max", "2097152");
+	hugetlb_cpu(b.len);
+	cgroup_make("huge");
+	cgroup_set("huge", "hugetlb.2MB.max", "2097152");
+	cgroup_enter("huge");
 	b.va = mmap(NULL, b.len, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
 	must_be(b.va != MAP_FAILED);
-	status = vfio_map(&r->c, b.va, b.iova, b.len);
-	tap_diag("MAP_DMA: %d", status);
-	if (!status) {
-		status = rig_stock() ? 0 : sim_write(&r->sim[0], &b, 0, b.len, 1, NULL);
-		tap_diag("8 MiB of hugetlb with hugetlb.2MB.max = 2 MiB: %s; charged %ld",
-			 sim_status_name(status), cg_num("huge", "hugetlb.2MB.current"));
-		tap_ok(status == IOPF_SIM_ST_INVALID,
-		       "the owner's hugetlb limit holds for the device");
-		tap_is(cg_num("huge", "hugetlb.2MB.current"), 2 * MiB, "charged to the owner");
-		rig_unmap(r, &b);
-	}
+	rig_map(r, &b);
+	rig_status_is(sim_write(&r->sim[0], &b, 0, b.len, 1, NULL), IOPF_SIM_ST_INVALID,
+		      "hugetlb.2MB.max holds for the device");
+	tap_is((uint64_t)cgroup_read("huge", "hugetlb.2MB.current"), 2 * MiB,
+	       "one page has been charged to the owner");
+	rig_unmap(r, &b);
 	mem_unmap(b.va, b.len);
-	must(mem_write_file(CG "/cgroup.procs", "0"));
+	cgroup_enter(NULL);
 }
 
 static void high(struct rig *r)
@@ -274,28 +330,28 @@ static void high(struct rig *r)
 	struct simbuf b = { .iova = RIG_IOVA, .len = 96 * MiB };
 	long cpu, dev;
 
-	cg_make("high");
-	must(cg_write("high", "memory.high", "25165824"));
-	cg_enter("high");
+	cgroup_make("high");
+	cgroup_set("high", "memory.high", "25165824");
+	cgroup_enter("high");
 	b.va = mem_anon(b.len);
 	touch(&b);
-	cpu = cg_num("high", "memory.current");
+	cpu = cgroup_read("high", "memory.current");
 	mem_unmap(b.va, b.len);
-	must(mem_write_file(CG "/cgroup.procs", "0"));
+	cgroup_enter(NULL);
 
-	cg_make("high2");
-	must(cg_write("high2", "memory.high", "25165824"));
-	cg_enter("high2");
+	cgroup_make("high2");
+	cgroup_set("high2", "memory.high", "25165824");
+	cgroup_enter("high2");
 	b.va = mem_anon(b.len);
 	rig_map(r, &b);
 	rig_status_is(sim_write(&r->sim[0], &b, 0, b.len, 1, NULL), 0, "device writes 96 MiB");
-	dev = cg_num("high2", "memory.current");
+	dev = cgroup_read("high2", "memory.current");
 	tap_diag("memory.high 24 MiB: after 96 MiB by CPU %ld MiB, by device %ld MiB",
 		 cpu >> 20, dev >> 20);
 	tap_ok(dev < 2 * cpu + (8 << 20), "memory.high holds for what the device faults in");
 	rig_unmap(r, &b);
 	mem_unmap(b.va, b.len);
-	must(mem_write_file(CG "/cgroup.procs", "0"));
+	cgroup_enter(NULL);
 }
 
 /* What has no room is populated by the owner's threads, not where other owners' faults queue up. */
@@ -304,23 +360,23 @@ static void full(struct rig *r)
 	struct simbuf b = { .iova = RIG_IOVA, .len = 256 * MEM_PAGE };
 	uint64_t slow;
 
-	cg_make("full");
-	cg_enter("full");
+	cgroup_make("full");
+	cgroup_enter("full");
 	b.va = mem_anon(b.len);
 	rig_map(r, &b);
 	slow = iopf_count(rig_bdf(0), "slow");
 	rig_status_is(sim_write(&r->sim[0], &b, 0, b.len / 2, 1, NULL), 0,
 		      "device writes, with room");
 	tap_is(iopf_count(rig_bdf(0), "slow") - slow, 0, "in place");
-	must(cg_write("full", "memory.high", "1"));
+	cgroup_set("full", "memory.high", "1");
 	slow = iopf_count(rig_bdf(0), "slow");
 	rig_status_is(sim_write(&r->sim[0], &b, b.len / 2, 16 * MEM_PAGE, 1, NULL), 0,
 		      "device writes, without room");
 	tap_ok(iopf_count(rig_bdf(0), "slow") > slow, "by the owner's threads");
-	must(cg_write("full", "memory.high", "max"));
+	cgroup_set("full", "memory.high", "max");
 	rig_unmap(r, &b);
 	mem_unmap(b.va, b.len);
-	must(mem_write_file(CG "/cgroup.procs", "0"));
+	cgroup_enter(NULL);
 }
 
 /* In another process, in another cgroup, with another memory policy: how it ended. */
@@ -332,7 +388,7 @@ static int by_another(int (*fn)(void))
 
 	if (!pid) {
 		tap_forget();
-		must(mem_write_file(CG "/cgroup.procs", "0"));
+		cgroup_enter(NULL);
 		must_sys(syscall(SYS_set_mempolicy, MPOL_BIND, &mask, 8));
 		_exit(fn() ? 1 : 0);
 	}
@@ -359,18 +415,18 @@ static void pinned_by_others(struct rig *r)
 	long cached;
 	int fd;
 
-	cg_make("pin");
+	cgroup_make("pin");
 	b.va = mem_file("/mnt/pinned", b.len, true, true, &fd);
 	fsync(fd);
 	mem_unmap(b.va, b.len);
 	mem_sync_drop_caches();
-	cg_enter("pin");
+	cgroup_enter("pin");
 	b.va = mmap(NULL, b.len, PROT_READ, MAP_SHARED, fd, 0);
 	must_be(b.va != MAP_FAILED);
 	must(vfio_map_flags(&r->c, b.va, b.iova, b.len, VFIO_DMA_MAP_FLAG_READ));
-	cached = cg_stat("pin", "file");
+	cached = cgroup_field("pin", "memory.stat", "file");
 	tap_is(by_another(switch_off), 0, "another process switches the device off");
-	cached = cg_stat("pin", "file") - cached;
+	cached = cgroup_field("pin", "memory.stat", "file") - cached;
 	tap_diag("page cache charged to the owner: %ld KiB", cached >> 10);
 	tap_ok(cached > (long)b.len / 2, "what is pinned for that is charged to the owner");
 	tap_is(by_another(switch_on), 0, "and on again");
@@ -387,7 +443,7 @@ static void pinned_by_others(struct rig *r)
 	must_sys(syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0));
 	rig_unmap(r, &placed);
 	mem_unmap(placed.va, LEN);
-	must(mem_write_file(CG "/cgroup.procs", "0"));
+	cgroup_enter(NULL);
 }
 
 int main(void)
@@ -395,11 +451,11 @@ int main(void)
 	struct rig r;
 
 	rig_backend_only();
-	mem_unmap(mem_anon(MEM_PAGE), MEM_PAGE);
-	must(mem_write_file(CG "/cgroup.subtree_control", "+memory +cpuset +hugetlb"));
+	cgroup_use("+memory +cpuset +hugetlb +io");
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
 	numa(&r);
 	page_cache(&r);
+	io(&r);
 	page_tables(&r);
 	hugetlb(&r);
 	high(&r);
