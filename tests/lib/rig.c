@@ -22,8 +22,8 @@
 
 /* Users first: each module only after those that use it. */
 static const char * const rig_modules[] = {
-	"iopf_failure", "iopf_pinner", "iopf_pagetable", "iopf_mediator", "vfio_iommu_iopf",
-	"iopf_sim", "iopf_sim_iommu", "iopf_sim_mdev",
+	"iopf_failure", "iopf_holder", "iopf_pinner", "iopf_pagetable", "iopf_mediator",
+	"vfio_iommu_iopf", "iopf_sim", "iopf_sim_iommu", "iopf_sim_mdev",
 };
 
 static bool rig_loaded;

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How many threads populate memory that waits for user space: so many for a process, whatever
+ * containers it has; so many for a user, whatever processes; few for what nobody waits for; and no
+ * more than its cgroup lets it have. Beyond that faults wait in order, and each is answered.
+ *
+ * vm: --mem 1024
+ */
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "prefault.h"
+#include "rig.h"
+#include "uffd.h"
+
+/* As docs/bounds.md has it. */
+#define PROCESS_MOST	256u
+#define USER_MOST	1024u
+#define USER_FREE	8u
+#define BACKGROUND_MOST	16u
+#define DEVICE_MOST	32u
+
+/* Of each process: enough devices for more than it may have, in two containers. */
+#define DEVICES		9u
+#define FIRST_ONES	5u
+#define PROCESSES	5u
+#define PART		(DEVICE_MOST * MEM_PAGE)
+#define LEN		(DEVICES * PART)
+
+/**
+ * struct owner - a process whose devices' faults wait
+ * @pid: the process
+ * @word: a pipe: it is to have them answered
+ */
+struct owner {
+	pid_t pid;
+	int word;
+};
+
+/* Those of the kernel's, without the one that makes the others. */
+static unsigned int threads(pid_t pid)
+{
+	struct dirent *entry;
+	unsigned int n = 0;
+	char path[300];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		char comm[32] = "";
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/comm", pid, entry->d_name);
+		f = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
+		if (f && fgets(comm, sizeof(comm), f))
+			n += !strcmp(comm, "vfio-iopf\n");
+		if (f)
+			fclose(f);
+	}
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* There get to be so many, and no more. */
+static void threads_are(pid_t pid, unsigned int want, const char *what)
+{
+	unsigned int spins = 0, i;
+
+	while (threads(pid) < want && spins < 20000)
+		sim_nap(&spins);
+	for (i = 0; i < 100; i++)
+		sim_nap(&spins);
+	tap_is(threads(pid), want, "%s", what);
+}
+
+/* A container with some of the devices, and all of the memory. */
+static void open_part(struct rig *r, unsigned int at, unsigned int nr, const struct simbuf *b)
+{
+	rig_open_at(r, at, nr, VFIO_TYPE1v2_IOMMU);
+	rig_map(r, b);
+}
+
+/* All that a device may have a thread for. */
+static void fault(struct rig *r, const struct simbuf *b, unsigned int part)
+{
+	for (unsigned int i = 0; i < r->devices; i++, part++) {
+		struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_READ, b, part * PART, PART, 0);
+
+		cmd.prg_depth = DEVICE_MOST;
+		sim_start(&r->sim[i], &cmd);
+	}
+}
+
+static bool answered(struct rig *r)
+{
+	bool good = true;
+
+	for (unsigned int i = 0; i < r->devices; i++) {
+		struct iopf_sim_cpl cpl;
+
+		sim_wait(&r->sim[i], &cpl);
+		good &= cpl.status == IOPF_SIM_ST_OK;
+	}
+	return good;
+}
+
+static void owner(unsigned int at, int word)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	int uffd = uffd_missing(b.va, b.len);
+	struct rig one, two;
+	bool good;
+	char c;
+
+	tap_forget();
+	tap_quiet(true);
+	open_part(&one, at, FIRST_ONES, &b);
+	open_part(&two, at + FIRST_ONES, DEVICES - FIRST_ONES, &b);
+	fault(&one, &b, 0);
+	fault(&two, &b, FIRST_ONES);
+	must_be(read(word, &c, 1) == 1);
+	/* Then there is zero everywhere. */
+	close(uffd);
+	good = answered(&one);
+	good &= answered(&two);
+	_exit(good ? 0 : 1);
+}
+
+/* In a cgroup, or NULL: in its parent's. */
+static struct owner owner_start(unsigned int at, const char *cgroup)
+{
+	struct owner o;
+	int word[2];
+
+	must_sys(pipe(word));
+	o.pid = must_sys(fork());
+	if (!o.pid) {
+		if (cgroup)
+			cgroup_enter(cgroup);
+		owner(at, word[0]);
+	}
+	close(word[0]);
+	o.word = word[1];
+	return o;
+}
+
+static void owner_end(struct owner *o, const char *what)
+{
+	int status;
+
+	must_be(write(o->word, "w", 1) == 1);
+	must_sys(waitpid(o->pid, &status, 0));
+	close(o->word);
+	tap_is((unsigned int)status, 0, "%s: each fault is answered", what);
+}
+
+/* One user's processes, one after the other. */
+static void check_user(void)
+{
+	unsigned int last = USER_MOST + PROCESSES * USER_FREE - (PROCESSES - 1) * PROCESS_MOST;
+	struct owner o[PROCESSES];
+	char what[64];
+	unsigned int i;
+
+	for (i = 0; i < PROCESSES; i++) {
+		o[i] = owner_start(i * DEVICES, NULL);
+		snprintf(what, sizeof(what), "process %u", i + 1);
+		threads_are(o[i].pid, i < PROCESSES - 1 ? PROCESS_MOST : last, what);
+	}
+	owner_end(&o[0], "process 1");
+	threads_are(o[PROCESSES - 1].pid, PROCESS_MOST, "when one has ended the last has more");
+	for (i = 1; i < PROCESSES; i++) {
+		snprintf(what, sizeof(what), "process %u", i + 1);
+		owner_end(&o[i], what);
+	}
+}
+
+static void check_cgroup(void)
+{
+	struct owner o;
+
+	cgroup_make("few");
+	cgroup_set("few", "pids.max", "6");
+	o = owner_start(0, "few");
+	/* Itself, the one that makes others, and these. */
+	threads_are(o.pid, 4, "pids.max 6: four threads");
+	owner_end(&o, "pids.max 6");
+	cgroup_remove("few");
+}
+
+/* Of each container one request at a time; and a fault meanwhile. */
+static void check_background(void)
+{
+	static struct rig r[BACKGROUND_MOST + 4];
+	struct simbuf b = { mem_anon(PART), RIG_IOVA, PART };
+	struct simbuf own = { mem_anon(PART), 2 * RIG_IOVA, PART };
+	int uffd = uffd_missing(b.va, b.len), mine = uffd_missing(own.va, own.len);
+	struct iopf_sim_cmd cmd;
+	struct iopf_sim_cpl cpl;
+	unsigned int i;
+	uint64_t id;
+
+	for (i = 0; i < ARRAY_SIZE(r); i++) {
+		struct vfio_iopf_range range = { RIG_IOVA + i * MEM_PAGE, MEM_PAGE };
+
+		open_part(&r[i], i, 1, &b);
+		must(prefault_start(&r[i].c, &range, 1, PREFAULT_READ, -1, &id));
+	}
+	threads_are(getpid(), BACKGROUND_MOST, "requests of many containers: so many threads");
+	rig_map(&r[0], &own);
+	cmd = sim_cmd(IOPF_SIM_OP_READ, &own, 0, MEM_PAGE, 0);
+	sim_start(&r[0].sim[0], &cmd);
+	uffd_asked(mine);
+	threads_are(getpid(), BACKGROUND_MOST + 1, "and one for a fault");
+	close(mine);
+	sim_wait(&r[0].sim[0], &cpl);
+	rig_status_is((int)cpl.status, IOPF_SIM_ST_OK, "which is answered before the requests end");
+	close(uffd);
+	for (i = 0; i < ARRAY_SIZE(r); i++)
+		rig_close(&r[i]);
+	mem_unmap(b.va, b.len);
+	mem_unmap(own.va, own.len);
+}
+
+int main(void)
+{
+	char args[32];
+
+	rig_backend_only();
+	snprintf(args, sizeof(args), "devices=%u", PROCESSES * DEVICES);
+	rig_load(args, "");
+	cgroup_use("+memory +pids");
+	check_background();
+	check_cgroup();
+	check_user();
+	rig_balanced_soon();
+	tap_errno_is(rig_unload_soon(), 0, "the modules can be unloaded");
+	return tap_done();
+}
