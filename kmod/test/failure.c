@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Calls of kernel functions that fail when told so, for tests of what then becomes of those who
+ * called. A kprobe returns in place of the function, so that the kernel needs no
+ * CONFIG_FAULT_INJECTION. By files in debugfs, in iopf_failure/:
+ *
+ *	echo iommu_map > function		what fails; empty: nothing
+ *	echo 0xfffffffffffffff4 > value		with what: here -ENOMEM
+ *	echo 3 > nth				the third call from now on; 0: none
+ *	cat calls				calls since nth was written
+ *	cat failed				those of them that failed
+ *
+ * Only calls that come right from vfio_iommu_iopf are counted. With times set, so many in a row
+ * fail.
+ *
+ * The function must be one that has no effect when it fails with that value.
+ *
+ * Locking: one mutex for the files. The handler, which runs anywhere and has preemption off, counts
+ * by atomics; removing the probe waits for it.
+ */
+#include <linux/atomic.h>
+#include <linux/cleanup.h>
+#include <linux/debugfs.h>
+#include <linux/fs.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/pgtable.h>
+#include <linux/ptrace.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+static DEFINE_MUTEX(failure_lock);
+static char failure_symbol[KSYM_NAME_LEN];
+static bool failure_armed;
+static u64 failure_value;
+static u64 failure_times = 1;
+static atomic64_t failure_nth;
+static atomic64_t failure_calls;
+static atomic64_t failure_failed;
+static struct dentry *failure_dir;
+
+/* What the caller goes on with. */
+static noinline unsigned long failure_return(void)
+{
+	return READ_ONCE(failure_value);
+}
+
+/* Whether the call comes right from the backend. The return address is where the stack begins. */
+static bool failure_ours(struct pt_regs *regs)
+{
+	unsigned long caller = READ_ONCE_NOCHECK(*(unsigned long *)kernel_stack_pointer(regs));
+	char name[KSYM_NAME_LEN + MODULE_NAME_LEN];
+
+	/* Nearly all calls are the kernel's own. */
+	if (caller < MODULES_VADDR || caller >= MODULES_END)
+		return false;
+	snprintf(name, sizeof(name), "%ps", (void *)caller);
+	return strstr(name, "[vfio_iommu_iopf]");
+}
+
+static int failure_before(struct kprobe *probe, struct pt_regs *regs)
+{
+	s64 nth = atomic64_read(&failure_nth), call;
+
+	if (!nth || !failure_ours(regs))
+		return 0;
+	call = atomic64_inc_return(&failure_calls);
+	if (call < nth || call - nth >= READ_ONCE(failure_times))
+		return 0;
+	atomic64_inc(&failure_failed);
+	instruction_pointer_set(regs, (unsigned long)failure_return);
+	return 1;
+}
+
+static struct kprobe failure_probe;
+
+static void failure_disarm(void)
+{
+	if (failure_armed)
+		unregister_kprobe(&failure_probe);
+	failure_armed = false;
+	atomic64_set(&failure_nth, 0);
+}
+
+static int failure_arm(const char *symbol)
+{
+	int ret;
+
+	failure_disarm();
+	if (!*symbol)
+		return 0;
+	strscpy(failure_symbol, symbol);
+	failure_probe = (struct kprobe){
+		.symbol_name = failure_symbol,
+		.pre_handler = failure_before,
+	};
+	ret = register_kprobe(&failure_probe);
+	failure_armed = !ret;
+	return ret;
+}
+
+static ssize_t function_write(struct file *file, const char __user *from, size_t count,
+			      loff_t *pos)
+{
+	char text[KSYM_NAME_LEN];
+	int ret;
+
+	if (count >= sizeof(text))
+		return -E2BIG;
+	if (copy_from_user(text, from, count))
+		return -EFAULT;
+	text[count] = 0;
+	scoped_guard(mutex, &failure_lock)
+		ret = failure_arm(strim(text));
+	return ret ?: count;
+}
+
+static const struct file_operations function_ops = {
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.write = function_write,
+};
+
+static int nth_set(void *data, u64 nth)
+{
+	guard(mutex)(&failure_lock);
+	atomic64_set(&failure_nth, 0);
+	atomic64_set(&failure_calls, 0);
+	atomic64_set(&failure_failed, 0);
+	atomic64_set(&failure_nth, nth);
+	return 0;
+}
+
+DEFINE_DEBUGFS_ATTRIBUTE(nth_ops, NULL, nth_set, "%llu\n");
+
+static int count_get(void *data, u64 *value)
+{
+	*value = atomic64_read(data);
+	return 0;
+}
+
+DEFINE_DEBUGFS_ATTRIBUTE(count_ops, count_get, NULL, "%llu\n");
+
+static int __init failure_init(void)
+{
+	failure_dir = debugfs_create_dir("iopf_failure", NULL);
+	debugfs_create_file("function", 0200, failure_dir, NULL, &function_ops);
+	debugfs_create_x64("value", 0600, failure_dir, &failure_value);
+	debugfs_create_u64("times", 0600, failure_dir, &failure_times);
+	debugfs_create_file_unsafe("nth", 0200, failure_dir, NULL, &nth_ops);
+	debugfs_create_file_unsafe("calls", 0400, failure_dir, &failure_calls, &count_ops);
+	debugfs_create_file_unsafe("failed", 0400, failure_dir, &failure_failed, &count_ops);
+	return 0;
+}
+
+static void __exit failure_exit(void)
+{
+	debugfs_remove(failure_dir);
+	failure_disarm();
+}
+
+module_init(failure_init);
+module_exit(failure_exit);
+
+MODULE_DESCRIPTION("Lets calls of kernel functions fail, for tests");
+MODULE_LICENSE("GPL");
