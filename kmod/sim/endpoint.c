@@ -19,6 +19,7 @@
  *
  * Locking: see endpoint.h.
  */
+#include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
@@ -308,6 +309,13 @@ void iopf_sim_domain_invalidate(struct iopf_sim_domain *domain, u64 iova, u64 la
 	raw_spin_unlock_irqrestore(&domain->lock, irq);
 }
 
+/* Whether a page that is marked reserved is memory like any other. */
+static bool reserved_memory(struct page *page)
+{
+	return is_zero_pfn(page_to_pfn(page)) ||
+	       (is_zone_device_page(page) && page->pgmap->type == MEMORY_DEVICE_FS_DAX);
+}
+
 /* The CPU's view of a physical address the device may touch; NULL if it may not. */
 static void *phys_va(struct iopf_sim_bank *bank, u64 phys)
 {
@@ -319,7 +327,7 @@ static void *phys_va(struct iopf_sim_bank *bank, u64 phys)
 	if (!pfn_valid(PHYS_PFN(phys)))
 		return NULL;
 	page = pfn_to_page(PHYS_PFN(phys));
-	if (PageReserved(page) && !is_zero_pfn(PHYS_PFN(phys)))
+	if (PageReserved(page) && !reserved_memory(page))
 		return NULL;
 	return page_address(page) + offset_in_page(phys);
 }
