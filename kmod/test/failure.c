@@ -6,6 +6,8 @@
  *
  *	echo iommu_map > function		what fails; empty: nothing
  *	echo 0xfffffffffffffff4 > value		with what: here -ENOMEM
+ *	echo 2 > gfp				by this argument memory is asked for; 0: none.
+ *						What must not fail (__GFP_NOFAIL) does not
  *	echo 3 > nth				the third call from now on; 0: none
  *	cat calls				calls since nth was written
  *	cat failed				those of them that failed
@@ -22,6 +24,7 @@
 #include <linux/cleanup.h>
 #include <linux/debugfs.h>
 #include <linux/fs.h>
+#include <linux/gfp.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -35,6 +38,7 @@ static char failure_symbol[KSYM_NAME_LEN];
 static bool failure_armed;
 static u64 failure_value;
 static u64 failure_times = 1;
+static u32 failure_gfp;
 static atomic64_t failure_nth;
 static atomic64_t failure_calls;
 static atomic64_t failure_failed;
@@ -59,11 +63,19 @@ static bool failure_ours(struct pt_regs *regs)
 	return strstr(name, "[vfio_iommu_iopf]");
 }
 
+/* Whether the caller relies on it that the call does not fail. */
+static bool failure_never(struct pt_regs *regs)
+{
+	u32 gfp = READ_ONCE(failure_gfp);
+
+	return gfp && regs_get_kernel_argument(regs, gfp - 1) & (__force u32)__GFP_NOFAIL;
+}
+
 static int failure_before(struct kprobe *probe, struct pt_regs *regs)
 {
 	s64 nth = atomic64_read(&failure_nth), call;
 
-	if (!nth || !failure_ours(regs))
+	if (!nth || !failure_ours(regs) || failure_never(regs))
 		return 0;
 	call = atomic64_inc_return(&failure_calls);
 	if (call < nth || call - nth >= READ_ONCE(failure_times))
@@ -148,6 +160,7 @@ static int __init failure_init(void)
 	debugfs_create_file("function", 0200, failure_dir, NULL, &function_ops);
 	debugfs_create_x64("value", 0600, failure_dir, &failure_value);
 	debugfs_create_u64("times", 0600, failure_dir, &failure_times);
+	debugfs_create_u32("gfp", 0600, failure_dir, &failure_gfp);
 	debugfs_create_file_unsafe("nth", 0200, failure_dir, NULL, &nth_ops);
 	debugfs_create_file_unsafe("calls", 0400, failure_dir, &failure_calls, &count_ops);
 	debugfs_create_file_unsafe("failed", 0400, failure_dir, &failure_failed, &count_ops);

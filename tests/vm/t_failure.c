@@ -6,14 +6,18 @@
  * what it should be. While writes are tracked exactly the pages that were written are reported.
  * What the backend says is mapped is what the IOMMU maps, and no more than the budget permits.
  *
+ * Faults are answered in place, by threads of the process, and ahead of use; memory is prefaulted,
+ * pinned by a policy and locked (a mediator's is, too).
+ *
  * Calls fail that come right from the backend, and that have no effect when they fail. Left out:
  *
  *	handle_mm_fault() with VM_FAULT_RETRY	whoever returns that has dropped the mmap lock
+ *	iommu_unmap(), iommu_unmap_fast()	they don't fail for what is mapped
  *	get_mem_cgroup_from_mm()		it does not fail
- *	vhost_task_create()			threads stay for as long as the process uses them
+ *	iopf_group_response()			it returns nothing
+ *	__account_locked_vm()			it gives back, too, which does not fail: t_policy
  *	xas_store(), xas_nomem()		what fails in there is not the backend's own call
- *	mmget_not_zero(), trylocks		inlined
- *	pin_user_pages_remote(), alloc_page()	not in the path of faults
+ *	mmget_not_zero()			inlined
  *
  * vm: --mem 1024
  */
@@ -26,27 +30,38 @@
 
 #include "budget.h"
 #include "dirty.h"
+#include "policy.h"
 #include "prefault.h"
 #include "rig.h"
 
 #define FAILURE		"/sys/kernel/debug/iopf_failure/"
 #define RUNS_MAX	500
+#define TRIES		20	/* of an ioctl: more than calls fail in a row */
 
 #define SMALL_PAGES	64
 #define SMALL_FILLED	32	/* the rest the CPU has not touched */
+#define PIN_FIRST	10	/* pinned by a policy */
+#define PIN_PAGES	4
+#define LOCK_FIRST	44	/* locked */
+#define LOCK_PAGES	4
+/* Pins leave room for faults. */
+#define BUDGET		(BUDGET_LEAST + (PIN_PAGES + LOCK_PAGES) * MEM_PAGE)
 #define HUGE_PAGES	(MEM_HUGE / MEM_PAGE)
-#define WIDE_PAGES	16	/* half of them in one chunk, half in the next */
+#define WIDE_PAGES	12	/* half of them in one chunk, half in the next */
+#define LONG_HUGE	8	/* a stream, which is only read */
 #define FILE_PAGES	8	/* nobody but a thread of the process brings those in */
 
 #define VM_FAULT_OOM	1
 #define VM_FAULT_SIGBUS	2
 #define NOMEM		((uint64_t)-ENOMEM)
+#define INTR		((uint64_t)-EINTR)
 #define XA_NOMEM	((uint64_t)-ENOMEM * 4 + 2)
 
 /**
  * struct call - a function that is to fail
  * @function: its name
  * @value: with what
+ * @gfp: by which argument it is asked for memory, or 0; what must not fail does not
  * @times: so many calls in a row
  * @always: each run has such calls
  * @apart: worth it also for two domains
@@ -54,22 +69,31 @@
 static const struct call {
 	const char *function;
 	uint64_t value;
+	unsigned int gfp;
 	unsigned int times;
 	bool always;
 	bool apart;
 } calls[] = {
-	{ "iommu_map", NOMEM, 1, true, true },
-	{ "iommu_map", NOMEM, 9, true, false },
-	{ "kmem_cache_alloc_noprof", 0, 1, true, false },
-	{ "kmem_cache_alloc_bulk_noprof", 0, 1, false, false },
-	{ "mempool_alloc_noprof", 0, 1, true, false },
-	{ "mempool_alloc_noprof", 0, 9, true, false },
-	{ "__xa_store", XA_NOMEM, 1, true, false },
-	{ "__xa_cmpxchg", XA_NOMEM, 1, false, false },
-	{ "handle_mm_fault", VM_FAULT_OOM, 2, true, false },
-	{ "handle_mm_fault", VM_FAULT_SIGBUS, 2, true, false },
-	{ "get_free_pages_noprof", 0, 1, false, false },
-	{ "__kmalloc_cache_noprof", 0, 1, false, false },
+	{ "iommu_map", NOMEM, 0, 1, true, true },
+	{ "iommu_map", NOMEM, 0, 9, true, false },
+	{ "kmem_cache_alloc_noprof", 0, 2, 1, true, false },
+	{ "kmem_cache_alloc_bulk_noprof", 0, 2, 1, false, false },
+	{ "mempool_alloc_noprof", 0, 2, 1, true, false },
+	{ "mempool_alloc_noprof", 0, 2, 9, true, false },
+	{ "__xa_store", XA_NOMEM, 0, 1, true, false },
+	{ "handle_mm_fault", VM_FAULT_OOM, 0, 2, true, false },
+	{ "handle_mm_fault", VM_FAULT_SIGBUS, 0, 2, true, false },
+	{ "down_read_trylock", 0, 0, 1, true, false },
+	{ "down_read_killable", INTR, 0, 1, true, false },
+	{ "pin_user_pages_remote", NOMEM, 0, 1, true, true },
+	{ "down_write_killable", INTR, 0, 1, false, false },
+	{ "down_write_trylock", 0, 0, 1, false, false },
+	{ "mas_preallocate", NOMEM, 3, 1, true, false },
+	{ "get_free_pages_noprof", 0, 1, 1, false, false },
+	{ "alloc_pages_noprof", 0, 1, 16, false, false },
+	{ "__kmalloc_cache_noprof", 0, 2, 1, true, false },
+	{ "__kmalloc_noprof", 0, 2, 1, false, false },
+	{ "__kvmalloc_node_noprof", 0, 0, 1, true, false },
 };
 
 /**
@@ -84,6 +108,7 @@ struct model {
 	bool written[HUGE_PAGES];
 };
 
+static struct simbuf stream;
 static struct model small, huge, wide, file;
 static struct model * const models[] = { &small, &huge, &wide, &file };
 
@@ -126,6 +151,7 @@ static void models_begin(struct rig *r)
 		rig_map(r, &models[i]->b);
 		memset(models[i]->written, 0, sizeof(models[i]->written));
 	}
+	rig_map(r, &stream);
 	memset(small.copy.va, 0, small.copy.len);
 	memset(wide.copy.va, 0, wide.copy.len);
 	model_fill(&small, 0, SMALL_FILLED, 1);
@@ -140,6 +166,7 @@ static void models_end(struct rig *r)
 			model_fill(&huge, i, 1, 1);
 	for (unsigned int i = 0; i < ARRAY_SIZE(models); i++)
 		rig_unmap(r, &models[i]->b);
+	rig_unmap(r, &stream);
 	mem_drop(small.b.va, small.b.len);
 	mem_drop(wide.b.va, wide.b.len);
 }
@@ -178,13 +205,19 @@ static unsigned int write_pages(struct simdev *s, struct model *m, size_t first,
 	return run(s, &cmd, what);
 }
 
-static unsigned int read_page(struct simdev *s, const struct model *m, size_t page, uint64_t seed,
-			      const char *what)
+static unsigned int read_at(struct simdev *s, const struct simbuf *b, size_t page, uint64_t seed,
+			    const char *what)
 {
-	struct iopf_sim_cmd cmd = sim_cmd(seed ? IOPF_SIM_OP_VERIFY : IOPF_SIM_OP_READ, &m->b,
+	struct iopf_sim_cmd cmd = sim_cmd(seed ? IOPF_SIM_OP_VERIFY : IOPF_SIM_OP_READ, b,
 					  page * MEM_PAGE, MEM_PAGE, seed);
 
 	return run(s, &cmd, what);
+}
+
+static unsigned int read_page(struct simdev *s, const struct model *m, size_t page, uint64_t seed,
+			      const char *what)
+{
+	return read_at(s, &m->b, page, seed, what);
 }
 
 /* Have some of it ready, which may fail: that makes no difference to who uses it later. */
@@ -199,6 +232,58 @@ static void prefault_some(struct rig *r)
 
 	if (!prefault_start(&r->c, &range, 1, PREFAULT_READ, -1, &id))
 		prefault_wait(&r->c, id, &s);
+}
+
+/* 0 or 1. */
+static unsigned int pinned_differs(struct rig *r, size_t pages)
+{
+	uint64_t pinned = policy_count(r->vfio[0].bdf, "pinned");
+
+	if (pinned == pages * MEM_PAGE)
+		return 0;
+	tap_diag("%llu bytes pinned, not %zu", (unsigned long long)pinned, pages * MEM_PAGE);
+	return 1;
+}
+
+/* 0 or 1: whether an ioctl still fails. */
+static unsigned int ask(int ret, const char *what)
+{
+	if (!ret)
+		return 0;
+	tap_diag("%s: %s", what, strerror(-ret));
+	return 1;
+}
+
+#define ASK(call, what)						\
+({								\
+	int ask_ret = -1;					\
+								\
+	for (unsigned int i = 0; ask_ret && i < TRIES; i++) {	\
+		again += !!i;					\
+		ask_ret = (call);				\
+	}							\
+	ask(ask_ret, what);					\
+})
+
+/* The devices use what is pinned and locked, too. While it is, it counts as written. */
+static unsigned int use_pinned(struct rig *r, struct simdev *s, struct simdev *other)
+{
+	uint64_t at = small.b.iova + PIN_FIRST * MEM_PAGE, size = PIN_PAGES * MEM_PAGE, id = 0;
+	uint64_t lock = small.b.iova + LOCK_FIRST * MEM_PAGE;
+	unsigned int wrong = 0;
+
+	wrong += ASK(policy_set(&r->c, at, size, VFIO_IOPF_POLICY_PIN), "pinned");
+	memset(small.written + PIN_FIRST, true, PIN_PAGES);
+	wrong += read_page(other, &small, PIN_FIRST + 3, 1, "what is pinned, read");
+	wrong += write_pages(s, &small, PIN_FIRST, 2, 12, 1, "then written");
+	wrong += ASK(policy_lock(&r->c, lock, LOCK_PAGES * MEM_PAGE, 0, &id), "locked");
+	memset(small.written + LOCK_FIRST, true, LOCK_PAGES);
+	wrong += write_pages(s, &small, LOCK_FIRST + 1, 2, 13, 1, "what is locked, written");
+	wrong += pinned_differs(r, PIN_PAGES + LOCK_PAGES);
+	wrong += ASK(policy_unlock(&r->c, id, 0), "unlocked");
+	wrong += ASK(policy_set(&r->c, at, size, VFIO_IOPF_POLICY_DEFAULT), "not pinned");
+	wrong += pinned_differs(r, 0);
+	return wrong;
 }
 
 /* What the devices do in a run: @s writes, and the other one, if there is one, reads. */
@@ -222,6 +307,9 @@ static unsigned int use(struct rig *r)
 	wrong += read_page(other, &file, 0, 1, "a page of a file, read");
 	wrong += write_pages(s, &file, 0, 1, 10, 1, "then written");
 	wrong += write_pages(s, &file, 5, 1, 11, 1, "another one");
+	wrong += use_pinned(r, s, other);
+	for (size_t i = 0; i < LONG_HUGE; i++)
+		wrong += read_at(other, &stream, i * HUGE_PAGES, 1, "a stream");
 	wrong += read_page(other, &small, 1, 3, "what was written, read");
 	return wrong;
 }
@@ -242,9 +330,9 @@ static unsigned int counters_differ(struct rig *r)
 	if (mapped != resident)
 		tap_diag("%llu bytes mapped, %llu resident", (unsigned long long)mapped,
 			 (unsigned long long)resident);
-	if (budgeted && mapped > BUDGET_LEAST * domains)
+	if (budgeted && mapped > BUDGET * domains)
 		tap_diag("%llu bytes mapped, more than the maximum", (unsigned long long)mapped);
-	return mapped != resident || (budgeted && mapped > BUDGET_LEAST * domains);
+	return mapped != resident || (budgeted && mapped > BUDGET * domains);
 }
 
 /*
@@ -252,17 +340,17 @@ static unsigned int counters_differ(struct rig *r)
  * reported in vain: with two a page may have been mapped in one of them for a
  * moment.
  */
-static size_t report_differs(struct rig *r, const struct model *m)
+static size_t report_differs(struct rig *r, const struct simbuf *b, const bool *written)
 {
 	struct dirty_map map;
 	size_t wrong = 0;
 
-	dirty_map_init(&map, m->b.iova, m->b.len);
+	dirty_map_init(&map, b->iova, b->len);
 	must(dirty_get(&r->c, &map));
 	if (domains == 1)
-		wrong = dirty_differs(&map, m->written);
-	for (size_t i = 0; domains > 1 && i < m->b.len / MEM_PAGE; i++)
-		wrong += m->written[i] && !dirty_page(&map, i);
+		wrong = dirty_differs(&map, written);
+	for (size_t i = 0; domains > 1 && written && i < b->len / MEM_PAGE; i++)
+		wrong += written[i] && !dirty_page(&map, i);
 	dirty_map_free(&map);
 	return wrong;
 }
@@ -287,10 +375,14 @@ static bool run_nth(struct rig *r, unsigned int nth, const char *what, unsigned 
 			tap_diag("buffer %u: wrong data", i);
 			++*wrong;
 		}
-		differs = tracked ? report_differs(r, m) : 0;
+		differs = tracked ? report_differs(r, &m->b, m->written) : 0;
 		if (differs)
 			tap_diag("buffer %u: %zu pages wrongly reported", i, differs);
 		*wrong += !!differs;
+	}
+	if (tracked && report_differs(r, &stream, NULL)) {
+		tap_diag("the stream: pages wrongly reported");
+		++*wrong;
 	}
 	models_end(r);
 	if (budget_mapped()) {
@@ -309,17 +401,49 @@ static void check_call(struct rig *r, const struct call *call)
 
 	must(mem_write_file(FAILURE "function", "%s", call->function));
 	failure_set("value", call->value);
+	failure_set("gfp", call->gfp);
 	failure_set("times", call->times);
 	snprintf(what, sizeof(what), "%s() %lld, %u in a row, writes %stracked, %s, %u domain%s",
 		 call->function, (long long)call->value, call->times, tracked ? "" : "not ",
 		 budgeted ? "a budget" : "no budget", domains, domains > 1 ? "s" : "");
 	again = 0;
+	/* Rows overlap by half. */
 	while (nth < RUNS_MAX && run_nth(r, nth, what, &wrong))
-		nth++;
+		nth += call->times > 2 ? call->times / 2 : 1;
 	must(mem_write_file(FAILURE "function", "\n"));
 	tap_is(wrong, 0, "%s: %u calls", what, nth - 1);
 	tap_ok(nth < RUNS_MAX && (nth > 1 || !call->always),
 	       "%s: each of them, %u commands given again", what, again);
+}
+
+/* Threads of the process are made for its first mapping, which fails when that does. */
+static void check_threads(void)
+{
+	unsigned int nth = 0;
+	struct rig r;
+	bool failed;
+	int ret;
+
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	must(mem_write_file(FAILURE "function", "vhost_task_create"));
+	failure_set("value", NOMEM);
+	failure_set("gfp", 0);
+	failure_set("times", 1);
+	do {
+		failure_set("nth", ++nth);
+		ret = vfio_map(&r.c, small.b.va, small.b.iova, small.b.len);
+		failed = failure_get("failed");
+		tap_errno_is(ret, failed ? -ENOMEM : 0, "threads, call %u: mapped or not", nth);
+	} while (failed && nth < RUNS_MAX);
+	must(mem_write_file(FAILURE "function", "\n"));
+	tap_ok(nth > 1 && nth < RUNS_MAX, "threads: each of %u calls", nth - 1);
+	simbuf_fill(&small.b, 0, small.b.len, 1);
+	rig_both_ways(&r.sim[0], &small.b, 1, "threads: then faults are served");
+	rig_unmap(&r, &small.b);
+	mem_drop(small.b.va, small.b.len);
+	rig_clean(&r);
+	rig_close(&r);
+	rig_balanced();
 }
 
 static void check_mode(unsigned int devices, bool track, bool budget)
@@ -331,8 +455,10 @@ static void check_mode(unsigned int devices, bool track, bool budget)
 	budgeted = budget;
 	domains = devices;
 	rig_open(&r, devices, VFIO_TYPE1v2_IOMMU);
+	/* A container has what the last one of the same owner had. */
+	budget_none(r.vfio[0].bdf);
 	if (budget)
-		must(budget_set(r.vfio[0].bdf, "resident_max", BUDGET_LEAST));
+		must(budget_set(r.vfio[0].bdf, "resident_max", BUDGET));
 	if (track)
 		must(dirty_track(&r.c, true));
 	/* Nothing fails: the same must be right, too. */
@@ -370,6 +496,10 @@ int main(void)
 		   RIG_IOVA + 3 * MEM_HUGE - WIDE_PAGES / 2 * MEM_PAGE, WIDE_PAGES);
 	model_init(&file, ramfs_file(FILE_PAGES * MEM_PAGE), RIG_IOVA + 4 * MEM_HUGE, FILE_PAGES);
 	model_fill(&huge, 0, HUGE_PAGES, 1);
+	stream = (struct simbuf){ mem_thp(LONG_HUGE * MEM_HUGE), RIG_IOVA + 8 * MEM_HUGE,
+				  LONG_HUGE * MEM_HUGE };
+	simbuf_fill(&stream, 0, stream.len, 1);
+	check_threads();
 	for (unsigned int mode = 0; mode < 4; mode++)
 		check_mode(1, mode & 1, mode & 2);
 	check_mode(2, true, false);
