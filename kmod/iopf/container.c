@@ -50,6 +50,7 @@
 #include "mm.h"
 #include "pin.h"
 #include "policy.h"
+#include "pool.h"
 #include "prefaults.h"
 #include "quota.h"
 #include "sample.h"
@@ -426,7 +427,7 @@ bool iopf_container_groupless(const struct iopf_container *c)
  */
 void iopf_container_release(struct iopf_container *c)
 {
-	struct iopf_mm *m, *next;
+	LIST_HEAD(mms);
 
 	xa_erase(&iopf_containers, c->id);
 	/* Removing its files waits for who writes to them. */
@@ -439,15 +440,37 @@ void iopf_container_release(struct iopf_container *c)
 	scoped_guard(mutex, &c->lock) {
 		WARN_ON(!iopf_container_groupless(c));
 		iopf_container_unmap_all(c);
-		list_for_each_entry_safe(m, next, &c->mms, node)
-			iopf_mm_unregister(m);
+		iopf_mms_end(c, &mms);
 		mtree_destroy(&c->areas);
 		mtree_destroy(&c->policies);
 	}
 	/* No area is left to ask for it again. */
 	cancel_delayed_work_sync(&c->repair);
 	iopf_keeper_end(c->keeper);
+	if (c->pool) {
+		iopf_pool_unuse(c->pool);
+		iopf_pool_wait(c->pool, HZ);
+		iopf_pool_put(c->pool);
+	}
+	iopf_mms_wait(&mms);
 	kobject_put(&c->kobj);
+}
+
+/**
+ * iopf_container_prepare() - have threads of the calling process made before it maps memory
+ * @c: the container; the caller attaches a group, one at a time
+ *
+ * If that fails, mapping memory tries again, and says so. It may be another process that maps.
+ */
+void iopf_container_prepare(struct iopf_container *c)
+{
+	struct iopf_pool *pool;
+
+	if (c->pool || !current->mm || current->flags & PF_KTHREAD)
+		return;
+	pool = iopf_pool_use();
+	if (!IS_ERR(pool))
+		c->pool = pool;
 }
 
 /**

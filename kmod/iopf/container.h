@@ -26,6 +26,7 @@ struct iopf_domains;
 struct iopf_fault_queue;
 struct iopf_keeper;
 struct iopf_latency_past;
+struct iopf_pool;
 struct iopf_prefaults;
 struct iopf_sampler;
 struct mem_cgroup;
@@ -98,6 +99,8 @@ struct mem_cgroup;
  * @nr_areas: how many there are
  * @area_pages: how many pages they have
  * @mms: the processes whose memory is mapped
+ * @pool: the threads of the process that attached the first group, in use; or NULL. Under the VFIO
+ *        core's lock of its container.
  * @dma_avail: areas that may still be mapped
  * @attaches: attached groups; changes are under iopf_devices_lock, too
  * @settings: what limits have been set, by its groups or live; see limits.c
@@ -166,6 +169,7 @@ struct iopf_container {
 	unsigned long nr_areas;
 	unsigned long area_pages;
 	struct list_head mms;
+	struct iopf_pool *pool;
 	unsigned int dma_avail;
 	struct list_head attaches;
 	struct iopf_settings settings;
@@ -255,6 +259,7 @@ void iopf_container_remove_areas(struct iopf_container *c, struct list_head *are
 struct iopf_area *iopf_container_next_area(struct iopf_container *c, const struct iopf_area *area,
 					   unsigned long *index, unsigned long last);
 void iopf_container_unmap_all(struct iopf_container *c);
+void iopf_container_prepare(struct iopf_container *c);
 void iopf_container_reap_mms(struct iopf_container *c);
 void iopf_container_repair(struct iopf_container *c);
 int iopf_container_set_domains(struct iopf_container *c, struct iopf_domains *domains,

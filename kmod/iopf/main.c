@@ -8,7 +8,6 @@
 #include <linux/init.h>
 #include <linux/kobject.h>
 #include <linux/mm.h>
-#include <linux/mmu_notifier.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
@@ -27,6 +26,7 @@
 #include "hot.h"
 #include "latency.h"
 #include "main.h"
+#include "mm.h"
 #include "pool.h"
 #include "table.h"
 
@@ -196,9 +196,9 @@ static void __exit iopf_exit(void)
 	/* Areas are freed by RCU, then by the workqueue. */
 	rcu_barrier();
 	destroy_workqueue(iopf_wq);
+	iopf_mms_exit();
 	iopf_pools_exit();
 	iopf_hot_exit();
-	mmu_notifier_synchronize();
 	destroy_workqueue(iopf_zap_wq);
 	iopf_hints_exit();
 	iopf_fault_cache_exit();

@@ -32,7 +32,11 @@
  *
  * Exit: the process's threads say that it has been killed (pool.c), and the release callback runs
  * before the page tables go, which may be much later. After either, @exited keeps
- * faults out, by the same lock and barrier as an invalidation.
+ * faults out, by the same lock and barrier as an invalidation, for good. A process that shares the
+ * memory and lives on is followed anew.
+ *
+ * End: a notifier is let go without waiting for its callbacks; it holds a reference until none runs
+ * any more. The module waits for that.
  *
  * Locking: container lock -> mmap_lock -> iopf_mm.lock (read in callbacks) ->
  * chunk lock. Nothing that is taken here may be held across an allocation that
@@ -44,6 +48,7 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 
 #include "area.h"
 #include "chunk.h"
@@ -53,6 +58,12 @@
 #include "mm.h"
 #include "pin.h"
 #include "pool.h"
+
+/* Processes that a container follows at most; docs/bounds.md says so. */
+#define IOPF_MMS_MAX	1024
+
+/* How long the end of a container waits for its processes' threads. */
+#define LEAVE_TIME	HZ
 
 /* Areas that one look of the host goes through at most. */
 #define LOOK_AREAS	64
@@ -305,7 +316,20 @@ static void iopf_mm_release(struct mmu_notifier *notifier, struct mm_struct *mm)
 	iopf_mm_stop(container_of(notifier, struct iopf_mm, notifier));
 }
 
+/* Notifiers that are registered, or may still be called. */
+static atomic_t mm_notifiers;
+
+/* No callback of it runs any more. Bottom halves are off. */
+static void iopf_mm_free_notifier(struct mmu_notifier *notifier)
+{
+	iopf_mm_put(container_of(notifier, struct iopf_mm, notifier));
+	/* Pairs with iopf_mms_exit(). */
+	if (atomic_dec_and_test(&mm_notifiers))
+		wake_up_var(&mm_notifiers);
+}
+
 static const struct mmu_notifier_ops iopf_mm_notifier_ops = {
+	.free_notifier = iopf_mm_free_notifier,
 	.release = iopf_mm_release,
 	.invalidate_range_start = iopf_mm_invalidate_start,
 	.invalidate_range_end = iopf_mm_invalidate_end,
@@ -344,7 +368,7 @@ static struct iopf_mm *mm_create(struct iopf_container *container, struct mm_str
 	INIT_WORK(&m->settle, iopf_pin_settle_work);
 	mm_prime_lockdep(m);
 
-	m->pool = iopf_pool_join(mm, m);
+	m->pool = iopf_pool_join(m);
 	if (IS_ERR(m->pool)) {
 		ret = PTR_ERR(m->pool);
 		kfree(m);
@@ -357,10 +381,12 @@ static struct iopf_mm *mm_create(struct iopf_container *container, struct mm_str
 		kfree(m);
 		return ERR_PTR(ret);
 	}
+	atomic_inc(&mm_notifiers);
 	mmgrab(mm);
 	return m;
 }
 
+/* What was stopped with another process that shared the memory stays so: there is a new one. */
 static struct iopf_mm *mm_find(struct iopf_container *container, struct mm_struct *mm)
 {
 	struct iopf_mm *m;
@@ -368,16 +394,23 @@ static struct iopf_mm *mm_find(struct iopf_container *container, struct mm_struc
 	lockdep_assert_held(&container->lock);
 
 	list_for_each_entry(m, &container->mms, node)
-		if (m->mm == mm)
+		if (m->mm == mm && !READ_ONCE(m->exited))
 			return m;
 	return NULL;
 }
 
+/* Callbacks may go on for a moment. They find no area, and use nothing but @m. */
 static void mm_end(struct iopf_mm *m)
 {
 	iopf_pool_leave(m->pool, m);
-	mmu_notifier_unregister(&m->notifier, m->mm);
-	iopf_mm_put(m);
+	mmu_notifier_put(&m->notifier);
+}
+
+/* Whether the container can follow another process. */
+static bool mm_has_room(struct iopf_container *c)
+{
+	iopf_container_reap_mms(c);
+	return list_count_nodes(&c->mms) < IOPF_MMS_MAX;
 }
 
 /**
@@ -387,11 +420,13 @@ static void mm_end(struct iopf_mm *m)
  * Before it maps anything: registering waits for its address space, which may be in use for as
  * long as it likes.
  *
- * Return: 0 with the container locked, or a negative error number without.
+ * Return: 0 with the container locked, or a negative error number without: -ENOSPC: it follows as
+ * many as it may; -ESRCH: the process ends.
  */
 int iopf_mm_follow(struct iopf_container *c)
 {
 	struct iopf_mm *m = NULL, *found;
+	bool room;
 
 	for (;;) {
 		mutex_lock(&c->lock);
@@ -401,7 +436,10 @@ int iopf_mm_follow(struct iopf_container *c)
 		found = mm_find(c, current->mm);
 		if (found || m)
 			break;
+		room = mm_has_room(c);
 		mutex_unlock(&c->lock);
+		if (!room)
+			return -ENOSPC;
 		m = mm_create(c, current->mm);
 		if (IS_ERR(m))
 			return PTR_ERR(m);
@@ -424,15 +462,16 @@ int iopf_mm_follow(struct iopf_container *c)
  * @mm: current->mm
  *
  * Context: process context, under the container's lock.
- * Return: it, with a reference for the caller's area; or an error pointer: -ENODEV: it is not
- * followed, see iopf_mm_follow().
+ * Return: it, with a reference for the caller's area; or an error pointer: -ENODEV without groups;
+ * -EAGAIN: it is not followed, see iopf_mm_follow().
  */
 struct iopf_mm *iopf_mm_get(struct iopf_container *container, struct mm_struct *mm)
 {
 	struct iopf_mm *m = mm ? mm_find(container, mm) : NULL;
 
+	/* A process that shared the memory may have ended just now. */
 	if (!m)
-		return ERR_PTR(-ENODEV);
+		return ERR_PTR(mm && !iopf_container_groupless(container) ? -EAGAIN : -ENODEV);
 	refcount_inc(&m->refs);
 	return m;
 }
@@ -440,6 +479,8 @@ struct iopf_mm *iopf_mm_get(struct iopf_container *container, struct mm_struct *
 /**
  * iopf_mm_put() - drop a reference taken with iopf_mm_get()
  * @m: the process
+ *
+ * Context: any that may take a spinlock.
  */
 void iopf_mm_put(struct iopf_mm *m)
 {
@@ -454,7 +495,7 @@ void iopf_mm_put(struct iopf_mm *m)
  * iopf_mm_unregister() - stop following a process and drop the container's reference
  * @m: the process; no area of it is left in the tree
  *
- * Waits for callbacks that run.
+ * Callbacks that run are not waited for.
  *
  * Context: process context, under the container's lock.
  */
@@ -465,6 +506,42 @@ void iopf_mm_unregister(struct iopf_mm *m)
 
 	list_del(&m->node);
 	mm_end(m);
+}
+
+/**
+ * iopf_mms_end() - the container ends: stop following all processes
+ * @c: the container, locked, without areas
+ * @ended: out: for iopf_mms_wait()
+ */
+void iopf_mms_end(struct iopf_container *c, struct list_head *ended)
+{
+	struct iopf_mm *m, *next;
+
+	lockdep_assert_held(&c->lock);
+
+	list_for_each_entry_safe(m, next, &c->mms, node) {
+		refcount_inc(&m->refs);
+		iopf_mm_unregister(m);
+		list_add_tail(&m->node, ended);
+		cond_resched();
+	}
+}
+
+/**
+ * iopf_mms_wait() - give threads of processes that are not followed any more some time to leave
+ * @ended: of iopf_mms_end(); empty afterwards
+ *
+ * They hold the module.
+ */
+void iopf_mms_wait(struct list_head *ended)
+{
+	struct iopf_mm *m, *next;
+	long left = LEAVE_TIME;
+
+	list_for_each_entry_safe(m, next, ended, node) {
+		left = iopf_pool_wait(m->pool, left);
+		iopf_mm_put(m);
+	}
 }
 
 /**
@@ -553,4 +630,12 @@ int iopf_mm_check(struct mm_struct *mm, unsigned long first, unsigned long last,
 		ret = 0;
 	mmap_read_unlock(mm);
 	return ret;
+}
+
+/* The module ends: no notifier's callback is called any more, or runs. */
+void iopf_mms_exit(void)
+{
+	wait_var_event(&mm_notifiers, !atomic_read(&mm_notifiers));
+	/* The last one may not have returned yet. */
+	synchronize_rcu();
 }

@@ -24,7 +24,7 @@ struct iopf_pool;
  * @container: whose
  * @mm: the process's memory; held (mmgrab), not kept alive
  * @node: in the container's list of mms, under its lock
- * @refs: one for each area, and one for the container
+ * @refs: one for each area, and one for the notifier
  * @pool: the process's threads, referenced
  * @pool_node: in the pool's list, under its setup lock
  * @lock: protects @areas
@@ -122,10 +122,13 @@ static inline bool iopf_vaddr_changed(const struct iopf_vaddr_seen *seen)
 	return unlikely(atomic_read(seen->seq) != seen->seen);
 }
 
+void iopf_mms_exit(void);
 int iopf_mm_follow(struct iopf_container *c);
 struct iopf_mm *iopf_mm_get(struct iopf_container *container, struct mm_struct *mm);
 void iopf_mm_put(struct iopf_mm *m);
 void iopf_mm_unregister(struct iopf_mm *m);
+void iopf_mms_end(struct iopf_container *c, struct list_head *ended);
+void iopf_mms_wait(struct list_head *ended);
 void iopf_mm_stop(struct iopf_mm *m);
 bool iopf_mm_busy_anywhere(const struct iopf_mm *m);
 int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write,

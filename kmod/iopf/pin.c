@@ -94,9 +94,12 @@ static void settle(struct iopf_mm *m)
 
 	lockdep_assert_held_write(&m->mm->mmap_lock);
 
-	pages = atomic_long_xchg(&m->owed, 0);
-	if (pages)
-		__account_locked_vm(m->mm, pages, false, current, true);
+	pages = atomic_long_read(&m->owed);
+	if (!pages)
+		return;
+	__account_locked_vm(m->mm, pages, false, current, true);
+	/* Who finds none finds them given back. */
+	atomic_long_sub_return_release(pages, &m->owed);
 }
 
 /**
@@ -135,31 +138,50 @@ static void uncharge(struct iopf_container *c, struct iopf_mm *m, long pages)
 		iopf_mm_put(m);
 }
 
+/* A view of the caller's memory that is owed charges, with a reference, or NULL. */
+static struct iopf_mm *owing_mm(struct iopf_container *c)
+{
+	bool owing = false;
+	struct iopf_mm *m;
+
+	lockdep_assert_held(&c->lock);
+
+	list_for_each_entry(m, &c->mms, node) {
+		if (!atomic_long_read_acquire(&m->owed))
+			continue;
+		owing = true;
+		if (m->mm == current->mm) {
+			refcount_inc(&m->refs);
+			return m;
+		}
+	}
+	WRITE_ONCE(c->owing, owing);
+	return NULL;
+}
+
 /**
  * iopf_pin_settle() - the caller is about to return to user space, which may look at its charges
  * @c: the container, not locked
  */
 void iopf_pin_settle(struct iopf_container *c)
 {
-	struct iopf_mm *m, *own = NULL;
+	struct iopf_mm *m;
+	bool killed;
 
-	if (likely(!READ_ONCE(c->owing)) || !current->mm)
-		return;
-	scoped_guard(mutex, &c->lock) {
-		WRITE_ONCE(c->owing, false);
-		list_for_each_entry(m, &c->mms, node)
-			if (m->mm == current->mm)
-				own = m;
-		if (own)
-			refcount_inc(&own->refs);
+	while (unlikely(READ_ONCE(c->owing)) && current->mm) {
+		scoped_guard(mutex, &c->lock)
+			m = owing_mm(c);
+		if (!m)
+			break;
+		killed = mmap_write_lock_killable(m->mm);
+		if (!killed) {
+			settle(m);
+			mmap_write_unlock(m->mm);
+		}
+		iopf_mm_put(m);
+		if (killed)
+			break;
 	}
-	if (!own)
-		return;
-	if (!mmap_write_lock_killable(own->mm)) {
-		settle(own);
-		mmap_write_unlock(own->mm);
-	}
-	iopf_mm_put(own);
 }
 
 /**

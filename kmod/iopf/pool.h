@@ -7,10 +7,11 @@
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
-#include <linux/uidgid.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 struct iopf_pool;
+struct iopf_pool_user;
 struct iopf_worker;
 struct iopf_mm;
 struct mm_struct;
@@ -41,21 +42,24 @@ static inline void iopf_job_init(struct iopf_job *job, bool (*fn)(struct iopf_jo
 
 /**
  * struct iopf_pool - the threads of a process that populate its memory for devices
- * @node: in the list of all pools, under its lock
+ * @node: in the table of all pools, under its lock, unless @dead
  * @mm: the process's memory; held (mmgrab), not kept alive
- * @uid: who made it: whose threads they are
- * @refs: one for each thread, each iopf_mm, each wish for memory of @mm
+ * @user: who made it: whose threads they are
+ * @refs: one for each thread, each iopf_mm, each container of the process, each wish for memory of
+ *        @mm
  * @setup: held while threads are made in an ioctl, and over @mms; inside of the container's lock
  * @mms: the containers' views of @mm: what is to stop when the process ends
  * @lock: protects all that follows; a leaf
- * @dead: the process has ended: nothing is populated any more
- * @users: how many iopf_mm there are; without any, the threads leave
+ * @dead: the process has ended, for good: nothing is populated any more
+ * @users: how many iopf_mm and containers there are; without any, the threads leave
  * @jobs: what is to be done: faults, and what is in the background
  * @turn: which of @jobs is next
  * @workers: all threads but the manager
  * @idle: those of @workers that wait for a job
  * @gone: threads that are about to leave, to be waited for by @join
- * @nr: how many @workers there are
+ * @nr: how many @workers there are, with those that are being made
+ * @threads: how many threads there are, with those of @gone
+ * @left: woken when there are less
  * @starting: those of @workers that have not run yet
  * @background: those at a job in the background
  * @manager: makes the other threads, and never waits for anything else; NULL: there is none
@@ -64,9 +68,9 @@ static inline void iopf_job_init(struct iopf_job *job, bool (*fn)(struct iopf_jo
  * @last: does what is left to do when @dead
  */
 struct iopf_pool {
-	struct list_head node;
+	struct hlist_node node;
 	struct mm_struct *mm;
-	kuid_t uid;
+	struct iopf_pool_user *user;
 	refcount_t refs;
 	struct mutex setup; /* see above */
 	struct list_head mms;
@@ -79,6 +83,8 @@ struct iopf_pool {
 	struct list_head idle;
 	struct list_head gone;
 	unsigned int nr;
+	unsigned int threads;
+	wait_queue_head_t left;
 	unsigned int starting;
 	unsigned int background;
 	struct iopf_worker *manager;
@@ -89,7 +95,10 @@ struct iopf_pool {
 
 int iopf_pools_init(void);
 void iopf_pools_exit(void);
-struct iopf_pool *iopf_pool_join(struct mm_struct *mm, struct iopf_mm *m);
+struct iopf_pool *iopf_pool_use(void);
+void iopf_pool_unuse(struct iopf_pool *pool);
+struct iopf_pool *iopf_pool_join(struct iopf_mm *m);
+long iopf_pool_wait(struct iopf_pool *pool, long timeout);
 void iopf_pool_leave(struct iopf_pool *pool, struct iopf_mm *m);
 void iopf_pool_put(struct iopf_pool *pool);
 void iopf_pool_queue(struct iopf_pool *pool, struct iopf_job *job);

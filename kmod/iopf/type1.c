@@ -48,7 +48,12 @@ static void type1_release(void *data)
 
 static int type1_attach_group(void *data, struct iommu_group *group, enum vfio_group_type type)
 {
-	return iopf_attach_group(iopf_container_of(data), group, type == VFIO_EMULATED_IOMMU);
+	struct iopf_container *c = iopf_container_of(data);
+	int ret = iopf_attach_group(c, group, type == VFIO_EMULATED_IOMMU);
+
+	if (!ret)
+		iopf_container_prepare(c);
+	return ret;
 }
 
 static void type1_detach_group(void *data, struct iommu_group *group)

@@ -369,7 +369,7 @@ int main(void)
 	tap_is(ctl("device remove --apply address %s", rig_bdf(0)), 0, "device remove --apply");
 	verdict_is(rig_bdf(0), "could", "not allowed any more");
 	serves(0, "vfio_iommu_type1", "not allowed any more");
-	must(rig_unload_soon());
+	must(rig_unload());
 	tap_is(ctl("list"), CTL_NO_MODULE, "without the module");
 	return tap_done();
 }

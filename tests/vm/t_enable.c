@@ -187,6 +187,6 @@ int main(void)
 	must(iopf_enable(rig_bdf(0), true));
 	check_limit();
 	rig_balanced();
-	tap_errno_is(rig_unload_soon(), 0, "the modules can be unloaded");
+	tap_errno_is(rig_unload(), 0, "the modules can be unloaded");
 	return tap_done();
 }

@@ -154,6 +154,6 @@ int main(void)
 	rig_clean(&r);
 	rig_close(&r);
 	rig_balanced();
-	tap_errno_is(rig_unload_soon(), 0, "the modules can be unloaded");
+	tap_errno_is(rig_unload(), 0, "the modules can be unloaded");
 	return tap_done();
 }

@@ -519,6 +519,6 @@ int main(void)
 	check_race();
 	rig_balanced();
 	tap_ok(fresh(0, "resident_max") == NONE, "nothing is left");
-	tap_errno_is(rig_unload_soon(), 0, "the modules can be unloaded");
+	tap_errno_is(rig_unload(), 0, "the modules can be unloaded");
 	return tap_done();
 }

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,9 +73,9 @@ static void check_life(void)
 	pid_t pid;
 
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
-	tap_is(threads(getpid(), "vfio-iopf"), 0, "no memory mapped: no thread");
+	tap_ok(threads_soon(2), "group attached: two threads");
 	rig_map(&r, &b);
-	tap_ok(threads_soon(2), "memory mapped: two threads");
+	tap_ok(threads_soon(2), "memory mapped: the same");
 	rig_both_ways(&r.sim[0], &b, 1, "with them");
 	pid = must_sys(fork());
 	if (!pid) {
@@ -290,14 +291,139 @@ static void check_limit(void)
 	if (!pid) {
 		tap_forget();
 		tap_quiet(true);
-		rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
 		must_sys(setrlimit(RLIMIT_NPROC, &none));
+		rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
 		err = vfio_map(&r.c, mem_anon(LEN), RIG_IOVA, LEN);
 		_exit(err == -EAGAIN ? 0 : 1);
 	}
 	must_sys(waitpid(pid, &status, 0));
 	tap_is((unsigned int)status, 0, "RLIMIT_NPROC: MAP_DMA fails with EAGAIN");
 	rig_balanced_soon();
+}
+
+/* What two processes share that share their memory, too. */
+struct shared {
+	struct rig r;
+	struct simbuf late;
+	int said;
+	int word;
+};
+
+/* It shares the memory of the one that opened the container, and lives on. */
+static int heir(void *arg)
+{
+	struct shared *s = arg;
+	struct iopf_sim_cpl cpl;
+	uint32_t status;
+	char byte;
+
+	must_be(read(s->word, &byte, 1) == 1);
+	sim_wait(&s->r.sim[0], &cpl);
+	if (cpl.status != IOPF_SIM_ST_INVALID)
+		_exit(2);
+	must(vfio_map(&s->r.c, s->late.va, s->late.iova, s->late.len));
+	status = sim_write(&s->r.sim[0], &s->late, 0, s->late.len, 7, NULL);
+	_exit(status == IOPF_SIM_ST_OK && threads(getpid(), "vfio-iopf") >= 2 ? 0 : 3);
+}
+
+static void shared_owner(int said, int word)
+{
+	static char stack[256 * 1024] __attribute__((aligned(64)));
+	struct simbuf busy = { .iova = RIG_IOVA, .len = LEN };
+	static struct shared s;
+	struct iopf_sim_cmd cmd;
+	pid_t pid;
+
+	tap_forget();
+	tap_quiet(true);
+	s.said = said;
+	s.word = word;
+	s.late = (struct simbuf){ mem_anon(LEN), RIG_IOVA + 2 * LEN, LEN };
+	rig_open(&s.r, 1, VFIO_TYPE1v2_IOMMU);
+	busy.va = mem_anon(LEN);
+	rig_map(&s.r, &busy);
+	cmd = sim_cmd(IOPF_SIM_OP_WRITE, &busy, 0, LEN, 1);
+	sim_cmd_order(&cmd, IOPF_SIM_ORDER_RANDOM, 64, 64, 1);
+	cmd.count = 2000000000;
+	sim_start(&s.r.sim[0], &cmd);
+	pid = must_sys(clone(heir, stack + sizeof(stack), CLONE_VM | CLONE_PARENT | SIGCHLD, &s));
+	must_be(write(said, &pid, sizeof(pid)) == sizeof(pid));
+	for (;;)
+		pause();
+}
+
+/* The owner is killed; another process has the same memory and the same files. */
+static void check_shared(void)
+{
+	int said[2], words[2], status;
+	uint64_t before, after;
+	unsigned int spins = 0;
+	pid_t pid, other;
+
+	must_sys(pipe(said));
+	must_sys(pipe(words));
+	pid = must_sys(fork());
+	if (!pid)
+		shared_owner(said[1], words[0]);
+	must_be(read(said[0], &other, sizeof(other)) == sizeof(other));
+	before = sim_count(rig_bdf(0), "bytes_written");
+	while (sim_count(rig_bdf(0), "bytes_written") == before && spins < 60000)
+		sim_nap(&spins);
+	must_sys(kill(pid, SIGKILL));
+	must_sys(waitpid(pid, &status, 0));
+	before = sim_count(rig_bdf(0), "bytes_written");
+	tap_is((unsigned int)kill(other, 0), 0, "the owner is killed, who shares its memory lives");
+	must_sys(usleep(100000));
+	after = sim_count(rig_bdf(0), "bytes_written");
+	tap_ok(after - before <= 4 * MEM_PAGE, "the owner's device does no more DMA (%llu bytes)",
+	       (unsigned long long)(after - before));
+	must_sys(write(words[1], "e", 1));
+	must_sys(waitpid(other, &status, 0));
+	tap_is((unsigned int)status, 0, "the other one maps memory anew, with threads of its own");
+	for (int i = 0; i < 2; i++) {
+		close(said[i]);
+		close(words[i]);
+	}
+	rig_balanced_soon();
+}
+
+/* As many processes as a container follows, all of which end. */
+#define PROCESSES 1024
+
+static int map_as(struct rig *r, void *va, unsigned int n)
+{
+	pid_t pid = must_sys(fork());
+	int status;
+
+	if (!pid) {
+		tap_forget();
+		_exit(-vfio_map(&r->c, va, RIG_IOVA + n * MEM_PAGE, MEM_PAGE));
+	}
+	must_sys(waitpid(pid, &status, 0));
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+}
+
+static void check_many(void)
+{
+	void *va = mem_anon(MEM_PAGE);
+	unsigned int n = 0;
+	struct rig r;
+	int err;
+
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	do
+		err = map_as(&r, va, n++);
+	while (!err && n <= PROCESSES);
+	tap_errno_is(err, -ENOSPC, "a process too many maps memory");
+	tap_is(n - 1, PROCESSES, "those before it could");
+	must(vfio_unmap(&r.c, RIG_IOVA, MEM_PAGE));
+	tap_errno_is(map_as(&r, va, n), 0, "unmapped what one of them had: one more can");
+	must(vfio_unmap_flags(&r.c, RIG_IOVA, 2 * PROCESSES * MEM_PAGE, 0, NULL));
+	tap_errno_is(map_as(&r, va, 0), 0, "unmapped all");
+	rig_clean(&r);
+	rig_close(&r);
+	mem_unmap(va, MEM_PAGE);
+	rig_balanced();
 }
 
 int main(void)
@@ -313,6 +439,8 @@ int main(void)
 	check_pause(BY_STOP, "stopped while a fault waits");
 	check_pause(BY_FREEZE, "frozen while a fault waits");
 	check_limit();
-	tap_errno_is(rig_unload_soon(), 0, "the modules can be unloaded");
+	check_shared();
+	check_many();
+	tap_errno_is(rig_unload(), 0, "the modules can be unloaded");
 	return tap_done();
 }

@@ -204,7 +204,7 @@ static void check_orders(const struct simbuf *b)
 	struct rig r;
 
 	/* Loaded before type1, which modprobe would not do. */
-	must(rig_unload_soon());
+	must(rig_unload());
 	must(unload("vfio_iommu_type1"));
 	must_be(!system("insmod /iopf/modules/vfio_iommu_iopf.ko ids=all"));
 	kmsg_mark();
@@ -223,11 +223,11 @@ static void check_orders(const struct simbuf *b)
 	rig_balanced();
 	tap_errno_is(rig_unload_soon(), 0, "unloads after its last container");
 	load_type1();
-	must(rig_unload_soon());
+	must(rig_unload());
 	/* And the other order: the backend, then type1. */
 	rig_load("devices=1", "");
 	reload_type1();
-	tap_errno_is(rig_unload_soon(), 0, "unloads, type1 in place");
+	tap_errno_is(rig_unload(), 0, "unloads, type1 in place");
 	tap_errno_is(unload("vfio_iommu_type1"), 0, "then type1");
 	load_type1();
 }

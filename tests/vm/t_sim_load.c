@@ -43,7 +43,7 @@ static void check_round(const char *args, unsigned int devices, unsigned int eng
 	}
 	rig_close(&r);
 	mem_unmap(b.va, b.len);
-	tap_errno_is(rig_unload_soon(), 0, "[%s] modules go when unused", args);
+	tap_errno_is(rig_unload(), 0, "[%s] modules go when unused", args);
 	tap_is(devices_there(), 0, "[%s] and the devices with them", args);
 }
 

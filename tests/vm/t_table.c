@@ -551,6 +551,6 @@ int main(void)
 	check_race();
 	check_uevent();
 	rig_balanced();
-	tap_errno_is(rig_unload_soon(), 0, "the modules can be unloaded");
+	tap_errno_is(rig_unload(), 0, "the modules can be unloaded");
 	return tap_done();
 }

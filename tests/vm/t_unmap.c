@@ -140,6 +140,6 @@ int main(void)
 	check_all(&r, &b);
 	rig_clean(&r);
 	rig_close(&r);
-	tap_errno_is(rig_unload_soon(), 0, "the modules can be unloaded");
+	tap_errno_is(rig_unload(), 0, "the modules can be unloaded");
 	return tap_done();
 }

@@ -101,7 +101,7 @@ int main(void)
 	unplug(&r, &b, NULL, remove_simulator, "the whole bus unplugged");
 	vfio_container_close(&r.c);
 	r.devices = 0;
-	tap_errno_is(rig_unload_soon(), 0, "the modules can be unloaded");
+	tap_errno_is(rig_unload(), 0, "the modules can be unloaded");
 
 	rig_load("", "");
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
