@@ -141,9 +141,10 @@ bool iopf_pool_add(struct iopf_pool *pool)
 	lockdep_assert_held(&pool->lock);
 
 	if (pool->nr >= FREE_WORKERS) {
-		guard(spinlock)(&pools_lock);
+		spin_lock(&pools_lock);
 		room = pool->user->workers < USER_WORKERS;
 		pool->user->workers += room;
+		spin_unlock(&pools_lock);
 	}
 	if (room)
 		WRITE_ONCE(pool->nr, pool->nr + 1);
@@ -160,8 +161,9 @@ void iopf_pool_remove(struct iopf_pool *pool)
 
 	WRITE_ONCE(pool->nr, pool->nr - 1);
 	if (pool->nr >= FREE_WORKERS) {
-		guard(spinlock)(&pools_lock);
+		spin_lock(&pools_lock);
 		pool->user->workers--;
+		spin_unlock(&pools_lock);
 	}
 	iopf_pool_attend(pool);
 }
