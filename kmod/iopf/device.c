@@ -139,7 +139,6 @@ bool iopf_device_in(struct iopf_device *d, const struct iopf_container *c)
 void iopf_device_leave(struct iopf_container *c)
 {
 	mutex_unlock(&c->lock);
-	iopf_pin_settle(c);
 	kobject_put(&c->kobj);
 }
 
