@@ -245,7 +245,7 @@ struct vfio_iopf_working_set_put {
  *
  * Errors: EINVAL: flags, argsz, @policy, a size of 0, beyond the end of the address space;
  * ENOENT: not all of it is mapped; EBUSY: an address of it is invalid
- * (VFIO_DMA_UNMAP_FLAG_VADDR), or 1024 requests to prefault are under way; ENOSPC: more
+ * (VFIO_DMA_UNMAP_FLAG_VADDR), a thread unmaps it and gets the last report of dirty pages, or 1024 requests to prefault are under way; ENOSPC: more
  * policies than the module's parameter policy_limit says, by default 262144; EFAULT: no
  * memory, or not to be pinned for this; ENOMEM: RLIMIT_MEMLOCK, or out of memory; ESRCH: its
  * process is gone; EINTR. On error nothing has changed.
@@ -311,8 +311,8 @@ struct vfio_iopf_map_dma {
  * devices of the container, also for those that come, until VFIO_IOPF_UNLOCK_INCOMPLETE.
  *
  * Errors: EINVAL: flags, argsz, the range, no device in the container; ENOENT: not all of it is
- * mapped; ENOSPC: VFIO_IOPF_LOCKS_MAX; EBUSY: an address of it is invalid; EFAULT, ENOMEM, ESRCH,
- * EINTR: as of VFIO_IOPF_POLICY. On error nothing has changed.
+ * mapped; ENOSPC: VFIO_IOPF_LOCKS_MAX; EBUSY: as of VFIO_IOPF_POLICY, but for requests;
+ * EFAULT, ENOMEM, ESRCH, EINTR: as of VFIO_IOPF_POLICY. On error nothing has changed.
  */
 struct vfio_iopf_lock {
 	__u32 argsz;
