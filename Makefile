@@ -108,7 +108,7 @@ $(GUEST_BIN): $(BUILD)/tests/%: tests/guest/%.c $(TEST_LIB) Makefile
 
 # iopfctl, with what it shares with the module compiled in.
 
-CLI_SRC := $(wildcard cli/*.c core/*.c)
+CLI_SRC := $(filter-out cli/test/%,$(wildcard cli/*.c cli/*/*.c core/*.c))
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/cli/obj/%.o)
 CLI_PKG := libpci smartcols json-c
 CLI     := $(BUILD)/cli/iopfctl

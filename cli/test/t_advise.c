@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iopfctl advise: from a log to a table and a limit; what can't be advised on; sampling is
- * switched off again in any case. Whether what is predicted comes true is tested in a machine:
- * tests/vm/t_advise.c.
+ * iopfctl advise: it turns a log into a table and a limit; it rejects bad logs; it always stops
+ * sampling. tests/vm/t_advise.c checks that its predictions come true.
  */
 #include <string.h>
 
 #include "../../core/sample.h"
-#include "../cmd.h"
+#include "../print/exit.h"
 #include "tree.h"
 
 #define C	"kernel/vfio_iopf/containers/2/"
@@ -17,13 +16,13 @@
 #define PAGES	16
 #define STEP	10000
 
-/* A log, as it is in the file. */
+/* The log file. */
 struct log {
 	struct iopf_sample_header head;
 	struct iopf_sample_event event[EVENTS];
 };
 
-/* A loop over some blocks, one use each so often. */
+/* A loop over BLOCKS blocks, with a use every STEP microseconds. */
 static void loop(struct log *log)
 {
 	*log = (struct log){
@@ -49,7 +48,7 @@ static void loop(struct log *log)
 		};
 }
 
-/* A container that has been sampled; a fault takes so long. */
+/* A container after sampling. A fault takes @fault_us. */
 static void sampled(struct tree *t, const struct log *log, unsigned int fault_us)
 {
 	tree_module(t);
@@ -77,13 +76,13 @@ static void advice(void **state)
 	JSON_INT(t, "/share_ppm", 1234);
 	JSON_INT(t, "/footprint", BLOCKS * PAGES * 4096);
 	JSON_LENGTH(t, "/curve", 2);
-	/* A loop over twice the room: each use faults. And there is room for all. */
+	/* The loop is twice as large as the first limit: each use faults. The second has room for all. */
 	JSON_INT(t, "/curve/0/resident_max", 2 << 20);
 	JSON_INT(t, "/curve/0/faults", EVENTS);
 	JSON_BOOL(t, "/curve/0/good", false);
 	JSON_INT(t, "/curve/1/faults", 0);
 	JSON_BOOL(t, "/curve/1/good", true);
-	/* One in ten milliseconds, of one. */
+	/* A fault of 1 ms every 10 ms. */
 	assert_true(json_object_get_double(tree_json(t, "/curve/0/slowdown_percent")) > 9.9);
 	assert_true(json_object_get_double(tree_json(t, "/curve/0/slowdown_percent")) < 10.1);
 	limit = json_object_get_int64(tree_json(t, "/recommended/resident_max"));
@@ -93,7 +92,7 @@ static void advice(void **state)
 	assert_string_equal(tree_read(t, C "resident_max"), "max\n");
 }
 
-/* A slowdown that is no matter: the least there may be, but not where it can't be told. */
+/* A large acceptable slowdown: the smallest limit for which there is a prediction. */
 static void slow(void **state)
 {
 	struct tree *t = *state;
@@ -119,7 +118,7 @@ static void table(void **state)
 	sampled(t, &log, 1000);
 	RUN(t, CTL_OK, "advise", "2", "--seconds", "0.01", "--interval", "20", "--max", "99",
 	    "--steps", "4");
-	SAYS(t->out, "640 uses seen, 64 of 64 chunks watched");
+	SAYS(t->out, "640 uses, 64 of 64 chunks sampled");
 	SAYS(t->out, "sampling took 0.12 % of the time");
 	SAYS(t->out, "a fault takes 1000.0 us");
 	SAYS(t->out, "recommended: resident_max=");
@@ -128,7 +127,7 @@ static void table(void **state)
 	assert_string_equal(tree_read(t, C "sample/max"), "99\n");
 }
 
-/* New memory all the time: no limit helps. */
+/* Each use is a first use: no limit helps. */
 static void fresh(void **state)
 {
 	struct tree *t = *state;
@@ -143,7 +142,7 @@ static void fresh(void **state)
 	RUN(t, CTL_OK, "advise", "2", "--json", "--seconds", "0.01");
 	JSON_NULL(t, "/recommended");
 	RUN(t, CTL_FAILED, "advise", "2", "--seconds", "0.01", "--apply");
-	SAYS(t->err, "no limit was set");
+	SAYS(t->err, "no limit is set");
 	SAYS(t->out, "no limit keeps the slowdown below 5 %");
 }
 
@@ -167,7 +166,7 @@ static void bad(void **state)
 	RUN(t, CTL_USAGE, "advise", "../2");
 	RUN(t, CTL_NOT_FOUND, "advise", "3", "--seconds", "0.01");
 	SAYS(t->err, "there is no container 3");
-	/* Nobody was sampled for that. */
+	/* The command has sampled no container. */
 	assert_string_equal(tree_read(t, C "sample/interval"), "0\n");
 }
 
@@ -180,7 +179,7 @@ static void not_now(void **state)
 	sampled(t, &log, 1000);
 	tree_file(t, C "sample/interval", "100\n");
 	RUN(t, CTL_FAILED, "advise", "2", "--seconds", "0.01");
-	SAYS(t->err, "sampled by somebody else");
+	SAYS(t->err, "another program samples container 2");
 	assert_string_equal(tree_read(t, C "sample/interval"), "100\n");
 
 	log.head.next = 3;
@@ -190,7 +189,7 @@ static void not_now(void **state)
 	assert_string_equal(tree_read(t, C "sample/interval"), "0\n");
 }
 
-/* What is no log, or not ours, or ends too early. */
+/* A log of another version, a malformed log, a log that ends early. */
 static void damaged(void **state)
 {
 	struct tree *t = *state;
@@ -201,7 +200,7 @@ static void damaged(void **state)
 	log.head.version++;
 	tree_bytes(t, C "sample/log", &log, sizeof(log));
 	RUN(t, CTL_FAILED, "advise", "2", "--seconds", "0.01");
-	SAYS(t->err, "differ in version");
+	SAYS(t->err, "different versions");
 	loop(&log);
 	log.head.threshold = 0;
 	tree_bytes(t, C "sample/log", &log, sizeof(log));

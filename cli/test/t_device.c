@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iopfctl device: the administrator's file is edited by line and never left malformed; what is
- * wrong with it is said with line, column and word; the module gets exactly the file.
+ * iopfctl device: it changes whole lines of the administrator's file; it never leaves the file
+ * malformed; it reports errors with line, column and word; it gives the file to the module unchanged.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../cmd.h"
+#include "../print/exit.h"
 #include "tree.h"
 
 #define CONF	"etc/devices.conf"
@@ -66,7 +66,7 @@ static void add_keeps(void **state)
 	assert_string_equal(tree_read(t, CONF), want);
 	assert_return_code(stat(path, &st), errno);
 	assert_int_equal(st.st_mode & 0777, 0640);
-	/* Before the first rule, and the comment that belongs to it. */
+	/* The rule goes before the first rule and its comment. */
 	tree_file(t, CONF, "%s", commented);
 	RUN(t, CTL_OK, "device", "add", "--first", "pci", "1:2", "none");
 	SAYS(tree_read(t, CONF), "none\n\npci 1:2 none\n# The card in the lab\npci 8086");
@@ -86,13 +86,13 @@ static void add_bad(void **state)
 	RUN(t, CTL_USAGE, "device", "add", "pci", "1:2", "none", "window=0x0-0xfff");
 	RUN(t, CTL_FAILED, "device", "add", "pci", "8086:b25", "none");
 	SAYS(t->err, "line 4");
-	SAYS(t->err, "remove that first");
+	SAYS(t->err, "remove that rule first");
 	assert_string_equal(tree_read(t, CONF), commented);
-	/* A file that is wrong already is not made worse. */
+	/* A malformed file stays unchanged. */
 	tree_file(t, CONF, "nonsense\n");
 	RUN(t, CTL_FAILED, "device", "add", "pci", "1:2", "none");
 	SAYS(t->err, "line 1, column 1: 'nonsense'");
-	SAYS(t->err, "nothing was changed");
+	SAYS(t->err, "nothing has changed");
 	assert_string_equal(tree_read(t, CONF), "nonsense\n");
 }
 
@@ -118,7 +118,7 @@ static void remove_rules(void **state)
 	RUN(t, CTL_USAGE, "device", "remove");
 	RUN(t, CTL_USAGE, "device", "remove", "nonsense");
 	RUN(t, CTL_NOT_FOUND, "device", "remove", "pci", "19e5:a250");
-	/* The same twice, by hand. */
+	/* Two equal rules, made in an editor. */
 	tree_file(t, CONF, "pci 1:2 none\npci 1:2 arbitrary\n");
 	RUN(t, CTL_FAILED, "device", "remove", "pci", "1:2");
 	SAYS(t->err, "lines 1 and 2");
@@ -133,7 +133,7 @@ static void no_file(void **state)
 	tree_remove(t, "etc");
 	RUN(t, CTL_NOT_FOUND, "device", "remove", "pci", "1:2");
 	RUN(t, CTL_NOT_FOUND, "device", "check");
-	/* The directory is made, with the file. */
+	/* iopfctl makes the directory and the file. */
 	tree_remove(t, "etc");
 	RUN(t, CTL_OK, "device", "add", "pci", "1:2", "none");
 	assert_string_equal(tree_read(t, CONF), "pci 1:2 none\n");
@@ -164,7 +164,7 @@ static bool is_link(struct tree *t, const char *name)
 	return S_ISLNK(st.st_mode);
 }
 
-/* A link to nothing stays, and the file comes into being where it points. */
+/* A dangling link stays, and iopfctl makes its target. */
 static void link_dangles(void **state)
 {
 	struct tree *t = *state;
@@ -178,11 +178,11 @@ static void link_dangles(void **state)
 	assert_true(is_link(t, "etc/second"));
 	RUN(t, CTL_OK, "device", "add", "pci", "1:3", "none");
 	assert_string_equal(tree_read(t, "other/real"), "pci 1:2 none\npci 1:3 none\n");
-	/* Where that can't be, nothing is made up for it. */
+	/* If the directory of the target does not exist, iopfctl fails. */
 	tree_link(t, CONF, "../gone/real");
 	RUN(t, CTL_FAILED, "device", "add", "pci", "1:2", "none");
 	SAYS(t->err, "is a symbolic link to ");
-	SAYS(t->err, "gone/real, whose directory is not there");
+	SAYS(t->err, "gone/real, whose directory does not exist");
 	assert_true(is_link(t, CONF));
 	tree_link(t, CONF, "devices.conf");
 	RUN(t, CTL_FAILED, "device", "add", "pci", "1:2", "none");
@@ -190,7 +190,7 @@ static void link_dangles(void **state)
 	assert_true(is_link(t, CONF));
 }
 
-/* What is no file is not replaced by one. */
+/* iopfctl does not replace anything but a regular file. */
 static void no_regular(void **state)
 {
 	struct tree *t = *state;
@@ -209,7 +209,7 @@ static void no_regular(void **state)
 	assert_true(S_ISCHR(st.st_mode));
 }
 
-/* How many entries a directory has. */
+/* The number of entries in a directory. */
 static unsigned int entries(struct tree *t, const char *name)
 {
 	char path[256];
@@ -225,7 +225,7 @@ static unsigned int entries(struct tree *t, const char *name)
 	return n - 2;
 }
 
-/* In the child: hold locks of all kinds on a file or directory, and say so. */
+/* In the child: take locks of all kinds on a file or directory, then write to @ready. */
 static void hold(const char *path, int how, int ready)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -240,7 +240,7 @@ static void hold(const char *path, int how, int ready)
 	_exit(0);
 }
 
-/* Somebody who holds a file locked until killed; as nobody, or not. */
+/* Start a process that holds locks on a file until it is killed. */
 static pid_t holder(struct tree *t, const char *name, int how, bool nobody)
 {
 	char path[256], byte;
@@ -268,7 +268,10 @@ static void end(pid_t pid)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-/* Others may lock what they can open: that is not what is waited for. Nor is anybody for long. */
+/*
+ * Other users may lock files that they can open: iopfctl does not wait for these locks. It waits for
+ * its own lock, for a limited time.
+ */
 static void locked(void **state)
 {
 	static const char lock[] = "etc/.devices.conf.lock";
@@ -285,7 +288,7 @@ static void locked(void **state)
 	assert_return_code(stat(path, &st), errno);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	if (!geteuid()) {
-		/* One who can't open it has no lock of it. */
+		/* A user who cannot open the file cannot lock it. */
 		own = holder(t, lock, O_RDWR, true);
 		RUN(t, CTL_OK, "device", "add", "pci", "1:4", "none");
 		end(own);
@@ -300,11 +303,11 @@ static void locked(void **state)
 	RUN(t, CTL_OK, "device", "add", "pci", "1:5", "none");
 	end(dir);
 	end(file);
-	/* The file and the lock: nothing is left behind. */
+	/* Only the file and the lock remain. */
 	assert_int_equal(entries(t, "etc"), 2);
 }
 
-/* A lock that leads elsewhere is not followed. */
+/* iopfctl does not follow a symbolic link in place of the lock. */
 static void lock_is_link(void **state)
 {
 	struct tree *t = *state;
@@ -318,7 +321,7 @@ static void lock_is_link(void **state)
 	assert_string_equal(tree_read(t, "other"), "as it was\n");
 }
 
-/* No room for the new file: the old one stays, and nothing else. */
+/* No room for the new file: only the old one remains. */
 static void full(void **state)
 {
 	struct tree *t = *state;
@@ -331,7 +334,7 @@ static void full(void **state)
 	assert_int_equal(entries(t, "etc"), 2);
 }
 
-/* What is opened does not become stdout, to which we print. */
+/* No file that iopfctl opens becomes its stdout. */
 static void no_stdout(void **state)
 {
 	struct tree *t = *state;
@@ -392,7 +395,7 @@ static void too_long(void **state)
 	tree_file(t, CONF, "%s", text);
 	RUN(t, CTL_FAILED, "device", "check");
 	RUN(t, CTL_FAILED, "device", "add", "pci", "1:2", "none");
-	/* One that the addition makes too long. */
+	/* The new rule makes the file too long. */
 	text[65536] = 0;
 	tree_file(t, CONF, "%s", text);
 	RUN(t, CTL_OK, "device", "check");
@@ -418,23 +421,23 @@ static void apply(void **state)
 	tree_file(t, TABLE, "as it was\n");
 	RUN(t, CTL_FAILED, "device", "apply");
 	assert_string_equal(tree_read(t, TABLE), "as it was\n");
-	/* No file is no rules. */
+	/* Without a file there are no rules. */
 	tree_remove(t, CONF);
 	RUN(t, CTL_OK, "device", "apply");
 	SAYS(t->err, "there is no");
 	assert_string_equal(tree_read(t, TABLE), "\n");
-	/* A module that refuses, and one without a table. */
+	/* A module that rejects the rules, and one without a table. */
 	tree_file(t, CONF, "pci 1:2 none\n");
 	tree_link(t, TABLE, "/proc/self/oom_score_adj");
 	RUN(t, CTL_FAILED, "device", "apply");
 	SAYS(t->err, "dmesg");
 	tree_remove(t, TABLE);
 	RUN(t, CTL_FAILED, "device", "apply");
-	SAYS(t->err, "has no device table");
+	SAYS(t->err, "it is older than iopfctl");
 	RUN(t, CTL_USAGE, "device", "apply", "this");
 }
 
-/* The module takes what is a page long as a part of something longer. */
+/* For the module, a write of a whole page is a part of a longer text. */
 static void apply_pages(void **state)
 {
 	static char text[3 * 4096 + 1];
@@ -525,13 +528,13 @@ static void list_in_force(void **state)
 	JSON_STRING(t, "/rules/3/source", "lab");
 	JSON_STRING(t, "/rules/4/origin", "builtin");
 	JSON_STRING(t, "/rules/4/source", "a source");
-	/* From another world. */
+	/* A table with unknown words. */
 	tree_file(t, TABLE, "admin 1 pci 1:2 sometimes\n");
 	RUN(t, CTL_FAILED, "device", "list");
 	SAYS(t->err, "'sometimes'");
 }
 
-/* Rules and where they are from may be long, and are not cut either. */
+/* iopfctl does not cut long rules and comments. */
 static void widths(void **state)
 {
 	static const unsigned int columns[] = { 60, 80, 120 };
@@ -551,7 +554,7 @@ static void widths(void **state)
 		tree_has_words(t->out, "0xfee00000-0xfeefffff, 0x0-0xffffffffffff");
 		tree_has_words(t->out, source);
 	}
-	/* What a rule is of says which it is, not where it is from. */
+	/* The match identifies a rule, not the origin. */
 	t->terminal = 60;
 	RUN(t, CTL_OK, "device");
 	SAYS(t->out, "ORIGIN  MATCH ");

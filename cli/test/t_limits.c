@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iopfctl limits: what is in force and kept is shown, a file is checked and given to the module as
- * it is, what is kept is forgotten by its key.
+ * iopfctl limits: it shows the rules in force and the limits that are kept; it checks a file; it
+ * gives the file to the module unchanged; it makes the module forget limits by their key.
  */
 #include <string.h>
 
-#include "../cmd.h"
+#include "../print/exit.h"
 #include "tree.h"
 
 #define CONF	"etc/limits.conf"

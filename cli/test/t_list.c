@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iopfctl list: every column from its file, the rate from two readings, what is not there.
+ * iopfctl list: each column comes from its file, the rate from two readings; files may be missing.
  */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
-#include "../cmd.h"
+#include "../print/exit.h"
 #include "tree.h"
 
 static void two(struct tree *t)
@@ -87,7 +87,7 @@ static void one(void **state)
 	assert_string_equal(t->out, "");
 }
 
-/* A module without budgets, one file after the other. */
+/* A module that lacks files: remove one after the other. */
 static void missing(void **state)
 {
 	static const char * const files[] = {
@@ -109,7 +109,7 @@ static void missing(void **state)
 	RUN(t, CTL_OK, "list", "--json", "-i", "0");
 	JSON_NULL(t, "/containers/0/mapped");
 	RUN(t, CTL_OK, "list", "-i", "0");
-	/* One that is just going. */
+	/* A container that ends. */
 	tree_remove(t, "kernel/vfio_iopf/containers/2/pid");
 	RUN(t, CTL_OK, "list", "--json", "-i", "0");
 	JSON_LENGTH(t, "/containers", 1);
@@ -128,7 +128,7 @@ static void no_rate(void **state)
 	JSON_NULL(t, "/containers/2/faults_per_s");
 }
 
-/* There are more columns than fit: there are more tables then, and nothing is broken. */
+/* More columns than fit into a line: iopfctl prints several tables, and breaks no word. */
 static void widths(void **state)
 {
 	static const unsigned int columns[] = { 40, 60, 80, 100, 120, 200 };
@@ -157,13 +157,13 @@ static void widths(void **state)
 		tree_fits(t->out, columns[i]);
 		tree_has_words(t->out, all);
 	}
-	/* Where there is no terminal a container is a line. */
+	/* Without a terminal, a container takes one line. */
 	t->terminal = 0;
 	RUN(t, CTL_OK, "list", "-i", "0");
 	SAYS(t->out, all);
 	RUN(t, CTL_OK, "list", "10", "-i", "0");
 	SAYS(t->out, all);
-	/* Numbers that make no sense are none. */
+	/* Nonsensical numbers count as unset. */
 	t->columns = "-1";
 	RUN(t, CTL_OK, "list", "-i", "0");
 	SAYS(t->out, all);
@@ -172,7 +172,7 @@ static void widths(void **state)
 	tree_has_words(t->out, all);
 }
 
-/* Every table says which container its rows are of. */
+/* Each table identifies the container of its rows. */
 static void parts(void **state)
 {
 	struct tree *t = *state;
@@ -188,13 +188,13 @@ static void parts(void **state)
 			    "ID RESIDENT RES-MAX PINNED PIN-MAX POLICY FAULTS/S THRASHING\n"
 			    " 2       3M     max     8K     max device        - no\n"
 			    "10       3M     max     8K     max device        - no\n");
-	/* Elsewhere a table is one. */
+	/* Without a width there is one table. */
 	t->columns = NULL;
 	RUN(t, CTL_OK, "list", "-i", "0");
 	SAYS_NOT(t->out, "\n\n");
 }
 
-/* One that takes two columns for a character. */
+/* Characters that take two columns. */
 static void wide(void **state)
 {
 	struct tree *t = *state;
@@ -208,7 +208,7 @@ static void wide(void **state)
 	SAYS(t->out, " 3 1003 u\314\210bcdefgh -");
 }
 
-/* Nobody reads what it prints. */
+/* The output has no room. */
 static void no_room(void **state)
 {
 	char path[] = "/dev/full";
@@ -220,7 +220,7 @@ static void no_room(void **state)
 	SAYS(t->err, "writing the result: No space left on device");
 	RUN(t, CTL_FAILED, "list", "-i", "0", "--json");
 	SAYS(t->err, "writing the result: No space left on device");
-	/* It does not go on for ever. */
+	/* --watch ends. */
 	RUN(t, CTL_FAILED, "list", "-i", "0.01", "--watch");
 	RUN(t, CTL_FAILED, "--version");
 	RUN(t, CTL_FAILED, "--help");
@@ -238,7 +238,7 @@ static struct json_object *next_line(struct tree *t, FILE *out)
 	return t->json;
 }
 
-/* The counter moves on while it is watched, then backwards, then the device leaves. */
+/* The counter increases, then decreases, then the device leaves the container. */
 static void watch(void **state)
 {
 	struct tree *t = *state;
@@ -261,7 +261,7 @@ static void watch(void **state)
 	assert_true(rate > 0 && rate <= 250 / 0.05);
 	assert_true(json_object_get_double(tree_json(t, "/containers/1/faults_per_s")) == 0);
 
-	/* Bound anew. The other device of the container goes on counting. */
+	/* Bound again. The other device of the container continues to count. */
 	tree_file(t, "kernel/vfio_iopf/devices/0000:01:00.1/faults", "3\n");
 	do {
 		next_line(t, out);
@@ -276,7 +276,7 @@ static void watch(void **state)
 	JSON_NULL(t, "/containers/1/faults_per_s");
 
 	kill(pid, SIGINT);
-	/* What is in the pipe may not keep it. */
+	/* Empty the pipe, so that iopfctl can exit. */
 	while (fgetc(out) != EOF)
 		;
 	fclose(out);
@@ -295,7 +295,7 @@ static void watch_count(void **state)
 		lines += *p == '\n';
 	assert_int_equal(lines, 3);
 	RUN(t, CTL_OK, "list", "--watch", "-i", "0.01", "-n", "2");
-	/* No escape sequences where there is no terminal. */
+	/* No escape sequences without a terminal. */
 	SAYS_NOT(t->out, "\033");
 }
 

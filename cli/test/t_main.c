@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What all commands have in common: help, options, exit status, and that the module is not there.
+ * The features that all commands have in common: help, options, exit status, and the error if the
+ * module is not loaded.
  */
 #include <string.h>
 
 #include "../../core/version.h"
-#include "../cmd.h"
+#include "../print/exit.h"
 #include "tree.h"
 
 static char *const commands[] = { "probe", "device", "list", "set", "limits", "advise" };
@@ -30,7 +31,7 @@ static void help(void **state)
 	SAYS(t->out, "Exit status");
 	tree_fits(t->out, 80);
 	RUN(t, CTL_USAGE, "help", "nonsense");
-	/* What may follow "device" has no help of its own. */
+	/* The words after "device" have no help texts of their own. */
 	RUN(t, CTL_OK, "device", "add", "--help");
 	SAYS(t->out, "usage: iopfctl device ");
 }
@@ -47,32 +48,32 @@ static void version(void **state)
 	}
 }
 
-/* That each line is iopfctl's tree.c sees to. */
+/* tree.c checks that each line begins with "iopfctl:". */
 static void bad_options(void **state)
 {
 	struct tree *t = *state;
 
 	RUN(t, CTL_USAGE, "list", "--nonsense");
-	SAYS(t->err, "no option --nonsense");
+	SAYS(t->err, "option --nonsense does not exist");
 	RUN(t, CTL_USAGE, "list", "-wz");
-	SAYS(t->err, "no option -z");
+	SAYS(t->err, "option -z does not exist");
 	RUN(t, CTL_USAGE, "list", "--json", "-z");
-	SAYS(t->err, "no option -z");
+	SAYS(t->err, "option -z does not exist");
 	RUN(t, CTL_USAGE, "list", "-i");
-	SAYS(t->err, "option -i wants a value");
+	SAYS(t->err, "option -i takes a value");
 	RUN(t, CTL_USAGE, "list", "--config");
-	SAYS(t->err, "option --config wants a value");
+	SAYS(t->err, "option --config takes a value");
 	RUN(t, CTL_USAGE, "list", "--watch=yes");
-	SAYS(t->err, "option --watch=yes: ");
+	SAYS(t->err, "option --watch=yes takes no value");
 	RUN(t, CTL_USAGE, "list", "--json=yes");
-	SAYS(t->err, "option --json=yes: ");
+	SAYS(t->err, "option --json=yes takes no value");
 	RUN(t, CTL_USAGE, "--sysfs");
-	SAYS(t->err, "option --sysfs wants a value");
+	SAYS(t->err, "option --sysfs takes a value");
 	RUN(t, CTL_USAGE, "-x");
-	SAYS(t->err, "no option -x");
-	/* The beginning of two. */
+	SAYS(t->err, "option -x does not exist");
+	/* The start of two options. */
 	RUN(t, CTL_USAGE, "advise", "--s", "5");
-	SAYS(t->err, "no option --s,");
+	SAYS(t->err, "option --s does not exist, or is the start of several");
 }
 
 static void usage(void **state)
@@ -104,12 +105,12 @@ static void no_module(void **state)
 	RUN(t, CTL_NO_MODULE, "device", "apply");
 	RUN(t, CTL_NO_MODULE, "device", "mode", "0000:01:00.0", "none");
 	RUN(t, CTL_NO_MODULE, "device", "add", "--apply", "pci", "1:2", "none");
-	/* These have something to say without it. */
+	/* These work without the module. */
 	RUN(t, CTL_OK, "probe");
 	RUN(t, CTL_OK, "device");
 }
 
-/* Options that all commands have count before the command and after it; the last one wins. */
+/* Common options may stand before the command or after it. The last one counts. */
 static void options(void **state)
 {
 	struct tree *t = *state;
@@ -122,7 +123,7 @@ static void options(void **state)
 	RUN(t, CTL_NO_MODULE, "list", "--sysfs", "/nowhere");
 	RUN(t, CTL_NO_MODULE, "--sysfs", "/nowhere", "list");
 	RUN(t, CTL_OK, "--sysfs", "/nowhere", "list", "--sysfs", t->dir);
-	SAYS(t->err, "no program has a container");
+	SAYS(t->err, "serves no container");
 }
 
 int main(void)

@@ -1,130 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iopfctl probe: what it reads of each device, and the verdict for each thing that may be missing,
- * one at a time from a device that has all.
+ * iopfctl probe: what it reads of a device, and its verdict. Most tests start with a device that has
+ * everything, and remove one thing.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include <linux/pci_regs.h>
 
-#include "../cmd.h"
+#include "../print/exit.h"
+#include "pcitree.h"
 #include "tree.h"
 
 #define DEV	"0000:01:00.0"
-#define PCI	"bus/pci/devices/"
 
-#define CAP_EXP		0x40
-#define CAP_ATS		0x100
-#define CAP_PRI		0x140
-#define CAP_PASID	0x180
-
-/**
- * struct config - configuration space to be
- * @bytes: it
- * @last: the extended capability added last, or 0
- */
-struct config {
-	uint8_t bytes[4096];
-	unsigned int last;
-};
-
-static void set16(struct config *c, unsigned int at, unsigned int value)
-{
-	c->bytes[at] = value;
-	c->bytes[at + 1] = value >> 8;
-}
-
-/* A PCI Express endpoint without extended capabilities. */
-static void config_begin(struct config *c, unsigned int vendor, unsigned int device)
-{
-	memset(c, 0, sizeof(*c));
-	set16(c, PCI_VENDOR_ID, vendor);
-	set16(c, PCI_DEVICE_ID, device);
-	set16(c, PCI_STATUS, PCI_STATUS_CAP_LIST);
-	set16(c, PCI_CLASS_DEVICE, 0x0b40);
-	c->bytes[PCI_CAPABILITY_LIST] = CAP_EXP;
-	c->bytes[CAP_EXP] = PCI_CAP_ID_EXP;
-	set16(c, CAP_EXP + PCI_EXP_FLAGS, 2);
-}
-
-static void config_cap(struct config *c, unsigned int at, unsigned int id, unsigned int ctrl)
-{
-	/* The first one has to be at 0x100. */
-	if (c->last)
-		set16(c, c->last + 2, at << 4 | 1);
-	else if (at != CAP_ATS)
-		at = CAP_ATS;
-	set16(c, at, id);
-	set16(c, at + 2, 1);
-	set16(c, at + (id == PCI_EXT_CAP_ID_PRI ? PCI_PRI_CTRL : PCI_ATS_CTRL), ctrl);
-	c->last = at;
-}
-
-static void pci_file(struct tree *t, const char *dev, const char *name, const char *text)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), PCI "%s/%s", dev, name);
-	tree_file(t, path, "%s\n", text);
-}
-
-static void pci_link(struct tree *t, const char *dev, const char *name, const char *target)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), PCI "%s/%s", dev, name);
-	tree_link(t, path, target);
-}
-
-static void pci_device(struct tree *t, const char *dev, const struct config *c, size_t len)
-{
-	char path[128], text[32];
-
-	snprintf(path, sizeof(path), PCI "%s/config", dev);
-	tree_bytes(t, path, c->bytes, len);
-	snprintf(text, sizeof(text), "0x%02x%02x", c->bytes[1], c->bytes[0]);
-	pci_file(t, dev, "vendor", text);
-	snprintf(text, sizeof(text), "0x%02x%02x", c->bytes[3], c->bytes[2]);
-	pci_file(t, dev, "device", text);
-	snprintf(text, sizeof(text), "0x%02x%02x00", c->bytes[11], c->bytes[10]);
-	pci_file(t, dev, "class", text);
-	pci_file(t, dev, "subsystem_vendor", "0x1af4");
-	pci_file(t, dev, "subsystem_device", "0x0007");
-}
-
-/* Behind Intel's IOMMU dmar0, which takes page requests, in group 5. */
-static void pci_behind(struct tree *t, const char *dev)
-{
-	char path[128];
-
-	tree_file(t, "class/iommu/dmar0/intel-iommu/ecap", "%llx\n", 0xf000ull | 1 << 29);
-	tree_file(t, "class/iommu/dmar0/intel-iommu/version", "5:0\n");
-	pci_link(t, dev, "iommu", "../../../../class/iommu/dmar0");
-	snprintf(path, sizeof(path), "kernel/iommu_groups/5/devices/%s", dev);
-	tree_file(t, path, "%s", "");
-	pci_link(t, dev, "iommu_group", "../../../../kernel/iommu_groups/5");
-}
-
-static void pci_vfio(struct tree *t, const char *dev)
-{
-	char path[128];
-
-	pci_link(t, dev, "driver", "../../drivers/vfio-pci");
-	snprintf(path, sizeof(path), PCI "%s/vfio-dev/vfio0", dev);
-	tree_dir(t, path);
-}
-
-/* A device that lacks nothing, and is in use. */
+/* A device that lacks nothing, in use. */
 static void perfect(struct tree *t)
 {
-	struct config c;
+	struct pci_config c;
 
 	tree_module(t);
-	config_begin(&c, 0x8086, 0x4321);
-	config_cap(&c, CAP_ATS, PCI_EXT_CAP_ID_ATS, PCI_ATS_CTRL_ENABLE);
-	config_cap(&c, CAP_PRI, PCI_EXT_CAP_ID_PRI, PCI_PRI_CTRL_ENABLE);
-	config_cap(&c, CAP_PASID, PCI_EXT_CAP_ID_PASID, 0);
+	pci_config_begin(&c, 0x8086, 0x4321);
+	pci_config_cap(&c, CAP_ATS, PCI_EXT_CAP_ID_ATS, PCI_ATS_CTRL_ENABLE);
+	pci_config_cap(&c, CAP_PRI, PCI_EXT_CAP_ID_PRI, PCI_PRI_CTRL_ENABLE);
+	pci_config_cap(&c, CAP_PASID, PCI_EXT_CAP_ID_PASID, 0);
 	pci_device(t, DEV, &c, sizeof(c.bytes));
 	pci_behind(t, DEV);
 	pci_vfio(t, DEV);
@@ -132,7 +31,7 @@ static void perfect(struct tree *t)
 	tree_file(t, "module/vfio_iommu_iopf/parameters/ids", "8086:4321\n");
 }
 
-/* The same, not in use, and never was. */
+/* The same device, never used. */
 static void ready(struct tree *t)
 {
 	perfect(t);
@@ -147,7 +46,7 @@ static void verdict(struct tree *t, const char *want, const char *part, const ch
 	tree_says(json_object_get_string(tree_json(t, "/devices/0/text")), part, true, file, line);
 }
 
-/* The verdict on the device has to be this, and say that. */
+/* Check the word and a part of the text of the verdict. */
 #define VERDICT(t, want, part)	verdict(t, want, part, __FILE__, __LINE__)
 
 static void faults(void **state)
@@ -189,7 +88,7 @@ static void driver_has_the_last_word(void **state)
 	struct tree *t = *state;
 
 	ready(t);
-	VERDICT(t, "could", "could, if its IOMMU's driver (dmar0) turns page faults on");
+	VERDICT(t, "could", "could, if the driver of its IOMMU (dmar0) enables page faults");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/served_by", "vfio_iommu_type1\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
 		  "refused: its IOMMU driver can't turn I/O page faults on for it (it needs PRI and ATS, or stall)\n");
@@ -199,26 +98,26 @@ static void driver_has_the_last_word(void **state)
 static void capabilities(void **state)
 {
 	struct tree *t = *state;
-	struct config c;
+	struct pci_config c;
 
 	ready(t);
-	config_begin(&c, 0x8086, 0x4321);
+	pci_config_begin(&c, 0x8086, 0x4321);
 	pci_device(t, DEV, &c, sizeof(c.bytes));
 	VERDICT(t, "cannot", "no page request interface");
 	JSON_STRING(t, "/devices/0/pri", "absent");
-	config_cap(&c, CAP_ATS, PCI_EXT_CAP_ID_ATS, 0);
+	pci_config_cap(&c, CAP_ATS, PCI_EXT_CAP_ID_ATS, 0);
 	pci_device(t, DEV, &c, sizeof(c.bytes));
 	VERDICT(t, "cannot", "no page request interface");
 	JSON_STRING(t, "/devices/0/ats", "present");
-	config_begin(&c, 0x8086, 0x4321);
-	config_cap(&c, CAP_ATS, PCI_EXT_CAP_ID_PRI, 0);
+	pci_config_begin(&c, 0x8086, 0x4321);
+	pci_config_cap(&c, CAP_ATS, PCI_EXT_CAP_ID_PRI, 0);
 	pci_device(t, DEV, &c, sizeof(c.bytes));
 	VERDICT(t, "cannot", "no address translation services");
-	config_cap(&c, CAP_PRI, PCI_EXT_CAP_ID_ATS, 0);
-	set16(&c, CAP_ATS + PCI_PRI_STATUS, PCI_PRI_STATUS_RF);
+	pci_config_cap(&c, CAP_PRI, PCI_EXT_CAP_ID_ATS, 0);
+	pci_config_set16(&c, CAP_ATS + PCI_PRI_STATUS, PCI_PRI_STATUS_RF);
 	pci_device(t, DEV, &c, sizeof(c.bytes));
 	VERDICT(t, "could", "it is reset");
-	/* What a user without rights can read, and then a conventional PCI device. */
+	/* First the part that an unprivileged user may read, then a conventional PCI device. */
 	pci_device(t, DEV, &c, 64);
 	VERDICT(t, "unknown", "root");
 	JSON_NULL(t, "/devices/0/pri");
@@ -232,40 +131,40 @@ static void iommus(void **state)
 
 	ready(t);
 	tree_file(t, "class/iommu/dmar0/intel-iommu/ecap", "f000\n");
-	VERDICT(t, "cannot", "dmar0) takes no page requests");
+	VERDICT(t, "cannot", "dmar0) accepts no page requests");
 	tree_file(t, "class/iommu/dmar0/intel-iommu/ecap", "rubbish\n");
-	VERDICT(t, "could", "turns page faults on");
+	VERDICT(t, "could", "enables page faults for it");
 	JSON_NULL(t, "/devices/0/iommu_page_requests");
 	tree_remove(t, "class/iommu/dmar0/intel-iommu");
 	tree_file(t, "class/iommu/dmar0/amd-iommu/features", "0:2\n");
-	VERDICT(t, "could", "turns page faults on");
+	VERDICT(t, "could", "enables page faults for it");
 	JSON_STRING(t, "/devices/0/iommu_kind", "amd-iommu");
 	JSON_STRING(t, "/devices/0/iommu_page_requests", "present");
 	tree_file(t, "class/iommu/dmar0/amd-iommu/features", "2:5\n");
-	VERDICT(t, "cannot", "takes no page requests");
-	tree_remove(t, PCI DEV "/iommu");
+	VERDICT(t, "cannot", "accepts no page requests");
+	tree_remove(t, PCI_DIR DEV "/iommu");
 	VERDICT(t, "cannot", "not behind an IOMMU");
 	tree_remove(t, "class/iommu/dmar0");
-	VERDICT(t, "cannot", "no IOMMU is in use");
+	VERDICT(t, "cannot", "no IOMMU is active");
 }
 
 static void stall(void **state)
 {
 	struct tree *t = *state;
-	struct config c;
+	struct pci_config c;
 
 	ready(t);
 	tree_remove(t, "class/iommu/dmar0");
 	tree_dir(t, "class/iommu/smmu3.0x2b400000");
 	pci_link(t, DEV, "iommu", "../../../../class/iommu/smmu3.0x2b400000");
-	config_begin(&c, 0x19e5, 0xa250);
+	pci_config_begin(&c, 0x19e5, 0xa250);
 	pci_device(t, DEV, &c, sizeof(c.bytes));
-	VERDICT(t, "could", "it waits for a missing page on the bus (stall)");
+	VERDICT(t, "could", "it stalls on a missing page");
 	JSON_NULL(t, "/devices/0/stall");
 	JSON_STRING(t, "/devices/0/iommu_kind", "arm-smmu-v3");
 	pci_file(t, DEV, "of_node/dma-can-stall", "");
-	VERDICT(t, "could", "turns page faults on");
-	SAYS_NOT(t->out, "waits for a missing page");
+	VERDICT(t, "could", "enables page faults for it");
+	SAYS_NOT(t->out, "stalls on a missing page");
 	JSON_STRING(t, "/devices/0/stall", "present");
 	JSON_LENGTH(t, "/devices/0/needs", 1);
 }
@@ -282,19 +181,19 @@ static void permission(void **state)
 	JSON_STRING(t, "/devices/0/origin", "default");
 	tree_file(t, "etc/devices.conf", "class 0b40 none\n");
 	VERDICT(t, "could", "'class 0b40 none'");
-	/* Switched off by hand. */
+	/* Disabled by hand. */
 	tree_file(t, "etc/devices.conf", "class 0b40 arbitrary policy=prefault\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/mode", "arbitrary\n");
 	VERDICT(t, "could", "set --device " DEV " enabled=1");
 	JSON_STRING(t, "/devices/0/origin", "set");
 	JSON_STRING(t, "/devices/0/mode", "none");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/enabled", "1\n");
-	VERDICT(t, "could", "turns page faults on");
+	VERDICT(t, "could", "enables page faults for it");
 	JSON_STRING(t, "/devices/0/origin", "admin");
 	JSON_STRING(t, "/devices/0/rule", "class 0b40 arbitrary policy=prefault");
 }
 
-/* The rule that the module has for the device, which may be older than its table. */
+/* The rule of the device may be older than the table. */
 static void rule(void **state)
 {
 	struct tree *t = *state;
@@ -305,18 +204,18 @@ static void rule(void **state)
 	tree_file(t, "etc/devices.conf", "this is not read\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/rule",
 		  "admin 7 pci 8086:4321 arbitrary policy=pin # somebody\n");
-	VERDICT(t, "could", "turns page faults on");
+	VERDICT(t, "could", "enables page faults for it");
 	JSON_STRING(t, "/devices/0/origin", "admin");
 	JSON_STRING(t, "/devices/0/rule", "pci 8086:4321 arbitrary policy=pin");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/mode", "selective\n");
-	VERDICT(t, "could", "somebody answers");
+	VERDICT(t, "could", "declares where it does not fault");
 	JSON_STRING(t, "/devices/0/origin", "set");
 	JSON_NULL(t, "/devices/0/rule");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/mode", "none\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/rule", "default - address * none\n");
 	VERDICT(t, "could", "device add");
 	JSON_STRING(t, "/devices/0/origin", "default");
-	/* A device that the module does not know yet is judged by its table. */
+	/* The table decides for a device that the module does not know yet. */
 	tree_remove(t, "kernel/vfio_iopf/devices/" DEV);
 	tree_file(t, "module/vfio_iommu_iopf/parameters/ids", "\n");
 	VERDICT(t, "could", "'pci 8086:* none'");
@@ -330,18 +229,18 @@ static void selective(void **state)
 	tree_file(t, "module/vfio_iommu_iopf/parameters/ids", "\n");
 	tree_file(t, "etc/devices.conf", "address " DEV " selective\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/mode", "selective\n");
-	VERDICT(t, "could", "somebody answers");
+	VERDICT(t, "could", "declares where it does not fault");
 	tree_file(t, "etc/devices.conf", "address " DEV " selective window=0x0-0xfff\n");
-	VERDICT(t, "could", "turns page faults on");
-	/* What the module has counts. */
+	VERDICT(t, "could", "enables page faults for it");
+	/* The module's files override the table. */
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/windows", "%s", "");
-	VERDICT(t, "could", "somebody answers");
-	/* In use meanwhile, and pinned for that. */
+	VERDICT(t, "could", "declares where it does not fault");
+	/* Now in use, and therefore pinned. */
 	tree_device(t, DEV, "2", 0);
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/mode", "selective\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
 		  "unanswered: it faults only in part, and nobody has said yet where it may not\n");
-	VERDICT(t, "could", "somebody answers");
+	VERDICT(t, "could", "declares where it does not fault");
 	JSON_LENGTH(t, "/devices/0/needs", 1);
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "\n");
 	VERDICT(t, "faults", "in container 2");
@@ -350,19 +249,19 @@ static void selective(void **state)
 static void others(void **state)
 {
 	struct tree *t = *state;
-	struct config c;
+	struct pci_config c;
 
 	ready(t);
-	config_begin(&c, 0x8086, 0x5555);
+	pci_config_begin(&c, 0x8086, 0x5555);
 	pci_device(t, "0000:01:00.1", &c, sizeof(c.bytes));
 	pci_behind(t, "0000:01:00.1");
 	VERDICT(t, "could", "IOMMU group 5 may fault, too: 0000:01:00.1");
-	/* A bridge is nobody's; a device that may fault is no obstacle. */
+	/* Neither a bridge nor a device that may fault is an obstacle. */
 	pci_file(t, "0000:01:00.1", "class", "0x060400");
-	VERDICT(t, "could", "turns page faults on");
+	VERDICT(t, "could", "enables page faults for it");
 	pci_file(t, "0000:01:00.1", "class", "0x020000");
 	tree_file(t, "module/vfio_iommu_iopf/parameters/ids", "8086:*\n");
-	VERDICT(t, "could", "turns page faults on");
+	VERDICT(t, "could", "enables page faults for it");
 }
 
 static void not_vfio(void **state)
@@ -371,14 +270,14 @@ static void not_vfio(void **state)
 
 	ready(t);
 	tree_remove(t, "kernel/vfio_iopf/devices/" DEV);
-	tree_remove(t, PCI DEV "/vfio-dev");
-	tree_remove(t, PCI DEV "/driver");
-	VERDICT(t, "could", "vfio-pci (now to nothing)");
+	tree_remove(t, PCI_DIR DEV "/vfio-dev");
+	tree_remove(t, PCI_DIR DEV "/driver");
+	VERDICT(t, "could", "vfio-pci (now to no driver)");
 	JSON_NULL(t, "/devices/0/driver");
 	JSON_NULL(t, "/devices/0/served_by");
 	JSON_STRING(t, "/devices/0/mode", "arbitrary");
 	pci_link(t, DEV, "driver", "../../drivers/idxd");
-	VERDICT(t, "could", "vfio-pci (now: idxd)");
+	VERDICT(t, "could", "vfio-pci (now to idxd)");
 	tree_remove(t, "kernel/vfio_iopf");
 	VERDICT(t, "could", "modprobe vfio_iommu_iopf");
 	JSON_LENGTH(t, "/devices/0/needs", 2);
@@ -392,37 +291,37 @@ static void reasons(void **state)
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/served_by", "vfio_iommu_type1\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
 		  "unsafe: its interrupts are not remapped (module parameter allow_unsafe_interrupts)\n");
-	VERDICT(t, "could", "allow_unsafe_interrupts permits");
+	VERDICT(t, "could", "allow_unsafe_interrupts is set");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
 		  "failed: attaching it here failed\n");
-	VERDICT(t, "could", "container is opened anew");
-	SAYS(t->out, "(vfio_iommu_type1 serves the last: attaching it here failed)");
+	VERDICT(t, "could", "opens a new container");
+	SAYS(t->out, "(vfio_iommu_type1 serves the last one: attaching it here failed)");
 	JSON_STRING(t, "/devices/0/reason", "failed: attaching it here failed");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
 		  "behind: in other words\n");
-	VERDICT(t, "could", "asked before vfio_iommu_type1");
+	VERDICT(t, "could", "asks the module before vfio_iommu_type1");
 	SAYS(t->out, "write 1 to /sys/kernel/vfio_iopf/front");
 	JSON_LENGTH(t, "/devices/0/needs", 1);
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
 		  "bypassed: its container was opened before\n");
-	VERDICT(t, "could", "container is opened anew");
-	/* It is the word that counts, all of it and nothing else. */
+	VERDICT(t, "could", "opens a new container");
+	/* Only the whole first word counts. */
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
 		  "failed: allow_unsafe_interrupts, can't turn I/O page faults on, refused: it all\n");
-	VERDICT(t, "could", "container is opened anew");
+	VERDICT(t, "could", "opens a new container");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "refuse: it\n");
-	VERDICT(t, "could", "serves the last: it)");
+	VERDICT(t, "could", "serves the last one: it)");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "refusedly: it\n");
-	VERDICT(t, "could", "serves the last: it)");
-	/* What a word means that is not known is not guessed. */
+	VERDICT(t, "could", "serves the last one: it)");
+	/* An unknown word has no special meaning. */
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "elsewhere\n");
-	VERDICT(t, "could", "serves the last: elsewhere)");
+	VERDICT(t, "could", "serves the last one: elsewhere)");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "refused: in other words\n");
 	VERDICT(t, "cannot", "dmar0");
-	/* Since then it was allowed; what its IOMMU can has not been asked. */
+	/* The device has been permitted since then. Nobody has asked the IOMMU driver. */
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
 		  "disabled: it, or another one of its group, is not enabled (device table, or its sysfs file mode)\n");
-	VERDICT(t, "could", "turns page faults on");
+	VERDICT(t, "could", "enables page faults for it");
 	JSON_LENGTH(t, "/devices/0/needs", 2);
 	tree_device(t, DEV, "2", 0);
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
@@ -433,19 +332,19 @@ static void reasons(void **state)
 static void virtual_function(void **state)
 {
 	struct tree *t = *state;
-	struct config c;
+	struct pci_config c;
 
 	ready(t);
-	config_begin(&c, 0x8086, 0x4322);
-	config_cap(&c, CAP_ATS, PCI_EXT_CAP_ID_ATS, PCI_ATS_CTRL_ENABLE);
+	pci_config_begin(&c, 0x8086, 0x4322);
+	pci_config_cap(&c, CAP_ATS, PCI_EXT_CAP_ID_ATS, PCI_ATS_CTRL_ENABLE);
 	pci_device(t, "0000:01:01.0", &c, sizeof(c.bytes));
 	pci_behind(t, "0000:01:01.0");
 	pci_link(t, "0000:01:01.0", "physfn", "../" DEV);
 	RUN(t, CTL_OK, "probe", "0000:01:01.0", "--json");
 	JSON_STRING(t, "/devices/0/pri", "enabled");
 	JSON_STRING(t, "/devices/0/verdict", "could");
-	/* Without its physical function, whose the interface is, nothing is known. */
-	tree_remove(t, PCI DEV);
+	/* PRI belongs to the physical function. Without that function nothing is known. */
+	tree_remove(t, PCI_DIR DEV);
 	RUN(t, CTL_OK, "probe", "0000:01:01.0", "--json");
 	JSON_NULL(t, "/devices/0/pri");
 	JSON_STRING(t, "/devices/0/verdict", "unknown");
@@ -454,13 +353,13 @@ static void virtual_function(void **state)
 static void many(void **state)
 {
 	struct tree *t = *state;
-	struct config c;
+	struct pci_config c;
 
 	ready(t);
-	config_begin(&c, 0x1b36, 1);
+	pci_config_begin(&c, 0x1b36, 1);
 	c.bytes[PCI_HEADER_TYPE] = PCI_HEADER_TYPE_BRIDGE;
 	pci_device(t, "0000:00:01.0", &c, sizeof(c.bytes));
-	config_begin(&c, 0x1af4, 0x1000);
+	pci_config_begin(&c, 0x1af4, 0x1000);
 	pci_device(t, "10f5:00:00.0", &c, sizeof(c.bytes));
 	RUN(t, CTL_OK, "probe", "--json");
 	JSON_LENGTH(t, "/devices", 2);
@@ -470,7 +369,7 @@ static void many(void **state)
 	JSON_LENGTH(t, "/devices", 3);
 	JSON_STRING(t, "/devices/0/device", "0000:00:01.0");
 	JSON_STRING(t, "/devices/0/verdict", "cannot");
-	/* Who names a bridge gets it, and domain 0 need not be said. */
+	/* A bridge is shown if it is named. An address may omit domain 0. */
 	RUN(t, CTL_OK, "probe", "--json", "00:01.0", "10f5:00:00.0");
 	JSON_LENGTH(t, "/devices", 2);
 	RUN(t, CTL_NOT_FOUND, "probe", "00:01.0", "00:02.0");
@@ -481,15 +380,15 @@ static void many(void **state)
 	SAYS(t->out, "SUBSYSTEM");
 }
 
-/* Many more of a group than are named. */
+/* A group with more devices than the verdict names. */
 static void crowd(void **state)
 {
 	struct tree *t = *state;
-	struct config c;
+	struct pci_config c;
 	char name[32];
 
 	ready(t);
-	config_begin(&c, 0x8086, 0x5555);
+	pci_config_begin(&c, 0x8086, 0x5555);
 	for (unsigned int i = 1; i < 20; i++) {
 		snprintf(name, sizeof(name), "0000:01:%02x.0", i);
 		pci_device(t, name, &c, sizeof(c.bytes));
@@ -498,20 +397,20 @@ static void crowd(void **state)
 	VERDICT(t, "could", "0000:01:01.0 0000:01:02.0 ");
 	SAYS(t->out, "0000:01:08.0 and 11 more");
 	SAYS_NOT(t->out, "01:09.0");
-	/* One of the crowd does not count itself. */
+	/* A device of the group does not count itself. */
 	RUN(t, CTL_OK, "probe", "0000:01:01.0", "--json");
 	JSON_INT(t, "/devices/0/iommu_group", 5);
 }
 
-/* So many devices, all in one group or each in its own, and how many files it takes. */
+/* Add devices, in one group or in a group each; return the number of files that probe opens. */
 static unsigned int opens(struct tree *t, unsigned int from, unsigned int to, bool together)
 {
-	struct config c;
+	struct pci_config c;
 	char name[32], group[64], path[128];
 
-	config_begin(&c, 0x8086, 0x5555);
-	config_cap(&c, CAP_ATS, PCI_EXT_CAP_ID_ATS, 0);
-	config_cap(&c, CAP_PRI, PCI_EXT_CAP_ID_PRI, 0);
+	pci_config_begin(&c, 0x8086, 0x5555);
+	pci_config_cap(&c, CAP_ATS, PCI_EXT_CAP_ID_ATS, 0);
+	pci_config_cap(&c, CAP_PRI, PCI_EXT_CAP_ID_PRI, 0);
 	for (unsigned int i = from; i < to; i++) {
 		snprintf(name, sizeof(name), "0001:%02x:%02x.0", i >> 5, i & 31);
 		pci_device(t, name, &c, sizeof(c.bytes));
@@ -527,7 +426,7 @@ static unsigned int opens(struct tree *t, unsigned int from, unsigned int to, bo
 	return tree_opens(t, "probe", NULL);
 }
 
-/* Each device more costs the same, however many there are. */
+/* The work per device does not depend on the number of devices. */
 static void linear(void **state)
 {
 	const unsigned int step = 40;
@@ -540,7 +439,7 @@ static void linear(void **state)
 		none = opens(t, 0, 0, together);
 		first = opens(t, 0, step, together) - none;
 		later = opens(t, step, 4 * step, together) - none - first;
-		/* Something was read of each; what is quadratic would make it five times that. */
+		/* probe reads each device. Quadratic work would open five times as many files. */
 		assert_true(first >= 5 * step);
 		assert_in_range(later, 3 * first - step, 3 * first + step);
 		tree_remove(t, "bus");
@@ -548,38 +447,38 @@ static void linear(void **state)
 	}
 }
 
-/* A device that is listed, and gone when it is looked at. */
+/* A device that vanishes after libpci has listed it. */
 static void vanished(void **state)
 {
 	struct tree *t = *state;
-	struct config c;
+	struct pci_config c;
 
 	ready(t);
-	config_begin(&c, 0x8086, 0x5555);
+	pci_config_begin(&c, 0x8086, 0x5555);
 	pci_device(t, "0000:02:00.0", &c, sizeof(c.bytes));
-	tree_remove(t, PCI "0000:02:00.0/vendor");
+	tree_remove(t, PCI_DIR "0000:02:00.0/vendor");
 	RUN(t, CTL_OK, "probe", "--json");
 	JSON_LENGTH(t, "/devices", 1);
 	JSON_STRING(t, "/devices/0/device", DEV);
 	RUN(t, CTL_NOT_FOUND, "probe", "0000:02:00.0");
-	/* One that stays, and can't be understood. */
+	/* A device that stays, with malformed files. */
 	pci_file(t, "0000:02:00.0", "vendor", "rubbish");
 	RUN(t, CTL_OK, "probe", DEV);
-	tree_remove(t, PCI "0000:02:00.0/device");
+	tree_remove(t, PCI_DIR "0000:02:00.0/device");
 	RUN(t, CTL_FAILED, "probe");
 	SAYS(t->err, "0000:02:00.0: libpci: ");
 }
 
-/* Verdicts are long. They are broken between words, wherever they are put. */
+/* Verdicts are long. Lines break between words, at any width. */
 static void widths(void **state)
 {
 	static const unsigned int columns[] = { 40, 60, 80, 100, 120, 200 };
 	struct tree *t = *state;
-	struct config c;
+	struct pci_config c;
 	char *text;
 
 	ready(t);
-	config_begin(&c, 0x8086, 0x5555);
+	pci_config_begin(&c, 0x8086, 0x5555);
 	pci_device(t, "0000:01:00.1", &c, sizeof(c.bytes));
 	pci_behind(t, "0000:01:00.1");
 	RUN(t, CTL_OK, "probe", DEV, "--json");
@@ -596,7 +495,7 @@ static void widths(void **state)
 		tree_fits(t->out, columns[i]);
 		tree_has_words(t->out, text);
 	}
-	/* Where there is no terminal a device is a line. */
+	/* Without a terminal, a device takes one line. */
 	t->terminal = 0;
 	RUN(t, CTL_OK, "probe");
 	SAYS(t->out, text);
@@ -607,7 +506,7 @@ static void widths(void **state)
 	free(text);
 }
 
-/* A file that can't be understood is no reason to guess. */
+/* probe fails if the device table is malformed. */
 static void bad_table(void **state)
 {
 	struct tree *t = *state;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iopfctl set: values as the kernel takes them, nothing written when anything is wrong, everything
- * put back when the kernel refuses one.
+ * iopfctl set: it converts values to the kernel's form; it writes nothing if any argument is wrong;
+ * it restores all values if the kernel rejects one.
  *
- * The kernel that refuses is the real one: /proc/self/oom_score_adj takes -1000 to 1000 only.
+ * The real kernel rejects the values: /proc/self/oom_score_adj accepts -1000 to 1000 only.
  */
 #include <errno.h>
 #include <string.h>
 
-#include "../cmd.h"
+#include "../print/exit.h"
 #include "tree.h"
 
 #define C	"kernel/vfio_iopf/containers/2/"
@@ -86,7 +86,7 @@ static void device(void **state)
 	RUN(t, CTL_USAGE, "device", "mode", "0000:01:00.0");
 }
 
-/* Each is alone with a good assignment before it, which may not be carried out. */
+/* Each follows a good assignment, which the command must not execute. */
 static void bad(void **state)
 {
 	static char *const args[] = {
@@ -160,14 +160,14 @@ static void refused(void **state)
 	JSON_STRING(t, "/restored/0", "policy");
 	JSON_STRING(t, "/restored/1", "pinned_max");
 	JSON_LENGTH(t, "/not_restored", 0);
-	SAYS(t->err, "faults_max=5000 is refused");
-	SAYS(t->err, "policy is put back to device");
-	/* The control: a value that it takes. */
+	SAYS(t->err, "the kernel rejects faults_max=5000");
+	SAYS(t->err, "policy is restored to device");
+	/* The control: a value that the kernel accepts. */
 	RUN(t, CTL_OK, "set", "2", "pinned_max=1M", "faults_max=500");
 	assert_string_equal(tree_read(t, C "pinned_max"), "1048576\n");
 }
 
-/* What "enabled" may change beside itself is put back, too. */
+/* "enabled" may change the mode, too: the command restores both. */
 static void refused_device(void **state)
 {
 	struct tree *t = *state;
@@ -179,10 +179,10 @@ static void refused_device(void **state)
 	RUN(t, CTL_FAILED, "set", "--device", "0000:01:00.0", "enabled=1", "policy=pin");
 	assert_string_equal(tree_read(t, D "enabled"), "0\n");
 	assert_string_equal(tree_read(t, D "mode"), "none\n");
-	SAYS(t->err, "enabled is put back to 0");
+	SAYS(t->err, "enabled is restored to 0");
 }
 
-/* A file that takes 8 bytes takes the new value, and not the old one again. */
+/* A file of at most 8 bytes accepts the new value, but not the old one again. */
 static void stuck(void **state)
 {
 	struct tree *t = *state;
@@ -196,7 +196,7 @@ static void stuck(void **state)
 	JSON_STRING(t, "/restored/0", "policy");
 	JSON_LENGTH(t, "/not_restored", 1);
 	JSON_STRING(t, "/not_restored/0", "pinned_max");
-	SAYS(t->err, "pinned_max could not be put back to 18446744073709551615");
+	SAYS(t->err, "pinned_max could not be restored to 18446744073709551615");
 	assert_string_equal(tree_read(t, C "policy"), "device\n");
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sizes: what is one, what is not, and that what is printed for people is never more than there is.
+ * Sizes: valid ones, invalid ones, and printed ones, which are never rounded up.
  */
 #include <errno.h>
 #include <string.h>
 
-#include "../size.h"
+#include "../print/size.h"
 #include "tree.h"
 
 static void good(void **state)

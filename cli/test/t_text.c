@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What others have written, names of programs above all, is shown without being obeyed: as text in
- * the locale's charset, and as JSON that is valid whatever it was. That nothing is printed that
- * can't be seen tree.c checks of every run.
+ * Text from others, such as names of programs: tables show it in the locale's charset and without
+ * effect on the terminal; JSON is valid for any input. tree.c checks for every run that all output is
+ * visible.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "../cmd.h"
+#include "../print/exit.h"
 #include "tree.h"
 
 #define COMM	"kernel/vfio_iopf/containers/2/comm"
@@ -20,8 +20,8 @@ static void named(struct tree *t, const char *comm)
 
 static const struct {
 	const char *comm;	/* the name */
-	const char *text;	/* in a table, where the charset is UTF-8 */
-	const char *json;	/* the string that JSON stands for */
+	const char *text;	/* in a table, with UTF-8 */
+	const char *json;	/* the string in JSON, decoded */
 } cases[] = {
 	{ "qemu", "qemu", "qemu" },
 	{ "a b\\c", "a b\\c", "a b\\c" },
@@ -31,18 +31,18 @@ static const struct {
 	/* CSI as a byte, and as a character. */
 	{ "\23331m", "\\x9b31m", "\357\277\27531m" },
 	{ "\302\23331m", "\\xc2\\x9b31m", "\302\23331m" },
-	/* The override that makes "gpj.exe" of "exe.jpg", a mark, a byte order mark, a tag. */
+	/* An override that shows "exe.jpg" as "gpj.exe", a mark, a byte order mark, a tag. */
 	{ "\342\200\256exe", "\\xe2\\x80\\xaeexe", "\342\200\256exe" },
 	{ "a\xe2\x81\xa6", "a\\xe2\\x81\\xa6", "a\xe2\x81\xa6" },
 	{ "a\xe2\x80\x8b", "a\\xe2\\x80\\x8b", "a\xe2\x80\x8b" },
 	{ "\357\273\277a", "\\xef\\xbb\\xbfa", "\357\273\277a" },
 	{ "\xf3\xa0\x81\x81", "\\xf3\\xa0\\x81\\x81", "\xf3\xa0\x81\x81" },
-	/* Characters that can be seen. */
+	/* Visible characters. */
 	{ "M\xc3\xbcller", "M\xc3\xbcller", "M\xc3\xbcller" },
 	{ "\xe6\x97\xa5\xe6\x9c\xac", "\xe6\x97\xa5\xe6\x9c\xac", "\xe6\x97\xa5\xe6\x9c\xac" },
 	{ "u\xcc\x88", "u\xcc\x88", "u\xcc\x88" },
 	{ "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
-	/* What is no UTF-8: Latin-1, cut off, too long, a surrogate, beyond the last. */
+	/* Invalid UTF-8: Latin-1, truncated, overlong, a surrogate, beyond the last character. */
 	{ "M\xfcller", "M\\xfcller", "M\xef\xbf\xbdller" },
 	{ "a\xc3", "a\\xc3", "a\xef\xbf\xbd" },
 	{ "\xc0\xaf", "\\xc0\\xaf", "\xef\xbf\xbd\xef\xbf\xbd" },
@@ -51,7 +51,7 @@ static const struct {
 	  "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
 };
 
-/* The command in the list of one container, up to the column after it. */
+/* Check the column COMMAND in the list of one container. */
 static void command_is(struct tree *t, const char *want)
 {
 	char line[256];
@@ -90,7 +90,7 @@ static void json(void **state)
 		JSON_STRING(t, "/containers/0/command", cases[i].json);
 		t->terminal = 0;
 	}
-	/* What can be seen is not escaped, but on a terminal that may take it for something. */
+	/* Visible characters are escaped only on a terminal without UTF-8. */
 	named(t, "M\xc3\x9cller");
 	t->locale = "C";
 	RUN(t, CTL_OK, "list", "--json", "-i", "0");
@@ -104,7 +104,7 @@ static void json(void **state)
 	SAYS(t->out, "M\xc3\x9cller");
 }
 
-/* Every byte but those that end a name, each alone and in front of any other. */
+/* Every byte except NUL, alone and before other bytes. */
 static void bytes(void **state)
 {
 	struct tree *t = *state;
@@ -125,7 +125,7 @@ static void bytes(void **state)
 		assert_true(*p == '\n' || (*p >= 0x20 && *p < 0x7f));
 }
 
-/* A name with a NUL in it is one, to its end. */
+/* A name may contain a NUL. */
 static void nul(void **state)
 {
 	struct tree *t = *state;
@@ -147,7 +147,7 @@ static void locales(void **state)
 	struct tree *t = *state;
 
 	named(t, "M\xc3\xbcller");
-	/* Nobody has said anything, or it is not installed: still it is clear what is meant. */
+	/* No locale is set, or the locale is not installed: its name still tells the charset. */
 	for (unsigned int i = 0; i < ARRAY_SIZE(utf8); i++) {
 		t->locale = utf8[i];
 		RUN(t, CTL_OK, "list", "-i", "0");
@@ -160,7 +160,7 @@ static void locales(void **state)
 	}
 }
 
-/* Have a locale made. False where there is nothing to make it of. */
+/* Make a locale. Returns false if its sources are not installed. */
 static bool make_locale(struct tree *t, const char *charset, const char *name)
 {
 	char command[512];
@@ -171,7 +171,7 @@ static bool make_locale(struct tree *t, const char *charset, const char *name)
 	return !system(command);
 }
 
-/* A charset that has umlauts and no Japanese; and a language that has commas in its numbers. */
+/* A charset with umlauts but no Japanese; a language with commas in numbers. */
 static void german(void **state)
 {
 	struct tree *t = *state;
@@ -186,7 +186,7 @@ static void german(void **state)
 	named(t, "\xe6\x97\xa5\x9b");
 	RUN(t, CTL_OK, "list", "-i", "0");
 	command_is(t, "\\xe6\\x97\\xa5\\x9b");
-	/* A control there, and half a letter in UTF-8. */
+	/* A letter in UTF-8, whose second byte is a control in ISO 8859-1. */
 	named(t, "\xc3\x9b");
 	RUN(t, CTL_OK, "list", "-i", "0");
 	command_is(t, "\xdb");
@@ -201,7 +201,7 @@ static void german(void **state)
 	RUN(t, CTL_USAGE, "list", "-i", "0,5");
 }
 
-/* Not only names of programs: whatever is read, and what is said about it. */
+/* Text from other sources, and messages about it. */
 static void elsewhere(void **state)
 {
 	struct tree *t = *state;

@@ -25,7 +25,7 @@
 #define ARGS_MAX	24
 #define OUT_MAX		(1024 * 1024)
 
-/* Whose the last run was. */
+/* The tree of the last run. */
 static struct tree *last;
 
 int tree_up(void **state)
@@ -33,7 +33,7 @@ int tree_up(void **state)
 	struct tree *t = calloc(1, sizeof(*t));
 
 	assert_non_null(t);
-	/* What checks what is printed. */
+	/* For check_visible(). */
 	assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
 	snprintf(t->dir, sizeof(t->dir), "/tmp/iopfctl.XXXXXX");
 	assert_non_null(mkdtemp(t->dir));
@@ -77,7 +77,7 @@ static void full_path(struct tree *t, const char *path, char buf[PATH_MAX])
 	assert_true(snprintf(buf, PATH_MAX, "%s/%s", t->dir, path) < PATH_MAX);
 }
 
-/* The directories that lead to @full. */
+/* Make the parent directories of @full. */
 static void make_parents(char *full)
 {
 	for (char *p = strchr(full + 1, '/'); p; p = strchr(p + 1, '/')) {
@@ -96,7 +96,7 @@ void tree_dir(struct tree *t, const char *path)
 	assert_true(!mkdir(full, 0755) || errno == EEXIST);
 }
 
-/* Replaced in one step, so that who reads it meanwhile reads the old text or the new one. */
+/* Make or replace a file. The replacement is atomic: a reader sees the old text or the new one. */
 void tree_bytes(struct tree *t, const char *path, const void *bytes, size_t len)
 {
 	char full[PATH_MAX], temp[PATH_MAX + 8];
@@ -143,7 +143,7 @@ void tree_remove(struct tree *t, const char *path)
 	assert_return_code(nftw(full, remove_one, 16, FTW_DEPTH | FTW_PHYS), errno);
 }
 
-/* Valid until the next call. */
+/* Read a file. The text is valid until the next call. */
 const char *tree_read(struct tree *t, const char *path)
 {
 	static char text[65536];
@@ -161,7 +161,7 @@ const char *tree_read(struct tree *t, const char *path)
 	return text;
 }
 
-/* The module's directory, without containers and devices. */
+/* Make the module's directory, without containers and devices. */
 void tree_module(struct tree *t)
 {
 	tree_dir(t, "kernel/vfio_iopf/containers");
@@ -170,7 +170,7 @@ void tree_module(struct tree *t)
 	tree_file(t, "module/vfio_iommu_iopf/parameters/ids", "\n");
 }
 
-/* A container as the module shows it, with a budget that limits nothing. */
+/* Make a container, without limits. */
 void tree_container(struct tree *t, unsigned int id, const char *comm)
 {
 	static const char * const zeros[] = {
@@ -202,7 +202,7 @@ void tree_container(struct tree *t, unsigned int id, const char *comm)
 #undef FILE_OF
 }
 
-/* A device as the module shows it: enabled, served if it is in a container. */
+/* Make a device. It is enabled. If it is in a container, the module serves it. */
 void tree_device(struct tree *t, const char *name, const char *container, unsigned int faults)
 {
 	char path[128];
@@ -224,7 +224,7 @@ void tree_device(struct tree *t, const char *name, const char *container, unsign
 
 static const char * const locale_names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
 
-/* In the child: become iopfctl. What may not be read by nobody is opened before. */
+/* In the child: execute iopfctl. The child opens the program before it gives up its rights. */
 static void become(struct tree *t, char **argv)
 {
 	int fd = open(IOPFCTL, O_RDONLY | O_CLOEXEC);
@@ -253,7 +253,7 @@ static void become(struct tree *t, char **argv)
 		setrlimit(RLIMIT_FSIZE, &limit);
 	}
 	if (t->as_nobody) {
-		/* The leak checker is a debugger, which is not for nobody. */
+		/* The leak checker is a debugger, which this user may not be. */
 		setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
 		if (!geteuid() && (setresgid(TREE_NOBODY, TREE_NOBODY, TREE_NOBODY) ||
 				   setresuid(TREE_NOBODY, TREE_NOBODY, TREE_NOBODY)))
@@ -274,7 +274,7 @@ static void collect_args(char **argv, va_list args)
 	} while (argv[n++]);
 }
 
-/* What the run prints to a pipe or terminal, to the end. */
+/* Read the output of a run from a pipe or terminal. */
 static char *slurp(int fd)
 {
 	char *text = calloc(1, OUT_MAX + 1);
@@ -284,20 +284,20 @@ static char *slurp(int fd)
 	assert_non_null(text);
 	while ((n = read(fd, text + len, OUT_MAX - len)) > 0)
 		len += n;
-	/* A terminal that nobody has open any more. */
+	/* EIO: the last process has closed the terminal. */
 	assert_true(!n || errno == EIO);
 	close(fd);
 	return text;
 }
 
-/* A pipe that takes all that a run prints, so that it can be read afterwards. */
+/* Make a pipe with room for the whole output of a run. */
 static void make_pipe(int fds[2])
 {
 	assert_return_code(pipe2(fds, O_CLOEXEC), errno);
 	assert_true(fcntl(fds[1], F_SETPIPE_SZ, OUT_MAX) >= OUT_MAX);
 }
 
-/* A terminal of so many columns, that changes nothing of what is printed. */
+/* Make a terminal that does not change its input. */
 static void make_terminal(int fds[2], unsigned int columns)
 {
 	struct winsize size = { .ws_row = 24, .ws_col = columns };
@@ -316,8 +316,7 @@ static void make_terminal(int fds[2], unsigned int columns)
 }
 
 /*
- * What is printed is UTF-8 and can be seen, whatever was read; so it is in each of the tests. Only
- * a charset that is not UTF-8 is left to the test.
+ * All output is visible UTF-8, for any input. A test with another charset checks its output itself.
  */
 static void check_visible(const char *text)
 {
@@ -330,11 +329,11 @@ static void check_visible(const char *text)
 		if (n > MB_LEN_MAX || (c < 0x20 && c != '\n') || (c >= 0x7f && c < 0xa0) ||
 		    (c >= 0x200b && c < 0x2010) || (c >= 0x2028 && c < 0x202f) ||
 		    (c >= 0x2060 && c < 0x2070) || c == 0xfeff)
-			fail_msg("byte %zd of '%s' is no character to be seen", p - text, text);
+			fail_msg("byte %zd of '%s' is no visible character", p - text, text);
 	}
 }
 
-/* Each line on stderr says whose it is. */
+/* Each line on stderr begins with the name of the program. */
 static void check_messages(const char *text)
 {
 	for (const char *p = text; *p; p += strcspn(p, "\n") + 1)
@@ -351,7 +350,7 @@ static void check_printed(const struct tree *t)
 	check_messages(t->err);
 }
 
-/* Run iopfctl to its end. Returns its exit status, or 128 and the signal. */
+/* Run iopfctl. Returns its exit status, or 128 + the signal. */
 int tree_run(struct tree *t, ...)
 {
 	int out[2], err[2], status;
@@ -387,7 +386,7 @@ int tree_run(struct tree *t, ...)
 	return t->status;
 }
 
-/* Go on to the child's next system call or its end; whether it is a call that begins. */
+/* Continue the child to its next system call or its end. Returns whether it has not ended. */
 static bool next_call(pid_t pid, struct __ptrace_syscall_info *call, int *status)
 {
 	int sig = 0;
@@ -400,7 +399,7 @@ static bool next_call(pid_t pid, struct __ptrace_syscall_info *call, int *status
 		sig = WSTOPSIG(*status);
 		if (sig == (SIGTRAP | 0x80))
 			break;
-		/* What execve() makes of it is for us, not for the child. */
+		/* execve() sends SIGTRAP to the tracer, not to the child. */
 		if (sig == SIGTRAP)
 			sig = 0;
 	}
@@ -409,8 +408,8 @@ static bool next_call(pid_t pid, struct __ptrace_syscall_info *call, int *status
 }
 
 /*
- * Run iopfctl to its end, which has to be good, and count the files that it opens. What it prints
- * is dropped. A clock that does not depend on the machine: so many files, so much work.
+ * Run iopfctl, which must succeed, and count the files that it opens. The number of files measures
+ * its work, and does not depend on the machine.
  */
 unsigned int tree_opens(struct tree *t, ...)
 {
@@ -428,7 +427,7 @@ unsigned int tree_opens(struct tree *t, ...)
 	assert_return_code(pid, errno);
 	if (!pid) {
 		dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
-		/* The leak checker is a debugger, of which there can be one. */
+		/* The leak checker is a debugger. A process can have only one. */
 		setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
 		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 		raise(SIGSTOP);
@@ -444,7 +443,7 @@ unsigned int tree_opens(struct tree *t, ...)
 	return opens;
 }
 
-/* Start iopfctl; what it prints is to be read from the file. */
+/* Start iopfctl. Returns a file to read its output from. */
 FILE *tree_start(struct tree *t, pid_t *pid, ...)
 {
 	char *argv[ARGS_MAX];
@@ -472,7 +471,7 @@ static int at(struct tree *t, const char *pointer, struct json_object **value)
 	return json_pointer_get(t->json, pointer, value);
 }
 
-/* The value at a JSON pointer; it has to be there, and not null. */
+/* The value at a JSON pointer. It must exist, and not be null. */
 struct json_object *tree_json(struct tree *t, const char *pointer)
 {
 	struct json_object *value = NULL;
@@ -482,7 +481,7 @@ struct json_object *tree_json(struct tree *t, const char *pointer)
 	return value;
 }
 
-/* Whether it is null; it has to be there. */
+/* Whether the value at a JSON pointer is null. It must exist. */
 bool tree_json_null(struct tree *t, const char *pointer)
 {
 	struct json_object *value = NULL;
@@ -498,7 +497,7 @@ static void failed(const char *file, int line)
 	fail();
 }
 
-/* The status @got of the last run has to be @want. */
+/* Check that the status @got of the last run is @want. */
 void tree_want(int got, int want, const char *file, int line)
 {
 	if (got == want)
@@ -507,7 +506,7 @@ void tree_want(int got, int want, const char *file, int line)
 	failed(file, line);
 }
 
-/* @part has to be in @text, or, if not @want, may not. */
+/* Check that @text contains @part, or, if not @want, does not. */
 void tree_says(const char *text, const char *part, bool want, const char *file, int line)
 {
 	if (!strstr(text, part) == !want)
@@ -516,7 +515,7 @@ void tree_says(const char *text, const char *part, bool want, const char *file, 
 	failed(file, line);
 }
 
-/* The value at a JSON pointer has to be of that type, and @want. */
+/* Check type and value at a JSON pointer. */
 void tree_is(struct tree *t, const char *pointer, enum json_type type, int64_t want,
 	     const char *file, int line)
 {
@@ -529,7 +528,7 @@ void tree_is(struct tree *t, const char *pointer, enum json_type type, int64_t w
 	failed(file, line);
 }
 
-/* No line of @text may be wider than that; words that are wider have to be alone. */
+/* Check that no line of @text is wider than @columns. */
 void tree_fits(const char *text, unsigned int columns)
 {
 	for (const char *p = text, *end; *p; p = end + 1) {
@@ -540,7 +539,7 @@ void tree_fits(const char *text, unsigned int columns)
 	}
 }
 
-/* All of the words have to be in @text, in that order, whole. */
+/* Check that @text contains all of the words, in that order. */
 void tree_has_words(const char *text, const char *words)
 {
 	const char *at = text;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What every test of iopfctl starts with: a tree of plain files in place of /sys, the program run
- * against it, and what it said. It runs as a process of its own, built with sanitizers.
+ * The basis of each test of iopfctl: a tree of plain files in place of /sys, and runs of the program
+ * on this tree. The program runs in a process of its own, and is built with sanitizers.
  */
 #ifndef CLI_TEST_TREE_H
 #define CLI_TEST_TREE_H
@@ -21,26 +21,26 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #endif
 
-/* A user who is nobody. */
+/* The uid of an unprivileged user. */
 #define TREE_NOBODY	65534
 
 /**
  * struct tree - a tree and the last run
  * @dir: its root
- * @config: the administrator's file in it, which need not be there
- * @as_nobody: runs are by a user without rights
- * @no_stdout: runs have no stdout
- * @out_file: runs print to it, or NULL
- * @file_limit: files that runs write can't get longer than that; 0: they can
- * @locale: of runs; "": nobody has said any; NULL: C
- * @locales: where locales are, or NULL
- * @other_charset: whose charset is not UTF-8 or ASCII
- * @columns: COLUMNS of their environment, if any
- * @terminal: they print to a terminal of so many columns; 0: to a pipe
+ * @config: path of the administrator's file in it; the file need not exist
+ * @as_nobody: run as an unprivileged user
+ * @no_stdout: run without stdout
+ * @out_file: stdout of runs, or NULL
+ * @file_limit: maximum size of files that runs write; 0: no limit
+ * @locale: locale of runs; "": none is set; NULL: C
+ * @locales: directory of locales, or NULL
+ * @other_charset: the charset of @locale is neither UTF-8 nor ASCII
+ * @columns: environment variable COLUMNS of runs, or NULL
+ * @terminal: columns of the terminal that runs print to; 0: they print to a pipe
  * @status: exit status of the last run
- * @out: what it printed
- * @err: what it said on stderr
- * @json: @out parsed, if it was JSON
+ * @out: its output
+ * @err: its messages on stderr
+ * @json: @out parsed, if it is JSON
  */
 struct tree {
 	char dir[64];
@@ -90,7 +90,7 @@ void tree_says(const char *text, const char *part, bool want, const char *file, 
 void tree_is(struct tree *t, const char *pointer, enum json_type type, int64_t want,
 	     const char *file, int line);
 
-/* Run with these arguments; the exit status has to be @want. */
+/* Run with these arguments, and check that the exit status is @want. */
 #define RUN(t, want, ...) \
 	tree_want(tree_run(t, __VA_ARGS__, NULL), want, __FILE__, __LINE__)
 

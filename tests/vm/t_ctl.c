@@ -147,7 +147,7 @@ static void check_probe(void)
 	       "device add --apply");
 	describe();
 	verdict_is(rig_bdf(0), "could", "allowed, not used yet");
-	tap_ok(strstr(said, "turnspagefaultson"), "and what it depends on");
+	tap_ok(strstr(said, "enablespagefaultsfor"), "and what it depends on");
 	tap_ok(says("origin", "\"admin\""), "and who has allowed it");
 	serves(0, "vfio_iommu_iopf", "allowed");
 	tap_ok(!ctl("probe %s", rig_bdf(0)) && says("reason", "null"), "no reason against it");
