@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# Completion of iopfctl's command line, for bash with bash-completion, whose functions see to it that
-# the colons of addresses do not part words.
+# Completion for bash. It uses functions of bash-completion, so that colons in addresses do not
+# separate words.
 
 _iopfctl_names()
 {
 	local path
 
 	for path in "$1"/*; do
-		# compgen would expand what else there may be in a name.
+		# compgen would expand other characters in a name.
 		case ${path##*/} in
 		*[!A-Za-z0-9:._-]*) ;;
 		*) [ -e "$path" ] && echo "${path##*/}" ;;

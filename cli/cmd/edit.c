@@ -134,7 +134,7 @@ static int edit_begin(struct edit *edit)
 	return edit_parse(&edit->table, &edit->conf);
 }
 
-/* Parse the rule in the command line, followed by @more. With @quiet, report no errors of syntax. */
+/* Parse the rule in the command line, followed by @more. @quiet: report no errors of syntax. */
 static int edit_rule(struct edit *edit, const struct edit_args *args, const char *more, bool quiet)
 {
 	struct iopf_devtable_error err;

@@ -3,8 +3,8 @@
  * iopfctl list: containers, their processes and devices, how much memory they use and may use, and
  * their rate of faults.
  *
- * The list leaves out a container that ends while iopfctl reads it. A value that the module does not
- * provide is null: the module may be older than iopfctl.
+ * The list leaves out a container that ends while iopfctl reads it. A value that the module does
+ * not provide is null: the module may be older than iopfctl.
  */
 #include <ctype.h>
 #include <errno.h>

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "memory.h"
 #include "message.h"
 #include "text.h"
@@ -90,7 +91,7 @@ static const struct {
  */
 const char *ctl_hint(int err)
 {
-	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(hints); i++)
 		if (hints[i].err == -err)
 			return hints[i].text;
 	return "";

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Readings of the fault counters of all devices in containers. Two readings give the rate of faults.
+ * Readings of the fault counters of all devices in containers. Two readings give the rate of
+ * faults.
  */
 #ifndef CLI_RATE_H
 #define CLI_RATE_H

@@ -76,7 +76,7 @@ static void advice(void **state)
 	JSON_INT(t, "/share_ppm", 1234);
 	JSON_INT(t, "/footprint", BLOCKS * PAGES * 4096);
 	JSON_LENGTH(t, "/curve", 2);
-	/* The loop is twice as large as the first limit: each use faults. The second has room for all. */
+	/* The loop is twice as large as the first limit: each use faults. It fits the second. */
 	JSON_INT(t, "/curve/0/resident_max", 2 << 20);
 	JSON_INT(t, "/curve/0/faults", EVENTS);
 	JSON_BOOL(t, "/curve/0/good", false);

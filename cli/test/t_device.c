@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * iopfctl device: it changes whole lines of the administrator's file; it never leaves the file
- * malformed; it reports errors with line, column and word; it gives the file to the module unchanged.
+ * malformed; it reports errors with line, column and word; the module gets the file unchanged.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -269,8 +269,8 @@ static void end(pid_t pid)
 }
 
 /*
- * Other users may lock files that they can open: iopfctl does not wait for these locks. It waits for
- * its own lock, for a limited time.
+ * Other users may lock files that they can open: iopfctl does not wait for these locks. It waits
+ * for its own lock, for a limited time.
  */
 static void locked(void **state)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iopfctl probe: what it reads of a device, and its verdict. Most tests start with a device that has
- * everything, and remove one thing.
+ * iopfctl probe: what it reads of a device, and its verdict. Most tests start with a device that
+ * has everything, and remove one thing.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Text from others, such as names of programs: tables show it in the locale's charset and without
- * effect on the terminal; JSON is valid for any input. tree.c checks for every run that all output is
- * visible.
+ * effect on the terminal; JSON is valid for any input. tree.c checks for every run that all output
+ * is visible.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The basis of each test of iopfctl: a tree of plain files in place of /sys, and runs of the program
- * on this tree. The program runs in a process of its own, and is built with sanitizers.
+ * The basis of each test of iopfctl: a tree of plain files in place of /sys, and runs of the
+ * program on this tree. The program runs in a process of its own, and is built with sanitizers.
  */
 #ifndef CLI_TEST_TREE_H
 #define CLI_TEST_TREE_H
