@@ -42,7 +42,7 @@ int dirty_track(struct vfio_container *c, bool on)
 		.flags = on ? VFIO_IOMMU_DIRTY_PAGES_FLAG_START : VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP,
 	};
 
-	return ioctl(c->fd, VFIO_IOMMU_DIRTY_PAGES, &dirty) ? -errno : 0;
+	return vfio_ioctl(c, VFIO_IOMMU_DIRTY_PAGES, &dirty);
 }
 
 int dirty_get(struct vfio_container *c, struct dirty_map *m)
@@ -58,7 +58,7 @@ int dirty_get(struct vfio_container *c, struct dirty_map *m)
 		.get = { .iova = m->iova, .size = m->len, .bitmap = bitmap_of(m) },
 	};
 
-	return ioctl(c->fd, VFIO_IOMMU_DIRTY_PAGES, &dirty) ? -errno : 0;
+	return vfio_ioctl(c, VFIO_IOMMU_DIRTY_PAGES, &dirty);
 }
 
 int dirty_unmap(struct vfio_container *c, struct dirty_map *m)

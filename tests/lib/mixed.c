@@ -103,6 +103,19 @@ void mixed_info_is(struct mixed *m, const char *want, const char *what)
 	free(info);
 }
 
+void mixed_steps(struct mixed *m, const struct mixed_step *steps, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		if (steps[i].leaves)
+			mixed_leave(m, steps[i].device);
+		else
+			mixed_join(m, steps[i].device);
+		mixed_info_is(m, steps[i].info, steps[i].what);
+	}
+}
+
 void mixed_charged(struct mixed *m, size_t mapped, const char *what)
 {
 	tap_is((mem_status_kb(0, "VmLck") + mem_status_kb(0, "VmPin")) * 1024,

@@ -80,6 +80,23 @@ void mixed_join(struct mixed *m, unsigned int i);
 /** mixed_leave() - device @i leaves */
 void mixed_leave(struct mixed *m, unsigned int i);
 
+/**
+ * struct mixed_step - a device joins or leaves, and what the container says of itself then
+ * @device: the device
+ * @leaves: it leaves; otherwise it joins
+ * @info: as for mixed_info_is()
+ * @what: the step in words
+ */
+struct mixed_step {
+	unsigned int device;
+	bool leaves;
+	const char *info;
+	const char *what;
+};
+
+/** mixed_steps() - go through steps, with mixed_info_is() after each */
+void mixed_steps(struct mixed *m, const struct mixed_step *steps, unsigned int n);
+
 /** mixed_close() - decide points: the container ends, and leaves nothing behind */
 void mixed_close(struct mixed *m, const char *what);
 

@@ -20,7 +20,7 @@ int policy_set(struct vfio_container *c, uint64_t iova, uint64_t size, uint32_t 
 		.policy = policy,
 	};
 
-	return ioctl(c->fd, VFIO_IOPF_POLICY, &p) ? -errno : 0;
+	return vfio_ioctl(c, VFIO_IOPF_POLICY, &p);
 }
 
 int policy_get(struct vfio_container *c, uint64_t iova, struct vfio_iopf_policy *p)
@@ -30,7 +30,7 @@ int policy_get(struct vfio_container *c, uint64_t iova, struct vfio_iopf_policy 
 		.flags = VFIO_IOPF_POLICY_GET,
 		.iova = iova,
 	};
-	return ioctl(c->fd, VFIO_IOPF_POLICY, p) ? -errno : 0;
+	return vfio_ioctl(c, VFIO_IOPF_POLICY, p);
 }
 
 int policy_map(struct vfio_container *c, const struct simbuf *b, uint32_t policy)
@@ -44,7 +44,7 @@ int policy_map(struct vfio_container *c, const struct simbuf *b, uint32_t policy
 		.policy = policy,
 	};
 
-	return ioctl(c->fd, VFIO_IOPF_MAP_DMA, &map) ? -errno : 0;
+	return vfio_ioctl(c, VFIO_IOPF_MAP_DMA, &map);
 }
 
 int policy_default(const char *bdf, const char *policy)
@@ -98,7 +98,7 @@ int policy_unlock(struct vfio_container *c, uint64_t id, uint32_t flags)
 		.id = id,
 	};
 
-	return ioctl(c->fd, VFIO_IOPF_UNLOCK, &unlock) ? -errno : 0;
+	return vfio_ioctl(c, VFIO_IOPF_UNLOCK, &unlock);
 }
 
 int policy_mode(const char *bdf, const char *mode)

@@ -21,7 +21,7 @@ int prefault_start(struct vfio_container *c, const struct vfio_iopf_range *range
 		.ranges = (uintptr_t)ranges,
 	};
 
-	int err = ioctl(c->fd, VFIO_IOPF_PREFAULT, &prefault) ? -errno : 0;
+	int err = vfio_ioctl(c, VFIO_IOPF_PREFAULT, &prefault);
 
 	*id = prefault.id;
 	return err;
@@ -31,7 +31,7 @@ static int ask(struct vfio_container *c, unsigned long cmd, uint64_t id,
 	       struct vfio_iopf_prefault_status *s)
 {
 	*s = (struct vfio_iopf_prefault_status){ .argsz = sizeof(*s), .id = id };
-	return ioctl(c->fd, cmd, s) ? -errno : 0;
+	return vfio_ioctl(c, cmd, s);
 }
 
 int prefault_query(struct vfio_container *c, uint64_t id, struct vfio_iopf_prefault_status *s)
@@ -123,7 +123,7 @@ int workset_put(struct vfio_container *c, const void *data, size_t size, int eve
 		.size = size,
 	};
 
-	int err = ioctl(c->fd, VFIO_IOPF_WORKING_SET_PUT, &put) ? -errno : 0;
+	int err = vfio_ioctl(c, VFIO_IOPF_WORKING_SET_PUT, &put);
 
 	*id = put.id;
 	return err;

@@ -161,6 +161,42 @@ void rig_open(struct rig *r, unsigned int devices, int type)
 	rig_open_at(r, 0, devices, type);
 }
 
+void rig_open_mapped(struct rig *r, struct simbuf *b)
+{
+	rig_open(r, 1, VFIO_TYPE1v2_IOMMU);
+	b->va = mem_anon(b->len);
+	rig_map(r, b);
+}
+
+struct simbuf rig_buffer(struct rig *r, size_t len)
+{
+	struct simbuf b = { mem_anon(len), RIG_IOVA, len };
+
+	memset(b.va, 1, b.len);
+	rig_map(r, &b);
+	return b;
+}
+
+void rig_buffer_free(struct rig *r, struct simbuf *b)
+{
+	rig_unmap(r, b);
+	mem_unmap(b->va, b->len);
+}
+
+void rig_end(struct rig *r)
+{
+	rig_clean(r);
+	rig_close(r);
+	rig_balanced();
+}
+
+void rig_end_unmapped(struct rig *r)
+{
+	rig_clean(r);
+	rig_balanced();
+	rig_close(r);
+}
+
 void rig_close(struct rig *r)
 {
 	unsigned int i;

@@ -66,8 +66,27 @@ void rig_open(struct rig *r, unsigned int devices, int type);
 /** rig_open_at() - the same, from device @first on */
 void rig_open_at(struct rig *r, unsigned int first, unsigned int devices, int type);
 
+/**
+ * rig_open_mapped() - open a container with device 0, and map anonymous memory for it
+ * @r: the rig
+ * @b: where to map, and how much; the function sets @b->va
+ */
+void rig_open_mapped(struct rig *r, struct simbuf *b);
+
+/** rig_buffer() - populate @len bytes of anonymous memory, and map it at RIG_IOVA */
+struct simbuf rig_buffer(struct rig *r, size_t len);
+
+/** rig_buffer_free() - unmap a buffer, and free its memory */
+void rig_buffer_free(struct rig *r, struct simbuf *b);
+
 /** rig_close() - close everything that is open */
 void rig_close(struct rig *r);
+
+/** rig_end() - the usual end of a test: rig_clean(), rig_close(), rig_balanced() */
+void rig_end(struct rig *r);
+
+/** rig_end_unmapped() - the same, with rig_balanced() before rig_close(): all is unmapped */
+void rig_end_unmapped(struct rig *r);
 
 /** rig_served_right() - decide a point: the device is served by who should serve it */
 void rig_served_right(const char *bdf);

@@ -183,6 +183,18 @@ void tap_forget(void)
 	tap.planned = 0;
 }
 
+pid_t tap_fork(bool quiet)
+{
+	pid_t pid = must_sys(fork());
+
+	if (pid)
+		return pid;
+	tap_forget();
+	if (quiet)
+		tap_quiet(true);
+	return 0;
+}
+
 void must_failed(const char *file, int line, const char *expr, long value)
 {
 	tap_bail("%s:%d: %s: %s", file, line, expr, strerror(-(int)value));

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define TAP_EXIT_SKIP	77
 
@@ -102,6 +103,14 @@ int tap_done(void);
  * its parent by exit status; it must leave with _exit()
  */
 void tap_forget(void);
+
+/**
+ * tap_fork() - fork() a child that does not report points: see tap_forget()
+ * @quiet: its points are not printed, only counted: see tap_quiet()
+ *
+ * Return: 0 in the child; in the parent the child's number
+ */
+pid_t tap_fork(bool quiet);
 
 void must_failed(const char *file, int line, const char *expr, long value)
 	__attribute__((noreturn));

@@ -28,6 +28,11 @@ int vfio_container_open(struct vfio_container *c)
 	return 0;
 }
 
+int vfio_ioctl(struct vfio_container *c, unsigned long request, void *arg)
+{
+	return ioctl(c->fd, request, arg) ? -errno : 0;
+}
+
 void vfio_container_close(struct vfio_container *c)
 {
 	if (c->fd >= 0)

@@ -51,6 +51,9 @@ struct vfio_dev {
 /** vfio_container_open() - an empty container; no group, no IOMMU type yet */
 int vfio_container_open(struct vfio_container *c);
 
+/** vfio_ioctl() - an ioctl of the container; returns 0 or a negative errno */
+int vfio_ioctl(struct vfio_container *c, unsigned long request, void *arg);
+
 /** vfio_container_close() - close its fd; fine when closed already */
 void vfio_container_close(struct vfio_container *c);
 

@@ -29,21 +29,6 @@ static uint64_t faults(void)
 	return iopf_count(bdf, "faults");
 }
 
-static struct simbuf buffer(struct rig *r)
-{
-	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
-
-	memset(b.va, 1, b.len);
-	rig_map(r, &b);
-	return b;
-}
-
-static void buffer_free(struct rig *r, struct simbuf *b)
-{
-	rig_unmap(r, b);
-	mem_unmap(b->va, b->len);
-}
-
 static void wait_until(bool (*state)(uint64_t), uint64_t arg, const char *what)
 {
 	unsigned int spins = 0;
@@ -66,7 +51,7 @@ static bool resident_within(uint64_t bytes)
 /* The limits change while a device is at work. */
 static void check_live(struct rig *r)
 {
-	struct simbuf b = buffer(r);
+	struct simbuf b = rig_buffer(r, LEN);
 	struct budget_watch w;
 	struct dma d;
 	int i;
@@ -94,7 +79,7 @@ static void check_live(struct rig *r)
 	dma_wait_rounds(&d, 2);
 	wait_until(resident_over, LEN - 1, "all of it is mapped again");
 	tap_is(dma_stop(&d), 0, "every byte was right all the time");
-	buffer_free(r, &b);
+	rig_buffer_free(r, &b);
 }
 
 /* A huge page does not fit, and is served in small ones. */
@@ -108,7 +93,7 @@ static void check_huge(struct rig *r)
 	rig_both_ways(&r->sim[0], &b, 40, "huge pages beyond the budget");
 	tap_ok(resident_within(MEM_HUGE / 4), "of which there is less than one mapped");
 	budget_none(bdf);
-	buffer_free(r, &b);
+	rig_buffer_free(r, &b);
 }
 
 /* One access to each of @n blocks from @first on; how many faulted. */
@@ -169,12 +154,12 @@ static void check_scan(struct rig *r)
 	tap_is(budget_get(bdf, "thrashing"), 0, "that is no thrashing");
 	must(budget_set(bdf, "min_residency", 2000));
 	budget_none(bdf);
-	buffer_free(r, &b);
+	rig_buffer_free(r, &b);
 }
 
 static void check_expiry(struct rig *r)
 {
-	struct simbuf b = buffer(r);
+	struct simbuf b = rig_buffer(r, LEN);
 	uint64_t before = budget_get(bdf, "expired"), refaults;
 
 	must(budget_set(bdf, "expire", 1));
@@ -187,13 +172,13 @@ static void check_expiry(struct rig *r)
 	tap_ok(budget_get(bdf, "refaults") > refaults && budget_gen(bdf, "used"),
 	       "what comes back is used");
 	budget_none(bdf);
-	buffer_free(r, &b);
+	rig_buffer_free(r, &b);
 }
 
 /* What is pinned does not go, and is not more than it may be. */
 static void check_pinned(struct rig *r)
 {
-	struct simbuf b = buffer(r), pin = { b.va, b.iova, MiB };
+	struct simbuf b = rig_buffer(r, LEN), pin = { b.va, b.iova, MiB };
 	uint64_t before;
 
 	must(budget_set(bdf, "resident_max", 2 * MiB));
@@ -231,7 +216,7 @@ static void check_pinned(struct rig *r)
 	tap_is(budget_get(bdf, "pinned"), 0, "unpinned");
 	tap_is(budget_gen(bdf, "kept"), 0, "and nothing is kept");
 	budget_none(bdf);
-	buffer_free(r, &b);
+	rig_buffer_free(r, &b);
 }
 
 static void check_bad(struct rig *r)
@@ -240,7 +225,7 @@ static void check_bad(struct rig *r)
 		"", "\n", "x", "-1", "0", "4095", "258048", "1z", "1 MiB", "maximum", " 8388608",
 	};
 	static const char *const files[] = { "resident_max", "resident_high" };
-	struct simbuf b = buffer(r);
+	struct simbuf b = rig_buffer(r, LEN);
 	unsigned int i, j;
 
 	must_be(sim_touch(&r->sim[0], &b, 0, b.len, NULL) == IOPF_SIM_ST_OK);
@@ -262,13 +247,13 @@ static void check_bad(struct rig *r)
 	must(budget_write(bdf, "resident_max", "8388607\n"));
 	tap_is(budget_get(bdf, "resident_max"), 8 * MiB - MEM_PAGE, "rounded down to pages");
 	budget_none(bdf);
-	buffer_free(r, &b);
+	rig_buffer_free(r, &b);
 }
 
 /* Unmapped, and the container gone, while things are evicted. */
 static void check_ends(struct rig *r)
 {
-	struct simbuf b = buffer(r);
+	struct simbuf b = rig_buffer(r, LEN);
 	struct iopf_sim_cpl cpl;
 
 	must(budget_set(bdf, "resident_max", MiB));
@@ -305,8 +290,6 @@ int main(void)
 	check_expiry(&r);
 	check_pinned(&r);
 	check_ends(&r);
-	rig_clean(&r);
-	rig_close(&r);
-	rig_balanced();
+	rig_end(&r);
 	return tap_done();
 }

@@ -168,10 +168,7 @@ int main(void)
 	rig_backend_only();
 	srand(1);
 	rig_load("devices=1 engines=2", "");
-	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
-
-	b.va = mem_anon(LEN);
-	rig_map(&r, &b);
+	rig_open_mapped(&r, &b);
 	check_exact(&r, &b, "anonymous memory");
 	check_commands(&r, &b);
 	check_failed_report(&r, &b);
@@ -193,8 +190,6 @@ int main(void)
 	migrate_check(&r, &b, "shmem");
 	rig_unmap(&r, &b);
 
-	rig_clean(&r);
-	rig_close(&r);
-	rig_balanced();
+	rig_end(&r);
 	return tap_done();
 }

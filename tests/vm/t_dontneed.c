@@ -92,10 +92,7 @@ int main(void)
 
 	rig_backend_only();
 	srand(1);
-	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
-
-	b.va = mem_anon(LEN);
-	rig_map(&r, &b);
+	rig_open_mapped(&r, &b);
 	check_still(&r, &b);
 	check_under_dma(&r, &b, MADV_DONTNEED, "MADV_DONTNEED");
 	check_under_dma(&r, &b, MADV_FREE, "MADV_FREE");
@@ -117,8 +114,6 @@ int main(void)
 	check_under_dma(&r, &b, MADV_DONTNEED, "MADV_DONTNEED of shmem");
 	rig_unmap(&r, &b);
 
-	rig_clean(&r);
-	rig_balanced();
-	rig_close(&r);
+	rig_end_unmapped(&r);
 	return tap_done();
 }

@@ -289,9 +289,8 @@ static void check_other_process(struct bench *t)
 	int status;
 
 	simbuf_fill(&t->b, 0, LEN, 1);
-	pid = must_sys(fork());
+	pid = tap_fork(false);
 	if (!pid) {
-		tap_forget();
 		simbuf_fill(&t->b, 0, MEM_PAGE, 2);
 		_exit((mdev_read(&t->m, MDEV_DMA_RW, t->b.iova, &word, 8) == -EFAULT ? 0 : 1) |
 		      (mdev_differs(&t->m, MDEV_DMA_RW_KTHREAD, &t->b, 0, LEN / 4, 1) ? 2 : 0) |

@@ -166,9 +166,7 @@ int main(void)
 	struct rig r;
 
 	rig_backend_only();
-	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
-	b.va = mem_anon(LEN);
-	rig_map(&r, &b);
+	rig_open_mapped(&r, &b);
 	check_still(&r, &b);
 	check_mapping_while_off(&r, &b);
 	check_under_dma(&r, &b);

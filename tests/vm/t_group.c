@@ -253,16 +253,12 @@ int main(void)
 	check_at_once(&r, &b);
 	check_reset(&r, &b);
 	check_enable(&r, &b);
-	rig_clean(&r);
-	rig_close(&r);
-	rig_balanced();
+	rig_end(&r);
 
 	open_pair(&r, true);
 	rig_map(&r, &b);
 	check_leave(&r, &b);
-	rig_clean(&r);
-	rig_close(&r);
-	rig_balanced();
+	rig_end(&r);
 	check_served(&b);
 	check_parameter();
 	return tap_done();

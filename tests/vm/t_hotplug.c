@@ -173,9 +173,7 @@ int main(void)
 	check_kept(&r, &b);
 	check_moved(&r, &b);
 	check_under_dma(&r, &b);
-	rig_clean(&r);
-	rig_close(&r);
-	rig_balanced();
+	rig_end(&r);
 	tap_errno_is(rig_unload_soon(), 0, "the modules can be unloaded");
 	return tap_done();
 }

@@ -26,38 +26,33 @@
 #define INFO_MSI_ALONE	"0x40201000 0-0x7ffffff 0x8100000-0xffffffffffff coherent"
 #define INFO_LARGE	"0x210000 0-0xfedfffff 0xfef00000-0xffffffffffff coherent"
 
-/* What joining and leaving does to what the container says. */
+/* What the container says of itself when devices join and leave. */
+static const struct mixed_step first_kind_first[] = {
+	{ 0, false, INFO_FIRST, "the first kind" },
+	{ 1, false, INFO_NARROW, "the second joins" },
+	{ 2, false, INFO_NARROW, "another of the first joins" },
+	{ 1, true, INFO_FIRST, "the second has left" },
+	{ 1, false, INFO_NARROW, "and is back" },
+	{ 0, true, INFO_NARROW, "one of the first has left" },
+	{ 2, true, INFO_NARROW, "the second is alone" },
+	{ 0, false, INFO_NARROW, "one of the first is back" },
+	{ 1, true, INFO_FIRST, "and alone" },
+};
+
+static const struct mixed_step second_kind_first[] = {
+	{ 1, false, INFO_NARROW, "the second kind begins" },
+	{ 0, false, INFO_NARROW, "the first joins" },
+	{ 1, true, INFO_FIRST, "the second has left the first" },
+};
 
 static void check_info(struct mixed *m)
 {
 	mixed_open(m);
-	mixed_join(m, 0);
-	mixed_info_is(m, INFO_FIRST, "the first kind");
-	mixed_join(m, 1);
-	mixed_info_is(m, INFO_NARROW, "the second joins");
-	mixed_join(m, 2);
-	mixed_info_is(m, INFO_NARROW, "another of the first joins");
-	mixed_leave(m, 1);
-	mixed_info_is(m, INFO_FIRST, "the second has left");
-	mixed_join(m, 1);
-	mixed_info_is(m, INFO_NARROW, "and is back");
-	mixed_leave(m, 0);
-	mixed_info_is(m, INFO_NARROW, "one of the first has left");
-	mixed_leave(m, 2);
-	mixed_info_is(m, INFO_NARROW, "the second is alone");
-	mixed_join(m, 0);
-	mixed_info_is(m, INFO_NARROW, "one of the first is back");
-	mixed_leave(m, 1);
-	mixed_info_is(m, INFO_FIRST, "and alone");
+	mixed_steps(m, first_kind_first, ARRAY_SIZE(first_kind_first));
 	mixed_close(m, "first kind first");
 
 	mixed_open(m);
-	mixed_join(m, 1);
-	mixed_info_is(m, INFO_NARROW, "the second kind begins");
-	mixed_join(m, 0);
-	mixed_info_is(m, INFO_NARROW, "the first joins");
-	mixed_leave(m, 1);
-	mixed_info_is(m, INFO_FIRST, "the second has left the first");
+	mixed_steps(m, second_kind_first, ARRAY_SIZE(second_kind_first));
 	mixed_close(m, "second kind first");
 }
 
@@ -97,10 +92,15 @@ static const struct place good_place[] = {
 	{ 0x20010000, 2, "right after the other one" },
 };
 
+static struct simbuf memory_at(const struct place *p, void *va)
+{
+	return (struct simbuf){ va, p->iova, p->pages * MEM_PAGE };
+}
+
 /* One of the second kind can't join for what is mapped, and nothing has happened. */
 static void check_conflict(struct mixed *m, const struct place *p, void *va)
 {
-	struct simbuf b = { va, p->iova, p->pages * MEM_PAGE };
+	struct simbuf b = memory_at(p, va);
 	char text[128];
 
 	rig_map(&m->r, &b);
@@ -151,15 +151,13 @@ static void check_conflicts(struct mixed *m)
 
 	/* What is just beside it is in nobody's way. */
 	for (i = 0; i < ARRAY_SIZE(good_place); i++) {
-		struct simbuf edge = { va + 8 * i * MEM_PAGE, good_place[i].iova,
-				       good_place[i].pages * MEM_PAGE };
+		struct simbuf edge = memory_at(&good_place[i], va + 8 * i * MEM_PAGE);
 
 		rig_map(&m->r, &edge);
 	}
 	mixed_join(m, 1);
 	for (i = 0; i < ARRAY_SIZE(good_place); i++) {
-		struct simbuf edge = { va + 8 * i * MEM_PAGE, good_place[i].iova,
-				       good_place[i].pages * MEM_PAGE };
+		struct simbuf edge = memory_at(&good_place[i], va + 8 * i * MEM_PAGE);
 
 		mixed_agree(m, &edge, 100 * i, good_place[i].what);
 	}
@@ -198,8 +196,7 @@ static void check_refused(struct mixed *m)
 				must(vfio_unmap(&m->r.c, p->iova, len));
 		}
 		for (i = 0; i < ARRAY_SIZE(good_place); i++) {
-			struct simbuf edge = { va, good_place[i].iova,
-					       good_place[i].pages * MEM_PAGE };
+			struct simbuf edge = memory_at(&good_place[i], va);
 
 			rig_map(&m->r, &edge);
 			mixed_agree(m, &edge, 10, good_place[i].what);

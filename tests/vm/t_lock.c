@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include "dma.h"
@@ -140,12 +139,12 @@ static void check_disabled(struct rig *r, const struct simbuf *b)
 
 static int lock_raw(struct rig *r, struct vfio_iopf_lock l)
 {
-	return ioctl(r->c.fd, VFIO_IOPF_LOCK, &l) ? -errno : 0;
+	return vfio_ioctl(&r->c, VFIO_IOPF_LOCK, &l);
 }
 
 static int unlock_raw(struct rig *r, struct vfio_iopf_unlock u)
 {
-	return ioctl(r->c.fd, VFIO_IOPF_UNLOCK, &u) ? -errno : 0;
+	return vfio_ioctl(&r->c, VFIO_IOPF_UNLOCK, &u);
 }
 
 static void check_bad_input(struct rig *r, const struct simbuf *b)
@@ -171,12 +170,12 @@ static void check_bad_input(struct rig *r, const struct simbuf *b)
 	l = good;
 	l.size++;
 	tap_errno_is(lock_raw(r, l), -ENOENT, "a page too many");
-	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_LOCK, NULL) ? -errno : 0, -EFAULT, "no argument");
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_LOCK, NULL), -EFAULT, "no argument");
 	/* An argument that can be read, not written. */
 	hole = mem_anon(MEM_PAGE);
 	memcpy(hole, &good, sizeof(good));
 	must_sys(mprotect(hole, MEM_PAGE, PROT_READ));
-	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_LOCK, hole) ? -errno : 0, -EFAULT,
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_LOCK, hole), -EFAULT,
 		     "no room for the answer");
 	mem_unmap(hole, MEM_PAGE);
 	u.argsz--;

@@ -122,10 +122,8 @@ static void killed(void (*beyond)(void), const char *what)
 	int status;
 	pid_t pid;
 
-	pid = must_sys(fork());
+	pid = tap_fork(true);
 	if (!pid) {
-		tap_forget();
-		tap_quiet(true);
 		beyond();
 	}
 	must_sys(waitpid(pid, &status, 0));

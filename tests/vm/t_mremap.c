@@ -106,9 +106,7 @@ int main(void)
 	struct rig r;
 
 	rig_backend_only();
-	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
-	b.va = mem_anon(LEN);
-	rig_map(&r, &b);
+	rig_open_mapped(&r, &b);
 	check_move_away(&r, &b);
 	check_shrink(&r, &b);
 	check_munmap(&r, &b);
@@ -122,8 +120,6 @@ int main(void)
 	check_under_dma(&r, &b);
 	rig_unmap(&r, &b);
 
-	rig_clean(&r);
-	rig_balanced();
-	rig_close(&r);
+	rig_end_unmapped(&r);
 	return tap_done();
 }

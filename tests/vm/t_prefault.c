@@ -180,19 +180,19 @@ static void check_bad(struct rig *r)
 	tap_errno_is(prefault_start(&r->c, &good, 1, RW, r->c.fd, &id), -EINVAL, "no eventfd");
 	p.ranges = (uintptr_t)&good;
 	p.argsz--;
-	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_PREFAULT, &p) ? -errno : 0, -EINVAL, "argsz");
-	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_PREFAULT, NULL) ? -errno : 0, -EFAULT, "nothing");
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_PREFAULT, &p), -EINVAL, "argsz");
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_PREFAULT, NULL), -EFAULT, "nothing");
 	tap_errno_is(prefault_query(&r->c, 0, &s), -ENOENT, "no request has this number");
 	tap_errno_is(prefault_query(&r->c, ~0ull, &s), -ENOENT, "nor this");
 	tap_errno_is(prefault_cancel(&r->c, ~0ull, &s), -ENOENT, "nor can it be cancelled");
 	s.flags = 1;
-	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_PREFAULT_QUERY, &s) ? -errno : 0, -EINVAL,
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_PREFAULT_QUERY, &s), -EINVAL,
 		     "a flag of a query");
 	s.flags = 0;
 	s.argsz = 8;
-	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_PREFAULT_CANCEL, &s) ? -errno : 0, -EINVAL,
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_PREFAULT_CANCEL, &s), -EINVAL,
 		     "argsz of a query");
-	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_PREFAULT_QUERY, NULL) ? -errno : 0, -EFAULT,
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_PREFAULT_QUERY, NULL), -EFAULT,
 		     "a query of nothing");
 	tap_is(mem_resident(b.va, LEN) + mem_resident(ro.va, LEN), 0, "nothing came of all that");
 
@@ -477,10 +477,8 @@ static void check_short(void)
 	int status;
 	pid_t pid;
 
-	pid = must_sys(fork());
+	pid = tap_fork(true);
 	if (!pid) {
-		tap_forget();
-		tap_quiet(true);
 		_exit(beyond());
 	}
 	must_sys(waitpid(pid, &status, 0));

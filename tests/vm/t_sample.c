@@ -41,21 +41,6 @@ static void order_init(size_t n)
 	}
 }
 
-static struct simbuf buffer(struct rig *r)
-{
-	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
-
-	memset(b.va, 1, b.len);
-	rig_map(r, &b);
-	return b;
-}
-
-static void buffer_free(struct rig *r, struct simbuf *b)
-{
-	rig_unmap(r, b);
-	mem_unmap(b->va, b->len);
-}
-
 static void touch_block(struct rig *r, const struct simbuf *b, size_t block)
 {
 	must_be(sim_read(&r->sim[0], b, block * MEM_HUGE + 40 * MEM_PAGE, 8, NULL) ==
@@ -98,7 +83,7 @@ static void check_files(void)
 static void check_events(struct rig *r)
 {
 	struct iopf_sample_event *event = calloc(BLOCKS * (ROUNDS + 1), sizeof(*event));
-	struct simbuf b = buffer(r);
+	struct simbuf b = rig_buffer(r, LEN);
 	struct iopf_sample_header head;
 	unsigned int right = 0, round;
 	uint64_t last = 0;
@@ -149,7 +134,7 @@ static void check_events(struct rig *r)
 	tap_ok(last <= head.time, "while there was sampling");
 	tap_errno_is(sample_events((uint64_t)n, event, 1), 0, "there is no more");
 	rig_both_ways(&r->sim[0], &b, 1, "after that");
-	buffer_free(r, &b);
+	rig_buffer_free(r, &b);
 	free(event);
 }
 
@@ -163,12 +148,12 @@ static void check_new(struct rig *r)
 	int n, i;
 
 	must(sample_set("interval", INTERVAL));
-	b = buffer(r);
+	b = rig_buffer(r, LEN);
 	rig_both_ways(&r->sim[0], &b, 10, "memory that is mapped while sampling goes on");
 	events_come(BLOCKS);
 	sample_all();
-	buffer_free(r, &b);
-	b = buffer(r);
+	rig_buffer_free(r, &b);
+	b = rig_buffer(r, LEN);
 	rig_both_ways(&r->sim[0], &b, 20, "and other memory at the same addresses");
 	must(sample_set("interval", 0));
 	must(sample_head(&head));
@@ -178,7 +163,7 @@ static void check_new(struct rig *r)
 		first += event[i].flags == IOPF_SAMPLE_FIRST && event[i].away == UINT32_MAX;
 	tap_is(first, BLOCKS, "each chunk is new at its first event");
 	tap_is(head.blocks, BLOCKS, "addresses are watched, not memory");
-	buffer_free(r, &b);
+	rig_buffer_free(r, &b);
 }
 
 /* With room for less than there are, a share of them is watched, and it is always the same. */
@@ -221,7 +206,7 @@ static void check_share(struct rig *r)
 /* Under DMA: data is right, writes are tracked, and what it costs is held down. */
 static void check_dma(struct rig *r)
 {
-	struct simbuf b = buffer(r);
+	struct simbuf b = rig_buffer(r, LEN);
 	struct iopf_sample_header head = { 0 };
 	unsigned int i;
 	uint64_t share = 0;
@@ -251,7 +236,7 @@ static void check_dma(struct rig *r)
 	}
 	must(sample_head(&head));
 	tap_ok(head.blocks == BLOCKS, "all is watched again");
-	buffer_free(r, &b);
+	rig_buffer_free(r, &b);
 }
 
 int main(void)

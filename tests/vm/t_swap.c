@@ -222,10 +222,7 @@ int main(void)
 		tap_bail("no swap space: run with --swap");
 	tap_ok(mem_swap_is_disk(), "the swap space is a disk");
 	mem_keep_still();
-	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
-
-	b.va = mem_anon(LEN);
-	rig_map(&r, &b);
+	rig_open_mapped(&r, &b);
 	check_cycles(&r, &b, "anonymous");
 	check_read_then_write(&r, &b);
 	check_together(&r, &b);
@@ -241,8 +238,6 @@ int main(void)
 	check_under_dma(&r, &b);
 	rig_unmap(&r, &b);
 
-	rig_clean(&r);
-	rig_balanced();
-	rig_close(&r);
+	rig_end_unmapped(&r);
 	return tap_done();
 }

@@ -93,11 +93,9 @@ static void run_child(void (*life)(struct legacy *l, int fd), struct legacy *l, 
 		      const char *what)
 {
 	int status;
-	pid_t pid = must_sys(fork());
+	pid_t pid = tap_fork(true);
 
 	if (!pid) {
-		tap_forget();
-		tap_quiet(true);
 		life(l, fd);
 		_exit(tap_quiet_failures() ? 1 : 0);
 	}
@@ -168,9 +166,7 @@ static void second_life(struct legacy *l, int fd)
 	for (page = 0; page < PAGES; page += 512)
 		touch(&r, &b, page);
 	rig_both_ways(&r.sim[0], &b, 3, "after that");
-	rig_clean(&r);
-	rig_close(&r);
-	rig_balanced();
+	rig_end(&r);
 }
 
 /* The blocks, in the order they are asked for. Each gets its pages at once. */
@@ -265,7 +261,7 @@ static int get(struct rig *r, void *data, uint64_t *size, uint32_t flags, uint32
 	struct vfio_iopf_working_set set = {
 		.argsz = argsz, .flags = flags, .data = (uintptr_t)data, .size = *size,
 	};
-	int err = ioctl(r->c.fd, VFIO_IOPF_WORKING_SET_GET, &set) ? -errno : 0;
+	int err = vfio_ioctl(&r->c, VFIO_IOPF_WORKING_SET_GET, &set);
 
 	*size = set.size;
 	return err;
@@ -380,19 +376,19 @@ static void check_bad(struct rig *r, const struct legacy *l)
 	tap_errno_is(put(r, set, ~0ul), -E2BIG, "much too large");
 	tap_errno_is(put(r, (void *)8, l->size), -EFAULT, "nowhere");
 	p.reserved = 1;
-	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_WORKING_SET_PUT, &p) ? -errno : 0, -EINVAL,
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_WORKING_SET_PUT, &p), -EINVAL,
 		     "something reserved");
 	p.reserved = 0;
 	p.flags = 2;
-	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_WORKING_SET_PUT, &p) ? -errno : 0, -EINVAL,
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_WORKING_SET_PUT, &p), -EINVAL,
 		     "a flag that is none");
 	p.flags = VFIO_IOPF_WORKING_SET_EVENTFD;
 	p.eventfd = -1;
-	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_WORKING_SET_PUT, &p) ? -errno : 0, -EBADF,
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_WORKING_SET_PUT, &p), -EBADF,
 		     "no such file");
 	p.flags = 0;
 	p.argsz = 12;
-	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_WORKING_SET_PUT, &p) ? -errno : 0, -EINVAL, "argsz");
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_WORKING_SET_PUT, &p), -EINVAL, "argsz");
 
 	other = 0;
 	for (i = 0; i < 5000; i++) {
@@ -453,8 +449,6 @@ int main(void)
 	check_heat(&r);
 	check_less(&r, l);
 	check_bad(&r, l);
-	rig_clean(&r);
-	rig_close(&r);
-	rig_balanced();
+	rig_end(&r);
 	return tap_done();
 }
