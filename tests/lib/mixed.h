@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One container, and devices behind IOMMUs of two kinds that join and leave it. What is done with
- * it is done with stock type1 and with the backend, with devices that fault, with some that can't,
- * and with everything pinned; what is wanted is the same.
+ * A container whose devices are behind IOMMUs of two kinds, and join and leave it. A test repeats
+ * the same checks in several rounds: with stock type1, with the backend, with devices that fault,
+ * with some that cannot, and with all memory pinned.
  *
- * Device 0 is always behind the first kind. Device 1 is behind the second; device 2 behind
- * either, as the round has it.
+ * Device 0 is behind the first kind, device 1 behind the second. The round decides about device 2.
  */
 #ifndef TESTS_LIB_MIXED_H
 #define TESTS_LIB_MIXED_H
@@ -14,7 +13,7 @@
 
 #define MIXED_DEVICES		3
 
-/* Parameters of the simulator: which devices are behind the second kind, and what that is like. */
+/* Parameters of the simulator: the devices behind the second kind, and its properties. */
 #define MIXED_ONE		"devices=3 iommu.second=0x2"
 #define MIXED_TWO		"devices=3 iommu.second=0x6"
 #define MIXED_NO_FAULTS	" iommu.second_iopf=0"
@@ -26,19 +25,19 @@
 #define MIXED_SW_MSI		" iommu.second_sw_msi=0x8000000"
 #define MIXED_LARGE		" iommu.second_pgsizes=0x210000"
 
-/* Parameters of the backend: nobody faults. */
+/* Parameters of the backend: no device faults. */
 #define MIXED_PINNED		"ids= serve_pinned=1"
 
 /**
- * struct mixed - one round: the modules loaded, a container, devices in it
+ * struct mixed - the state of a round
  * @r: container and devices
- * @joined: which of the devices are in the container
+ * @joined: whether each device is in the container
  * @second: mask of the devices behind the second kind
- * @stock: served by stock type1
- * @pinned: nobody faults
- * @second_faults: devices behind the second kind can
+ * @stock: stock type1 serves
+ * @pinned: no device faults
+ * @second_faults: devices behind the second kind can fault
  * @second_large: the second kind has no pages of 4 KiB
- * @left: the backend has left this container to stock type1, for its first device
+ * @left: the backend has left the container to stock type1, because of its first device
  */
 struct mixed {
 	struct rig r;
@@ -53,8 +52,8 @@ struct mixed {
 
 /**
  * struct mixed_round - a round
- * @check: what is checked
- * @what: in words
+ * @check: the check
+ * @what: its name
  * @sim: parameters of the simulator
  * @backend: parameters of the backend; NULL: stock type1 serves
  */
@@ -65,27 +64,27 @@ struct mixed_round {
 	const char *backend;
 };
 
-/** mixed_run() - one round after the other; where only stock type1 is wanted, its rounds */
+/** mixed_run() - run the rounds; with NOBACKEND=1 only those of stock type1 */
 void mixed_run(const struct mixed_round *rounds, unsigned int n);
 
-/** mixed_open() - a container without devices */
+/** mixed_open() - open a container without devices */
 void mixed_open(struct mixed *m);
 
-/** mixed_try_join() - the group of device @i into the container: 0 or a negative errno */
+/** mixed_try_join() - put the group of device @i into the container; 0 or a negative errno */
 int mixed_try_join(struct mixed *m, unsigned int i);
 
-/** mixed_join() - device @i joins, and is brought up */
+/** mixed_join() - put device @i into the container, and start it */
 void mixed_join(struct mixed *m, unsigned int i);
 
-/** mixed_leave() - device @i leaves */
+/** mixed_leave() - remove device @i from the container */
 void mixed_leave(struct mixed *m, unsigned int i);
 
 /**
- * struct mixed_step - a device joins or leaves, and what the container says of itself then
+ * struct mixed_step - a device joins or leaves
  * @device: the device
  * @leaves: it leaves; otherwise it joins
- * @info: as for mixed_info_is()
- * @what: the step in words
+ * @info: what mixed_info_is() expects afterwards
+ * @what: text of the point
  */
 struct mixed_step {
 	unsigned int device;
@@ -94,25 +93,25 @@ struct mixed_step {
 	const char *what;
 };
 
-/** mixed_steps() - go through steps, with mixed_info_is() after each */
+/** mixed_steps() - execute steps, with mixed_info_is() after each */
 void mixed_steps(struct mixed *m, const struct mixed_step *steps, unsigned int n);
 
-/** mixed_close() - decide points: the container ends, and leaves nothing behind */
+/** mixed_close() - close the container, and decide points: no page table and no charge remains */
 void mixed_close(struct mixed *m, const char *what);
 
-/** mixed_holds() - is what is mapped pinned now */
+/** mixed_holds() - whether all mapped memory is pinned now */
 bool mixed_holds(const struct mixed *m);
 
-/** mixed_info_is() - decide points: page sizes, ranges of addresses, coherency, as a text */
+/** mixed_info_is() - decide points: page sizes, ranges of addresses and coherency, as a text */
 void mixed_info_is(struct mixed *m, const char *want, const char *what);
 
-/** mixed_charged() - decide a point: all that is mapped is charged, or nothing */
+/** mixed_charged() - decide a point: @mapped bytes are charged if mixed_holds(), otherwise none */
 void mixed_charged(struct mixed *m, size_t mapped, const char *what);
 
-/** mixed_agree() - decide points: data both ways by each device there, and from each to each */
+/** mixed_agree() - decide points: rig_both_ways() for each device; all devices see its data */
 void mixed_agree(struct mixed *m, const struct simbuf *b, uint64_t seed, const char *what);
 
-/** mixed_none_reach() - decide points: no device reaches the first page of it */
+/** mixed_none_reach() - decide points: no device can access the first page of @b */
 void mixed_none_reach(struct mixed *m, const struct simbuf *b, const char *what);
 
 #endif /* TESTS_LIB_MIXED_H */

@@ -20,14 +20,14 @@
 
 #define RIG_BUSY_SPINS	20000
 
-/* Users first: each module only after those that use it. */
+/* In the order of unloading: each module after its users. */
 static const char * const rig_modules[] = {
 	"iopf_failure", "iopf_holder", "iopf_pinner", "iopf_pagetable", "iopf_mediator",
 	"vfio_iommu_iopf", "iopf_sim", "iopf_sim_iommu", "iopf_sim_mdev",
 };
 
 static bool rig_loaded;
-/* Said already who serves; once for each time the modules are loaded. */
+/* The backend has been printed since the modules were loaded. */
 static bool rig_said;
 static bool rig_no_backend;
 
@@ -41,7 +41,7 @@ bool rig_stock(void)
 void rig_backend_only(void)
 {
 	if (rig_stock())
-		tap_skip_all("this test is about the backend, and NOBACKEND is set");
+		tap_skip_all("this test needs the backend, and NOBACKEND is set");
 }
 
 int rig_unload(void)
@@ -119,9 +119,8 @@ void rig_served_right(const char *bdf)
 }
 
 /*
- * The last use of a process's memory by a fault under way outlives the process for a moment,
- * and with it the mapping of the BAR, which keeps the device open. So who follows a process
- * that was killed may find the device busy at first.
+ * A fault in progress keeps the memory of a killed process for a moment. That memory includes the
+ * mapping of the BAR, which keeps the device open. So the next user may find the device busy.
  */
 static int rig_open_device(struct rig *r, unsigned int i, const char *bdf, int type)
 {
@@ -261,7 +260,7 @@ bool rig_both_ways(struct simdev *s, const struct simbuf *b, uint64_t seed, cons
 			      (unsigned long long)cpl.result,
 			      (unsigned long long)cpl.mismatches);
 
-	/* Random writes meet some pages often and some never: same pattern, so nothing changes. */
+	/* Random writes may leave out pages. The pattern is the same, so the memory stays the same. */
 	cmd = sim_cmd(IOPF_SIM_OP_WRITE, b, 0, b->len, seed + 1);
 	sim_cmd_order(&cmd, IOPF_SIM_ORDER_RANDOM, 256, 256, seed);
 	if (cmd.count > 4096)

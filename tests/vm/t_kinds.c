@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * IOMMUs of two kinds in one machine, and devices behind either in one container: what the
- * container says of itself, what can be mapped, and who can join. See tests/lib/mixed.h for who
- * serves.
+ * IOMMUs of two kinds in one machine, and devices behind both in one container: the properties that
+ * the container reports, the ranges that can be mapped, and the devices that can join.
+ * tests/lib/mixed.h describes the rounds.
  *
  * vm: --mem 1024 --test-timeout 300
  */
@@ -16,7 +16,7 @@
 
 #define LEN		(256 * 1024ul)
 
-/* What the container says of itself; see mixed_info_is(). */
+/* The properties that the container reports; see mixed_info_is(). */
 #define INFO_FIRST	"0x40201000 0-0xfedfffff 0xfef00000-0xffffffffffff coherent"
 #define INFO_NARROW \
 	"0x1000 0x100000-0xfffffff 0x10100000-0x1fffffff 0x20010000-0xfedfffff " \
@@ -26,7 +26,7 @@
 #define INFO_MSI_ALONE	"0x40201000 0-0x7ffffff 0x8100000-0xffffffffffff coherent"
 #define INFO_LARGE	"0x210000 0-0xfedfffff 0xfef00000-0xffffffffffff coherent"
 
-/* What the container says of itself when devices join and leave. */
+/* The properties of the container after each device joins or leaves. */
 static const struct mixed_step first_kind_first[] = {
 	{ 0, false, INFO_FIRST, "the first kind" },
 	{ 1, false, INFO_NARROW, "the second joins" },
@@ -58,9 +58,9 @@ static void check_info(struct mixed *m)
 
 /**
  * struct place - a range of I/O virtual addresses
- * @iova: where
- * @pages: how many pages
- * @what: in words
+ * @iova: first address
+ * @pages: number of pages
+ * @what: its name
  */
 struct place {
 	uint64_t iova;
@@ -68,7 +68,7 @@ struct place {
 	const char *what;
 };
 
-/* What the first kind has and the second does not, and what is just beside it. */
+/* Ranges that only the first kind can map; then ranges beside them, which both can map. */
 static const struct place bad_place[] = {
 	{ 0, 4, "below the aperture" },
 	{ 0xff000, 1, "right below the aperture" },
@@ -97,7 +97,7 @@ static struct simbuf memory_at(const struct place *p, void *va)
 	return (struct simbuf){ va, p->iova, p->pages * MEM_PAGE };
 }
 
-/* One of the second kind can't join for what is mapped, and nothing has happened. */
+/* A device of the second kind cannot join because of a mapping. The attempt has no effect. */
 static void check_conflict(struct mixed *m, const struct place *p, void *va)
 {
 	struct simbuf b = memory_at(p, va);
@@ -128,7 +128,7 @@ static void check_conflicts(struct mixed *m)
 		check_conflict(m, &bad_place[i], va);
 	mixed_info_is(m, INFO_FIRST, "none has joined");
 
-	/* And under DMA, beside more that is mapped. */
+	/* The same under DMA, with more memory mapped. */
 	rig_map(&m->r, &b);
 	rig_map(&m->r, &outside);
 	simbuf_fill(&b, 0, LEN, 10);
@@ -142,14 +142,14 @@ static void check_conflicts(struct mixed *m)
 	mixed_charged(m, b.len + outside.len, "under DMA");
 	rig_unmap(&m->r, &outside);
 
-	/* Without what was in the way it can. */
+	/* It can join after that memory is unmapped. */
 	mixed_join(m, 1);
 	mixed_info_is(m, INFO_NARROW, "the second has joined");
 	mixed_agree(m, &b, 20, "the second has joined");
 	mixed_leave(m, 1);
 	mixed_charged(m, b.len, "the second has left");
 
-	/* What is just beside it is in nobody's way. */
+	/* Memory beside these ranges is no obstacle. */
 	for (i = 0; i < ARRAY_SIZE(good_place); i++) {
 		struct simbuf edge = memory_at(&good_place[i], va + 8 * i * MEM_PAGE);
 
@@ -166,7 +166,7 @@ static void check_conflicts(struct mixed *m)
 	mem_unmap(b.va, LEN);
 }
 
-/* Mapping with both there: only what is left of the addresses. */
+/* With both kinds, only the common ranges can be mapped. */
 static void check_refused(struct mixed *m)
 {
 	void *va = mem_anon(64 * MEM_PAGE);
@@ -216,7 +216,7 @@ static void check_ranges(struct mixed *m)
 	check_refused(m);
 }
 
-/* Doorbells of MSIs have to be mapped: a window of addresses that nobody else may use. */
+/* The second kind translates MSIs: it reserves a window of addresses for doorbells. */
 static void check_msi(struct mixed *m)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
@@ -264,7 +264,7 @@ static void check_msi(struct mixed *m)
 		must(mixed_try_join(m, 2));
 		vfio_dev_close(&m->r.vfio[1 + i % 2]);
 		vfio_dev_close(&m->r.vfio[2 - i % 2]);
-		/* The container has no type any more. */
+		/* Without devices, the container has no type. */
 		m->r.c.type = 0;
 	}
 	mixed_close(m, "attached and detached");
@@ -272,8 +272,8 @@ static void check_msi(struct mixed *m)
 }
 
 /*
- * Pages larger than the CPU's: for stock type1 alone, and that can map nothing but what was there
- * before, without a warning in the log; see docs/compat.md.
+ * Pages of an IOMMU that are larger than those of the CPU: only stock type1 serves it. It can map
+ * only memory that was mapped before, without a warning in the log; see docs/compat.md.
  */
 static void check_large(struct mixed *m)
 {
@@ -298,7 +298,7 @@ static void check_large(struct mixed *m)
 	mixed_info_is(m, INFO_LARGE, "64 KiB pages");
 	mixed_close(m, "64 KiB pages");
 
-	/* One joins another that has 4 KiB: stock type1 can have it, here it can't. */
+	/* A device joins one with 4 KiB pages: stock type1 permits that, the backend does not. */
 	mixed_open(m);
 	mixed_join(m, 0);
 	rig_map(&m->r, &part);
@@ -336,7 +336,7 @@ static void check_large(struct mixed *m)
 	mem_unmap(b.va, b.len);
 }
 
-/* Parameters of the simulator that make no sense. */
+/* The simulator rejects nonsensical parameters. */
 static void check_parameters(void)
 {
 	static const char * const bad[] = {

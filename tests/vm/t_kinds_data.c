@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices behind IOMMUs of two kinds in one container: their data, under everything that maps and
- * unmaps, comes and goes; and what is held in part (policies, locks) in both their domains. See
- * tests/lib/mixed.h for who serves.
+ * Devices behind IOMMUs of two kinds in one container: their data while memory is mapped and
+ * unmapped, and while devices join and leave; and memory that is partly held (by policies and
+ * locks) in both domains. tests/lib/mixed.h describes the rounds.
  *
  * vm: --mem 1024 --test-timeout 300
  */
@@ -17,7 +17,7 @@
 
 #define LEN		(256 * 1024ul)
 
-/* What was mapped before a device joins is there for it, whoever was first. */
+/* A device that joins sees the memory that is mapped already. Either kind may be first. */
 static void check_replay(struct mixed *m)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
@@ -42,7 +42,7 @@ static void check_replay(struct mixed *m)
 		mixed_agree(m, &more, 300, "mapped for two kinds");
 		mixed_charged(m, b.len + more.len, "mapped for two kinds");
 
-		/* It comes and goes; a third with it, behind a domain that is there. */
+		/* The other leaves and joins; a third device with it, behind an existing domain. */
 		for (i = 0; i < 2; i++) {
 			mixed_leave(m, other);
 			mixed_charged(m, b.len + more.len, "the other has left");
@@ -58,7 +58,7 @@ static void check_replay(struct mixed *m)
 		}
 		mixed_join(m, 2);
 
-		/* The first domain goes, then comes anew. */
+		/* The first domain is destroyed, then created again. */
 		mixed_leave(m, first);
 		mixed_charged(m, b.len + more.len, "the first has left");
 		mixed_agree(m, &b, 700, "the first has left");
@@ -78,7 +78,7 @@ static void check_replay(struct mixed *m)
 	mem_unmap(more.va, LEN);
 }
 
-/* What the host takes away is gone for all; what is unmapped as well. */
+/* Memory that the host takes away, or the program unmaps, is gone for all devices. */
 static void check_gone(struct mixed *m)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
@@ -95,7 +95,7 @@ static void check_gone(struct mixed *m)
 	mixed_agree(m, &b, 1, "before");
 	for (i = 0; i < 6 && !mixed_holds(m); i++) {
 		mem_drop(b.va, LEN);
-		/* Alternately it is the CPU that comes first, and a device. */
+		/* By turns, the CPU or a device is the first to populate. */
 		if (i & 1)
 			wrong += !!sim_write(&m->r.sim[i % MIXED_DEVICES], &b, 0, LEN, 40 + i,
 					     NULL);
@@ -145,7 +145,7 @@ static void huge_memory(struct mixed *m, void *va, size_t len, unsigned int firs
 			const char *what)
 {
 	struct simbuf b = { va, 4 * RIG_IOVA, len };
-	/* The end of one page and the beginning of the next: enough to see, but once. */
+	/* The end of a page and the start of the next: enough for most checks. */
 	struct simbuf near = { (char *)va + MEM_HUGE - LEN / 2, b.iova + MEM_HUGE - LEN / 2, LEN };
 	size_t leaves = len / MEM_HUGE, i;
 
@@ -161,7 +161,7 @@ static void huge_memory(struct mixed *m, void *va, size_t len, unsigned int firs
 	mixed_join(m, 2);
 	mixed_agree(m, &near, 30, what);
 
-	/* Part of a leaf goes, for all: a whole page of hugetlb. */
+	/* A page of hugetlb is dropped, for all devices. */
 	for (i = 0; i < leaves && !mixed_holds(m); i++) {
 		mem_drop((char *)va + i * MEM_HUGE, MEM_HUGE);
 		simbuf_fill(&near, 0, LEN, 40 + i);
@@ -198,7 +198,7 @@ static void check_huge(struct mixed *m)
 		tap_skip("no memory for huge pages", "hugetlb");
 	}
 
-	/* Pages of the CPU that fall apart while both have them. */
+	/* The CPU splits huge pages that both devices have mapped. */
 	mixed_open(m);
 	mixed_join(m, 0);
 	mixed_join(m, 1);
@@ -222,7 +222,7 @@ static void check_huge(struct mixed *m)
 	mem_unmap(b.va, len);
 }
 
-/* Dirty pages, exactly; where things are pinned, all. */
+/* The report contains exactly the written pages; with pinned memory, all pages. */
 static void dirty_are(struct mixed *m, const struct simbuf *b, const bool *want, const char *what)
 {
 	size_t page, wrong = 0, wanted = 0;
@@ -238,11 +238,65 @@ static void dirty_are(struct mixed *m, const struct simbuf *b, const bool *want,
 	dirty_map_free(&map);
 }
 
+/* A device writes a page. Returns whether that failed. */
+static unsigned int write_page(struct mixed *m, unsigned int i, const struct simbuf *b,
+			       unsigned int page, uint64_t seed)
+{
+	return !!sim_write(&m->r.sim[i], b, page * MEM_PAGE, MEM_PAGE, seed, NULL);
+}
+
+/* Each device writes a third of the pages alone, both write a third. Returns failed accesses. */
+static unsigned int dirty_by_both(struct mixed *m, const struct simbuf *b, bool *want)
+{
+	unsigned int i, page, round, bad = 0;
+
+	for (round = 0; round < 3; round++) {
+		memset(want, 0, LEN / MEM_PAGE * sizeof(*want));
+		for (i = 0; i < 60; i++) {
+			page = (unsigned int)rand() % (LEN / MEM_PAGE);
+			if (i % 3 != 0)
+				bad += write_page(m, 0, b, page, 2);
+			if (i % 3 != 1)
+				bad += write_page(m, 1, b, page, 2);
+			want[page] = true;
+		}
+		bad += !!sim_read(&m->r.sim[round % 2], b, 0, LEN, NULL);
+		dirty_are(m, b, want, "by either device");
+	}
+	memset(want, 0, LEN / MEM_PAGE * sizeof(*want));
+	bad += !!sim_read(&m->r.sim[0], b, 0, LEN, NULL);
+	bad += !!sim_read(&m->r.sim[1], b, 0, LEN, NULL);
+	dirty_are(m, b, want, "only read");
+	return bad;
+}
+
+/* Devices leave and join: no dirty page is lost. Returns failed accesses. */
+static unsigned int dirty_kept(struct mixed *m, const struct simbuf *b, bool *want)
+{
+	unsigned int page, bad = 0;
+
+	bad += write_page(m, 1, b, 7, 3);
+	bad += write_page(m, 0, b, 9, 3);
+	mixed_leave(m, 1);
+	bad += write_page(m, 0, b, 11, 3);
+	mixed_join(m, 1);
+	bad += write_page(m, 1, b, 13, 3);
+	mixed_join(m, 2);
+	bad += write_page(m, 2, b, 15, 3);
+	mixed_leave(m, 0);
+	bad += !!sim_read(&m->r.sim[1], b, 0, LEN, NULL);
+	for (page = 7; page <= 15; page += 2)
+		want[page] = true;
+	dirty_are(m, b, want, "left and joined");
+	mixed_join(m, 0);
+	return bad;
+}
+
 static void check_dirty(struct mixed *m)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
-	bool want[LEN / MEM_PAGE];
-	unsigned int i, page, round, bad = 0;
+	bool want[LEN / MEM_PAGE] = { false };
+	unsigned int page, bad;
 	struct dirty_map map;
 
 	mixed_open(m);
@@ -251,50 +305,15 @@ static void check_dirty(struct mixed *m)
 	rig_map(&m->r, &b);
 	mixed_agree(m, &b, 1, "before");
 	must(dirty_track(&m->r.c, true));
-	memset(want, 0, sizeof(want));
 	if (!m->pinned)
 		dirty_are(m, &b, want, "nothing yet");
-	/* Each a third of its own, a third together; and all of it read. */
-	for (round = 0; round < 3; round++) {
-		memset(want, 0, sizeof(want));
-		for (i = 0; i < 60; i++) {
-			page = (unsigned int)rand() % (LEN / MEM_PAGE);
-			if (i % 3 != 0)
-				bad += !!sim_write(&m->r.sim[0], &b, page * MEM_PAGE, MEM_PAGE,
-						   2, NULL);
-			if (i % 3 != 1)
-				bad += !!sim_write(&m->r.sim[1], &b, page * MEM_PAGE, MEM_PAGE,
-						   2, NULL);
-			want[page] = true;
-		}
-		bad += !!sim_read(&m->r.sim[round % 2], &b, 0, LEN, NULL);
-		dirty_are(m, &b, want, "by either device");
-	}
-	memset(want, 0, sizeof(want));
-	bad += !!sim_read(&m->r.sim[0], &b, 0, LEN, NULL);
-	bad += !!sim_read(&m->r.sim[1], &b, 0, LEN, NULL);
-	dirty_are(m, &b, want, "only read");
-
-	/* Who leaves and who joins loses nothing. */
-	bad += !!sim_write(&m->r.sim[1], &b, 7 * MEM_PAGE, MEM_PAGE, 3, NULL);
-	bad += !!sim_write(&m->r.sim[0], &b, 9 * MEM_PAGE, MEM_PAGE, 3, NULL);
-	mixed_leave(m, 1);
-	bad += !!sim_write(&m->r.sim[0], &b, 11 * MEM_PAGE, MEM_PAGE, 3, NULL);
-	mixed_join(m, 1);
-	bad += !!sim_write(&m->r.sim[1], &b, 13 * MEM_PAGE, MEM_PAGE, 3, NULL);
-	mixed_join(m, 2);
-	bad += !!sim_write(&m->r.sim[2], &b, 15 * MEM_PAGE, MEM_PAGE, 3, NULL);
-	mixed_leave(m, 0);
-	bad += !!sim_read(&m->r.sim[1], &b, 0, LEN, NULL);
-	for (page = 7; page <= 15; page += 2)
-		want[page] = true;
-	dirty_are(m, &b, want, "left and joined");
-	mixed_join(m, 0);
+	bad = dirty_by_both(m, &b, want);
+	bad += dirty_kept(m, &b, want);
 
 	/* The last report, with the unmapping. */
 	memset(want, 0, sizeof(want));
-	bad += !!sim_write(&m->r.sim[0], &b, 0, MEM_PAGE, 4, NULL);
-	bad += !!sim_write(&m->r.sim[1], &b, LEN - MEM_PAGE, MEM_PAGE, 4, NULL);
+	bad += write_page(m, 0, &b, 0, 4);
+	bad += write_page(m, 1, &b, LEN / MEM_PAGE - 1, 4);
 	want[0] = true;
 	want[LEN / MEM_PAGE - 1] = true;
 	tap_is(bad, 0, "accesses while writes are tracked");
@@ -310,8 +329,8 @@ static void check_dirty(struct mixed *m)
 }
 
 /*
- * A container of which some is held: by policy [16, 48), by a lock [40, 56), a page of a huge page;
- * of 64 pages, and of a huge page.
+ * A container with 64 pages and a huge page, partly held: pages [16, 48) by policy, [40, 56) by a
+ * lock, and a page of the huge page by policy.
  */
 #define HELD_FIRST	16
 #define HELD_PAGES	40
@@ -322,7 +341,7 @@ static size_t held_pages(struct mixed *m, const struct simbuf *huge)
 	return mixed_holds(m) ? (LEN + huge->len) / MEM_PAGE : HELD_PAGES + 1;
 }
 
-/* Device @i has the held pages without a fault, with what was written; beside them it faults. */
+/* Device @i accesses the held pages without a fault, and sees their data. It faults on others. */
 static void held_is_had(struct mixed *m, unsigned int i, const struct simbuf *b,
 			const struct simbuf *huge, uint64_t seed, const char *what)
 {
@@ -349,85 +368,135 @@ static void held_is_had(struct mixed *m, unsigned int i, const struct simbuf *b,
 	tap_ok(sim_count(bdf, "requests") > requests, "%s: by faults", what);
 }
 
+/**
+ * struct held - the memory of check_held()
+ * @m: the round
+ * @b: memory, partly held
+ * @huge: memory of a huge page, partly held
+ * @first: the device that joins first
+ * @other: the device behind the other kind
+ * @id: the lock
+ */
+struct held {
+	struct mixed *m;
+	struct simbuf b;
+	struct simbuf huge;
+	unsigned int first;
+	unsigned int other;
+	uint64_t id;
+};
+
+static void held_fill(struct held *h, unsigned int i, uint64_t seed, const char *what)
+{
+	simbuf_fill(&h->b, 0, h->b.len, seed);
+	held_is_had(h->m, i, &h->b, &h->huge, seed, what);
+}
+
+static void held_lock(struct held *h)
+{
+	must(policy_lock(&h->m->r.c, h->b.iova + 40 * MEM_PAGE, 16 * MEM_PAGE, 0, &h->id));
+}
+
+static void held_begin(struct held *h)
+{
+	struct mixed *m = h->m;
+
+	mixed_open(m);
+	mixed_join(m, h->first);
+	rig_map(&m->r, &h->b);
+	rig_map(&m->r, &h->huge);
+	mixed_agree(m, &h->b, 1, "faulted in");
+	mixed_agree(m, &h->huge, 1, "faulted in");
+	must(policy_set(&m->r.c, h->b.iova + HELD_FIRST * MEM_PAGE, 32 * MEM_PAGE,
+			VFIO_IOPF_POLICY_PIN));
+	held_lock(h);
+	must(policy_set(&m->r.c, h->huge.iova + HELD_HUGE * MEM_PAGE, MEM_PAGE,
+			VFIO_IOPF_POLICY_PIN));
+	held_fill(h, h->first, 3, "alone");
+}
+
+/* The other device joins: the held memory is in its domain before it can access anything. */
+static void held_joined(struct held *h)
+{
+	struct mixed *m = h->m;
+	struct dma dma;
+	unsigned int i;
+
+	simbuf_fill(&h->b, 0, h->b.len, 4);
+	must(mixed_try_join(m, h->other));
+	tap_is(sim_iommu_count("leaves_4k"),
+	       m->second_faults ? 2 * (HELD_PAGES + 1) : 2 * (LEN + MEM_HUGE) / MEM_PAGE,
+	       "joined: what is held is mapped, in both domains");
+	mixed_leave(m, h->other);
+	dma_start_both(&dma, &m->r.sim[h->first], &h->huge, 5);
+	dma_wait_rounds(&dma, 1);
+	for (i = 0; i < 4; i++) {
+		mixed_join(m, h->other);
+		dma_wait_rounds(&dma, i % 2);
+		if (i < 3)
+			mixed_leave(m, h->other);
+	}
+	tap_is(dma_stop(&dma), 0, "joined and left: the first goes on");
+	rig_same(&h->huge, 5, "joined and left");
+	held_is_had(m, h->other, &h->b, &h->huge, 4, "joined");
+	held_fill(h, h->first, 6, "the first");
+	mixed_agree(m, &h->b, 10, "joined");
+	mixed_agree(m, &h->huge, 20, "joined");
+}
+
+/* With both devices there, memory is unlocked and locked. */
+static void held_relocked(struct held *h)
+{
+	struct mixed *m = h->m;
+
+	must(policy_unlock(&m->r.c, h->id, 0));
+	policy_pinned_is(rig_bdf(h->first), mixed_holds(m) ? LEN + MEM_HUGE : 33 * MEM_PAGE,
+			 "unlocked for two");
+	mixed_agree(m, &h->b, 40, "unlocked for two");
+	held_lock(h);
+	held_fill(h, h->first, 7, "locked for two");
+	held_fill(h, h->other, 8, "locked for two");
+}
+
+/* The first device leaves, with its domain. Then the other one leaves. */
+static void held_left(struct held *h)
+{
+	struct mixed *m = h->m;
+
+	mixed_leave(m, h->first);
+	held_fill(h, h->other, 9, "the first has left");
+	mixed_join(m, h->first);
+	mixed_leave(m, h->other);
+	held_fill(h, h->first, 10, "the other has left");
+	mixed_join(m, h->other);
+	must(policy_set(&m->r.c, h->b.iova, LEN, VFIO_IOPF_POLICY_DEFAULT));
+	rig_unmap(&m->r, &h->b);
+	mixed_none_reach(m, &h->b, "unmapped");
+	rig_unmap(&m->r, &h->huge);
+	policy_pinned_is(rig_bdf(h->first), 0, "unmapped");
+	mixed_close(m, "held in part");
+}
+
 static void check_held(struct mixed *m)
 {
-	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
-	struct simbuf huge = { mem_thp(MEM_HUGE), 4 * RIG_IOVA, MEM_HUGE };
-	unsigned int first, other, i;
-	struct dma dma;
-	uint64_t id;
+	struct held h = {
+		.m = m,
+		.b = { mem_anon(LEN), RIG_IOVA, LEN },
+		.huge = { mem_thp(MEM_HUGE), 4 * RIG_IOVA, MEM_HUGE },
+	};
 
-	for (first = 0; first < 2; first++) {
-		other = !first;
-		if (first && !m->second_faults)
+	for (h.first = 0; h.first < 2; h.first++) {
+		h.other = !h.first;
+		if (h.first && !m->second_faults)
 			break;
-		tap_diag("device %u is the first", first);
-		mixed_open(m);
-		mixed_join(m, first);
-		rig_map(&m->r, &b);
-		rig_map(&m->r, &huge);
-		mixed_agree(m, &b, 1, "faulted in");
-		mixed_agree(m, &huge, 1, "faulted in");
-		must(policy_set(&m->r.c, b.iova + HELD_FIRST * MEM_PAGE, 32 * MEM_PAGE,
-				VFIO_IOPF_POLICY_PIN));
-		must(policy_lock(&m->r.c, b.iova + 40 * MEM_PAGE, 16 * MEM_PAGE, 0, &id));
-		must(policy_set(&m->r.c, huge.iova + HELD_HUGE * MEM_PAGE, MEM_PAGE,
-				VFIO_IOPF_POLICY_PIN));
-		simbuf_fill(&b, 0, b.len, 3);
-		held_is_had(m, first, &b, &huge, 3, "alone");
-
-		/* The other joins: what is held is in its domain before it can do anything. */
-		simbuf_fill(&b, 0, b.len, 4);
-		must(mixed_try_join(m, other));
-		tap_is(sim_iommu_count("leaves_4k"),
-		       m->second_faults ? 2 * (HELD_PAGES + 1) : 2 * (LEN + MEM_HUGE) / MEM_PAGE,
-		       "joined: what is held is mapped, in both domains");
-		mixed_leave(m, other);
-		dma_start_both(&dma, &m->r.sim[first], &huge, 5);
-		dma_wait_rounds(&dma, 1);
-		for (i = 0; i < 4; i++) {
-			mixed_join(m, other);
-			dma_wait_rounds(&dma, i % 2);
-			if (i < 3)
-				mixed_leave(m, other);
-		}
-		tap_is(dma_stop(&dma), 0, "joined and left: the first goes on");
-		rig_same(&huge, 5, "joined and left");
-		held_is_had(m, other, &b, &huge, 4, "joined");
-		simbuf_fill(&b, 0, b.len, 6);
-		held_is_had(m, first, &b, &huge, 6, "the first");
-		mixed_agree(m, &b, 10, "joined");
-		mixed_agree(m, &huge, 20, "joined");
-
-		/* What comes and goes for two. */
-		must(policy_unlock(&m->r.c, id, 0));
-		policy_pinned_is(rig_bdf(first), mixed_holds(m) ? LEN + MEM_HUGE : 33 * MEM_PAGE,
-				 "unlocked for two");
-		mixed_agree(m, &b, 40, "unlocked for two");
-		must(policy_lock(&m->r.c, b.iova + 40 * MEM_PAGE, 16 * MEM_PAGE, 0, &id));
-		simbuf_fill(&b, 0, b.len, 7);
-		held_is_had(m, first, &b, &huge, 7, "locked for two");
-		simbuf_fill(&b, 0, b.len, 8);
-		held_is_had(m, other, &b, &huge, 8, "locked for two");
-
-		/* The domain that was the first goes; then all is for the other. */
-		mixed_leave(m, first);
-		simbuf_fill(&b, 0, b.len, 9);
-		held_is_had(m, other, &b, &huge, 9, "the first has left");
-		mixed_join(m, first);
-		mixed_leave(m, other);
-		simbuf_fill(&b, 0, b.len, 10);
-		held_is_had(m, first, &b, &huge, 10, "the other has left");
-		mixed_join(m, other);
-		must(policy_set(&m->r.c, b.iova, LEN, VFIO_IOPF_POLICY_DEFAULT));
-		rig_unmap(&m->r, &b);
-		mixed_none_reach(m, &b, "unmapped");
-		rig_unmap(&m->r, &huge);
-		policy_pinned_is(rig_bdf(first), 0, "unmapped");
-		mixed_close(m, "held in part");
+		tap_diag("device %u is the first", h.first);
+		held_begin(&h);
+		held_joined(&h);
+		held_relocked(&h);
+		held_left(&h);
 	}
-	mem_unmap(b.va, b.len);
-	mem_unmap(huge.va, huge.len);
+	mem_unmap(h.b.va, h.b.len);
+	mem_unmap(h.huge.va, h.huge.len);
 }
 
 static const struct mixed_round rounds[] = {
