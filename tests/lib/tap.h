@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * TAP output of the VM tests, and the ways to give up.
+ * TAP output of the VM tests, and the ways to bail out.
  *
- * A test prints its points in the order they are decided, the plan at the end
- * (tap_done()) unless tap_plan() gave it first. Exit status: 0 every point ok, 1 a
- * point failed or the test gave up, 77 the whole test was skipped.
+ * A test prints each point when it decides it. It prints the plan at the end (tap_done()), unless
+ * tap_plan() has printed it. Exit status: 0: all points passed; 1: a point failed, or the test
+ * bailed out; 77: the whole test was skipped.
  *
- * Vocabulary: a "point" is one ok / not ok line. "must" is for set-up: what has to
- * work for the test to mean anything; when it does not, the test bails out, which
- * counts as a failure, never as a skip.
+ * Vocabulary: a "point" is a line "ok" or "not ok". "must" is for set-up. If the set-up fails, the
+ * test bails out. That counts as a failure, never as a skip.
  */
 #ifndef TESTS_LIB_TAP_H
 #define TESTS_LIB_TAP_H
@@ -60,53 +59,55 @@ bool tap_is(uint64_t got, uint64_t want, const char *fmt, ...)
  */
 bool tap_errno_is(int got, int want, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/** tap_diag() - one line of comment; may be called from any thread */
+/** tap_diag() - print a comment of one line; any thread may call it */
 void tap_diag(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /**
- * tap_skip() - one point that can't be decided here, with the reason
+ * tap_skip() - skip a point that cannot be decided here
  * @why: the reason
- * @fmt: what the point would have said
+ * @fmt: text of the point
  */
 void tap_skip(const char *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/** tap_skip_all() - nothing of this test can be decided here: print the reason, exit 77 */
+/** tap_skip_all() - skip the whole test: print the reason, exit with 77 */
 void tap_skip_all(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-/** tap_bail() - give up: "Bail out!", exit 1 */
+/** tap_bail() - bail out: print "Bail out!", exit with 1 */
 void tap_bail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-/** tap_failed() - points failed so far */
+/** tap_failed() - number of points that have failed so far */
 unsigned int tap_failed(void);
 
 /**
- * tap_quiet() - from now on count the points, but print failures as comments only
+ * tap_quiet() - count points instead of printing them; print failures as comments
  * @on: on or off
  *
- * For a check that is expected to fail: negative controls run a check under it and
- * then decide one point of their own about tap_quiet_failures().
+ * For checks that are expected to fail: a negative control runs a check, then decides a point about
+ * tap_quiet_failures().
  */
 void tap_quiet(bool on);
 
-/** tap_quiet_failures() - points that failed since the last tap_quiet(true) */
+/** tap_quiet_failures() - number of points that have failed since the last tap_quiet(true) */
 unsigned int tap_quiet_failures(void);
 
 /**
- * tap_done() - print the plan, if tap_plan() did not, and a summary of the failures
+ * tap_done() - print the plan, unless tap_plan() has done so, and a summary of the failures
  *
  * Return: the exit status of the test
  */
 int tap_done(void);
 
 /**
- * tap_forget() - forget every point: for a child that uses the library but reports to
- * its parent by exit status; it must leave with _exit()
+ * tap_forget() - forget all points
+ *
+ * A child that uses the library calls it. The child reports to its parent by its exit status, and
+ * ends with _exit().
  */
 void tap_forget(void);
 
 /**
- * tap_fork() - fork() a child that does not report points: see tap_forget()
- * @quiet: its points are not printed, only counted: see tap_quiet()
+ * tap_fork() - fork a child, in which tap_forget() has been called
+ * @quiet: call tap_quiet(true) in it, too
  *
  * Return: 0 in the child; in the parent the child's number
  */

@@ -21,7 +21,7 @@
 /**
  * struct vfio_container - a VFIO container
  * @fd: /dev/vfio/vfio
- * @type: VFIO_TYPE1_IOMMU or VFIO_TYPE1v2_IOMMU once it is set, else 0
+ * @type: VFIO_TYPE1_IOMMU or VFIO_TYPE1v2_IOMMU; 0: not set yet
  */
 struct vfio_container {
 	int fd;
@@ -30,10 +30,10 @@ struct vfio_container {
 
 /**
  * struct vfio_dev - a device opened through VFIO
- * @container: where its group is
+ * @container: the container of its group
  * @bdf: domain:bus:device.function
- * @group_fd: /dev/vfio/<group>; -1 when the group belongs to another struct vfio_dev
- * @fd: the device; -1 when closed
+ * @group_fd: /dev/vfio/<group>; -1: another struct vfio_dev has it
+ * @fd: the device; -1: closed
  * @bar: BAR 0, mapped
  * @bar_size: its size
  * @config: offset of the configuration space region in @fd
@@ -48,13 +48,13 @@ struct vfio_dev {
 	off_t config;
 };
 
-/** vfio_container_open() - an empty container; no group, no IOMMU type yet */
+/** vfio_container_open() - open a container, without a group and an IOMMU type */
 int vfio_container_open(struct vfio_container *c);
 
-/** vfio_ioctl() - an ioctl of the container; returns 0 or a negative errno */
+/** vfio_ioctl() - call an ioctl of the container; returns 0 or a negative errno */
 int vfio_ioctl(struct vfio_container *c, unsigned long request, void *arg);
 
-/** vfio_container_close() - close its fd; fine when closed already */
+/** vfio_container_close() - close the container; it may be closed already */
 void vfio_container_close(struct vfio_container *c);
 
 /** vfio_set_iommu() - VFIO_SET_IOMMU; needs a group in the container */

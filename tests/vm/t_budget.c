@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Budgets: never more mapped than the maximum, whatever devices do and whatever the limits become
- * under them; what is used stays though a scan passes by; what is not used goes by age; what is
- * pinned stays; bad limits change nothing.
+ * Limits of resident memory: the maximum is never exceeded, for any accesses and any changes of the
+ * limits; a scan does not evict the working set; idle memory is unmapped after some time; pinned
+ * memory stays; invalid limits change nothing.
  *
  * vm: --mem 1024
  */
@@ -16,7 +16,7 @@
 
 #define LEN		(16 * MiB)
 #define MAX		(4 * MiB)
-/* A page in each of so many blocks of 2 MiB. */
+/* A page in each of @n blocks of 2 MiB. */
 #define STEP		(2 * MiB)
 #define BLOCKS		512
 #define HOT		24
@@ -48,7 +48,7 @@ static bool resident_within(uint64_t bytes)
 	return budget_mapped() <= bytes;
 }
 
-/* The limits change while a device is at work. */
+/* The limits change under DMA. */
 static void check_live(struct rig *r)
 {
 	struct simbuf b = rig_buffer(r, LEN);
@@ -82,7 +82,7 @@ static void check_live(struct rig *r)
 	rig_buffer_free(r, &b);
 }
 
-/* A huge page does not fit, and is served in small ones. */
+/* A huge page does not fit, and is mapped in small pages. */
 static void check_huge(struct rig *r)
 {
 	struct simbuf b = { mem_thp(2 * MEM_HUGE), RIG_IOVA, 2 * MEM_HUGE };
@@ -96,7 +96,7 @@ static void check_huge(struct rig *r)
 	rig_buffer_free(r, &b);
 }
 
-/* One access to each of @n blocks from @first on; how many faulted. */
+/* Access each of @n blocks from @first on. Returns the number of faults. */
 static uint64_t pass(struct rig *r, const struct simbuf *b, unsigned int first, unsigned int n)
 {
 	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_READ, b, first * STEP, n * STEP, 0);
@@ -122,8 +122,7 @@ static struct simbuf sparse(struct rig *r)
 }
 
 /*
- * What is used again and again, and a scan beside it that never comes back. By age alone each use
- * would be a fault.
+ * A working set, and a scan that never returns. With eviction by age alone, each use would fault.
  */
 static void check_scan(struct rig *r)
 {
@@ -133,7 +132,7 @@ static void check_scan(struct rig *r)
 
 	must(budget_set(bdf, "min_residency", 0));
 	must(budget_set(bdf, "resident_max", BUDGET_LEAST));
-	/* Beside little of it, what is used is found out. */
+	/* A short scan does not evict the working set. */
 	for (i = 0; i < 12; i++) {
 		pass(r, &b, 0, HOT);
 		pass(r, &b, at, 24);
@@ -175,7 +174,7 @@ static void check_expiry(struct rig *r)
 	rig_buffer_free(r, &b);
 }
 
-/* What is pinned does not go, and is not more than it may be. */
+/* Pinned memory is not evicted, and does not exceed its limit. */
 static void check_pinned(struct rig *r)
 {
 	struct simbuf b = rig_buffer(r, LEN), pin = { b.va, b.iova, MiB };
@@ -250,7 +249,7 @@ static void check_bad(struct rig *r)
 	rig_buffer_free(r, &b);
 }
 
-/* Unmapped, and the container gone, while things are evicted. */
+/* Ranges are unmapped, and the container is closed, during eviction. */
 static void check_ends(struct rig *r)
 {
 	struct simbuf b = rig_buffer(r, LEN);

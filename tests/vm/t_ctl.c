@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iopfctl against the module: what it says of devices and containers is what happens, and what it
- * sets takes effect under DMA. What it makes of its arguments and of files is tested in cli/test.
+ * iopfctl with the module: its output about devices and containers is right, and its settings take
+ * effect under DMA. cli/test tests arguments and files.
  *
  * vm: --mem 1024 --add cli/iopfctl
  */
@@ -28,7 +28,7 @@
 #define CTL_NOT_FOUND	3
 #define CTL_NO_MODULE	4
 
-/* What the last command printed, without blanks and newlines. */
+/* The output of the last command, without blanks and newlines. */
 static char said[65536];
 
 static void read_said(FILE *f)
@@ -42,7 +42,7 @@ static void read_said(FILE *f)
 	said[n] = 0;
 }
 
-/* Run it, for JSON. Returns its exit status. */
+/* Run iopfctl --json. Returns its exit status. */
 static int ctl(const char *fmt, ...)
 {
 	char args[256], command[512];
@@ -75,7 +75,7 @@ static void describe(void)
 		fclose(f);
 }
 
-/* The value of a key that is there once: what follows it. */
+/* The value of a key that occurs once: the text after it. */
 static const char *value(const char *key)
 {
 	char pattern[64];
@@ -111,7 +111,7 @@ static void verdict_is(const char *bdf, const char *want, const char *what)
 	tap_ok(says("verdict", quoted), "%s: probe says %s (%.120s)", what, want, value("text"));
 }
 
-/* The word by which a program knows why not, as the module says it. */
+/* Check the first word of "reason". */
 static void reason_is(const char *bdf, const char *want)
 {
 	char quoted[64];
@@ -121,7 +121,7 @@ static void reason_is(const char *bdf, const char *want)
 	tap_ok(says("reason", quoted), "the reason is \"%s\" (%.60s)", want, value("reason"));
 }
 
-/* Open device @n alone and see who serves it; close it again. */
+/* Open device @n alone, check who serves it, and close it. */
 static void serves(unsigned int n, const char *want, const char *what)
 {
 	struct vfio_container c;
@@ -135,7 +135,7 @@ static void serves(unsigned int n, const char *want, const char *what)
 	vfio_container_close(&c);
 }
 
-/* Device 0 becomes one that may fault; device 1 stays one that may not; the IOMMU of 2 can't. */
+/* Device 0 becomes one that may fault; device 1 still may not; the IOMMU of device 2 cannot. */
 static void check_probe(void)
 {
 	verdict_is(rig_bdf(0), "could", "not allowed");
@@ -161,7 +161,7 @@ static void check_probe(void)
 	reason_is(rig_bdf(2), "refused");
 }
 
-/* What people see, into the log. */
+/* Print the tables of iopfctl as comments. */
 static void show(const char *args)
 {
 	char line[512];
@@ -202,7 +202,7 @@ static uint64_t check_list(struct rig *r, const struct simbuf *b)
 	return id;
 }
 
-/* Memory that goes again and again, so that the device does not come to rest. */
+/* Drop memory repeatedly, so that the device keeps faulting. */
 struct dropper {
 	pthread_t thread;
 	const struct simbuf *b;
@@ -248,7 +248,7 @@ static uint64_t listed(uint64_t id, const char *key)
 	return number(key);
 }
 
-/* Of two assignments the second is refused. */
+/* The kernel rejects the second of two assignments. */
 static void check_refused(uint64_t id)
 {
 	tap_is(ctl("set %llu resident_high=64M pinned_max=1M", (unsigned long long)id), CTL_FAILED,
@@ -261,7 +261,7 @@ static void check_refused(uint64_t id)
 	       "so nothing has changed");
 }
 
-/* A device switched off and on, and a container pinned and not, while it works. */
+/* Under DMA, a device is disabled and enabled, and a container is pinned and unpinned. */
 static void check_pin(struct rig *r, const struct simbuf *b, uint64_t id)
 {
 	const char *bdf = r->vfio[0].bdf;
@@ -312,7 +312,7 @@ static void check_budget(struct rig *r, const struct simbuf *b, uint64_t id)
 	tap_is(listed(id, "resident"), LEN, "list: all of it is resident again");
 }
 
-/* A name that a program gives itself in order to be something else on the terminal. */
+/* A program name that contains escape sequences. */
 static void check_name(void)
 {
 	struct vfio_container c;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Dirty tracking without hardware for it: exactly the pages the device wrote are reported, once,
- * whatever they are backed by and whatever happens to them meanwhile; a report that fails loses
- * nothing; and a copy of the memory that is kept up to date by the reports alone, while the device
- * writes on, ends up equal byte by byte: a migration.
+ * Dirty tracking without hardware support: a report names exactly the pages that the device wrote,
+ * once, for any kind of memory and any changes of it; a failed report loses nothing; in a
+ * migration, a copy that follows the reports while the device writes is equal at the end.
  *
  * vm: --mem 768 --swap 512 --disk 256
  * also: no5lvl pti zswap numa
@@ -21,7 +20,7 @@
 #define LEN	(4 * MiB)
 #define PAGES	(LEN / MEM_PAGE)
 
-/* The report of @b, which must name exactly the pages in @want (NULL: none). */
+/* Check that the report of @b names exactly the pages in @want; NULL: none. */
 static void report_is(struct rig *r, const struct simbuf *b, const bool *want, const char *what)
 {
 	size_t page, wanted = 0;
@@ -58,7 +57,7 @@ static void check_exact(struct rig *r, const struct simbuf *b, const char *what)
 	static bool written[PAGES];
 
 	simbuf_fill(b, 0, b->len, 3);
-	/* All of it is mapped for writing when tracking begins. */
+	/* All pages are mapped for writing when tracking starts. */
 	must_be(sim_write(&r->sim[0], b, 0, b->len, 3, NULL) == IOPF_SIM_ST_OK);
 	must(dirty_track(&r->c, true));
 	report_is(r, b, NULL, what);
@@ -67,12 +66,12 @@ static void check_exact(struct rig *r, const struct simbuf *b, const char *what)
 	write_some(r, b, written);
 	report_is(r, b, written, what);
 	report_is(r, b, NULL, what);
-	/* The same pages, mapped writable until the report took that away. */
+	/* The same pages, which were mapped writable until the report. */
 	write_some(r, b, written);
 	write_some(r, b, written);
 	mem_drop(b->va, b->len);
 	write_page(r, b, written, 5);
-	/* Starting twice changes nothing; stopping forgets. */
+	/* A second start changes nothing; a stop drops all reports. */
 	must(dirty_track(&r->c, true));
 	must(dirty_track(&r->c, false));
 	must(dirty_track(&r->c, true));
@@ -83,7 +82,7 @@ static void check_exact(struct rig *r, const struct simbuf *b, const char *what)
 	must(dirty_track(&r->c, false));
 }
 
-/* Reads and writes of half a page each at a time, and by commands that touch many pages. */
+/* Reads and writes of half a page, and commands that touch many pages. */
 static void check_commands(struct rig *r, const struct simbuf *b)
 {
 	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_WRITE, b, 0, b->len, 9);
@@ -139,7 +138,7 @@ static void check_unmap(struct rig *r, const struct simbuf *b)
 	rig_map(r, b);
 }
 
-/* With everything pinned every page may be written at any time. */
+/* With all memory pinned, all pages are dirty. */
 static void check_pinned(struct rig *r, const struct simbuf *b)
 {
 	const char *bdf = r->vfio[0].bdf;

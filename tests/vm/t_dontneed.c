@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * MADV_DONTNEED and MADV_FREE under running DMA. Whatever the timing, a word the device wrote is
- * there or the page is zero, and no DMA goes to a page that was given back.
+ * MADV_DONTNEED and MADV_FREE under DMA. With any timing, a page contains the data of the device or
+ * zeros, and no device accesses a freed page.
  *
  * vm: --mem 1024
  * also: no5lvl pti numa
@@ -17,7 +17,7 @@
 #define LEN	(8 * MiB)
 #define SEED	1
 
-/* Pages that are neither all pattern nor all zero; *@zero: all zero. */
+/* The number of pages that contain neither only pattern nor only zeros; *@zero: pages of zeros. */
 static size_t torn(const struct simbuf *b, size_t *zero)
 {
 	size_t off, bad = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The enable flag at run time. Off: every range is populated and pinned before the write to the
- * flag returns, and the device faults no more. On: nothing is pinned any more. Under DMA, with
- * two devices, and failing cleanly when the user may not lock that much.
+ * The file "enabled" of a device in use. 0: the write populates and pins all ranges before it
+ * returns, and the device faults no more. 1: no memory is pinned. The test does this under DMA,
+ * with two devices, and for a user whose RLIMIT_MEMLOCK is too small.
  *
  * vm: --mem 1024
  */
@@ -51,7 +51,7 @@ static void check_still(struct rig *r, const struct simbuf *b)
 	tap_errno_is(iopf_enable(bdf, true), 0, "on");
 }
 
-/* Ranges mapped and unmapped while the flag is off are pinned and released one by one. */
+/* While the device is disabled, each mapped range is pinned, and each unmapped range released. */
 static void check_mapping_while_off(struct rig *r, const struct simbuf *b)
 {
 	struct simbuf more = { mem_anon(LEN), b->iova + LEN, LEN };
@@ -90,7 +90,7 @@ static void check_under_dma(struct rig *r, const struct simbuf *b)
 	tap_is(pinned_kb(), 0, "nothing stays pinned");
 }
 
-/* Pinned as long as one of the devices in the container may not fault. */
+/* Memory is pinned as long as a device of the container may not fault. */
 static void check_two(struct rig *r, const struct simbuf *b)
 {
 	const char *first = r->vfio[0].bdf, *second = r->vfio[1].bdf;
@@ -106,7 +106,7 @@ static void check_two(struct rig *r, const struct simbuf *b)
 	tap_is(pinned_kb(), 0, "both on: not pinned");
 }
 
-/* Data in memory that is swapped or was never there is populated by switching off. */
+/* Disabling the device populates memory that is swapped out or was never there. */
 static void check_populates(struct rig *r, const struct simbuf *b)
 {
 	const char *bdf = r->vfio[0].bdf;
@@ -119,8 +119,8 @@ static void check_populates(struct rig *r, const struct simbuf *b)
 }
 
 /*
- * A user without CAP_IPC_LOCK who may lock less than the range: the flag can't be
- * switched off, the error says so, and the device works on, faulting.
+ * A user without CAP_IPC_LOCK whose RLIMIT_MEMLOCK is less than the range: the write fails, and the
+ * device continues to fault.
  */
 static void check_limit(void)
 {

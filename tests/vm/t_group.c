@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An IOMMU group of two devices: they come and go together, have one domain, and fault each by
- * itself. One faults by page requests, the other by stalling; a third device has a group to itself.
- * What concerns one of the two concerns the other where it is about the group (who serves it,
- * whether it may fault), and does not where it is about the device (its faults, its reset, its
- * counters).
+ * An IOMMU group of two devices: they join and leave together, share a domain, and fault
+ * separately. One faults by page requests, the other stalls; a third device has its own group. The
+ * devices share the properties of the group (backend, permission to fault), but not those of a
+ * device (faults, reset, counters).
  *
  * vm: --mem 1024
  */
@@ -22,7 +21,7 @@
 #define LEN	(2 * MiB)
 #define PAGES	(LEN / MEM_PAGE)
 #define SIM	"devices=3 stall=0x2 iommu.group=0x3"
-/* The pair, and the one beside it. */
+/* The group of two, and the third device. */
 #define PAIR	2
 #define OTHER	2
 
@@ -31,7 +30,7 @@ static uint64_t faults(unsigned int n)
 	return iopf_count(rig_bdf(n), "faults");
 }
 
-/* The devices of the group, and maybe the third, in one container. */
+/* Open the devices of the group, and perhaps the third, in one container. */
 static void open_pair(struct rig *r, bool other)
 {
 	unsigned int i;
@@ -58,7 +57,7 @@ static void drop(const struct simbuf *b)
 	memset(b->va, 1, b->len);
 }
 
-/* Each faults for itself, and finds what the other has faulted in. */
+/* Each device faults, and accesses the pages that the other has faulted in. */
 static void check_faults(struct rig *r, const struct simbuf *b)
 {
 	uint64_t was[PAIR];
@@ -80,7 +79,7 @@ static void check_faults(struct rig *r, const struct simbuf *b)
 	rig_both_ways(&r->sim[1], b, 3, "the second");
 }
 
-/* Both at once, under what takes memory away. */
+/* Both at once, while memory is dropped. */
 static void check_at_once(struct rig *r, const struct simbuf *b)
 {
 	struct simbuf half[PAIR] = {
@@ -108,7 +107,7 @@ static void check_at_once(struct rig *r, const struct simbuf *b)
 	}
 }
 
-/* One waits for memory, and is reset: its group, and the other, go on. */
+/* A device waits for memory, and is reset: its group and the other device continue. */
 static void check_reset(struct rig *r, const struct simbuf *b)
 {
 	struct simbuf held = { mem_anon(4 * MEM_PAGE), RIG_IOVA + 64 * MiB, 4 * MEM_PAGE };
@@ -141,7 +140,7 @@ static void check_reset(struct rig *r, const struct simbuf *b)
 	mem_unmap(held.va, held.len);
 }
 
-/* One may not fault any more: it has to be pinned for both, until both may. */
+/* A device may not fault any more: memory is pinned until both devices may fault. */
 static void check_enable(struct rig *r, const struct simbuf *b)
 {
 	unsigned int one;
@@ -163,7 +162,7 @@ static void check_enable(struct rig *r, const struct simbuf *b)
 	}
 }
 
-/* The group leaves a container that goes on, one of its devices waiting, and comes back. */
+/* The group leaves a container while a device waits, and joins again. The container stays. */
 static void check_leave(struct rig *r, const struct simbuf *b)
 {
 	struct simbuf held = { mem_anon(4 * MEM_PAGE), RIG_IOVA + 64 * MiB, 4 * MEM_PAGE };
@@ -198,7 +197,7 @@ static void check_leave(struct rig *r, const struct simbuf *b)
 	mem_unmap(held.va, held.len);
 }
 
-/* Who serves is the group's affair: all its devices may fault, or it is not for us. */
+/* The backend serves a group only if all its devices may fault. */
 static void check_served(const struct simbuf *b)
 {
 	unsigned int i, one;
@@ -224,7 +223,7 @@ static void check_served(const struct simbuf *b)
 	}
 }
 
-/* Groups that can't be. */
+/* Impossible groups. */
 static void check_parameter(void)
 {
 	must(rig_unload_soon());
@@ -240,7 +239,7 @@ int main(void)
 	int fd;
 
 	rig_backend_only();
-	/* A file: what the page table loses is still there. */
+	/* A memfd: pages that are unmapped stay in the file. */
 	b.va = mem_memfd(LEN, &fd);
 	rig_load(SIM, "latency=1 fault_around=0");
 	tap_is(vfio_group_id(rig_bdf(0)), vfio_group_id(rig_bdf(1)), "devices 0 and 1 are a group");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Processors come and go. What a processor has counted of faults stays when it goes, is there once
- * when it is back, and can be reset and moved away while it is off; and faults are served whoever
- * is there to do it.
+ * Processors go offline and online. The fault counters of an offline processor count, exactly once
+ * after it is back, and can be reset and moved while it is offline. The other processors serve the
+ * faults.
  *
  * vm: --mem 1024 --cpus 2
  */
@@ -32,7 +32,7 @@ static void engine_on_cpu1(void)
 
 	CPU_ZERO(&set);
 	CPU_SET(1, &set);
-	/* Threads of the kernel are few, and were numbered a moment ago. */
+	/* There are few kernel threads, and their numbers are recent. */
 	for (pid = 1; pid < 32768; pid++) {
 		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
 		if (!knob_read_text(name, sizeof(name), "%s", path) &&
@@ -44,7 +44,7 @@ static void engine_on_cpu1(void)
 	tap_bail("no thread iopf_sim/0:0");
 }
 
-/* Faults, a page at a time; how many, once they have been counted. */
+/* Fault page by page. Returns the number of faults after they have been counted. */
 static uint64_t touch(struct rig *r, const struct simbuf *b)
 {
 	unsigned long long total = latency_count(latency_device(0), "total");
@@ -99,7 +99,7 @@ static void join(struct rig *r)
 	must(sim_up(&r->sim[0], &r->vfio[0], NULL));
 }
 
-/* What is on a processor that is off can be moved away, by whatever does so. */
+/* The counters of an offline processor can be moved, in each possible way. */
 static void check_moved(struct rig *r, const struct simbuf *b)
 {
 	uint64_t n, was = latency_count(latency_container(), "total");
@@ -132,7 +132,7 @@ static void check_moved(struct rig *r, const struct simbuf *b)
 	totals_are(n, was, "so is the device");
 }
 
-/* On and off while the device works: no fault is lost, and none counted twice. */
+/* A processor goes offline and online under DMA: each fault is counted exactly once. */
 static void check_under_dma(struct rig *r, const struct simbuf *b)
 {
 	uint64_t before = iopf_count(rig_bdf(0), "faults"), faults;
@@ -164,9 +164,9 @@ int main(void)
 	int fd;
 
 	rig_backend_only();
-	/* A file: what the page table loses is still there. */
+	/* A memfd: pages that are unmapped stay in the file. */
 	b.va = mem_memfd(LEN, &fd);
-	/* No neighbours: each page is a fault. The second device keeps the container. */
+	/* No fault-around: each page faults. The second device keeps the container open. */
 	rig_load("devices=2 engines=1", "latency=1 fault_around=0");
 	rig_open(&r, 2, VFIO_TYPE1v2_IOMMU);
 	rig_map(&r, &b);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Locks: memory that user space says devices can't fault in is held, whatever else happens to it,
- * as long as any lock is on it; and what a device asks for there is answered, counted, said once,
- * and brings nothing in. The same for a device that may not fault at all.
+ * Locks: user space locks memory where devices cannot fault. The memory stays pinned as long as any
+ * lock covers it. A page request there gets a response, is counted, is logged once, and maps
+ * nothing. The same holds for a device that may not fault at all.
  *
  * vm: --mem 1024
  */
@@ -16,7 +16,7 @@
 
 #define LEN	(8 * MiB)
 
-/* Held against the host, and against a lock that goes while another stays. */
+/* The memory stays pinned when the host reclaims, and when one of two locks is removed. */
 static void check_held(struct rig *r, const struct simbuf *b)
 {
 	uint64_t one, two, requests;
@@ -42,7 +42,7 @@ static void check_held(struct rig *r, const struct simbuf *b)
 	rig_both_ways(&r->sim[0], b, 5, "unlocked");
 }
 
-/* Over two mappings; one goes, then the other. */
+/* A lock over two mappings; one is unmapped, then the other. */
 static void check_unmap(struct rig *r)
 {
 	struct simbuf a = { mem_anon(MiB), RIG_IOVA + 0x10000000, MiB };
@@ -65,7 +65,7 @@ static void check_unmap(struct rig *r)
 	mem_unmap(b.va, MiB);
 }
 
-/* Locked and unlocked under DMA, part of a huge page, too. */
+/* Lock and unlock under DMA, including a part of a huge page. */
 static void check_under_dma(struct rig *r, const struct simbuf *b, const char *what)
 {
 	struct dma dma;
@@ -87,7 +87,7 @@ static void check_under_dma(struct rig *r, const struct simbuf *b, const char *w
 	dma_describe(&dma);
 }
 
-/* What a device asks for where it is not to fault. */
+/* Page requests for locked memory. */
 static void check_stray(struct rig *r, const struct simbuf *b)
 {
 	const char *bdf = r->vfio[0].bdf;
@@ -112,7 +112,7 @@ static void check_stray(struct rig *r, const struct simbuf *b)
 	tap_is(iopf_count(bdf, "stray_locked"), 16, "unlocked: no stray");
 }
 
-/* A device that may not fault: where it is mapped it goes on, elsewhere it is refused. */
+/* A device that may not fault: SUCCESS where the page is mapped, elsewhere INVALID. */
 static void check_disabled(struct rig *r, const struct simbuf *b)
 {
 	struct simbuf nowhere = { NULL, b->iova + 100 * LEN, LEN };
@@ -171,7 +171,7 @@ static void check_bad_input(struct rig *r, const struct simbuf *b)
 	l.size++;
 	tap_errno_is(lock_raw(r, l), -ENOENT, "a page too many");
 	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_LOCK, NULL), -EFAULT, "no argument");
-	/* An argument that can be read, not written. */
+	/* An argument that is read-only. */
 	hole = mem_anon(MEM_PAGE);
 	memcpy(hole, &good, sizeof(good));
 	must_sys(mprotect(hole, MEM_PAGE, PROT_READ));
@@ -193,7 +193,7 @@ static void check_bad_input(struct rig *r, const struct simbuf *b)
 	policy_charged_is(0, "after all that");
 }
 
-/* As many as there may be, and no more. */
+/* The maximum number of locks, and one more. */
 static void check_many(struct rig *r, const struct simbuf *b)
 {
 	uint64_t first = 0, id = 0;

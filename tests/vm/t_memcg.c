@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a device's faults cost the host is the user's: IOMMU page tables and the backend's own notes
- * are charged to the memory cgroup of who mapped the memory, though the faults are taken by others.
- * A sparse address space can't exhaust the host.
+ * The user pays for the faults of a device: IOMMU page tables and the backend's own data are
+ * charged to the memory cgroup of the process that mapped the memory. A sparse address space cannot
+ * exhaust the host.
  *
  * vm: --mem 1024
  * also: numa
@@ -23,7 +23,7 @@
 #define STEP	(2 * MiB)
 #define BLOCKS	2048
 #define LEN	((size_t)BLOCKS * STEP)
-/* A page of page table, and what the backend may need beside it. */
+/* A page of a page table, and the backend's data beside it. */
 #define LEAST	4096
 #define MOST	(4096 + 2048)
 
@@ -54,7 +54,7 @@ static void check_charge(void)
 	struct rig r;
 
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
-	/* The CPU's own page tables first. */
+	/* First the page tables of the CPU. */
 	for (off = 0; off < LEN; off += STEP)
 		sum += ((volatile char *)b.va)[off];
 	before = mem_cgroup_stat("kernel");
@@ -104,7 +104,7 @@ static void fault_beyond(void)
 	_exit(0);
 }
 
-/* In a container that is pinned: the memory itself is beyond the limit. */
+/* In a pinned container, the memory itself exceeds the limit. */
 static void pin_beyond(void)
 {
 	struct simbuf b;

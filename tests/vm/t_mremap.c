@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mremap and munmap under a mapping: a mapping is about addresses. What the process has there
- * now is what the device reaches; where it has nothing, the device is answered INVALID.
+ * mremap and munmap under a mapping. A mapping is a range of addresses: the device reaches the
+ * memory that the process has there now. Where the process has none, the response is INVALID.
  *
  * vm: --mem 1024
  * also: no5lvl pti numa
@@ -28,13 +28,13 @@ static void check_move_away(struct rig *r, const struct simbuf *b)
 		      "moved away: write");
 	rig_same(&moved, 1, "the moved memory was left alone");
 
-	/* Other memory at the same address. */
+	/* New memory at the same address. */
 	must_be(mmap(b->va, LEN, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == b->va);
 	rig_both_ways(&r->sim[0], b, 3, "new memory at the address");
 	rig_same(&moved, 1, "the moved memory was left alone");
 
-	/* Back again, over it. */
+	/* Move the old memory back. */
 	must_be(mremap(moved.va, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, b->va) == b->va);
 	rig_status_is(sim_verify(&r->sim[0], b, 0, LEN, 1, NULL), IOPF_SIM_ST_OK,
 		      "moved back: the old content");
@@ -72,7 +72,7 @@ static void check_munmap(struct rig *r, const struct simbuf *b)
 	rig_both_ways(&r->sim[0], b, 10, "hole filled");
 }
 
-/* Two memories swapped under the device again and again: what it sees is always one of them. */
+/* Two pieces of memory are exchanged repeatedly: the device always sees one of them. */
 static void check_under_dma(struct rig *r, const struct simbuf *b)
 {
 	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_WRITE, b, 0, LEN, 11);
@@ -80,7 +80,7 @@ static void check_under_dma(struct rig *r, const struct simbuf *b)
 	struct dma dma;
 	unsigned int i;
 
-	/* One mapping: what was cut up before can't be moved as a whole. */
+	/* One VMA: mremap() cannot move several at once. */
 	must_be(mmap(b->va, LEN, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == b->va);
 	dma_start(&dma, &r->sim[0], &cmd, 1);

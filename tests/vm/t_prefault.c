@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO_IOPF_PREFAULT: a device meets no fault where user space has said what it will use, whatever
- * the memory is; the end is told; cancelling, unmapping, the container's end and user space that
- * does not provide its pages find nothing that waits or is left behind; tracking sees no write
- * where there was none; and memory that is short is not fought for.
+ * VFIO_IOPF_PREFAULT: a device does not fault on prefaulted memory of any kind; the end of a
+ * request is signalled; cancelling, unmapping, closing the container, and a userfaultfd that
+ * provides no pages leave nothing behind, and block nothing; dirty tracking sees no writes; a
+ * request fails when memory is short.
  *
  * vm: --mem 1024
  */
@@ -42,7 +42,7 @@ static bool adds_up(const struct vfio_iopf_prefault_status *s)
 	return s->present + s->mapped + s->missed == s->pages;
 }
 
-/* All of it, then the device, which has nothing to ask for; then again, with nothing to do. */
+/* Prefault all memory: the device does not fault. Prefault again: there is nothing to do. */
 static void check_kind(struct rig *r, void *va, uint32_t flags, const char *kind)
 {
 	struct simbuf b = { va, RIG_IOVA, LEN };
@@ -86,7 +86,7 @@ static void check_kinds(struct rig *r)
 		tap_skip("no pool", "hugetlb");
 }
 
-/* Mapped for reading already, also as zero pages: they get writable. */
+/* Pages that are mapped for reading, and zero pages, become writable. */
 static void check_upgrade(struct rig *r)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
@@ -107,7 +107,7 @@ static void check_upgrade(struct rig *r)
 	mem_unmap(b.va, LEN);
 }
 
-/* Parts of two areas, cut and crossed, to the byte. */
+/* Overlapping parts of two areas, at any byte. */
 static void check_ranges(struct rig *r)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA + 5 * MEM_PAGE, LEN / 2 };
@@ -200,7 +200,7 @@ static void check_bad(struct rig *r)
 	prefault_wait(&r->c, id, &s);
 	tap_ok(s.state == VFIO_IOPF_PREFAULT_STATE_DONE && s.pages == VFIO_IOPF_RANGES_MAX &&
 	       adds_up(&s), "as many ranges as there may be");
-	/* Only some are remembered. */
+	/* The module remembers only some requests. */
 	for (i = 0; i < 60; i++) {
 		must(prefault_start(&r->c, &good, 1, RW, -1, &last));
 		prefault_wait(&r->c, last, &s);
@@ -225,7 +225,7 @@ static void knob_gets(const char *name, uint64_t value, const char *what)
 	tap_is(prefault_knob(name), value, "%s", what);
 }
 
-/* Memory that its user does not provide. */
+/* A userfaultfd that provides no pages. */
 static void check_held(struct rig *r)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
@@ -256,7 +256,7 @@ static void check_held(struct rig *r)
 	tap_ok(s.state == VFIO_IOPF_PREFAULT_STATE_DONE && s.present == PAGES,
 	       "then the next has its turn");
 	knob_gets("prefaults", 0, "the thread that waited has been interrupted");
-	/* Each waits for a page of its own, which tells when it does. */
+	/* Each request waits for a page of its own, which shows when it waits. */
 	for (i = 1; i < VFIO_IOPF_REQUESTS_MAX; i++) {
 		struct vfio_iopf_range page = { b.iova + (10 + i) * MEM_PAGE, MEM_PAGE };
 
@@ -265,7 +265,7 @@ static void check_held(struct rig *r)
 		must(prefault_cancel(&r->c, id, &s));
 	}
 	knob_gets("prefaults", 0, "and so are all others");
-	/* As many as may be under way, and no more. */
+	/* The maximum number of requests, and one more. */
 	for (i = 0; i < VFIO_IOPF_REQUESTS_MAX; i++)
 		must(prefault_start(&r->c, &held, 1, RW, -1, &all[i]));
 	tap_errno_is(prefault_start(&r->c, &free, 1, RW, -1, &id), -EBUSY, "there is a bound");
@@ -274,7 +274,7 @@ static void check_held(struct rig *r)
 		must(prefault_cancel(&r->c, all[i], &s));
 	knob_gets("prefaults", 0, "once cancelled they are gone");
 	tap_is(mem_resident(b.va, LEN), 0, "none populated anything");
-	/* Waiting is over. */
+	/* All pages are provided. */
 	close(uffd);
 	prefault_run(&r->c, &b, RW, &s);
 	tap_ok(adds_up(&s) && !s.missed, "and again");
@@ -285,7 +285,7 @@ static void check_held(struct rig *r)
 	close(efd);
 }
 
-/* At any moment of a request: cancelled, or its memory unmapped and mapped. */
+/* Cancel a request, or unmap and map its memory, at any moment. */
 static void check_meanwhile(struct rig *r)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
@@ -301,7 +301,7 @@ static void check_meanwhile(struct rig *r)
 
 		mem_drop(b.va, LEN);
 		must(prefault_start(&r->c, &range, 1, RW, -1, &id));
-		/* How far it is to get first: counted at the end of each 2 MiB. */
+		/* How far the request goes first; it counts at the end of each 2 MiB. */
 		for (spins = 0, k = 0; k < 200 * (i % 8); k++) {
 			must(prefault_query(&r->c, id, &s));
 			if (s.mapped >= wait || s.state >= VFIO_IOPF_PREFAULT_STATE_DONE)
@@ -311,7 +311,7 @@ static void check_meanwhile(struct rig *r)
 		if (i % 2) {
 			must(prefault_cancel(&r->c, id, &s));
 			resident = mem_resident(b.va, LEN);
-			/* It has plenty of opportunity. */
+			/* Give it plenty of opportunity. */
 			for (k = 0; k < 20; k++)
 				must(sim_run(&r->sim[0], &(struct iopf_sim_cmd){ }, NULL));
 			must(prefault_query(&r->c, id, &again));
@@ -337,7 +337,7 @@ static void check_meanwhile(struct rig *r)
 	mem_unmap(b.va, LEN);
 }
 
-/* A device at the same memory. */
+/* A device uses the same memory. */
 static void check_beside(struct rig *r)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
@@ -429,7 +429,7 @@ static void check_frozen(struct rig *r)
 	close(fd);
 }
 
-/* In memory that the process has not, or may not write. */
+/* Memory that does not exist, or is read-only. */
 static void check_holes(struct rig *r)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
@@ -447,7 +447,7 @@ static void check_holes(struct rig *r)
 	mem_unmap(b.va, LEN);
 }
 
-/* More than the process's cgroup may have: the request fails, the process lives. */
+/* More memory than the limit of the cgroup: the request fails, the process survives. */
 static int beyond(void)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = 64 * MiB };
@@ -486,7 +486,7 @@ static void check_short(void)
 	       "more than may be had: ENOMEM, and nobody is killed (status 0x%x)", status);
 }
 
-/* The end of the container, while requests run, wait, and wait for user space. */
+/* The container ends while requests run, wait for others, and wait for a userfaultfd. */
 static void check_release(struct rig *r, bool held)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };

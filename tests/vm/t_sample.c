@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sampling a container: what is used is in the log, once for each time it was looked at, and what
- * is not used is not; data and dirty pages survive the looks; areas come and go; it can be
- * switched on and off under DMA, and is told of its cost. When a container is not sampled nothing
- * is looked at.
+ * Sampling a container: the log contains used memory, once for each look at it, and no idle memory;
+ * sampling loses neither data nor dirty pages; areas come and go; sampling starts and stops under
+ * DMA, and reports its cost. Without sampling there are no looks.
  *
  * vm: --mem 1024 --icount
  */
@@ -22,11 +21,11 @@
 #define BLOCK_PAGES	(MEM_HUGE / MEM_PAGE)
 #define ROUNDS		6
 #define INTERVAL	10
-/* Of the time that looking may take, in ppm; and how long to wait for that. */
+/* Maximum cost of sampling, in ppm of the time; and how long to wait for that. */
 #define SHARE_MAX	10000
 #define ROUNDS_MAX	40
 
-/* Blocks in an order without strides, which would have them mapped ahead. */
+/* Blocks in an order without strides: strides would be prefetched. */
 static size_t order[4 * BLOCKS];
 
 static void order_init(size_t n)
@@ -47,7 +46,7 @@ static void touch_block(struct rig *r, const struct simbuf *b, size_t block)
 		IOPF_SIM_ST_OK);
 }
 
-/* Wait until there are so many events. */
+/* Wait until there are @n events. */
 static void events_come(uint64_t n)
 {
 	struct iopf_sample_header head;
@@ -79,7 +78,7 @@ static void check_files(void)
 	tap_errno_is(sample_set("max", 1024), 0, "afterwards they do");
 }
 
-/* What is used is seen, what is not isn't, and when: in order. */
+/* Used blocks are in the log, idle ones are not; the events are in order. */
 static void check_events(struct rig *r)
 {
 	struct iopf_sample_event *event = calloc(BLOCKS * (ROUNDS + 1), sizeof(*event));
@@ -97,7 +96,7 @@ static void check_events(struct rig *r)
 	must(sample_set("interval", INTERVAL));
 	for (round = 0; round < ROUNDS; round++) {
 		sample_all();
-		/* The first ones only. */
+		/* Only the first blocks. */
 		for (block = 0; block < BLOCKS - round; block++)
 			touch_block(r, &b, order[block]);
 	}
@@ -138,7 +137,7 @@ static void check_events(struct rig *r)
 	free(event);
 }
 
-/* New chunks are new; old ones go with their area. */
+/* The log marks new chunks; old ones vanish with their area. */
 static void check_new(struct rig *r)
 {
 	struct iopf_sample_event event[2 * BLOCKS];
@@ -166,7 +165,7 @@ static void check_new(struct rig *r)
 	rig_buffer_free(r, &b);
 }
 
-/* With room for less than there are, a share of them is watched, and it is always the same. */
+/* With room for fewer chunks than there are, a constant subset of them is sampled. */
 static void check_share(struct rig *r)
 {
 	struct simbuf b = { mem_anon(4 * LEN), RIG_IOVA, 4 * LEN };
@@ -203,7 +202,7 @@ static void check_share(struct rig *r)
 	mem_unmap(b.va, b.len);
 }
 
-/* Under DMA: data is right, writes are tracked, and what it costs is held down. */
+/* Under DMA: data is right, writes are tracked, and the cost is limited. */
 static void check_dma(struct rig *r)
 {
 	struct simbuf b = rig_buffer(r, LEN);
@@ -213,8 +212,8 @@ static void check_dma(struct rig *r)
 
 	must(sample_set("interval", 2));
 	/*
-	 * What it takes is known afterwards, and by then may be some faults too much, so in the
-	 * beginning it may be more of the time. If it were not held back it would stay so.
+	 * The module measures the cost of a look after it, so the cost may exceed its limit at the
+	 * start. Without the limit it would stay too high.
 	 */
 	for (i = 0; i < ROUNDS_MAX; i++) {
 		if (i >= 4 && head.next > 4 * BLOCKS && share <= SHARE_MAX)
@@ -228,7 +227,7 @@ static void check_dma(struct rig *r)
 	       (unsigned long long)share);
 	tap_ok(head.alone > head.interval, "so chunks are left alone for longer: %u us",
 	       head.alone);
-	/* Over and over, and the last one is left on. */
+	/* Start and stop repeatedly; the last time, do not stop. */
 	for (i = 0; i < 20; i++) {
 		must(sample_set("interval", (i + 1) % 3 ? 1 : 0));
 		if (i % 5 == 0)
@@ -251,7 +250,7 @@ int main(void)
 	check_share(&r);
 	check_dma(&r);
 	rig_clean(&r);
-	/* It is being sampled to its end. */
+	/* The container ends while it is sampled. */
 	rig_close(&r);
 	rig_balanced();
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);

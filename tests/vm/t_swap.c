@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Swap to a disk: what the device wrote comes back from there, over several cycles, for anonymous
- * memory and for shmem. A lost dirty bit shows here and nowhere else: the page is dropped as
- * clean, and old data comes back.
+ * Swap to a disk: data that the device wrote survives several cycles, in anonymous memory and in
+ * shmem. Only this test shows a lost dirty bit: the host drops the page as clean, and old data
+ * comes back.
  *
  * vm: --mem 768 --swap 512 --disk 256
  * also: no5lvl pti zswap numa
@@ -33,7 +33,7 @@ static void check_cycles(struct rig *r, const struct simbuf *b, const char *kind
 	uint64_t seed;
 
 	for (seed = 1; seed <= CYCLES; seed++) {
-		/* The device is the only one to write: the CPU's dirty bits must come from it. */
+		/* Only the device writes: the dirty bits of the CPU must come from it. */
 		rig_status_is(sim_write(&r->sim[0], b, 0, LEN, seed, NULL), IOPF_SIM_ST_OK,
 			      "%s, cycle %llu: the device writes", kind,
 			      (unsigned long long)seed);
@@ -42,9 +42,9 @@ static void check_cycles(struct rig *r, const struct simbuf *b, const char *kind
 			      "%s, cycle %llu: the device reads it back", kind,
 			      (unsigned long long)seed);
 		/*
-		 * Now the pages are clean copies of what is on the disk. Write half of them,
-		 * a little in each, and have them swapped again: this is where a write that
-		 * did not make its page dirty is lost.
+		 * Now the pages are clean copies of those on the disk. The device writes a little
+		 * to half of them, and they are swapped out again. A write that does not set the
+		 * dirty bit is lost here.
 		 */
 		rig_status_is(sim_write(&r->sim[0], b, 0, LEN / 2, seed + 100, NULL),
 			      IOPF_SIM_ST_OK, "%s, cycle %llu: half is written again", kind,
@@ -58,7 +58,10 @@ static void check_cycles(struct rig *r, const struct simbuf *b, const char *kind
 	tap_diag("%s: %llu pages to the disk, %llu from it", kind,
 		 (unsigned long long)(mem_vmstat("pswpout") - pswpout),
 		 (unsigned long long)(mem_vmstat("pswpin") - pswpin));
-	/* Twice a cycle it went out whole, and came back once whole and once at least half. */
+	/*
+	 * In each cycle all of it is swapped out twice, all of it comes back once, and at least
+	 * half once.
+	 */
 	tap_ok(mem_vmstat("pswpin") - pswpin >= CYCLES * LEN / MEM_PAGE,
 	       "%s: really came from the disk", kind);
 }
@@ -76,19 +79,19 @@ static void check_read_then_write(struct rig *r, const struct simbuf *b)
 	rig_same(b, 51, "read, then written, then swapped");
 }
 
-/* The device reads a word of a page. */
+/* The device reads a word in a page. */
 static void touch(struct rig *r, const struct simbuf *b, unsigned int page)
 {
 	must_be(sim_touch(&r->sim[0], b, page * MEM_PAGE, MEM_PAGE, NULL) == IOPF_SIM_ST_OK);
 }
 
-/* How many pages of a window are in memory. */
+/* The number of pages of a window that are in memory. */
 static size_t incore(const struct simbuf *b, unsigned int window)
 {
 	return mem_incore((char *)b->va + window * WINDOW * MEM_PAGE, WINDOW * MEM_PAGE);
 }
 
-/* The host has looked, and swapped everything out. False: it can't be told to look. */
+/* Make the host age and swap out everything. Returns false if the host cannot age on request. */
 static bool looked_and_out(struct rig *r, const struct simbuf *b)
 {
 	simbuf_fill(b, 0, LEN, 70);
@@ -100,9 +103,9 @@ static bool looked_and_out(struct rig *r, const struct simbuf *b)
 }
 
 /*
- * What came back by reading is clean, and mapped read-only. Of who writes two pages side by side
- * the rest of the window is taken away, to come back for writing by one fault. False: it was not,
- * as the host has not looked for too long.
+ * Pages that come back by a read are clean, and mapped read-only. After writes to two adjacent
+ * pages, the rest of the window is unmapped, and a single fault maps it for writing. Returns false
+ * if that did not happen because the host last aged too long ago.
  */
 static bool written_together(struct rig *r, const struct simbuf *b, unsigned int window)
 {
@@ -129,9 +132,8 @@ static bool written_together(struct rig *r, const struct simbuf *b, unsigned int
 }
 
 /*
- * Where the host looks for what is not used nothing is had ahead of a device, but what is swapped
- * out of a window comes back together once it has missed two of its pages side by side. The kernel
- * itself is told to read nothing it is not asked for.
+ * While the host ages memory, nothing is prefetched for a device. But the swapped pages of a window
+ * come back together after faults on two adjacent pages. Readahead of the kernel is off.
  */
 static void check_together(struct rig *r, const struct simbuf *b)
 {
@@ -163,7 +165,7 @@ static void check_together(struct rig *r, const struct simbuf *b)
 	}
 	tap_ok(window < LEN / MEM_PAGE / WINDOW, "a window is written together");
 
-	/* What has never been there is not swapped out. */
+	/* Pages that were never populated are not swapped out. */
 	must_sys(madvise(b->va, LEN, MADV_DONTNEED));
 	touch(r, b, up * WINDOW);
 	touch(r, b, up * WINDOW + 1);
@@ -177,8 +179,8 @@ static void check_together(struct rig *r, const struct simbuf *b)
 }
 
 /*
- * A window of more pages than a word has bits, of memory that is not private, where the host has
- * looked: every byte is right.
+ * A window with more pages than a word has bits, of shared memory, which the host ages: every byte
+ * is right.
  */
 static void check_wide_window(struct rig *r, const struct simbuf *b)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Working sets: what a process's devices used is exported, the process ends, another one gives it
- * back, and the device finds it there, what is hot first. What is not a working set is refused or
- * does no harm.
+ * Working sets: a process exports the working set of its devices, and exits; another process
+ * imports it, and the devices find the memory mapped, the hottest first. Malformed working sets are
+ * rejected or do no harm.
  *
  * vm: --mem 1024
  */
@@ -25,11 +25,11 @@
 #define LEN	(BLOCKS * MEM_HUGE)
 #define PAGES	(LEN / MEM_PAGE)
 #define HEADER	16
-/* Where the second half of a block is used, and some pages of another. */
+/* Offsets: the second half of a block, and some pages of another block. */
 #define HALF	2
 #define SPARSE	3
 
-/* What one process leaves to the next: a page or so of memory that both have. */
+/* Shared memory, by which a process hands its working set to the next. */
 struct legacy {
 	size_t size;
 	size_t pages;
@@ -54,7 +54,7 @@ static void touch_all(struct rig *r, const struct simbuf *b, size_t first, size_
 	must_be(sim_run(&r->sim[0], &cmd, NULL) == IOPF_SIM_ST_OK);
 }
 
-/* The device's ordinary day: not all of the memory, and it comes back to some. */
+/* The usual load: a part of the memory, some of it repeatedly. */
 static void use(struct rig *r, const struct simbuf *b)
 {
 	size_t page;
@@ -63,18 +63,18 @@ static void use(struct rig *r, const struct simbuf *b)
 	touch_all(r, b, 512, 512, 1);
 	touch_all(r, b, HALF * 512 + 256, 256, 1);
 	touch_all(r, b, 5 * 512, 512, 1);
-	/* Backwards, and at no equal distances: no stream, so nothing is populated between. */
+	/* Backwards, at unequal distances: no stream, so nothing between is prefetched. */
 	for (page = 24; page--;)
 		touch(r, b, SPARSE * 512 + 100 + page * (page + 1) / 2);
 }
 
-/* What the IOMMU has of it: all that was touched, and what was had ahead of streams. */
+/* The mapped pages: all that were touched, and those that were prefetched. */
 static size_t mapped_pages(void)
 {
 	return sim_iommu_count("leaves_4k") + 512 * sim_iommu_count("leaves_2m");
 }
 
-/* What the host takes and the device misses is hot: block 5 more than block 1. */
+/* Memory that the host unmaps and the device refaults is hot: block 5 more than block 1. */
 static void heat(struct rig *r, const struct simbuf *b)
 {
 	unsigned int i;
@@ -128,7 +128,7 @@ static void first_life(struct legacy *l, int fd)
 	       l->pages);
 	must_be(l->size <= sizeof(l->set));
 	memcpy(l->set, set, l->size);
-	/* Two-byte records are blocks as a whole, with nothing left out before. */
+	/* A record of two bytes is a whole block without a gap before it. */
 	tap_diag("%zu bytes", l->size);
 	tap_ok(l->size <= HEADER + 3 * 3 + 7 + 70, "few bytes");
 }
@@ -142,7 +142,7 @@ static void second_life(struct legacy *l, int fd)
 	struct rig r;
 	size_t page;
 
-	/* It comes up with nothing. */
+	/* At first nothing is mapped. */
 	mem_punch(fd, 0, LEN);
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
 	rig_map(&r, &b);
@@ -155,12 +155,12 @@ static void second_life(struct legacy *l, int fd)
 	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_DONE, "done");
 	tap_is(s.pages, l->pages, "the pages that were used");
 	tap_ok(s.mapped + s.present == s.pages && !s.missed, "all of them");
-	/* Shared memory: read from its file, one fault of the CPU may map some around. */
+	/* Shared memory: a fault of the CPU may map further pages of the file. */
 	tap_is(mem_incore(b.va, LEN), l->pages, "those are populated, and no others");
 	before = faults();
 	use(&r, &b);
 	tap_is(faults() - before, 0, "the device goes without a fault");
-	/* And elsewhere as ever. */
+	/* Elsewhere the device faults as usual. */
 	touch(&r, &b, 4 * 512);
 	tap_is(faults() - before, 1, "but elsewhere");
 	for (page = 0; page < PAGES; page += 512)
@@ -169,10 +169,10 @@ static void second_life(struct legacy *l, int fd)
 	rig_end(&r);
 }
 
-/* The blocks, in the order they are asked for. Each gets its pages at once. */
+/* The blocks in the order of their requests. Each gets its pages at once. */
 static void third_life(struct legacy *l, int fd)
 {
-	/* Block 5 came back five times, block 1 twice; the others by address. */
+	/* Block 5 was refaulted five times, block 1 twice; the others follow by address. */
 	static const unsigned int order[] = { 5, 1, 0, HALF, SPARSE };
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
 	struct vfio_iopf_prefault_status s = { };
@@ -210,7 +210,7 @@ static void third_life(struct legacy *l, int fd)
 	rig_close(&r);
 }
 
-/* What the heat of each block is, from a working set of whole blocks side by side. */
+/* The heat of each block, from a working set of adjacent whole blocks. */
 static void heats(struct rig *r, uint32_t flags, unsigned int *heat, unsigned int blocks)
 {
 	size_t size, at = HEADER;
@@ -220,7 +220,7 @@ static void heats(struct rig *r, uint32_t flags, unsigned int *heat, unsigned in
 	for (i = 0; i < blocks; i++) {
 		must_be(at + 2 <= size && !(set[at] & 0x30));
 		heat[i] = set[at++] & 15;
-		/* How many were left out before. */
+		/* The number of blocks in the gap. */
 		while (set[at++] & 0x80)
 			must_be(at < size);
 	}
@@ -304,7 +304,7 @@ static void check_get(struct rig *r)
 	tap_errno_is(get(r, data, &size, 0, argsz - 1), -EINVAL, "argsz");
 	tap_errno_is(get(r, (void *)8, &size, 0, argsz), -EFAULT, "a buffer nowhere");
 	rig_unmap(r, &b);
-	/* Two areas that have half of a block each. */
+	/* Two areas, each with half of a block. */
 	rig_map(r, &half);
 	rig_map(r, &rest);
 	touch_all(r, &half, 0, 256, 1);
@@ -317,7 +317,7 @@ static void check_get(struct rig *r)
 	mem_unmap(b.va, LEN);
 }
 
-/* Where less is mapped now, or for reading only. */
+/* Less memory is mapped now, or it is read-only. */
 static void check_less(struct rig *r, const struct legacy *l)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, MEM_HUGE + 100 * MEM_PAGE };
@@ -347,7 +347,7 @@ static int put(struct rig *r, const void *data, size_t size)
 	uint64_t id;
 	int err;
 
-	/* What has been cancelled may take some time to be gone. */
+	/* A cancelled request may need some time to end. */
 	while ((err = workset_put(&r->c, data, size, -1, &id)) == -EBUSY && spins < 60000)
 		sim_nap(&spins);
 	if (!err)
@@ -395,7 +395,7 @@ static void check_bad(struct rig *r, const struct legacy *l)
 		memcpy(set, l->set, l->size);
 		size = l->size;
 		for (k = 1 + (unsigned int)rand() % 4; k; k--) {
-			/* Mostly behind the header, or nothing else would be seen. */
+			/* Mostly behind the header, because a broken header hides other errors. */
 			size_t at = rand() % 8 ? HEADER + (size_t)rand() % (size - HEADER)
 					       : (size_t)rand() % size;
 
