@@ -260,7 +260,7 @@ bool rig_both_ways(struct simdev *s, const struct simbuf *b, uint64_t seed, cons
 			      (unsigned long long)cpl.result,
 			      (unsigned long long)cpl.mismatches);
 
-	/* Random writes may leave out pages. The pattern is the same, so the memory stays the same. */
+	/* Random writes may leave out pages. The pattern is the same, so nothing changes. */
 	cmd = sim_cmd(IOPF_SIM_OP_WRITE, b, 0, b->len, seed + 1);
 	sim_cmd_order(&cmd, IOPF_SIM_ORDER_RANDOM, 256, 256, seed);
 	if (cmd.count > 4096)

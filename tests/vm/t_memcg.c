@@ -123,9 +123,8 @@ static void killed(void (*beyond)(void), const char *what)
 	pid_t pid;
 
 	pid = tap_fork(true);
-	if (!pid) {
+	if (!pid)
 		beyond();
-	}
 	must_sys(waitpid(pid, &status, 0));
 	tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
 	       "%s: beyond its limit the user is killed, not the host", what);

@@ -478,9 +478,8 @@ static void check_short(void)
 	pid_t pid;
 
 	pid = tap_fork(true);
-	if (!pid) {
+	if (!pid)
 		_exit(beyond());
-	}
 	must_sys(waitpid(pid, &status, 0));
 	tap_ok(WIFEXITED(status) && !WEXITSTATUS(status),
 	       "more than may be had: ENOMEM, and nobody is killed (status 0x%x)", status);
