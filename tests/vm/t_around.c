@@ -40,12 +40,6 @@ static struct simbuf buffer(struct rig *r)
 	return b;
 }
 
-static void buffer_free(struct rig *r, struct simbuf *b)
-{
-	rig_unmap(r, b);
-	mem_unmap(b->va, b->len);
-}
-
 /* Eight bytes in each page, in this order. */
 static void touch(struct rig *r, const struct simbuf *b, unsigned int order, unsigned int prg_pages)
 {
@@ -71,7 +65,7 @@ static void check_present(struct rig *r, unsigned int order, unsigned int most, 
 	touch(r, &b, order, 1);
 	tap_ok(faults() - before <= most, "%s, all present: %u faults at most", what, most);
 	tap_is(leaves(), PAGES, "%s: everything is mapped", what);
-	buffer_free(r, &b);
+	rig_buffer_free(r, &b);
 }
 
 /* The first page, the last, and one amid; and what begins or ends within a block. */
@@ -161,7 +155,7 @@ static void check_holes(struct rig *r)
 	tap_is(faults() - before, 1, "beyond the hole: a fault");
 	tap_is(leaves(), 3 + 100 - 1, "which maps the rest");
 	tap_is(mem_resident(b.va, b.len), 4 + 100 - 1, "nothing was populated by that");
-	buffer_free(r, &b);
+	rig_buffer_free(r, &b);
 }
 
 static void check_ahead(struct rig *r, unsigned int prg_pages)
@@ -184,7 +178,7 @@ static void check_ahead(struct rig *r, unsigned int prg_pages)
 	       "most of it was populated ahead, and used");
 	tap_is(mem_resident(b.va, b.len), PAGES, "nothing but the buffer");
 	rig_both_ways(&r->sim[0], &b, 20, "after that");
-	buffer_free(r, &b);
+	rig_buffer_free(r, &b);
 }
 
 /* At the end of the area the stream is at its end, though there is more memory. */
@@ -250,7 +244,7 @@ static void check_stride(struct rig *r, int stride)
 	resident = mem_resident(b.va, b.len);
 	tap_ok(resident >= n && resident <= n + 2 * AHEAD_MAX,
 	       "stride %d: what it touches is populated, hardly more: %zu", stride, resident);
-	buffer_free(r, &b);
+	rig_buffer_free(r, &b);
 }
 
 static void check_random(struct rig *r)
@@ -265,7 +259,7 @@ static void check_random(struct rig *r)
 	tap_ok(resident <= 400 + 40, "absent, all over: hardly more than was touched");
 	tap_diag("%zu pages for 400, %llu ahead", resident,
 		 (unsigned long long)(iopf_count(rig_bdf(0), "ahead") - ahead));
-	buffer_free(r, &b);
+	rig_buffer_free(r, &b);
 }
 
 /*
@@ -283,7 +277,7 @@ static void check_aged(struct rig *r)
 	err = mem_age();
 	if (err == -ENOENT) {
 		tap_skip("this kernel can't be told to", "the host looks for unused pages");
-		buffer_free(r, &b);
+		rig_buffer_free(r, &b);
 		return;
 	}
 	tap_errno_is(err, 0, "the host looks for unused pages");
@@ -297,7 +291,7 @@ static void check_aged(struct rig *r)
 	touch_one(r, &b, 512 + 100);
 	tap_ok(leaves() >= 512 + 32, "but as much as ever elsewhere");
 	rig_both_ways(&r->sim[0], &b, 30, "after that");
-	buffer_free(r, &b);
+	rig_buffer_free(r, &b);
 }
 
 int main(void)
@@ -322,8 +316,6 @@ int main(void)
 	check_stride(&r, -7);
 	check_random(&r);
 	check_aged(&r);
-	rig_clean(&r);
-	rig_close(&r);
-	rig_balanced();
+	rig_end(&r);
 	return tap_done();
 }

@@ -342,12 +342,12 @@ static void check_dirty(struct rig *r, const struct simbuf *b)
 
 static int policy_raw(struct rig *r, struct vfio_iopf_policy p)
 {
-	return ioctl(r->c.fd, VFIO_IOPF_POLICY, &p) ? -errno : 0;
+	return vfio_ioctl(&r->c, VFIO_IOPF_POLICY, &p);
 }
 
 static int map_raw(struct rig *r, struct vfio_iopf_map_dma m)
 {
-	return ioctl(r->c.fd, VFIO_IOPF_MAP_DMA, &m) ? -errno : 0;
+	return vfio_ioctl(&r->c, VFIO_IOPF_MAP_DMA, &m);
 }
 
 static void check_bad_input(struct rig *r, const struct simbuf *b)
@@ -384,7 +384,7 @@ static void check_bad_input(struct rig *r, const struct simbuf *b)
 	p.iova--;
 	tap_errno_is(policy_raw(r, p), -ENOENT, "a page too early");
 	tap_errno_is(policy_get(&r->c, b->iova + LEN, &p), -ENOENT, "asked where nothing is");
-	tap_errno_is(ioctl(r->c.fd, VFIO_IOPF_POLICY, NULL) ? -errno : 0, -EFAULT, "no argument");
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_POLICY, NULL), -EFAULT, "no argument");
 
 	m.argsz--;
 	tap_errno_is(map_raw(r, m), -EINVAL, "map: argsz too small");
@@ -470,9 +470,7 @@ int main(void)
 	struct rig r;
 
 	rig_backend_only();
-	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
-	b.va = mem_anon(LEN);
-	rig_map(&r, &b);
+	rig_open_mapped(&r, &b);
 	check_each(&r, &b);
 	check_parts(&r, &b);
 	check_huge(&r);
