@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What one fault maps beside its page, and what is populated ahead of a device: as much as
- * saves faults, no page that the CPU does not have, nothing for a device that goes about at random,
- * nothing that makes unused memory look used.
+ * Fault-around and prefetch: they save faults; fault-around maps no page that the CPU does not
+ * have; random accesses trigger no prefetch; idle memory does not look used.
  *
  * vm: --mem 1024
  * also: no5lvl
@@ -40,7 +39,7 @@ static struct simbuf buffer(struct rig *r)
 	return b;
 }
 
-/* Eight bytes in each page, in this order. */
+/* Access eight bytes in each page, in this order. */
 static void touch(struct rig *r, const struct simbuf *b, unsigned int order, unsigned int prg_pages)
 {
 	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_WRITE, b, 0, b->len, 1);
@@ -68,7 +67,7 @@ static void check_present(struct rig *r, unsigned int order, unsigned int most, 
 	rig_buffer_free(r, &b);
 }
 
-/* The first page, the last, and one amid; and what begins or ends within a block. */
+/* The first page, the last, and one between; areas that begin or end inside a block. */
 static void check_places(struct rig *r)
 {
 	static const size_t pages[] = { 0, 511, 300, 16, 15 };
@@ -91,8 +90,8 @@ static void check_places(struct rig *r)
 }
 
 /*
- * A block that lies in two page tables of the CPU, with frames that are a run each, so that there
- * is no room for more of them just where the first table ends, among other places.
+ * A block in two page tables of the CPU. Its frames form runs, so that batches end at several
+ * places, including the end of the first table.
  */
 static void check_tables(struct rig *r)
 {
@@ -128,24 +127,24 @@ static void check_tables(struct rig *r)
 	mem_unmap(va, 6 * MEM_HUGE);
 }
 
-/* Where not all is present: the window, and not what is beyond a hole. */
+/* Partly populated: only the window is mapped, up to a hole. */
 static void check_holes(struct rig *r)
 {
 	struct simbuf b = buffer(r);
 	char *va = b.va;
 	uint64_t before;
 
-	/* Alone. */
+	/* A page without neighbours. */
 	va[100 * MEM_PAGE] = 1;
 	touch_one(r, &b, 100);
 	tap_is(leaves(), 1, "a page alone: nothing else");
-	/* Some of the window, pages 208 to 223. */
+	/* A part of the window, pages 208 to 223. */
 	va[209 * MEM_PAGE] = 1;
 	va[212 * MEM_PAGE] = 1;
 	va[224 * MEM_PAGE] = 1;
 	touch_one(r, &b, 212);
 	tap_is(leaves(), 3, "some of the window: those");
-	/* All of the window, pages 304 to 319, and more on either side up to a hole. */
+	/* The whole window, pages 304 to 319, and more on both sides up to a hole. */
 	memset(va + 260 * MEM_PAGE, 1, 100 * MEM_PAGE);
 	mem_drop(va + 330 * MEM_PAGE, MEM_PAGE);
 	touch_one(r, &b, 310);
@@ -181,7 +180,7 @@ static void check_ahead(struct rig *r, unsigned int prg_pages)
 	rig_buffer_free(r, &b);
 }
 
-/* At the end of the area the stream is at its end, though there is more memory. */
+/* The stream ends at the end of the area, although there is more memory. */
 static void check_end(struct rig *r)
 {
 	struct simbuf b = { mem_anon(2 * LEN), RIG_IOVA, LEN };
@@ -193,7 +192,7 @@ static void check_end(struct rig *r)
 	mem_unmap(b.va, 2 * LEN);
 }
 
-/* A long stream over what is there: once it is steady a worker is ahead of it. */
+/* A long stream over populated memory: a worker prefetches for it. */
 static void check_steady(struct rig *r)
 {
 	struct simbuf b = { mem_anon(STEADY_LEN), RIG_IOVA, STEADY_LEN };
@@ -208,12 +207,12 @@ static void check_steady(struct rig *r)
 	rig_status_is(sim_run(&r->sim[0], &cmd, NULL), IOPF_SIM_ST_OK, "a long stream");
 	tap_ok(faults() - before < STEADY_LEN / MEM_HUGE / 2, "most of it without a fault: %llu",
 	       (unsigned long long)(faults() - before));
-	/* The worker goes on to the end, if it has not been overtaken. */
+	/* The worker continues to the end, unless the device overtakes it. */
 	while (leaves() < STEADY_LEN / MEM_PAGE && tries++ < 1000)
 		usleep(10000);
 	tap_is(leaves(), STEADY_LEN / MEM_PAGE, "everything is mapped");
 	rig_both_ways(&r->sim[0], &b, 40, "after that");
-	/* In the middle of it the memory goes. */
+	/* The memory is dropped in the middle of the stream. */
 	rig_unmap(r, &b);
 	rig_map(r, &b);
 	sim_start(&r->sim[0], &cmd);
@@ -225,7 +224,7 @@ static void check_steady(struct rig *r)
 	mem_unmap(b.va, b.len);
 }
 
-/* Every so many pages, up or down, absent: those are populated, and nothing between them. */
+/* A stream with a stride, up or down, over absent pages: only pages of the stream are populated. */
 static void check_stride(struct rig *r, int stride)
 {
 	struct simbuf b = buffer(r);
@@ -263,8 +262,8 @@ static void check_random(struct rig *r)
 }
 
 /*
- * The host looks which pages are used. What the device goes on using is mapped again, but not all
- * that lies around it, which would look used then.
+ * The host ages pages. Pages that the device still uses are mapped again, but not those around
+ * them, which would look used.
  */
 static void check_aged(struct rig *r)
 {
@@ -281,13 +280,13 @@ static void check_aged(struct rig *r)
 		return;
 	}
 	tap_errno_is(err, 0, "the host looks for unused pages");
-	/* What is not on its lists yet it does not look at: that is a batch or two. */
+	/* The host does not age pages that are not on its lists yet: a batch or two. */
 	tap_ok(leaves() < 64, "%llu of them are left mapped", (unsigned long long)leaves());
 	touch_one(r, &b, 100);
 	touch_one(r, &b, 300);
 	tap_ok(leaves() < 64 + 32, "then faults map little around them: %llu pages",
 	       (unsigned long long)leaves());
-	/* Elsewhere nothing has changed. */
+	/* Other memory behaves as before. */
 	touch_one(r, &b, 512 + 100);
 	tap_ok(leaves() >= 512 + 32, "but as much as ever elsewhere");
 	rig_both_ways(&r->sim[0], &b, 30, "after that");

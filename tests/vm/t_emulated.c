@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * An emulated device (mdev-style) alone in its container: pinning, unpinning, dma_rw, the
- * notification when memory is unmapped, accounting, dirty pages. Every check is made with stock
- * type1, then with the backend, and the answers wanted are the same.
- *
- * Not made with stock type1: what it can't stand. It calls the device's dma_unmap under a mutex
- * that it also takes inside of the one unpinning needs, which lockdep, where it is on, reports as
- * the deadlock that it can be; and pinning in a loop while unmapping can meet its BUG_ON().
+ * notification of unmapping, accounting, dirty pages. Each check runs with stock type1, then with
+ * the backend, and expects the same results. Two checks leave out stock type1. It has a lock
+ * inversion: it calls dma_unmap() of the device under a mutex that it also takes inside the mutex
+ * for unpinning. And pinning in a loop during unmapping can trigger its BUG_ON().
  *
  * vm: --mem 1024
  */
@@ -51,7 +49,7 @@ static size_t locked_pages(void)
 	return (mem_status_kb(0, "VmLck") + mem_status_kb(0, "VmPin")) * 1024 / MEM_PAGE;
 }
 
-/* Both sides of the same thing: what the device holds, and what is charged for it. */
+/* Check the number of pins of the device, and the charge for them. */
 static void holds(struct bench *t, unsigned int pages, unsigned int pins, const char *what)
 {
 	struct iopf_sim_mdev_status status = mdev_status(&t->m);
@@ -93,7 +91,7 @@ static void check_pin(struct bench *t)
 	holds(t, 0, 0, "nothing was pinned by that");
 }
 
-/* Through the pages themselves. */
+/* Access through the pinned pages. */
 static void check_pinned_data(struct bench *t)
 {
 	const size_t off = 3 * MEM_PAGE - 24, len = 4 * MEM_PAGE + 16;
@@ -112,7 +110,7 @@ static void check_pinned_data(struct bench *t)
 	tap_is(simbuf_differs(&t->b, 0, off, 1) +
 	       simbuf_differs(&t->b, off + len, LEN - off - len, 1), 0, "and nothing around it");
 
-	/* Pinned pages stay the parent's, at once and for good. */
+	/* After fork(), the parent keeps the pinned pages. */
 	pid = must_sys(fork());
 	if (!pid) {
 		simbuf_fill(&t->b, 0, LEN, 3);
@@ -132,7 +130,7 @@ static void check_pinned_data(struct bench *t)
 	rig_same(&t->b, 4, "unpinned");
 }
 
-/* Adjacent ranges, of memory that isn't, with rights of their own. */
+/* Adjacent ranges of separate memory, with different permissions. */
 struct ranges {
 	struct simbuf rw, ro, wo, rw2;
 };
@@ -187,7 +185,7 @@ static void check_pin_errors(struct bench *t)
 	       "the memory of the second range");
 	tap_errno_is(mdev_pin(m, r.ro.iova, 2, MDEV_R), 2, "pin: read-only, for reading");
 	tap_errno_is(mdev_pin(m, r.wo.iova, 2, MDEV_W), 2, "pin: write-only, for writing");
-	/* What was pinned before is pinned as often after a failure. */
+	/* A failure does not change the number of earlier pins. */
 	tap_errno_is(mdev_pin(m, r.rw2.iova, 4, MDEV_W), -EPERM,
 		     "pin: some again, then one that can't be");
 	holds(t, 8, 8, "as before");
@@ -209,7 +207,7 @@ static void check_pin_errors(struct bench *t)
 	mem_unmap((char *)gone.va + 3 * MEM_PAGE, MEM_PAGE);
 }
 
-/* A range of a process that has ended since. */
+/* A range of a process that has exited. */
 static void check_gone_process(struct bench *t)
 {
 	uint64_t iova = 3 * RIG_IOVA, word = 0;
@@ -258,7 +256,7 @@ static void check_dma_rw(struct bench *t, enum mdev_way way)
 	tap_errno_is(mdev_fill(m, way, &r.rw, 8, 4 * MEM_PAGE - 16, 4), 0,
 		     "%s: over the end of a range", how);
 	tap_is(simbuf_differs(&r.rw, 8, r.rw.len - 8, 4), 0, "%s: the first one", how);
-	/* The pattern goes on in the second: as if that began where the first does. */
+	/* The pattern continues in the second range, relative to the start of the first. */
 	tap_is(simbuf_differs(&(struct simbuf){ (char *)r.rw2.va - r.rw.len, 0, 0 },
 			      r.rw.len, r.rw2.len - 8, 4), 0, "%s: the second one", how);
 	tap_is((uint64_t)mdev_differs(m, way, &r.rw, 8, 4 * MEM_PAGE - 16, 4), 0,
@@ -272,7 +270,7 @@ static void check_dma_rw(struct bench *t, enum mdev_way way)
 	tap_errno_is(mdev_read(m, way, r.ro.iova, &word, 8), 0, "%s: read, read-only", how);
 	tap_errno_is(mdev_write(m, way, r.ro.iova, &word, 8), -EPERM, "%s: write, read-only", how);
 	tap_errno_is(mdev_read(m, way, r.wo.iova, &word, 8), -EPERM, "%s: read, write-only", how);
-	/* Stock type1 has always asked for both; who relies on it could not say. */
+	/* Stock type1 has always required both permissions. */
 	tap_errno_is(mdev_write(m, way, r.wo.iova, &word, 8), -EPERM, "%s: write, write-only", how);
 	must_sys(mprotect(r.rw.va, MEM_PAGE, PROT_NONE));
 	tap_errno_is(mdev_read(m, way, r.rw.iova, &word, 8), -EFAULT, "%s: no access", how);
@@ -281,7 +279,7 @@ static void check_dma_rw(struct bench *t, enum mdev_way way)
 	ranges_unmap(t, &r);
 }
 
-/* Another process may not be taken for the one whose memory it is. A kernel thread is told. */
+/* The memory is that of the right process, even if another process or a kernel thread calls. */
 static void check_other_process(struct bench *t)
 {
 	uint64_t word = 0;
@@ -328,7 +326,7 @@ static void check_unmap(struct bench *t)
 	       "which is as it was");
 	tap_errno_is(mdev_pin(m, a.iova, 1, MDEV_R), -EINVAL, "what is unmapped can't be pinned");
 
-	/* Other memory at the same address. */
+	/* New memory at the same address. */
 	must(vfio_map(&t->c, (char *)b.va + MEM_PAGE, a.iova, 2 * MEM_PAGE));
 	must(mdev_pin(m, a.iova, 2, MDEV_RW));
 	holds(t, 3, 3, "the same page at two addresses");
@@ -353,7 +351,7 @@ static void check_unmap(struct bench *t)
 	holds(t, 0, 0, "after that");
 	must(vfio_map(&t->c, t->b.va, t->b.iova, LEN));
 
-	/* A device that is slow to give back is told again. */
+	/* A device that unpins late is notified again. */
 	must(vfio_map(&t->c, a.va, a.iova, a.len));
 	must(mdev_pin(m, a.iova, 2, MDEV_RW));
 	must(mdev_ignore(m, 3));
@@ -365,7 +363,7 @@ static void check_unmap(struct bench *t)
 	mem_unmap(b.va, b.len);
 }
 
-/* More ranges than a device is told of one range before it is given up. */
+/* More ranges than the number of notifications for one range. */
 static void check_unmap_many(struct bench *t)
 {
 	const unsigned int ranges = 40;
@@ -413,7 +411,7 @@ static int get_bitmap(struct bench *t)
 	return err;
 }
 
-/* Exactly the pages [first, first + n) and, if not 0, [more, more + 1) are reported. */
+/* Check that the report contains exactly pages [first, first + n) and, if not 0, page @more. */
 static void dirty_is(struct bench *t, unsigned int first, unsigned int n, unsigned int more,
 		     const char *what)
 {
@@ -448,7 +446,7 @@ static void check_dirty(struct bench *t)
 	dirty_is(t, 10, 4, 0, "pinned before");
 	dirty_is(t, 10, 4, 0, "still pinned");
 	must(mdev_unpin(m, page(t, 10), 4));
-	/* Reported by the last bitmap, and may have been written since. */
+	/* The last bitmap reported it; it may have been written since. */
 	dirty_is(t, 10, 4, 0, "unpinned, once");
 	dirty_is(t, 0, 0, 0, "then no more");
 	must(mdev_pin(m, page(t, 20), 3, MDEV_R));
@@ -474,7 +472,7 @@ static void check_dirty(struct bench *t)
 	must(dirty_track(&t->c, false));
 }
 
-/* Pinning in a thread, without regard to what is mapped. */
+/* A thread that pins, mapped or not. */
 struct pinner {
 	struct mdev *m;
 	uint64_t iova;
@@ -491,7 +489,7 @@ static void *pinner_run(void *arg)
 
 		if (ret != 4 && ret != -EINVAL)
 			p->wrong++;
-		/* A notification may have unpinned it already. */
+		/* A notification may have unpinned the page already. */
 		ret = mdev_unpin(p->m, p->iova, 4);
 		if (ret && ret != -ENOENT)
 			p->wrong++;
@@ -551,7 +549,7 @@ static void check_close(int type)
 	holds(&t, 0, 0, "opened again");
 	must(mdev_pin(&t.m, t.b.iova, 5, MDEV_RW));
 	holds(&t, 5, 5, "the mapping is still there");
-	/* The container lives on while its groups do. */
+	/* The container exists as long as its groups. */
 	vfio_container_close(&t.c);
 	holds(&t, 5, 5, "the container is closed first");
 	tap_is((uint64_t)mdev_fill(&t.m, MDEV_DMA_RW, &t.b, 0, MEM_PAGE, 1), 0, "and works on");
@@ -570,7 +568,7 @@ static void check_type1(void)
 	bench_close(&t);
 }
 
-/* Steps of a child, which reports by its exit status: whether all of them were right. */
+/* Steps of a child. Its exit status tells whether all succeeded. */
 static bool steps_right = true;
 
 static void step(bool right, const char *what, int line)
@@ -583,7 +581,7 @@ static void step(bool right, const char *what, int line)
 
 #define STEP(cond)	step(cond, #cond, __LINE__)
 
-/* As a user who may lock LIMIT pages. */
+/* Run as a user with RLIMIT_MEMLOCK of LIMIT pages. */
 static void limited(void)
 {
 	struct bench t = bench_open(VFIO_TYPE1v2_IOMMU);
@@ -594,7 +592,7 @@ static void limited(void)
 	STEP(mdev_pin(&t.m, t.b.iova, LIMIT, MDEV_RW) == LIMIT);
 	STEP(locked_pages() == LIMIT);
 	STEP(mdev_pin(&t.m, t.b.iova + LIMIT * MEM_PAGE, 1, MDEV_R) == -ENOMEM);
-	/* What is pinned already costs nothing. */
+	/* Pinned pages are not charged again. */
 	STEP(mdev_pin(&t.m, t.b.iova, LIMIT, MDEV_R) == LIMIT);
 	STEP(mdev_pin(&t.m, t.b.iova + MEM_PAGE, LIMIT, MDEV_R) == -ENOMEM);
 	STEP(locked_pages() == LIMIT && mdev_status(&t.m).pins == 2 * LIMIT);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mappings with permissions of their own: read-only, write-only, both, next to each other and
- * of the same memory; and read-only memory mapped for reading.
+ * Mappings with different permissions: read-only, write-only, both, adjacent and of the same
+ * memory; and read-only memory mapped for reading.
  *
  * vm: --mem 1024
  * also: no5lvl pti numa
@@ -14,10 +14,33 @@
 
 #define LEN	(2 * MiB)
 
-/* What the device gets for an access that is mapped, but not like that. */
+/* The status of an access that the permissions of the mapping forbid. */
 static int forbidden(void)
 {
 	return rig_stock() ? IOPF_SIM_ST_UNTRANSLATED : IOPF_SIM_ST_INVALID;
+}
+
+/* Read-only memory (a file opened for reading) can be mapped for reading. */
+static void check_text(struct rig *r, const struct simbuf *b)
+{
+	struct simbuf text = { .iova = RIG_IOVA + 3 * LEN, .len = LEN };
+	int fd;
+
+	fd = must_sys(open("/tmp/text", O_RDWR | O_CREAT | O_TRUNC, 0600));
+	must_be(write(fd, b->va, LEN) == (ssize_t)LEN);
+	close(fd);
+	fd = must_sys(open("/tmp/text", O_RDONLY));
+	text.va = mmap(NULL, LEN, PROT_READ, MAP_SHARED, fd, 0);
+	must_be(text.va != MAP_FAILED);
+	tap_errno_is(vfio_map_flags(&r->c, text.va, text.iova, LEN, VFIO_DMA_MAP_FLAG_READ), 0,
+		     "read-only memory is mapped for reading");
+	simbuf_fill(b, 0, LEN, 7);
+	rig_status_is(sim_copy(&r->sim[0], b, 0, &text, 0, LEN, NULL), IOPF_SIM_ST_OK,
+		      "the device reads it");
+	rig_same(b, rig_stock() ? 4 : 6, "read-only memory");
+	rig_status_is(sim_write(&r->sim[0], &text, 0, LEN, 8, NULL), forbidden(), "and can't write");
+	close(fd);
+	unlink("/tmp/text");
 }
 
 int main(void)
@@ -25,10 +48,8 @@ int main(void)
 	struct simbuf b = { .iova = RIG_IOVA, .len = LEN };
 	struct simbuf ro = { .iova = RIG_IOVA + LEN, .len = LEN };
 	struct simbuf wo = { .iova = RIG_IOVA + 2 * LEN, .len = LEN };
-	struct simbuf text = { .iova = RIG_IOVA + 3 * LEN, .len = LEN };
 	struct iopf_sim_cpl cpl;
 	struct rig r;
-	int fd;
 
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
 	/* The same memory three times. */
@@ -51,7 +72,7 @@ int main(void)
 		      "and read through the read-only one");
 	rig_status_is(sim_read(&r.sim[0], &wo, 0, LEN, NULL), forbidden(), "write-only: read");
 
-	/* A copy from the write-only to the read-only one may do nothing at all. */
+	/* Forbidden copies write nothing. */
 	rig_status_is(sim_copy(&r.sim[0], &ro, 0, &b, 0, LEN, NULL), forbidden(),
 		      "copy into the read-only one");
 	rig_status_is(sim_copy(&r.sim[0], &b, 0, &wo, 0, LEN, NULL), forbidden(),
@@ -67,24 +88,7 @@ int main(void)
 		rig_same(&b, 6, "write-only, nothing there");
 	}
 
-	/* Read-only memory (a file opened for reading) can be mapped for reading. */
-	fd = must_sys(open("/tmp/text", O_RDWR | O_CREAT | O_TRUNC, 0600));
-	must_be(write(fd, b.va, LEN) == (ssize_t)LEN);
-	close(fd);
-	fd = must_sys(open("/tmp/text", O_RDONLY));
-	text.va = mmap(NULL, LEN, PROT_READ, MAP_SHARED, fd, 0);
-	must_be(text.va != MAP_FAILED);
-	tap_errno_is(vfio_map_flags(&r.c, text.va, text.iova, LEN, VFIO_DMA_MAP_FLAG_READ), 0,
-		     "read-only memory is mapped for reading");
-	simbuf_fill(&b, 0, LEN, 7);
-	rig_status_is(sim_copy(&r.sim[0], &b, 0, &text, 0, LEN, NULL), IOPF_SIM_ST_OK,
-		      "the device reads it");
-	rig_same(&b, rig_stock() ? 4 : 6, "read-only memory");
-	rig_status_is(sim_write(&r.sim[0], &text, 0, LEN, 8, NULL), forbidden(), "and can't write");
-	close(fd);
-	unlink("/tmp/text");
-	rig_clean(&r);
-	rig_close(&r);
-	rig_balanced();
+	check_text(&r, &b);
+	rig_end(&r);
 	return tap_done();
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Policies of ranges: what becomes resident and pinned, and what may go, for each of them and for
- * each change from one to another, while a device uses the memory all the time. Parts of what has
- * been mapped and ranges over several, the container's default, the devices', what is
- * charged, and that nothing changes when it can't be done.
+ * Policies of ranges: which memory becomes resident and pinned, and which can be dropped, for each
+ * policy and each change of policy, while a device uses the memory. Further: parts of a mapping,
+ * ranges over several mappings, defaults of containers and devices, charges; a failed change has no
+ * effect.
  *
  * vm: --mem 1024
  */
@@ -46,13 +46,13 @@ static void policy_is(struct rig *r, uint64_t iova, uint32_t own, uint32_t effec
 	       name[p.policy], name[p.effective], (unsigned long long)p.size);
 }
 
-/* The data goes both ways, and what can be dropped is. */
+/* Check data both ways, and drop the pages that can be dropped. */
 static void works(struct rig *r, const struct simbuf *b, uint64_t seed, const char *what)
 {
 	rig_both_ways(&r->sim[0], b, seed, what);
 }
 
-/* Wait until nothing is being prefaulted. */
+/* Wait for all prefault requests. */
 static void prefaulted(struct rig *r)
 {
 	unsigned int spins = 0;
@@ -61,7 +61,7 @@ static void prefaulted(struct rig *r)
 		sim_nap(&spins);
 }
 
-/* Each policy on memory nobody has touched, then what the host can take of it. */
+/* Set each policy on unpopulated memory, then let the host drop it. */
 static void check_each(struct rig *r, const struct simbuf *b)
 {
 	uint64_t requests;
@@ -96,7 +96,7 @@ static void check_each(struct rig *r, const struct simbuf *b)
 	works(r, b, 5, "default");
 }
 
-/* Parts: cut out of a range, put together from several, rounded to pages. */
+/* Parts of a range, several ranges, rounding to pages. */
 static void check_parts(struct rig *r, const struct simbuf *b)
 {
 	struct simbuf more = { mem_anon(LEN), b->iova + LEN, LEN };
@@ -137,9 +137,9 @@ static void check_parts(struct rig *r, const struct simbuf *b)
 }
 
 /*
- * A huge page that has been pinned as one: the IOMMU may have it as one leaf, that no part can be
- * taken out of without the devices' missing the others for a moment. So it stays as long as any
- * part of it is to be pinned.
+ * A huge page that was pinned as a whole: the IOMMU may map it by a leaf of 2 MiB. Splitting the
+ * leaf would unmap its other parts for a moment. So the whole page stays pinned as long as a part
+ * of it has to be.
  */
 static void check_huge_parts(struct rig *r, const struct simbuf *b)
 {
@@ -165,7 +165,7 @@ static void check_huge_parts(struct rig *r, const struct simbuf *b)
 	works(r, b, 21, "a huge page, let go");
 }
 
-/* A huge page of which a part is pinned: the rest goes on as small ones. */
+/* A part of a huge page is pinned: the rest is mapped by small pages. */
 static void check_huge(struct rig *r)
 {
 	struct simbuf b = { mem_thp(MEM_HUGE), RIG_IOVA + 0x40000000, MEM_HUGE };
@@ -184,7 +184,7 @@ static void check_huge(struct rig *r)
 	mem_unmap(b.va, b.len);
 }
 
-/* From each policy to each other, while a device writes and verifies all the time. */
+/* Each change of policy, under DMA. */
 static void check_under_dma(struct rig *r, const struct simbuf *b)
 {
 	unsigned int from, to;
@@ -202,7 +202,7 @@ static void check_under_dma(struct rig *r, const struct simbuf *b)
 			err = err ?: policy_set(&r->c, b->iova, LEN, to);
 			if (policy_locked_kb() * KiB != pinned)
 				err = err ?: -ERANGE;
-			/* A part of it, there and back. */
+			/* Change a part of the range, and back. */
 			err = err ?: policy_set(&r->c, b->iova + MiB / 2, 3 * MiB, from);
 			err = err ?: policy_set(&r->c, b->iova + MiB / 2, 3 * MiB, to);
 			if (policy_locked_kb() * KiB != pinned)
@@ -217,7 +217,7 @@ static void check_under_dma(struct rig *r, const struct simbuf *b)
 	pinned_is(r, 0, "after it");
 }
 
-/* The container's default and the devices', for what is there and for what comes. */
+/* Defaults of the container and the devices, for existing and new mappings. */
 static void check_default(struct rig *r, const struct simbuf *b)
 {
 	struct simbuf more = { mem_anon(MiB), b->iova + LEN, MiB };
@@ -273,7 +273,7 @@ static void check_default(struct rig *r, const struct simbuf *b)
 	mem_unmap(more.va, MiB);
 }
 
-/* Two devices: the stronger wish counts, for as long as it is there. */
+/* Two devices: the stronger default counts, as long as its device is attached. */
 static void check_strongest(void)
 {
 	struct simbuf b = { mem_anon(MiB), RIG_IOVA, MiB };
@@ -295,7 +295,7 @@ static void check_strongest(void)
 	mem_unmap(b.va, MiB);
 }
 
-/* Pinned by policy and by a device that may not fault: each goes without the other. */
+/* Memory is pinned by a policy and by a device that may not fault: either can end first. */
 static void check_with_pinner(struct rig *r, const struct simbuf *b)
 {
 	const char *bdf = r->vfio[0].bdf;
@@ -312,7 +312,7 @@ static void check_with_pinner(struct rig *r, const struct simbuf *b)
 	must(policy_set(&r->c, b->iova, LEN, DEFAULT));
 }
 
-/* Pages that are pinned for writing are dirty in each report. */
+/* Each report contains the pages that are pinned for writing. */
 static void check_dirty(struct rig *r, const struct simbuf *b)
 {
 	struct dirty_map m;
@@ -404,7 +404,7 @@ static void check_bad_input(struct rig *r, const struct simbuf *b)
 	pinned_is(r, 0, "after all that");
 }
 
-/* Memory part of which is not there: all or nothing. */
+/* Memory that is partly missing: all of it is pinned, or none. */
 static void check_hole(struct rig *r)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA + 0x40000000, LEN };
@@ -423,7 +423,7 @@ static void check_hole(struct rig *r)
 	munmap(b.va, LEN);
 }
 
-/* What a user may lock is less than what is there. */
+/* RLIMIT_MEMLOCK of the user is less than the mapping. */
 static void limited(void)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN }, more = { mem_anon(LEN), 0, LEN };
@@ -440,7 +440,7 @@ static void limited(void)
 	good &= policy_set(&c, b.iova + MiB, 2 * MiB, PIN) == -ENOMEM;
 	good &= policy_locked_kb() == 1024;
 	good &= policy_set(&c, b.iova + MiB, MiB, PIN) == 0;
-	/* What is pinned already is not charged again. */
+	/* Pinned pages are not charged again. */
 	good &= policy_set(&c, b.iova, 2 * MiB, PIN) == 0;
 	good &= policy_locked_kb() == 2048;
 	good &= policy_map(&c, &more, PIN) == -ENOMEM;

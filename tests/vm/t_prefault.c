@@ -146,42 +146,29 @@ static void start_is(struct rig *r, struct vfio_iopf_range range, uint32_t flags
 	tap_errno_is(prefault_start(&r->c, &range, 1, flags, -1, &id), err, "%s", what);
 }
 
-static void check_bad(struct rig *r)
+/* Ranges and flags that are invalid. @b is mapped, and as much memory after it, read-only. */
+static void check_bad_ranges(struct rig *r, const struct simbuf *b)
 {
-	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
-	struct simbuf ro = { mem_anon(LEN), RIG_IOVA + LEN, LEN };
-	struct vfio_iopf_range good = range_of(&b);
-	struct vfio_iopf_prefault_status s = { .argsz = sizeof(s) };
-	struct vfio_iopf_prefault p = { .argsz = sizeof(p), .flags = RW, .nr_ranges = 1 };
-	static struct vfio_iopf_range many[VFIO_IOPF_RANGES_MAX + 1];
-	uint64_t id, last, i;
+	struct vfio_iopf_range good = range_of(b);
 
-	rig_map(r, &b);
-	must(vfio_map_flags(&r->c, ro.va, ro.iova, LEN, VFIO_DMA_MAP_FLAG_READ));
 	start_is(r, good, 0, -EINVAL, "neither read nor write");
 	start_is(r, good, 8, -EINVAL, "a flag that is none");
-	start_is(r, (struct vfio_iopf_range){ b.iova, 0 }, RW, -EINVAL, "no bytes");
-	start_is(r, (struct vfio_iopf_range){ b.iova, ~0ull }, RW, -EINVAL, "beyond the end");
-	start_is(r, (struct vfio_iopf_range){ b.iova, ~b.iova + 1 }, PREFAULT_READ, -ENOENT,
+	start_is(r, (struct vfio_iopf_range){ b->iova, 0 }, RW, -EINVAL, "no bytes");
+	start_is(r, (struct vfio_iopf_range){ b->iova, ~0ull }, RW, -EINVAL, "beyond the end");
+	start_is(r, (struct vfio_iopf_range){ b->iova, ~b->iova + 1 }, PREFAULT_READ, -ENOENT,
 		 "to the very end");
 	start_is(r, (struct vfio_iopf_range){ ~0ull, 1 }, RW, -ENOENT, "the last byte there is");
-	start_is(r, (struct vfio_iopf_range){ b.iova - 1, 2 }, RW, -ENOENT, "a byte before");
-	start_is(r, (struct vfio_iopf_range){ b.iova, 2 * LEN + 1 }, PREFAULT_READ, -ENOENT,
+	start_is(r, (struct vfio_iopf_range){ b->iova - 1, 2 }, RW, -ENOENT, "a byte before");
+	start_is(r, (struct vfio_iopf_range){ b->iova, 2 * LEN + 1 }, PREFAULT_READ, -ENOENT,
 		 "a byte after");
-	start_is(r, (struct vfio_iopf_range){ b.iova, LEN + 1 }, PREFAULT_WRITE, -EPERM,
+	start_is(r, (struct vfio_iopf_range){ b->iova, LEN + 1 }, PREFAULT_WRITE, -EPERM,
 		 "for writing what is for reading");
-	tap_errno_is(prefault_start(&r->c, &good, 0, RW, -1, &id), -EINVAL, "no range");
-	for (i = 0; i <= VFIO_IOPF_RANGES_MAX; i++)
-		many[i] = (struct vfio_iopf_range){ b.iova, 1 };
-	tap_errno_is(prefault_start(&r->c, many, VFIO_IOPF_RANGES_MAX + 1, RW, -1, &id), -E2BIG,
-		     "too many ranges");
-	tap_errno_is(prefault_start(&r->c, NULL, 1, RW, -1, &id), -EFAULT, "ranges nowhere");
-	tap_errno_is(prefault_start(&r->c, &good, 1, RW, 9999, &id), -EBADF, "no such file");
-	tap_errno_is(prefault_start(&r->c, &good, 1, RW, r->c.fd, &id), -EINVAL, "no eventfd");
-	p.ranges = (uintptr_t)&good;
-	p.argsz--;
-	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_PREFAULT, &p), -EINVAL, "argsz");
-	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_PREFAULT, NULL), -EFAULT, "nothing");
+}
+
+static void check_bad_queries(struct rig *r)
+{
+	struct vfio_iopf_prefault_status s = { .argsz = sizeof(s) };
+
 	tap_errno_is(prefault_query(&r->c, 0, &s), -ENOENT, "no request has this number");
 	tap_errno_is(prefault_query(&r->c, ~0ull, &s), -ENOENT, "nor this");
 	tap_errno_is(prefault_cancel(&r->c, ~0ull, &s), -ENOENT, "nor can it be cancelled");
@@ -194,6 +181,34 @@ static void check_bad(struct rig *r)
 		     "argsz of a query");
 	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_PREFAULT_QUERY, NULL), -EFAULT,
 		     "a query of nothing");
+}
+
+static void check_bad(struct rig *r)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct simbuf ro = { mem_anon(LEN), RIG_IOVA + LEN, LEN };
+	struct vfio_iopf_range good = range_of(&b);
+	struct vfio_iopf_prefault_status s;
+	struct vfio_iopf_prefault p = { .argsz = sizeof(p), .flags = RW, .nr_ranges = 1 };
+	static struct vfio_iopf_range many[VFIO_IOPF_RANGES_MAX + 1];
+	uint64_t id, last, i;
+
+	rig_map(r, &b);
+	must(vfio_map_flags(&r->c, ro.va, ro.iova, LEN, VFIO_DMA_MAP_FLAG_READ));
+	check_bad_ranges(r, &b);
+	tap_errno_is(prefault_start(&r->c, &good, 0, RW, -1, &id), -EINVAL, "no range");
+	for (i = 0; i <= VFIO_IOPF_RANGES_MAX; i++)
+		many[i] = (struct vfio_iopf_range){ b.iova, 1 };
+	tap_errno_is(prefault_start(&r->c, many, VFIO_IOPF_RANGES_MAX + 1, RW, -1, &id), -E2BIG,
+		     "too many ranges");
+	tap_errno_is(prefault_start(&r->c, NULL, 1, RW, -1, &id), -EFAULT, "ranges nowhere");
+	tap_errno_is(prefault_start(&r->c, &good, 1, RW, 9999, &id), -EBADF, "no such file");
+	tap_errno_is(prefault_start(&r->c, &good, 1, RW, r->c.fd, &id), -EINVAL, "no eventfd");
+	p.ranges = (uintptr_t)&good;
+	p.argsz--;
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_PREFAULT, &p), -EINVAL, "argsz");
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_PREFAULT, NULL), -EFAULT, "nothing");
+	check_bad_queries(r);
 	tap_is(mem_resident(b.va, LEN) + mem_resident(ro.va, LEN), 0, "nothing came of all that");
 
 	must(prefault_start(&r->c, many, VFIO_IOPF_RANGES_MAX, RW, -1, &id));

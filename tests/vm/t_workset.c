@@ -355,13 +355,30 @@ static int put(struct rig *r, const void *data, size_t size)
 	return err;
 }
 
+/* Change one to four bytes at random. */
+static void damage(uint8_t *set, size_t size)
+{
+	unsigned int k;
+
+	for (k = 1 + (unsigned int)rand() % 4; k; k--) {
+		/* Mostly behind the header, because a broken header hides other errors. */
+		size_t at = rand() % 8 ? HEADER + (size_t)rand() % (size - HEADER)
+				       : (size_t)rand() % size;
+
+		if (rand() % 2)
+			set[at] = (uint8_t)rand();
+		else
+			set[at] ^= 1u << rand() % 8;
+	}
+}
+
 static void check_bad(struct rig *r, const struct legacy *l)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
 	struct vfio_iopf_working_set_put p = {
 		.argsz = sizeof(p), .data = (uintptr_t)l->set, .size = l->size,
 	};
-	unsigned int good = 0, bad = 0, other = 0, i, k;
+	unsigned int good = 0, bad = 0, other = 0, i;
 	uint8_t set[sizeof(l->set)];
 	size_t size;
 
@@ -394,16 +411,7 @@ static void check_bad(struct rig *r, const struct legacy *l)
 	for (i = 0; i < 5000; i++) {
 		memcpy(set, l->set, l->size);
 		size = l->size;
-		for (k = 1 + (unsigned int)rand() % 4; k; k--) {
-			/* Mostly behind the header, because a broken header hides other errors. */
-			size_t at = rand() % 8 ? HEADER + (size_t)rand() % (size - HEADER)
-					       : (size_t)rand() % size;
-
-			if (rand() % 2)
-				set[at] = (uint8_t)rand();
-			else
-				set[at] ^= 1u << rand() % 8;
-		}
+		damage(set, size);
 		switch (put(r, set, size)) {
 		case 0:
 			good++;
