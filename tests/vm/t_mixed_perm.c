@@ -38,7 +38,8 @@ static void check_text(struct rig *r, const struct simbuf *b)
 	rig_status_is(sim_copy(&r->sim[0], b, 0, &text, 0, LEN, NULL), IOPF_SIM_ST_OK,
 		      "the device reads it");
 	rig_same(b, rig_stock() ? 4 : 6, "read-only memory");
-	rig_status_is(sim_write(&r->sim[0], &text, 0, LEN, 8, NULL), forbidden(), "and can't write");
+	rig_status_is(sim_write(&r->sim[0], &text, 0, LEN, 8, NULL), forbidden(),
+		      "and can't write");
 	close(fd);
 	unlink("/tmp/text");
 }
