@@ -5,7 +5,7 @@
  * These decide, in this order:
  *
  *   has_faulted()  the device faults, or has faulted
- *   lacks()        the device lacks something that nobody can change
+ *   lacks()        the device lacks something, and no setting helps
  *   unreadable()   this user may not read the capabilities
  *   needs_*()      something has to change first
  *
@@ -197,7 +197,7 @@ void verdict_judge(struct verdict *v, const struct facts *f)
 		return;
 	needs_device(v, f);
 	needs_module(v, f);
-	/* Nobody has asked the driver yet, or only before page faults were permitted. */
+	/* The driver has not been asked, or only before page faults were permitted. */
 	if (!v->nr_needs || (v->nr_needs == 1 && asked_before_allowed(f)))
 		need(v,
 		     "the driver of its IOMMU (%s) enables page faults for it, which shows at its first use",

@@ -79,7 +79,7 @@ static bool wants_utf8(void)
 		if (is_set(names[i]))
 			return strcasestr(getenv(names[i]), "utf-8") ||
 			       strcasestr(getenv(names[i]), "utf8");
-	/* No variable is set: nobody asks for ASCII. */
+	/* No variable is set: UTF-8 is the default. */
 	return true;
 }
 
