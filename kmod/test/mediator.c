@@ -1,28 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A mediator without a device of its own: does to vfio-iopf's interface for kernel drivers
- * (include/linux/vfio_iopf_mediator.h) what it is told through a file, for any PCI device:
+ * A mediator without a device of its own. User space tells it which calls of vfio-iopf's interface
+ * for kernel drivers (include/linux/vfio_iopf_mediator.h) to make, for any PCI device:
  *
  *	echo "mediate 10f5:00:00.0" > /sys/kernel/debug/iopf_mediator/command
  *	echo "lock 0x100000000 0x1000" > ...
  *	echo "unlock 0x100000000 0x1000" > ...
  *	echo "unmediate" > ...
  *
- * A write fails as the call does. One device at a time.
+ * A write returns the error of the call. The module mediates one device at a time.
  *
- * What a real driver does by other means is left to whoever writes: that the device is there
- * until "unmediate". The reference to it sees to the memory.
+ * A real driver ensures that the device exists until "unmediate". Here user space must ensure it.
+ * The module's reference only keeps the memory of the device.
  *
- * Locking: one mutex for everything, outside of all of vfio-iopf's.
+ * Locking: one mutex protects everything. It is outside all locks of vfio-iopf.
  */
 #include <linux/cleanup.h>
-#include <linux/debugfs.h>
-#include <linux/fs.h>
-#include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/pci.h>
-#include <linux/uaccess.h>
 #include <linux/vfio_iopf_mediator.h>
+
+#include "command.h"
 
 static DEFINE_MUTEX(mediator_lock);
 static struct vfio_iopf_mediator *mediator;
@@ -36,7 +33,7 @@ static int mediator_begin(const char *name)
 
 	if (mediator)
 		return -EALREADY;
-	dev = bus_find_device_by_name(&pci_bus_type, NULL, name);
+	dev = command_device(name);
 	if (!dev)
 		return -ENXIO;
 	m = vfio_iopf_mediate(dev);
@@ -64,6 +61,8 @@ static int mediator_do(const char *text)
 	char word[16], name[32];
 	u64 iova, size;
 
+	guard(mutex)(&mediator_lock);
+
 	if (sscanf(text, "mediate %31s", name) == 1)
 		return mediator_begin(name);
 	if (sscanf(text, "%15s 0x%llx 0x%llx", word, &iova, &size) == 3) {
@@ -78,27 +77,7 @@ static int mediator_do(const char *text)
 	return sysfs_streq(text, "unmediate") ? mediator_end() : -EINVAL;
 }
 
-static ssize_t command_write(struct file *file, const char __user *from, size_t count,
-			     loff_t *pos)
-{
-	char text[80];
-	int ret;
-
-	if (count >= sizeof(text))
-		return -E2BIG;
-	if (copy_from_user(text, from, count))
-		return -EFAULT;
-	text[count] = 0;
-	scoped_guard(mutex, &mediator_lock)
-		ret = mediator_do(text);
-	return ret ?: count;
-}
-
-static const struct file_operations command_ops = {
-	.owner = THIS_MODULE,
-	.open = simple_open,
-	.write = command_write,
-};
+DEFINE_COMMAND(command_ops, mediator_do);
 
 static int __init mediator_init(void)
 {

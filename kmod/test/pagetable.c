@@ -1,63 +1,59 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Kernel threads that map and unmap in one domain at the same time, and check what they have: for
- * page tables that are changed without a common lock (kmod/sim/pagetable.c). No device is attached
- * to the domain and no memory is behind the physical addresses. It is told what to do through
- * files:
+ * Kernel threads that map and unmap in one domain at the same time and check their mappings. This
+ * tests page tables that change without a common lock (kmod/sim/iommu/pagetable.c). No device is
+ * attached to the domain, and the physical addresses have no memory. User space gives commands:
  *
  *	echo "begin 10f5:00:00.0" > /sys/kernel/debug/iopf_pagetable/command
- *	echo "apart 3 10000" > ...	three threads, so many steps each
+ *	echo "apart 3 10000" > ...	three threads, 10000 steps each
  *	echo "end" > ...
  *	cat /sys/kernel/debug/iopf_pagetable/taken
  *
- *   apart    runs of pages, each thread's own, in the same few tables and from one to the next
- *   over     runs anywhere in two tables: of two that overlap one is taken, the other refused
+ *   apart    runs of pages. Threads share tables, but no pages. Some runs cross tables.
+ *   over     runs anywhere in two tables. Of two that overlap, one is mapped and one is refused.
  *   leaves   2 MiB leaves and runs of pages in the same places
  *
- * A step maps a run, or unmaps one that was mapped some steps before, of which each page is still
- * where it was. In the end all is unmapped. A leaf of 2 MiB then fits everywhere, and with the last
- * of them no table but the root is left; that is for the reader of the IOMMU's counters.
+ * A step maps a run, or unmaps an earlier run after a check of each page. At the end, everything is
+ * unmapped. Then a leaf of 2 MiB fits everywhere. When the last such leaf is unmapped, only the
+ * root table is left. The IOMMU's counters show this.
  *
- * A write fails with EIO when anything was not as it should be, and the log says what.
+ * A write fails with EIO if a check fails; then the log has the reason.
  *
- * Invariants: a thread's runs are known to nobody else; nothing is mapped between commands.
+ * Invariants: only its thread knows a run. Nothing is mapped between commands.
  *
- * Locking: one mutex for commands, so the domain and the counters are theirs; a thread has what it
- * works on to itself, and its creator looks at it when the thread has ended.
+ * Locking: one mutex serialises commands; it protects the domain and the counters. A thread owns
+ * its struct worker. The creator of the thread reads it after the thread has ended.
  *
- * Vocabulary: a run is a range mapped by one call, of contiguous physical addresses.
+ * Vocabulary: a run is a range that one call maps, with contiguous physical addresses.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/cleanup.h>
 #include <linux/completion.h>
 #include <linux/cpumask.h>
-#include <linux/debugfs.h>
-#include <linux/fs.h>
 #include <linux/iommu.h>
 #include <linux/kthread.h>
-#include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/pci.h>
 #include <linux/prandom.h>
 #include <linux/sched/task.h>
 #include <linux/sizes.h>
-#include <linux/uaccess.h>
 
-/* Where it happens: from in the middle of a table on. */
+#include "command.h"
+
+/* The test range. It starts in the middle of a table. */
 #define TEST_IOVA	0x4000000000ULL
 #define TEST_TABLES	4
 #define TEST_FIRST	(TEST_IOVA + SZ_2M - TEST_RUN / 2 * SZ_4K)
 
-#define TEST_RUN	16	/* pages of a run at most */
-#define TEST_RUNS	2	/* that a thread may have: few, so that tables get empty */
+#define TEST_RUN	16	/* most pages of a run */
+#define TEST_RUNS	2	/* most runs of a thread: few, so that tables become empty */
 #define TEST_THREADS	8
 #define TEST_STEPS	10000000
 
 #define TEST_PROT	(IOMMU_READ | IOMMU_WRITE)
 
 /**
- * struct run - what is mapped by one call
+ * struct run - a range that one call maps
  * @iova: first address
  * @phys: physical address of the first page
  * @size: bytes; 0: nothing is mapped
@@ -70,15 +66,15 @@ struct run {
 
 /**
  * struct worker - a thread
- * @task: the thread, referenced
- * @kind: what it does
- * @id: its number
- * @threads: how many there are
- * @steps: how many it is to do
- * @taken: runs that were refused, since something was mapped there
- * @done: it has done all
- * @rnd: where chance comes from
- * @run: what it has mapped
+ * @task: the thread, with a reference
+ * @kind: what the thread does
+ * @id: number of the thread
+ * @threads: number of threads
+ * @steps: number of steps to do
+ * @taken: runs that were refused because of another mapping
+ * @done: the thread has done all steps
+ * @rnd: random state
+ * @run: mapped runs
  */
 struct worker {
 	struct task_struct *task;
@@ -93,10 +89,10 @@ struct worker {
 };
 
 /**
- * struct kind - what threads do
- * @name: in commands
- * @place: choose a place for run number @n of a worker: its iova and size
- * @shared: others may be there
+ * struct kind - what the threads do
+ * @name: name in commands
+ * @place: choose iova and size of run number @n of a worker
+ * @shared: another thread may have mapped there
  */
 struct kind {
 	const char *name;
@@ -114,7 +110,7 @@ static u32 below(struct worker *w, u32 bound)
 	return prandom_u32_state(&w->rnd) % bound;
 }
 
-/* The runs of all threads take turns, so each table is everybody's, and no page is. */
+/* The runs of all threads alternate, so threads share tables, but not pages. */
 static void place_apart(struct worker *w, unsigned int n, struct run *run)
 {
 	unsigned int turn = w->threads * TEST_RUNS;
@@ -125,7 +121,7 @@ static void place_apart(struct worker *w, unsigned int n, struct run *run)
 	run->iova = TEST_FIRST + i * TEST_RUN * SZ_4K;
 }
 
-/* On either side of where one table ends. */
+/* Around the border of two tables. */
 static void place_over(struct worker *w, unsigned int n, struct run *run)
 {
 	run->size = (1 + below(w, TEST_RUN)) * SZ_4K;
@@ -148,14 +144,14 @@ static const struct kind kinds[] = {
 	{ "leaves", place_leaves, true },
 };
 
-/* Each page of a run is where it was mapped to. */
+/* Checks that each page of a run translates to its physical address. */
 static int run_check(const struct worker *w, const struct run *run)
 {
 	for (u64 at = 0; at < run->size; at += SZ_4K) {
 		u64 phys = iommu_iova_to_phys(test_domain, run->iova + at);
 
 		if (phys != run->phys + at) {
-			pr_err("thread %u: %#llx leads to %#llx, not %#llx\n", w->id,
+			pr_err("thread %u: %#llx translates to %#llx instead of %#llx\n", w->id,
 			       run->iova + at, phys, run->phys + at);
 			return -EIO;
 		}
@@ -169,7 +165,7 @@ static int run_map(struct worker *w, unsigned int n)
 	int ret;
 
 	w->kind->place(w, n, run);
-	/* Nobody else's, and good for a leaf of 2 MiB. */
+	/* Unique for each run, and aligned for a leaf of 2 MiB. */
 	run->phys = (u64)(w->id * TEST_RUNS + n + 1) << 32 | (u64)below(w, 1024) * SZ_2M;
 	ret = iommu_map(test_domain, run->iova, run->phys, run->size, TEST_PROT, GFP_KERNEL);
 	if (!ret)
@@ -178,7 +174,7 @@ static int run_map(struct worker *w, unsigned int n)
 		w->taken++;
 		ret = 0;
 	} else {
-		pr_err("thread %u: %#llx, %#zx bytes, can't be mapped: %d\n", w->id, run->iova,
+		pr_err("thread %u: cannot map %#llx, %#zx bytes: %d\n", w->id, run->iova,
 		       run->size, ret);
 	}
 	run->size = 0;
@@ -196,7 +192,7 @@ static int run_unmap(struct worker *w, unsigned int n)
 	run->size = 0;
 	if (gone == size)
 		return ret;
-	pr_err("thread %u: %#llx: %#zx of %#zx bytes were unmapped\n", w->id, run->iova, gone,
+	pr_err("thread %u: %#llx: unmapped %#zx of %#zx bytes\n", w->id, run->iova, gone,
 	       size);
 	return -EIO;
 }
@@ -224,7 +220,7 @@ static int worker_run(void *arg)
 	return ret;
 }
 
-/* Nothing is mapped, and no table stands in the way of a leaf of 2 MiB. */
+/* Checks that nothing is mapped, and that no table is in the way of a leaf of 2 MiB. */
 static int race_end(void)
 {
 	for (unsigned int i = 0; i < TEST_TABLES; i++) {
@@ -239,21 +235,54 @@ static int race_end(void)
 		}
 		ret = iommu_map(test_domain, iova, SZ_2M, SZ_2M, TEST_PROT, GFP_KERNEL);
 		if (ret) {
-			pr_err("%#llx has no room for a leaf of 2 MiB: %d\n", iova, ret);
+			pr_err("%#llx: cannot map a leaf of 2 MiB: %d\n", iova, ret);
 			return -EIO;
 		}
 		if (iommu_unmap(test_domain, iova, SZ_2M) != SZ_2M) {
-			pr_err("%#llx: a leaf of 2 MiB can't be unmapped\n", iova);
+			pr_err("%#llx: cannot unmap a leaf of 2 MiB\n", iova);
 			return -EIO;
 		}
 	}
 	return 0;
 }
 
+/* Creates thread number @n, bound to @cpu. The thread does not run yet. */
+static int worker_create(struct worker *w, unsigned int n, unsigned int cpu)
+{
+	w->id = n;
+	init_completion(&w->done);
+	prandom_seed_state(&w->rnd, n + 1);
+	w->task = kthread_create(worker_run, w, "iopf_pagetable/%u", n);
+	if (IS_ERR(w->task))
+		return PTR_ERR(w->task);
+	get_task_struct(w->task);
+	kthread_bind(w->task, cpu);
+	return 0;
+}
+
+/* Lets @n threads run if @ret is 0, ends all of them, and returns the first error. */
+static int workers_finish(struct worker *workers, unsigned int n, int ret)
+{
+	bool run = !ret;
+
+	for (unsigned int i = 0; run && i < n; i++)
+		wake_up_process(workers[i].task);
+	for (unsigned int i = 0; run && i < n; i++)
+		wait_for_completion(&workers[i].done);
+	/* A thread that was never woken ends without doing a step. */
+	for (unsigned int i = 0; i < n; i++) {
+		int err = kthread_stop_put(workers[i].task);
+
+		ret = ret ?: err;
+		test_taken += workers[i].taken;
+	}
+	return ret;
+}
+
 static int race_run(const struct kind *kind, unsigned int threads, unsigned int steps)
 {
 	struct worker *workers __free(kfree) = NULL;
-	unsigned int cpu = cpumask_first(cpu_online_mask), n = 0;
+	unsigned int cpu = cpumask_first(cpu_online_mask), n;
 	int ret = 0;
 
 	if (!test_domain)
@@ -263,35 +292,16 @@ static int race_run(const struct kind *kind, unsigned int threads, unsigned int 
 	workers = kcalloc(threads, sizeof(*workers), GFP_KERNEL);
 	if (!workers)
 		return -ENOMEM;
-	for (; n < threads; n++) {
-		struct worker *w = &workers[n];
-
-		*w = (struct worker){ .kind = kind, .id = n, .threads = threads, .steps = steps };
-		init_completion(&w->done);
-		prandom_seed_state(&w->rnd, n + 1);
-		w->task = kthread_create(worker_run, w, "iopf_pagetable/%u", n);
-		if (IS_ERR(w->task)) {
-			ret = PTR_ERR(w->task);
+	for (n = 0; n < threads; n++) {
+		workers[n] = (struct worker){ .kind = kind, .threads = threads, .steps = steps };
+		ret = worker_create(&workers[n], n, cpu);
+		if (ret)
 			break;
-		}
-		get_task_struct(w->task);
-		kthread_bind(w->task, cpu);
 		cpu = cpumask_next(cpu, cpu_online_mask);
 		if (cpu >= nr_cpu_ids)
 			cpu = cpumask_first(cpu_online_mask);
 	}
-	/* All at once, or none of them. */
-	for (unsigned int i = 0; !ret && i < n; i++)
-		wake_up_process(workers[i].task);
-	for (unsigned int i = 0; !ret && i < n; i++)
-		wait_for_completion(&workers[i].done);
-	/* One that was not woken does nothing. */
-	for (unsigned int i = 0; i < n; i++) {
-		int err = kthread_stop_put(workers[i].task);
-
-		ret = ret ?: err;
-		test_taken += workers[i].taken;
-	}
+	ret = workers_finish(workers, n, ret);
 	return ret ?: race_end();
 }
 
@@ -316,7 +326,7 @@ static int test_begin(const char *name)
 
 	if (test_domain)
 		return -EALREADY;
-	dev = bus_find_device_by_name(&pci_bus_type, NULL, name);
+	dev = command_device(name);
 	if (!dev)
 		return -ENXIO;
 	domain = iommu_paging_domain_alloc(dev);
@@ -324,7 +334,7 @@ static int test_begin(const char *name)
 		ret = PTR_ERR(domain);
 		goto out_put;
 	}
-	/* The IOMMU driver stays as long as its domain does, whatever becomes of the device. */
+	/* Keep the IOMMU driver as long as the domain, even if the device goes. */
 	if (!try_module_get(domain->owner->owner)) {
 		iommu_domain_free(domain);
 		ret = -ENODEV;
@@ -343,6 +353,8 @@ static int test_do(const char *text)
 	unsigned int threads, steps;
 	char word[16], name[32];
 
+	guard(mutex)(&test_lock);
+
 	if (sscanf(text, "begin %31s", name) == 1)
 		return test_begin(name);
 	if (sysfs_streq(text, "end"))
@@ -355,27 +367,7 @@ static int test_do(const char *text)
 	return -EINVAL;
 }
 
-static ssize_t command_write(struct file *file, const char __user *from, size_t count,
-			     loff_t *pos)
-{
-	char text[80];
-	int ret;
-
-	if (count >= sizeof(text))
-		return -E2BIG;
-	if (copy_from_user(text, from, count))
-		return -EFAULT;
-	text[count] = 0;
-	scoped_guard(mutex, &test_lock)
-		ret = test_do(text);
-	return ret ?: count;
-}
-
-static const struct file_operations command_ops = {
-	.owner = THIS_MODULE,
-	.open = simple_open,
-	.write = command_write,
-};
+DEFINE_COMMAND(command_ops, test_do);
 
 static int __init test_init(void)
 {
@@ -394,5 +386,5 @@ static void __exit test_exit(void)
 module_init(test_init);
 module_exit(test_exit);
 
-MODULE_DESCRIPTION("Tests page tables of an IOMMU against maps and unmaps at the same time");
+MODULE_DESCRIPTION("Tests an IOMMU's page tables with concurrent maps and unmaps");
 MODULE_LICENSE("GPL");

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What get_user_pages() says of memory of the process that asks, for tests that compare it with
- * what a device gets; and memory as drivers have it. Through a file of debugfs,
- * iopf_pinner/command:
+ * Calls get_user_pages() for the memory of the writing process, for tests that compare its result
+ * with that of a device. Also provides memory as drivers allocate it. The file is
+ * iopf_pinner/command in debugfs:
  *
- *	read ADDRESS, write ADDRESS	pin the page there and let it go, without FOLL_LONGTERM;
- *					the write fails as pinning does
+ *	read ADDRESS, write ADDRESS	pin and unpin the page at ADDRESS, without FOLL_LONGTERM.
+ *					The write returns the error of pinning.
  *
- * Mapped, the file has pages as drivers allocate them, by offset in pages:
+ * mmap() of the file gives pages that a driver allocated. The offset in pages selects the kind:
  *
- *	0	VM_IO: not for get_user_pages(), though they are pages like any other
- *	1024	the same without VM_IO
+ *	0	VM_IO: get_user_pages() refuses it, although the pages are ordinary
+ *	1024	without VM_IO
  */
-#include <linux/debugfs.h>
-#include <linux/fs.h>
 #include <linux/mm.h>
-#include <linux/module.h>
-#include <linux/uaccess.h>
+
+#include "command.h"
 
 #define PLAIN_PGOFF	1024
 
@@ -36,25 +34,15 @@ static int pinner_try(unsigned long vaddr, unsigned int flags)
 	return ret == 1 ? 0 : ret ?: -EFAULT;
 }
 
-static ssize_t command_write(struct file *file, const char __user *from, size_t count,
-			     loff_t *pos)
+static int pinner_do(const char *text)
 {
 	unsigned long vaddr;
-	char text[80];
-	int ret;
 
-	if (count >= sizeof(text))
-		return -E2BIG;
-	if (copy_from_user(text, from, count))
-		return -EFAULT;
-	text[count] = 0;
 	if (sscanf(text, "read %lx", &vaddr) == 1)
-		ret = pinner_try(vaddr, 0);
-	else if (sscanf(text, "write %lx", &vaddr) == 1)
-		ret = pinner_try(vaddr, FOLL_WRITE);
-	else
-		ret = -EINVAL;
-	return ret ?: count;
+		return pinner_try(vaddr, 0);
+	if (sscanf(text, "write %lx", &vaddr) == 1)
+		return pinner_try(vaddr, FOLL_WRITE);
+	return -EINVAL;
 }
 
 static int command_mmap(struct file *file, struct vm_area_struct *vma)
@@ -71,18 +59,13 @@ static int command_mmap(struct file *file, struct vm_area_struct *vma)
 		if (!page)
 			return -ENOMEM;
 		ret = vm_insert_page(vma, at, page);
-		/* Mapped, it is kept by that. */
+		/* The mapping holds a reference. */
 		put_page(page);
 	}
 	return ret;
 }
 
-static const struct file_operations command_ops = {
-	.owner = THIS_MODULE,
-	.open = simple_open,
-	.write = command_write,
-	.mmap = command_mmap,
-};
+DEFINE_COMMAND(command_ops, pinner_do, .mmap = command_mmap);
 
 static int __init pinner_init(void)
 {
@@ -99,5 +82,5 @@ static void __exit pinner_exit(void)
 module_init(pinner_init);
 module_exit(pinner_exit);
 
-MODULE_DESCRIPTION("Asks get_user_pages(), for tests");
+MODULE_DESCRIPTION("Calls get_user_pages() for tests");
 MODULE_LICENSE("GPL");

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Rings: how commands come in and completions go out.
+ * Rings: commands in, completions out.
  *
- * Purpose: fetch a command, write a completion, in the BAR or in host memory. Rings in
- * host memory are reached by DMA like any other memory, and can fault.
+ * Purpose: fetch a command, write a completion, in the BAR or in host memory. The device reaches a
+ * ring in host memory by DMA, so the access can fault.
  *
- * Invariants: a command is copied before it is looked at. A completion's phase is
- * written last. Nothing is written for an epoch that is over.
+ * Invariants: a command is copied before it is read. The phase of a completion is written last.
+ * Nothing is written for an epoch that is over.
  *
- * Locking: sq_lock while fetching, cq_lock while completing; iopf_sim_device.lock for
- * counts and for the BAR.
+ * Locking: sq_lock during a fetch, cq_lock during a completion; iopf_sim_device.lock for counts and
+ * for the BAR.
  */
 #include <linux/delay.h>
 #include <linux/ktime.h>
@@ -20,7 +20,7 @@
 #define PHASE		offsetof(struct iopf_sim_cpl, phase)
 #define SLOT_SIZE	128
 
-/* One slot of a ring in host memory; a slot never crosses a page. */
+/* Copies one slot from or to a ring in host memory. A slot never crosses a page. */
 static int dma(struct iopf_sim_engine *e, u64 iova, bool write, void *buf)
 {
 	struct iopf_sim_access access;
@@ -48,7 +48,7 @@ static int dma(struct iopf_sim_engine *e, u64 iova, bool write, void *buf)
 		return st;
 	if (write) {
 		memcpy(access.va, buf, PHASE);
-		/* The record before its phase; pairs with the driver's read barrier. */
+		/* Orders the record before its phase; pairs with the driver's read barrier. */
 		smp_wmb();
 		WRITE_ONCE(*(u32 *)(access.va + PHASE), *(u32 *)(buf + PHASE));
 	} else {
@@ -60,9 +60,9 @@ static int dma(struct iopf_sim_engine *e, u64 iova, bool write, void *buf)
 
 /**
  * iopf_sim_ring_fetch() - fetch the next command
- * @e: the poller; the command is in @e->cmd then
+ * @e: the poller. On success @e->cmd is the command.
  *
- * Return: 0, or why there is no command.
+ * Return: 0, or a completion status that tells why there is no command.
  */
 int iopf_sim_ring_fetch(struct iopf_sim_engine *e)
 {
@@ -92,17 +92,17 @@ int iopf_sim_ring_fetch(struct iopf_sim_engine *e)
 		st = dma(e, iova, false, &e->cmd);
 		if (st) {
 			if (st != IOPF_SIM_ST_ABORTED)
-				iopf_sim_device_halt(e, st, iova);
+				iopf_sim_regs_halt(e, st, iova);
 			return st;
 		}
-		/* the faults of the ring are not the command's */
+		/* Faults of the ring do not count for the command. */
 		memset(&e->cpl, 0, sizeof(e->cpl));
 	}
 
 	raw_spin_lock_irq(&dev->lock);
 	if (dev->epoch == e->epoch && dev->state == IOPF_SIM_READY) {
 		dev->running++;
-		iopf_sim_device_set_reg(dev, IOPF_SIM_REG_SQ_HEAD, ++dev->sq_head);
+		iopf_sim_reg_write(dev, IOPF_SIM_REG_SQ_HEAD, ++dev->sq_head);
 	} else {
 		st = IOPF_SIM_ST_ABORTED;
 	}
@@ -110,7 +110,7 @@ int iopf_sim_ring_fetch(struct iopf_sim_engine *e)
 	return st;
 }
 
-/* Waits for a free slot of the completion ring. Called and returns with the lock held. */
+/* Waits for a free slot of the completion ring. The caller holds the lock. */
 static bool wait_for_slot(struct iopf_sim_engine *e)
 {
 	struct iopf_sim_device *dev = e->dev;
@@ -120,12 +120,12 @@ static bool wait_for_slot(struct iopf_sim_engine *e)
 	for (;;) {
 		if (dev->epoch != e->epoch || dev->state != IOPF_SIM_READY || dev->dead)
 			return false;
-		used = dev->cq_tail - iopf_sim_device_reg(dev, IOPF_SIM_REG_CQ_HEAD);
+		used = dev->cq_tail - iopf_sim_reg_read(dev, IOPF_SIM_REG_CQ_HEAD);
 		if (dev->bar && used < dev->cq_entries)
 			return true;
-		/* Nobody takes completions, nobody wants them. */
+		/* The driver disables the device while the ring is full: drop the completion. */
 		if (dev->bar &&
-		    !(iopf_sim_device_reg(dev, IOPF_SIM_REG_CTRL) & IOPF_SIM_CTRL_ENABLE))
+		    !(iopf_sim_reg_read(dev, IOPF_SIM_REG_CTRL) & IOPF_SIM_CTRL_ENABLE))
 			return false;
 		raw_spin_unlock_irq(&dev->lock);
 		usleep_range_state(100, 1000, TASK_IDLE);
@@ -134,8 +134,8 @@ static bool wait_for_slot(struct iopf_sim_engine *e)
 }
 
 /*
- * Writes @e->cpl into the next slot; cq_lock keeps it the next one. A copy of it, for the
- * ring may fault, which is not the command's affair.
+ * Writes @e->cpl into the next slot. cq_lock serialises writers. The function copies @e->cpl first,
+ * since a fault of the ring changes the counts in it.
  */
 static void write_completion(struct iopf_sim_engine *e)
 {
@@ -160,7 +160,7 @@ static void write_completion(struct iopf_sim_engine *e)
 	if (in_bar) {
 		slot_va = dev->bar + IOPF_SIM_BAR_CQ + slot * SLOT_SIZE;
 		memcpy(slot_va, &cpl, PHASE);
-		/* The record before its phase; pairs with the driver's read barrier. */
+		/* Orders the record before its phase; pairs with the driver's read barrier. */
 		smp_wmb();
 		WRITE_ONCE(*(u32 *)(slot_va + PHASE), cpl.phase);
 	}
@@ -170,13 +170,13 @@ static void write_completion(struct iopf_sim_engine *e)
 		st = dma(e, iova, true, &cpl);
 	if (st) {
 		if (st != IOPF_SIM_ST_ABORTED)
-			iopf_sim_device_halt(e, st, iova);
+			iopf_sim_regs_halt(e, st, iova);
 		return;
 	}
 
 	raw_spin_lock_irq(&dev->lock);
 	if (dev->epoch == e->epoch)
-		iopf_sim_device_set_reg(dev, IOPF_SIM_REG_CQ_TAIL, ++dev->cq_tail);
+		iopf_sim_reg_write(dev, IOPF_SIM_REG_CQ_TAIL, ++dev->cq_tail);
 	raw_spin_unlock_irq(&dev->lock);
 }
 
@@ -191,7 +191,7 @@ void iopf_sim_ring_complete(struct iopf_sim_engine *e)
 	struct iopf_sim_device *dev = e->dev;
 
 	e->cpl.ns = ktime_get_ns() - e->started;
-	/* Nobody sends signals: this is to wait without being reported as hung. */
+	/* Interruptible only so that the hung task check ignores the wait. No signal comes. */
 	while (mutex_lock_interruptible(&dev->cq_lock))
 		;
 	write_completion(e);

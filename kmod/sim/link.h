@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The link between a simulated device (iopf_sim.ko) and the simulated IOMMU
- * (iopf_sim_iommu.ko): what a PCIe link with ATS and PRI is to hardware.
+ * (iopf_sim_iommu.ko). It stands for a PCIe link with ATS and PRI.
  *
- * The device side owns struct iopf_sim_endpoint and asks for translations and page
- * service; the IOMMU side attaches domains, invalidates, and hands back responses.
+ * The device owns struct iopf_sim_endpoint. It asks for translations and sends page requests. The
+ * IOMMU attaches domains, invalidates, and delivers responses.
  *
  * Lock order, outermost first:
  *
  *   iommu group mutex, iommu_probe_device_lock		(IOMMU core)
  *     the list of endpoints	mutex, outside endpoint.reports
- *     endpoint.reports		rwsem: read by who reports a fault, written by attach
+ *     endpoint.reports		rwsem: a report of a fault reads, an attach writes
  *       (the fault handler's own locks)
  *         iommu_fault_param.lock			(IOMMU core)
  *           device.lock	raw: the device's registers and page request groups
  *             bank.lock	raw: translations in use
  *   pt.lock			spin: changes of a page table
- *   domain.lock		raw: who is attached
+ *   domain.lock		raw: the list of attached endpoints
  *     bank.lock
  *
- * The raw ones are raw because configuration space is accessed under pci_lock, which is
- * raw, and map and unmap are called under any lock there is.
+ * The raw locks are raw for two reasons. The PCI core accesses configuration space under
+ * pci_lock, which is raw. Callers of map and unmap may hold any lock.
  */
-#ifndef IOPF_SIM_ENDPOINT_H
-#define IOPF_SIM_ENDPOINT_H
+#ifndef IOPF_SIM_LINK_H
+#define IOPF_SIM_LINK_H
 
 #include <linux/iommu.h>
 #include <linux/list.h>
@@ -41,21 +41,23 @@ struct iopf_sim_kind;
 
 /**
  * struct iopf_sim_bank - the part of a device's ATC that one engine uses
- * @lock: held while a translation is in use, so that who holds it knows that none is
- * @ep: the endpoint it belongs to
- * @domain: what translates, never NULL
- * @epoch: accesses made for another epoch are refused: the device was reset meanwhile
+ * @lock: held while the engine uses a translation. A thread that takes it knows that the engine
+ *        uses none.
+ * @ep: the endpoint that the bank belongs to
+ * @domain: the domain that translates, never NULL
+ * @epoch: the device's epoch. An access made for another epoch is refused, since the device was
+ *         reset after the access began.
  * @dma: the device may do DMA (bus master enable)
- * @ats: translations may be cached
+ * @ats: the engine may cache translations
  * @atc: direct-mapped cache, NULL if @atc_entries is 0
- * @atc_entries: its size, a power of two
- * @atc_hits: translations found in the cache
- * @atc_misses: translations not found there
+ * @atc_entries: size of @atc, a power of two
+ * @atc_hits: translations that the cache had
+ * @atc_misses: translations that the cache did not have
  * @atc_invalidations: entries dropped by invalidation
  * @stale_uses: uses of entries that should have been invalidated
  * @dma_to_free: accesses refused because the page was free memory
  *
- * All fields but @ep are protected by @lock.
+ * @lock protects all fields but @ep.
  */
 struct iopf_sim_bank {
 	raw_spinlock_t lock;
@@ -74,9 +76,9 @@ struct iopf_sim_bank {
 } ____cacheline_aligned_in_smp;
 
 /**
- * struct iopf_sim_endpoint_ops - what the IOMMU asks of a device
- * @response: a page request group was answered. Atomic; called under
- *            iommu_fault_param.lock or by whoever submitted the request.
+ * struct iopf_sim_endpoint_ops - what the IOMMU calls in the device
+ * @response: deliver the response to a page request group. Atomic. The caller holds
+ *            iommu_fault_param.lock, or is the thread that sent the request.
  */
 struct iopf_sim_endpoint_ops {
 	void (*response)(struct iopf_sim_endpoint *ep, u32 prg, u64 tag,
@@ -85,24 +87,24 @@ struct iopf_sim_endpoint_ops {
 
 /**
  * struct iopf_sim_endpoint - a device as the IOMMU knows it
- * @ops: the device's side
+ * @ops: what the IOMMU calls in the device
  * @segment: PCI domain
  * @devfn: device and function, on bus 0
- * @stall: faults by stalling, not by page requests
+ * @stall: the device faults by stalling, not by page requests
  * @nr_banks: banks in use
- * @bank: one for each engine
- * @window: physical address of the BARs, reachable by peer-to-peer DMA
- * @window_size: bytes of them
- * @window_va: the same for the CPU
- * @ignore_inv: negative control: invalidations are not carried out
- * @overflows: groups lost to a full page request queue
- * @kind: the kind of IOMMU it is behind
+ * @bank: one bank for each engine
+ * @window: physical address of the BARs, a target of peer-to-peer DMA
+ * @window_size: bytes of @window
+ * @window_va: the CPU's mapping of @window
+ * @ignore_inv: negative control: the bank ignores invalidations
+ * @overflows: groups lost because the page request queue was full
+ * @kind: the kind of the IOMMU in front of the device
  * @node: in the list of endpoints
- * @reports: see the lock order
+ * @reports: held for reading while a fault is reported, see the lock order
  * @dev: the PCI device while the IOMMU core has it, protected by @reports
  * @domain: attached domain, protected by @reports
  * @attachment: in the list of @domain, protected by @reports
- * @iopf: the fault feature is on, protected by @reports
+ * @iopf: the fault feature is enabled, protected by @reports
  */
 struct iopf_sim_endpoint {
 	const struct iopf_sim_endpoint_ops *ops;
@@ -128,7 +130,7 @@ struct iopf_sim_endpoint {
 
 /**
  * struct iopf_sim_access - one use of a translation
- * @va: where the data is, up to the end of the 4 KiB page
+ * @va: the CPU's address of the data, valid up to the end of the 4 KiB page
  * @irq: saved interrupt state
  */
 struct iopf_sim_access {
@@ -138,13 +140,13 @@ struct iopf_sim_access {
 
 /**
  * struct iopf_sim_request - a page request message
- * @ep: who asks
+ * @ep: the device that sends it
  * @addr: page address
- * @tag: the device's own name for the group, comes back with the response
+ * @tag: the device's own name for the group. The response carries it back.
  * @prg: page request group index, or stall tag
- * @pasid: for a stop marker
- * @perm: IOMMU_FAULT_PERM_*; 0 in a last request is a stop marker
- * @last: last of its group
+ * @pasid: PASID of a stop marker
+ * @perm: IOMMU_FAULT_PERM_*. A last request with 0 is a stop marker.
+ * @last: last request of its group
  */
 struct iopf_sim_request {
 	struct iopf_sim_endpoint *ep;
@@ -171,4 +173,4 @@ void iopf_sim_request_pages(struct iopf_sim_request *req, unsigned int nr);
 
 struct dentry *iopf_sim_debugfs(void);
 
-#endif /* IOPF_SIM_ENDPOINT_H */
+#endif /* IOPF_SIM_LINK_H */

@@ -2,15 +2,14 @@
 /*
  * Engines: the kthreads that do a device's work.
  *
- * Purpose: watch the doorbell, fetch commands, have them carried out, one at a time each.
+ * Purpose: watch the doorbell, fetch commands, execute them. An engine has one command at a time.
  *
  * Invariants:
- *  - One engine of a device is the poller: it holds sq_lock, watches the doorbell, and
- *    hands the lock on when it has fetched a command. The others are at work or wait for
- *    the lock.
- *  - Nobody tells about a write to a doorbell that is plain memory. The poller looks
- *    without pause while there is work, then at growing intervals, and not at all while
- *    memory decoding is off. The kick register wakes it at once.
+ *  - One engine of a device is the poller. It holds sq_lock, watches the doorbell, and releases the
+ *    lock when it has fetched a command. The others execute commands or wait for the lock.
+ *  - The doorbell is plain memory, so nothing reports a write to it. The poller reads it without
+ *    pause while there is work, then at growing intervals, and not at all while memory decoding is
+ *    off. The kick register wakes the poller at once.
  *  - An engine can always be stopped: all its waits end when the device is dead.
  *
  * Locking: sq_lock as above; iopf_sim_device.lock for the poller's sleep.
@@ -23,17 +22,17 @@
 #include "device.h"
 
 #define HOT_POLLS	256
-#define HOT_POLLS_UP	4	/* on one CPU, who is to ring the doorbell has to run */
+#define HOT_POLLS_UP	4	/* on one CPU, the thread that rings the doorbell must run */
 #define NAP_NS		(20 * NSEC_PER_USEC)
-#define NAPS		8	/* as many of each length */
+#define NAPS		8	/* naps of each length */
 #define NAP_MAX_NS	(1 * NSEC_PER_MSEC)
-#define TIRED		2000	/* naps without work before they get longer still */
+#define TIRED		2000	/* naps without work after which naps get longest */
 #define NAP_TIRED_NS	(4 * NSEC_PER_MSEC)
 #define NAP_KICKED_NS	(1 * NSEC_PER_SEC)
 #define NAP_OFF_NS	(10 * NSEC_PER_MSEC)
 #define NAP_UNUSED_NS	(100 * NSEC_PER_MSEC)
 
-/* How long the poller sleeps after @naps in vain; KTIME_MAX: until woken. */
+/* Returns how long the poller sleeps after @naps without work. KTIME_MAX: until it is woken. */
 static u64 nap_ns(struct iopf_sim_device *dev, u32 naps)
 {
 	u64 ns = min_t(u64, NAP_NS << min(naps / NAPS, 10U), NAP_MAX_NS);
@@ -41,7 +40,7 @@ static u64 nap_ns(struct iopf_sim_device *dev, u32 naps)
 	lockdep_assert_held(&dev->lock);
 	if (!dev->bar)
 		return KTIME_MAX;
-	/* Somebody measures what the machine does, and wants it to do nothing for us. */
+	/* A test measures the machine, so an idle device must not use the CPU. */
 	if (dev->state == IOPF_SIM_READY && READ_ONCE(dev->knobs.kick_only))
 		return NAP_KICKED_NS;
 	if (dev->state == IOPF_SIM_READY)
@@ -51,14 +50,14 @@ static u64 nap_ns(struct iopf_sim_device *dev, u32 naps)
 	return dev->cfg[PCI_COMMAND] & PCI_COMMAND_MASTER ? NAP_OFF_NS : NAP_UNUSED_NS;
 }
 
-/* Sleeps a bit. Returns whether the device was kicked. */
+/* Sleeps for one nap. Returns whether the device was kicked. */
 static bool nap(struct iopf_sim_device *dev, u32 naps)
 {
 	ktime_t timeout;
 	bool kicked;
 	u64 ns;
 
-	/* Before the look at what wakes us up. */
+	/* Before the check of the wakeup conditions. */
 	set_current_state(TASK_IDLE);
 	raw_spin_lock_irq(&dev->lock);
 	kicked = dev->kicked || dev->dead;
@@ -82,7 +81,7 @@ static bool nap(struct iopf_sim_device *dev, u32 naps)
 	return kicked;
 }
 
-/* Until there is a command in @e->cmd. False if the device is dead. */
+/* Waits until @e->cmd has a command. Returns false if the device is dead. */
 static bool next_command(struct iopf_sim_engine *e)
 {
 	struct iopf_sim_device *dev = e->dev;
@@ -90,7 +89,7 @@ static bool next_command(struct iopf_sim_engine *e)
 	u32 polls = 0;
 
 	while (!READ_ONCE(dev->dead)) {
-		if (iopf_sim_device_poll(dev)) {
+		if (iopf_sim_regs_poll(dev)) {
 			if (!iopf_sim_ring_fetch(e))
 				return true;
 			continue;
@@ -119,7 +118,7 @@ static int engine_thread(void *data)
 			schedule_timeout_idle(1);
 			continue;
 		}
-		/* Not because of signals: waiting for work is nothing to be reported. */
+		/* Interruptible only so that the hung task check ignores the wait. */
 		if (mutex_lock_interruptible(&dev->sq_lock))
 			continue;
 		work = next_command(e);
@@ -133,9 +132,9 @@ static int engine_thread(void *data)
 }
 
 /**
- * iopf_sim_engine_create() - make an engine and let it run
- * @dev: its device
- * @index: its number
+ * iopf_sim_engine_create() - create an engine and start it
+ * @dev: the device
+ * @index: number of the engine
  *
  * Return: the engine, or an ERR_PTR.
  */
@@ -161,7 +160,7 @@ struct iopf_sim_engine *iopf_sim_engine_create(struct iopf_sim_device *dev, u32 
 
 /**
  * iopf_sim_engine_destroy() - stop an engine and free it
- * @e: engine of a device that is dead
+ * @e: engine of a dead device
  */
 void iopf_sim_engine_destroy(struct iopf_sim_engine *e)
 {

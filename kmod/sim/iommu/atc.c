@@ -2,26 +2,25 @@
 /*
  * Address translation cache of one engine.
  *
- * Purpose: keep translations the way a device with ATS does, until the IOMMU invalidates
- * them, so that an invalidation that was forgotten shows.
+ * Purpose: keep translations until the IOMMU invalidates them, as a device with ATS does. A
+ * forgotten invalidation then leaves a stale entry, which a test sees.
  *
- * Invariants: an entry is filled and used only in the critical section in which it was
- * looked up in the page table, so a walk that saw an old entry cannot fill the cache
- * after the invalidation that follows the unmapping.
+ * Invariants: a thread fills or uses an entry only in the critical section in which it walked the
+ * page table. So a walk that saw an old entry cannot fill the cache after the invalidation.
  *
- * Locking: everything under iopf_sim_bank.lock.
+ * Locking: iopf_sim_bank.lock protects everything.
  *
- * The cache is direct-mapped. Leaves of 2 MiB and more are held as 2 MiB pieces in the
- * same array, under the index their 2 MiB number gives.
+ * The cache is direct-mapped. It holds leaves of 2 MiB and more as pieces of 2 MiB in the same
+ * array. The 2 MiB number gives the index of a piece.
  */
 #include <linux/slab.h>
 
-#include "atc.h"
+#include "iommu.h"
 
 /**
  * struct iopf_sim_atc_entry - a cached translation
- * @tag: the IOVA's page number; shifted left with %TAG_LARGE and %TAG_VALID
- * @leaf: what it translates to, cut down to 4 KiB or 2 MiB
+ * @tag: page number of the IOVA, shifted left, with %TAG_LARGE and %TAG_VALID
+ * @leaf: the translation, cut down to 4 KiB or 2 MiB
  */
 struct iopf_sim_atc_entry {
 	u64 tag;
@@ -52,7 +51,7 @@ struct iopf_sim_atc_entry *iopf_sim_atc_alloc(u32 entries)
 	return kvcalloc(entries, sizeof(struct iopf_sim_atc_entry), GFP_KERNEL);
 }
 
-/* Whether @iova is cached; if so @leaf is the cached piece. */
+/* Returns whether @iova is cached, and sets @leaf to the cached piece. */
 bool iopf_sim_atc_lookup(struct iopf_sim_bank *bank, u64 iova, struct iopf_sim_leaf *leaf)
 {
 	struct iopf_sim_atc_entry *entry;
@@ -89,7 +88,7 @@ void iopf_sim_atc_fill(struct iopf_sim_bank *bank, u64 iova, const struct iopf_s
 	entry->tag = tag;
 	entry->leaf = *leaf;
 	entry->leaf.shift = shift;
-	/* the piece of a larger leaf that this entry is about */
+	/* the piece of a larger leaf that contains @iova */
 	entry->leaf.phys += iova & (BIT_ULL(leaf->shift) - BIT_ULL(shift));
 }
 

@@ -2,17 +2,17 @@
 /*
  * Kinds of IOMMU.
  *
- * Purpose: a machine may have IOMMUs that differ. Some devices, chosen by a bit mask,
- * are behind one of a second kind, whose properties are module parameters; the others are
- * behind the first kind, which can do everything.
+ * Purpose: a machine may have different IOMMUs. There are two kinds. The first kind supports
+ * everything. Module parameters give the properties of the second kind, and the bit mask of the
+ * devices behind it.
  *
  * Invariants:
- *  - A domain is of the kind of the device it was made for, and only devices of that
- *    kind can be attached to it.
- *  - A kind has 4 KiB or 64 KiB pages, not both: a leaf of 64 KiB is 16 entries of a table and
- *    must not be taken apart.
+ *  - A domain has the kind of the device for which it is allocated. Only devices of that kind can
+ *    be attached to it.
+ *  - A kind has 4 KiB or 64 KiB pages, not both: a leaf of 64 KiB is 16 entries of a table, and
+ *    must not be split.
  *
- * Locking: none. What is here does not change after init.
+ * Locking: none. The kinds are constant after init.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -23,41 +23,40 @@
 #include <linux/pci.h>
 #include <linux/sizes.h>
 
-#include "kind.h"
-#include "pagetable.h"
+#include "iommu.h"
 
 static unsigned long long second;
 module_param(second, ullong, 0444);
-MODULE_PARM_DESC(second, "bit mask of the devices behind an IOMMU of the second kind (default none)");
+MODULE_PARM_DESC(second, "bit mask of the devices behind the second kind (default none)");
 
 static unsigned long long second_pgsizes = IOPF_SIM_PGSIZES;
 module_param(second_pgsizes, ullong, 0444);
-MODULE_PARM_DESC(second_pgsizes, "its page sizes, out of 4 KiB or 64 KiB, 2 MiB, 1 GiB (default 0x40201000)");
+MODULE_PARM_DESC(second_pgsizes, "page sizes: 4 KiB or 64 KiB, and 2 MiB, 1 GiB (default 0x40201000)");
 
 static unsigned long long second_first;
 module_param(second_first, ullong, 0444);
-MODULE_PARM_DESC(second_first, "first address it translates (default 0)");
+MODULE_PARM_DESC(second_first, "first address of the aperture (default 0)");
 
 static unsigned long long second_last = BIT_ULL(IOPF_SIM_IOVA_BITS) - 1;
 module_param(second_last, ullong, 0444);
-MODULE_PARM_DESC(second_last, "last address it translates (default 2^48 - 1)");
+MODULE_PARM_DESC(second_last, "last address of the aperture (default 2^48 - 1)");
 
 static bool second_coherent = true;
 module_param(second_coherent, bool, 0444);
-MODULE_PARM_DESC(second_coherent, "it can enforce cache coherency (default Y)");
+MODULE_PARM_DESC(second_coherent, "the second kind can enforce cache coherency (default Y)");
 
 static bool second_iopf = true;
 module_param(second_iopf, bool, 0444);
-MODULE_PARM_DESC(second_iopf, "its devices can fault (default Y)");
+MODULE_PARM_DESC(second_iopf, "devices behind the second kind can fault (default Y)");
 
 static unsigned long long second_sw_msi;
 module_param(second_sw_msi, ullong, 0444);
-MODULE_PARM_DESC(second_sw_msi, "MSIs are translated, in 1 MiB from here on (default 0: they are not)");
+MODULE_PARM_DESC(second_sw_msi, "start of the 1 MiB window for MSIs (default 0: not translated)");
 
 static unsigned long long second_resv[2 * IOPF_SIM_MAX_RESV];
 static unsigned int nr_second_resv;
 module_param_array(second_resv, ullong, &nr_second_resv, 0444);
-MODULE_PARM_DESC(second_resv, "its reserved regions: first,last[,first,last...], up to 4");
+MODULE_PARM_DESC(second_resv, "reserved regions: first,last[,first,last...], at most 4");
 
 static struct iopf_sim_kind kinds[] = {
 	{
@@ -78,9 +77,9 @@ static bool pages(const struct iopf_sim_kind *kind, u64 first, u64 last)
 }
 
 /**
- * iopf_sim_kind_init() - make the kinds from the module's parameters
+ * iopf_sim_kind_init() - set up the kinds from the module's parameters
  *
- * Return: 0; -EINVAL, and the log says which parameter is wrong.
+ * Return: 0; -EINVAL, after a message that names the bad parameter.
  */
 int iopf_sim_kind_init(void)
 {
@@ -97,7 +96,7 @@ int iopf_sim_kind_init(void)
 
 	if (kind->pgsizes & ~(u64)(IOPF_SIM_PGSIZES | SZ_64K) ||
 	    !(kind->pgsizes & SZ_4K) == !(kind->pgsizes & SZ_64K)) {
-		pr_err("second_pgsizes=0x%llx: either 4 KiB or 64 KiB, and 2 MiB, 1 GiB or none of them\n",
+		pr_err("second_pgsizes=0x%llx: needs 4 KiB or 64 KiB, not both; may add 2 MiB and 1 GiB\n",
 		       second_pgsizes);
 		return -EINVAL;
 	}
@@ -109,12 +108,12 @@ int iopf_sim_kind_init(void)
 	if (kind->sw_msi &&
 	    (!pages(kind, kind->sw_msi, kind->sw_msi + (IOPF_SIM_MSI_SIZE - 1)) ||
 	     kind->sw_msi < kind->first || kind->sw_msi + (IOPF_SIM_MSI_SIZE - 1) > kind->last)) {
-		pr_err("second_sw_msi=0x%llx: not a window of 1 MiB that can be translated\n",
+		pr_err("second_sw_msi=0x%llx: 1 MiB from there is not in the aperture\n",
 		       second_sw_msi);
 		return -EINVAL;
 	}
 	if (nr_second_resv % 2) {
-		pr_err("second_resv: a last address is missing\n");
+		pr_err("second_resv: the last region has no last address\n");
 		return -EINVAL;
 	}
 	for (i = 0; i < kind->nr_resv; i++) {
@@ -130,7 +129,7 @@ int iopf_sim_kind_init(void)
 }
 
 /**
- * iopf_sim_kind_of() - the kind of IOMMU in front of a device
+ * iopf_sim_kind_of() - the kind of the IOMMU in front of a device
  * @devfn: device and function
  *
  * Return: the kind.

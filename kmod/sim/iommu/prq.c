@@ -2,26 +2,25 @@
 /*
  * Page request queue of the simulated IOMMU.
  *
- * Purpose: take page requests from the devices, hand them to the IOMMU core.
+ * Purpose: take page requests from the devices, and report them to the IOMMU core.
  *
  * Invariants:
- *  - The queue has room for prq_entries requests. When it is full, requests are lost
- *    until it has been drained: the state real hardware calls page request overflow.
- *    A lost last request of a group is answered "success" by the IOMMU itself, so that
- *    the device tries again; the core drops groups it has only the beginning of.
+ *  - The queue has room for prq_entries requests. When it is full, requests are lost until the
+ *    queue is empty. Real hardware calls this state page request overflow. If the lost request is
+ *    the last of its group, the IOMMU answers "success", so that the device asks again. The core
+ *    discards a group that lost its last request.
  *  - The requests of one call enter the queue together and leave it in order.
- *  - Every group gets one response: from the fault handler, from the core if there is no
- *    handler, or from here (overflow, or the domain takes no faults).
+ *  - Every group gets exactly one response. The fault handler gives it; the core, if there is no
+ *    handler; or this file, on an overflow or if the domain takes no faults.
  *
- * Locking: prq.lock (raw) for the overflow and the list; endpoint.reports is held for
- * reading around each report, so that an attach can wait for reports under way. Who leaves the
- * queue as the last looks whether there is an overflow to be ended; who declares one leaves
- * after that, so one of them sees it.
+ * Locking: prq.lock (raw) protects the overflow state and the list. A thread holds
+ * endpoint.reports for reading around each report, so that an attach can wait for reports. The
+ * thread that takes the last request from the queue checks for an overflow to end. A thread that
+ * declares an overflow makes the same check afterwards. So one of them ends the overflow.
  *
- * By default the queue is drained by who filled it, in place, each its own requests: a
- * fault then costs no context switch, and faults of several engines are handled in
- * parallel. With prq_thread, a thread drains it, as an interrupt thread does for
- * hardware.
+ * By default each engine reports its own requests in place. A fault then costs no context switch,
+ * and faults of several engines run in parallel. With prq_thread, one thread drains the queue, as
+ * an interrupt thread does for hardware.
  */
 #include <linux/debugfs.h>
 #include <linux/kthread.h>
@@ -34,15 +33,15 @@
 
 /**
  * struct iopf_sim_prq - the queue; there is one
- * @queue: the core's side of it
- * @worker: drains @batches when @thread is set
- * @work: the work it does
+ * @queue: the core's part
+ * @worker: drains @batches if @thread is set
+ * @work: the work of @worker
  * @lock: protects @overflow and @batches
- * @used: requests in the queue, and those about to find that they don't fit
+ * @used: requests in the queue, and requests that did not fit but still count
  * @overflow: requests are lost until the queue is empty
  * @batches: struct prq_batch for the thread, in order
- * @entries: knob: how many requests fit
- * @thread: knob: let @worker drain
+ * @entries: knob: number of requests that fit
+ * @thread: knob: @worker drains the queue
  */
 static struct iopf_sim_prq {
 	struct iopf_queue *queue;
@@ -76,7 +75,7 @@ static void respond(struct iopf_sim_request *req, enum iommu_page_response_code 
 static __always_inline void report(struct iopf_sim_request *req)
 {
 	struct iopf_sim_endpoint *ep = req->ep;
-	/* The core looks at the fault only, of which it makes a copy. */
+	/* The core reads only the fault, and copies it. */
 	struct iopf_fault evt __uninitialized;
 
 	evt.fault = (struct iommu_fault){
@@ -89,7 +88,7 @@ static __always_inline void report(struct iopf_sim_request *req)
 			.private_data[0] = req->tag,
 		},
 	};
-	/* A stop marker wants no response and means nothing to the core. */
+	/* A stop marker gets no response, and the core does not know it. */
 	if (!req->perm && req->last) {
 		iopf_sim_count(IOPF_SIM_STAT_STOP_MARKERS, 1);
 		return;
@@ -97,7 +96,7 @@ static __always_inline void report(struct iopf_sim_request *req)
 
 	down_read(&ep->reports);
 	if (likely(ep->iopf && ep->domain->iopf_handler)) {
-		/* If there is no handler after all, the core answers. */
+		/* If the handler is gone by now, the core answers. */
 		iommu_report_device_fault(ep->dev, &evt);
 	} else {
 		iopf_sim_count(IOPF_SIM_STAT_REFUSED, 1);
@@ -107,7 +106,7 @@ static __always_inline void report(struct iopf_sim_request *req)
 	up_read(&ep->reports);
 }
 
-/* The overflow is over once nothing is left in the queue. */
+/* The overflow ends when the queue is empty. */
 static noinline void end_overflow(void)
 {
 	unsigned long irq;
@@ -119,21 +118,21 @@ static noinline void end_overflow(void)
 	if (!clear)
 		return;
 
-	/* Nothing enters the queue before the overflow is over. */
+	/* No request enters the queue before the overflow ends. */
 	iopf_queue_discard_partial(prq.queue);
 	raw_spin_lock_irqsave(&prq.lock, irq);
 	WRITE_ONCE(prq.overflow, false);
 	raw_spin_unlock_irqrestore(&prq.lock, irq);
 }
 
-/* @nr requests have been handed over, or did not fit; ends an overflow when they were the last. */
+/* Removes @nr requests from the count. Ends an overflow if they were the last. */
 static __always_inline void leave(unsigned int nr)
 {
 	if (unlikely(!atomic_sub_return(nr, &prq.used) && READ_ONCE(prq.overflow)))
 		end_overflow();
 }
 
-/* How many of @nr requests fit, where there are @used with them. */
+/* Returns how many of @nr requests fit. @used includes them. */
 static noinline unsigned int enter_full(unsigned int nr, unsigned int used, unsigned int entries)
 {
 	unsigned int in = 0;
@@ -145,12 +144,12 @@ static noinline unsigned int enter_full(unsigned int nr, unsigned int used, unsi
 	if (in < nr)
 		WRITE_ONCE(prq.overflow, true);
 	raw_spin_unlock_irqrestore(&prq.lock, irq);
-	/* After that. */
+	/* After the overflow is declared. */
 	leave(nr - in);
 	return in;
 }
 
-/* How many of @nr requests fit; they are in the queue then. */
+/* Returns how many of @nr requests fit, and puts these into the queue. */
 static __always_inline unsigned int enter(unsigned int nr)
 {
 	unsigned int used = atomic_add_return(nr, &prq.used), entries = READ_ONCE(prq.entries);
@@ -215,7 +214,7 @@ static bool hand_to_thread(struct iopf_sim_request *req, unsigned int nr)
 	return true;
 }
 
-/* Not all of them fit, or a thread is to report them. */
+/* Handles the rare cases: some requests do not fit, or a thread reports them. */
 static noinline void request_seldom(struct iopf_sim_request *req, unsigned int nr, unsigned int in)
 {
 	if (in < nr)
@@ -226,11 +225,11 @@ static noinline void request_seldom(struct iopf_sim_request *req, unsigned int n
 
 /**
  * iopf_sim_request_pages() - page requests arrive at the IOMMU
- * @req: the requests, of one device, in order
- * @nr: how many
+ * @req: the requests of one device, in order
+ * @nr: number of requests
  *
- * May sleep. The responses come through iopf_sim_endpoint_ops.response, possibly before
- * this returns.
+ * May sleep. The responses come through iopf_sim_endpoint_ops.response, possibly before the
+ * function returns.
  */
 void iopf_sim_request_pages(struct iopf_sim_request *req, unsigned int nr)
 {
@@ -248,13 +247,13 @@ void iopf_sim_request_pages(struct iopf_sim_request *req, unsigned int nr)
 EXPORT_SYMBOL_GPL(iopf_sim_request_pages);
 
 /**
- * iopf_sim_prq_flush() - wait until all requests made so far have been reported
- * @ep: of this endpoint
+ * iopf_sim_prq_flush() - wait until all requests sent so far are reported
+ * @ep: the device whose requests to wait for
  */
 void iopf_sim_prq_flush(struct iopf_sim_endpoint *ep)
 {
 	kthread_flush_worker(prq.worker);
-	/* Who drains in place holds it for reading. */
+	/* An engine that reports in place holds it for reading. */
 	down_write(&ep->reports);
 	up_write(&ep->reports);
 }
@@ -275,7 +274,7 @@ static int entries_set(void *data, u64 val)
 DEFINE_DEBUGFS_ATTRIBUTE(entries_fops, entries_get, entries_set, "%llu\n");
 
 /**
- * iopf_sim_prq_init() - make the queue
+ * iopf_sim_prq_init() - create the queue
  * @dir: debugfs directory for its knobs
  *
  * Return: 0 or a negative error.

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Commands: what the device can do.
+ * Commands of a device.
  *
- * Purpose: carry out one command of the programming interface (see
- * include/uapi/linux/iopf_sim.h), page by page, asking for translations that are missing.
+ * Purpose: execute one command of the programming interface (see include/uapi/linux/iopf_sim.h)
+ * page by page, and send page requests for missing translations.
  *
  * Invariants:
- *  - Data is touched only between iopf_sim_access_begin() and iopf_sim_access_end().
- *  - A command ends with no page request group of its own outstanding, but for those it
- *    had to abandon because of a reset, a disable, or a removal.
- *  - The command is the user's: every field is checked before it is used, and addresses
- *    may wrap, which only leads to translations that are missing.
+ *  - Data is accessed only between iopf_sim_access_begin() and iopf_sim_access_end().
+ *  - When a command ends, none of its page request groups is outstanding. The exception is a group
+ *    that the command abandoned because of a reset, a disable or a removal.
+ *  - The command comes from user space. Every field is checked before use. An address may wrap;
+ *    then its translation is missing.
  *
  * Locking: none of its own; an engine has one command at a time.
  *
- * Vocabulary: a piece is the part of an access that lies in one page (with COPY: in one
- * page on both sides). A stream is a sequence of accesses at one base: a copy has two.
+ * Vocabulary: a piece is the part of an access that lies in one page (with COPY: in one page on
+ * both sides). A stream is a sequence of accesses with one base; a copy has two streams.
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -23,10 +23,10 @@
 
 #include "device.h"
 
-/* How far the device looks ahead for pages to put into a group. */
+/* Number of pieces that the device searches for pages of the next group. */
 #define LOOKAHEAD_PIECES	4096
 
-/* After so many misses of one access the device waits a tick before it asks again. */
+/* After this number of misses of one access, the device waits a tick before each request. */
 #define IMPATIENT	8
 
 /* A place in a command: byte @off of access @i. */
@@ -130,7 +130,7 @@ static u32 wanted_perm(struct iopf_sim_engine *e, u64 page, bool write)
 	return IOMMU_FAULT_PERM_WRITE;
 }
 
-/* The next place that is in another page, for accesses that lie one after the other at once. */
+/* Returns the next place in another page. Skips all accesses to the same page if sequential. */
 static struct place next_page(const struct iopf_sim_cmd *cmd, enum stream stream, struct place at)
 {
 	u32 left = page_left(place_iova(cmd, stream, at));
@@ -153,8 +153,8 @@ static bool in_list(const u64 *list, u32 nr, u64 page)
 }
 
 /*
- * Pages that will miss, from @at on: the next group. Returns how many; @at is where the
- * search ended.
+ * Adds pages from @at on that will miss to @list, which has @nr pages. Returns the new number. @at
+ * is the end of the search.
  */
 static u32 look_ahead(struct iopf_sim_engine *e, enum stream stream, struct place *at, bool write,
 		      u64 *list, u32 nr, u32 max, u32 *budget)
@@ -174,8 +174,8 @@ static u32 look_ahead(struct iopf_sim_engine *e, enum stream stream, struct plac
 }
 
 /*
- * Sends the group for the page at @at, and unless it is to go @alone, as many more for what
- * follows as allowed.
+ * Sends the group for the page at @at. Unless @alone, also sends groups for the following pages, as
+ * many as allowed.
  */
 static int request(struct iopf_sim_engine *e, enum stream stream, struct place at, bool write,
 		   bool alone)
@@ -200,7 +200,7 @@ static int request(struct iopf_sim_engine *e, enum stream stream, struct place a
 		if (size > 1)
 			nr = look_ahead(e, stream, &at, write, list, nr, size, &budget);
 		while ((st = iopf_sim_prg_send(e, list, nr, perm)) == -EAGAIN) {
-			/* What follows can wait. */
+			/* The following pages can wait. */
 			if (!first)
 				return 0;
 			if (e->nr_sent) {
@@ -220,7 +220,7 @@ static int request(struct iopf_sim_engine *e, enum stream stream, struct place a
 	}
 }
 
-/* A translation is missing at @at. 0: try again. */
+/* Handles a missing translation at @at. Returns 0 if the access should be retried. */
 static int fault(struct iopf_sim_engine *e, enum stream stream, struct place at, bool write,
 		 bool alone)
 {
@@ -236,7 +236,7 @@ static int fault(struct iopf_sim_engine *e, enum stream stream, struct place at,
 	sent = find_sent(e, page);
 	if (!sent) {
 		st = request(e, stream, at, write, alone);
-		/* No group for what follows, but there is one for this page. */
+		/* A later group may have failed, but this page may have its group. */
 		sent = find_sent(e, page);
 		if (!sent)
 			return st;
@@ -247,7 +247,7 @@ static int fault(struct iopf_sim_engine *e, enum stream stream, struct place at,
 }
 
 /*
- * Translates the piece at @at, with page requests if need be. 0 with the translation
+ * Translates the piece at @at, and sends page requests if needed. Returns 0 with the translation
  * held, or a status.
  */
 static int begin(struct iopf_sim_engine *e, enum stream stream, struct place at, bool write,
@@ -262,7 +262,7 @@ static int begin(struct iopf_sim_engine *e, enum stream stream, struct place at,
 		st = iopf_sim_access_begin(e->bank, e->epoch, iova, write, access);
 		if (likely(st != IOPF_SIM_ST_UNTRANSLATED))
 			return st;
-		/* The second fault of a write that asked for reading first is no retry. */
+		/* The second fault of a write that first asked for reading is not a retry. */
 		upgrade = write && e->cmd.flags & IOPF_SIM_F_READ_FIRST && misses == 1 &&
 			  iopf_sim_translates(e->bank, iova, false);
 		retry = misses && !upgrade;
@@ -272,7 +272,7 @@ static int begin(struct iopf_sim_engine *e, enum stream stream, struct place at,
 			    misses > READ_ONCE(e->dev->knobs.retry_limit))
 				return IOPF_SIM_ST_RETRIES;
 		}
-		/* Where things go wrong, one thing at a time: no page but this one. */
+		/* A retry asks for this page only, so that its cause shows. */
 		st = fault(e, stream, at, write, retry);
 		if (st)
 			return st;
@@ -282,7 +282,7 @@ static int begin(struct iopf_sim_engine *e, enum stream stream, struct place at,
 	}
 }
 
-/* Operations on a piece of memory that is held. */
+/* Operations on memory whose translation is held. */
 
 static void put_pattern(u64 *to, u32 len, u64 seed, u64 offset)
 {
@@ -344,7 +344,7 @@ static int do_copy(struct iopf_sim_engine *e, struct place at, u32 len, u64 *whe
 	return 0;
 }
 
-/* One piece. On failure *@where is the address that failed. */
+/* Executes the command on one piece. On failure *@where is the address that failed. */
 static int do_piece(struct iopf_sim_engine *e, struct place at, u32 len, u64 *where)
 {
 	const struct iopf_sim_cmd *cmd = &e->cmd;
@@ -380,7 +380,7 @@ static int do_piece(struct iopf_sim_engine *e, struct place at, u32 len, u64 *wh
 	else
 		e->sink += sum;
 	if (unlikely(bad)) {
-		/* Goes on to count; the status is set when all is read. */
+		/* The command continues, to count all words. It gets its status at its end. */
 		if (!e->cpl.mismatches)
 			e->cpl.result = iova + first;
 		e->cpl.mismatches += bad;
@@ -419,7 +419,7 @@ static int do_accesses(struct iopf_sim_engine *e)
 	return e->cpl.mismatches ? IOPF_SIM_ST_MISMATCH : 0;
 }
 
-/* Takes back one group; the first failure decides. */
+/* Takes the response of one group. @st keeps the first failure. */
 static void collect(struct iopf_sim_engine *e, int *st)
 {
 	u64 page = e->sent[0].page[0];
@@ -431,7 +431,7 @@ static void collect(struct iopf_sim_engine *e, int *st)
 	}
 }
 
-/* Page requests for every page of the accesses, whether translated or not. */
+/* Sends page requests for every page of the accesses, translated or not. */
 static int do_requests(struct iopf_sim_engine *e)
 {
 	const struct iopf_sim_cmd *cmd = &e->cmd;
@@ -467,8 +467,8 @@ static int do_requests(struct iopf_sim_engine *e)
 }
 
 /**
- * iopf_sim_command_run() - carry out the current command
- * @e: the engine; all of @e->cpl but ns and phase is filled in then
+ * iopf_sim_command_run() - execute the current command
+ * @e: the engine. On return, @e->cpl is complete but for ns and phase.
  */
 void iopf_sim_command_run(struct iopf_sim_engine *e)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inside of iopf_sim.ko: the simulated device and what its files share.
+ * The simulated device (iopf_sim.ko): the types and functions that its files share.
  *
  * Vocabulary:
- *   epoch   a count of resets. Work done for an earlier epoch has no effect any more.
- *   engine  a kthread that fetches commands and carries them out.
- *   poller  the one engine that watches the doorbell; the others work or wait for their turn.
- *   group   a page request group that waits for its response, named by its PRG index.
+ *   epoch   a count of resets. Work for an earlier epoch has no effect any more.
+ *   engine  a kthread that fetches and executes commands.
+ *   poller  the engine that watches the doorbell. The others work or wait for their turn.
+ *   group   a page request group that waits for its response. Its PRG index names it.
  *
- * Lock order: engine work: sq_lock, or cq_lock; then device.lock; then bank.lock (see
- * endpoint.h for the whole).
+ * Lock order: sq_lock or cq_lock of an engine's work, then device.lock, then bank.lock. See link.h
+ * for the whole order.
  */
 #ifndef IOPF_SIM_DEVICE_H
 #define IOPF_SIM_DEVICE_H
@@ -22,7 +22,7 @@
 
 #include <linux/iopf_sim.h>
 
-#include "endpoint.h"
+#include "../link.h"
 
 #define IOPF_SIM_MAX_DEVICES	64
 #define IOPF_SIM_MAX_ENGINES	IOPF_SIM_MAX_BANKS
@@ -39,19 +39,19 @@ enum iopf_sim_state {
 
 enum iopf_sim_group_state {
 	IOPF_SIM_GROUP_FREE,
-	IOPF_SIM_GROUP_SENT,		/* waits for its response, its engine may wait too */
-	IOPF_SIM_GROUP_ANSWERED,	/* its engine has to take the answer and free it */
-	IOPF_SIM_GROUP_ORPHAN,		/* waits for its response, nobody is interested */
+	IOPF_SIM_GROUP_SENT,		/* waits for its response; its engine may wait too */
+	IOPF_SIM_GROUP_ANSWERED,	/* its engine must take the response and free it */
+	IOPF_SIM_GROUP_ORPHAN,		/* waits for its response; no engine waits */
 };
 
 /**
- * struct iopf_sim_group - a page request group as the device keeps it
+ * struct iopf_sim_group - the device's record of a page request group
  * @state: see above
- * @code: the answer
- * @pages: page requests in it
- * @tag: its name; never used twice
+ * @code: the response
+ * @pages: page requests in the group
+ * @tag: name of the group; never used twice
  * @task: the engine to wake
- * @answered: when it was answered, by local_clock(), which takes half as long as ktime_get()
+ * @answered: time of the response by local_clock(), which is twice as fast as ktime_get()
  */
 struct iopf_sim_group {
 	enum iopf_sim_group_state state;
@@ -64,19 +64,19 @@ struct iopf_sim_group {
 
 /**
  * struct iopf_sim_knobs - how the device misbehaves; all 0 by default but @retry_limit
- * @resp_delay_us: responses are noticed that much later
- * @resp_drop: responses to lose
- * @resp_dup: responses to take twice
- * @resp_reorder: responses to hold back until another one has been taken
- * @bad_range: requests to send for an address far from what was wanted
- * @bad_perm: requests to send with a permission nobody needs
- * @bad_group: malformed groups to send before regular ones
- * @flood: groups more to send, whose answers nobody waits for
- * @long_group: requests more to send in the next group
- * @stop_marker: stop markers to send before regular requests
- * @never_take: no response is taken
- * @retry_limit: how often one access is tried again
- * @kick_only: an idle device hardly looks at its doorbell, the kick has to tell it
+ * @resp_delay_us: delay of each response
+ * @resp_drop: number of responses to lose
+ * @resp_dup: number of responses to take twice
+ * @resp_reorder: number of responses to hold back until another one is taken
+ * @bad_range: number of requests to send for a wrong, distant address
+ * @bad_perm: number of requests to send with a permission that is not needed
+ * @bad_group: number of malformed groups to send before regular ones
+ * @flood: number of groups to send in addition, without waiting for the responses
+ * @long_group: number of requests to send in addition in the next group
+ * @stop_marker: number of stop markers to send before regular requests
+ * @never_take: the device takes no response
+ * @retry_limit: number of retries of one access
+ * @kick_only: an idle device looks at its doorbell rarely, and relies on the kick
  */
 struct iopf_sim_knobs {
 	u32 resp_delay_us;
@@ -101,10 +101,10 @@ struct iopf_sim_knobs {
  * @responses_success: responses "success"
  * @responses_invalid: responses "invalid request"
  * @responses_failure: responses "response failure"
- * @responses_unexpected: responses to no group that waits
+ * @responses_unexpected: responses for which no group waits
  * @bytes_read: bytes read from memory
  * @bytes_written: bytes written to memory
- * @commands: commands carried out
+ * @commands: commands executed
  * @flr: function level resets
  */
 struct iopf_sim_counters {
@@ -123,9 +123,9 @@ struct iopf_sim_counters {
 #define IOPF_SIM_BANK_COUNTERS	5
 
 /**
- * struct iopf_sim_bank_counter - a counter kept in the banks
- * @ep: whose banks
- * @offset: where in the bank
+ * struct iopf_sim_bank_counter - a counter that each bank has
+ * @ep: the endpoint with the banks
+ * @offset: offset of the counter in the bank
  */
 struct iopf_sim_bank_counter {
 	struct iopf_sim_endpoint *ep;
@@ -139,40 +139,40 @@ struct iopf_sim_engine;
  * @ep: its link to the IOMMU
  * @name: PCI address
  * @index: number of the device
- * @knobs: see there; read and written without lock
+ * @knobs: see there; read and written without a lock
  * @counters: see there
- * @bank_counter: what debugfs shows of the banks
+ * @bank_counter: the bank counters that debugfs shows
  * @debugfs: its directory
  *
  * @lock: raw; protects the fields from here to @held, and the BAR's registers against resets
  * @cfg: configuration space
- * @writable: bits of it that software can change
+ * @writable: bits of @cfg that software can change
  * @bar: the BAR, NULL while memory decoding is off
- * @bar_phys: address at which @bar was last seen
- * @epoch: count of resets; also in each bank
+ * @bar_phys: last address of @bar
+ * @epoch: count of resets; each bank has a copy
  * @state: see above
- * @error: why it is halted
- * @error_iova: where
+ * @error: why the device is halted
+ * @error_iova: address of the error
  * @sq_base: latched ring register
  * @cq_base: latched ring register
  * @sq_entries: latched ring register
  * @cq_entries: latched ring register
  * @sq_head: commands fetched
  * @cq_tail: completions written
- * @running: commands under way
- * @poller: the engine that watches the doorbell, when it may be asleep
- * @kicked: look at the doorbell at once
+ * @running: commands being executed
+ * @poller: the engine that watches the doorbell, while it may be asleep
+ * @kicked: the kick register was written
  * @group: page request groups by PRG index
- * @group_hint: where to look for a free one first
- * @requests_out: page requests not yet answered
- * @tag: last tag given out
- * @held: responses held back by knobs, counted without @lock
- * @reordered: the response held back until another one comes
+ * @group_hint: PRG index at which the search for a free group starts
+ * @requests_out: page requests that wait for a response
+ * @tag: last tag used
+ * @held: responses that knobs hold back, counted without @lock
+ * @reordered: the response that waits for another one to overtake it
  *
  * @sq_lock: held by the poller, and while a command is fetched
  * @cq_lock: held while a completion is written
- * @dead: the engines are about to be stopped
- * @nr_engines: how many
+ * @dead: the engines will be stopped
+ * @nr_engines: number of engines
  * @engine: the engines
  */
 struct iopf_sim_device {
@@ -217,12 +217,12 @@ struct iopf_sim_device {
 };
 
 /**
- * struct iopf_sim_sent - a group an engine has sent and not yet taken back
- * @prg: its index
- * @tag: its name
- * @time: when it was sent, by local_clock()
- * @nr: pages in it
- * @page: their addresses
+ * struct iopf_sim_sent - a group that an engine has sent, and whose response it has not taken
+ * @prg: PRG index
+ * @tag: name of the group
+ * @time: time of sending, by local_clock()
+ * @nr: number of pages
+ * @page: addresses of the pages
  */
 struct iopf_sim_sent {
 	u32 prg;
@@ -235,19 +235,19 @@ struct iopf_sim_sent {
 /**
  * struct iopf_sim_engine - a kthread of a device
  * @dev: the device
- * @bank: its part of the ATC
+ * @bank: the engine's part of the ATC
  * @index: number of the engine
  * @task: the kthread
- * @epoch: epoch in which the current command was fetched
- * @started: when that was, ns
+ * @epoch: epoch in which the engine fetched the current command
+ * @started: time at which it fetched the current command, ns
  * @cmd: the current command
- * @cpl: its completion
- * @sent: groups under way, @nr_sent of them
- * @nr_sent: how many
+ * @cpl: the completion of @cmd
+ * @nr_sent: groups that wait for a response
+ * @sent: these groups
  * @list: pages of the next group
  * @req: page requests about to be sent
- * @bounce: data of a copy on its way
- * @sink: keeps reads from being optimised away
+ * @bounce: data of a copy, between the read and the write
+ * @sink: keeps the compiler from removing reads
  */
 struct iopf_sim_engine {
 	struct iopf_sim_device *dev;
@@ -271,38 +271,29 @@ static inline struct iopf_sim_device *to_sim_device(struct iopf_sim_endpoint *ep
 	return container_of(ep, struct iopf_sim_device, ep);
 }
 
-/* device.c */
-struct iopf_sim_device *iopf_sim_device_create(u32 index, u32 engines, bool stall, u16 segment,
-					       u64 window, u64 window_size, void *window_va);
-void iopf_sim_device_destroy(struct iopf_sim_device *dev);
-void iopf_sim_device_reset(struct iopf_sim_device *dev);
-void iopf_sim_device_decode(struct iopf_sim_device *dev);
-bool iopf_sim_device_poll(struct iopf_sim_device *dev);
-void iopf_sim_device_halt(struct iopf_sim_engine *e, u32 error, u64 iova);
-u32 iopf_sim_device_reg(struct iopf_sim_device *dev, u32 reg);
-void iopf_sim_device_set_reg(struct iopf_sim_device *dev, u32 reg, u32 val);
+/* regs.c: the registers in the BAR, and the state of the device */
+u32 iopf_sim_reg_read(struct iopf_sim_device *dev, u32 reg);
+void iopf_sim_reg_write(struct iopf_sim_device *dev, u32 reg, u32 val);
+void iopf_sim_regs_decode(struct iopf_sim_device *dev);
+void iopf_sim_regs_reset(struct iopf_sim_device *dev);
+bool iopf_sim_regs_poll(struct iopf_sim_device *dev);
+void iopf_sim_regs_halt(struct iopf_sim_engine *e, u32 error, u64 iova);
 
-/* config.c */
+/* config.c: configuration space */
 void iopf_sim_config_init(struct iopf_sim_device *dev);
 void iopf_sim_config_reset(struct iopf_sim_device *dev);
 u32 iopf_sim_config_read(struct iopf_sim_device *dev, int where, int size);
-void iopf_sim_config_write(struct iopf_sim_device *dev, int where, int size, u32 val);
 bool iopf_sim_config_pri(struct iopf_sim_device *dev);
 u32 iopf_sim_config_pri_limit(struct iopf_sim_device *dev);
 void iopf_sim_config_pri_status(struct iopf_sim_device *dev, u16 bits);
 
-/* engine.c */
-struct iopf_sim_engine *iopf_sim_engine_create(struct iopf_sim_device *dev, u32 index);
-void iopf_sim_engine_destroy(struct iopf_sim_engine *e);
+/* config_write.c: writes to configuration space, and their effects */
+void iopf_sim_config_write(struct iopf_sim_device *dev, int where, int size, u32 val);
 
-/* ring.c */
-int iopf_sim_ring_fetch(struct iopf_sim_engine *e);
-void iopf_sim_ring_complete(struct iopf_sim_engine *e);
+/* reset.c */
+void iopf_sim_device_reset(struct iopf_sim_device *dev);
 
-/* command.c */
-void iopf_sim_command_run(struct iopf_sim_engine *e);
-
-/* prg.c */
+/* prg.c: page request groups */
 int iopf_sim_prg_send(struct iopf_sim_engine *e, const u64 *page, u32 nr, u32 perm);
 int iopf_sim_prg_wait(struct iopf_sim_engine *e, struct iopf_sim_sent *sent);
 void iopf_sim_prg_reap(struct iopf_sim_engine *e);
@@ -312,18 +303,33 @@ int iopf_sim_prg_back_off(struct iopf_sim_engine *e);
 void iopf_sim_prg_forget(struct iopf_sim_device *dev);
 int iopf_sim_prg_stop_marker(struct iopf_sim_engine *e, u32 pasid);
 void iopf_sim_prg_answer(struct iopf_sim_device *dev, u32 prg, u64 tag, u32 code);
-bool iopf_sim_engine_aborted(struct iopf_sim_engine *e);
 
-/* response.c */
+/* response.c: responses on their way from the IOMMU to prg.c */
 void iopf_sim_response(struct iopf_sim_endpoint *ep, u32 prg, u64 tag,
 		       enum iommu_page_response_code code);
 void iopf_sim_response_drain(struct iopf_sim_device *dev);
 
-/* knobs.c */
+/* ring.c: commands in, completions out */
+int iopf_sim_ring_fetch(struct iopf_sim_engine *e);
+void iopf_sim_ring_complete(struct iopf_sim_engine *e);
+
+/* command.c */
+void iopf_sim_command_run(struct iopf_sim_engine *e);
+
+/* engine.c: kthreads */
+struct iopf_sim_engine *iopf_sim_engine_create(struct iopf_sim_device *dev, u32 index);
+void iopf_sim_engine_destroy(struct iopf_sim_engine *e);
+
+/* create.c */
+struct iopf_sim_device *iopf_sim_device_create(u32 index, u32 engines, bool stall, u16 segment,
+					       u64 window, u64 window_size, void *window_va);
+void iopf_sim_device_destroy(struct iopf_sim_device *dev);
+
+/* knobs.c: debugfs */
 void iopf_sim_knobs_create(struct iopf_sim_device *dev);
 void iopf_sim_knobs_destroy(struct iopf_sim_device *dev);
 
-/* A knob that counts down: whether it was above zero, one less then. */
+/* Decrements a knob that counts down. Returns whether it was above zero. */
 static inline bool iopf_sim_knob_take(u32 *knob)
 {
 	u32 old = READ_ONCE(*knob);

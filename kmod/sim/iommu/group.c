@@ -2,16 +2,16 @@
 /*
  * IOMMU groups of the simulated devices.
  *
- * Purpose: a device has a group to itself, but for those that a bit mask names: they share one, as
- * devices do that an IOMMU can't tell apart or keep from each other. All the same each faults
- * by itself: a page request says who asks.
+ * Purpose: each device has its own group, except the devices in a bit mask. These share one group,
+ * like devices that an IOMMU cannot distinguish or isolate. Each of them still faults on its own:
+ * a page request names its device.
  *
  * Invariants:
- *  - Devices of one group are behind one kind of IOMMU, so that they can have one domain.
- *  - The group lives for as long as one of its devices is on the bus.
+ *  - Devices of one group are behind one kind of IOMMU, so they can share a domain.
+ *  - The group lives while one of its devices is on the bus.
  *
- * Locking: called with the core's iommu_probe_device_lock, under which devices get their groups;
- * whether one still has its group is said under endpoint.reports.
+ * Locking: the core calls with iommu_probe_device_lock held, under which devices get their groups.
+ * endpoint.reports protects whether a device still has its group.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -21,9 +21,7 @@
 #include <linux/moduleparam.h>
 #include <linux/pci.h>
 
-#include "group.h"
 #include "iommu.h"
-#include "kind.h"
 
 static unsigned long long group;
 module_param(group, ullong, 0444);
@@ -40,9 +38,9 @@ static bool in_group(const struct iopf_sim_endpoint *ep)
 }
 
 /**
- * iopf_sim_group_init() - look at the parameter; the kinds are there
+ * iopf_sim_group_init() - check the parameter; call it after iopf_sim_kind_init()
  *
- * Return: 0; -EINVAL, and the log says why.
+ * Return: 0; -EINVAL, after a message.
  */
 int iopf_sim_group_init(void)
 {
@@ -55,14 +53,14 @@ int iopf_sim_group_init(void)
 		if (!(group & BIT_ULL(i)) ||
 		    iopf_sim_kind_of(devfn_of(i)) == iopf_sim_kind_of(devfn_of(first)))
 			continue;
-		pr_err("group=0x%llx: devices %u and %u are not behind IOMMUs of one kind\n",
+		pr_err("group=0x%llx: devices %u and %u are behind different kinds of IOMMU\n",
 		       group, first, i);
 		return -EINVAL;
 	}
 	return 0;
 }
 
-/* Of a device that is there already. */
+/* Returns the group of a device that was probed before, with a reference. */
 static void *shared_group(struct iopf_sim_endpoint *ep, void *asking)
 {
 	struct iommu_group *found = NULL;
@@ -77,7 +75,7 @@ static void *shared_group(struct iopf_sim_endpoint *ep, void *asking)
 }
 
 /**
- * iopf_sim_group_of() - the group of a device that is being probed
+ * iopf_sim_group_of() - the group of a device that the core probes
  * @dev: the device
  *
  * Return: the group, with a reference; or an error pointer.

@@ -2,32 +2,32 @@
 /*
  * Responses on their way to the device.
  *
- * Purpose: take the IOMMU's response messages and, where knobs say so, lose, double,
- * delay or reorder them before the device sees them.
+ * Purpose: take the IOMMU's responses. If knobs say so, lose, duplicate, delay or reorder them
+ * before the device sees them.
  *
- * Invariants: a response held back is delivered once, by its timer or by the response it
- * was waiting for, whoever takes its @pending first; its timer frees it. The device is
- * not freed before all have been.
+ * Invariants: a held response is delivered once, by its timer or by the response that overtakes it.
+ * The first of them clears @pending. Its timer frees it. The device is freed after all its held
+ * responses.
  *
- * Locking: iopf_sim_device.lock. The IOMMU calls us in atomic or mutex context.
+ * Locking: iopf_sim_device.lock. The IOMMU calls in atomic context or under a mutex.
  */
 #include <linux/hrtimer.h>
 #include <linux/slab.h>
 
 #include "device.h"
 
-/* A response held back for another one to overtake it goes on alone after this time. */
+/* A response that waits to be overtaken is delivered after this time at the latest. */
 #define REORDER_NS	(2 * NSEC_PER_MSEC)
 #define DELAY_MAX_US	(10 * USEC_PER_SEC)
 
 /**
- * struct iopf_sim_held - a response held back
- * @timer: ends it
- * @dev: for this device
+ * struct iopf_sim_held - a held response
+ * @timer: delivers and frees it
+ * @dev: the device
  * @prg: group index
  * @tag: name of the group
- * @code: the answer
- * @pending: not delivered yet
+ * @code: the response code
+ * @pending: it is not delivered yet
  */
 struct iopf_sim_held {
 	struct hrtimer timer;
@@ -69,7 +69,7 @@ static enum hrtimer_restart held_timer(struct hrtimer *timer)
 	deliver_held(held);
 	raw_spin_unlock_irqrestore(&dev->lock, irq);
 	kfree(held);
-	/* The device may be gone after this. */
+	/* The device may be freed after this. */
 	atomic_dec_return_release(&dev->held);
 	return HRTIMER_NORESTART;
 }
@@ -105,7 +105,7 @@ static void count(struct iopf_sim_device *dev, enum iommu_page_response_code cod
 	}
 }
 
-/* A response when knobs say that something is to become of it. */
+/* Handles a response while a knob is set. */
 static noinline void respond_astray(struct iopf_sim_device *dev, u32 prg, u64 tag, u32 code)
 {
 	struct iopf_sim_knobs *knobs = &dev->knobs;
@@ -147,7 +147,7 @@ static noinline void respond_astray(struct iopf_sim_device *dev, u32 prg, u64 ta
  * @ep: the device
  * @prg: group index
  * @tag: name of the group
- * @code: the answer
+ * @code: the response code
  */
 void iopf_sim_response(struct iopf_sim_endpoint *ep, u32 prg, u64 tag,
 		       enum iommu_page_response_code code)
@@ -171,8 +171,8 @@ void iopf_sim_response(struct iopf_sim_endpoint *ep, u32 prg, u64 tag,
 }
 
 /**
- * iopf_sim_response_drain() - wait for the responses held back
- * @dev: a device for which no new ones come
+ * iopf_sim_response_drain() - wait for the held responses
+ * @dev: a device that gets no new responses
  */
 void iopf_sim_response_drain(struct iopf_sim_device *dev)
 {

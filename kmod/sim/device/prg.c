@@ -2,19 +2,18 @@
 /*
  * Page request groups, the device's side.
  *
- * Purpose: send page requests, wait for the responses, in the limits of the page request
- * interface: 512 group indices, and no more requests outstanding than the system allows.
- * A stalling device uses the same table; a group is then a stalled access, its index the
- * stall tag.
+ * Purpose: send page requests and wait for the responses, within the limits of PRI: 512 group
+ * indices, and no more outstanding requests than the system allows. A stalling device uses the
+ * same table. A group is then a stalled access, and its index is the stall tag.
  *
  * Invariants:
- *  - A group index is in use from the sending of the group until its response, or until
- *    the device forgets all groups (reset, page requests disabled).
- *  - Each group has a tag that is never used again, and the response carries it. So a
- *    response that comes too late finds nobody, whatever its index is used for by then.
- *  - Who waits for a response stops waiting when the device is reset, disabled or about
- *    to go, and when it forgets its groups. The group then is an orphan: its index
- *    stays in use until the response comes.
+ *  - A group index is in use from the sending of the group until its response, or until the device
+ *    forgets all groups (reset, page requests disabled).
+ *  - Each group has a tag that is never used again, and the response carries it. So a late response
+ *    matches no group, even if its index is in use again.
+ *  - An engine stops waiting for a response when the device is reset, disabled or removed, or
+ *    forgets its groups. The group then is an orphan: its index stays in use until the response
+ *    comes.
  *
  * Locking: iopf_sim_device.lock.
  */
@@ -23,13 +22,13 @@
 
 #include "device.h"
 
-/* Where the device has no business: far above anything that gets mapped. */
+/* Bit that turns an address into one far above anything that is mapped. */
 #define ELSEWHERE	BIT_ULL(46)
 
-/* How long to sleep before having another look at things nobody wakes for. */
+/* Time between two checks of conditions for which there is no wakeup. */
 #define LOOK_AGAIN	(HZ / 100 ?: 1)
 
-/* Whether the current command must be given up. */
+/* Returns whether the engine must abort the current command. */
 static bool aborted(struct iopf_sim_engine *e)
 {
 	struct iopf_sim_device *dev = e->dev;
@@ -42,12 +41,12 @@ static bool aborted(struct iopf_sim_engine *e)
 }
 
 /**
- * iopf_sim_engine_aborted() - whether the current command must be given up
+ * engine_aborted() - whether the engine must abort the current command
  * @e: the engine
  *
- * Return: true after a reset, when the device was disabled or is going away.
+ * Return: true after a reset, after a disable, or if the device is being removed.
  */
-bool iopf_sim_engine_aborted(struct iopf_sim_engine *e)
+static bool engine_aborted(struct iopf_sim_engine *e)
 {
 	unsigned long irq;
 	bool ret;
@@ -58,7 +57,7 @@ bool iopf_sim_engine_aborted(struct iopf_sim_engine *e)
 	return ret;
 }
 
-/* A free group index, or IOPF_SIM_PRG_NONE. */
+/* Returns a free group index, or IOPF_SIM_PRG_NONE. */
 static u32 find_free(struct iopf_sim_device *dev)
 {
 	u32 i, prg = dev->group_hint;
@@ -74,7 +73,7 @@ static u32 find_free(struct iopf_sim_device *dev)
 	return IOPF_SIM_PRG_NONE;
 }
 
-/* 0, a status, or -EAGAIN: too many requests outstanding. */
+/* Returns 0, a status, or -EAGAIN if too many requests are outstanding. */
 static int open_group(struct iopf_sim_engine *e, u32 nr, struct iopf_sim_sent *sent)
 {
 	struct iopf_sim_device *dev = e->dev;
@@ -131,7 +130,7 @@ static void set_request(struct iopf_sim_engine *e, u32 i, u64 addr, u32 perm, bo
 	};
 }
 
-/* The first of a group goes astray, if a knob says so. */
+/* Corrupts the first request of a group if a knob says so. */
 static void misdirect(struct iopf_sim_engine *e)
 {
 	struct iopf_sim_knobs *knobs = &e->dev->knobs;
@@ -144,7 +143,7 @@ static void misdirect(struct iopf_sim_engine *e)
 			IOMMU_FAULT_PERM_READ | IOMMU_FAULT_PERM_WRITE;
 }
 
-/* Requests of a group that never ends, under an index that will be used again. */
+/* Sends requests of a group without a last one. Another group will use the same index. */
 static void send_headless(struct iopf_sim_engine *e, u64 addr, u32 perm)
 {
 	struct iopf_sim_sent nobody = { .prg = READ_ONCE(e->dev->group_hint) };
@@ -154,7 +153,7 @@ static void send_headless(struct iopf_sim_engine *e, u64 addr, u32 perm)
 	iopf_sim_request_pages(e->req, 2);
 }
 
-/* The same group again and again, as if the device had not been told how many it may send. */
+/* Sends the same group many times, as if the device did not know its limit. */
 static void send_flood(struct iopf_sim_engine *e, u64 addr, u32 perm)
 {
 	struct iopf_sim_sent nobody = { .prg = READ_ONCE(e->dev->group_hint) };
@@ -166,7 +165,7 @@ static void send_flood(struct iopf_sim_engine *e, u64 addr, u32 perm)
 	}
 }
 
-/* Requests of the group that is about to be sent, more than a group may have. */
+/* Sends additional requests of a group that is about to be sent. */
 static void send_long(struct iopf_sim_engine *e, u64 addr, u32 perm,
 		      const struct iopf_sim_sent *sent)
 {
@@ -180,9 +179,9 @@ static void send_long(struct iopf_sim_engine *e, u64 addr, u32 perm,
 /**
  * iopf_sim_prg_stop_marker() - send a stop marker
  * @e: the engine
- * @pasid: for this PASID
+ * @pasid: the PASID
  *
- * Return: 0, or IOPF_SIM_ST_UNTRANSLATED if page requests are not enabled.
+ * Return: 0, or IOPF_SIM_ST_UNTRANSLATED if page requests are disabled.
  */
 int iopf_sim_prg_stop_marker(struct iopf_sim_engine *e, u32 pasid)
 {
@@ -203,14 +202,14 @@ int iopf_sim_prg_stop_marker(struct iopf_sim_engine *e, u32 pasid)
 
 /**
  * iopf_sim_prg_send() - send a page request group
- * @e: the engine; the group is its last one in @e->sent then
+ * @e: the engine. On success the group is the last one in @e->sent.
  * @page: page addresses
- * @nr: how many, at most iopf_sim_prg_limit()
- * @perm: IOMMU_FAULT_PERM_* wanted
+ * @nr: number of pages, at most iopf_sim_prg_limit()
+ * @perm: IOMMU_FAULT_PERM_* to request
  *
- * May sleep. The response may have come when it returns.
+ * May sleep. The response may come before it returns.
  *
- * Return: 0; -EAGAIN if there are too many requests outstanding; a completion status.
+ * Return: 0; -EAGAIN if too many requests are outstanding; a completion status.
  */
 int iopf_sim_prg_send(struct iopf_sim_engine *e, const u64 *page, u32 nr, u32 perm)
 {
@@ -232,7 +231,7 @@ int iopf_sim_prg_send(struct iopf_sim_engine *e, const u64 *page, u32 nr, u32 pe
 
 	if (iopf_sim_knob_take(&knobs->stop_marker))
 		iopf_sim_prg_stop_marker(e, 0);
-	/* kinds of malformed groups take turns */
+	/* The two kinds of malformed groups alternate. */
 	if (iopf_sim_knob_take(&knobs->bad_group)) {
 		twice = sent->tag & 1;
 		if (!twice)
@@ -245,7 +244,7 @@ int iopf_sim_prg_send(struct iopf_sim_engine *e, const u64 *page, u32 nr, u32 pe
 	for (i = 0; i < nr; i++)
 		set_request(e, i, page[i], perm, i == nr - 1, sent);
 	misdirect(e);
-	/* From here on it is the host's time. */
+	/* The measured time starts here. */
 	sent->time = local_clock();
 	iopf_sim_request_pages(e->req, nr);
 	if (unlikely(twice))
@@ -253,7 +252,7 @@ int iopf_sim_prg_send(struct iopf_sim_engine *e, const u64 *page, u32 nr, u32 pe
 	return 0;
 }
 
-/* Takes the answer of a group, if it has one or none will come. */
+/* Takes the response of a group. Returns true if it came, or if the engine must not wait for it. */
 static bool take(struct iopf_sim_engine *e, struct iopf_sim_sent *sent, int *st)
 {
 	struct iopf_sim_device *dev = e->dev;
@@ -302,7 +301,7 @@ static void strike(struct iopf_sim_engine *e, struct iopf_sim_sent *sent)
 /**
  * iopf_sim_prg_wait() - wait for the response to a group
  * @e: the engine
- * @sent: one of @e->sent; another one may be in its place then
+ * @sent: one of @e->sent. On return, another group may be in its place.
  *
  * Return: 0 for success; a completion status.
  */
@@ -319,7 +318,7 @@ int iopf_sim_prg_wait(struct iopf_sim_engine *e, struct iopf_sim_sent *sent)
 		raw_spin_unlock_irqrestore(&e->dev->lock, irq);
 		if (done)
 			break;
-		/* The response wakes us; a disabled device is only seen by looking. */
+		/* The response wakes the engine. A disable does not, so check now and then. */
 		schedule_timeout(LOOK_AGAIN);
 	}
 	__set_current_state(TASK_RUNNING);
@@ -331,7 +330,7 @@ int iopf_sim_prg_wait(struct iopf_sim_engine *e, struct iopf_sim_sent *sent)
  * iopf_sim_prg_reap() - take the responses that have come
  * @e: the engine
  *
- * What they say is not looked at: an access that still misses asks again.
+ * Ignores their codes: an access that still misses sends a new request.
  */
 void iopf_sim_prg_reap(struct iopf_sim_engine *e)
 {
@@ -347,8 +346,8 @@ void iopf_sim_prg_reap(struct iopf_sim_engine *e)
 }
 
 /**
- * iopf_sim_prg_release() - wait for all groups under way
- * @e: the engine, whose command is at its end
+ * iopf_sim_prg_release() - wait for all outstanding groups
+ * @e: the engine, at the end of its command
  */
 void iopf_sim_prg_release(struct iopf_sim_engine *e)
 {
@@ -357,7 +356,7 @@ void iopf_sim_prg_release(struct iopf_sim_engine *e)
 }
 
 /**
- * iopf_sim_prg_limit() - the largest group the system allows
+ * iopf_sim_prg_limit() - the largest group that the system allows
  * @e: the engine
  *
  * Return: requests in a group, at least 1.
@@ -376,22 +375,22 @@ u32 iopf_sim_prg_limit(struct iopf_sim_engine *e)
 }
 
 /**
- * iopf_sim_prg_back_off() - requests cannot be sent now
+ * iopf_sim_prg_back_off() - wait, since requests cannot be sent now
  * @e: the engine
  *
- * Return: 0 after a while; IOPF_SIM_ST_ABORTED.
+ * Return: 0 after a tick; IOPF_SIM_ST_ABORTED.
  */
 int iopf_sim_prg_back_off(struct iopf_sim_engine *e)
 {
-	if (iopf_sim_engine_aborted(e))
+	if (engine_aborted(e))
 		return IOPF_SIM_ST_ABORTED;
 	schedule_timeout_idle(1);
 	return 0;
 }
 
 /**
- * iopf_sim_prg_forget() - forget all groups
- * @dev: the device, locked; it was reset, or may not send page requests any more
+ * iopf_sim_prg_forget() - forget all groups, after a reset or a disable of page requests
+ * @dev: the device, locked
  */
 void iopf_sim_prg_forget(struct iopf_sim_device *dev)
 {
@@ -413,7 +412,7 @@ void iopf_sim_prg_forget(struct iopf_sim_device *dev)
  * @dev: the device, locked
  * @prg: group index
  * @tag: name of the group
- * @code: the answer
+ * @code: the response code
  */
 void iopf_sim_prg_answer(struct iopf_sim_device *dev, u32 prg, u64 tag, u32 code)
 {
@@ -426,7 +425,7 @@ void iopf_sim_prg_answer(struct iopf_sim_device *dev, u32 prg, u64 tag, u32 code
 		iopf_sim_config_pri_status(dev, PCI_PRI_STATUS_UPRGI);
 		return;
 	}
-	/* A failure means that no request will ever be served: the device stops asking. */
+	/* "Response failure" means that no request will be served. The device stops asking. */
 	if (code == IOMMU_PAGE_RESP_FAILURE)
 		iopf_sim_config_pri_status(dev, PCI_PRI_STATUS_RF);
 
@@ -438,7 +437,7 @@ void iopf_sim_prg_answer(struct iopf_sim_device *dev, u32 prg, u64 tag, u32 code
 	group->state = IOPF_SIM_GROUP_ANSWERED;
 	group->code = code;
 	group->answered = local_clock();
-	/* Who answers its own request is awake. */
+	/* An engine that answers its own request is awake. */
 	if (group->task != current || !in_task())
 		wake_up_process(group->task);
 }

@@ -2,33 +2,33 @@
 /*
  * Page tables of the simulated IOMMU.
  *
- * Purpose: what map and unmap build and the device walks, in the shape of real
- * hardware, at the cost of real hardware.
+ * Purpose: map and unmap build them, and the device walks them. They have the shape and the cost of
+ * those of real hardware.
  *
  * Invariants:
- *  - An entry is 0 (nothing), a pointer to a table of the next level, or a leaf. The pointer has
- *    the number of that table's entries that are not 0, or are about to be set, in bits that
- *    hardware ignores.
- *  - A leaf of 64 KiB is 16 entries of a level 0 table, which come and go together since
- *    a page table that has such leaves has no smaller ones.
- *  - What is mapped is of the sizes and in the aperture of the page table's kind.
- *  - Mapping over anything fails; nothing is ever replaced silently.
- *  - Unmapping stops at the first hole and says how far it got. A leaf larger than what
- *    was asked for goes as a whole when the request begins at its start (the answer is
- *    then larger than the question, as with VT-d); a request that begins inside of it
- *    ends there, for a leaf is never split.
- *  - A table without entries is unlinked and freed after a grace period, all but one:
- *    the last-level table emptied last stays linked (@idle), because a page that comes
- *    and goes would otherwise cost the zeroing of a table each time.
+ *  - An entry is 0 (nothing), a pointer to a table of the next level, or a leaf. In bits that
+ *    hardware ignores, the pointer counts the table's entries that are not 0 or about to be set.
+ *  - A leaf of 64 KiB is 16 entries of a level 0 table. They are set and cleared together, since a
+ *    page table with such leaves has no smaller ones.
+ *  - Every leaf has a size of the page table's kind, and lies in its aperture.
+ *  - A map over a mapping fails. No entry is ever replaced.
+ *  - An unmap stops at the first hole and returns how much it has unmapped. A leaf is never split.
+ *    If the request starts at the start of a larger leaf, the whole leaf is unmapped, and the
+ *    returned size is larger than the requested one, as with VT-d. If the request starts inside a
+ *    leaf, the unmap stops there.
+ *  - An empty table is unlinked, and freed after a grace period. There is one exception: the
+ *    last-level table that became empty last stays linked (@idle). Otherwise a page that is mapped
+ *    and unmapped in turns would cost the zeroing of a table each time.
  *
- * Locking: struct iopf_sim_pt.lock for unmapping and for linking and unlinking tables, RCU for
- * walks. Mapping into a table that is there takes no lock, as hardware drivers do: who maps first
- * counts its entries in the table (table_hold()), in the very word whose change to 0 would unlink
- * it, then changes each entry from 0 to a leaf. A table that counts entries is not
- * unlinked, so neither is one above it. Memory is allocated outside the lock with the caller's gfp.
+ * Locking: iopf_sim_pt.lock for unmaps and for linking and unlinking tables; RCU for walks. A map
+ * into an existing table takes no lock, as in hardware drivers. It first counts its entries in the
+ * table (table_hold()), in the word that would become 0 if the table were unlinked, then changes
+ * each entry from 0 to a leaf. A table that counts entries stays linked, and so do the tables
+ * above. Memory is allocated outside the lock with the caller's gfp.
  *
- * map vs map: one of two finds the entry taken, and fails. map vs unmap of other pages of the same
- *   table: the table is either held and stays, or gone, and the map makes another.
+ * map vs map: the second map finds the entry in use and fails.
+ * map vs unmap of other pages of the same table: the map holds the table, which then stays, or
+ *   finds it gone and makes another one.
  *
  * Vocabulary: level 0 tables hold 4 KiB and 64 KiB leaves, level 1 2 MiB ones, level 2 1 GiB ones;
  * the root is level 3. The slot of a table is the entry that points to it.
@@ -40,15 +40,13 @@
 #include <linux/rcupdate.h>
 
 #include "iommu.h"
-#include "kind.h"
-#include "pagetable.h"
 
 #define PT_READ		BIT_ULL(0)
 #define PT_WRITE	BIT_ULL(1)
 #define PT_LEAF		BIT_ULL(2)
 #define PT_TABLE	BIT_ULL(3)
 #define PT_ADDR		GENMASK_ULL(51, 12)
-/* Of PT_TABLE: how many of the table's entries are in use. */
+/* With PT_TABLE: the number of the table's entries in use. */
 #define PT_USED		GENMASK_ULL(62, 52)
 #define PT_USED_ONE	BIT_ULL(52)
 
@@ -95,7 +93,7 @@ static void table_free_rcu_cb(struct rcu_head *rcu)
 	table_free(page_address(container_of(rcu, struct page, rcu_head)));
 }
 
-/* A device may be walking it: the walk holds no lock, only an RCU read-side section. */
+/* A device may be walking the table. A walk holds no lock, only an RCU read-side section. */
 static void table_free_rcu(u64 *table)
 {
 	call_rcu(&virt_to_page(table)->rcu_head, table_free_rcu_cb);
@@ -106,7 +104,7 @@ static void count_leaves(int level, long n)
 	iopf_sim_count(IOPF_SIM_STAT_LEAVES_4K + level, n);
 }
 
-/* Counts @n entries more in the table of a slot, which stays then. NULL: there is no table. */
+/* Adds @n to the entries in use of the table in a slot. The table stays then. NULL: no table. */
 static __always_inline u64 *table_hold(u64 *slot, size_t n)
 {
 	u64 entry = READ_ONCE(*slot);
@@ -118,13 +116,13 @@ static __always_inline u64 *table_hold(u64 *slot, size_t n)
 	return entry_table(entry);
 }
 
-/* Counts @n entries less. False: there are none left. */
+/* Subtracts @n from the entries in use. Returns false if none is left. */
 static bool table_drop(u64 *slot, size_t n)
 {
 	return atomic64_sub_return(n * PT_USED_ONE, (atomic64_t *)slot) & PT_USED;
 }
 
-/* Unlinks the lowest table that covers @iova if it is empty, and those above that get so. */
+/* Unlinks the lowest table that covers @iova if it is empty, then the empty tables above it. */
 static void prune(struct iopf_sim_pt *pt, u64 iova)
 {
 	u64 *table = pt->root, *slot[PT_ROOT_LEVEL];
@@ -144,7 +142,7 @@ static void prune(struct iopf_sim_pt *pt, u64 iova)
 	for (; level < PT_ROOT_LEVEL; level++) {
 		u64 entry = READ_ONCE(*slot[level]);
 
-		/* Somebody may be about to map into it. */
+			/* A map may have counted its entries. */
 		if (entry & PT_USED || !try_cmpxchg(slot[level], &entry, 0))
 			break;
 		table_free_rcu(entry_table(entry));
@@ -153,7 +151,7 @@ static void prune(struct iopf_sim_pt *pt, u64 iova)
 	}
 }
 
-/* The level 0 table of @iova has become empty: keep it, let go of the one kept so far. */
+/* Keeps the empty level 0 table of @iova, and prunes the one kept so far. */
 static void keep_idle(struct iopf_sim_pt *pt, u64 iova)
 {
 	u64 base = iova & ~(SZ_2M - 1ULL);
@@ -164,7 +162,7 @@ static void keep_idle(struct iopf_sim_pt *pt, u64 iova)
 	WRITE_ONCE(pt->idle, base);
 }
 
-/* Larger leaves are to take the place of the empty table that was kept. */
+/* Prunes the kept empty table if it is in the way of larger leaves. */
 static void evict_idle(struct iopf_sim_pt *pt, u64 iova, u64 last)
 {
 	unsigned long irq;
@@ -180,7 +178,7 @@ static void evict_idle(struct iopf_sim_pt *pt, u64 iova, u64 last)
 	spin_unlock_irqrestore(&pt->lock, irq);
 }
 
-/* The slot of the table of @level for @iova; NULL: not all that is above it is there. Under RCU. */
+/* The slot of the @level table for @iova, or NULL if a table above is missing. Under RCU. */
 static __always_inline u64 *table_slot(struct iopf_sim_pt *pt, u64 iova, int level)
 {
 	u64 *table = pt->root;
@@ -196,8 +194,8 @@ static __always_inline u64 *table_slot(struct iopf_sim_pt *pt, u64 iova, int lev
 }
 
 /*
- * The same with the table, which is made if need be out of @spare, and holds @n entries more. NULL
- * with @spare empty: bring one. ERR_PTR(-EEXIST): a larger leaf is in the way.
+ * Like table_slot(), but adds @n to the entries in use, and links the table @spare if one is
+ * missing. Returns NULL if it needs a @spare; ERR_PTR(-EEXIST) if a larger leaf is in the way.
  */
 static u64 *table_link(struct iopf_sim_pt *pt, u64 iova, int level, size_t n, u64 **spare)
 {
@@ -211,12 +209,12 @@ static u64 *table_link(struct iopf_sim_pt *pt, u64 iova, int level, size_t n, u6
 		if (!entry) {
 			if (!*spare)
 				return NULL;
-			/* Nobody unlinks anything meanwhile. */
+			/* pt->lock is held, so nothing is unlinked meanwhile. */
 			if (above)
 				table_hold(above, 1);
 			/*
-			 * Orders the zeroes in the table before the pointer to it; pairs with
-			 * the address dependency in iopf_sim_pt_lookup() and table_slot().
+			 * Orders the zeroes in the table before the pointer to it. Pairs with the
+			 * address dependency in iopf_sim_pt_lookup() and table_slot().
 			 */
 			if (try_cmpxchg(slot, &entry, virt_to_phys(*spare) | PT_TABLE)) {
 				entry = virt_to_phys(*spare) | PT_TABLE;
@@ -234,7 +232,7 @@ static u64 *table_link(struct iopf_sim_pt *pt, u64 iova, int level, size_t n, u6
 	return above;
 }
 
-/* table_link() with memory for it. */
+/* Allocates memory for table_link() and calls it. */
 static noinline u64 *table_make(struct iopf_sim_pt *pt, u64 iova, int level, size_t n, gfp_t gfp)
 {
 	u64 *spare = NULL, *slot;
@@ -257,7 +255,7 @@ static noinline u64 *table_make(struct iopf_sim_pt *pt, u64 iova, int level, siz
 	return slot;
 }
 
-/* As many leaves as there is room for. */
+/* Sets leaves up to the first entry in use. Returns the number of leaves set. */
 static __always_inline size_t fill(u64 *entry, u64 leaf, u64 size, size_t n)
 {
 	size_t i = 0;
@@ -283,7 +281,7 @@ static noinline void map_failed(struct iopf_sim_pt *pt, u64 iova, int ret)
 	spin_unlock_irqrestore(&pt->lock, irq);
 }
 
-/* Map leaves of one level, which is a constant where it is called. */
+/* Maps leaves of one level. @level is a constant in each caller. */
 static __always_inline int map_leaves(struct iopf_sim_pt *pt, u64 iova, u64 leaf, int level,
 				      size_t count, gfp_t gfp, size_t *mapped)
 {
@@ -312,7 +310,7 @@ static __always_inline int map_leaves(struct iopf_sim_pt *pt, u64 iova, u64 leaf
 			table = entry_table(READ_ONCE(*slot));
 		}
 
-		/* Held: they stay without RCU. */
+		/* The table is held: it stays without RCU. */
 		done = fill(table + index, leaf, 1ULL << shift, n);
 		left -= done;
 		if (unlikely(done < n)) {
@@ -330,7 +328,7 @@ static __always_inline int map_leaves(struct iopf_sim_pt *pt, u64 iova, u64 leaf
 	return ret;
 }
 
-/* iopf_sim_map_pages() of anything. */
+/* The general case of iopf_sim_map_pages(). */
 static noinline int map_any(struct iopf_sim_pt *pt, u64 iova, u64 phys, size_t pgsize,
 			    size_t count, int prot, gfp_t gfp, size_t *mapped)
 {
@@ -352,7 +350,7 @@ static noinline int map_any(struct iopf_sim_pt *pt, u64 iova, u64 phys, size_t p
 	}
 }
 
-/* One leaf of 4 KiB. False: there is no table for it, or it is taken. */
+/* Maps one leaf of 4 KiB. Returns false if there is no table for it, or the entry is in use. */
 static __always_inline bool map_one(struct iopf_sim_pt *pt, u64 iova, u64 leaf)
 {
 	u64 *slot, *table, nothing = 0;
@@ -365,7 +363,7 @@ static __always_inline bool map_one(struct iopf_sim_pt *pt, u64 iova, u64 leaf)
 		return false;
 	}
 	rcu_read_unlock_sched();
-	/* Held: they stay without RCU. */
+	/* The table is held: it stays without RCU. */
 	if (likely(try_cmpxchg(&table[level_index(iova, 0)], &nothing, leaf)))
 		return true;
 	table_drop(slot, 1);
@@ -381,10 +379,10 @@ static __always_inline bool map_one(struct iopf_sim_pt *pt, u64 iova, u64 leaf)
  * @count: number of leaves
  * @prot: IOMMU_READ and IOMMU_WRITE
  * @gfp: how to allocate tables
- * @mapped: advanced by what was mapped, also on error
+ * @mapped: advanced by the bytes mapped, also on error
  *
- * Return: 0, -EEXIST if something is mapped there already, -ENOMEM; -EINVAL for pages that
- * this kind does not have; -ERANGE outside its aperture.
+ * Return: 0; -EEXIST if a page is mapped already; -ENOMEM; -EINVAL if this kind does not have such
+ * pages; -ERANGE outside its aperture.
  */
 int iopf_sim_map_pages(struct iommu_domain *domain, unsigned long iova, phys_addr_t phys,
 		       size_t pgsize, size_t count, int prot, gfp_t gfp, size_t *mapped)
@@ -396,8 +394,8 @@ int iopf_sim_map_pages(struct iommu_domain *domain, unsigned long iova, phys_add
 	static_assert(PT_READ == IOMMU_READ && PT_WRITE == IOMMU_WRITE);
 	iopf_sim_count(IOPF_SIM_STAT_MAPS, 1);
 	/*
-	 * What most maps are, without a call: one leaf of 4 KiB, for a table that is there. All
-	 * that is out of the ordinary is map_any()'s to find.
+	 * The common case, without a call: one leaf of 4 KiB in an existing table. map_any()
+	 * finds out about all other cases.
 	 */
 	if (unlikely(pgsize != SZ_4K || count != 1)) {
 		ret = map_any(pt, iova, phys, pgsize, count, prot, gfp, mapped);
@@ -411,12 +409,12 @@ int iopf_sim_map_pages(struct iommu_domain *domain, unsigned long iova, phys_add
 	}
 	ret = map_any(pt, iova, phys, SZ_4K, 1, prot, gfp, mapped);
 out:
-	/* Not a tail call, for which the arguments would be shuffled in any case. */
+	/* Prevents a tail call, which would shuffle the arguments in the common case too. */
 	barrier();
 	return ret;
 }
 
-/* Takes leaves out of the level 0 table of a slot, up to the first hole. */
+/* Clears leaves of the level 0 table in a slot up to the first hole. Returns how many. */
 static size_t drain(struct iopf_sim_pt *pt, u64 *slot, u64 iova, size_t count)
 {
 	unsigned int index = level_index(iova, 0);
@@ -432,14 +430,14 @@ static size_t drain(struct iopf_sim_pt *pt, u64 *slot, u64 iova, size_t count)
 }
 
 /**
- * iopf_sim_pt_unmap() - unmap what is mapped from an IOVA on
+ * iopf_sim_pt_unmap() - unmap a range
  * @pt: the page table
- * @iova: where to begin
- * @size: how much
+ * @iova: start of the range
+ * @size: bytes of the range
  *
- * Return: the bytes unmapped. Less than @size: there is a hole, or a leaf that begins
- * before @iova, or the request is not of whole pages of this kind. More: the last leaf was
- * larger than what was left.
+ * Return: the bytes unmapped. Less than @size: there is a hole, a leaf begins before @iova, or the
+ * range is not of whole pages of this kind. More than @size: the last leaf was larger than the rest
+ * of the range.
  */
 size_t iopf_sim_pt_unmap(struct iopf_sim_pt *pt, u64 iova, size_t size)
 {
@@ -481,7 +479,7 @@ size_t iopf_sim_pt_unmap(struct iopf_sim_pt *pt, u64 iova, size_t size)
 				break;
 			}
 			WRITE_ONCE(*slot, 0);
-			/* No leaf is that large that it is in the root. */
+			/* A leaf is never in the root, so there is a table above. */
 			table_drop(above, 1);
 			prune(pt, iova);
 			gone[level]++;
@@ -505,9 +503,8 @@ size_t iopf_sim_pt_unmap(struct iopf_sim_pt *pt, u64 iova, size_t size)
  * @iova: any address
  * @leaf: filled in if there is a leaf
  *
- * The caller is in an RCU read-side section. What was found may be unmapped by the time
- * it is used; who keeps a page from being used after its unmapping is the invalidation
- * (see endpoint.c).
+ * The caller is in an RCU read-side section. The leaf may be unmapped before the caller uses it.
+ * The invalidation ends its use (see access.c).
  *
  * Return: whether @iova is mapped.
  */
@@ -535,17 +532,17 @@ bool iopf_sim_pt_lookup(const struct iopf_sim_pt *pt, u64 iova, struct iopf_sim_
 }
 
 /**
- * iopf_sim_pt_init() - make an empty page table
+ * iopf_sim_pt_init() - create an empty page table
  * @pt: the page table
- * @kind: of what kind
- * @gfp: how to allocate it
+ * @kind: page sizes and aperture
+ * @gfp: how to allocate memory
  *
  * Return: 0 or -ENOMEM.
  */
 int iopf_sim_pt_init(struct iopf_sim_pt *pt, const struct iopf_sim_kind *kind, gfp_t gfp)
 {
 	pt->kind = kind;
-	/* Without leaves of 4 KiB there is no address for them. */
+	/* A kind without 4 KiB leaves gets an empty range. */
 	pt->small_first = kind->pgsizes & SZ_4K ? kind->first : 1;
 	pt->small_last = kind->pgsizes & SZ_4K ? kind->last - (SZ_4K - 1) : 0;
 	spin_lock_init(&pt->lock);
@@ -571,8 +568,8 @@ static void destroy(u64 *table, int level)
 }
 
 /**
- * iopf_sim_pt_destroy() - free a page table and all it still maps
- * @pt: a page table no device uses any more
+ * iopf_sim_pt_destroy() - free a page table with all its mappings
+ * @pt: a page table that no device uses any more
  */
 void iopf_sim_pt_destroy(struct iopf_sim_pt *pt)
 {

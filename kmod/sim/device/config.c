@@ -2,28 +2,17 @@
 /*
  * Configuration space of a simulated device.
  *
- * Purpose: 4 KiB of it, with what stock vfio-pci and the PCI core need: PCI Express
- * capability of a root complex integrated endpoint with FLR, ATS, PRI, PASID, a
- * vendor-specific capability with the kick register, one 32-bit memory BAR.
- *
- * Invariants: reset is complete when the write that starts it returns, which the device
- * announces by the Immediate Readiness bit.
+ * Purpose: 4 KiB with what stock vfio-pci and the PCI core need: a PCI Express capability of a
+ * root complex integrated endpoint with FLR; ATS; PRI; PASID; a vendor-specific capability with
+ * the kick register; one 32-bit memory BAR.
  *
  * Locking: iopf_sim_device.lock. Accesses come under pci_lock, a raw spinlock.
  */
 #include <linux/moduleparam.h>
-#include <linux/pci_regs.h>
-#include <linux/unaligned.h>
 
-#include "device.h"
+#include "config.h"
 
-#define CAP_EXP		0x40
-#define CAP_VNDR	0x80
-#define CAP_ATS		0x100
-#define CAP_PRI		0x110
-#define CAP_PASID	0x120
-
-/* What the devices say they are. Nothing else depends on it. */
+/* Identity of each device. Nothing else depends on it. */
 static unsigned int model[IOPF_SIM_MAX_DEVICES];
 static unsigned int nr_models;
 module_param_array(model, uint, &nr_models, 0444);
@@ -31,11 +20,6 @@ MODULE_PARM_DESC(model, "vendor << 16 | device of each device in order (default 
 
 #define PASID_BITS	20
 #define PRI_MAX		IOPF_SIM_PRG_COUNT
-
-static u16 get16(struct iopf_sim_device *dev, int where)
-{
-	return get_unaligned_le16(dev->cfg + where);
-}
 
 static u32 get32(struct iopf_sim_device *dev, int where)
 {
@@ -59,7 +43,7 @@ static void ext_cap(struct iopf_sim_device *dev, int where, u16 id, int next)
 	set32(dev, where, id | 1 << 16 | next << 20, 0);
 }
 
-/* Everything as after power-on. */
+/* Resets configuration space to its state after power-on. */
 void iopf_sim_config_reset(struct iopf_sim_device *dev)
 {
 	u32 multi = dev->ep.window_size > 32 * IOPF_SIM_BAR_SIZE;
@@ -78,7 +62,7 @@ void iopf_sim_config_reset(struct iopf_sim_device *dev)
 	set16(dev, PCI_STATUS, PCI_STATUS_CAP_LIST | PCI_STATUS_IMM_READY, 0);
 	set32(dev, PCI_CLASS_REVISION, PCI_CLASS_SYSTEM_OTHER << 16 | IOPF_SIM_VERSION, 0);
 	dev->writable[PCI_CACHE_LINE_SIZE] = 0xff;
-	/* More than 32 devices are functions of the same slots. */
+	/* With more than 32 devices, each slot has several functions. */
 	dev->cfg[PCI_HEADER_TYPE] = multi << 7;
 	set32(dev, PCI_BASE_ADDRESS_0, PCI_BASE_ADDRESS_SPACE_MEMORY, ~(IOPF_SIM_BAR_SIZE - 1));
 	set16(dev, PCI_SUBSYSTEM_VENDOR_ID, IOPF_SIM_PCI_VENDOR, 0);
@@ -117,7 +101,7 @@ void iopf_sim_config_reset(struct iopf_sim_device *dev)
 	set16(dev, CAP_PASID + PCI_PASID_CTRL, 0, PCI_PASID_CTRL_ENABLE);
 }
 
-/* As the firmware leaves it: the BAR has its address, decoding is off. */
+/* Sets the state that firmware leaves: the BAR has its address, and decoding is off. */
 void iopf_sim_config_init(struct iopf_sim_device *dev)
 {
 	u64 bar = dev->ep.window + (u64)dev->index * IOPF_SIM_BAR_SIZE;
@@ -127,20 +111,20 @@ void iopf_sim_config_init(struct iopf_sim_device *dev)
 	put_unaligned_le32(bar, dev->cfg + PCI_BASE_ADDRESS_0);
 }
 
-/* Whether faults can be reported. A request is a DMA write: no bus master, no requests. */
+/* Whether the device can send page requests. These are DMA writes, so it must be bus master. */
 bool iopf_sim_config_pri(struct iopf_sim_device *dev)
 {
 	lockdep_assert_held(&dev->lock);
-	if (!(get16(dev, PCI_COMMAND) & PCI_COMMAND_MASTER))
+	if (!(iopf_sim_config_get16(dev, PCI_COMMAND) & PCI_COMMAND_MASTER))
 		return false;
 	if (dev->ep.stall)
 		return READ_ONCE(dev->ep.iopf);
-	return get16(dev, CAP_PRI + PCI_PRI_CTRL) & PCI_PRI_CTRL_ENABLE &&
-	       !(get16(dev, CAP_PRI + PCI_PRI_STATUS) & PCI_PRI_STATUS_RF) &&
-	       get16(dev, CAP_ATS + PCI_ATS_CTRL) & PCI_ATS_CTRL_ENABLE;
+	return iopf_sim_config_get16(dev, CAP_PRI + PCI_PRI_CTRL) & PCI_PRI_CTRL_ENABLE &&
+	       !(iopf_sim_config_get16(dev, CAP_PRI + PCI_PRI_STATUS) & PCI_PRI_STATUS_RF) &&
+	       iopf_sim_config_get16(dev, CAP_ATS + PCI_ATS_CTRL) & PCI_ATS_CTRL_ENABLE;
 }
 
-/* How many page requests may be outstanding. */
+/* Returns how many page requests may be outstanding. */
 u32 iopf_sim_config_pri_limit(struct iopf_sim_device *dev)
 {
 	lockdep_assert_held(&dev->lock);
@@ -156,29 +140,6 @@ void iopf_sim_config_pri_status(struct iopf_sim_device *dev, u16 bits)
 		dev->cfg[CAP_PRI + PCI_PRI_STATUS] |= bits;
 }
 
-static bool touches(int where, int size, int reg, int reg_size)
-{
-	return where < reg + reg_size && where + size > reg;
-}
-
-static void pri_ctrl_written(struct iopf_sim_device *dev, u32 bytes)
-{
-	bool enable = get16(dev, CAP_PRI + PCI_PRI_CTRL) & PCI_PRI_CTRL_ENABLE;
-	bool stopped = get16(dev, CAP_PRI + PCI_PRI_STATUS) & PCI_PRI_STATUS_STOPPED;
-
-	lockdep_assert_held(&dev->lock);
-	if (enable && stopped) {
-		put_unaligned_le16(0, dev->cfg + CAP_PRI + PCI_PRI_STATUS);
-	} else if (!enable) {
-		iopf_sim_prg_forget(dev);
-		put_unaligned_le16(get16(dev, CAP_PRI + PCI_PRI_STATUS) | PCI_PRI_STATUS_STOPPED,
-				   dev->cfg + CAP_PRI + PCI_PRI_STATUS);
-		if (bytes & PCI_PRI_CTRL_RESET)
-			put_unaligned_le16(PCI_PRI_STATUS_STOPPED,
-					   dev->cfg + CAP_PRI + PCI_PRI_STATUS);
-	}
-}
-
 u32 iopf_sim_config_read(struct iopf_sim_device *dev, int where, int size)
 {
 	unsigned long irq;
@@ -190,62 +151,4 @@ u32 iopf_sim_config_read(struct iopf_sim_device *dev, int where, int size)
 		val |= (u32)dev->cfg[where + i] << (8 * i);
 	raw_spin_unlock_irqrestore(&dev->lock, irq);
 	return val;
-}
-
-static void set_dma(struct iopf_sim_device *dev)
-{
-	bool dma = get16(dev, PCI_COMMAND) & PCI_COMMAND_MASTER;
-	bool ats = dev->ep.stall ||
-		   get16(dev, CAP_ATS + PCI_ATS_CTRL) & PCI_ATS_CTRL_ENABLE;
-
-	lockdep_assert_held(&dev->lock);
-	iopf_sim_endpoint_set_dma(&dev->ep, dma, ats);
-}
-
-static void kick(struct iopf_sim_device *dev)
-{
-	lockdep_assert_held(&dev->lock);
-	dev->kicked = true;
-	if (dev->poller)
-		wake_up_process(dev->poller);
-}
-
-void iopf_sim_config_write(struct iopf_sim_device *dev, int where, int size, u32 val)
-{
-	unsigned long irq;
-	u8 written[4];
-	int i;
-
-	put_unaligned_le32(val, written);
-
-	raw_spin_lock_irqsave(&dev->lock, irq);
-	for (i = 0; i < size; i++) {
-		u8 w = dev->writable[where + i];
-
-		dev->cfg[where + i] = (dev->cfg[where + i] & ~w) | (written[i] & w);
-	}
-
-	/* Write one to clear: the two error bits of the PRI status. */
-	if (!dev->ep.stall && touches(where, size, CAP_PRI + PCI_PRI_STATUS, 1))
-		dev->cfg[CAP_PRI + PCI_PRI_STATUS] &=
-			~(written[CAP_PRI + PCI_PRI_STATUS - where] &
-			  (PCI_PRI_STATUS_RF | PCI_PRI_STATUS_UPRGI));
-
-	if (touches(where, size, CAP_EXP + PCI_EXP_DEVCTL + 1, 1) &&
-	    written[CAP_EXP + PCI_EXP_DEVCTL + 1 - where] & (PCI_EXP_DEVCTL_BCR_FLR >> 8)) {
-		iopf_sim_device_reset(dev);
-		goto out;
-	}
-	if (touches(where, size, PCI_COMMAND, 2) || touches(where, size, PCI_BASE_ADDRESS_0, 4))
-		iopf_sim_device_decode(dev);
-	if (touches(where, size, PCI_COMMAND, 2) ||
-	    (!dev->ep.stall && touches(where, size, CAP_ATS + PCI_ATS_CTRL, 2)))
-		set_dma(dev);
-	if (!dev->ep.stall && touches(where, size, CAP_PRI + PCI_PRI_CTRL, 1))
-		pri_ctrl_written(dev, written[CAP_PRI + PCI_PRI_CTRL - where]);
-	if (touches(where, size, CAP_VNDR + IOPF_SIM_VNDR_KICK, 1) &&
-	    written[CAP_VNDR + IOPF_SIM_VNDR_KICK - where] & 1)
-		kick(dev);
-out:
-	raw_spin_unlock_irqrestore(&dev->lock, irq);
 }

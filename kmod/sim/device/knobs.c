@@ -2,12 +2,12 @@
 /*
  * Knobs and counters of a device, in debugfs: iopf_sim/<PCI address>/, one value a file.
  *
- * Purpose: let tests make a device misbehave, and see what it has done.
+ * Purpose: tests make a device misbehave, and see what it has done.
  *
- * Invariants: a knob that counts down is shown with what is left of it. Writing 0 to a
- * counter resets it; nothing else can be written to it.
+ * Invariants: a knob that counts down shows the remaining count. Writing 0 to a counter resets it;
+ * a counter accepts no other value.
  *
- * Locking: bank counters under the banks' locks; everything else is one word.
+ * Locking: the banks' locks protect bank counters. Every other value is one word.
  */
 #include <linux/debugfs.h>
 
@@ -30,7 +30,7 @@ static int counter_set(void *data, u64 val)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(counter_fops, counter_get, counter_set, "%llu\n");
 
-/* Counters that the banks have each, and that are shown as their sum. */
+/* Counters that each bank has. debugfs shows their sum. */
 static const struct {
 	const char *name;
 	size_t offset;

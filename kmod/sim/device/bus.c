@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iopf_sim - PCI devices in software that fault, behind the simulated IOMMU.
+ * iopf_sim - simulated PCI devices that fault, behind the simulated IOMMU.
  *
- * Purpose: a PCI host bridge without hardware, in a PCI domain of its own. Its devices
- * are bound by stock vfio-pci and driven from user space. Device n is function n / 32 of
- * slot n % 32.
+ * Purpose: a PCI host bridge without hardware, with its own PCI domain. Stock vfio-pci binds the
+ * devices, and user space drives them. Device n is function n / 32 of slot n % 32.
  *
  * Invariants:
- *  - Devices exist from load to unload; what is on the bus is the PCI core's affair.
- *  - The memory of the BARs is RAM that the kernel was told not to use (memmap=).
- *    Loading fails unless it is reserved.
+ *  - Devices exist from load to unload. The PCI core decides which of them are on the bus.
+ *  - The memory of the BARs is RAM that the kernel does not use (memmap=). Loading fails unless
+ *    this RAM is reserved.
  *
- * Locking: configuration accesses come under pci_lock or none; config.c locks.
+ * Locking: configuration accesses come under pci_lock or no lock; config.c and config_write.c lock.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -97,8 +96,8 @@ static struct pci_ops bus_ops = {
 };
 
 /*
- * The BARs stay where they are: reserved RAM is not memory the PCI core would assign to
- * anybody. So they are claimed as soon as a device is found, by a rescan too.
+ * The BARs have fixed addresses: the PCI core would not assign reserved RAM to them. So each BAR is
+ * claimed when a device is found, also after a rescan.
  */
 static int bus_notify(struct notifier_block *nb, unsigned long action, void *data)
 {
@@ -107,7 +106,7 @@ static int bus_notify(struct notifier_block *nb, unsigned long action, void *dat
 	if (action != BUS_NOTIFY_ADD_DEVICE || pdev->bus->ops != &bus_ops)
 		return NOTIFY_DONE;
 	if (pci_claim_resource(pdev, IOPF_SIM_BAR))
-		pci_err(pdev, "BAR is not where it was\n");
+		pci_err(pdev, "cannot claim the BAR: its address has changed\n");
 	return NOTIFY_OK;
 }
 
@@ -160,7 +159,7 @@ static void remove_bus(void)
 	pci_stop_root_bus(root);
 	pci_remove_root_bus(root);
 	pci_unlock_rescan_remove();
-	/* The reference that pci_create_root_bus() began with is nobody else's to drop. */
+	/* Drop the initial reference of pci_create_root_bus(). Nothing else drops it. */
 	pci_free_host_bridge(bridge);
 	bus_unregister_notifier(&pci_bus_type, &bus_nb);
 	root_device_unregister(bus_parent);
@@ -184,8 +183,8 @@ static int map_window(void)
 		return ret;
 	}
 	/*
-	 * Uncached, as vfio-pci maps it too; two cache types for one page are not
-	 * allowed. It is RAM all the same, and used as such.
+	 * Uncached, since vfio-pci maps it uncached, and two cache types for one page are not
+	 * allowed. It is still RAM.
 	 */
 	window_va = (__force void *)ioremap(window.start, resource_size(&window));
 	if (!window_va) {
@@ -195,7 +194,7 @@ static int map_window(void)
 	return 0;
 }
 
-/* Whether there is memory behind the window, not just nothing. */
+/* Returns whether there is memory behind the window. */
 static bool window_works(void)
 {
 	u64 *word;
@@ -248,7 +247,7 @@ static int __init iopf_sim_init(void)
 	if (!devices || devices > IOPF_SIM_MAX_DEVICES || !engines ||
 	    engines > IOPF_SIM_MAX_ENGINES || domain > 0xffff ||
 	    pci_find_bus(domain, 0)) {
-		pr_err("bad parameter: devices 1..%u, engines 1..%u, a PCI domain not in use\n",
+		pr_err("bad parameter: need devices 1..%u, engines 1..%u, an unused PCI domain\n",
 		       IOPF_SIM_MAX_DEVICES, IOPF_SIM_MAX_ENGINES);
 		return -EINVAL;
 	}
@@ -256,7 +255,7 @@ static int __init iopf_sim_init(void)
 	if (ret)
 		return ret;
 	if (!window_works()) {
-		pr_err("%pR is no memory: boot with memmap=2M$0x%lx\n", &window, bar_base);
+		pr_err("%pR is not memory: boot with memmap=2M$0x%lx\n", &window, bar_base);
 		ret = -ENXIO;
 		goto err_window;
 	}
@@ -280,7 +279,7 @@ static void __exit iopf_sim_exit(void)
 	remove_bus();
 	destroy_devices();
 	unmap_window();
-	/* The last response held back may not have left its timer function yet. */
+	/* Wait for the timer function of the last held response to return. */
 	synchronize_rcu();
 }
 
