@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Packing runs of bits, one behind the other, into 64-bit words.
+ * Packs runs of bits one behind the other into 64-bit words.
  *
- * The bitmaps that user space gets are arrays of 64-bit words, lowest bit first; the
- * bits of one area may begin and end anywhere in a word.
+ * User space gets bitmaps as arrays of 64-bit words, lowest bit first. The bits of an area may
+ * start and end anywhere in a word.
  */
 #ifndef IOPF_CORE_BITPACK_H
 #define IOPF_CORE_BITPACK_H
@@ -13,21 +13,21 @@
 /**
  * struct iopf_bitpack - the word that is being filled
  * @word: its bits so far
- * @fill: how many; less than 64
+ * @fill: number of these bits; less than 64
  */
 struct iopf_bitpack {
 	u64 word;
 	unsigned int fill;
 };
 
-/* Words that iopf_bitpack_add() may complete with @n bits. */
+/* The most words that iopf_bitpack_add() completes with @n bits. */
 #define IOPF_BITPACK_WORDS(n) (((n) + 63) / 64)
 
 /**
- * iopf_bitpack_init() - begin inside a word
+ * iopf_bitpack_init() - start inside a word
  * @p: the packer
- * @word: the word's value now; bits from @fill on are dropped
- * @fill: bits of it that stay; less than 64
+ * @word: present value of the word. Bits from @fill on are dropped.
+ * @fill: number of bits to keep; less than 64
  */
 static inline void iopf_bitpack_init(struct iopf_bitpack *p, u64 word, unsigned int fill)
 {
@@ -39,11 +39,11 @@ static inline void iopf_bitpack_init(struct iopf_bitpack *p, u64 word, unsigned 
  * iopf_bitpack_add() - append bits
  * @p: the packer
  * @bits: a bitmap
- * @first: first bit of it to append
- * @n: how many
+ * @first: first bit of @bits to append
+ * @n: number of bits
  * @out: completed words; room for IOPF_BITPACK_WORDS(@n)
  *
- * Return: how many words have been completed.
+ * Return: the number of words completed.
  */
 static inline unsigned int iopf_bitpack_add(struct iopf_bitpack *p, const unsigned long *bits,
 					    unsigned int first, unsigned int n, u64 *out)

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Budgets: see budget.h, which says what they do and why.
+ * Budgets. See budget.h for the policy and the reasons.
  */
 #include "budget.h"
 
-/* How often a block came back is told up to here. */
+/* Refaults of a block are counted up to this number. */
 #define REFAULTS_MAX	15
 
-/* What came in during an epoch, in parts of the budget, that is too little to be thrashing. */
+/* If less than this part of the budget came in during an epoch, it is not thrashing. */
 #define IDLE_PART	8
 
 /**
- * iopf_budget_init() - a budget without limits
+ * iopf_budget_init() - set up a budget without limits
  * @b: the budget
  * @now: the present tick
- * @epoch_ticks: what an epoch takes at most
+ * @epoch_ticks: longest duration of an epoch
  */
 void iopf_budget_init(struct iopf_budget *b, u64 now, u64 epoch_ticks)
 {
@@ -35,11 +35,11 @@ void iopf_budget_init(struct iopf_budget *b, u64 now, u64 epoch_ticks)
 }
 
 /**
- * iopf_budget_check() - whether limits may be set
+ * iopf_budget_check() - whether limits can be set
  * @b: the budget
  * @limits: the limits
  *
- * Return: 0; -EINVAL: with that no device could get on; -EBUSY: more is pinned already.
+ * Return: 0; -EINVAL: no device could make progress; -EBUSY: more pages are pinned already.
  */
 int iopf_budget_check(const struct iopf_budget *b, const struct iopf_limits *limits)
 {
@@ -56,12 +56,12 @@ int iopf_budget_check(const struct iopf_budget *b, const struct iopf_limits *lim
  * @limits: the limits, checked
  * @now: the present tick
  *
- * What is mapped beyond them has to be evicted by the caller.
+ * The caller must evict the pages that are mapped beyond the limits.
  */
 void iopf_budget_limit(struct iopf_budget *b, const struct iopf_limits *limits, u64 now)
 {
 	b->limits = *limits;
-	/* What came in before says nothing of them. */
+	/* What came in before the change says nothing about the new limits. */
 	b->epoch = now;
 	b->came = 0;
 	b->returned = 0;
@@ -70,13 +70,14 @@ void iopf_budget_limit(struct iopf_budget *b, const struct iopf_limits *limits, 
 }
 
 /**
- * iopf_budget_reserve() - charge pages that are about to be mapped
+ * iopf_budget_reserve() - charge pages before they are mapped
  * @b: the budget
- * @pages: how many at most
- * @must: an access waits for them; otherwise they would be nice to have
+ * @pages: the most pages that will be mapped
+ * @must: an access waits for them. Otherwise they are prefetched.
  *
- * Return: whether there is room for them. They are given back by iopf_budget_unreserve(), before
- * what was mapped is settled.
+ * The caller gives them back by iopf_budget_unreserve(), before it settles the pages it mapped.
+ *
+ * Return: whether there is room for them.
  */
 bool iopf_budget_reserve(struct iopf_budget *b, u64 pages, bool must)
 {
@@ -90,14 +91,15 @@ bool iopf_budget_reserve(struct iopf_budget *b, u64 pages, bool must)
 }
 
 /**
- * iopf_budget_reserve_pinned() - the same for pages that are about to be pinned
+ * iopf_budget_reserve_pinned() - charge pages before they are pinned
  * @b: the budget
- * @pinned: how many there will be that are not pinned by now
- * @pages: those of them that are not mapped by now
+ * @pinned: number of pages that are not pinned yet
+ * @pages: number of these that are not mapped yet
  *
- * Who pins does one thing after the other, so what is reserved for that is not counted as pinned.
+ * A caller that pins does so step by step, so the budget does not count a reservation as pinned.
  *
- * Return: 0: @pages are reserved; -ENOMEM: never; -EAGAIN: not before something has gone.
+ * Return: 0: @pages are reserved; -ENOMEM: there is never room; -EAGAIN: there is room after an
+ * eviction.
  */
 int iopf_budget_reserve_pinned(struct iopf_budget *b, u64 pinned, u64 pages)
 {
@@ -105,16 +107,16 @@ int iopf_budget_reserve_pinned(struct iopf_budget *b, u64 pinned, u64 pages)
 
 	if (all > b->limits.pinned_max)
 		return -ENOMEM;
-	/* Something must be left for those that fault. */
+	/* Devices that fault need some room. */
 	if (all > b->limits.max - IOPF_BUDGET_LEAST)
 		return -ENOMEM;
 	return iopf_budget_reserve(b, pages, true) ? 0 : -EAGAIN;
 }
 
 /**
- * iopf_budget_unreserve() - give back what was reserved
+ * iopf_budget_unreserve() - give back a reservation
  * @b: the budget
- * @pages: all of it
+ * @pages: all pages of it
  */
 void iopf_budget_unreserve(struct iopf_budget *b, u64 pages)
 {
@@ -123,7 +125,7 @@ void iopf_budget_unreserve(struct iopf_budget *b, u64 pages)
 	b->reserved -= pages;
 }
 
-/* Take a block off its list and its pages out of the sums, and put them back. */
+/* Takes a block off its list and its pages out of the sums. block_in() puts them back. */
 static void block_out(struct iopf_budget *b, struct iopf_block *block)
 {
 	b->pinned -= block->pinned;
@@ -134,7 +136,7 @@ static void block_out(struct iopf_budget *b, struct iopf_block *block)
 	}
 }
 
-/* Where it was in the list is not changed by that. */
+/* Puts a block back. Its place in the list does not change. */
 static void block_in(struct iopf_budget *b, struct iopf_block *block, struct list_head *prev)
 {
 	b->pinned += block->pinned;
@@ -153,13 +155,13 @@ static void block_place(struct iopf_budget *b, struct iopf_block *block, enum io
 	block_in(b, block, &b->list[gen]);
 }
 
-/* Whether a block that comes back has been away for so short a time that it is in use. */
+/* Returns whether a block that comes back was away for so short a time that it is in use. */
 static bool block_is_soon(const struct iopf_budget *b, const struct iopf_block *block, u64 mapped)
 {
 	return block->remembered && b->clock - block->left <= mapped;
 }
 
-/* Of what is mapped, nothing could go; now something can: which generation it belongs to. */
+/* A block gets its first page that can be evicted. Returns the generation of the block. */
 static enum iopf_generation block_arrives(struct iopf_budget *b, struct iopf_block *block,
 					  u64 mapped)
 {
@@ -176,7 +178,7 @@ static enum iopf_generation block_arrives(struct iopf_budget *b, struct iopf_blo
 	return IOPF_GEN_USED;
 }
 
-/* Something could go, and nothing is left that can. */
+/* A block loses its last page that can be evicted. */
 static void block_leaves(struct iopf_budget *b, struct iopf_block *block, enum iopf_settle why)
 {
 	block->remembered = why == IOPF_SETTLE_EVICTED || why == IOPF_SETTLE_LOOKED;
@@ -189,13 +191,33 @@ static bool block_can_go(const struct iopf_block *block)
 	return block->gen == IOPF_GEN_NEW || block->gen == IOPF_GEN_USED;
 }
 
+/* Counts pages that were unmapped by an eviction. */
+static void count_evicted(struct iopf_budget *b, u32 pages, enum iopf_settle why)
+{
+	if (why == IOPF_SETTLE_EVICTED) {
+		b->clock += pages;
+		b->evicted += pages;
+	} else if (why == IOPF_SETTLE_LOOKED) {
+		b->looked += pages;
+	}
+}
+
+/* Returns the generation of a block after a change. @could_go: pages could be evicted before it. */
+static enum iopf_generation block_generation(struct iopf_budget *b, struct iopf_block *block,
+					     bool could_go, u64 mapped)
+{
+	if (block->pages == block->pinned || block->locked)
+		return block->pages ? IOPF_GEN_KEPT : IOPF_GEN_NONE;
+	return could_go ? block->gen : block_arrives(b, block, mapped);
+}
+
 /**
- * iopf_budget_settle() - pages of a block have been mapped, unmapped, pinned or unpinned
+ * iopf_budget_settle() - pages of a block were mapped, unmapped, pinned or unpinned
  * @b: the budget
  * @block: the block
- * @pages: mapped now
- * @pinned: of those
- * @why: why
+ * @pages: pages mapped now
+ * @pinned: number of these that are pinned
+ * @why: the reason
  * @now: the present tick
  */
 void iopf_budget_settle(struct iopf_budget *b, struct iopf_block *block, u32 pages, u32 pinned,
@@ -203,30 +225,22 @@ void iopf_budget_settle(struct iopf_budget *b, struct iopf_block *block, u32 pag
 {
 	u64 mapped = iopf_budget_mapped(b);
 	u32 before = block->pages, more = pages > before ? pages - before : 0;
-	enum iopf_generation gen = block->gen;
+	enum iopf_generation gen;
 	bool could_go = block_can_go(block);
 	struct list_head *prev;
 
 	if (WARN_ON_ONCE(pinned > pages))
 		pinned = pages;
-	/* A fault that finds the page mapped after all is about to use it as well. */
+	/* A fault that finds its page mapped is also about to use the page. */
 	if (pages == before && pinned == block->pinned && (why != IOPF_SETTLE_MISSED || !pages))
 		return;
 	prev = block->node.prev;
 	block_out(b, block);
-	if (why == IOPF_SETTLE_EVICTED) {
-		b->clock += before - pages;
-		b->evicted += before - pages;
-	} else if (why == IOPF_SETTLE_LOOKED) {
-		b->looked += before - pages;
-	}
+	count_evicted(b, before - pages, why);
 	block->pages = pages;
 	block->pinned = pinned;
 
-	if (pages == pinned || block->locked)
-		gen = pages ? IOPF_GEN_KEPT : IOPF_GEN_NONE;
-	else if (!could_go)
-		gen = block_arrives(b, block, mapped);
+	gen = block_generation(b, block, could_go, mapped);
 	if (could_go && (gen == IOPF_GEN_KEPT || gen == IOPF_GEN_NONE))
 		block_leaves(b, block, why);
 
@@ -244,9 +258,9 @@ void iopf_budget_settle(struct iopf_budget *b, struct iopf_block *block, u32 pag
 }
 
 /**
- * iopf_budget_forget() - a block is no block any more
+ * iopf_budget_forget() - remove a block from the budget
  * @b: the budget
- * @block: the block; as if it had never been
+ * @block: the block. Afterwards it is as if new.
  */
 void iopf_budget_forget(struct iopf_budget *b, struct iopf_block *block)
 {
@@ -255,10 +269,10 @@ void iopf_budget_forget(struct iopf_budget *b, struct iopf_block *block)
 }
 
 /**
- * iopf_budget_enter() - a fault is being handled
+ * iopf_budget_enter() - the handling of a fault begins
  * @b: the budget
  *
- * Return: its turn, for iopf_budget_leave().
+ * Return: the turn of the fault, for iopf_budget_leave().
  */
 unsigned int iopf_budget_enter(struct iopf_budget *b)
 {
@@ -269,9 +283,9 @@ unsigned int iopf_budget_enter(struct iopf_budget *b)
 }
 
 /**
- * iopf_budget_leave() - it has been answered, or parked with nothing to show for it
+ * iopf_budget_leave() - the fault was answered, or parked without a page
  * @b: the budget
- * @turn: of iopf_budget_enter()
+ * @turn: from iopf_budget_enter()
  */
 void iopf_budget_leave(struct iopf_budget *b, unsigned int turn)
 {
@@ -279,10 +293,10 @@ void iopf_budget_leave(struct iopf_budget *b, unsigned int turn)
 		b->entered[turn]--;
 }
 
-/* Whether all faults that had to do with a block's being mapped have been answered. */
+/* Returns whether all faults that caused the mapping of a block were answered. */
 static bool block_answered(struct iopf_budget *b, const struct iopf_block *block)
 {
-	/* As many turns as there may be waiting for. */
+	/* At most two turns have faults that matter. */
 	for (unsigned int i = 0; i < 2 && b->turn - block->turn < 2; i++) {
 		if (b->entered[(b->turn + 1) & 1])
 			return false;
@@ -292,7 +306,7 @@ static bool block_answered(struct iopf_budget *b, const struct iopf_block *block
 }
 
 /**
- * iopf_budget_may_evict() - whether a block may go
+ * iopf_budget_may_evict() - whether a block may be evicted
  * @b: the budget
  * @block: the block
  * @now: the present tick
@@ -304,11 +318,11 @@ bool iopf_budget_may_evict(struct iopf_budget *b, const struct iopf_block *block
 }
 
 /**
- * iopf_budget_excess() - pages that should go in the background
+ * iopf_budget_excess() - number of pages to evict in the background
  * @b: the budget
  *
- * Some more than there are above the soft mark, so that there is room at the next fault. They begin
- * to go before the hard one is reached.
+ * This is a bit more than the pages above the soft limit, so that the next fault has room. Eviction
+ * begins before the hard limit is reached.
  */
 u64 iopf_budget_excess(const struct iopf_budget *b)
 {
@@ -333,11 +347,11 @@ static void demote(struct iopf_budget *b, struct iopf_block *block, u64 now)
 }
 
 /**
- * iopf_budget_victim() - the block that should go next
+ * iopf_budget_victim() - the block to evict next
  * @b: the budget
  * @now: the present tick
  *
- * Return: a block that may go, or NULL: there is none now.
+ * Return: a block that may be evicted, or NULL if there is none now.
  */
 struct iopf_block *iopf_budget_victim(struct iopf_budget *b, u64 now)
 {
@@ -355,7 +369,7 @@ struct iopf_block *iopf_budget_victim(struct iopf_budget *b, u64 now)
 	block = oldest(b, IOPF_GEN_NEW);
 	if (block && iopf_budget_may_evict(b, block, now))
 		return block;
-	/* All that is new is too new. */
+	/* Every new block is too young. */
 	block = oldest(b, IOPF_GEN_USED);
 	if (block && iopf_budget_may_evict(b, block, now))
 		return block;
@@ -363,11 +377,11 @@ struct iopf_block *iopf_budget_victim(struct iopf_budget *b, u64 now)
 }
 
 /**
- * iopf_budget_expired() - a block that has to prove that it is used
+ * iopf_budget_expired() - a block that must prove that it is used
  * @b: the budget
  * @now: the present tick
  *
- * Return: a block that may go, to be settled with IOPF_SETTLE_LOOKED, or NULL.
+ * Return: a block that may be evicted, or NULL. The caller settles it with IOPF_SETTLE_LOOKED.
  */
 struct iopf_block *iopf_budget_expired(struct iopf_budget *b, u64 now)
 {
@@ -382,10 +396,10 @@ struct iopf_block *iopf_budget_expired(struct iopf_budget *b, u64 now)
 }
 
 /**
- * iopf_budget_hottest() - the used block that came back most often
+ * iopf_budget_hottest() - the used block with the most refaults
  * @b: the budget
- * @looks: blocks to look at, from the one that came back last
- * @refaults: how often it must have come back
+ * @looks: number of blocks to look at, from the one that came back last
+ * @refaults: least number of refaults
  *
  * Return: the block, or NULL.
  */
@@ -405,12 +419,12 @@ struct iopf_block *iopf_budget_hottest(const struct iopf_budget *b, unsigned int
 }
 
 /**
- * iopf_budget_spare() - a block may not go after all, for reasons of its owner's
+ * iopf_budget_spare() - the owner of a block cannot evict it now
  * @b: the budget
- * @block: the block, of new or used ones
+ * @block: the block, new or used
  * @now: the present tick
  *
- * The others have their turn first.
+ * All other blocks become victims first.
  */
 void iopf_budget_spare(struct iopf_budget *b, struct iopf_block *block, u64 now)
 {
@@ -419,7 +433,7 @@ void iopf_budget_spare(struct iopf_budget *b, struct iopf_block *block, u64 now)
 }
 
 /**
- * iopf_budget_lock() - have a block stay
+ * iopf_budget_lock() - exclude a block from eviction
  * @b: the budget
  * @block: the block, not locked
  */
@@ -433,12 +447,12 @@ void iopf_budget_lock(struct iopf_budget *b, struct iopf_block *block)
 }
 
 /**
- * iopf_budget_unlock() - undo that
+ * iopf_budget_unlock() - allow the eviction of a block again
  * @b: the budget
  * @block: the block, locked
  * @now: the present tick
  *
- * What can go then counts as used.
+ * If the block has pages that can be evicted, it becomes a used one.
  */
 void iopf_budget_unlock(struct iopf_budget *b, struct iopf_block *block, u64 now)
 {
@@ -451,7 +465,7 @@ void iopf_budget_unlock(struct iopf_budget *b, struct iopf_block *block, u64 now
 }
 
 /**
- * iopf_budget_tick() - see whether an epoch is over
+ * iopf_budget_tick() - check whether an epoch is over
  * @b: the budget
  * @now: the present tick
  */

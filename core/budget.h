@@ -1,71 +1,69 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The budget of a container: how many pages may be mapped at a time, and which go when more are
- * wanted.
+ * The budget of a container: how many pages may be mapped at a time, and which block is evicted
+ * when more are needed.
  *
- * What is charged are blocks: in the module chunks, in a simulation whatever it likes. A block is
- * mapped as a whole or in part, and goes as a whole, but for its pinned pages. Nothing tells how
- * often a mapped block is used; what has been taken and is missed again is in use. So there are
- * two generations:
+ * The budget charges blocks. In the module a block is a chunk; a simulation chooses its own. A
+ * block is mapped as a whole or in part, and is evicted as a whole, except for its pinned pages.
+ * The hardware does not tell how often a mapped block is used. But a block that is evicted and
+ * faults again is in use. So there are two generations:
  *
- *   new     comes from outside, or has not proved to be used for long
- *   used    was taken and missed again so soon that it need not have been taken, had there been
- *           twice the room
+ *   new     the block came in for the first time, or has not proved for long that it is used
+ *   used    the block was evicted and refaulted so soon that twice the room would have kept it
  *
- * What goes is the block of "new" that was missed longest ago, as long as "new" has more than its
- * share (a quarter). When it has less, the oldest of "used" have to prove themselves: they are
- * put among the new ones, to be taken in their turn, and come back to "used" if they are missed.
- * So a scan, however long, takes what it has brought in itself, and who has been used once gets
- * out of the way of what is used now.
+ * The victim is the block of "new" whose last fault is the oldest, while "new" has more than its
+ * share (a quarter). If it has less, the oldest of "used" must prove themselves: they move to
+ * "new", are evicted in their turn, and return to "used" if they refault. So a scan, however long,
+ * evicts only its own pages. A block that was used once makes room for those in use now.
  *
- * How soon is told by a clock that counts pages taken for want of room. A block remembers what the
- * clock said when it went; if no more pages than are mapped have gone since, it is used
- * (the refault distance of the kernel's mm/workingset.c). What was taken to see whether
- * it is used, by age or by the host, does not turn the clock: taking it was in nobody's favour.
+ * A clock tells how soon a block refaults. It counts pages evicted for want of room. A block
+ * remembers the clock at its eviction. If no more pages were evicted since then than are mapped,
+ * the block is used (the refault distance of mm/workingset.c). Evictions that test whether a block
+ * is used, by age or by the host, do not advance the clock: they make no room for another block.
  *
- * Progress: a block does not go before the faults that were under way when it was last missed have
- * been answered, and not before it was mapped for a while. So each fault lets the access happen
- * that it was about, if the device tries again in that time; and limits below IOPF_BUDGET_LEAST,
- * which is room for some accesses at once, are refused. "Have been answered" is told by turns: a
- * fault enters in the present turn; the turn ends, when it is asked for, if nobody is left who
- * entered in the one before. Two turns after a block was missed everybody of that time has left.
+ * Progress: a block is not evicted before all faults that were under way at its last fault are
+ * answered, and not before it was mapped for some time. So each fault makes its access possible, if
+ * the device retries in that time. Limits below IOPF_BUDGET_LEAST, which is room for a few
+ * simultaneous accesses, are refused. The budget tells by turns whether faults are answered. A
+ * fault enters in the present turn. When the budget checks, it ends the turn if no fault of the
+ * previous turn is left. Two turns after the fault of a block, every fault of that time has left.
  *
- * Thrashing: when of the pages that came in during an epoch, which is as many as the budget has, at
- * least half were used ones that came back. It ends when less than a quarter are, or hardly
- * anything comes in any more.
+ * Thrashing: during an epoch as many pages come in as the budget has. The container thrashes when
+ * at least half of them are refaults of used blocks. It stops when less than a quarter are, or when
+ * hardly any page comes in.
  *
  * Invariants:
- *  - mapped + reserved <= max, but for what was mapped before max came down that far;
- *  - a block is on one list, the one of its generation, or on none when nothing of it is mapped;
- *  - the lists of new and used have what was placed last first;
- *  - kept blocks, which are pinned as a whole or locked, are on a list of their own and do not go.
+ *  - mapped + reserved <= max, except for pages that were mapped before max was lowered;
+ *  - a block is on the list of its generation, or on no list if nothing of it is mapped;
+ *  - the lists of new and used blocks start with the block placed last;
+ *  - kept blocks, which are wholly pinned or locked, are on their own list and are not evicted.
  *
  * Locking: the caller's.
  *
- * Vocabulary: pages are mapped, of which pinned ones can't go. To charge is to reserve, before, and
- * to settle, afterwards. Ticks are the caller's unit of time.
+ * Vocabulary: of the mapped pages, the pinned ones cannot be evicted. To charge is to reserve
+ * before the mapping and to settle after it. Ticks are the caller's unit of time.
  */
 #ifndef IOPF_CORE_BUDGET_H
 #define IOPF_CORE_BUDGET_H
 
 #include "shim.h"
 
-/* The least there must be beside what is pinned: room for some windows of faults. */
+/* Least number of pages besides the pinned ones: room for some windows of faults. */
 #define IOPF_BUDGET_LEAST	64U
 #define IOPF_BUDGET_NONE	U64_MAX
 
-/* What new blocks may have of what can go. */
+/* The share of new blocks, as a divisor of the pages that can be evicted. */
 #define IOPF_BUDGET_NEW_SHARE	4
-/* Blocks of "used" that are looked at per victim at most. */
+/* Most blocks of "used" to look at for one victim. */
 #define IOPF_BUDGET_DEMOTIONS	32
 
 /**
- * enum iopf_generation - where a block is
- * @IOPF_GEN_NONE: nothing of it is mapped
+ * enum iopf_generation - the list of a block
+ * @IOPF_GEN_NONE: nothing of the block is mapped
  * @IOPF_GEN_NEW: see above
  * @IOPF_GEN_USED: see above
- * @IOPF_GEN_KEPT: it can't go
- * @IOPF_GEN_NR: how many there are
+ * @IOPF_GEN_KEPT: the block cannot be evicted
+ * @IOPF_GEN_NR: number of generations
  */
 enum iopf_generation {
 	IOPF_GEN_NONE,
@@ -77,10 +75,10 @@ enum iopf_generation {
 
 /**
  * enum iopf_settle - why pages of a block were mapped or unmapped
- * @IOPF_SETTLE_MISSED: mapped, for an access or ahead of one
- * @IOPF_SETTLE_LOST: gone, or pinned or unpinned, for any reason but these
- * @IOPF_SETTLE_LOOKED: taken to see whether it is used
- * @IOPF_SETTLE_EVICTED: taken for want of room
+ * @IOPF_SETTLE_MISSED: mapped for an access, or prefetched
+ * @IOPF_SETTLE_LOST: unmapped, pinned or unpinned for any other reason
+ * @IOPF_SETTLE_LOOKED: evicted to see whether the block is used
+ * @IOPF_SETTLE_EVICTED: evicted for want of room
  */
 enum iopf_settle {
 	IOPF_SETTLE_MISSED,
@@ -90,18 +88,18 @@ enum iopf_settle {
 };
 
 /**
- * struct iopf_block - what is charged of a block; all zero at first
+ * struct iopf_block - the charge of a block; all zero at first
  * @node: in the list of its generation
- * @since: tick in which it was placed
- * @left: the clock when it went, if @remembered
- * @pages: mapped
- * @pinned: of those
- * @turn: in which it was last missed
+ * @since: tick in which the block was placed there
+ * @left: the clock at the eviction, if @remembered
+ * @pages: mapped pages
+ * @pinned: number of these that are pinned
+ * @turn: turn of the last fault
  * @gen: enum iopf_generation
- * @refaults: how often it came back soon, less with time
- * @remembered: it was taken, and nothing is known that would make that meaningless
- * @back: it has come back soon, and stayed
- * @locked: it may not go
+ * @refaults: number of early refaults; decreases with time
+ * @remembered: the block was evicted, and @left is still meaningful
+ * @back: the block refaulted early, and is still mapped
+ * @locked: the block may not be evicted
  */
 struct iopf_block {
 	struct list_head node;
@@ -118,13 +116,13 @@ struct iopf_block {
 };
 
 /**
- * struct iopf_limits - what somebody has set; IOPF_BUDGET_NONE: no limit
- * @high: mapped pages from which on they go in the background, and no more are mapped than asked
- * @max: mapped pages there may be
- * @pinned_high: pinned pages from which on no block is locked in its own interest
- * @pinned_max: pinned pages there may be
- * @expire: ticks after which a block has to prove that it is used
- * @stay: ticks a block stays mapped at least
+ * struct iopf_limits - limits set by user space; IOPF_BUDGET_NONE: no limit
+ * @high: number of mapped pages above which eviction runs in the background and prefetching stops
+ * @max: most mapped pages
+ * @pinned_high: number of pinned pages above which no block is locked because it is hot
+ * @pinned_max: most pinned pages
+ * @expire: ticks after which a block must prove that it is used
+ * @stay: least number of ticks for which a block stays mapped
  */
 struct iopf_limits {
 	u64 high;
@@ -137,24 +135,24 @@ struct iopf_limits {
 
 /**
  * struct iopf_budget - the budget of a container
- * @limits: what is set
+ * @limits: the limits
  * @list: blocks by generation
- * @blocks: how many
- * @pages: of those, the pages that can go; of kept ones all that are not pinned
- * @pinned: pinned pages of all
+ * @blocks: number of blocks in each list
+ * @pages: pages of each list that can be evicted; for kept blocks all pages that are not pinned
+ * @pinned: pinned pages of all blocks
  * @reserved: pages that may be mapped at any moment
- * @clock: pages taken for want of room
- * @evicted: the same, since ever
- * @looked: pages taken to see whether they are used
- * @refaults: blocks that came back soon
- * @turn: counts turns
- * @entered: faults under way, by the turn in which they entered, odd or even
+ * @clock: pages evicted for want of room
+ * @evicted: like @clock, since the creation
+ * @looked: pages evicted to see whether they are used
+ * @refaults: blocks that refaulted early
+ * @turn: number of the present turn
+ * @entered: faults under way, by odd or even turn
  * @epoch: tick in which the epoch began
- * @epoch_ticks: what it takes at most
- * @came: pages that came in during it
- * @returned: of those, in blocks that came back soon
+ * @epoch_ticks: longest duration of an epoch
+ * @came: pages that came in during the epoch
+ * @returned: number of these in blocks that refaulted early
  * @thrashing: see above
- * @thrash_events: how often that began
+ * @thrash_events: how often thrashing began
  */
 struct iopf_budget {
 	struct iopf_limits limits;
@@ -178,7 +176,7 @@ struct iopf_budget {
 };
 
 /**
- * iopf_budget_mapped() - pages that are mapped
+ * iopf_budget_mapped() - number of mapped pages
  * @b: the budget
  */
 static inline u64 iopf_budget_mapped(const struct iopf_budget *b)
@@ -188,7 +186,7 @@ static inline u64 iopf_budget_mapped(const struct iopf_budget *b)
 }
 
 /**
- * iopf_budget_soft() - mapped pages from which on nothing is mapped but what is asked for
+ * iopf_budget_soft() - number of mapped pages above which prefetching stops
  * @b: the budget
  */
 static inline u64 iopf_budget_soft(const struct iopf_budget *b)

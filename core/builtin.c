@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The rules of the device table that come with the module. See devtable.h.
+ * The rules of the device table that the module contains. See devtable.h.
  *
- * A device is here only if somebody who knows it has said in public how it copes with page
- * faults, and its comment says where. Files are those of Linux 6.12. A rule permits; whether
- * the device's IOMMU can do it is another question, which that one's driver answers when the
- * device is attached.
+ * A device is listed only if somebody who knows it has said in public how it handles page faults.
+ * The comment of its rule names the source. Files are those of Linux 6.12. A rule only permits
+ * faults. Whether the IOMMU of the device supports them is up to the driver of the IOMMU, which
+ * decides when the device is attached.
  *
- * HiSilicon's accelerators can wait for as long as it takes, in any transaction: that is what
- * the property "dma-can-stall" says (Documentation/devicetree/bindings/iommu/iommu.txt). The
- * kernel gives it to their revisions 0x21 and 0x30; others have it if a device tree says so. For
- * one without it the driver of the IOMMU (arm-smmu-v3) can't turn page faults on, unless that IOMMU
- * stalls everything that is behind it (ARM_SMMU_FEAT_STALL_FORCE).
+ * HiSilicon's accelerators can wait for any time in any transaction. The property "dma-can-stall"
+ * says this (Documentation/devicetree/bindings/iommu/iommu.txt). The kernel sets it for revisions
+ * 0x21 and 0x30; a device tree may set it for others. For a device without it, the IOMMU driver
+ * (arm-smmu-v3) cannot enable page faults, unless its IOMMU stalls all devices
+ * (ARM_SMMU_FEAT_STALL_FORCE).
  *
- * Intel's DSA and IAA wait for a page if the descriptor has the flag "block on fault" and its
- * work queue permits that: both are up to who uses the device. Other descriptors end early
- * (DSA_COMP_PAGE_FAULT_NOBOF), and their program is to touch the page and go on; what a guest
- * touches is not in the IOMMU for that, so there it would end as early again. Stock vfio-pci
- * refuses those of Sapphire Rapids, and no others (drivers/vfio/pci/vfio_pci.c,
+ * Intel's DSA and IAA wait for a page if the descriptor has the flag "block on fault" and the work
+ * queue permits it. The user of the device decides both. Other descriptors end early
+ * (DSA_COMP_PAGE_FAULT_NOBOF); their program should then touch the page and continue. In a guest
+ * this fails again, since a touch by the guest does not map the page in the IOMMU. Stock vfio-pci
+ * refuses only the devices of Sapphire Rapids (drivers/vfio/pci/vfio_pci.c,
  * vfio_pci_dev_in_denylist()), unless its parameter disable_denylist is set.
  *
- * For the AMD GPUs the kernel turns ATS off, as it does not work before their driver has set
- * it up; and without ATS there are no page requests. (For 1002:15d8 it does so for one revision of
- * some boards, which a rule can't tell from others: it is not here.)
+ * For the AMD GPUs the kernel disables ATS, since ATS does not work until their driver has set it
+ * up. Without ATS there are no page requests. (For 1002:15d8 the kernel disables ATS on one
+ * revision of some boards. A rule cannot distinguish these, so the device is not listed.)
  */
 #include "devtable.h"
 

@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the IOMMU maps of one chunk.
+ * The mapped pages of one chunk.
  *
- * A chunk is the part of an area that lies in one naturally aligned 2 MiB of
- * I/O virtual address space. Its map says, page by page, what is in the IOMMU's
- * page table at this moment; it is exact, because unmapping must name mapped
- * runs only (an IOMMU driver may stop at the first hole without a word).
+ * A chunk is the part of an area in one naturally aligned 2 MiB of I/O virtual address space. Its
+ * map says for each page whether it is in the IOMMU's page table now. The map must be exact: an
+ * unmap may name only mapped runs, since an IOMMU driver may stop silently at the first hole.
  *
- * It also says what the device has written while writes are tracked: a page gets
- * dirty when it becomes writable, and stays so when it is unmapped.
+ * The map also says what the device has written while writes are tracked. A page becomes dirty when
+ * it becomes writable, and stays dirty when it is unmapped.
  *
  * Invariants:
- *  - writable and pinned are subsets of present, and mmio is one of pinned;
- *  - huge means that one 2 MiB leaf maps the chunk: all of present is set, and
- *    nothing is pinned; whatever is taken away, the whole leaf goes;
- *  - reported is empty but while user space is being told.
+ *  - writable and pinned are subsets of present, and mmio is a subset of pinned;
+ *  - huge means that one 2 MiB leaf maps the chunk: all of present is set, nothing is pinned, and
+ *    an unmap of any part removes the whole leaf;
+ *  - reported is empty, except while a report to user space is under way.
  *
- * What pins pages or makes them dirty says so in marks, which few maps have: the caller brings
- * them, all zero, before that.
+ * Few maps need marks. The caller provides zeroed marks before the first call that pins a page or
+ * makes one dirty.
  *
  * Locking: the caller's; in the module, the chunk's spinlock.
  *
- * Vocabulary: "set" adds to the map, "take" removes a run and says which.
+ * Vocabulary: "set" adds to the map, "take" removes a run and returns it.
  */
 #ifndef IOPF_CORE_CHUNKMAP_H
 #define IOPF_CORE_CHUNKMAP_H
@@ -32,16 +31,16 @@
 #define IOPF_CHUNK_SIZE		BIT(IOPF_CHUNK_SHIFT)
 #define IOPF_CHUNK_PAGES	(1U << (IOPF_CHUNK_SHIFT - PAGE_SHIFT))
 
-/* The most that is counted of how often a chunk has come back; see workset.h. */
+/* Refaults of a chunk are counted up to this number; see workset.h. */
 #define IOPF_HEAT_MAX		15U
 
 /**
- * struct iopf_chunkmarks - what there is to say of pages of few chunks only
- * @pinned: mapped and pinned: stays until it is unpinned, whatever the CPU side does
- * @mmio: mapped as if pinned, but memory of a device, which has no pages to pin: its owner may
- *        take it back
- * @dirty: written, as far as is known, since tracking began or since the last report
- * @reported: taken from @dirty for a report that may yet fail
+ * struct iopf_chunkmarks - marks that pages of few chunks have
+ * @pinned: mapped and pinned: stays until it is unpinned, even if the CPU unmaps the page
+ * @mmio: mapped like a pinned page, but device memory, which has no pages to pin. Its owner may
+ *        revoke it.
+ * @dirty: may be written since tracking began or since the last report
+ * @reported: moved from @dirty to a report that may still fail
  */
 struct iopf_chunkmarks {
 	DECLARE_BITMAP(pinned, IOPF_CHUNK_PAGES);
@@ -53,8 +52,8 @@ struct iopf_chunkmarks {
 /**
  * struct iopf_chunkmap - the mapped pages of one chunk
  * @present: in the IOMMU's page table
- * @writable: mapped so that the device may write
- * @marks: the rest; NULL: there is nothing to say. Once there, they stay.
+ * @writable: mapped with write permission
+ * @marks: further marks, or NULL. Once set, they stay.
  * @huge: one 2 MiB leaf
  */
 struct iopf_chunkmap {
@@ -65,10 +64,10 @@ struct iopf_chunkmap {
 };
 
 /**
- * enum iopf_lookup - what an access finds
- * @IOPF_MISS: nothing mapped
- * @IOPF_UPGRADE: mapped, but not for writing, which was asked for
- * @IOPF_HIT: mapped well enough
+ * enum iopf_lookup - result of an access
+ * @IOPF_MISS: not mapped
+ * @IOPF_UPGRADE: mapped read-only, but the access writes
+ * @IOPF_HIT: mapped with sufficient permission
  */
 enum iopf_lookup {
 	IOPF_MISS,
@@ -101,10 +100,10 @@ static inline unsigned int iopf_chunkmap_mapped(const struct iopf_chunkmap *m)
 	return bitmap_weight(m->present, IOPF_CHUNK_PAGES);
 }
 
-/* No pages. */
+/* The empty set of pages. */
 static const unsigned long iopf_chunkmap_none[BITS_TO_LONGS(IOPF_CHUNK_PAGES)];
 
-/* The pages that are pinned, to look at. */
+/* The set of pinned pages, read-only. */
 static inline const unsigned long *iopf_chunkmap_pins(const struct iopf_chunkmap *m)
 {
 	const struct iopf_chunkmarks *marks = READ_ONCE(m->marks);
@@ -119,7 +118,7 @@ static inline bool iopf_chunkmap_has_pins(const struct iopf_chunkmap *m)
 	return marks && !bitmap_empty(marks->pinned, IOPF_CHUNK_PAGES);
 }
 
-/* Those of them that are a device's. */
+/* The set of pages of device memory, read-only. */
 static inline const unsigned long *iopf_chunkmap_mmio(const struct iopf_chunkmap *m)
 {
 	const struct iopf_chunkmarks *marks = READ_ONCE(m->marks);
@@ -133,17 +132,16 @@ static inline unsigned int iopf_chunkmap_pinned(const struct iopf_chunkmap *m)
 }
 
 /**
- * iopf_chunkmap_set() - note that a run of pages has been mapped
+ * iopf_chunkmap_set() - add a run of pages that were mapped
  * @m: the map
- * @page: first page; none of the run may be present
- * @n: pages; when it is the whole chunk the caller says by iopf_chunkmap_set_huge()
- *     instead that one leaf maps it
+ * @page: first page; no page of the run is present
+ * @n: number of pages. If one leaf maps the whole chunk, the caller uses iopf_chunkmap_set_huge().
  * @writable: whether the device may write them
  */
 static __always_inline void iopf_chunkmap_set(struct iopf_chunkmap *m, unsigned int page,
 					      unsigned int n, bool writable)
 {
-	/* One page is what most faults are about; a constant makes it one instruction. */
+	/* The common case is one page. A constant makes it one instruction. */
 	if (n == 1) {
 		bitmap_set(m->present, page, 1);
 		if (writable)
@@ -162,10 +160,10 @@ static inline void iopf_chunkmap_set_huge(struct iopf_chunkmap *m, bool writable
 }
 
 /**
- * iopf_chunkmap_set_pinned() - note that a run of pages has been pinned and mapped
+ * iopf_chunkmap_set_pinned() - add a run of pages that were pinned and mapped
  * @m: the map, with marks
- * @page: first page; none of the run may be present
- * @n: pages
+ * @page: first page; no page of the run is present
+ * @n: number of pages
  * @writable: whether the device may write them
  */
 static inline void iopf_chunkmap_set_pinned(struct iopf_chunkmap *m, unsigned int page,
@@ -176,7 +174,7 @@ static inline void iopf_chunkmap_set_pinned(struct iopf_chunkmap *m, unsigned in
 }
 
 /**
- * iopf_chunkmap_hold_mmio() - have a mapped page of a device stay as if it were pinned
+ * iopf_chunkmap_hold_mmio() - keep a mapped page of device memory like a pinned page
  * @m: the map, with marks
  * @page: present and not pinned
  */
@@ -187,15 +185,14 @@ static inline void iopf_chunkmap_hold_mmio(struct iopf_chunkmap *m, unsigned int
 }
 
 /**
- * iopf_chunkmap_revoke_mmio() - let go of devices' pages, which are taken as any other then
+ * iopf_chunkmap_revoke_mmio() - make device memory ordinary mapped pages again
  * @m: the map
  * @first: first page
  * @last: last page
  *
- * As long as they were held they were dirty in each report, if they were writable; so they are once
- * more.
+ * While held, a writable page was dirty in each report. So it is dirty once more.
  *
- * Return: how many pages.
+ * Return: the number of pages.
  */
 static inline unsigned int iopf_chunkmap_revoke_mmio(struct iopf_chunkmap *m, unsigned int first,
 						     unsigned int last)
@@ -215,7 +212,7 @@ static inline unsigned int iopf_chunkmap_revoke_mmio(struct iopf_chunkmap *m, un
 	return n;
 }
 
-/* One leaf goes as a whole. */
+/* A leaf of 2 MiB is removed as a whole. */
 static inline void iopf_chunkmap_clear_huge(struct iopf_chunkmap *m)
 {
 	bitmap_zero(m->present, IOPF_CHUNK_PAGES);
@@ -226,12 +223,12 @@ static inline void iopf_chunkmap_clear_huge(struct iopf_chunkmap *m)
 /**
  * iopf_chunkmap_take() - remove the next run of mapped pages that are not pinned
  * @m: the map
- * @page: in: where to look from; out: first page of the run
- * @last: where to stop looking
+ * @page: in: first page to look at; out: first page of the run
+ * @last: last page to look at
  * @n: out: length of the run
  *
- * A huge chunk goes as a whole, beyond [page, last]: the caller unmaps what
- * it is told. Call again with @page + @n for the next run.
+ * Takes a huge chunk as a whole, even beyond [page, last]. The caller unmaps the returned run. The
+ * next call starts at @page + @n.
  *
  * Return: whether there was a run.
  */
@@ -266,10 +263,10 @@ static __always_inline bool iopf_chunkmap_take(struct iopf_chunkmap *m, unsigned
 /**
  * iopf_chunkmap_take_writable() - remove the next run of writable pages that are not pinned
  * @m: the map
- * @page: in: where to look from; out: first page of the run
+ * @page: in: first page to look at; out: first page of the run
  * @n: out: length of the run
  *
- * As iopf_chunkmap_take(), for the whole chunk.
+ * Like iopf_chunkmap_take(), for the whole chunk.
  *
  * Return: whether there was a run.
  */
@@ -299,10 +296,10 @@ static inline bool iopf_chunkmap_take_writable(struct iopf_chunkmap *m, unsigned
 }
 
 /**
- * iopf_chunkmap_dirty() - note that pages have been written
+ * iopf_chunkmap_dirty() - mark pages as written
  * @m: the map, with marks
  * @page: first page; mapped or not
- * @n: pages
+ * @n: number of pages
  */
 static inline void iopf_chunkmap_dirty(struct iopf_chunkmap *m, unsigned int page, unsigned int n)
 {
@@ -310,7 +307,7 @@ static inline void iopf_chunkmap_dirty(struct iopf_chunkmap *m, unsigned int pag
 }
 
 /**
- * iopf_chunkmap_dirty_pinned() - note that what is pinned for writing may have been written
+ * iopf_chunkmap_dirty_pinned() - mark pages that are pinned for writing as written
  * @m: the map
  */
 static inline void iopf_chunkmap_dirty_pinned(struct iopf_chunkmap *m)
@@ -324,7 +321,7 @@ static inline void iopf_chunkmap_dirty_pinned(struct iopf_chunkmap *m)
 }
 
 /**
- * iopf_chunkmap_forget_dirty() - note that no page has been written
+ * iopf_chunkmap_forget_dirty() - mark all pages as not written
  * @m: the map
  */
 static inline void iopf_chunkmap_forget_dirty(struct iopf_chunkmap *m)
@@ -337,12 +334,12 @@ static inline void iopf_chunkmap_forget_dirty(struct iopf_chunkmap *m)
 
 /**
  * iopf_chunkmap_report() - take the dirty pages for a report
- * @m: the map; no page that is writable but the pinned ones
- * @pins_dirty: what is pinned for writing counts as dirty
+ * @m: the map; only pinned pages are writable
+ * @pins_dirty: pages that are pinned for writing count as dirty
  * @bits: out: the pages to report
  *
- * Followed by iopf_chunkmap_report_end(). Pages that get dirty in between belong to the next
- * report.
+ * The caller must call iopf_chunkmap_report_end(). A page that becomes dirty in between belongs to
+ * the next report.
  */
 static inline void iopf_chunkmap_report(struct iopf_chunkmap *m, bool pins_dirty,
 					unsigned long *bits)
@@ -363,9 +360,9 @@ static inline void iopf_chunkmap_report(struct iopf_chunkmap *m, bool pins_dirty
 }
 
 /**
- * iopf_chunkmap_report_end() - the report has been made, or has failed
+ * iopf_chunkmap_report_end() - end a report
  * @m: the map
- * @made: user space has it; otherwise its pages are dirty still
+ * @made: user space has the report. If not, its pages become dirty again.
  */
 static inline void iopf_chunkmap_report_end(struct iopf_chunkmap *m, bool made)
 {
@@ -379,12 +376,12 @@ static inline void iopf_chunkmap_report_end(struct iopf_chunkmap *m, bool made)
 /**
  * iopf_chunkmap_take_pinned() - remove the next run of pinned pages
  * @m: the map
- * @page: in: where to look from; out: first page of the run
- * @last: where to stop looking
+ * @page: in: first page to look at; out: first page of the run
+ * @last: last page to look at
  * @n: out: length of the run
- * @mmio: out: whether it is of a device
+ * @mmio: out: whether the run is device memory
  *
- * A run is all of a device or has nothing of it.
+ * All pages of a run are device memory, or none is.
  *
  * Return: whether there was a run.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Reading texts of rules, which administrators write: what the device table and the table of
- * limits have in common. The functions are in devtable.c; nothing else includes this.
+ * Parsing texts of rules, which administrators write: the common part of the device table and the
+ * table of limits. devtable.c has the functions. No other file includes this header.
  */
 #ifndef IOPF_CORE_CURSOR_H
 #define IOPF_CORE_CURSOR_H
@@ -9,12 +9,12 @@
 #include "devtable.h"
 
 /**
- * struct iopf_cursor - what is being read
- * @line: where the line begins
- * @at: what comes next
- * @end: of what there is to read: the line without its comment
- * @nr: the line's number
- * @err: out: what is wrong
+ * struct iopf_cursor - a position in a text
+ * @line: start of the line
+ * @at: next byte to read
+ * @end: end of the line without its comment
+ * @nr: number of the line
+ * @err: out: the error
  */
 struct iopf_cursor {
 	const char *line;

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Histograms of durations, in the manner of HDR histograms: log-linear.
+ * Log-linear histograms of durations, like HDR histograms.
  *
- * Values are counted in buckets: the first 8 hold one value each, then each power of two is divided
- * into 8 of the same width. So whatever is read out of a histogram is exact below 8, and otherwise
- * too high by an eighth at most. Adding a value takes a dozen instructions and no branch.
+ * The first 8 buckets hold one value each. Each further power of two has 8 buckets of equal width.
+ * So a value that is read from a histogram is exact below 8, and at most one eighth too high above.
+ * Adding a value takes a dozen instructions and no branch.
  *
- * Where bucket i begins: 8 is added to every value, so that all have a fourth bit from the right
- * to begin with; then i / 8 is by how many bits a value is shifted to have four, and
- * i % 8 are the three below the highest.
+ * The start of bucket i: every value gets 8 added, so it has at least four significant bits. Then
+ * i / 8 is the shift that leaves four bits of the value, and i % 8 is the lower three of them.
  *
- * Locking: the caller's. A struct iopf_hist belongs to one CPU, and its counters of 32 bits
- * wrap; a struct iopf_hist_sum holds what was added up of many.
+ * Locking: the caller's. A struct iopf_hist belongs to one CPU, and its 32-bit counters wrap. A
+ * struct iopf_hist_sum holds the sum of many.
  */
 #ifndef IOPF_CORE_HIST_H
 #define IOPF_CORE_HIST_H
@@ -20,16 +19,16 @@
 
 #define IOPF_HIST_SUB_BITS	3
 #define IOPF_HIST_SUBS		8U
-/* Powers of two, the first of them linear. */
+/* Number of powers of two; the first one is linear. */
 #define IOPF_HIST_POWERS	32
 #define IOPF_HIST_BUCKETS	(IOPF_HIST_POWERS * IOPF_HIST_SUBS)
-/* The largest value that is told apart: larger ones count as this. */
+/* The largest value that has its own bucket. Larger values count as this one. */
 #define IOPF_HIST_MAX		(((2ULL * IOPF_HIST_SUBS) << (IOPF_HIST_POWERS - 1)) - \
 				 IOPF_HIST_SUBS - 1)
 
 /**
- * struct iopf_hist - a histogram that is added to
- * @sum: of all values
+ * struct iopf_hist - a histogram to which values are added
+ * @sum: sum of all values
  * @count: values in each bucket
  */
 struct iopf_hist {
@@ -38,8 +37,8 @@ struct iopf_hist {
 };
 
 /**
- * struct iopf_hist_sum - histograms added up
- * @sum: of all values
+ * struct iopf_hist_sum - the sum of histograms
+ * @sum: sum of all values
  * @count: values in each bucket
  */
 struct iopf_hist_sum {
@@ -61,7 +60,8 @@ static inline unsigned int iopf_hist_bucket(u64 value)
 
 /**
  * iopf_hist_first() - the smallest value of a bucket
- * @bucket: the bucket; IOPF_HIST_BUCKETS: one more than the largest of the last
+ * @bucket: the bucket; with IOPF_HIST_BUCKETS the result is one more than the largest value of the
+ *          last bucket
  */
 static inline u64 iopf_hist_first(unsigned int bucket)
 {
@@ -72,7 +72,7 @@ static inline u64 iopf_hist_first(unsigned int bucket)
 
 /**
  * iopf_hist_last() - the largest value of a bucket
- * @bucket: the bucket. The last one holds any larger values, too.
+ * @bucket: the bucket. The last one also holds all larger values.
  */
 static inline u64 iopf_hist_last(unsigned int bucket)
 {
@@ -80,8 +80,8 @@ static inline u64 iopf_hist_last(unsigned int bucket)
 }
 
 /**
- * iopf_hist_take() - move what was counted to a sum
- * @sum: added to
+ * iopf_hist_take() - move the counts of a histogram to a sum
+ * @sum: the sum
  * @hist: empty afterwards
  */
 static inline void iopf_hist_take(struct iopf_hist_sum *sum, struct iopf_hist *hist)
@@ -93,9 +93,9 @@ static inline void iopf_hist_take(struct iopf_hist_sum *sum, struct iopf_hist *h
 }
 
 /**
- * iopf_hist_peek() - add to a sum what was counted, which may go on
- * @sum: added to
- * @hist: what was counted
+ * iopf_hist_peek() - add the counts of a histogram in use to a sum
+ * @sum: the sum
+ * @hist: the histogram, to which values may be added meanwhile
  */
 static inline void iopf_hist_peek(struct iopf_hist_sum *sum, const struct iopf_hist *hist)
 {
@@ -106,8 +106,8 @@ static inline void iopf_hist_peek(struct iopf_hist_sum *sum, const struct iopf_h
 
 /**
  * iopf_hist_merge() - add one sum to another
- * @sum: added to
- * @more: what is added
+ * @sum: the sum that changes
+ * @more: the sum to add
  */
 static inline void iopf_hist_merge(struct iopf_hist_sum *sum, const struct iopf_hist_sum *more)
 {
@@ -117,7 +117,7 @@ static inline void iopf_hist_merge(struct iopf_hist_sum *sum, const struct iopf_
 }
 
 /**
- * iopf_hist_total() - how many values there are
+ * iopf_hist_total() - number of values
  * @sum: the histogram
  */
 static inline u64 iopf_hist_total(const struct iopf_hist_sum *sum)
@@ -130,18 +130,18 @@ static inline u64 iopf_hist_total(const struct iopf_hist_sum *sum)
 }
 
 /**
- * iopf_hist_percentile() - the value that a part of all values does not exceed
+ * iopf_hist_percentile() - the value that a given part of all values does not exceed
  * @sum: the histogram
  * @permille: that part, 1 to 1000: 999 is the 99.9th percentile, 1000 the maximum
  *
- * Return: the largest value of the bucket in which that value is; 0 for an empty histogram.
+ * Return: the largest value of the bucket of that value; 0 for an empty histogram.
  */
 static inline u64 iopf_hist_percentile(const struct iopf_hist_sum *sum, unsigned int permille)
 {
 	u64 total = iopf_hist_total(sum), below = 0, rank;
 	unsigned int last = 0;
 
-	/* The rank is rounded up. The two halves keep it from overflowing. */
+	/* Rounds the rank up. Two parts avoid an overflow. */
 	rank = total / 1000 * permille + (total % 1000 * permille + 999) / 1000;
 	for (unsigned int i = 0; i < IOPF_HIST_BUCKETS && below < rank; i++) {
 		below += sum->count[i];

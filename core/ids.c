@@ -2,8 +2,7 @@
 /*
  * The administrator's list of devices that may fault. See ids.h.
  *
- * The list is kept as the text it was given and parsed at each use: it is read when
- * a device turns up, not when it faults.
+ * The list stays text and is parsed at each use: when a device is attached, not when it faults.
  */
 #include "ids.h"
 #include "word.h"
@@ -22,7 +21,7 @@ struct iopf_id_entry {
 	bool any_device;
 };
 
-/* A 16-bit hexadecimal number of 1 to 4 digits and nothing else. */
+/* Parses a 16-bit hexadecimal number of 1 to 4 digits without anything else. */
 static bool parse_hex16(const char *s, size_t len, u16 *val)
 {
 	u64 v;
@@ -54,7 +53,7 @@ static void parse_entry(struct iopf_id_entry *e, const char *s, size_t len)
 	}
 }
 
-/* The entry at @s, its length, and where the next one starts or NULL. */
+/* Returns the length of the entry at @s. Sets @next to the next entry, or NULL. */
 static size_t next_entry(const char *s, const char **next)
 {
 	size_t len = strcspn(s, ",\n");
@@ -64,12 +63,12 @@ static size_t next_entry(const char *s, const char **next)
 }
 
 /**
- * iopf_ids_check() - whether a list can be understood
- * @list: the list; a newline ends it, as a shell's echo leaves one
- * @bad: out, may be NULL: the first entry that can't be
+ * iopf_ids_check() - check a list
+ * @list: the list; a newline ends it, since a shell's echo adds one
+ * @bad: out, may be NULL: the first bad entry
  * @bad_len: out: its length
  *
- * Return: 0 or -EINVAL. The empty list is good: no device.
+ * Return: 0 or -EINVAL. An empty list is valid: it has no device.
  */
 int iopf_ids_check(const char *list, const char **bad, size_t *bad_len)
 {
@@ -94,7 +93,7 @@ int iopf_ids_check(const char *list, const char **bad, size_t *bad_len)
 
 /**
  * iopf_ids_match() - whether a device is in a list
- * @list: a list that iopf_ids_check() took
+ * @list: a list that iopf_ids_check() accepted
  * @id: the device
  */
 bool iopf_ids_match(const char *list, const struct iopf_id *id)

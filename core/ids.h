@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The administrator's list of devices that may fault: a comma-separated list
- * of "vendor:device" (hexadecimal, "*" for any device of the vendor), of PCI
- * addresses or other device names, or the word "all".
+ * The administrator's list of devices that may fault: a comma-separated list of "vendor:device"
+ * (hexadecimal; "*" is any device of the vendor), and of PCI addresses or other device names; or
+ * the word "all".
  */
 #ifndef IOPF_CORE_IDS_H
 #define IOPF_CORE_IDS_H
@@ -10,14 +10,14 @@
 #include "shim.h"
 
 /**
- * struct iopf_id - what is known of a device
+ * struct iopf_id - identity of a device
  * @name: its name on its bus ("0000:01:00.0")
  * @vendor: PCI vendor id
  * @device: PCI device id
  * @subvendor: PCI subsystem's vendor id
  * @subdevice: PCI subsystem's device id
  * @class: PCI class, subclass and programming interface, a byte each
- * @pci: whether all these mean anything
+ * @pci: it is a PCI device, so the ids are valid
  */
 struct iopf_id {
 	const char *name;

@@ -7,10 +7,10 @@
 /**
  * iopf_iovas_contain() - whether a range lies in one usable range
  * @v: usable ranges
- * @r: the range asked for
+ * @r: the range
  *
- * Return: true if so; also when there are no ranges at all, which means
- * that nothing restricts the addresses (as stock type1 has it).
+ * Return: true if so, and if there are no usable ranges at all: then nothing restricts the
+ * addresses, as in stock type1.
  */
 bool iopf_iovas_contain(const struct iopf_iovas *v, const struct iopf_range *r)
 {
@@ -27,9 +27,9 @@ static void iopf_iovas_remove(struct iopf_iovas *v, unsigned int i)
 }
 
 /**
- * iopf_iovas_limit() - keep only what lies within an aperture
+ * iopf_iovas_limit() - restrict the ranges to an aperture
  * @v: usable ranges
- * @aperture: what an IOMMU can translate
+ * @aperture: the addresses that an IOMMU can translate
  */
 void iopf_iovas_limit(struct iopf_iovas *v, const struct iopf_range *aperture)
 {
@@ -44,12 +44,12 @@ void iopf_iovas_limit(struct iopf_iovas *v, const struct iopf_range *aperture)
 }
 
 /**
- * iopf_iovas_exclude() - take a hole out
+ * iopf_iovas_exclude() - remove a range
  * @v: usable ranges
- * @hole: what may not be used
+ * @hole: the range to remove
  *
- * Return: 0, or -ENOSPC when a range had to be split and there was no room
- * (one hole needs at most one more range); nothing is changed then.
+ * Return: 0. -ENOSPC if a range must be split and there is no room; then nothing changes. One hole
+ * needs at most one more range.
  */
 int iopf_iovas_exclude(struct iopf_iovas *v, const struct iopf_range *hole)
 {

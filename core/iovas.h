@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The usable I/O virtual addresses of a container: the aperture common to its
- * IOMMUs, less the reserved regions of its devices. A sorted array of disjoint
- * ranges; exactly what VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE reports.
+ * The usable I/O virtual addresses of a container: the common aperture of its IOMMUs without the
+ * reserved regions of its devices. It is a sorted array of disjoint ranges, which
+ * VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE reports.
  */
 #ifndef IOPF_CORE_IOVAS_H
 #define IOPF_CORE_IOVAS_H
@@ -11,8 +11,8 @@
 
 /**
  * struct iopf_iovas - sorted, disjoint ranges
- * @nr: ranges in use
- * @max: ranges there is room for
+ * @nr: number of ranges
+ * @max: room for this number of ranges
  * @range: the ranges
  */
 struct iopf_iovas {

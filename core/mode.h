@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The words of policy, as rules, sysfs files and commands have them: how a device may
- * fault, and what is done about a range's memory. Both are in order of strength where
- * one of several has to be chosen: the least mode, the greatest policy.
+ * The words of policy in rules, sysfs files and commands: how a device may fault, and how the
+ * memory of a range is handled. Both are ordered. If several apply, the smallest mode and the
+ * greatest policy win.
  */
 #ifndef IOPF_CORE_MODE_H
 #define IOPF_CORE_MODE_H
@@ -12,8 +12,9 @@
 
 /**
  * enum iopf_mode - how a device may fault
- * @IOPF_MODE_NONE: not at all; memory is pinned for it
- * @IOPF_MODE_SELECTIVE: in part; somebody has to say where it may not, and until then it is none
+ * @IOPF_MODE_NONE: not at all; its memory is pinned
+ * @IOPF_MODE_SELECTIVE: on some accesses. User space must say which ranges cannot fault; until then
+ *                       the mode is none.
  * @IOPF_MODE_ARBITRARY: on any access
  */
 enum iopf_mode {
@@ -23,11 +24,11 @@ enum iopf_mode {
 };
 
 /**
- * enum iopf_policy - what is done about the memory of a range
- * @IOPF_POLICY_DEFAULT: what the next greater thing says: container, then device, then fault
- * @IOPF_POLICY_FAULT: made resident by faults
- * @IOPF_POLICY_PREFAULT: made resident soon, and may be reclaimed later
- * @IOPF_POLICY_PIN: resident and pinned
+ * enum iopf_policy - how the memory of a range is handled
+ * @IOPF_POLICY_DEFAULT: as the policy of the container, else of the device, else fault
+ * @IOPF_POLICY_FAULT: faults populate it
+ * @IOPF_POLICY_PREFAULT: populated soon, and may be reclaimed later
+ * @IOPF_POLICY_PIN: populated and pinned
  */
 enum iopf_policy {
 	IOPF_POLICY_DEFAULT,
@@ -63,7 +64,7 @@ static inline const char *iopf_policy_name(enum iopf_policy policy)
 }
 
 /**
- * iopf_mode_parse() - the mode that a word names
+ * iopf_mode_parse() - parse a mode
  * @s: the word
  * @len: its length
  *
@@ -78,11 +79,11 @@ static inline int iopf_mode_parse(const char *s, size_t len)
 }
 
 /**
- * iopf_policy_parse() - the policy that a word names
+ * iopf_policy_parse() - parse a policy
  * @s: the word
  * @len: its length
  *
- * Return: an enum iopf_policy, IOPF_POLICY_DEFAULT included, or -EINVAL.
+ * Return: an enum iopf_policy, which may be IOPF_POLICY_DEFAULT, or -EINVAL.
  */
 static inline int iopf_policy_parse(const char *s, size_t len)
 {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Miss-ratio curves: see mrc.h, which says what is simulated and what can't be.
+ * Miss-ratio curves. See mrc.h for what is simulated and what cannot be.
  */
 #include "mrc.h"
 
 #include "chunkmap.h"
 
-/* The number of a block, which gets one if it has none. */
+/* Returns the number of a block. A new block gets a number. */
 static u32 block_number(struct iopf_mrc *m, u64 name)
 {
 	u32 slot = iopf_sample_hash(name) * 2654435761U & (m->slots - 1);
@@ -31,9 +31,9 @@ static void forget_blocks(const struct iopf_mrc *m)
 }
 
 /*
- * An event tells what its block had when it was looked at, so what was mapped for the event
- * before it. Where none follows, or nothing was mapped by then, it is taken to be the same as the
- * time before; where nothing is known of a block, what others have on average.
+ * An event has the pages that its block had at the next sampling, so they were mapped for the event
+ * before. If no event follows, or nothing was mapped then, take the pages of the time before. If
+ * nothing is known of a block, take the average of the others.
  */
 static void fill_in(struct iopf_mrc *m)
 {
@@ -49,7 +49,7 @@ static void fill_in(struct iopf_mrc *m)
 	}
 	mean_pages = known ? (pages + known / 2) / known : IOPF_CHUNK_PAGES;
 	mean_faults = known ? (faults + known / 2) / known : 1;
-	/* What is known of a block is kept in it: first by its last use, then by its next. */
+	/* A block first holds what its last use tells, then what its next use tells. */
 	forget_blocks(m);
 	for (u32 i = 0; i < m->uses; i++) {
 		struct iopf_mrc_use *use = &m->use[i];
@@ -73,14 +73,14 @@ static void fill_in(struct iopf_mrc *m)
 }
 
 /**
- * iopf_mrc_begin() - what the header of a log says: its time, and what it stands for
+ * iopf_mrc_begin() - read the header of a log: its duration, and what it stands for
  * @m: out: @threshold, @time, @all, @watched
- * @head: the header when sampling had ended
+ * @head: the header at the end of sampling
  *
- * By the threshold, the number of blocks watched is right on average. It is better to go by how
- * many there are, unless that can't be: where addresses are mapped and unmapped all the time,
- * blocks are counted again and again. It can't be when it is off by more than four standard
- * deviations.
+ * The threshold gives the right number of watched blocks only on average. The actual number is
+ * better, if it is plausible. It is not where addresses are mapped and unmapped all the time, since
+ * blocks are then counted repeatedly. It counts as implausible if it is off by more than four
+ * standard deviations.
  */
 void iopf_mrc_begin(struct iopf_mrc *m, const struct iopf_sample_header *head)
 {
@@ -98,10 +98,10 @@ void iopf_mrc_begin(struct iopf_mrc *m, const struct iopf_sample_header *head)
 }
 
 /**
- * iopf_mrc_load() - make a log ready
- * @m: after iopf_mrc_begin(), with room for it, @slots and @pinned; the table is all zero
+ * iopf_mrc_load() - prepare a log
+ * @m: after iopf_mrc_begin(), with memory, @slots and @pinned; the table is all zero
  * @event: the log, in the order of time
- * @n: events
+ * @n: number of events
  */
 void iopf_mrc_load(struct iopf_mrc *m, const struct iopf_sample_event *event, u32 n)
 {
@@ -121,14 +121,14 @@ void iopf_mrc_load(struct iopf_mrc *m, const struct iopf_sample_event *event, u3
 	fill_in(m);
 }
 
-/* What is watched stands for more. */
+/* Scales a number of the watched blocks to all blocks. */
 static u64 scale(const struct iopf_mrc *m, u64 n)
 {
 	return (n * m->all + m->watched / 2) / m->watched;
 }
 
 /**
- * iopf_mrc_footprint() - pages that are used at all, so that with as many nothing is missed twice
+ * iopf_mrc_footprint() - number of pages that are used at all: with this limit nothing refaults
  * @m: the log
  */
 u64 iopf_mrc_footprint(const struct iopf_mrc *m)
@@ -156,14 +156,14 @@ static void evict(struct iopf_budget *b, struct iopf_block *victim, u64 now,
 	iopf_budget_settle(b, victim, 0, 0, IOPF_SETTLE_EVICTED, now);
 }
 
-/* Blocks go until there is room for some pages. False: there never is. */
+/* Evicts blocks until there is room for some pages. Returns false if there never is. */
 static bool make_room(struct iopf_budget *b, u64 pages, u64 *now, struct iopf_mrc_point *point)
 {
 	while (!iopf_budget_reserve(b, pages, true)) {
 		struct iopf_block *victim = iopf_budget_victim(b, *now);
 
 		if (!victim && b->limits.stay) {
-			/* The device waits until something may go. */
+			/* The device waits until a block may be evicted. */
 			*now += b->limits.stay;
 			victim = iopf_budget_victim(b, *now);
 		}
@@ -175,7 +175,7 @@ static bool make_room(struct iopf_budget *b, u64 pages, u64 *now, struct iopf_mr
 	return true;
 }
 
-/* What the module does in the background. */
+/* Evicts as the module does in the background. */
 static void reclaim(struct iopf_budget *b, u64 now, struct iopf_mrc_point *point)
 {
 	struct iopf_block *block;
@@ -188,7 +188,7 @@ static void reclaim(struct iopf_budget *b, u64 now, struct iopf_mrc_point *point
 		iopf_budget_settle(b, block, 0, 0, IOPF_SETTLE_LOOKED, now);
 }
 
-/* One use. Time goes on while the device waits, for all that comes after it, too. */
+/* Simulates one use. While the device waits, time advances for all later uses too. */
 static void use_block(struct iopf_mrc *m, struct iopf_budget *b, const struct iopf_mrc_use *use,
 		      u64 *now, struct iopf_mrc_point *point)
 {
@@ -213,9 +213,9 @@ static void use_block(struct iopf_mrc *m, struct iopf_budget *b, const struct io
 }
 
 /**
- * iopf_mrc_run() - how many faults there would be
- * @m: the log, with any uses at all
- * @limits: times in microseconds
+ * iopf_mrc_run() - the number of faults at a limit
+ * @m: the log, with at least one use
+ * @limits: the limits; times in microseconds
  * @epoch: of the policy, in microseconds
  * @point: out
  */

@@ -1,28 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How many faults there would be at what limit, worked out from a log of samples.
+ * Predicts from a log of samples how many faults there are at each limit.
  *
- * The policy itself (budget.h) is run over the log, once for each limit: a simulation in miniature
+ * The policy itself (budget.h) runs over the log once for each limit: a miniature simulation
  * (Waldspurger, Saemundsson, Ahmad, Park: Cache Modeling and Optimization using Miniature
- * Simulations, ATC 2017). Where only a share of the blocks was watched, each stands for as
- * many, and counts as that many pages: so limits, and whatever the policy derives from them, are
- * as they are, and a block is a large one.
+ * Simulations, ATC 2017). If only a share of the blocks was watched, each stands for several and
+ * counts as their pages. So limits, and all that the policy derives from them, keep their values; a
+ * block is just larger.
  *
- * What a miss costs, in pages and in faults, is what it cost when the block came back after it had
- * been looked at.
+ * The cost of a miss, in pages and in faults, is the cost of the block's refault after its
+ * sampling.
  *
- * The log is gone through twice, and counted the second time: with what is mapped at the end of
- * it the load goes on as at its beginning. So a load that does the same again and again is
- * predicted as it is when it has been running for some time, and one that never comes back to
- * what it has used has no faults but those that no limit would spare it: of blocks that were new.
+ * The simulation runs through the log twice and counts in the second pass. So the load continues
+ * with what is mapped at its end. A load that repeats itself is predicted as it is after running
+ * for some time. A load that never returns to a block has only the faults on new blocks, which no
+ * limit avoids.
  *
- * What it can't know: uses of a block between two events, which are hits wherever a block stays
- * mapped for longer than it was left alone; what is mapped ahead of a device; the host's taking
- * memory away.
+ * The simulation does not know uses of a block between two events, which are hits if a block
+ * stays mapped longer than its sampling interval; nor prefetching; nor reclaim by the host.
  *
- * Invariants: as budget.h; what is not mapped has no pages.
+ * Invariants: as in budget.h; a block that is not mapped has no pages.
  *
- * Locking: none. For user space; not part of the module.
+ * Locking: none. This is for user space and is not part of the module.
  */
 #ifndef IOPF_CORE_MRC_H
 #define IOPF_CORE_MRC_H
@@ -33,10 +32,10 @@
 /**
  * struct iopf_mrc_use - a use of a block
  * @time: in microseconds, as in the log
- * @block: its number here
- * @pages: mapped then, if it was missed
- * @faults: that takes
- * @first: it never was mapped before
+ * @block: number of the block
+ * @pages: pages that a miss maps
+ * @faults: faults that this takes
+ * @first: the block was never mapped before
  */
 struct iopf_mrc_use {
 	u64 time;
@@ -48,9 +47,9 @@ struct iopf_mrc_use {
 
 /**
  * struct iopf_mrc_block - a block
- * @block: to the policy
- * @name: in the log
- * @since: when it was mapped
+ * @block: the policy's part
+ * @name: name of the block in the log
+ * @since: time at which it was mapped
  */
 struct iopf_mrc_block {
 	struct iopf_block block;
@@ -59,17 +58,17 @@ struct iopf_mrc_block {
 };
 
 /**
- * struct iopf_mrc - a log made ready
+ * struct iopf_mrc - a prepared log
  * @use: uses, in the order of time; room for all events
- * @uses: how many
+ * @uses: number of uses
  * @block: the blocks; room for as many as there are events
- * @blocks: how many
- * @table: to find them by; room for iopf_mrc_slots() of the number of events
- * @slots: that number
- * @threshold: of IOPF_SAMPLE_ALL: blocks above it are left out
- * @time: for how long there was sampling, in microseconds
- * @all: blocks for which ...
- * @watched: ... so many stand; see iopf_mrc_begin()
+ * @blocks: number of blocks
+ * @table: hash table of blocks; room for iopf_mrc_slots() of the number of events
+ * @slots: size of @table
+ * @threshold: out of IOPF_SAMPLE_ALL; blocks above it are left out
+ * @time: duration of sampling, in microseconds
+ * @all: number of blocks for which @watched stand
+ * @watched: number of watched blocks; see iopf_mrc_begin()
  * @pinned: pages that are always mapped, and were not sampled
  */
 struct iopf_mrc {
@@ -87,15 +86,15 @@ struct iopf_mrc {
 };
 
 /**
- * struct iopf_mrc_point - a point of the curve; numbers are of all blocks, not only the watched
- * @faults: in the time of the log, of those that the limit makes
- * @always: those that come at any limit
- * @missed: times that a block was missed, @always included
- * @stuck: of @faults, those for which there was no room for their pages even when all else had
- *         gone: the limit is below what can be told from so few blocks
- * @evicted: times that a block went for want of room, in the watched blocks
- * @stayed: for how long those had been mapped, in all; where that is not a good deal longer than
- *          blocks are left alone, there are uses between the events that matter
+ * struct iopf_mrc_point - a point of the curve. Numbers are for all blocks, not only watched ones.
+ * @faults: faults in the time of the log that the limit causes
+ * @always: faults that occur at any limit
+ * @missed: misses of blocks, with those of @always
+ * @stuck: those of @faults that found no room even when all else was evicted: the limit is too
+ *         small to be predicted from so few blocks
+ * @evicted: evictions of watched blocks for want of room
+ * @stayed: sum of the times for which these blocks were mapped. If it is not much longer than the
+ *          sampling interval, uses between the events matter.
  */
 struct iopf_mrc_point {
 	u64 faults;
@@ -107,8 +106,8 @@ struct iopf_mrc_point {
 };
 
 /**
- * iopf_mrc_slots() - slots of a table
- * @events: in the log
+ * iopf_mrc_slots() - size of the hash table
+ * @events: number of events in the log
  */
 static inline u32 iopf_mrc_slots(u32 events)
 {

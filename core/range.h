@@ -2,9 +2,8 @@
 /*
  * Ranges of I/O virtual addresses.
  *
- * A range is [first, last], both inclusive, so that the range ending at the
- * very top of the address space can be written down and no code adds one to
- * a last address unchecked.
+ * A range is [first, last], both inclusive. So a range can end at the top of the address space, and
+ * no code adds one to a last address without a check.
  */
 #ifndef IOPF_CORE_RANGE_H
 #define IOPF_CORE_RANGE_H
@@ -22,12 +21,12 @@ struct iopf_range {
 };
 
 /**
- * iopf_range_init() - make a range of a start and a size
- * @r: result, untouched on error
+ * iopf_range_init() - make a range from a start and a size
+ * @r: result; unchanged on error
  * @start: lowest address
  * @size: bytes
  *
- * Return: 0, or -EINVAL when @size is zero or the range would wrap.
+ * Return: 0, or -EINVAL if @size is zero or the range wraps.
  */
 static inline int iopf_range_init(struct iopf_range *r, u64 start, u64 size)
 {
@@ -40,9 +39,9 @@ static inline int iopf_range_init(struct iopf_range *r, u64 start, u64 size)
 
 /**
  * iopf_range_pages() - the whole pages that a range touches
- * @range: any
+ * @range: any range
  *
- * Rounding up the last address can't wrap: it is inclusive.
+ * The last address is inclusive, so rounding it up cannot wrap.
  */
 static inline struct iopf_range iopf_range_pages(const struct iopf_range *range)
 {
@@ -53,8 +52,8 @@ static inline struct iopf_range iopf_range_pages(const struct iopf_range *range)
 }
 
 /**
- * iopf_range_init_pages() - make a range of whole pages of a start and a size
- * @r: result, untouched on error
+ * iopf_range_init_pages() - make a range of whole pages from a start and a size
+ * @r: result; unchanged on error
  * @start: lowest address, rounded down
  * @size: bytes; the end is rounded up
  *
@@ -81,12 +80,12 @@ static inline bool iopf_range_overlaps(const struct iopf_range *a, const struct 
 }
 
 /**
- * iopf_range_intersect() - the part two ranges share
- * @r: result, untouched when there is none
+ * iopf_range_intersect() - the common part of two ranges
+ * @r: result; unchanged if there is none
  * @a: one range
- * @b: the other
+ * @b: the other range
  *
- * Return: whether they share anything.
+ * Return: whether there is a common part.
  */
 static inline bool iopf_range_intersect(struct iopf_range *r, const struct iopf_range *a,
 					const struct iopf_range *b)

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sampling which blocks are used: see sample.h, which says how.
+ * Sampling of used blocks. See sample.h for the method.
  *
- * A block is found by its hash, in as many buckets as there are points. Making room is one pass
- * over all points for each eighth of them, so each block that is newly watched pays for some
- * eight.
+ * A hash table finds a block. It has as many buckets as there are points. Making room is one pass
+ * over all points for each eighth of them. So each newly watched block pays for about eight points.
  */
 #include "sample.h"
 
-/* By how much one observation counts for the mean of the times that blocks are left alone. */
+/* Weight of one observation in the mean interval: 1 / 2^ALONE_SHIFT. */
 #define ALONE_SHIFT	4
 
 static u32 *bucket_of(struct iopf_sample *s, u32 hash)
@@ -17,9 +16,9 @@ static u32 *bucket_of(struct iopf_sample *s, u32 hash)
 }
 
 /**
- * iopf_sample_init() - watch nothing yet, with an empty log
- * @s: has @point, @bucket, @points, @event and @events, the numbers not zero
- * @interval: for how long a block that has been seen is to be left alone
+ * iopf_sample_init() - start with an empty log and no watched block
+ * @s: @point, @bucket, @points, @event and @events are set; the numbers are not zero
+ * @interval: time between seeing a block and sampling it
  */
 void iopf_sample_init(struct iopf_sample *s, u32 interval)
 {
@@ -38,7 +37,7 @@ void iopf_sample_init(struct iopf_sample *s, u32 interval)
 }
 
 /**
- * iopf_sample_find() - a block that is watched
+ * iopf_sample_find() - find a watched block
  * @s: the sampling
  * @block: the block
  *
@@ -53,7 +52,7 @@ struct iopf_sample_point *iopf_sample_find(struct iopf_sample *s, u64 block)
 }
 
 /**
- * iopf_sample_forget() - watch a block no more
+ * iopf_sample_forget() - stop watching a block
  * @s: the sampling
  * @p: its point
  */
@@ -70,7 +69,7 @@ void iopf_sample_forget(struct iopf_sample *s, struct iopf_sample_point *p)
 	s->blocks--;
 }
 
-/* Forget those with the largest hashes, some at least. */
+/* Forgets the blocks with the largest hashes, at least some. */
 static void make_room(struct iopf_sample *s)
 {
 	while (s->blocks == s->points) {
@@ -90,15 +89,15 @@ static void make_room(struct iopf_sample *s)
 }
 
 /**
- * iopf_sample_watch() - watch a block, if it is one of those that are
+ * iopf_sample_watch() - watch a block if it is chosen
  * @s: the sampling
- * @block: not watched
+ * @block: the block, not watched
  * @now: the time
- * @away: it is not mapped; otherwise it counts as seen, a long time ago or just now
+ * @away: the block is not mapped. Otherwise it counts as seen, long ago or just now.
  *
- * If there are too many then, the threshold falls, by which this one may be forgotten, too.
+ * If too many blocks are watched then, the threshold falls, which may also remove this block.
  *
- * Return: whether it is watched now.
+ * Return: whether the block is watched now.
  */
 bool iopf_sample_watch(struct iopf_sample *s, u64 block, u64 now, bool away)
 {
@@ -126,12 +125,12 @@ bool iopf_sample_watch(struct iopf_sample *s, u64 block, u64 now, bool away)
 }
 
 /**
- * iopf_sample_due() - a block to look at
+ * iopf_sample_due() - the next block to sample
  * @s: the sampling
  * @now: the time
  *
- * Return: the point of the block that has been left alone for longest, if that is an interval; or
- * NULL.
+ * Return: the point of the block that was seen the longest time ago, if that is an interval or
+ * more; or NULL.
  */
 struct iopf_sample_point *iopf_sample_due(struct iopf_sample *s, u64 now)
 {
@@ -144,7 +143,7 @@ struct iopf_sample_point *iopf_sample_due(struct iopf_sample *s, u64 now)
 }
 
 /**
- * iopf_sample_defer() - a block could not be looked at: leave it alone for another interval
+ * iopf_sample_defer() - a block could not be sampled: retry after another interval
  * @s: the sampling
  * @p: its point, not away
  * @now: the time
@@ -154,22 +153,22 @@ void iopf_sample_defer(struct iopf_sample *s, struct iopf_sample_point *p, u64 n
 	list_del_init(&p->node);
 	list_add(&p->node, &s->seen);
 	p->at = now;
-	/* How long it is left alone then, and what is mapped in that time, says nothing. */
+	/* The longer interval, and the pages mapped in it, would falsify the event. */
 	p->faults = 0;
 }
 
 /**
- * iopf_sample_look() - a block has been looked at: it is away
+ * iopf_sample_look() - a block was sampled: it is away
  * @s: the sampling
  * @p: its point, not away
- * @pages: of it that were mapped
+ * @pages: its pages that were mapped
  * @now: the time
  */
 void iopf_sample_look(struct iopf_sample *s, struct iopf_sample_point *p, u32 pages, u64 now)
 {
 	u64 alone = min(now - p->at, (u64)U32_MAX);
 
-	/* What was there before anybody looked was not left alone by us. */
+	/* The interval of a block that was mapped before sampling began is unknown. */
 	if (p->faults)
 		s->alone += ((s64)alone - s->alone) / (1 << ALONE_SHIFT);
 	list_del_init(&p->node);
@@ -179,10 +178,10 @@ void iopf_sample_look(struct iopf_sample *s, struct iopf_sample_point *p, u32 pa
 }
 
 /**
- * iopf_sample_miss() - a block that is away has been missed, and is mapped again: an event
+ * iopf_sample_miss() - a block that was away faults and is mapped again: an event
  * @s: the sampling
  * @p: its point, away
- * @first: it never was mapped before
+ * @first: the block was never mapped before
  * @now: the time
  */
 void iopf_sample_miss(struct iopf_sample *s, struct iopf_sample_point *p, bool first, u64 now)
@@ -202,17 +201,17 @@ void iopf_sample_miss(struct iopf_sample *s, struct iopf_sample_point *p, bool f
 }
 
 /**
- * iopf_sample_again() - one more fault in a block that is not away
+ * iopf_sample_again() - another fault in a block that is not away
  * @p: its point
  */
 void iopf_sample_again(struct iopf_sample_point *p)
 {
-	/* Unknown stays unknown. */
+	/* 0 is unknown, and stays so. */
 	p->faults += p->faults && p->faults < U8_MAX;
 }
 
 /**
- * iopf_sample_head() - the header of the log, as it is now
+ * iopf_sample_head() - the present header of the log
  * @s: the sampling
  * @now: the time
  * @head: out
@@ -237,11 +236,11 @@ void iopf_sample_head(const struct iopf_sample *s, u64 now, struct iopf_sample_h
 /**
  * iopf_sample_read() - copy events from the log
  * @s: the sampling
- * @nr: number of the first; not one that has been overwritten
+ * @nr: number of the first event, which is not overwritten yet
  * @to: out
- * @n: how many there is room for
+ * @n: room for this number of events
  *
- * Return: how many there were.
+ * Return: the number of events copied.
  */
 u32 iopf_sample_read(const struct iopf_sample *s, u64 nr, struct iopf_sample_event *to, u32 n)
 {

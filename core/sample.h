@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Sampling which blocks are used, and the log of it.
+ * Sampling of used blocks, and its log.
  *
- * A few blocks are watched. One that has been seen used is left alone for an interval; then it is
- * looked at, which takes it away, and stays away until it is missed. That it is missed is an event,
- * the only thing that is ever known of its use: the block was used at that time, for the first
- * time since it was looked at. How often it was used in between, nobody knows.
+ * A few blocks are watched. A watched block that was seen used is left alone for an interval. Then
+ * it is sampled: it is unmapped, and stays away until it faults. This fault is an event. It is all
+ * that is known of the block's use: the block was used at that time, for the first time since its
+ * sampling. Uses before the sampling are not known.
  *
- * Which blocks: all, as long as there are no more than may be watched. Otherwise those whose hash
- * is below a threshold, which falls as more of them turn up (SHARDS: Waldspurger, Park,
- * Garthwaite, Ahmad: Efficient MRC Construction with SHARDS, FAST 2015). So what is watched of
- * all blocks is always a share of them that does not depend on how they are used, and whoever
- * reads the log knows how many blocks each one stands for. What was logged before the threshold
- * fell, of blocks that are above it now, the reader leaves out: iopf_sample_stands().
+ * All blocks are watched if they are few enough. Otherwise, the blocks whose hash is below a
+ * threshold are watched. The threshold falls as more blocks appear (SHARDS: Waldspurger, Park,
+ * Garthwaite, Ahmad: Efficient MRC Construction with SHARDS, FAST 2015). So the watched share of
+ * all blocks does not depend on their use, and a reader of the log knows how many blocks each one
+ * stands for. The reader leaves out events of blocks above the final threshold:
+ * iopf_sample_stands().
  *
  * Invariants:
- *  - a watched block's hash is below the threshold;
- *  - watched blocks that have been seen used are in the order of that, the first one first;
+ *  - the hash of a watched block is below the threshold;
+ *  - watched blocks that were seen used are in the order of that time, the earliest first;
  *  - the log has the last events, each under its number, in the order of time.
  *
  * Locking: the caller's.
  *
- * Vocabulary: a block is named by the page it begins with, as a number; time is in microseconds
- * since sampling began. Seen, looked at: as above. Away: looked at, and not missed since.
+ * Vocabulary: the number of its first page names a block. Time is in microseconds since sampling
+ * began. Seen: known to be used. Away: sampled, and without a fault since then.
  */
 #ifndef IOPF_CORE_SAMPLE_H
 #define IOPF_CORE_SAMPLE_H
@@ -31,13 +31,13 @@
 
 #define IOPF_SAMPLE_MAGIC	"iopfsamp"
 #define IOPF_SAMPLE_VERSION	1U
-/* Thresholds are below this, or this: every block is watched. */
+/* A threshold is at most this. At this threshold every block is watched. */
 #define IOPF_SAMPLE_ALL		0x1000000U
-/* How far a threshold falls at a time: by an eighth. */
+/* A threshold falls by one eighth at a time. */
 #define IOPF_SAMPLE_FALL	8U
 
 /**
- * enum iopf_sample_flags - what more there is to know of an event
+ * enum iopf_sample_flags - flags of an event
  * @IOPF_SAMPLE_FIRST: the block was never mapped before
  */
 enum iopf_sample_flags {
@@ -45,12 +45,12 @@ enum iopf_sample_flags {
 };
 
 /**
- * struct iopf_sample_event - a block was missed; in the log as it is in memory
- * @time: when
- * @block: which
- * @away: for how long it had been away; U32_MAX: longer, or nobody knows
- * @pages: of it that were mapped when it was looked at; 0: it was not mapped yet, or nothing was
- * @faults: that it took to have those, up to U8_MAX; 0: nobody knows
+ * struct iopf_sample_event - a fault on a block; in the log as in memory
+ * @time: time of the fault
+ * @block: the block
+ * @away: time for which it was away; U32_MAX: longer, or unknown
+ * @pages: its pages that were mapped at the sampling; 0: none, or it was not mapped yet
+ * @faults: number of faults that mapped these, up to U8_MAX; 0: unknown
  * @flags: enum iopf_sample_flags
  */
 struct iopf_sample_event {
@@ -63,19 +63,18 @@ struct iopf_sample_event {
 };
 
 /**
- * struct iopf_sample_header - the beginning of the log; in the byte order of the machine
+ * struct iopf_sample_header - start of the log; in the byte order of the machine
  * @magic: IOPF_SAMPLE_MAGIC, without the final zero
  * @version: IOPF_SAMPLE_VERSION
- * @record: bytes of an event, the first of which follows the header
- * @threshold: of IOPF_SAMPLE_ALL
- * @interval: for how long a block that has been seen is to be left alone
- * @first: number of the first event that is still there
- * @next: number of the next event there will be
- * @time: since sampling began; when it is over, for how long it went on
- * @blocks: that are watched
- * @all: blocks there are, watched or not, as far as that is known
- * @alone: for how long blocks are left alone in fact, when looking is held back because it takes
- *         too great a share of time
+ * @record: bytes of an event. The first event follows the header.
+ * @threshold: out of IOPF_SAMPLE_ALL
+ * @interval: time between seeing a block and sampling it
+ * @first: number of the oldest event in the log
+ * @next: number of the next event
+ * @time: time since sampling began; duration of sampling after its end
+ * @blocks: watched blocks
+ * @all: all blocks, as far as known
+ * @alone: actual interval, which is longer if sampling takes too much time and is throttled
  */
 struct iopf_sample_header {
 	u8 magic[8];
@@ -92,15 +91,15 @@ struct iopf_sample_header {
 };
 
 /**
- * struct iopf_sample_point - a block that is watched
- * @node: in the list of those that have been seen, when not @away; in that of free ones
- * @block: which
- * @at: when it was seen or looked at
- * @hash: of the block
- * @chain: the next point of the same bucket, as its number and one; 0: none
- * @pages: of the block that were mapped when it was looked at
- * @faults: since it was seen, that time included
- * @away: it is away
+ * struct iopf_sample_point - a watched block
+ * @node: in the list of seen blocks if not @away; in the list of free points if unused
+ * @block: the block
+ * @at: time at which it was seen or sampled
+ * @hash: hash of the block
+ * @chain: next point of the bucket, as its number plus one; 0: none
+ * @pages: pages of the block that were mapped at the sampling
+ * @faults: faults since it was seen, with the first
+ * @away: the block is away
  */
 struct iopf_sample_point {
 	struct list_head node;
@@ -114,19 +113,19 @@ struct iopf_sample_point {
 };
 
 /**
- * struct iopf_sample - what is watched, and the log
- * @point: room for points
- * @bucket: points by the hash of their blocks, as numbers and one; as many as points
- * @points: how many there is room for
- * @event: the log, event n at n modulo @events
- * @events: how many it has room for
+ * struct iopf_sample - watched blocks, and the log
+ * @point: memory for points
+ * @bucket: hash table of points, as numbers plus one; as many as points
+ * @points: number of points
+ * @event: the log; event n is at n modulo @events
+ * @events: size of the log
  * @next: number of the next event
  * @threshold: see above
- * @blocks: that are watched
- * @all: that there are; the caller counts them
- * @interval: for how long a block is to be left alone
- * @alone: for how long it is, as a mean of the last ones
- * @seen: points that have been seen, the last one first
+ * @blocks: watched blocks
+ * @all: all blocks; the caller counts them
+ * @interval: time between seeing a block and sampling it
+ * @alone: mean of the last actual intervals
+ * @seen: points of seen blocks, the latest first
  * @unused: free points
  */
 struct iopf_sample {
@@ -146,7 +145,7 @@ struct iopf_sample {
 };
 
 /**
- * iopf_sample_hash() - by which blocks are chosen
+ * iopf_sample_hash() - the hash that chooses blocks
  * @block: the block
  *
  * The finalizer of SplitMix64, like iopf_sim_mix(): Steele, Lea, Flood, OOPSLA 2014.
@@ -165,9 +164,9 @@ static inline u32 iopf_sample_hash(u64 block)
 }
 
 /**
- * iopf_sample_stands() - whether a block is watched at a threshold
+ * iopf_sample_stands() - whether a threshold includes a block
  * @block: the block
- * @threshold: up to IOPF_SAMPLE_ALL, where all of them are
+ * @threshold: at most IOPF_SAMPLE_ALL, which includes all blocks
  */
 static inline bool iopf_sample_stands(u64 block, u32 threshold)
 {

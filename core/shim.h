@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What core/ needs from its surroundings: the kernel's own headers in the
- * module, a small user-space stand-in under the same names in the native tests.
+ * The environment that core/ needs: the kernel's own headers in the module, and a small user-space
+ * replacement with the same names in the native tests.
  */
 #ifndef IOPF_CORE_SHIM_H
 #define IOPF_CORE_SHIM_H

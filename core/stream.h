@@ -1,59 +1,59 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Streams: a device that goes through memory in order, found by the pages it misses.
+ * Streams: detects that a device goes through memory in order, from the pages of its faults.
  *
- * A device misses some pages, then those next to them: a stream. Or it misses three times at equal
- * distances, up or down, and then once more: a stride. What comes next is worth having before
- * it is asked for, more of it each time, up to a bound. What was had ahead counts as used
- * when the stream comes to the end of it, and as wasted when it does not until its slot is needed
- * for something else: nobody else can tell, the device says nothing when it finds what it
- * wants. Who wastes a good part of what it may have gets half as much from then on; who uses what
- * it gets may have twice as much again. Less than that is no matter: pages that are found side by
- * side by chance would else keep a device from ever having a long stream.
+ * A device that faults on some pages and then on their neighbours has a stream. A device that
+ * faults three times at equal distances, up or down, and then once more has a stride. The next
+ * pages are prefetched, more each time, up to a bound. Prefetched pages count as used when the
+ * stream faults after their end. They count as wasted when that does not happen before the slot of
+ * the stream is needed. Nothing else can tell, since the device reports only faults. If a device
+ * wastes a good part of its bound, the bound is halved. If the device uses what it gets, the bound
+ * is doubled again. A smaller waste has no effect: otherwise pages that are neighbours by chance
+ * would prevent long streams.
  *
- * A stream that has used a good deal is steady: it gets at once all that the bound allows.
+ * A stream that has used many pages is steady: it gets the whole bound at once.
  *
- * Several streams at a time, each in one direction of the data: a device may copy.
+ * There are several streams at a time, one for each direction of the data: a device may copy.
  *
  * Locking: the caller's.
  *
- * Vocabulary: pages are numbers of pages of I/O address space. To miss is to fault, to have is to
- * populate or to map, whatever the caller does.
+ * Vocabulary: a page is a page number of the I/O address space. A miss is a fault. Ahead means
+ * prefetched; the caller populates or maps.
  */
 #ifndef IOPF_CORE_STREAM_H
 #define IOPF_CORE_STREAM_H
 
 #include "shim.h"
 
-/* Streams at a time. More would be of use only to a device with more queues than that. */
+/* Number of streams. Only a device with more queues than this could use more. */
 #define IOPF_STREAMS		8
 /*
- * Pages that a stream may skip once it runs: they may have been there, and been mapped around
- * others. Before that they make it a stride.
+ * Pages that a running stream may skip, since they may be mapped already or be mapped by
+ * fault-around. Before a stream runs, a gap makes a stride.
  */
 #define IOPF_STREAM_SKIP	16U
-/* Pages between two of a stride, at most: 32 MiB. */
+/* Largest stride in pages: 32 MiB. */
 #define IOPF_STREAM_STRIDE	8192
-/* Places of a stride had ahead at most. */
+/* Most places of a stride to prefetch. */
 #define IOPF_STREAM_PLACES	32U
-/* Pages had ahead at a time from which on a stream is steady: 8 MiB. */
+/* Number of pages in one prefetch that makes a stream steady: 8 MiB. */
 #define IOPF_STREAM_STEADY	2048U
-/* Misses after which what has been used before is as good as forgotten. */
+/* Number of misses after which earlier use is forgotten. */
 #define IOPF_STREAM_OLD		64
-/* What part of the bound it takes to halve it when that is wasted: an eighth. */
+/* A waste of this part of the bound, one eighth, halves the bound. */
 #define IOPF_STREAM_MUCH	8U
-/* How often the bound is halved at most. */
+/* How often the bound can be halved. */
 #define IOPF_STREAM_SHRINK	5
 
 /**
- * struct iopf_stream - a stream, or what may become one
- * @page: the page it missed last
- * @next: the page it will miss next
- * @stride: pages from one miss to the next, 0 as long as they lie side by side
- * @ahead: pages (of a stride: places) had ahead of it the last time
- * @used: when that was, by the clock of struct iopf_streams; 0: never
- * @write: it writes
- * @much: that was a good part of what it might have had
+ * struct iopf_stream - a stream, or a possible one
+ * @page: page of its last miss
+ * @next: page of its next miss
+ * @stride: pages from one miss to the next; 0: neighbours
+ * @ahead: pages (of a stride: places) in its last prefetch
+ * @used: time of the last prefetch, by the clock of struct iopf_streams; 0: never
+ * @write: the stream writes
+ * @much: the last prefetch was a good part of the bound
  */
 struct iopf_stream {
 	u64 page;
@@ -67,9 +67,9 @@ struct iopf_stream {
 
 /**
  * struct iopf_streams - the streams of a device
- * @stream: each
- * @clock: counts misses
- * @shrink: the bound is halved that often
+ * @stream: the streams
+ * @clock: number of misses
+ * @shrink: how often the bound is halved
  */
 struct iopf_streams {
 	struct iopf_stream stream[IOPF_STREAMS];
@@ -78,12 +78,12 @@ struct iopf_streams {
 };
 
 /**
- * struct iopf_miss - pages that have been missed
- * @page: the first of them
- * @n: how many; not 0
- * @first: first page that there is around them
- * @last: last page that there is around them
- * @bound: pages to have ahead at most; not 0
+ * struct iopf_miss - pages on which a device faults
+ * @page: first page
+ * @n: number of pages; not 0
+ * @first: first page of the surrounding area
+ * @last: last page of the surrounding area
+ * @bound: most pages to prefetch; not 0
  * @write: for writing
  */
 struct iopf_miss {
@@ -96,13 +96,13 @@ struct iopf_miss {
 };
 
 /**
- * struct iopf_ahead - what to have ahead, and what became of the last
- * @page: the first to have
- * @stride: pages from one to the next; 1: side by side
- * @pages: how many
- * @next: what the stream is to miss after that
- * @used: pages had ahead before that have been used
- * @wasted: pages had ahead before that have not
+ * struct iopf_ahead - what to prefetch, and the fate of the last prefetch
+ * @page: first page to prefetch
+ * @stride: pages from one to the next; 1: neighbours
+ * @pages: number of pages
+ * @next: page of the next miss of the stream
+ * @used: pages prefetched before that were used
+ * @wasted: pages prefetched before that were not used
  */
 struct iopf_ahead {
 	u64 page;
@@ -113,7 +113,7 @@ struct iopf_ahead {
 	unsigned int wasted;
 };
 
-/* The stream that a miss belongs to. */
+/* Returns the stream of a miss. */
 static inline struct iopf_stream *iopf_streams_find(struct iopf_streams *s,
 						    const struct iopf_miss *m)
 {
@@ -128,13 +128,13 @@ static inline struct iopf_stream *iopf_streams_find(struct iopf_streams *s,
 	return NULL;
 }
 
-/* Does it run, as far as can be told? */
+/* Returns whether a stream seems to be running. */
 static inline bool iopf_stream_runs(const struct iopf_streams *s, const struct iopf_stream *one)
 {
 	return (one->ahead || one->stride) && s->clock - one->used < IOPF_STREAM_OLD;
 }
 
-/* The slot to be given up: the oldest that does not run, or the oldest. */
+/* Returns the slot to reuse: the oldest that does not run, or the oldest. */
 static inline struct iopf_stream *iopf_streams_victim(struct iopf_streams *s)
 {
 	/* Less than any. */
@@ -156,8 +156,8 @@ static inline struct iopf_stream *iopf_streams_victim(struct iopf_streams *s)
 }
 
 /*
- * The slot of a miss as far from this one as from a third, which is given up; with the stride.
- * NULL: there is none.
+ * Looks for two slots so that the three misses have equal distances. Returns one slot, with the
+ * stride, and frees the other one. NULL: there is none.
  */
 static inline struct iopf_stream *iopf_streams_stride(struct iopf_streams *s,
 						      const struct iopf_miss *m, s64 *stride)
@@ -183,7 +183,7 @@ static inline struct iopf_stream *iopf_streams_stride(struct iopf_streams *s,
 	return NULL;
 }
 
-/* Pages, or places of a stride, that a stream may have ahead now. */
+/* Returns the number of pages, or places of a stride, that a stream may prefetch now. */
 static inline unsigned int iopf_stream_bound(const struct iopf_streams *s,
 					     const struct iopf_miss *m, bool places)
 {
@@ -192,7 +192,7 @@ static inline unsigned int iopf_stream_bound(const struct iopf_streams *s,
 	return max(bound >> s->shrink, 1U);
 }
 
-/* Pages side by side that a stream gets ahead of a miss. */
+/* Returns the number of neighbouring pages to prefetch after a miss. */
 static inline unsigned int iopf_stream_pages(const struct iopf_stream *one,
 					     const struct iopf_miss *m, unsigned int bound)
 {
@@ -203,7 +203,7 @@ static inline unsigned int iopf_stream_pages(const struct iopf_stream *one,
 	return min_t(u64, pages, m->last - m->page - min_t(u64, m->n - 1, m->last - m->page));
 }
 
-/* Places of a stride that it gets ahead of a miss. */
+/* Returns the number of places of a stride to prefetch after a miss. */
 static inline unsigned int iopf_stream_places(const struct iopf_stream *one,
 					      const struct iopf_miss *m, unsigned int bound)
 {
@@ -214,13 +214,13 @@ static inline unsigned int iopf_stream_places(const struct iopf_stream *one,
 }
 
 /**
- * iopf_streams_miss() - pages have been missed
+ * iopf_streams_miss() - a device faults on pages
  * @s: the device's streams
  * @m: the pages
  *
- * The first miss of a stream asks for nothing more, the second for as many pages as were missed,
- * each further one for twice as many as the last. A stride asks from the fourth on, a
- * short one from the third.
+ * The first miss of a stream prefetches nothing. The second prefetches as many pages as were
+ * missed, and each later one twice as many as before. A stride prefetches from the fourth miss on,
+ * a short stride from the third.
  */
 static inline struct iopf_ahead iopf_streams_miss(struct iopf_streams *s, const struct iopf_miss *m)
 {
@@ -262,13 +262,13 @@ static inline struct iopf_ahead iopf_streams_miss(struct iopf_streams *s, const 
 }
 
 /**
- * iopf_streams_short() - what a stream was to get could not be had to the end
+ * iopf_streams_short() - a prefetch ended early
  * @s: the device's streams
- * @next: what the stream was to miss after that
- * @missing: how many of the last pages are missing
- * @write: it writes
+ * @next: the page that was to be the stream's next miss
+ * @missing: number of pages missing at the end of the prefetch
+ * @write: the stream writes
  *
- * The stream will miss the first of those, unless it is forgotten by now.
+ * The next miss of the stream is the first missing page, unless the stream is forgotten already.
  */
 static inline void iopf_streams_short(struct iopf_streams *s, u64 next, unsigned int missing,
 				      bool write)
@@ -285,13 +285,13 @@ static inline void iopf_streams_short(struct iopf_streams *s, u64 next, unsigned
 }
 
 /**
- * iopf_streams_cut() - have less ahead, so that all streams together have no more than a bound
+ * iopf_streams_cut() - reduce a prefetch so that all streams together stay below a bound
  * @s: the device's streams
- * @ahead: what one of them has just been told to have ahead; less, maybe, afterwards
- * @max: pages (of strides: places) that may be had ahead and have not been used
+ * @ahead: the prefetch of one stream; reduced if needed
+ * @max: most pages (of strides: places) that are prefetched and not used yet
  * @write: that stream writes
  *
- * What was had for a stream that is as good as forgotten does not count.
+ * Pages prefetched for a forgotten stream do not count.
  */
 static inline void iopf_streams_cut(struct iopf_streams *s, struct iopf_ahead *ahead, u64 max,
 				    bool write)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Fault-around windows: which pages of a chunk to look at when one faults.
+ * Fault-around windows: the pages of a chunk to look at when one of them faults.
  */
 #ifndef IOPF_CORE_WINDOW_H
 #define IOPF_CORE_WINDOW_H
@@ -18,10 +18,10 @@ struct iopf_window {
 };
 
 /**
- * iopf_window_size() - how many pages the windows of a size have
- * @size: pages asked for
+ * iopf_window_size() - size of the windows
+ * @size: requested number of pages
  *
- * Return: a power of two, one page at least, and no more than a chunk.
+ * Return: a power of two, at least one page, at most a chunk.
  */
 static inline unsigned int iopf_window_size(unsigned int size)
 {
@@ -32,9 +32,9 @@ static inline unsigned int iopf_window_size(unsigned int size)
 
 /**
  * iopf_window_aligned() - the naturally aligned window around a page
- * @w: result; always holds @page
+ * @w: result; contains @page
  * @page: the page that faulted
- * @size: of iopf_window_size()
+ * @size: from iopf_window_size()
  * @bound_first: first page of the chunk that belongs to the area
  * @bound_last: last page of the chunk that belongs to the area; @page is within
  */
@@ -46,11 +46,11 @@ static inline void iopf_window_aligned(struct iopf_window *w, unsigned int page,
 }
 
 /**
- * iopf_window_around() - the same for any size
- * @w: result; always holds @page
+ * iopf_window_around() - like iopf_window_aligned(), for any size
+ * @w: result; contains @page
  * @page: the page that faulted
- * @size: pages of the window, rounded down to a power of two; 0 and 1 mean
- *        just the page, and no window is larger than a chunk
+ * @size: pages of the window, rounded down to a power of two. 0 and 1 mean only @page. A window is
+ *        at most a chunk.
  * @bound_first: first page of the chunk that belongs to the area
  * @bound_last: last page of the chunk that belongs to the area; @page is within
  */

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Words in text that administrators write: given with their length, since nothing ends
- * them, and never assumed to be sane.
+ * Words in texts of administrators. Each comes with its length, since no byte ends it. It may be
+ * anything.
  */
 #ifndef IOPF_CORE_WORD_H
 #define IOPF_CORE_WORD_H
 
 #include "shim.h"
 
-/* Longer than any name of a device on a bus we know. */
+/* Longer than any device name on a known bus. */
 #define IOPF_NAME_MAX 64
 
-/* Whether the @len characters at @s are @word, all of them. */
+/* Returns whether the @len characters at @s are exactly @word. */
 static inline bool iopf_word_is(const char *s, size_t len, const char *word)
 {
 	return strlen(word) == len && !memcmp(s, word, len);
 }
 
 /**
- * iopf_word_hex() - a hexadecimal number and nothing else
+ * iopf_word_hex() - parse a hexadecimal number without anything else
  * @s: the digits, of either case; no sign, no prefix
- * @len: how many there are
- * @max: how many there may be, 16 at most; there has to be one
- * @val: out: the number; untouched if it is none
+ * @len: number of digits, at least one
+ * @max: most digits, at most 16
+ * @val: out: the number; unchanged on failure
  *
- * Return: whether it is one.
+ * Return: whether it is a number.
  */
 static inline bool iopf_word_hex(const char *s, size_t len, size_t max, u64 *val)
 {
@@ -48,8 +48,8 @@ static inline bool iopf_word_hex(const char *s, size_t len, size_t max, u64 *val
  * @s: the name
  * @len: its length
  *
- * Return: whether it is 1 to IOPF_NAME_MAX - 1 ASCII letters, digits and ":._-", as bus
- * addresses are made of. The kernel's isalnum() alone would take Latin-1 letters too.
+ * Return: whether it is 1 to IOPF_NAME_MAX - 1 ASCII letters, digits and ":._-", as in bus
+ * addresses. The kernel's isalnum() alone would also accept Latin-1 letters.
  */
 static inline bool iopf_word_name(const char *s, size_t len)
 {

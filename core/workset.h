@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Working sets: which pages are mapped, and how hot they are, as a string of bytes.
+ * Working sets: the mapped pages and their heat, as a string of bytes.
  *
- * All numbers are little endian; a varint has 7 bits a byte, the lowest first, bit 7 set in all
- * but the last, which is not zero unless it is the only one.
+ * All numbers are little endian. A varint has 7 bits a byte, the lowest first. Bit 7 is set in all
+ * bytes but the last. The last byte is not zero, unless it is the only one.
  *
  *   header    "iopf", version 1, page shift 12, chunk shift 21, 0,
  *             u32 number of records, u32 bytes of all records
  *   record    u8      bits 0-3 heat, bits 4-5 form, bit 6 devices may write, bit 7 is 0
- *             varint  chunks that are left out since the last record (or address 0)
+ *             varint  number of chunks skipped since the last record (or address 0)
  *             form 0: nothing; every page
- *             form 1: varint number of runs; of each two varints: pages left out since the last
+ *             form 1: varint number of runs; for each two varints: pages skipped since the last
  *                     run (or page 0), pages less one. Runs do not touch.
  *             form 2: 64 bytes, a bit for each page, not all zero
  *
- * Invariants of what is accepted: records ascend and no chunk has two; none is empty; nothing lies
- * beyond the end of a 64-bit address space; nothing is left over. The writer takes the shortest
- * form; the reader takes any. What comes from user space is trusted in nothing.
+ * Invariants of a valid working set: records ascend, and no chunk has two; no record is empty;
+ * nothing lies beyond the end of a 64-bit address space; no byte is left over. The writer chooses
+ * the shortest form. The reader accepts any form, and trusts nothing from user space.
  *
  * Locking: the caller's.
  *
- * Vocabulary: chunk numbers are I/O virtual addresses divided by the size of a chunk.
+ * Vocabulary: a chunk number is an I/O virtual address divided by the size of a chunk.
  */
 #ifndef IOPF_CORE_WORKSET_H
 #define IOPF_CORE_WORKSET_H
@@ -28,10 +28,10 @@
 #include "chunkmap.h"
 
 #define IOPF_WORKSET_HEADER	16U
-/* A record that ends beyond a gap of up to 2^56 bytes takes 70; the largest gap, two more. */
+/* A record after a gap of up to 2^56 bytes takes at most 70 bytes; the largest gap, two more. */
 #define IOPF_WORKSET_RECORD	72U
 
-/* Chunk numbers end here. */
+/* Chunk numbers are below this. */
 #define IOPF_WORKSET_CHUNKS	(1ULL << (64 - IOPF_CHUNK_SHIFT))
 
 enum iopf_workset_form {
@@ -44,10 +44,10 @@ enum iopf_workset_form {
 
 /**
  * struct iopf_workset_chunk - a chunk of a working set
- * @nr: its number
- * @heat: up to IOPF_HEAT_MAX
+ * @nr: chunk number
+ * @heat: at most IOPF_HEAT_MAX
  * @write: devices may write
- * @pages: which
+ * @pages: the pages
  */
 struct iopf_workset_chunk {
 	u64 nr;
@@ -77,8 +77,8 @@ static inline void iopf_workset_put_u32(u8 *out, u32 value)
 /**
  * iopf_workset_put_header() - write the header of a working set
  * @out: room for IOPF_WORKSET_HEADER bytes
- * @records: how many follow
- * @bytes: of them
+ * @records: number of records that follow
+ * @bytes: their size
  */
 static inline void iopf_workset_put_header(u8 *out, u32 records, u32 bytes)
 {
@@ -89,7 +89,7 @@ static inline void iopf_workset_put_header(u8 *out, u32 records, u32 bytes)
 	iopf_workset_put_u32(out + 12, bytes);
 }
 
-/* The runs, unless they take more than the bits would: then 0. */
+/* Writes the runs. Returns 0 if they take more bytes than the bitmap. */
 static inline unsigned int iopf_workset_put_runs(u8 *out, const unsigned long *pages)
 {
 	u8 runs[IOPF_WORKSET_BITS_BYTES + 4];
@@ -121,10 +121,10 @@ static inline void iopf_workset_put_bits(u8 *out, const unsigned long *pages)
 /**
  * iopf_workset_put() - write a record
  * @out: room for IOPF_WORKSET_RECORD bytes
- * @next: the number after that of the last chunk written; 0 for the first
+ * @next: the chunk number after the last chunk written; 0 for the first
  * @chunk: not before @next, not empty
  *
- * Return: its bytes.
+ * Return: bytes of the record.
  */
 static inline unsigned int iopf_workset_put(u8 *out, u64 next,
 					    const struct iopf_workset_chunk *chunk)
@@ -148,11 +148,11 @@ static inline unsigned int iopf_workset_put(u8 *out, u64 next,
 /* Reading */
 
 /**
- * struct iopf_workset_reader - what is left of a working set
+ * struct iopf_workset_reader - the rest of a working set
  * @at: the next byte
- * @left: bytes
- * @records: records
- * @next: the number after that of the last chunk
+ * @left: number of bytes
+ * @records: number of records
+ * @next: the chunk number after the last chunk
  */
 struct iopf_workset_reader {
 	const u8 *at;
@@ -170,7 +170,7 @@ static inline bool iopf_workset_get_u8(struct iopf_workset_reader *r, u8 *value)
 	return true;
 }
 
-/* A number below @limit, which is at most 2^56. */
+/* Reads a number below @limit, which is at most 2^56. */
 static inline bool iopf_workset_get_varint(struct iopf_workset_reader *r, u64 limit, u64 *value)
 {
 	u8 byte;
@@ -192,12 +192,12 @@ static inline u32 iopf_workset_get_u32(const u8 *in)
 }
 
 /**
- * iopf_workset_open() - begin to read a working set
+ * iopf_workset_open() - start to read a working set
  * @r: the reader
- * @data: the bytes, which stay
- * @size: how many
+ * @data: the bytes, which must stay
+ * @size: number of bytes
  *
- * Return: whether the header is good.
+ * Return: whether the header is valid.
  */
 static inline bool iopf_workset_open(struct iopf_workset_reader *r, const u8 *data, size_t size)
 {
@@ -217,7 +217,7 @@ static inline bool iopf_workset_get_runs(struct iopf_workset_reader *r, unsigned
 {
 	u64 nr, skip, less, page = 0;
 
-	/* Runs have a page between them. */
+	/* There is a page between two runs. */
 	if (!iopf_workset_get_varint(r, IOPF_CHUNK_PAGES / 2 + 1, &nr) || !nr)
 		return false;
 	for (u64 i = 0; i < nr; i++) {
@@ -249,7 +249,7 @@ static inline bool iopf_workset_get_bits(struct iopf_workset_reader *r, unsigned
  * @r: the reader
  * @chunk: out
  *
- * Return: 1: a record; 0: that was all; -EINVAL: the working set is damaged.
+ * Return: 1: a record; 0: the end; -EINVAL: the working set is damaged.
  */
 static inline int iopf_workset_get(struct iopf_workset_reader *r, struct iopf_workset_chunk *chunk)
 {
@@ -285,15 +285,15 @@ static inline int iopf_workset_get(struct iopf_workset_reader *r, struct iopf_wo
 	return 1;
 }
 
-/* In order of heat */
+/* By heat */
 
 /**
- * struct iopf_workset_walk - going through a working set, the hottest first
+ * struct iopf_workset_walk - a walk through a working set, the hottest chunks first
  * @data: the bytes
- * @size: how many
- * @heats: bit for each heat that is still to come, but the one that is being gone through
- * @heat: that one
- * @reader: where in @data that is
+ * @size: number of bytes
+ * @heats: a bit for each heat that follows the present one
+ * @heat: the present heat
+ * @reader: position in @data
  */
 struct iopf_workset_walk {
 	const u8 *data;
@@ -304,11 +304,11 @@ struct iopf_workset_walk {
 };
 
 /**
- * iopf_workset_walk_init() - check all of a working set, and begin to go through it
+ * iopf_workset_walk_init() - check a whole working set, and start a walk
  * @w: the walk
- * @data: the bytes, which stay and do not change
- * @size: how many
- * @pages: out: pages there will be
+ * @data: the bytes, which must stay unchanged
+ * @size: number of bytes
+ * @pages: out: number of pages
  *
  * Return: 0, -EINVAL or -EINTR.
  */
@@ -334,21 +334,21 @@ static inline int iopf_workset_walk_init(struct iopf_workset_walk *w, const u8 *
 }
 
 /**
- * iopf_workset_walk_next() - look at a record
- * @w: the walk; its working set has been found good
+ * iopf_workset_walk_next() - read a record
+ * @w: the walk, whose working set is valid
  * @chunk: out
  *
- * A chunk of another heat is read over, once for each heat there is, which is cheap beside
- * populating one; but there may be many, so the caller decides whether to go on.
+ * The walk skips a chunk of another heat, once for each heat in the set. This is cheap compared
+ * with populating a chunk. But there may be many, so the caller decides whether to continue.
  *
- * Return: 1: the next chunk; -EAGAIN: it is not its turn, call again; 0: that was all.
+ * Return: 1: the next chunk; -EAGAIN: a skipped chunk, call again; 0: the end.
  */
 static inline int iopf_workset_walk_next(struct iopf_workset_walk *w,
 					 struct iopf_workset_chunk *chunk)
 {
 	if (iopf_workset_get(&w->reader, chunk) > 0)
 		return chunk->heat == w->heat ? 1 : -EAGAIN;
-	/* At the end of it; in the beginning, too. */
+	/* At the end of a heat, and at the start. */
 	if (!w->heats)
 		return 0;
 	for (w->heat = IOPF_HEAT_MAX; !(w->heats >> w->heat & 1); w->heat--)

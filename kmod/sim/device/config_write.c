@@ -17,7 +17,8 @@ static bool touches(int where, int size, int reg, int reg_size)
 static void pri_ctrl_written(struct iopf_sim_device *dev, u32 bytes)
 {
 	bool enable = iopf_sim_config_get16(dev, CAP_PRI + PCI_PRI_CTRL) & PCI_PRI_CTRL_ENABLE;
-	bool stopped = iopf_sim_config_get16(dev, CAP_PRI + PCI_PRI_STATUS) & PCI_PRI_STATUS_STOPPED;
+	bool stopped = iopf_sim_config_get16(dev, CAP_PRI + PCI_PRI_STATUS) &
+		       PCI_PRI_STATUS_STOPPED;
 
 	lockdep_assert_held(&dev->lock);
 	if (enable && stopped) {
