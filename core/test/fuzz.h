@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What every fuzz target includes first. A target is one function under
- * libFuzzer's name and contract; clang's libFuzzer or our own driver
- * (fuzz_main.c) calls it.
+ * Every fuzz target includes this first. A target is one function with the name and the contract of
+ * libFuzzer. clang's libFuzzer or the driver in fuzz_main.c calls it.
  */
 #ifndef IOPF_CORE_TEST_FUZZ_H
 #define IOPF_CORE_TEST_FUZZ_H
 
 #include "shim.h"
 
-/* For the models: here a broken promise ends the process, as fuzzers want it. */
+/* For the models. A failed check ends the process, which a fuzzer notices. */
 #define CHECK(cond) do {						\
 	if (!(cond)) {							\
 		fprintf(stderr, "%s:%d: CHECK(%s)\n", __FILE__, __LINE__, #cond); \
@@ -17,7 +16,7 @@
 	}								\
 } while (0)
 
-/* Inputs that fuzz-smoke makes: what takes a second or two. Each target defines it. */
+/* Number of inputs that fuzz-smoke makes, for a second or two. Each target defines it. */
 extern const unsigned int fuzz_smoke_runs;
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fuzz target for the device table: any bytes against the model, and what comes out of them
- * against a few devices.
+ * Fuzz target for the device table: parses any bytes, compares with the model, and matches the
+ * rules against a few devices.
  */
 #include "fuzz.h"
 
@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		{ .name = "platform", .vendor = 0x8086, .device = 0x10c9 },
 	};
 
-	/* The copy that we are given ends with the input: reading beyond shows. */
+	/* The input ends with its memory, so a sanitizer sees reads beyond it. */
 	if (size <= IOPF_DEVTABLE_MAX_TEXT)
 		devtable_compare((const char *)data, size, ids, ARRAY_SIZE(ids));
 	return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fuzz target for the device list: any text against the model. The name of one
- * of the devices is taken out of the text too, so that names match now and then.
+ * Fuzz target for the device list: compares any text with the model. One device gets its name from
+ * the text, so that names match sometimes.
  */
 #include "fuzz.h"
 
@@ -11,7 +11,7 @@ const unsigned int fuzz_smoke_runs = 40000;
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-	/* The exact size: reading beyond the end shows. */
+	/* Memory of the exact size, so that a sanitizer sees reads beyond the end. */
 	char *list = strndup((const char *)data, size);
 	char *name = NULL;
 	struct iopf_id ids[] = {

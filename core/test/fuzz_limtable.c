@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fuzz target for the table of limits: any bytes against the model, and what comes out of them
- * against a few devices and owners.
+ * Fuzz target for the table of limits: parses any bytes, compares with the model, and matches the
+ * rules against a few devices and owners.
  */
 #include "fuzz.h"
 

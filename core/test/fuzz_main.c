@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A driver for fuzz targets where there is no libFuzzer: runs every corpus file,
- * then inputs made from a seed: noise, and corpus files with random edits. The same
- * seed makes the same inputs everywhere. Prints TAP.
+ * A driver for fuzz targets without libFuzzer. It runs every corpus file, then inputs made from a
+ * seed: noise, and corpus files with random edits. A seed makes the same inputs on every machine.
+ * Prints TAP.
  *
  *   fuzz_X [-n RUNS] [-s SEED] [-l MAX_LENGTH] [FILE|DIRECTORY]...
  *
- * An input that breaks the target is left in crash-X in the current directory;
- * give it as FILE to see it again.
+ * If an input breaks the target, the driver leaves it in crash-X in the current directory. Give it
+ * as FILE to repeat the failure.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -28,12 +28,12 @@ struct sample {
 static struct sample corpus[MAX_FILES];
 static size_t nr_corpus;
 
-/* What the target is working on, for the signal handler. */
+/* The present input, for the signal handler. */
 static const u8 *current;
 static size_t current_size;
 static char crash_file[64];
 
-/* Sanitizers end the process by a signal too, so that the handler sees all failures. */
+/* Sanitizers end the process by a signal too, so the handler sees all failures. */
 const char *__asan_default_options(void);
 const char *__ubsan_default_options(void);
 
@@ -52,7 +52,7 @@ static void on_abort(int sig)
 	static const char said[] = "input left in ";
 	int fd = open(crash_file, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 
-	/* Whatever fails here, the process dies of the signal right after. */
+	/* If this fails, there is nothing to do: the signal ends the process. */
 	if (current && fd >= 0 && write(fd, current, current_size) == (ssize_t)current_size &&
 	    write(STDERR_FILENO, said, sizeof(said) - 1) > 0 &&
 	    write(STDERR_FILENO, crash_file, strlen(crash_file)) > 0 &&
@@ -68,7 +68,7 @@ static void die(const char *what, const char *name)
 	exit(2);
 }
 
-/* Runs on memory of the exact size, so that reading beyond the input shows. */
+/* Runs on memory of the exact size, so that a sanitizer sees reads beyond the input. */
 static void run_one(const u8 *data, size_t size)
 {
 	u8 *copy = malloc(size);
@@ -115,7 +115,7 @@ static void load(const char *name)
 		load_file(name, st.st_size);
 		return;
 	}
-	/* Sorted: the order of a directory is not the same everywhere. */
+	/* Sorted, since the order of a directory differs between machines. */
 	n = scandir(name, &entry, NULL, alphasort);
 	if (n < 0)
 		die("scandir", name);
@@ -131,7 +131,7 @@ static void load(const char *name)
 	free(entry);
 }
 
-/* One random edit in place: a byte changed, put in, or taken out, or a piece copied. */
+/* Makes one random edit in place: changes, inserts or removes a byte, or copies a piece. */
 static size_t edit(u64 *rng, u8 *buf, size_t size, size_t max)
 {
 	size_t at = rng_below(rng, size + 1), from, n;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fuzz target for sampling: programs of watching, looking and missing against the model.
+ * Fuzz target for sampling: programs of watching, sampling and faults against the model.
  */
 #include "fuzz.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fuzz target for working sets, which come from user space: the bytes as they are, and as what
- * follows a good header, which is where random bytes get further.
+ * Fuzz target for working sets, which come from user space. It reads the bytes as they are, and as
+ * the contents after a valid header, so that random bytes get past the header.
  */
 #include "fuzz.h"
 
@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	workset_compare(data, size);
 	if (!size)
 		return 0;
-	/* The first byte is the number of records. Of the exact size, so that overruns show. */
+	/* The first byte is the number of records. The size is exact, so overruns show. */
 	set = malloc(IOPF_WORKSET_HEADER + size - 1);
 	CHECK(set);
 	iopf_workset_put_header(set, data[0], size - 1);

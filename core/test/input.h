@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Reading a program of operations out of the bytes of a fuzzer. Every string of
- * bytes is a program; what is read beyond its end is zero.
+ * Reads a program of operations from the bytes of a fuzzer. Every string of bytes is a program.
+ * Bytes beyond its end read as zero.
  */
 #ifndef IOPF_CORE_TEST_INPUT_H
 #define IOPF_CORE_TEST_INPUT_H

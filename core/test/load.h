@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Synthetic loads: which block a device uses next, from a seed, the same on every machine. For the
- * native tests, and for the test in a machine that has a simulated device do it.
+ * Synthetic loads: the sequence of blocks that a device uses. A seed makes the same load on every
+ * machine. The native tests use it, and so does the test in which a simulated device runs the load.
  *
- *   zipf    block k of a random order is used in proportion to 1 / k
- *   scan    every other use goes through all blocks but a sixteenth, in order, over and over; the
- *           others are of that sixteenth, zipf
- *   loop    through all blocks in order, over and over
- *   phases  zipf, but of the one half of the blocks first, then of the other, with an
- *           eighth that belongs to both
+ *   zipf    uses block k of a random order in proportion to 1 / k
+ *   scan    every second use runs through all blocks but a sixteenth, in order, again and again; the
+ *           other uses are zipf in that sixteenth
+ *   loop    runs through all blocks in order, again and again
+ *   phases  zipf in one half of the blocks, then in the other; an eighth belongs to both
  */
 #ifndef IOPF_CORE_TEST_LOAD_H
 #define IOPF_CORE_TEST_LOAD_H
@@ -26,7 +25,7 @@ enum load_kind {
 
 static const char *const load_names[LOAD_KINDS] = { "zipf", "scan", "loop", "phases" };
 
-/* See rng.h, whose like this is without the shim. */
+/* Like rng_next() in rng.h, without the shim. */
 static inline uint64_t load_random(uint64_t *state)
 {
 	uint64_t x = *state += 0x9e3779b97f4a7c15ull;
@@ -37,10 +36,10 @@ static inline uint64_t load_random(uint64_t *state)
 }
 
 /**
- * struct load_zipf - a choice of one of some
- * @n: of how many
- * @below: weights of those up to each
- * @block: in what order
+ * struct load_zipf - a random choice
+ * @n: number of blocks
+ * @below: sum of the weights up to each block
+ * @block: order of the blocks
  */
 struct load_zipf {
 	uint32_t n;
@@ -89,11 +88,11 @@ static inline uint32_t load_zipf_next(const struct load_zipf *z, uint64_t *state
 }
 
 /**
- * load_make() - a load
- * @kind: which
- * @blocks: it uses, 32 at least
- * @uses: how many
- * @seed: of its choices
+ * load_make() - make a load
+ * @kind: kind of load
+ * @blocks: number of blocks, at least 32
+ * @uses: number of uses
+ * @seed: seed of the random choices
  *
  * Return: the blocks in the order of their use, for free().
  */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The model of a budget: an array of blocks, each with the moment it was placed, and of each fault
- * whether it is under way. Sums, orders and distances are counted anew whenever they are wanted.
- * Runs a program of operations on budget and model and compares everything after each one.
+ * The model of a budget: an array of blocks, each with the moment of its placement, and for each
+ * fault whether it is under way. The model computes sums, orders and distances anew at each use. A
+ * program of operations runs on budget and model, and everything is compared after each one.
  *
- * The program keeps the caller's side of the contract: what is mapped has been reserved, what goes
- * is what the budget said, or has gone for reasons of its own. In one thing the budget is asked
- * rather than foretold: whether it knows that faults have been answered. It may be late to know,
- * but not early, and with no fault under way it knows.
+ * The program keeps the caller's side of the contract: pages are reserved before they are mapped,
+ * and a block is evicted because the budget says so, or unmapped for another reason. The model does
+ * not predict one thing, but asks the budget: whether it knows that faults are answered. The budget
+ * may know late, but not early. With no fault under way it must know.
  *
  * The includer defines CHECK().
  */
@@ -24,9 +24,9 @@
 
 struct block_model {
 	enum iopf_generation gen;
-	u64 placed;	/* moments, which no two placements share */
+	u64 placed;	/* moment of the placement, unique */
 	u64 since;
-	u64 gone_at;	/* pages evicted in all by then */
+	u64 gone_at;	/* number of pages evicted before its eviction */
 	u32 pages;
 	u32 pinned;
 	u32 refaults;
@@ -48,7 +48,7 @@ struct budget_model {
 	u64 returned;
 	bool thrashing;
 	u64 thrash_events;
-	/* Since the maximum was lowered there has never been less than it. */
+	/* Since the maximum was lowered, the mapped pages have always exceeded it. */
 	bool beyond;
 };
 
@@ -95,7 +95,7 @@ static inline u64 model_soft(const struct budget_pair *p)
 	return high < max ? high : max;
 }
 
-/* The list of a generation against the order in which the model's blocks were placed. */
+/* Compares the list of a generation with the order in which the model placed its blocks. */
 static inline void budget_compare_list(const struct budget_pair *p, enum iopf_generation gen)
 {
 	const struct list_head *head = &p->b.list[gen], *at = head;
@@ -162,7 +162,7 @@ static inline void model_tick(struct budget_pair *p)
 
 	if (m->came < soft && p->now - m->epoch < EPOCH_TICKS)
 		return;
-	/* In parts of what came in; nothing is rounded to a disadvantage. */
+	/* In parts of the pages that came in; rounding favours neither. */
 	m->thrashing = soft != IOPF_BUDGET_NONE && m->came >= soft / 8 &&
 		       m->returned >= m->came / (was ? 4 : 2);
 	if (m->thrashing && !was)
@@ -170,6 +170,34 @@ static inline void model_tick(struct budget_pair *p)
 	m->epoch = p->now;
 	m->came = 0;
 	m->returned = 0;
+}
+
+/* A block has no page that can be evicted. Returns whether its generation changes. */
+static inline bool model_leave(struct budget_model *m, struct block_model *bm, bool could,
+			       enum iopf_settle why)
+{
+	enum iopf_generation gen = bm->pages ? IOPF_GEN_KEPT : IOPF_GEN_NONE;
+	bool moved = bm->gen != gen;
+
+	bm->gen = gen;
+	if (could) {
+		bm->remembered = why == IOPF_SETTLE_EVICTED || why == IOPF_SETTLE_LOOKED;
+		bm->gone_at = m->evicted;
+		bm->back = false;
+	}
+	return moved;
+}
+
+/* A block gets its first page that can be evicted. */
+static inline void model_arrive(struct budget_model *m, struct block_model *bm, u64 mapped)
+{
+	bm->back = bm->remembered && m->evicted - bm->gone_at <= mapped;
+	bm->remembered = false;
+	bm->gen = bm->back ? IOPF_GEN_USED : IOPF_GEN_NEW;
+	bm->refaults = bm->back ? bm->refaults + 1 : bm->refaults / 2;
+	if (bm->refaults > 15)
+		bm->refaults = 15;
+	m->refaults += bm->back;
 }
 
 static inline void model_settle(struct budget_pair *p, unsigned int i, u32 pages, u32 pinned,
@@ -192,21 +220,9 @@ static inline void model_settle(struct budget_pair *p, unsigned int i, u32 pages
 	bm->pinned = pinned;
 	can = pages > pinned && !bm->locked;
 	if (!can) {
-		moved = bm->gen != (pages ? IOPF_GEN_KEPT : IOPF_GEN_NONE);
-		bm->gen = pages ? IOPF_GEN_KEPT : IOPF_GEN_NONE;
-		if (could) {
-			bm->remembered = why == IOPF_SETTLE_EVICTED || why == IOPF_SETTLE_LOOKED;
-			bm->gone_at = m->evicted;
-			bm->back = false;
-		}
+		moved = model_leave(m, bm, could, why);
 	} else if (!could) {
-		bm->back = bm->remembered && m->evicted - bm->gone_at <= mapped;
-		bm->remembered = false;
-		bm->gen = bm->back ? IOPF_GEN_USED : IOPF_GEN_NEW;
-		bm->refaults = bm->back ? bm->refaults + 1 : bm->refaults / 2;
-		if (bm->refaults > 15)
-			bm->refaults = 15;
-		m->refaults += bm->back;
+		model_arrive(m, bm, mapped);
 		moved = true;
 	}
 	if (why == IOPF_SETTLE_MISSED) {
@@ -224,7 +240,7 @@ static inline void model_settle(struct budget_pair *p, unsigned int i, u32 pages
 		model_tick(p);
 }
 
-/* Both settle the same. */
+/* Settles the same change in both. */
 static inline void budget_settle(struct budget_pair *p, unsigned int i, u32 pages, u32 pinned,
 				 enum iopf_settle why)
 {
@@ -235,8 +251,8 @@ static inline void budget_settle(struct budget_pair *p, unsigned int i, u32 page
 }
 
 /*
- * May it go? The budget is asked whether it knows of the answers, with the block as the model has
- * it, which may be a step ahead.
+ * Whether a block may be evicted. Asks the budget whether it knows that faults are answered, with
+ * the model's view of the block, which may be a step ahead.
  */
 static inline bool model_may_evict(struct budget_pair *p, unsigned int i)
 {
@@ -258,7 +274,7 @@ static inline bool model_may_evict(struct budget_pair *p, unsigned int i)
 	return said;
 }
 
-/* The block that was placed first in a generation; BLOCKS: there is none. */
+/* Returns the block that was placed first in a generation; BLOCKS: there is none. */
 static inline unsigned int model_oldest(const struct budget_pair *p, enum iopf_generation gen)
 {
 	unsigned int oldest = BLOCKS;
@@ -308,7 +324,7 @@ static inline bool budget_evict(struct budget_pair *p, bool expired)
 	struct iopf_block *got;
 	unsigned int i;
 
-	/* The model first: it asks about blocks one by one, and the answers stay true. */
+	/* The model goes first: it asks about each block, and the answers remain true. */
 	i = expired ? model_expired(p) : model_victim(p);
 	got = expired ? iopf_budget_expired(&p->b, p->now) : iopf_budget_victim(&p->b, p->now);
 	CHECK(got == (i < BLOCKS ? &p->block[i] : NULL));
@@ -419,7 +435,7 @@ static inline void budget_do_limit(struct budget_pair *p, u8 high, u8 max, u8 pi
 	p->m.beyond = model_mapped(p) > limits.max;
 }
 
-/* What should go, until nothing more does. */
+/* Evicts what should be evicted in the background until nothing is left. */
 static inline void budget_do_background(struct budget_pair *p)
 {
 	u64 soft = model_soft(p), slack = soft / 16 < 1024 ? soft / 16 : 1024;
@@ -453,6 +469,21 @@ static inline void budget_do_forget(struct budget_pair *p, unsigned int i)
 		p->m.beyond = false;
 }
 
+/* Operations that a program needs less often. */
+static inline void budget_do_rare(struct budget_pair *p, u8 op, u8 i, u8 n)
+{
+	if (op & 0x80) {
+		iopf_budget_tick(&p->b, p->now);
+		model_tick(p);
+	} else if (op & 0x40) {
+		budget_do_forget(p, i);
+	} else if (n & 1) {
+		budget_do_spare(p, i);
+	} else {
+		budget_do_background(p);
+	}
+}
+
 static inline void budget_step(struct budget_pair *p, struct input *in)
 {
 	u8 op = input_u8(in), i = input_u8(in) % BLOCKS, n = input_u8(in) % (BLOCK_PAGES + 1);
@@ -463,7 +494,7 @@ static inline void budget_step(struct budget_pair *p, struct input *in)
 		budget_do_miss(p, i, n, op & 0x40 ? 0 : input_u8(in) % 8, !(op & 0x80));
 		break;
 	case 8:
-		/* What is pinned is unpinned first. */
+		/* Unpins the pinned pages first. */
 		n = min_t(u32, n, bm->pages - bm->pinned);
 		budget_settle(p, i, bm->pages - n, bm->pinned,
 			      op & 0x80 ? IOPF_SETTLE_LOST : IOPF_SETTLE_LOOKED);
@@ -490,16 +521,7 @@ static inline void budget_step(struct budget_pair *p, struct input *in)
 			budget_do_background(p);
 		break;
 	case 14:
-		if (op & 0x80) {
-			iopf_budget_tick(&p->b, p->now);
-			model_tick(p);
-		} else if (op & 0x40) {
-			budget_do_forget(p, i);
-		} else if (n & 1) {
-			budget_do_spare(p, i);
-		} else {
-			budget_do_background(p);
-		}
+		budget_do_rare(p, op, i, n);
 		break;
 	case 15:
 		if ((op & 0xc0) == 0xc0)
@@ -508,7 +530,7 @@ static inline void budget_step(struct budget_pair *p, struct input *in)
 	}
 }
 
-/* Whether anything was left out of what a program can come to; for who wants to know. */
+/* Runs a program. The out parameters tell which situations it reached. */
 static inline void budget_run(const u8 *data, size_t size, u64 *refaults, u64 *thrashed)
 {
 	struct input in = { data, size };

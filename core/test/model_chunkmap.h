@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The model of a chunk map: an array with the state of each page, whether it is dirty or in a
- * report, and whether one leaf maps them all. Runs a program of operations on map and model and
- * compares everything after each one.
+ * report, and whether one leaf maps all pages. A program of operations runs on map and model, and
+ * everything is compared after each one.
  *
- * The program keeps the caller's side of the contract (what is set was not
- * present before); everything else is up to the bytes. The includer defines
- * CHECK().
+ * The program keeps the caller's side of the contract: it sets only absent pages. The bytes decide
+ * everything else. The includer defines CHECK().
  */
 #ifndef IOPF_CORE_TEST_MODEL_CHUNKMAP_H
 #define IOPF_CORE_TEST_MODEL_CHUNKMAP_H
@@ -38,7 +37,7 @@ struct chunkmap_pair {
 	struct chunkmap_model model;
 };
 
-/* Marks come, as late as they may. */
+/* Provides marks as late as the contract allows. */
 static inline void chunkmap_need(struct chunkmap_pair *p)
 {
 	p->map.marks = &p->marks;
@@ -59,7 +58,7 @@ static inline bool page_is_pinned(enum page_state s)
 	return s == PAGE_PINNED_READ || s == PAGE_PINNED_WRITE || page_is_mmio(s);
 }
 
-/* Pinned, and not a device's. */
+/* Whether a page is pinned and not device memory. */
 static inline bool page_is_pinned_memory(enum page_state s)
 {
 	return page_is_pinned(s) && !page_is_mmio(s);
@@ -82,7 +81,7 @@ static inline enum iopf_lookup page_lookup(enum page_state s, bool write)
 	return write && !page_is_writable(s) ? IOPF_UPGRADE : IOPF_HIT;
 }
 
-/* The invariants of chunkmap.h, from the map alone, and that the model agrees page by page. */
+/* Checks the invariants of chunkmap.h, and that map and model agree on each page. */
 static inline void chunkmap_compare(const struct chunkmap_pair *p)
 {
 	const struct iopf_chunkmap *m = &p->map;
@@ -123,7 +122,7 @@ static inline void model_fill(struct chunkmap_model *model, unsigned int page, u
 		model->page[i] = s;
 }
 
-/* How much of a run of @n pages is absent, from its start: what may be set. */
+/* Returns how many pages of a run of @n are absent, from its start: these may be set. */
 static inline unsigned int model_room(const struct chunkmap_model *model, unsigned int page,
 				      unsigned int n)
 {
@@ -135,7 +134,7 @@ static inline unsigned int model_room(const struct chunkmap_model *model, unsign
 	return room;
 }
 
-/* The next run in [*page, last] of pages that are @wanted; removes it. */
+/* Removes the next run in [*page, last] of @wanted pages. */
 static inline bool model_take(struct chunkmap_model *model, unsigned int *page, unsigned int last,
 			      unsigned int *n, bool (*wanted)(enum page_state))
 {
@@ -152,7 +151,7 @@ static inline bool model_take(struct chunkmap_model *model, unsigned int *page, 
 	return true;
 }
 
-/* As model_take(), but a leaf of 2 MiB goes whole. */
+/* Like model_take(), but removes a leaf of 2 MiB as a whole. */
 static inline bool model_take_unpinned(struct chunkmap_model *model, unsigned int *page,
 				       unsigned int last, unsigned int *n,
 				       bool (*wanted)(enum page_state))
@@ -168,7 +167,7 @@ static inline bool model_take_unpinned(struct chunkmap_model *model, unsigned in
 	return true;
 }
 
-/* The next run of pinned pages, all of a device or none of them. */
+/* Removes the next run of pinned pages; all are device memory, or none is. */
 static inline bool model_take_pinned(struct chunkmap_model *model, unsigned int *page,
 				     unsigned int last, unsigned int *n, bool *mmio)
 {
@@ -213,7 +212,7 @@ enum take {
 	TAKE_PINNED,
 };
 
-/* Takes up to @runs runs out of [page, last], the way a caller walks a range. */
+/* Takes up to @runs runs from [page, last], as a caller walks a range. */
 static inline void chunkmap_do_take(struct chunkmap_pair *p, unsigned int page, unsigned int last,
 				    enum take what, unsigned int runs)
 {
@@ -303,7 +302,7 @@ static inline void chunkmap_do_report(struct chunkmap_pair *p, bool pins)
 	DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
 
 	chunkmap_do_take(p, 0, IOPF_CHUNK_PAGES - 1, TAKE_WRITABLE, IOPF_CHUNK_PAGES + 1);
-	/* What a caller has in its bitmap does not shine through. */
+	/* Old contents of the caller's bitmap must not remain. */
 	for (unsigned int i = 0; i < ARRAY_SIZE(bits); i++)
 		bits[i] = ~0UL / 3;
 	iopf_chunkmap_report(&p->map, pins, bits);
@@ -335,7 +334,58 @@ static inline void chunkmap_do_forget(struct chunkmap_pair *p)
 	memset(p->model.reported, 0, sizeof(p->model.reported));
 }
 
-/* One operation: what to do, a page and a length or last page. */
+static inline void chunkmap_do_take_all(struct chunkmap_pair *p)
+{
+	chunkmap_do_take(p, 0, IOPF_CHUNK_PAGES - 1, TAKE_UNPINNED, IOPF_CHUNK_PAGES + 1);
+	chunkmap_do_take(p, 0, IOPF_CHUNK_PAGES - 1, TAKE_PINNED, IOPF_CHUNK_PAGES + 1);
+	CHECK(iopf_chunkmap_empty(&p->map));
+}
+
+/* A report. Pages become dirty meanwhile; a second report and forgetting are possible. */
+static inline void chunkmap_do_whole_report(struct chunkmap_pair *p, u8 op, unsigned int page,
+					    u8 len)
+{
+	chunkmap_do_report(p, op & 0x40);
+	chunkmap_do_dirty(p, page, page);
+	chunkmap_compare(p);
+	if (len & 1)
+		chunkmap_do_report(p, len & 2);
+	if (len & 4)
+		chunkmap_do_forget(p);
+	chunkmap_compare(p);
+	chunkmap_do_report_end(p, op & 0x20);
+}
+
+/* Runs one operation on marks. */
+static inline void chunkmap_step_marks(struct chunkmap_pair *p, u8 op, unsigned int page,
+				       unsigned int last, u8 len)
+{
+	switch (op % 16) {
+	case 9:
+	case 10:
+		for (unsigned int i = page; i <= last; i++)
+			chunkmap_do_hold_mmio(p, i);
+		break;
+	case 11:
+		chunkmap_do_revoke_mmio(p, page, last);
+		break;
+	case 12:
+	case 13:
+		chunkmap_do_dirty(p, page, last);
+		break;
+	case 14:
+		chunkmap_do_whole_report(p, op, page, len);
+		break;
+	case 15:
+		if (!(op & 0x30))
+			chunkmap_do_forget(p);
+		else if (op & 0x10)
+			chunkmap_do_dirty_pinned(p);
+		break;
+	}
+}
+
+/* Runs one operation: its kind, a page, and a length or last page. */
 static inline void chunkmap_step(struct chunkmap_pair *p, struct input *in)
 {
 	u8 op = input_u8(in);
@@ -366,48 +416,17 @@ static inline void chunkmap_step(struct chunkmap_pair *p, struct input *in)
 		chunkmap_do_set_huge(p, flag);
 		break;
 	case 7:
-		/* Make room for huge and whole-chunk runs now and then. */
-		if (op & 0x20)
-			break;
-		chunkmap_do_take(p, 0, IOPF_CHUNK_PAGES - 1, TAKE_UNPINNED, IOPF_CHUNK_PAGES + 1);
-		chunkmap_do_take(p, 0, IOPF_CHUNK_PAGES - 1, TAKE_PINNED, IOPF_CHUNK_PAGES + 1);
-		CHECK(iopf_chunkmap_empty(&p->map));
-		if (op & 0x10)
+		/* Sometimes make room for huge and whole-chunk runs. */
+		if (!(op & 0x20))
+			chunkmap_do_take_all(p);
+		if (!(op & 0x20) && op & 0x10)
 			chunkmap_do_set(p, 0, IOPF_CHUNK_PAGES, len & 1, flag);
 		break;
 	case 8:
 		chunkmap_do_take(p, page, last, TAKE_WRITABLE, flag ? IOPF_CHUNK_PAGES + 1 : 1);
 		break;
-	case 9:
-	case 10:
-		for (unsigned int i = page; i <= last; i++)
-			chunkmap_do_hold_mmio(p, i);
-		break;
-	case 11:
-		chunkmap_do_revoke_mmio(p, page, last);
-		break;
-	case 12:
-	case 13:
-		chunkmap_do_dirty(p, page, last);
-		break;
-	case 14:
-		/* Pages get dirty meanwhile; it may be asked for again, and all be forgotten. */
-		chunkmap_do_report(p, flag);
-		chunkmap_do_dirty(p, page, page);
-		chunkmap_compare(p);
-		if (len & 1)
-			chunkmap_do_report(p, len & 2);
-		if (len & 4)
-			chunkmap_do_forget(p);
-		chunkmap_compare(p);
-		chunkmap_do_report_end(p, op & 0x20);
-		break;
-	case 15:
-		if (!(op & 0x30))
-			chunkmap_do_forget(p);
-		else if (op & 0x10)
-			chunkmap_do_dirty_pinned(p);
-		break;
+	default:
+		chunkmap_step_marks(p, op, page, last, len);
 	}
 	chunkmap_compare(p);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The model of the device list: a regular expression per kind of entry, and a
- * list cut at its commas. The includer defines CHECK().
+ * The model of the device list: a regular expression for each kind of entry, and a list cut at its
+ * commas. The includer defines CHECK().
  */
 #ifndef IOPF_CORE_TEST_MODEL_IDS_H
 #define IOPF_CORE_TEST_MODEL_IDS_H
@@ -18,7 +18,7 @@ enum ids_kind {
 	IDS_BAD = IDS_KINDS,
 };
 
-/* Tried in this order: what looks like a model, one colon and no dot, is never a name. */
+/* Tried in this order: an entry with one colon and no dot is never a name. */
 static const char *const ids_regex[IDS_KINDS + 1] = {
 	[IDS_ALL] = "^all$",
 	[IDS_MODEL] = "^[0-9A-Fa-f]{1,4}:([0-9A-Fa-f]{1,4}|[*])$",
@@ -68,7 +68,7 @@ static inline bool ids_entry_match(const char *entry, const struct iopf_id *id)
 	}
 }
 
-/* Checks a list against the model, and each device in @ids against the list. */
+/* Compares a list with the model, and matches each device in @ids against the list. */
 static inline void ids_compare(const char *list, const struct iopf_id *ids, size_t nr_ids)
 {
 	size_t len = strcspn(list, "\n");
@@ -97,7 +97,7 @@ static inline void ids_compare(const char *list, const struct iopf_id *ids, size
 	for (size_t i = 0; i < nr_ids && !model_bad; i++) {
 		bool match = false;
 
-		/* The commas are gone: entries follow each other as strings. */
+		/* The commas are removed: entries follow each other as strings. */
 		for (size_t at = 0; at < len; at += strlen(copy + at) + 1)
 			match |= ids_entry_match(copy + at, &ids[i]);
 		CHECK(iopf_ids_match(list, &ids[i]) == match);

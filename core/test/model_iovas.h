@@ -2,10 +2,10 @@
 /*
  * The model of a container's usable addresses: a bitmap.
  *
- * The address space is cut into CELLS cells, small and large ones, the first
- * starting at 0 and the last ending at the very top. Holes and apertures are
- * runs of cells, so a bit per cell says it all, and the ranges must be the
- * maximal runs of set bits: ranges that came from one range never touch.
+ * The address space is divided into CELLS cells, small and large ones. The first starts at 0, and
+ * the last ends at the top. Holes and apertures are runs of cells, so a bit for each cell is
+ * enough. The ranges must be the maximal runs of set bits: ranges that come from one range never
+ * touch.
  *
  * The includer defines CHECK().
  */
@@ -17,7 +17,7 @@
 
 #define CELLS 16
 
-/* Where each cell starts. */
+/* Start of each cell. */
 static const u64 cell_first[CELLS] = {
 	0, 1, 2, 0xfff, 0x1000, 0xa0000, 0x100000, 0xfee00000, 0xfef00000, 1ULL << 32,
 	1ULL << 39, 1ULL << 48, 1ULL << 63, U64_MAX - 0xfff, U64_MAX - 1, U64_MAX,
@@ -28,7 +28,7 @@ static inline u64 cell_last(unsigned int cell)
 	return cell == CELLS - 1 ? U64_MAX : cell_first[cell + 1] - 1;
 }
 
-/* Cells [first, last] as addresses and as bits. */
+/* Cells [first, last] as addresses, and as bits. */
 static inline struct iopf_range cells_range(unsigned int first, unsigned int last)
 {
 	return (struct iopf_range){ .first = cell_first[first], .last = cell_last(last) };
@@ -39,13 +39,13 @@ static inline u32 cells_mask(unsigned int first, unsigned int last)
 	return (2U << last) - (1U << first);
 }
 
-/* Number of runs of set bits: a run ends where a set bit has a clear one above. */
+/* Returns the number of runs of set bits: each ends at a set bit below a clear one. */
 static inline unsigned int cells_runs(u32 mask)
 {
 	return __builtin_popcount(mask & ~(mask >> 1));
 }
 
-/* Ranges that hold everything, in memory of the exact size, so that overruns show. */
+/* Allocates ranges that hold everything, of the exact size, so that overruns show. */
 static inline struct iopf_iovas *iovas_new(unsigned int max)
 {
 	struct iopf_iovas *v = malloc(sizeof(*v) + max * sizeof(v->range[0]));
@@ -118,7 +118,7 @@ static inline void iovas_do_limit(struct iopf_iovas *v, u32 *mask, unsigned int 
 	iovas_compare(v, *mask);
 }
 
-/* A program: room for how many ranges, then an operation and two cells each time. */
+/* Runs a program: room for a number of ranges, then an operation and two cells each time. */
 static inline void iovas_run(const u8 *data, size_t size)
 {
 	struct input in = { .data = data, .left = size };
@@ -131,7 +131,7 @@ static inline void iovas_run(const u8 *data, size_t size)
 		unsigned int a = cells % CELLS, b = cells / CELLS;
 		unsigned int first = min(a, b), last = max(a, b);
 
-		/* Mostly small holes: large ones leave nothing to work on. */
+		/* Mostly small holes, since large ones leave nothing. */
 		if (op & 0x40)
 			last = min(last, first + 1);
 		switch (op % 8) {

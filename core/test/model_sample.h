@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Sampling against brute force: one entry for every block there could be, all of them searched for
- * everything, and a log that forgets nothing. Programs come from a fuzzer or from seeds.
+ * The model of sampling: one entry for every possible block, a search through all of them each
+ * time, and a log that keeps everything. Programs come from a fuzzer or from seeds.
  *
- * Needs CHECK(), from unit.h or fuzz.h.
+ * The includer defines CHECK(), see unit.h or fuzz.h.
  */
 #ifndef IOPF_CORE_TEST_MODEL_SAMPLE_H
 #define IOPF_CORE_TEST_MODEL_SAMPLE_H
@@ -35,7 +35,7 @@ struct model_sample {
 	u32 threshold;
 };
 
-/* Blocks do not begin at 0, and not side by side. */
+/* Block names do not start at 0, and are not neighbours. */
 static inline u64 model_name(unsigned int i)
 {
 	return 0x100000 + 512 * (u64)i;
@@ -71,7 +71,7 @@ static inline bool model_watch(struct model_sample *m, unsigned int i, u64 now, 
 	return true;
 }
 
-/* The block to look at, or MODEL_BLOCKS. */
+/* Returns the block to sample, or MODEL_BLOCKS. */
 static inline unsigned int model_due(const struct model_sample *m, u64 now)
 {
 	unsigned int found = MODEL_BLOCKS;
@@ -113,7 +113,7 @@ static inline bool model_same_event(const struct iopf_sample_event *a,
 	       a->pages == b->pages && a->faults == b->faults && a->flags == b->flags;
 }
 
-/* The header, the points and the last events are what they should be. */
+/* Checks the header, the points and the last events. */
 static inline void model_check(const struct model_sample *m, struct iopf_sample *s, u64 now)
 {
 	u64 first = m->events > MODEL_EVENTS ? m->events - MODEL_EVENTS : 0;
@@ -139,7 +139,78 @@ static inline void model_check(const struct model_sample *m, struct iopf_sample 
 	}
 }
 
-/* Run a program on both. */
+/* Samples the next block in both. */
+static inline void sample_do_look(struct model_sample *m, struct iopf_sample *s, u8 arg, u64 now)
+{
+	unsigned int i = model_due(m, now);
+	struct iopf_sample_point *p = iopf_sample_due(s, now);
+
+	CHECK(!p == (i == MODEL_BLOCKS));
+	if (!p)
+		return;
+	CHECK(p->block == model_name(i));
+	iopf_sample_look(s, p, arg == 254 ? 70000 : 2 * arg, now);
+	m->block[i].away = true;
+	m->block[i].at = now;
+	m->block[i].pages = arg == 254 ? 65535 : 2 * arg;
+}
+
+/* Block @i faults in both. @arg selects the kind, or is the number of faults. */
+static inline void sample_do_fault(struct model_sample *m, struct iopf_sample *s, unsigned int i,
+				   u8 arg, u64 now)
+{
+	struct iopf_sample_point *p = iopf_sample_find(s, model_name(i));
+	struct model_block *b = &m->block[i];
+
+	if (p && p->away) {
+		iopf_sample_miss(s, p, arg == 7, now);
+		model_miss(m, i, arg == 7, now);
+	} else if (p) {
+		for (unsigned int n = 0; n < arg; n++)
+			iopf_sample_again(p);
+		if (b->faults)
+			b->faults = min(b->faults + arg, 255U);
+	}
+}
+
+/* Runs one operation on both. */
+static inline void sample_step(struct model_sample *m, struct iopf_sample *s, struct input *in,
+			       u64 *now)
+{
+	u8 op = input_u8(in);
+	unsigned int i = input_u8(in) % MODEL_BLOCKS, arg = input_u8(in);
+	struct iopf_sample_point *p = iopf_sample_find(s, model_name(i));
+	struct model_block *b = &m->block[i];
+
+	/* Sometimes a very long time. */
+	*now += op & 0x80 && arg == 255 ? 1ULL << 33 : arg / 16;
+	switch (op % 8 / 2) {
+	case 0:
+		if (!p)
+			CHECK(iopf_sample_watch(s, model_name(i), *now, arg & 1) ==
+			      model_watch(m, i, *now, arg & 1));
+		break;
+	case 1:
+		sample_do_look(m, s, arg, *now);
+		break;
+	case 2:
+		sample_do_fault(m, s, i, arg, *now);
+		break;
+	case 3:
+		if (op & 1 && p && !p->away) {
+			iopf_sample_defer(s, p, *now);
+			b->at = *now;
+			b->faults = 0;
+			b->order = ++m->order;
+		} else if (!(op & 1) && p && arg % 4 == 0) {
+			iopf_sample_forget(s, p);
+			b->watched = false;
+		}
+		break;
+	}
+}
+
+/* Runs a program on both. */
 static inline void sample_run(const u8 *data, size_t size)
 {
 	struct input in = { data, size };
@@ -161,60 +232,7 @@ static inline void sample_run(const u8 *data, size_t size)
 	iopf_sample_init(&s, MODEL_INTERVAL);
 	model_check(m, &s, now);
 	while (in.left) {
-		u8 op = input_u8(&in);
-		unsigned int i = input_u8(&in) % MODEL_BLOCKS, arg = input_u8(&in);
-		struct iopf_sample_point *p = iopf_sample_find(&s, model_name(i));
-		struct model_block *b = &m->block[i];
-
-		/* Now and then, a very long time. */
-		now += op & 0x80 && arg == 255 ? 1ULL << 33 : arg / 16;
-		switch (op % 8) {
-		case 0:
-		case 1:
-			if (!p)
-				CHECK(iopf_sample_watch(&s, model_name(i), now, arg & 1) ==
-				      model_watch(m, i, now, arg & 1));
-			break;
-		case 2:
-		case 3:
-			i = model_due(m, now);
-			p = iopf_sample_due(&s, now);
-			CHECK(!p == (i == MODEL_BLOCKS));
-			if (!p)
-				break;
-			CHECK(p->block == model_name(i));
-			iopf_sample_look(&s, p, arg == 254 ? 70000 : 2 * arg, now);
-			m->block[i].away = true;
-			m->block[i].at = now;
-			m->block[i].pages = arg == 254 ? 65535 : 2 * arg;
-			break;
-		case 4:
-		case 5:
-			if (p && p->away) {
-				iopf_sample_miss(&s, p, arg == 7, now);
-				model_miss(m, i, arg == 7, now);
-			} else if (p) {
-				for (unsigned int n = 0; n < arg; n++)
-					iopf_sample_again(p);
-				if (b->faults)
-					b->faults = min(b->faults + arg, 255U);
-			}
-			break;
-		case 6:
-			if (p && arg % 4 == 0) {
-				iopf_sample_forget(&s, p);
-				b->watched = false;
-			}
-			break;
-		case 7:
-			if (p && !p->away) {
-				iopf_sample_defer(&s, p, now);
-				b->at = now;
-				b->faults = 0;
-				b->order = ++m->order;
-			}
-			break;
-		}
+		sample_step(m, &s, &in, &now);
 		model_check(m, &s, now);
 	}
 	free(m);

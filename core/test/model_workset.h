@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The model of a working set: an array of chunks, and a reader of its own that follows the format's
- * description a byte at a time, without sharing anything with the code under test.
+ * The model of a working set: an array of chunks, and a separate reader that follows the
+ * description of the format byte by byte and shares no code with the code under test.
  *
- * Any string of bytes must be read in the same way by both, or refused by both. What is accepted
- * and written again must be read as the same; the walk must give all of it, the hottest first.
+ * Both must read any string of bytes in the same way, or both must refuse it. An accepted set that
+ * is written again must read the same. The walk must return all of it, the hottest first.
  *
  * The includer defines CHECK().
  */
@@ -27,7 +27,7 @@ struct model_set {
 	struct model_chunk chunk[MODEL_CHUNKS];
 };
 
-/* One varint from *@at on, below @limit. */
+/* Reads one varint from *@at, below @limit. */
 static inline bool model_varint(const u8 *data, size_t size, size_t *at, u64 limit, u64 *value)
 {
 	unsigned __int128 sum = 0;
@@ -39,7 +39,7 @@ static inline bool model_varint(const u8 *data, size_t size, size_t *at, u64 lim
 		sum += (unsigned __int128)(data[*at] & 0x7f) << (7 * n++);
 	} while (data[(*at)++] >= 0x80);
 	*value = sum;
-	/* A number has one form. */
+	/* A number has only one form. */
 	return sum < limit && (n == 1 || sum >> (7 * (n - 1)));
 }
 
@@ -80,7 +80,7 @@ static inline bool model_pages(const u8 *data, size_t size, size_t *at, unsigned
 	return false;
 }
 
-/* Whether the bytes are a working set, and which. More than MODEL_CHUNKS is the caller's fault. */
+/* Returns whether the bytes are a working set, and reads it. MODEL_CHUNKS is the caller's limit. */
 static inline bool model_read(struct model_set *set, const u8 *data, size_t size)
 {
 	static const u8 head[8] = { 'i', 'o', 'p', 'f', 1, 12, 21, 0 };
@@ -127,7 +127,7 @@ static inline void model_same(const struct model_chunk *c, const struct iopf_wor
 		CHECK(test_bit(i, chunk->pages) == c->page[i]);
 }
 
-/* Bytes of the shortest record there is for the chunk. */
+/* Returns the bytes of the shortest record of the chunk. */
 static inline unsigned int model_record_size(const struct model_chunk *c, u64 next)
 {
 	unsigned int body = 1, runs = 0, skip = 0, run = 0, full = 0, n = 2;
@@ -145,7 +145,7 @@ static inline unsigned int model_record_size(const struct model_chunk *c, u64 ne
 			run = 0;
 		}
 		run += set;
-		/* skip is one more than what is left out. */
+		/* skip is one more than the number of pages skipped. */
 		skip += set ? !skip : !skip + 1;
 	}
 	if (full == IOPF_CHUNK_PAGES)
@@ -153,7 +153,7 @@ static inline unsigned int model_record_size(const struct model_chunk *c, u64 ne
 	return n + min(body + (runs > 127), 64U);
 }
 
-/* Written again: what is read is the same, and no record is longer than it need be. */
+/* Writes the set again: it must read the same, and each record must be the shortest. */
 static inline void model_rewrite(const struct model_set *set)
 {
 	static u8 out[IOPF_WORKSET_HEADER + MODEL_CHUNKS * IOPF_WORKSET_RECORD];
@@ -198,7 +198,7 @@ static inline bool model_next(struct iopf_workset_walk *w, struct iopf_workset_c
 	return ret;
 }
 
-/* All of it once: by heat, then by number. */
+/* Walks the whole set: by heat, then by number. */
 static inline void model_walk(const struct model_set *set, const u8 *data, size_t size)
 {
 	struct iopf_workset_chunk chunk;
@@ -221,7 +221,7 @@ static inline void model_walk(const struct model_set *set, const u8 *data, size_
 	CHECK(pages == count);
 }
 
-/* Any bytes at all. */
+/* Checks any string of bytes. */
 static inline bool workset_compare(const u8 *data, size_t size)
 {
 	static struct model_set set;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Seeded random numbers: the same ones on every machine and in every run.
+ * Seeded random numbers: the same on every machine and in every run.
  */
 #ifndef IOPF_CORE_TEST_RNG_H
 #define IOPF_CORE_TEST_RNG_H
 
 #include "shim.h"
 
-/* The state is a counter that a bijection scrambles, so every seed is a good one. */
+/* A bijection scrambles a counter, so every seed is good. */
 static inline u64 rng_next(u64 *state)
 {
 	u64 x = *state += 0x9e3779b97f4a7c15ULL;
@@ -17,7 +17,7 @@ static inline u64 rng_next(u64 *state)
 	return x ^ x >> 31;
 }
 
-/* A number below @n, which is small: the bias does not matter. */
+/* Returns a number below @n, which is small: the bias does not matter. */
 static inline size_t rng_below(u64 *state, size_t n)
 {
 	return rng_next(state) % n;

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * User-space stand-in for the kernel names that core/ uses, so that the same
- * files compile into the native tests.
+ * User-space replacements for the kernel names that core/ uses, so that the same files compile into
+ * the native tests.
  *
- * What must hold: each name means here what it means in the kernel, the corner
- * cases included (a search from beyond the end answers the size; nothing is
- * read past the last bit; ctype knows Latin-1). t_shim.c checks that. Bitmaps
- * are arrays of long words, but worked one bit at a time: plainness is worth
- * more here than speed.
+ * Each name must mean the same as in the kernel, also in corner cases: a search from beyond the end
+ * returns the size; nothing is read after the last bit; ctype knows Latin-1. t_shim.c checks that.
+ * Bitmaps are arrays of long words, but are handled bit by bit: here simplicity matters more
+ * than speed.
  *
- * What is stricter than the kernel: min() and max() refuse operands of
- * different signedness even where one is a constant, WARN_ON() aborts, and the
- * bitmap calls check their bounds against the bitmap they are given, which
- * sanitizers cannot do for one member of a struct.
+ * Some names are stricter than in the kernel. min() and max() refuse operands of different
+ * signedness even if one is a constant. WARN_ON() aborts. The bitmap calls check their bounds
+ * against the bitmap, which sanitizers cannot do for one member of a struct.
  *
- * Names that core/ does not use yet do not belong here.
+ * Add only names that core/ uses.
  */
 #ifndef IOPF_CORE_TEST_SHIM_H
 #define IOPF_CORE_TEST_SHIM_H
@@ -29,7 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The kernel's types; u64 is long long there on every architecture. */
+/* The kernel's types. u64 is long long in the kernel on every architecture. */
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
@@ -50,7 +48,7 @@ typedef long long s64;
 #define PAGE_SIZE	BIT(PAGE_SHIFT)
 
 /* Compilers that know it check accesses against it. */
-/* Newer <linux/stddef.h> has it already. */
+/* Newer <linux/stddef.h> defines it already. */
 #undef __counted_by
 #if __has_attribute(__counted_by__)
 #define __counted_by(member)	__attribute__((__counted_by__(member)))
@@ -109,7 +107,7 @@ static inline unsigned long rounddown_pow_of_two(unsigned long n)
 	return p;
 }
 
-/* The number of the highest bit that is set, from 1; 0 when there is none. */
+/* Returns the number of the highest set bit, from 1; 0 if there is none. */
 static inline int fls64(u64 x)
 {
 	int bit = 0;
@@ -119,7 +117,7 @@ static inline int fls64(u64 x)
 	return bit;
 }
 
-/* Nobody else looks here. */
+/* There is only one thread. */
 #define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
 
 /* Lists */
@@ -139,7 +137,7 @@ static inline int list_empty(const struct list_head *list)
 	return list->next == list;
 }
 
-/* Right after @at. */
+/* Inserts after @at. */
 static inline void list_add(struct list_head *entry, struct list_head *at)
 {
 	entry->next = at->next;
@@ -150,7 +148,7 @@ static inline void list_add(struct list_head *entry, struct list_head *at)
 
 static inline void list_del_init(struct list_head *entry)
 {
-	/* In no list at all, rather than in an empty one. */
+	/* Tells an entry that is in no list from an empty list. */
 	WARN_ON(!entry->next || !entry->prev);
 	entry->next->prev = entry->prev;
 	entry->prev->next = entry->next;
@@ -205,7 +203,7 @@ static inline unsigned long shim_weight(const unsigned long *map, unsigned long 
 	return weight;
 }
 
-/* First bit from @start on that is @a_val in @a and, when there is a @b, @b_val in @b. */
+/* Returns the first bit from @start that is @a_val in @a and, if there is a @b, @b_val in @b. */
 static inline unsigned long shim_find(const unsigned long *a, bool a_val, const unsigned long *b,
 				      bool b_val, unsigned long size, unsigned long start)
 {
@@ -216,8 +214,8 @@ static inline unsigned long shim_find(const unsigned long *a, bool a_val, const 
 }
 
 /*
- * @map, after a check that its first @nbits bits are its own. The size of an
- * array that is a member of a struct is known even if the struct is not.
+ * Returns @map after a check that it has @nbits bits. The size of an array that is a member of a
+ * struct is known even if the size of the struct is not.
  */
 #define shim_bits(map, nbits) ({					\
 	__auto_type bits_map_ = (map);					\
@@ -228,8 +226,8 @@ static inline unsigned long shim_find(const unsigned long *a, bool a_val, const 
 })
 
 /*
- * As in the kernel the whole of the last word is written, but that is more than
- * its name promises, so no test may depend on it.
+ * Writes the whole last word, as in the kernel. The name does not promise this, so no test may
+ * depend on it.
  */
 #define bitmap_zero(map, nbits) ({					\
 	size_t zero_n_ = (nbits);					\
@@ -290,12 +288,12 @@ static inline unsigned long shim_find(const unsigned long *a, bool a_val, const 
 		  find_n_, start);					\
 })
 
-/* Here nobody else waits for the processor, */
+/* No other task waits for the processor. */
 static inline void cond_resched(void)
 {
 }
 
-/* nor kills anybody. */
+/* No task is ever killed. */
 static inline bool iopf_core_killed(void)
 {
 	return false;
@@ -303,7 +301,7 @@ static inline bool iopf_core_killed(void)
 
 /* Characters */
 
-/* The kernel's ctype is not the C locale's: 0xc0 to 0xff are the letters of Latin-1. */
+/* The kernel's ctype is not that of the C locale: 0xc0 to 0xff are letters of Latin-1. */
 static inline int shim_isalnum(unsigned char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Packing bits into words, against setting them one by one.
+ * Packing bits into words, compared with setting them one by one.
  */
 #include "unit.h"
 
@@ -15,7 +15,7 @@ static bool bit_of(const u64 *words, unsigned int bit)
 	return words[bit / 64] >> (bit % 64) & 1;
 }
 
-/* Every start in the word, every start in the bitmap, lengths about every word edge. */
+/* Every start in the word, every start in the bitmap, and lengths around every word edge. */
 static void every_offset(void **state)
 {
 	DECLARE_BITMAP(bits, BITS);
@@ -50,7 +50,7 @@ static void every_offset(void **state)
 	}
 }
 
-/* One after the other is the same as all at once. */
+/* Several calls give the same result as one. */
 static void in_parts(void **state)
 {
 	DECLARE_BITMAP(bits, BITS);

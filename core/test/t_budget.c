@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Budgets: the contract case by case, what the generations are for, then long random programs
+ * Budgets: the contract case by case, the purpose of the generations, then long random programs
  * against the model.
  */
 #include "unit.h"
@@ -8,7 +8,7 @@
 #include "model_budget.h"
 #include "rng.h"
 
-/* A simulation: blocks of one page, all of which stay mapped until they are evicted. */
+/* A simulation: blocks of one page, which stay mapped until they are evicted. */
 #define PAGES 4096
 
 struct sim {
@@ -42,7 +42,7 @@ static struct sim *sim_new(u64 max)
 	return s;
 }
 
-/* The device uses a page. Whether it was missed. */
+/* The device uses a page. Returns whether it faulted. */
 static bool use(struct sim *s, unsigned int page)
 {
 	struct iopf_block *block = &s->block[page];
@@ -73,7 +73,7 @@ static void charges(void **state)
 	assert_true(iopf_budget_reserve(&b, 1ULL << 40, true));
 	iopf_budget_unreserve(&b, 1ULL << 40);
 	limit(&b, 80, 100, 0);
-	/* The soft mark is for what nobody asked for. */
+	/* The soft limit is for prefetched pages. */
 	assert_false(iopf_budget_reserve(&b, 81, false));
 	assert_true(iopf_budget_reserve(&b, 80, false));
 	assert_false(iopf_budget_reserve(&b, 1, false));
@@ -93,7 +93,7 @@ static void charges(void **state)
 	iopf_budget_settle(&b, &one, 50, 0, IOPF_SETTLE_LOST, 2);
 	assert_true(iopf_budget_reserve(&b, 20, true));
 	iopf_budget_unreserve(&b, 20);
-	/* What is mapped beyond a limit that came later. */
+	/* Pages stay mapped beyond a limit that was set later. */
 	limit(&b, IOPF_BUDGET_NONE, 75, 2);
 	assert_false(iopf_budget_reserve(&b, 0, true));
 	iopf_budget_forget(&b, &one);
@@ -103,7 +103,7 @@ static void charges(void **state)
 	assert_int_equal(b.pinned, 0);
 }
 
-/* What goes in the background: from a sixteenth below the mark, but 1024 pages at most, to two. */
+/* Eviction runs from a sixteenth below the limit, at most 1024 pages, down to twice that. */
 static void excess(void **state)
 {
 	struct iopf_block block = { };
@@ -115,7 +115,7 @@ static void excess(void **state)
 	assert_int_equal(iopf_budget_excess(&b), 0);
 	limit(&b, IOPF_BUDGET_NONE, 128, 1);
 	assert_int_equal(iopf_budget_excess(&b), 0);
-	/* What is about to be mapped counts. */
+	/* Reserved pages count. */
 	assert_true(iopf_budget_reserve(&b, 1, true));
 	assert_int_equal(iopf_budget_excess(&b), 121 - (128 - 2 * 8));
 	iopf_budget_unreserve(&b, 1);
@@ -159,7 +159,7 @@ static void bad_limits(void **state)
 	assert_int_equal(iopf_budget_check(&b, &limits), -EBUSY);
 	limits.max++;
 	assert_int_equal(iopf_budget_check(&b, &limits), 0);
-	/* Less than is mapped, but not pinned: that can go. */
+	/* Less than is mapped, but not pinned: the rest can be evicted. */
 	iopf_budget_settle(&b, &block, 500, 10, IOPF_SETTLE_MISSED, 0);
 	assert_int_equal(iopf_budget_check(&b, &limits), 0);
 	iopf_budget_limit(&b, &limits, 0);
@@ -171,7 +171,7 @@ static void bad_limits(void **state)
 	assert_int_equal(iopf_budget_reserve_pinned(&b, 11, 0), -ENOMEM);
 }
 
-/* Oldest first; pinned and locked ones never. */
+/* The oldest goes first; a pinned or locked block never goes. */
 static void order(void **state)
 {
 	struct sim *s = sim_new(IOPF_BUDGET_LEAST);
@@ -184,10 +184,10 @@ static void order(void **state)
 	assert_ptr_equal(iopf_budget_victim(&s->b, s->now), &s->block[1]);
 	iopf_budget_settle(&s->b, &s->block[1], 1, 1, IOPF_SETTLE_LOST, s->now);
 	assert_ptr_equal(iopf_budget_victim(&s->b, s->now), &s->block[2]);
-	/* More of it is missed: it is not the oldest any more. */
+	/* Another fault in it: it is no longer the oldest. */
 	iopf_budget_settle(&s->b, &s->block[2], 2, 0, IOPF_SETTLE_MISSED, s->now);
 	assert_ptr_equal(iopf_budget_victim(&s->b, s->now), &s->block[3]);
-	/* Less of it: nothing has changed. */
+	/* Fewer pages: the order does not change. */
 	iopf_budget_settle(&s->b, &s->block[2], 1, 0, IOPF_SETTLE_LOST, s->now);
 	assert_ptr_equal(iopf_budget_victim(&s->b, s->now), &s->block[3]);
 	iopf_budget_unlock(&s->b, &s->block[0], s->now);
@@ -195,7 +195,7 @@ static void order(void **state)
 	free(s);
 }
 
-/* Nothing goes before faults have been answered, and before its time. */
+/* No block is evicted before its faults are answered, and before its time. */
 static void stays(void **state)
 {
 	struct iopf_block block = { }, later = { };
@@ -212,7 +212,7 @@ static void stays(void **state)
 	iopf_budget_settle(&b, &block, 1, 0, IOPF_SETTLE_MISSED, 10);
 	assert_null(iopf_budget_victim(&b, 14));
 	assert_null(iopf_budget_victim(&b, 15));
-	/* Whoever enters now is none of its faults, but that is known only in the next turn. */
+	/* A fault that enters now is not one of them, but the budget knows this only next turn. */
 	two = iopf_budget_enter(&b);
 	assert_null(iopf_budget_victim(&b, 16));
 	iopf_budget_settle(&b, &later, 1, 0, IOPF_SETTLE_MISSED, 16);
@@ -225,7 +225,7 @@ static void stays(void **state)
 	assert_null(iopf_budget_victim(&b, 20));
 }
 
-/* The block that went last; all of them have gone or are mapped. */
+/* Returns the block that was evicted last; every other one is evicted or mapped. */
 static unsigned int last_gone(const struct sim *s, unsigned int n)
 {
 	unsigned int last = n;
@@ -237,7 +237,7 @@ static unsigned int last_gone(const struct sim *s, unsigned int n)
 	return last;
 }
 
-/* New ones first, as long as they have more than their share; then used ones have another turn. */
+/* New blocks go first while they exceed their share; then used ones get another turn. */
 static void share(void **state)
 {
 	struct sim *s = sim_new(100);
@@ -251,7 +251,7 @@ static void share(void **state)
 	}
 	assert_int_equal(s->b.blocks[IOPF_GEN_NEW], 25);
 	assert_int_equal(s->block[99].gen, IOPF_GEN_USED);
-	/* It was the first to come back, and has to prove itself when another one does. */
+	/* It refaulted first, and must prove itself when another block does. */
 	use(s, last_gone(s, 200));
 	assert_int_equal(s->block[99].gen, IOPF_GEN_NEW);
 	assert_int_equal(s->b.blocks[IOPF_GEN_NEW], 25);
@@ -266,7 +266,7 @@ static void distance(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < 200; i++)
 		use(s, i);
-	/* 99 went last, so 100 pages have gone since 0 did, and one more goes for its sake. */
+	/* 99 went last, so 100 pages were evicted since 0, and one more is evicted to make room. */
 	assert_int_equal(s->b.clock - s->block[0].left, 99);
 	use(s, 0);
 	assert_int_equal(s->block[0].gen, IOPF_GEN_NEW);
@@ -284,18 +284,18 @@ static void distance(void **state)
 	assert_true(s->b.clock - s->block[5].left > 100);
 	use(s, 5);
 	assert_int_equal(s->block[5].gen, IOPF_GEN_NEW);
-	/* What was dropped is not in use, though it comes at once. */
+	/* A block that was dropped is not in use, even if it faults at once. */
 	iopf_budget_settle(&s->b, &s->block[5], 0, 0, IOPF_SETTLE_LOST, s->now);
 	use(s, 5);
 	assert_int_equal(s->block[5].gen, IOPF_GEN_NEW);
 	assert_int_equal(s->b.refaults, 2);
-	/* Time and again. */
+	/* Repeatedly. */
 	for (unsigned int i = 0; i < 40; i++) {
 		iopf_budget_settle(&s->b, &s->block[5], 0, 0, IOPF_SETTLE_EVICTED, s->now);
 		use(s, 5);
 		assert_int_equal(s->block[5].refaults, min(i + 1, 15U));
 	}
-	/* It is the hottest by far, and came back last. */
+	/* It is the hottest by far, and refaulted last. */
 	assert_ptr_equal(iopf_budget_hottest(&s->b, 1, 15), &s->block[5]);
 	assert_null(iopf_budget_hottest(&s->b, 100, 16));
 	assert_null(iopf_budget_hottest(&s->b, 0, 0));
@@ -309,7 +309,7 @@ static void distance(void **state)
 	free(s);
 }
 
-/* By age: all that is not missed goes; what comes back is used. */
+/* By age: a block without a fault goes; a block that refaults is used. */
 static void expiry(void **state)
 {
 	struct sim *s = sim_new(100);
@@ -343,8 +343,8 @@ static void expiry(void **state)
 }
 
 /*
- * What is used all the time and a scan beside it that is many times as long as there is room. Of
- * what is used hardly anything is missed; by age alone all of it would be.
+ * A working set in constant use, beside a scan that is many times as long as the room. The working
+ * set has hardly any misses. With eviction by age alone, every use would miss.
  */
 static void scans(void **state)
 {
@@ -353,7 +353,7 @@ static void scans(void **state)
 	u64 before, hot = 0;
 
 	(void)state;
-	/* Warm: it takes some rounds under pressure until it is known what is used. */
+	/* Warm up: the budget needs some rounds under pressure to learn what is used. */
 	for (unsigned int round = 0; round < 8; round++) {
 		for (i = 0; i < 100; i++)
 			use(s, i);
@@ -373,7 +373,7 @@ static void scans(void **state)
 	free(s);
 }
 
-/* What was used is used no more; what is used now gets the room in a few rounds. */
+/* The working set changes: the new one gets the room in a few rounds. */
 static void phases(void **state)
 {
 	struct sim *s = sim_new(200);
@@ -393,7 +393,7 @@ static void phases(void **state)
 	free(s);
 }
 
-/* More is used than there is room for, in no order: told, and told when it is over. */
+/* More is used than there is room for, in no order: thrashing is reported, and its end too. */
 static void thrashes(void **state)
 {
 	struct sim *s = sim_new(200);
@@ -408,12 +408,12 @@ static void thrashes(void **state)
 		use(s, rng_below(&rng, 400));
 	assert_true(s->b.thrashing);
 	assert_int_equal(s->b.thrash_events, 1);
-	/* Nothing more comes in: the end of an epoch by the clock. */
+	/* Nothing more comes in: the clock ends the epoch. */
 	limit(&s->b, IOPF_BUDGET_NONE, 420, s->now);
 	for (unsigned int i = 0; i < 20000; i++)
 		use(s, rng_below(&rng, 400));
 	assert_true(s->b.thrashing);
-	/* Those that had no room have come back by then. */
+	/* Blocks that had no room are mapped by then. */
 	s->now += 1000000;
 	iopf_budget_tick(&s->b, s->now);
 	assert_true(s->b.thrashing);
@@ -423,7 +423,7 @@ static void thrashes(void **state)
 	s->now++;
 	iopf_budget_tick(&s->b, s->now);
 	assert_false(s->b.thrashing);
-	/* A loop that is too long by far: what goes would not have been used in time. */
+	/* A loop that is far too long: no evicted block would be used in time. */
 	for (unsigned int i = 0; i < 20000; i++)
 		use(s, i % 2000);
 	assert_false(s->b.thrashing);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The chunk map: the contract case by case, then long random programs against
- * the model.
+ * The chunk map: the contract case by case, then long random programs against the model.
  */
 #include "unit.h"
 
@@ -44,7 +43,7 @@ static bool near_word_edge(unsigned int page)
 	return (page + 2) % BITS_PER_LONG < 4;
 }
 
-/* Runs with their ends about every word edge, set in each of the four ways, taken in parts. */
+/* Runs whose ends are around every word edge, set in each of the four ways, taken in parts. */
 static void set_and_take_runs(void **state)
 {
 	(void)state;
@@ -58,9 +57,9 @@ static void set_and_take_runs(void **state)
 
 				chunkmap_do_set(&p, first, last - first + 1, kind & 2, kind & 1);
 				chunkmap_compare(&p);
-				/* The wrong kind finds nothing. */
+				/* Taking the wrong kind finds nothing. */
 				chunkmap_do_take(&p, 0, LAST_PAGE, wrong, 2);
-				/* A part, then the rest. */
+				/* First a part, then the rest. */
 				chunkmap_do_take(&p, (first + last) / 2, last, right, 2);
 				chunkmap_do_take(&p, 0, LAST_PAGE, right, 2);
 				assert_true(iopf_chunkmap_empty(&p.map));
@@ -95,7 +94,7 @@ static void take_stops_at_pinned(void **state)
 	assert_int_equal(iopf_chunkmap_lookup(&m, 15, true), IOPF_HIT);
 }
 
-/* Whatever page of a huge chunk goes, the whole leaf goes, and what comes after is not huge. */
+/* Taking any page of a huge chunk takes the whole leaf. The next mapping is not huge. */
 static void huge_goes_whole(void **state)
 {
 	(void)state;
@@ -115,7 +114,7 @@ static void huge_goes_whole(void **state)
 		page += n;
 		assert_false(iopf_chunkmap_take(&m, &page, i, &n));
 
-		/* Nothing of the old permissions shines through. */
+		/* Old permissions must not remain. */
 		iopf_chunkmap_set(&m, 0, IOPF_CHUNK_PAGES, false);
 		assert_int_equal(iopf_chunkmap_lookup(&m, i, true), IOPF_UPGRADE);
 		page = i;
@@ -139,7 +138,7 @@ static void huge_has_no_pinned_runs(void **state)
 	assert_int_equal(iopf_chunkmap_lookup(&m, 7, true), IOPF_UPGRADE);
 }
 
-/* An empty interval, which a walk that has consumed its last run asks about. */
+/* An empty interval: a walk that has consumed its last run asks about it. */
 static void take_beyond_last(void **state)
 {
 	struct iopf_chunkmarks marks = { };
@@ -159,7 +158,7 @@ static void take_beyond_last(void **state)
 	}
 	assert_memory_equal(&m, &before, sizeof(m));
 
-	/* Not even of a huge chunk, which otherwise goes whatever is asked for. */
+	/* Also for a huge chunk, which is otherwise taken for any page. */
 	m = (struct iopf_chunkmap){ };
 	iopf_chunkmap_set_huge(&m, true);
 	for (unsigned int last = 0; last <= LAST_PAGE; last++) {
@@ -171,7 +170,7 @@ static void take_beyond_last(void **state)
 	assert_int_equal(iopf_chunkmap_mapped(&m), IOPF_CHUNK_PAGES);
 }
 
-/* A run of pinned pages ends where a device's begin, and the other way round. */
+/* A run of pinned pages ends where device memory begins, and the other way round. */
 static void pinned_runs_of_devices(void **state)
 {
 	struct iopf_chunkmarks marks = { };
@@ -185,7 +184,7 @@ static void pinned_runs_of_devices(void **state)
 	for (unsigned int i = 30; i < 40; i++)
 		iopf_chunkmap_hold_mmio(&m, i);
 	iopf_chunkmap_set_pinned(&m, 40, 10, true);
-	/* Revoked, so no longer pinned: the third run has two parts less. */
+	/* Revoked pages are no longer pinned: the third run lacks two parts. */
 	iopf_chunkmap_revoke_mmio(&m, 35, 100);
 	assert_int_equal(iopf_chunkmap_pinned(&m), 25);
 
@@ -210,7 +209,7 @@ static void pinned_runs_of_devices(void **state)
 	assert_true(iopf_chunkmap_empty(&m));
 }
 
-/* What is reported is dropped if the report is made, kept if not; what is new is kept. */
+/* Pages of a successful report are dropped, those of a failed one kept; new ones are kept. */
 static void reports(void **state)
 {
 	(void)state;
@@ -238,7 +237,7 @@ static void reports(void **state)
 	}
 }
 
-/* What is pinned for writing counts as written, beside what is known to be; nothing else does. */
+/* Pages pinned for writing count as written, beside the dirty ones; no other page does. */
 static void pinned_counts_as_written(void **state)
 {
 	struct iopf_chunkmarks marks = { }, before;
@@ -256,7 +255,7 @@ static void pinned_counts_as_written(void **state)
 	bitmap_set(before.dirty, 100, 3);
 	assert_memory_equal(&marks, &before, sizeof(marks));
 
-	/* It stays so when they are not pinned any more, which a report by itself would miss. */
+	/* They stay dirty after the unpin, which a report alone would miss. */
 	while (iopf_chunkmap_pinned(&m)) {
 		unsigned int page = 0, n;
 		bool mmio;
@@ -268,7 +267,7 @@ static void pinned_counts_as_written(void **state)
 	assert_int_equal(find_next_zero_bit(bits, IOPF_CHUNK_PAGES, 100), 103);
 	assert_true(test_bit(301, bits) && test_bit(400, bits));
 
-	/* Where nothing is pinned nothing is added. */
+	/* Without pinned pages nothing is added. */
 	before = (struct iopf_chunkmarks){ };
 	marks = before;
 	m = (struct iopf_chunkmap){ .marks = &marks };
@@ -277,7 +276,7 @@ static void pinned_counts_as_written(void **state)
 	assert_memory_equal(&marks, &before, sizeof(marks));
 }
 
-/* A report of page 3 is under way, and page 4 has been written since. */
+/* A report of page 3 is under way, and page 4 was written since. */
 static struct iopf_chunkmap reporting(struct iopf_chunkmarks *marks)
 {
 	DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
@@ -289,7 +288,7 @@ static struct iopf_chunkmap reporting(struct iopf_chunkmarks *marks)
 	return m;
 }
 
-/* What has no marks is neither pinned nor dirty, and nobody who asks makes it so. */
+/* A map without marks has no pinned and no dirty page, and a query adds no marks. */
 static void no_marks(void **state)
 {
 	DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
@@ -315,7 +314,7 @@ static void no_marks(void **state)
 	assert_null(m.marks);
 }
 
-/* Tracking begins anew meanwhile: the report fails, and nothing comes back. */
+/* Tracking restarts meanwhile: the report fails, and nothing comes back. */
 static void forgotten_while_reported(void **state)
 {
 	DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
@@ -329,7 +328,7 @@ static void forgotten_while_reported(void **state)
 	assert_true(bitmap_empty(bits, IOPF_CHUNK_PAGES));
 }
 
-/* Asked for again before it is known to have failed: both times' pages are kept. */
+/* A second report before the first one failed: the pages of both are kept. */
 static void reported_twice(void **state)
 {
 	struct iopf_chunkmarks marks = { };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Histograms: buckets by their definition, percentiles against sorted values, sums against
+ * Histograms: buckets against their definition, percentiles against sorted values, sums against
  * histograms of all values at once.
  */
 #include "unit.h"
@@ -9,7 +9,7 @@
 
 #include "../hist.h"
 
-/* Whatever is added is added here: the one line that the module does per CPU. */
+/* Every test adds values here: this is the one line that the module executes per CPU. */
 static void add(struct iopf_hist *hist, u64 value)
 {
 	hist->sum += value;
@@ -24,13 +24,13 @@ static void buckets_in_order(void **state)
 	for (unsigned int i = 0; i < IOPF_HIST_BUCKETS; i++) {
 		u64 first = iopf_hist_first(i), last = iopf_hist_last(i);
 
-		/* Without gaps, and each value in its own. */
+		/* No gaps, and each value is in its own bucket. */
 		assert_true(first == next);
 		assert_true(last >= first);
 		assert_int_equal(iopf_hist_bucket(first), i);
 		assert_int_equal(iopf_hist_bucket(last), i);
 		assert_int_equal(iopf_hist_bucket(first + (last - first) / 2), i);
-		/* The error that the opening comment promises. */
+		/* The error bound of the opening comment of hist.h. */
 		if (i < IOPF_HIST_SUBS)
 			assert_true(first == last);
 		else
@@ -83,7 +83,7 @@ static int ascending(const void *a, const void *b)
 
 #define VALUES 5000
 
-/* The definition: the smallest value that so many are not larger than. */
+/* The definition: the smallest value that @permille of all values do not exceed. */
 static u64 percentile(const u64 *sorted, unsigned int n, unsigned int permille)
 {
 	for (unsigned int i = 0; i < n; i++)
@@ -118,13 +118,13 @@ static void percentiles(void **state)
 			u64 want = percentile(value, n, permilles[i]);
 			u64 got = iopf_hist_percentile(&sum, permilles[i]);
 
-			/* To the bucket. */
+			/* Exact up to the bucket. */
 			assert_true(got == iopf_hist_last(iopf_hist_bucket(want)));
 		}
 	}
 }
 
-/* Counts that would overflow when multiplied. */
+/* Counts that would overflow a multiplication. */
 static void many(void **state)
 {
 	struct iopf_hist_sum sum = { };
@@ -161,7 +161,7 @@ static void sums(void **state)
 	for (unsigned int i = 0; i < IOPF_HIST_BUCKETS; i++)
 		assert_true(twice.count[i] == 2 * all.count[i]);
 
-	/* Taking leaves nothing to be taken again, and adds to what is there. */
+	/* After taking, nothing is left to take. Taking adds to the sum. */
 	iopf_hist_take(&taken, &one);
 	iopf_hist_take(&taken, &one);
 	iopf_hist_take(&taken, &other);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The device list: tables of good and bad lists and of matches, every short
- * string over a telling alphabet against the model.
+ * The device list: tables of good and bad lists and of matches, and every short string over a
+ * relevant alphabet against the model.
  */
 #include "unit.h"
 
@@ -14,7 +14,7 @@ static const char *const good[] = {
 	"0000:01:00.0", "10f5:00:1f.7", "platform-device.0", "a", "all,all", "8086:1,8086:2",
 	"8086:*,0000:01:00.0,all", "a:b:c", "...", "allx", "xall", "al", "All", "01:00.0", "_",
 	"8086", NAME_63, "a," NAME_63 ",b",
-	/* A newline ends the list; what follows is not looked at. */
+	/* A newline ends the list; the parser ignores the rest. */
 	"all\n,,", "a\n*", "\n:",
 };
 
@@ -46,7 +46,7 @@ static const struct iopf_id nic = {
 static const struct iopf_id zero = { .name = "0000:00:00.0", .pci = true };
 static const struct iopf_id plat = { .name = "fsl-mc.1", .vendor = 0x8086, .device = 0x10c9 };
 static const struct iopf_id nameless = { .name = "" };
-/* A name that reads like a model. */
+/* A name that looks like a model. */
 static const struct iopf_id like = { .name = "8086:10c9" };
 
 static const struct {
@@ -61,7 +61,7 @@ static const struct {
 	{ "8086:*", &nic, true }, { "8087:*", &nic, false }, { "8086:*", &sim, false },
 	{ "10f5:a", &sim, true }, { "10f5:000a", &sim, true }, { "10f5:00a", &sim, true },
 	{ "0:0", &zero, true }, { "0000:*", &zero, true }, { "0:1", &zero, false },
-	/* Ids of a device that is not on PCI mean nothing. */
+	/* The ids of a device that is not on PCI are invalid. */
 	{ "8086:10c9", &plat, false }, { "8086:*", &plat, false }, { "0:0", &nameless, false },
 	{ "8086:10c9", &like, false },
 	{ "fsl-mc.1", &plat, true }, { "fsl-mc.10", &plat, false }, { "fsl-mc.", &plat, false },
@@ -71,7 +71,7 @@ static const struct {
 	{ "x,all", &nic, true }, { "x\n,all", &nic, false }, { "allx", &nic, false },
 };
 
-/* Lists in memory that ends with them, so that reading beyond shows. */
+/* Lists that end with their memory, so that a sanitizer sees reads beyond. */
 static char *exact(const char *list)
 {
 	char *copy = strdup(list);
@@ -164,7 +164,7 @@ static void every_byte(void **state)
 	}
 }
 
-/* Every string of up to six characters out of an alphabet in which each one matters. */
+/* Every string of up to six characters from an alphabet in which each one matters. */
 static void every_short_list(void **state)
 {
 	static const char alphabet[] = "al0:.*,\n";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Usable addresses: every sequence of a few holes and apertures against the
- * bitmap model, then long random programs.
+ * Usable addresses: every sequence of a few holes and apertures against the bitmap model, then long
+ * random programs.
  */
 #include "unit.h"
 
@@ -34,7 +34,7 @@ static void contain_every_set(void **state)
 	}
 }
 
-/* Every two holes, or an aperture and a hole, with too little, just enough and ample room. */
+/* Every two holes, or an aperture and a hole, with too little, just enough and much room. */
 static void every_two_operations(void **state)
 {
 	(void)state;
@@ -57,7 +57,7 @@ static void every_two_operations(void **state)
 	}
 }
 
-/* What a PC looks like: the aperture of the IOMMU less the MSI window. */
+/* As on a PC: the aperture of the IOMMU without the MSI window. */
 static void aperture_and_msi(void **state)
 {
 	const struct iopf_range aperture = { .first = 0, .last = (1ULL << 39) - 1 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The words of modes and policies: there and back, and nothing else.
+ * The words of modes and policies: each parses back, and no other word parses.
  */
 #include "unit.h"
 
@@ -36,7 +36,7 @@ static void policies(void **state)
 	assert_string_equal(iopf_policy_name(IOPF_POLICY_PREFAULT), "prefault");
 	assert_string_equal(iopf_policy_name(IOPF_POLICY_PIN), "pin");
 	assert_int_equal(iopf_policy_parse("none", 4), -EINVAL);
-	/* Where one of several is chosen, the stronger. */
+	/* The stronger of several wins. */
 	assert_true(IOPF_POLICY_DEFAULT < IOPF_POLICY_FAULT);
 	assert_true(IOPF_POLICY_FAULT < IOPF_POLICY_PREFAULT);
 	assert_true(IOPF_POLICY_PREFAULT < IOPF_POLICY_PIN);

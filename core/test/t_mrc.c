@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Miss-ratio curves: what is predicted from a log of samples, against running the policy over each
- * use of each block, on synthetic loads; and small logs by hand.
+ * Miss-ratio curves: the prediction from a log of samples, against the policy run over each use of
+ * each block, on synthetic loads; and small logs by hand.
  *
- * A load is gone through once before it is sampled, so there is nothing new in it.
+ * A load runs once before it is sampled, so it has no new blocks.
  */
 #include "unit.h"
 
@@ -13,12 +13,12 @@
 #include "../mrc.h"
 
 #define PAGES	IOPF_CHUNK_PAGES
-/* Between two uses, in microseconds. */
+/* Time between two uses, in microseconds. */
 #define STEP	1000ULL
 #define EPOCH	1000000ULL
 #define STAY	2000ULL
 
-/* Where loops and scans just do or do not fit, a block more or less makes all the difference. */
+/* Without the points where a loop or scan just fits: there one block decides. */
 static const unsigned int eighths[] = { 1, 2, 3, 5, 6, 7, 9 };
 
 static struct iopf_limits limits(u64 pages)
@@ -38,7 +38,7 @@ static void evict(struct iopf_budget *b, struct iopf_block *victim, u64 now)
 	iopf_budget_settle(b, victim, 0, 0, IOPF_SETTLE_EVICTED, now);
 }
 
-/* Each use of each block, twice through: the misses of the second time. */
+/* Runs each use of each block twice, and returns the misses of the second pass. */
 static u64 brute(const u32 *use, u32 n, u32 blocks, u64 pages)
 {
 	struct iopf_limits l = limits(pages);
@@ -74,7 +74,7 @@ static u64 brute(const u32 *use, u32 n, u32 blocks, u64 pages)
 	return misses;
 }
 
-/* A log, and memory to go through it. */
+/* A log, and the memory to run through it. */
 struct log {
 	struct iopf_sample_event *event;
 	struct iopf_sample_header head;
@@ -110,7 +110,7 @@ static void log_free(struct log *log)
 	free(log->m.table);
 }
 
-/* Sample a load whose blocks are mapped, without a limit, as the module does. */
+/* Samples a load whose blocks are mapped, without a limit, as the module does. */
 static void log_sample(struct log *log, const u32 *use, u32 n, u32 blocks, u32 points,
 		       u32 interval)
 {
@@ -166,7 +166,7 @@ static u64 distinct(const u32 *use, u32 n, u32 blocks)
 	return sum;
 }
 
-/* Within a tenth, or one in a hundred of the uses where there are hardly any misses. */
+/* Within a tenth, or within one hundredth of the uses if there are hardly any misses. */
 static void close_to(u64 got, u64 want, u32 uses)
 {
 	u64 most = max(want / 10, (u64)uses / 100);
@@ -204,14 +204,14 @@ static void compare(u32 blocks, u32 uses, u32 points, u32 interval, unsigned int
 	}
 }
 
-/* All blocks are watched, and left alone for 20 uses. */
+/* All blocks are watched, with an interval of 20 uses. */
 static void all_watched(void **state)
 {
 	(void)state;
 	compare(256, 16384, 1024, 20 * STEP, 0);
 }
 
-/* Every eighth block is watched, more or less, and left alone for 500 uses. */
+/* About every eighth block is watched, with an interval of 500 uses. */
 static void some_watched(void **state)
 {
 	(void)state;
@@ -245,7 +245,7 @@ static void log_by_hand(struct log *log, const struct iopf_sample_event *event, 
 	log_load(log, pinned);
 }
 
-/* What a block has, and the faults that takes, is known when it is looked at the next time. */
+/* The pages of a block, and their faults, become known at its next sampling. */
 static void costs(void **state)
 {
 	const struct iopf_sample_event event[] = {
@@ -261,17 +261,17 @@ static void costs(void **state)
 	log_by_hand(&log, event, ARRAY_SIZE(event), 0);
 	assert_int_equal(log.m.blocks, 3);
 	assert_int_equal(log.m.uses, 6);
-	/* The first one: as it was found when it was looked at again. */
+	/* The first event: as found at the next sampling. */
 	assert_int_equal(log.m.use[0].pages, 64);
 	assert_int_equal(log.m.use[0].faults, 2);
 	assert_int_equal(log.m.use[1].pages, 512);
 	assert_int_equal(log.m.use[1].faults, 32);
-	/* Nothing was mapped when it was looked at: as before. */
+	/* Nothing was mapped at the sampling: as before. */
 	assert_int_equal(log.m.use[2].pages, 64);
 	assert_int_equal(log.m.use[2].faults, 2);
 	assert_int_equal(log.m.use[3].pages, 512);
 	assert_int_equal(log.m.use[3].faults, 32);
-	/* Nothing is known: what others have. */
+	/* Nothing is known: the average of the others. */
 	assert_int_equal(log.m.use[5].pages, 288);
 	assert_int_equal(log.m.use[5].faults, 17);
 	assert_int_equal(iopf_mrc_footprint(&log.m), 64 + 512 + 288);
@@ -287,7 +287,7 @@ static void costs(void **state)
 	log_free(&log);
 }
 
-/* What nothing is known of until much later is as it was then, not as others are. */
+/* A block of which nothing is known until much later has the later values, not the average. */
 static void known_later(void **state)
 {
 	const struct iopf_sample_event event[] = {
@@ -309,7 +309,7 @@ static void known_later(void **state)
 	log_free(&log);
 }
 
-/* New blocks fault at any limit; what is pinned leaves less room; too little room is told. */
+/* New blocks fault at any limit; pinned pages reduce the room; too little room is reported. */
 static void limits_of_limits(void **state)
 {
 	const struct iopf_sample_event event[] = {
@@ -335,16 +335,16 @@ static void limits_of_limits(void **state)
 	assert_int_equal(point.faults, 3 + 2 + 2);
 	assert_int_equal(point.missed, 4);
 	assert_int_equal(point.stuck, 0);
-	/* The one for the other, each time; between the first time and the second it is a while. */
+	/* One evicts the other each time. Some time passes between the first two times. */
 	assert_int_equal(point.evicted, 4);
 	assert_int_equal(point.stayed, 70000 + 3 * 10000);
-	/* For both, but not with some kept free: the one stays, and the other does not. */
+	/* Room for both, but not with some kept free: one stays, the other does not. */
 	l = limits(410);
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
 	assert_int_equal(point.faults, 3);
 	assert_int_equal(point.missed, 2);
 	assert_int_equal(point.stuck, 0);
-	/* For none. */
+	/* Room for none. */
 	l = limits(190);
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
 	assert_int_equal(point.faults, 3 + 2 + 2);
@@ -358,7 +358,7 @@ static void limits_of_limits(void **state)
 	log_free(&log);
 }
 
-/* What is watched stands for more: whatever is counted is as much more, to the nearest. */
+/* Watched blocks stand for more: every count is scaled, to the nearest number. */
 static void stands_for_more(void **state)
 {
 	const struct iopf_sample_event event[] = {
@@ -378,7 +378,7 @@ static void stands_for_more(void **state)
 	assert_int_equal(point.missed, 4);
 	assert_int_equal(point.faults, 0);
 	assert_int_equal(point.stuck, 0);
-	/* There would be room for one as it is, but it stands for 700 pages. */
+	/* There is room for one as it is, but it stands for 700 pages. */
 	l = limits(600);
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
 	assert_int_equal(point.always, 11);
@@ -388,7 +388,7 @@ static void stands_for_more(void **state)
 	log_free(&log);
 }
 
-/* Where a device waits for room all that comes later is later. */
+/* While a device waits for room, all later uses are delayed. */
 static void waits(void **state)
 {
 	const struct iopf_sample_event event[] = {
@@ -405,12 +405,12 @@ static void waits(void **state)
 	assert_int_equal(point.stuck, 0);
 	assert_int_equal(point.faults, 4);
 	assert_int_equal(point.evicted, 4);
-	/* The last one stays until the log begins anew, each other one until it may go. */
+	/* The last one stays until the log restarts, each other one until it may be evicted. */
 	assert_int_equal(point.stayed, 100000 - 30 + 3 * (10 + STAY));
 	log_free(&log);
 }
 
-/* What was not used for so long is looked at, and comes back by a fault. */
+/* A block without a use for some time expires, and refaults. */
 static void expiry(void **state)
 {
 	const struct iopf_sample_event event[] = {
@@ -427,14 +427,14 @@ static void expiry(void **state)
 	l.expire = 300000;
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
 	assert_int_equal(point.faults, 0);
-	/* Both are looked at after the other's use: the one at 80, the other at 140 and at 180. */
+	/* Both expire after a use of the other: one at 80, the other at 140 and at 180. */
 	l.expire = 70000;
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
 	assert_int_equal(point.faults, 2);
 	log_free(&log);
 }
 
-/* Events from before the threshold fell are of no use any more. */
+/* Events of blocks above the final threshold are left out. */
 static void above(void **state)
 {
 	struct iopf_sample_event event[64];
@@ -458,7 +458,7 @@ static void above(void **state)
 	assert_in_range(stand, 1, ARRAY_SIZE(event) - 1);
 	assert_int_equal(log.m.uses, stand);
 	assert_int_equal(log.m.blocks, stand);
-	/* Had it not fallen: all of them, however close they come in the table. */
+	/* Without the fall: all events, however close they are in the table. */
 	log.m.threshold = IOPF_SAMPLE_ALL;
 	memset(log.m.table, 0, log.m.slots * sizeof(*log.m.table));
 	iopf_mrc_load(&log.m, log.event, ARRAY_SIZE(event));
@@ -466,7 +466,7 @@ static void above(void **state)
 	log_free(&log);
 }
 
-/* What is watched stands for what there is, unless that is beyond belief. */
+/* Watched blocks stand for all blocks, unless that number is implausible. */
 static void begins(void **state)
 {
 	struct iopf_sample_header head = {
@@ -487,12 +487,12 @@ static void begins(void **state)
 	iopf_mrc_begin(&m, &head);
 	assert_int_equal(m.all / m.watched, 8);
 	assert_int_equal(m.all % m.watched, 0);
-	/* Each and every one: nothing to make up for. */
+	/* All blocks are watched: nothing to scale. */
 	head.threshold = IOPF_SAMPLE_ALL;
 	head.all = 910;
 	iopf_mrc_begin(&m, &head);
 	assert_int_equal(m.all, m.watched);
-	/* Nothing at all. */
+	/* No block at all. */
 	head = (struct iopf_sample_header){ .threshold = 1000 };
 	iopf_mrc_begin(&m, &head);
 	assert_int_equal(m.watched, 1000);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ranges against 128-bit arithmetic on half-open intervals at every combination
- * of edge values, and against sets of points in a small space.
+ * Ranges against 128-bit arithmetic on half-open intervals at every combination of edge values, and
+ * against sets of points in a small space.
  */
 #include "unit.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sampling: who is looked at and when, what the log says, what is watched when there is more than
- * there is room for; and random programs against the model.
+ * Sampling: which blocks are sampled and when, the contents of the log, the choice of blocks when
+ * there is too little room; and random programs against the model.
  */
 #include "unit.h"
 
@@ -43,7 +43,7 @@ static void one_block(void **state)
 	assert_non_null(p);
 	iopf_sample_look(&s, p, 300, 1200);
 	assert_null(iopf_sample_due(&s, 5000));
-	/* What was mapped before anybody looked took nobody knows how many faults. */
+	/* The number of faults of a block that was mapped before is unknown. */
 	iopf_sample_miss(&s, p, false, 1250);
 	assert_int_equal(iopf_sample_read(&s, 0, &e, 1), 1);
 	assert_int_equal(e.time, 1250);
@@ -62,7 +62,7 @@ static void one_block(void **state)
 	assert_int_equal(e.faults, 3);
 }
 
-/* For how long blocks are left alone in fact, when looking is late. */
+/* The actual interval, when sampling is late. */
 static void late(void **state)
 {
 	struct iopf_sample_point *p;
@@ -79,11 +79,11 @@ static void late(void **state)
 		iopf_sample_miss(&s, p, false, now);
 		now += 1000;
 		iopf_sample_look(&s, p, 1, now);
-		/* One does not say much. */
+		/* One observation has little weight. */
 		assert_in_range(s.alone, 100, i ? 1000 : 200);
 	}
 	assert_in_range(s.alone, 980, 1000);
-	/* The log says so, and of how many blocks those that are watched are some. */
+	/* The log has it, and the number of all blocks. */
 	s.all = 7;
 	iopf_sample_head(&s, now, &head);
 	assert_int_equal(head.alone, s.alone);
@@ -95,13 +95,13 @@ static void late(void **state)
 		iopf_sample_look(&s, p, 1, now);
 	}
 	assert_in_range(s.alone, 100, 120);
-	/* What we did not see begin does not count. */
+	/* An interval whose start is unknown does not count. */
 	iopf_sample_watch(&s, 1, now, false);
 	iopf_sample_look(&s, iopf_sample_find(&s, 1), 1, now + 100000);
 	assert_in_range(s.alone, 100, 120);
 }
 
-/* A share that does not depend on the blocks, and those watched are all below the threshold. */
+/* A share that does not depend on the blocks; all watched ones are below the threshold. */
 static void shares(void **state)
 {
 	struct iopf_sample s;
@@ -111,7 +111,7 @@ static void shares(void **state)
 	begin(&s, POINTS, 100);
 	for (u64 block = 0; block < 100000; block++)
 		iopf_sample_watch(&s, block * 512, block, false);
-	/* Seven eighths of the room at least were there after the last fall, on average. */
+	/* After the last fall, seven eighths of the room were left on average. */
 	assert_in_range(s.blocks, POINTS * 5 / 8, POINTS);
 	for (u64 block = 0; block < 100000; block++) {
 		below += iopf_sample_stands(block * 512, s.threshold);
@@ -119,7 +119,7 @@ static void shares(void **state)
 			    !iopf_sample_stands(block * 512, s.threshold));
 	}
 	assert_int_equal(below, s.blocks);
-	/* That share of all, give or take four standard deviations. */
+	/* The share of all blocks, within four standard deviations. */
 	assert_in_range(100000ULL * s.threshold / IOPF_SAMPLE_ALL, s.blocks - 32, s.blocks + 32);
 }
 

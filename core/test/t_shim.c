@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The stand-in itself: what the other tests prove counts for the kernel only
- * as far as these names mean the same there.
+ * The shim itself. The other tests prove something about the kernel only if these names mean the
+ * same there.
  */
 #include "unit.h"
 
@@ -52,7 +52,7 @@ static void highest_bit(void **state)
 	}
 }
 
-/* Bits lie in long words, lowest first. */
+/* Bits are in long words, lowest first. */
 static void bitmap_layout(void **state)
 {
 	DECLARE_BITMAP(map, BITS);
@@ -94,7 +94,7 @@ static void bitmap_runs(void **state)
 	}
 }
 
-/* A search from the size on, or beyond it, answers the size. */
+/* A search from the size on, or beyond it, returns the size. */
 static void find_at_the_end(void **state)
 {
 	DECLARE_BITMAP(ones, BITS);
@@ -153,7 +153,7 @@ static void characters(void **state)
 		if (c < 0x80)
 			assert_true(isalnum((char)c) == (c && strchr(alnum, c)));
 	}
-	/* Latin-1, as in the kernel: accented letters are letters, the signs among them not. */
+	/* Latin-1, as in the kernel: accented letters are letters, the signs among them are not. */
 	assert_true(isalnum('\xe9'));
 	assert_false(isalnum('\xd7'));
 	assert_false(isalnum('\xf7'));
@@ -200,7 +200,7 @@ static void lists(void **state)
 	assert_true(list_empty(&list));
 	list_add(&a.node, &list);
 	assert_ptr_equal(list_last_entry(&list, struct item, node), &a);
-	/* At the front, then after the other. */
+	/* At the front, then after the other one. */
 	list_add(&b.node, &list);
 	assert_ptr_equal(list.next, &b.node);
 	assert_ptr_equal(list_last_entry(&list, struct item, node), &a);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Streams: the rules one by one, then random misses against what must hold for any.
+ * Streams: the rules one by one, then random misses against properties that always hold.
  */
 #include "unit.h"
 
@@ -8,7 +8,7 @@
 
 #include "../stream.h"
 
-/* A bound as for memory that is absent. */
+/* The bound for memory that is absent. */
 #define BOUND 32U
 
 static struct iopf_ahead miss(struct iopf_streams *s, u64 page, unsigned int n, bool write)
@@ -74,12 +74,12 @@ static void misses_of_many(void **state)
 	is(miss(&s, 50000, 4, false), 0, 0, 0);
 	is(miss(&s, 50004, 4, false), 4, 0, 0);
 	is(miss(&s, 50012, 16, false), 16, 4, 0);
-	/* More than the bound are missed; ahead the bound is. */
+	/* More pages than the bound are missed; the prefetch is the bound. */
 	is(miss(&s, 1 << 20, 1000, false), 0, 0, 0);
 	is(miss(&s, (1 << 20) + 1000, 1000, false), BOUND, 0, 0);
 }
 
-/* 2 MiB at a time, as of memory that is there: from 8 MiB on all at once. */
+/* 2 MiB at a time, as of present memory: from 8 MiB on, the whole bound at once. */
 static void steady(void **state)
 {
 	static const unsigned int want[] = { 0, 512, 1024, 100000, 100000 };
@@ -93,9 +93,9 @@ static void steady(void **state)
 		is(got, want[i], i ? want[i - 1] : 0, 0);
 		page += 512 + got.pages;
 	}
-	/* The end of the memory comes before. */
+	/* The memory ends before. */
 	is(miss_within(&s, page, 512, 0, page + 600, 100000), 89, 100000, 0);
-	/* Just not steady, and just so. */
+	/* Just not steady, and just steady. */
 	s = (struct iopf_streams){ };
 	miss_within(&s, 0, 1, 0, U64_MAX, 100000);
 	is(miss_within(&s, 1, IOPF_STREAM_STEADY - 1, 0, U64_MAX, 100000), 2047, 0, 0);
@@ -104,7 +104,7 @@ static void steady(void **state)
 	is(miss_within(&s, 1, IOPF_STREAM_STEADY, 0, U64_MAX, 100000), 100000, 0, 0);
 }
 
-/* A stream may skip what was there once it runs. */
+/* A running stream may skip pages that were mapped. */
 static void skips(void **state)
 {
 	(void)state;
@@ -127,7 +127,7 @@ static void never_backwards(void **state)
 	miss(&s, 101, 1, true);
 	is(miss(&s, 102, 1, true), 0, 0, 0);
 	is(miss(&s, 101, 1, true), 0, 0, 0);
-	/* What has never been used is no stream at page 0. */
+	/* A slot that was never used is not a stream at page 0. */
 	s = (struct iopf_streams){ };
 	is(miss(&s, 0, 1, false), 0, 0, 0);
 	is(miss(&s, 0, 1, false), 0, 0, 0);
@@ -151,7 +151,7 @@ static void several(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < IOPF_STREAMS; i++) {
-		/* At no equal distances. */
+		/* Unequal distances. */
 		next[i] = i * i * 100000;
 		is(miss(&s, next[i]++, 1, i % 2), 0, 0, 0);
 	}
@@ -163,7 +163,7 @@ static void several(void **state)
 	}
 }
 
-/* What runs stays while there is something else to give up. */
+/* A running stream keeps its slot while another slot can be reused. */
 static void who_goes(void **state)
 {
 	struct iopf_streams s = { };
@@ -173,19 +173,19 @@ static void who_goes(void **state)
 		miss(&s, i * i * 100000, 1, true);
 		miss(&s, i * i * 100000 + 1, 1, true);
 	}
-	/* Anything else takes turns in the last slot. */
+	/* All other misses share the last slot. */
 	for (unsigned int i = 0; i < 10; i++)
 		is(miss(&s, (1 << 30) + i * i * 100000, 1, true), 0, 0, 0);
 	for (unsigned int i = 0; i < IOPF_STREAMS - 1; i++)
 		is(miss(&s, i * i * 100000 + 3, 1, true), 2, 1, 0);
-	/* With all of them running the oldest goes; it has wasted what it had. */
+	/* If all streams run, the oldest loses its slot; its prefetch is wasted. */
 	miss(&s, 1 << 29, 1, true);
 	is(miss(&s, (1 << 29) + 1, 1, true), 1, 0, 0);
 	is(miss(&s, 1 << 28, 1, true), 0, 0, 2);
 	is(miss(&s, 3 + 3, 1, true), 0, 0, 0);
 }
 
-/* What has not been used for long is given up, the oldest first. */
+/* A slot without use for long is reused, the oldest first. */
 static void forgets(void **state)
 {
 	struct iopf_streams s = { };
@@ -197,17 +197,17 @@ static void forgets(void **state)
 		miss(&s, i * i * 100000, 1, true);
 		miss(&s, i * i * 100000 + 1, 1, true);
 	}
-	/* The first but one goes on. */
+	/* The second continues. */
 	is(miss(&s, 100003, 1, true), 2, 1, 0);
 	for (unsigned int i = 0; i < IOPF_STREAM_OLD - 4; i++, page += i * 10000)
 		wasted += miss(&s, page, 1, false).wasted;
-	/* One slot was free; then the others go when their time has come, one by one. */
+	/* One slot was free; then the others are reused one by one when their time has come. */
 	assert_int_equal(wasted, 4);
 	is(miss(&s, 3, 1, true), 0, 0, 1);
 	is(miss(&s, 100006, 1, true), 4, 2, 0);
 }
 
-/* Who wastes gets half as much each time, who uses it twice as much again. */
+/* Each waste halves the bound; each use doubles it. */
 static void shrinks(void **state)
 {
 	struct iopf_streams s = { };
@@ -222,7 +222,7 @@ static void shrinks(void **state)
 		want = max(BOUND >> s.shrink, 1U);
 		miss(&s, page, 64, true);
 		is(miss(&s, page + 64, 64, true), want, 0, 0);
-		/* All else that there is has been given up before it. */
+		/* All other slots are reused before it. */
 		for (u64 k = 2; k < 1000 && !wasted; k++)
 			wasted = miss(&s, page + k * k * 100000, 1, false).wasted;
 		assert_int_equal(wasted, want);
@@ -241,7 +241,7 @@ static void shrinks(void **state)
 	}
 }
 
-/* Waste the window of a stream that has had @ahead pages; what it had when it went. */
+/* Wastes the prefetch of a stream of @ahead pages, and returns the pages wasted. */
 static unsigned int waste(struct iopf_streams *s, unsigned int ahead, unsigned int bound)
 {
 	u64 page = 1ULL << 40;
@@ -258,7 +258,7 @@ static unsigned int waste(struct iopf_streams *s, unsigned int ahead, unsigned i
 	return got.wasted;
 }
 
-/* It takes an eighth of what there might have been, or pages side by side by chance halve it. */
+/* Only a waste of an eighth of the bound halves it: neighbours by chance must not. */
 static void shrinks_for_much(void **state)
 {
 	struct iopf_streams s = { };
@@ -273,7 +273,7 @@ static void shrinks_for_much(void **state)
 	assert_int_equal(s.shrink, 0);
 	assert_int_equal(waste(&s, 128, 1024), 128);
 	assert_int_equal(s.shrink, 1);
-	/* Of what there might have been when it got it. */
+	/* The bound at the time of the prefetch counts. */
 	assert_int_equal(waste(&s, 1, 8), 1);
 	assert_int_equal(s.shrink, 2);
 }
@@ -311,7 +311,7 @@ static void strides(void **state)
 	}
 }
 
-/* What a stream might have skipped is a stride before it runs. */
+/* A gap that a running stream may skip makes a stride before the stream runs. */
 static void short_strides(void **state)
 {
 	(void)state;
@@ -325,7 +325,7 @@ static void short_strides(void **state)
 	}
 }
 
-/* Places had ahead are bounded as pages are: by the caller, and by what was wasted. */
+/* The bound on places is like that on pages: by the caller, and by the waste. */
 static void bounded_strides(void **state)
 {
 	static const unsigned int want[] = { 0, 0, 0, 1, 2, 4, 8, 8, 8 };
@@ -347,7 +347,7 @@ static void bounded_strides(void **state)
 	assert_int_equal(got.pages, IOPF_STREAM_PLACES);
 	got = miss_within(&s, page, 1, 0, U64_MAX, 8);
 	page += 100 * (u64)(got.pages + 1);
-	/* Halved four times; what was used takes one back. */
+	/* Halved four times; a use doubles it once. */
 	s.shrink = 4;
 	is(miss(&s, page, 1, true), BOUND >> 3, 8, 0);
 	page += 100 * ((BOUND >> 3) + 1);
@@ -371,7 +371,7 @@ static void no_strides(void **state)
 	miss(&s, (1 << 25) - far, 1, true);
 	miss(&s, (1 << 25) - 2 * far, 1, true);
 	is(miss(&s, (1 << 25) - 3 * far, 1, true), 0, 0, 0);
-	/* Not of one direction. */
+	/* Different directions of the data. */
 	s = (struct iopf_streams){ };
 	is(miss(&s, 1000, 1, true), 0, 0, 0);
 	is(miss(&s, 1100, 1, false), 0, 0, 0);
@@ -383,14 +383,14 @@ static void no_strides(void **state)
 	is(miss(&s, 1100, 1, true), 0, 0, 0);
 	is(miss(&s, 1200, 1, true), 0, 0, 0);
 	is(miss(&s, 1300, 1, true), 0, 0, 0);
-	/* What runs is no part of one. */
+	/* A running stream is not part of a stride. */
 	s = (struct iopf_streams){ };
 	miss(&s, 1000, 1, true);
 	miss(&s, 1100, 1, true);
 	miss(&s, 1101, 1, true);
 	is(miss(&s, 1202, 1, true), 0, 0, 0);
 	is(miss(&s, 1103, 1, true), 2, 1, 0);
-	/* Twice the same place is none. */
+	/* The same place twice is not a stride. */
 	s = (struct iopf_streams){ };
 	for (unsigned int i = 0; i < 5; i++)
 		is(miss(&s, 1000, 1, true), 0, 0, 0);
@@ -421,7 +421,7 @@ static void ends(void **state)
 	is(miss_within(&s, 1, 1, 0, 3, BOUND), 1, 0, 0);
 	is(miss_within(&s, 3, 1, 0, 4, BOUND), 1, 1, 0);
 	is(miss_within(&s, 5, 1, 0, 5, BOUND), 0, 1, 0);
-	/* More is missed than there is. */
+	/* More pages are missed than there are. */
 	is(miss_within(&s, 6, 10, 0, 7, BOUND), 0, 0, 0);
 
 	for (unsigned int down = 0; down < 2; down++) {
@@ -432,12 +432,12 @@ static void ends(void **state)
 			miss_within(&s, 5000 + i * d, 1, 4000, 6000, BOUND);
 		is(miss_within(&s, 5000 + 3 * d, 1, 4000, 6000, BOUND), 1, 0, 0);
 		is(miss_within(&s, 5000 + 5 * d, 1, 4000, 6000, BOUND), 2, 1, 0);
-		/* At 800, and there are places at 900 and 1000. */
+		/* At 800; there are places at 900 and 1000. */
 		is(miss_within(&s, 5000 + 8 * d, 1, 4000, 6000, BOUND), 2, 2, 0);
 	}
 }
 
-/* What could not be had is missed. */
+/* A prefetch ends early, and the missing pages fault. */
 static void falls_short(void **state)
 {
 	struct iopf_streams s = { };
@@ -451,7 +451,7 @@ static void falls_short(void **state)
 	iopf_streams_short(&s, 196, 1, false);
 	iopf_streams_short(&s, 196, 33, true);
 	iopf_streams_short(&s, 196, 12, true);
-	/* 20 of them were had. */
+	/* 20 of them were prefetched. */
 	is(miss(&s, 184, 1, true), 32, 20, 0);
 	iopf_streams_short(&s, 217, 32, true);
 	is(miss(&s, 185, 1, true), 1, 0, 0);
@@ -464,7 +464,7 @@ static void falls_short(void **state)
 	is(miss(&s, 1400, 1, true), 1, 0, 0);
 }
 
-/* All together have no more than they may; what was had before stays. */
+/* All streams together stay below the bound; earlier prefetches stay. */
 static void cut(void **state)
 {
 	struct iopf_streams s = { };
@@ -477,7 +477,7 @@ static void cut(void **state)
 	is_at(got, 164, 1, 32, 196);
 	iopf_streams_cut(&s, &got, 20, true);
 	is_at(got, 164, 1, 20, 184);
-	/* Another one has what is left, and a third nothing. */
+	/* Another stream gets the rest, and a third nothing. */
 	miss(&s, 10000, 16, false);
 	got = miss(&s, 10016, 16, false);
 	iopf_streams_cut(&s, &got, 25, false);
@@ -486,7 +486,7 @@ static void cut(void **state)
 	got = miss(&s, 20016, 16, false);
 	iopf_streams_cut(&s, &got, 25, false);
 	is_at(got, 20032, 1, 0, 20032);
-	/* What it missed next is what it was not given. */
+	/* Its next miss is the page that it did not get. */
 	is(miss(&s, 184, 1, true), 40 > BOUND ? BOUND : 40, 20, 0);
 	is(miss(&s, 10037, 1, false), 10, 5, 0);
 	is(miss(&s, 20032, 1, false), 1, 0, 0);
@@ -502,7 +502,7 @@ static void cut(void **state)
 	is_at(got, 400, -100, 1, 300);
 	is(miss(&s, 300, 1, true), 2, 1, 0);
 
-	/* What was had for one that was left is in nobody's way for long. */
+	/* The prefetch of an abandoned stream stops counting soon. */
 	s = (struct iopf_streams){ };
 	miss(&s, 100, 32, true);
 	miss(&s, 132, 32, true);
@@ -515,7 +515,7 @@ static void cut(void **state)
 	assert_true(got.pages);
 }
 
-/* At the end of the address space, and whatever is missed. */
+/* At the end of the address space, and any misses. */
 static void anything(void **state)
 {
 	struct iopf_streams s = { };
@@ -553,7 +553,7 @@ static void anything(void **state)
 	}
 	for (unsigned int i = 0; i < IOPF_STREAMS; i++)
 		held += s.stream[i].used ? s.stream[i].ahead : 0;
-	/* Each page had ahead is one or the other, or still open. */
+	/* Each prefetched page is used, wasted or still open. */
 	assert_int_equal(ahead, used + wasted + held);
 	assert_true(used && wasted);
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fault-around windows against their definition: a page is in the window if
- * it is in bounds and in the same naturally aligned block as the faulting
- * page. The window is an interval, so its ends and the pages next to them
- * decide; they are looked at in full for every page, size and bound.
+ * Fault-around windows against their definition: a page is in the window if it is in bounds and in
+ * the same naturally aligned block as the faulting page. The window is an interval, so a check of
+ * its ends and of the pages next to them is enough. The test checks every page, size and bound.
  */
 #include "unit.h"
 
@@ -11,7 +10,7 @@
 
 #define LAST_PAGE (IOPF_CHUNK_PAGES - 1)
 
-/* The size that counts, by the definition in window.h, as a shift. */
+/* The actual size as a shift, by the definition in window.h. */
 static unsigned int block_shift(unsigned int size)
 {
 	unsigned int shift = 0;
@@ -21,7 +20,7 @@ static unsigned int block_shift(unsigned int size)
 	return shift;
 }
 
-/* Counts rather than asserts per page: there are millions. */
+/* Counts errors. An assertion for each page would be slow: there are millions. */
 static unsigned long wrong(unsigned int page, unsigned int size, unsigned int shift,
 			   unsigned int bound_first, unsigned int bound_last)
 {
@@ -59,7 +58,7 @@ static void every_size(void **state)
 	assert_int_equal(bad, 0);
 }
 
-/* Every page and pair of bounds, 22 million of them, the size classes taking turns. */
+/* Every page and pair of bounds, 22 million; the size classes alternate. */
 static void every_bound(void **state)
 {
 	unsigned long bad = 0;

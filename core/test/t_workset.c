@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Working sets: what is written is read, in few bytes; what is not a working set is refused; and
- * random ones, whole and damaged, against the model.
+ * Working sets: a set that is written reads back, in few bytes; other bytes are refused; and random
+ * sets, whole and damaged, against the model.
  */
 #include "unit.h"
 
@@ -26,7 +26,7 @@ static void begin(struct writer *w)
 	w->next = 0;
 }
 
-/* Bytes of the record. */
+/* Adds a record and returns its bytes. */
 static unsigned int add(struct writer *w, const struct iopf_workset_chunk *chunk)
 {
 	unsigned int n = iopf_workset_put(w->data + w->size, w->next, chunk);
@@ -66,7 +66,7 @@ static void sizes(void **state)
 
 	(void)state;
 	begin(&w);
-	/* All of it; a gap; a large one. */
+	/* All pages; a gap; a large gap. */
 	add_pages(&w, 0, 0, 512, 2);
 	add_pages(&w, 1, 0, 512, 2);
 	add_pages(&w, 129, 0, 512, 2);
@@ -77,7 +77,7 @@ static void sizes(void **state)
 	add_pages(&w, (1ULL << 30) + 2, 127, 128, 5);
 	add_pages(&w, (1ULL << 30) + 3, 128, 129, 7);
 	add_pages(&w, (1ULL << 30) + 4, 511, 1, 6);
-	/* Every other page: the bits. */
+	/* Every second page: the bitmap. */
 	for (unsigned int i = 2; i < 512; i += 2)
 		bitmap_set(chunk.pages, i, 1);
 	assert_int_equal(add(&w, &chunk), 1 + 5 + 64);
@@ -87,7 +87,7 @@ static void sizes(void **state)
 	assert_true(workset_compare(w.data, w.size));
 }
 
-/* The shortest form is taken: of up to 31 short runs, the runs. */
+/* The writer chooses the shortest form: for up to 31 short runs, the runs. */
 static void forms(void **state)
 {
 	(void)state;
@@ -103,7 +103,7 @@ static void forms(void **state)
 	}
 }
 
-/* Each record is as short as the format allows. */
+/* Each record is the shortest that the format allows. */
 static void shortest(void **state)
 {
 	u64 rng = 5;
@@ -190,7 +190,7 @@ static void refused(void **state)
 	assert_false(RAW(1, 0x00, 0, 0x00));
 	assert_false(RAW(1, 0x00));
 	assert_false(RAW(1, 0x20, 0, 1, 2, 3));
-	/* Numbers: without an end, longer than need be, too large. */
+	/* Numbers: without an end, longer than necessary, too large. */
 	assert_false(RAW(1, 0x00, 0x80));
 	assert_false(RAW(1, 0x00, 0x80, 0x00));
 	assert_true(RAW(1, 0x00, 0x80, 0x01));
@@ -198,10 +198,10 @@ static void refused(void **state)
 	assert_false(RAW(1, 0x00, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02));
 	assert_false(RAW(1, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01));
 	assert_false(RAW(1, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01));
-	/* Nothing after the last chunk there is. */
+	/* Nothing follows the last possible chunk. */
 	assert_false(RAW(2, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x00, 0x00));
 	assert_true(RAW(2, 0x00, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x00, 0x00));
-	/* Runs: none, one too many, that touch, beyond the end. */
+	/* Runs: none, one too many, touching ones, beyond the end. */
 	assert_false(RAW(1, 0x10, 0, 0));
 	assert_false(RAW(1, 0x10, 0, 2, 0, 0));
 	assert_false(RAW(1, 0x10, 0, 2, 0, 0, 0, 0));
@@ -215,7 +215,7 @@ static void refused(void **state)
 	assert_false(RAW(1, 0x10, 0, 0x82, 0x02));
 }
 
-/* 256 runs of a page each are the most; longer than the bits, but good. */
+/* 256 runs of one page are the most; longer than the bitmap, but valid. */
 static void many_runs(void **state)
 {
 	u8 bytes[2 + 2 + 2 * 257] = { 0x10, 0, 0x80, 0x02 };
@@ -289,7 +289,7 @@ static void fill(struct writer *w, u64 *rng)
 	end(w);
 }
 
-/* Random ones, and the same with a bit or a byte wrong, which are another one or none. */
+/* Random sets, and sets with a wrong bit or byte, which are another set or none. */
 static void random_sets(void **state)
 {
 	unsigned int good = 0, bad = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What every unit test includes first: cmocka with the headers it wants, and
- * CHECK() for the models, which unit tests and fuzz targets share.
+ * Every unit test includes this first: cmocka with the headers it needs, and CHECK() for the
+ * models, which unit tests and fuzz targets share.
  */
 #ifndef IOPF_CORE_TEST_UNIT_H
 #define IOPF_CORE_TEST_UNIT_H
