@@ -43,8 +43,8 @@
 #include "device.h"
 #include "fault.h"
 #include "hint.h"
-#include "main.h"
 #include "mm.h"
+#include "params.h"
 #include "walk.h"
 
 /* Pages to have ahead that are there: 1 GiB, for which page tables take 2 MiB. */

@@ -39,8 +39,8 @@
 #include "container.h"
 #include "fault.h"
 #include "hint.h"
-#include "main.h"
 #include "mm.h"
+#include "params.h"
 #include "sample.h"
 #include "span.h"
 

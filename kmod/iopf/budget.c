@@ -48,7 +48,7 @@
 #include "chunk.h"
 #include "container.h"
 #include "controls.h"
-#include "main.h"
+#include "params.h"
 
 /* How long a page stays mapped at least: time for the device to try again. */
 #define STAY_DEFAULT	(2 * NSEC_PER_MSEC)

@@ -53,7 +53,7 @@
 #include "defaults.h"
 #include "draft.h"
 #include "emulated.h"
-#include "main.h"
+#include "params.h"
 #include "table.h"
 
 #define KEPT_OWNERS	1024

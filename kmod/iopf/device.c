@@ -40,7 +40,7 @@
 #include "defaults.h"
 #include "device.h"
 #include "latency.h"
-#include "main.h"
+#include "params.h"
 #include "pin.h"
 #include "policy.h"
 #include "table.h"

@@ -14,7 +14,7 @@
 
 #include "../../core/devtable.h"
 #include "draft.h"
-#include "main.h"
+#include "params.h"
 
 #define DRAFT_MAX (IOPF_DEVTABLE_MAX_TEXT + PAGE_SIZE)
 

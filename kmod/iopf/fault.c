@@ -109,8 +109,8 @@
 #include "hint.h"
 #include "hold.h"
 #include "latency.h"
-#include "main.h"
 #include "mm.h"
+#include "params.h"
 #include "pool.h"
 #include "sample.h"
 

@@ -44,7 +44,7 @@
 #include "../compat/vfio_driver.h"
 #include "device.h"
 #include "front.h"
-#include "main.h"
+#include "params.h"
 #include "type1.h"
 
 #define FRONTS	4

@@ -34,7 +34,7 @@
 #include "container.h"
 #include "hold.h"
 #include "hot.h"
-#include "main.h"
+#include "params.h"
 #include "pin.h"
 
 /* Blocks looked at to find the next, which must have come back so often, and held per turn. */

@@ -47,7 +47,7 @@
 #include "chunk.h"
 #include "container.h"
 #include "limits.h"
-#include "main.h"
+#include "params.h"
 #include "pin.h"
 #include "policy.h"
 #include "quota.h"

@@ -35,8 +35,8 @@
 #include "container.h"
 #include "device.h"
 #include "hold.h"
-#include "main.h"
 #include "mediate.h"
+#include "params.h"
 #include "pin.h"
 
 /**

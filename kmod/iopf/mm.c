@@ -54,8 +54,8 @@
 #include "chunk.h"
 #include "container.h"
 #include "controls.h"
-#include "main.h"
 #include "mm.h"
+#include "params.h"
 #include "pin.h"
 #include "pool.h"
 

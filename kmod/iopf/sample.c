@@ -58,7 +58,7 @@
 #include "area.h"
 #include "chunk.h"
 #include "container.h"
-#include "main.h"
+#include "params.h"
 #include "sample.h"
 #include "span.h"
 

@@ -29,7 +29,7 @@
 #include "../../core/devtable.h"
 #include "device.h"
 #include "draft.h"
-#include "main.h"
+#include "params.h"
 #include "table.h"
 
 /* The list of devices that may fault; under the module's parameter lock. */

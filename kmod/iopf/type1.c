@@ -23,7 +23,7 @@
 #include "dma.h"
 #include "emulated.h"
 #include "lock.h"
-#include "main.h"
+#include "params.h"
 #include "pin.h"
 #include "policy.h"
 #include "prefault.h"

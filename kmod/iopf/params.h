@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#ifndef IOPF_MAIN_H
-#define IOPF_MAIN_H
+#ifndef IOPF_PARAMS_H
+#define IOPF_PARAMS_H
 
 #include <linux/types.h>
 
@@ -8,13 +8,13 @@ struct workqueue_struct;
 
 #define IOPF_DRIVER_NAME "vfio_iommu_iopf"
 
-/* Deferred freeing. */
+/* For work that may sleep and belongs to no container. */
 extern struct workqueue_struct *iopf_wq;
 
-/* What notifiers wait for; see mm.c. */
+/* For the rest of a long invalidation; see mm.c. */
 extern struct workqueue_struct *iopf_zap_wq;
 
-/* Module parameters; see main.c. */
+/* Module parameters; see params.c. */
 extern bool iopf_allow_unsafe_interrupts;
 extern bool iopf_disable_hugepages;
 extern bool iopf_serve_pinned;
@@ -23,4 +23,4 @@ extern unsigned int iopf_policy_limit;
 extern unsigned int iopf_fault_around;
 extern unsigned int iopf_fault_window;
 
-#endif /* IOPF_MAIN_H */
+#endif /* IOPF_PARAMS_H */
