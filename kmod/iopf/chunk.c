@@ -42,10 +42,10 @@
 #include "chunk.h"
 #include "container.h"
 #include "controls.h"
-#include "latency.h"
 #include "mm.h"
 #include "sample.h"
 #include "span.h"
+#include "timing.h"
 #include "walk.h"
 
 /* Pages looked at per time while going back from a fault. */

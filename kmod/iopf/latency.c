@@ -15,10 +15,6 @@
  * ends in waiting counts as walk when its phases were not measured, or when nothing could
  * be populated.
  *
- * The clock: the TSC, read without any ordering. The kernel's own clocks do more than durations
- * need: they scale, and see to it that no two processors disagree. Where the kernel finds
- * the TSC unfit for itself when the module is loaded, it is local_clock().
- *
  * Memory: 6.1 KiB for each processor and attached device; 12 KiB for each device that has ever
  * been attached and for each container, for what was measured by devices that have left.
  *
@@ -40,13 +36,11 @@
  */
 #include <linux/cleanup.h>
 #include <linux/cpu.h>
-#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/sysfs.h>
-#include <asm/tsc.h>
 
 #include "attach.h"
 #include "container.h"
@@ -54,7 +48,6 @@
 #include "latency.h"
 
 DEFINE_STATIC_KEY_TRUE(iopf_latency_on);
-DEFINE_STATIC_KEY_TRUE(iopf_latency_tsc);
 
 /* One fault in so many that are handled in place has its phases measured. */
 static unsigned int latency_every __read_mostly = 8;
@@ -93,39 +86,10 @@ struct iopf_latency_past {
 	struct iopf_hist_sum hist[IOPF_PHASE_NR];
 };
 
-/**
- * iopf_latency_init() - choose the clock
- */
-void iopf_latency_init(void)
-{
-	if (!tsc_khz || check_tsc_unstable())
-		static_branch_disable(&iopf_latency_tsc);
-}
-
-static u64 ticks_to_ns(u64 ticks)
-{
-	if (!static_branch_likely(&iopf_latency_tsc))
-		return ticks;
-	return mul_u64_u32_div(ticks, USEC_PER_SEC, tsc_khz);
-}
-
 /* A value of a histogram, for people. */
 static u64 value_to_ns(u64 value)
 {
-	return ticks_to_ns(value << IOPF_LATENCY_SHIFT);
-}
-
-/**
- * iopf_timing_ns() - time since a fault was reported
- * @t: its clock; where faults are not timed, it began to run when it was set
- *
- * Return: nanoseconds.
- */
-u64 iopf_timing_ns(const struct iopf_timing *t)
-{
-	s64 ticks = iopf_latency_clock() - t->start;
-
-	return ticks_to_ns(max(ticks, 0LL));
+	return iopf_clock_ns(value << IOPF_LATENCY_SHIFT);
 }
 
 void iopf_timing_begin_phases(struct iopf_timing *t, struct iopf_device *d)
@@ -293,7 +257,7 @@ static u64 percentile_ns(const struct iopf_hist_sum *sum, unsigned int permille)
 static ssize_t summary_show(const struct iopf_hist_sum *sum, char *buf)
 {
 	int len = sysfs_emit(buf, "count %llu sum %llu", iopf_hist_total(sum),
-			     ticks_to_ns(sum->sum));
+			     iopf_clock_ns(sum->sum));
 
 	return len + sysfs_emit_at(buf, len, " p50 %llu p90 %llu p99 %llu p99.9 %llu max %llu\n",
 				   percentile_ns(sum, 500), percentile_ns(sum, 900),

@@ -22,11 +22,11 @@
 #include "front.h"
 #include "hint.h"
 #include "hot.h"
-#include "latency.h"
 #include "mm.h"
 #include "params.h"
 #include "pool.h"
 #include "table.h"
+#include "timing.h"
 
 static struct kobject *iopf_kobj;
 
@@ -34,7 +34,7 @@ static int __init iopf_init(void)
 {
 	int ret;
 
-	iopf_latency_init();
+	iopf_clock_init();
 	ret = iopf_chunk_cache_init();
 	if (ret)
 		return ret;

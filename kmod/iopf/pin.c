@@ -56,12 +56,12 @@
 #include "chunk.h"
 #include "container.h"
 #include "hold.h"
-#include "latency.h"
 #include "mm.h"
 #include "params.h"
 #include "pin.h"
 #include "run.h"
 #include "span.h"
+#include "timing.h"
 
 /* How often mapping a device's memory is tried against invalidations and lack of memory. */
 #define MMIO_ATTEMPTS 64

@@ -228,7 +228,7 @@ void iopf_sample_chunk_fault(struct iopf_chunk *chunk, struct iopf_timing *timin
 	spin_unlock(&sampler->points_lock);
 	/* It is not timed otherwise: then what it took so far is left out. */
 	if (timing->sampled && !timing->on)
-		timing->start = iopf_latency_clock();
+		timing->start = iopf_clock();
 }
 
 /**

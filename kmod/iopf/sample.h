@@ -5,7 +5,7 @@
 #include <linux/jump_label.h>
 
 #include "chunk.h"
-#include "latency.h"
+#include "timing.h"
 
 struct iopf_attach;
 struct iopf_container;

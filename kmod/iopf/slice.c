@@ -36,11 +36,11 @@
 #include "budget.h"
 #include "chunk.h"
 #include "container.h"
-#include "latency.h"
 #include "mm.h"
 #include "pool.h"
 #include "slice.h"
 #include "span.h"
+#include "timing.h"
 
 /* Pages populated between two looks whether to stop. */
 #define POPULATE_PAGES	32U
