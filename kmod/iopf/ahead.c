@@ -38,6 +38,7 @@
 #include "ahead.h"
 #include "area.h"
 #include "attach.h"
+#include "backlog.h"
 #include "chunk.h"
 #include "container.h"
 #include "device.h"
@@ -219,7 +220,7 @@ static void runner_short(const struct iopf_runner *r)
 /* Leave the rest to the worker. */
 static void runner_queue(struct iopf_attach *at, const struct iopf_runner *r)
 {
-	struct iopf_fault_queue *q = at->container->faults;
+	struct iopf_backlog *q = at->container->faults;
 	bool queued = false;
 
 	spin_lock(&at->lock);
@@ -280,7 +281,7 @@ void iopf_ahead_work(struct work_struct *work)
 {
 	struct iopf_attach *at = container_of(work, struct iopf_attach, run_work);
 	/* Not by way of the container, which may be gone by now. */
-	struct iopf_fault_queue *q = at->run_queue;
+	struct iopf_backlog *q = at->run_queue;
 	struct iopf_runner r;
 
 	while (runner_take(at, &r)) {
@@ -293,7 +294,7 @@ void iopf_ahead_work(struct work_struct *work)
 		cond_resched();
 	}
 	iopf_attach_put(at);
-	iopf_fault_queue_put(q);
+	iopf_backlog_put(q);
 	module_put(THIS_MODULE);
 }
 

@@ -35,9 +35,9 @@
 #include <linux/slab.h>
 
 #include "area.h"
+#include "backlog.h"
 #include "chunk.h"
 #include "container.h"
-#include "fault.h"
 #include "hint.h"
 #include "mm.h"
 #include "params.h"
@@ -274,7 +274,7 @@ void iopf_areas_destroy(struct list_head *areas)
 	iopf_hint_renew(&c->generation);
 	/* Faults that waited for them find that there is no such address. */
 	if (frozen)
-		iopf_fault_queue_resume(c->faults);
+		iopf_backlog_resume(c->faults);
 	/* The first has the others in its list. */
 	list_del_init(areas);
 	queue_rcu_work(iopf_wq, &first->free_work);
@@ -484,7 +484,7 @@ void iopf_area_thaw(struct iopf_area *area)
 
 	/* The address before the permission to use it. Pairs with chunk_fault_locked(). */
 	smp_store_release(&area->frozen, false);
-	iopf_fault_queue_resume(area->container->faults);
+	iopf_backlog_resume(area->container->faults);
 }
 
 /**

@@ -12,7 +12,7 @@
 #include "device.h"
 
 struct iopf_container;
-struct iopf_fault_queue;
+struct iopf_backlog;
 
 /* Streams of the group's devices that are being served in the background at a time. */
 #define IOPF_RUNNERS 8
@@ -98,7 +98,7 @@ struct iopf_attach {
 	bool running;
 	unsigned int nr_runners;
 	struct iopf_runner runner[IOPF_RUNNERS];
-	struct iopf_fault_queue *run_queue;
+	struct iopf_backlog *run_queue;
 	struct work_struct run_work;
 	wait_queue_head_t idle;
 	unsigned int nr_devices;

@@ -36,12 +36,12 @@
 #include <linux/xarray.h>
 
 #include "area.h"
+#include "backlog.h"
 #include "budget.h"
 #include "chunk.h"
 #include "container.h"
 #include "dirty.h"
 #include "emulated.h"
-#include "fault.h"
 #include "hint.h"
 #include "hold.h"
 #include "latency.h"
@@ -208,7 +208,7 @@ static void container_free(struct kobject *kobj)
 	free_percpu(c->resident);
 	iopf_prefaults_put(c->prefaults);
 	iopf_keeper_free(c->keeper);
-	iopf_fault_queue_put(c->faults);
+	iopf_backlog_put(c->faults);
 	kvfree(c->latency_past);
 	iopf_sampler_free(c->sampler);
 	kfree(c->domains);
@@ -313,7 +313,7 @@ struct iopf_container *iopf_container_create(bool v2)
 	c->resident = alloc_percpu_gfp(*c->resident, GFP_KERNEL_ACCOUNT);
 	c->domains = kzalloc(struct_size(c->domains, domain, 0), GFP_KERNEL_ACCOUNT);
 	c->iovas = kzalloc(struct_size(c->iovas, range, 0), GFP_KERNEL_ACCOUNT);
-	c->faults = iopf_fault_queue_create(c->id);
+	c->faults = iopf_backlog_create(c->id);
 	c->latency_past = iopf_latency_past_alloc();
 	if (!c->resident || !c->domains || !c->iovas || !c->faults || !c->latency_past)
 		goto err_put;

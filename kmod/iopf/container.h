@@ -23,7 +23,7 @@
 struct iommu_domain;
 struct iopf_area;
 struct iopf_domains;
-struct iopf_fault_queue;
+struct iopf_backlog;
 struct iopf_keeper;
 struct iopf_latency_past;
 struct iopf_pool;
@@ -138,7 +138,7 @@ struct iopf_container {
 	struct iopf_owner owner;
 	bool v2;
 	bool huge_ok;
-	struct iopf_fault_queue *faults;
+	struct iopf_backlog *faults;
 	struct mem_cgroup *memcg;
 	struct iopf_prefaults *prefaults;
 	bool tracking;

@@ -100,6 +100,7 @@
 #include "ahead.h"
 #include "area.h"
 #include "attach.h"
+#include "backlog.h"
 #include "budget.h"
 #include "chunk.h"
 #include "container.h"
@@ -175,7 +176,7 @@ struct iopf_want {
 
 /**
  * struct iopf_slow - a fault that has to wait
- * @work: the worker's, in @queue
+ * @frozen: the worker's work, in @queue; waits there while its area is frozen
  * @job: the worker's, in @pool
  * @pool: where @job is queued or being done, referenced, or NULL. Under at->lock.
  * @queue: its container's, referenced
@@ -186,7 +187,6 @@ struct iopf_want {
  * @requests: its requests, which count in at->requests until it is answered
  * @limit: attempts
  * @attempt: those there have been
- * @frozen: in the queue's list of those in frozen areas, under its lock
  * @thawed: it has been there, so it is to be tried at once
  * @resumes: the queue's count before the last attempt
  * @want: what to populate next
@@ -195,10 +195,10 @@ struct iopf_want {
  * @waits: what it spends its time on while it is WAITING or PARKED
  */
 struct iopf_slow {
-	struct work_struct work;
+	struct iopf_frozen_work frozen;
 	struct iopf_job job;
 	struct iopf_pool *pool;
-	struct iopf_fault_queue *queue;
+	struct iopf_backlog *queue;
 	struct iopf_attach *at;
 	struct list_head node;
 	enum slow_state state;
@@ -206,7 +206,6 @@ struct iopf_slow {
 	unsigned int requests;
 	unsigned int limit;
 	unsigned int attempt;
-	struct list_head frozen;
 	bool thawed;
 	int resumes;
 	struct iopf_want want;
@@ -265,69 +264,6 @@ int iopf_fault_reserve(struct iopf_attach *at)
 {
 	at->reserve = mempool_create_slab_pool(SLOW_RESERVE, iopf_slow_cache);
 	return at->reserve ? 0 : -ENOMEM;
-}
-
-static void queue_free_work(struct work_struct *work)
-{
-	struct iopf_fault_queue *q = container_of(work, struct iopf_fault_queue, free_work);
-
-	destroy_workqueue(q->wq);
-	mem_cgroup_put(q->memcg);
-	kfree(q);
-}
-
-/**
- * iopf_fault_queue_create() - workers for a container
- * @id: the container's number, for the workers' names
- *
- * Return: the queue, with a reference; or NULL.
- */
-struct iopf_fault_queue *iopf_fault_queue_create(u32 id)
-{
-	struct iopf_fault_queue *q = kzalloc(sizeof(*q), GFP_KERNEL_ACCOUNT);
-
-	if (!q)
-		return NULL;
-	q->wq = alloc_workqueue("vfio_iopf/%u", WQ_UNBOUND, WQ_UNBOUND_MAX_ACTIVE, id);
-	if (!q->wq) {
-		kfree(q);
-		return NULL;
-	}
-	q->memcg = get_mem_cgroup_from_mm(current->mm);
-	refcount_set(&q->refs, 1);
-	spin_lock_init(&q->lock);
-	INIT_LIST_HEAD(&q->frozen);
-	INIT_WORK(&q->free_work, queue_free_work);
-	return q;
-}
-
-/**
- * iopf_fault_queue_put() - drop a reference
- * @q: the queue, or NULL
- */
-void iopf_fault_queue_put(struct iopf_fault_queue *q)
-{
-	if (q && refcount_dec_and_test(&q->refs))
-		queue_work(iopf_wq, &q->free_work);
-}
-
-/**
- * iopf_fault_queue_resume() - an area has thawed, or faults have been cancelled: look again
- * @q: the queue
- */
-void iopf_fault_queue_resume(struct iopf_fault_queue *q)
-{
-	struct iopf_slow *slow, *next;
-
-	spin_lock(&q->lock);
-	/* What there is to see, before the word of it. Pairs with the acquire in slow_try(). */
-	smp_mb__before_atomic();
-	atomic_inc(&q->resumes);
-	list_for_each_entry_safe(slow, next, &q->frozen, frozen) {
-		list_del_init(&slow->frozen);
-		queue_work(q->wq, &slow->work);
-	}
-	spin_unlock(&q->lock);
 }
 
 static struct device *group_dev(const struct iopf_group *group)
@@ -676,26 +612,18 @@ static void slow_queue(struct iopf_slow *slow)
 	if (slow->pool)
 		iopf_pool_queue(slow->pool, &slow->job);
 	else
-		queue_work(slow->queue->wq, &slow->work);
+		queue_work(slow->queue->wq, &slow->frozen.work);
 }
 
 /* False: there has been a resume since the attempt, so it is to be made again. */
 static bool slow_freeze(struct iopf_slow *slow)
 {
-	struct iopf_fault_queue *q = slow->queue;
-	bool frozen;
-
 	lockdep_assert_held(&slow->at->lock);
 
 	iopf_pool_put(slow->pool);
 	slow->pool = NULL;
 	slow->thawed = true;
-	spin_lock(&q->lock);
-	frozen = atomic_read(&q->resumes) == slow->resumes;
-	if (frozen)
-		list_add_tail(&slow->frozen, &q->frozen);
-	spin_unlock(&q->lock);
-	return frozen;
+	return iopf_backlog_freeze(slow->queue, &slow->frozen, slow->resumes);
 }
 
 /* Whether the caller can do what a fault waits for. */
@@ -807,14 +735,14 @@ static bool want_now(const struct iopf_want *want)
 /* Nobody uses it any more, and its group is somebody else's or gone. */
 static void slow_free(struct iopf_slow *slow)
 {
-	struct iopf_fault_queue *queue = slow->queue;
+	struct iopf_backlog *queue = slow->queue;
 	struct iopf_attach *at = slow->at;
 
 	want_drop(&slow->want);
 	iopf_pool_put(slow->pool);
 	mempool_free(slow, at->reserve);
 	iopf_attach_put(at);
-	iopf_fault_queue_put(queue);
+	iopf_backlog_put(queue);
 	module_put(THIS_MODULE);
 }
 
@@ -921,7 +849,7 @@ static void slow_sweep(struct iopf_attach *at)
  */
 static int slow_wait(struct iopf_slow *slow)
 {
-	struct iopf_fault_queue *q = slow->queue;
+	struct iopf_backlog *q = slow->queue;
 	struct mem_cgroup *old;
 	unsigned long page;
 	int ret;
@@ -978,8 +906,8 @@ static enum slow_next slow_try(struct iopf_slow *slow, int waited)
 		fault_complain(d, &slow->group->last_fault.fault.prm,
 			       waited == -ESRCH ? "is memory of a process that is gone"
 						: "has no memory behind it");
-	/* Before the look at the area. Pairs with iopf_fault_queue_resume(). */
-	slow->resumes = atomic_read_acquire(&slow->queue->resumes);
+	/* Before the look at the area. Pairs with iopf_backlog_resume(). */
+	slow->resumes = iopf_backlog_resumes(slow->queue);
 	turn = iopf_keeper_enter(at->container);
 	ret = waited ?: fault_group(at, d, slow->group, &slow->want, &served, &slow->timing);
 	/* It may have waited for an invalidation or an area only. */
@@ -1041,7 +969,7 @@ static bool slow_run(struct iopf_slow *slow)
 static void slow_work(struct work_struct *work)
 {
 	/* It wants no memory of a process, so nothing interrupts it. */
-	WARN_ON_ONCE(slow_run(container_of(work, struct iopf_slow, work)));
+	WARN_ON_ONCE(slow_run(container_of(work, struct iopf_slow, frozen.work)));
 }
 
 static bool slow_job(struct iopf_job *job)
@@ -1080,7 +1008,7 @@ static int fault_park(struct iopf_attach *at, struct iopf_group *group, struct i
 
 	if (!slow)
 		return -ENOMEM;
-	INIT_WORK(&slow->work, slow_work);
+	iopf_frozen_work_init(&slow->frozen, slow_work);
 	iopf_job_init(&slow->job, slow_job, false);
 	slow->pool = NULL;
 	slow->queue = at->container->faults;
@@ -1089,7 +1017,6 @@ static int fault_park(struct iopf_attach *at, struct iopf_group *group, struct i
 	slow->requests = group->fault_count;
 	slow->state = SLOW_WAITING;
 	slow->attempt = 0;
-	INIT_LIST_HEAD(&slow->frozen);
 	slow->thawed = false;
 	slow->want = *want;
 	slow->served = (struct iopf_served){ };
@@ -1305,7 +1232,7 @@ void iopf_fault_drain(struct iopf_attach *at)
 		fault_respond(iopf_attach_device(at, group_dev(group)), group,
 			      IOMMU_PAGE_RESP_INVALID, &timing);
 	/* Those that waited for an area to thaw have nothing to wait for any more. */
-	iopf_fault_queue_resume(at->container->faults);
+	iopf_backlog_resume(at->container->faults);
 	wait_event(at->idle, !READ_ONCE(at->active));
 	/* The last active worker is out of the lock before anything is freed. */
 	spin_lock(&at->lock);

@@ -35,9 +35,9 @@
 #include <linux/slab.h>
 #include <linux/vfio_iopf.h>
 
+#include "backlog.h"
 #include "chunk.h"
 #include "container.h"
-#include "fault.h"
 #include "pool.h"
 #include "prefault.h"
 #include "prefaults.h"
@@ -67,7 +67,7 @@
 struct iopf_prefaults {
 	refcount_t refs;
 	struct iopf_container *container;
-	struct iopf_fault_queue *queue;
+	struct iopf_backlog *queue;
 	spinlock_t lock; /* see above */
 	wait_queue_head_t idle;
 	bool dead;
@@ -110,7 +110,7 @@ void iopf_prefaults_put(struct iopf_prefaults *ps)
 {
 	if (!ps || !refcount_dec_and_test(&ps->refs))
 		return;
-	iopf_fault_queue_put(ps->queue);
+	iopf_backlog_put(ps->queue);
 	kfree(ps);
 }
 
