@@ -18,7 +18,7 @@
 #define PAGES		(LEN / MEM_PAGE)
 #define BLOCKS		(LEN / MEM_HUGE)
 #define STEADY_LEN	(256 * MiB)
-/* See kmod/iopf/ahead.c. */
+/* See kmod/iopf/fault/ahead.c. */
 #define AHEAD_MAX	32
 
 static uint64_t faults(void)

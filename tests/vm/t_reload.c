@@ -20,7 +20,7 @@
 
 #define LEN	(2 * MiB)
 #define FRONT	KNOB_IOPF_DIR "/front"
-/* Registrations that the backend may have at a time; kmod/iopf/front.c. */
+/* Registrations that the backend may have at a time; kmod/iopf/vfio/front.c. */
 #define FRONTS	4
 #define AGAIN	"vfio_iommu_type1 was loaded after this module; registered again"
 #define BEHIND	"vfio_iommu_type1 was loaded after this module and is asked first"

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Budgets: how much of a container may be mapped and pinned, and what goes to make room.
+ *
+ * The books and the policy are core/budget.h; its blocks are chunks. This file says when they are
+ * asked, and evicts; limits.c is how they are set and read. A container without limits is not
+ * budgeted: nothing is counted, and all that its faults pay is a look at iopf_container.budgeted.
+ *
+ * To evict is to unmap. The memory itself stays the process's; the host finds it unused when it
+ * looks (mm.c: not mapped is not young), and decides.
+ *
+ * Charging: whoever changes what a chunk has mapped has the chunk counted anew before it drops the
+ * chunk's lock (iopf_keeper_settle()). What is going to be mapped is reserved before, under the
+ * same lock, so what is mapped is never more than the maximum; how much can be had says
+ * how much is mapped: a leaf of 2 MiB, the window, the page in question, or nothing
+ * (-EDQUOT). What nobody waits for is had below the soft mark only. There are no
+ * leaves of 1 GiB: they could go but as a whole.
+ *
+ * Making room: above the soft mark, and a little before the hard one, in the background. A fault
+ * for which there is not a single page has room made by its worker, and tries again, as one that
+ * meets an invalidation; if nothing may go just now, it waits like that one.
+ *
+ * fault vs eviction: a victim is chosen without its chunk's lock. Under it the budget is asked once
+ *   more; a fault that came in between has put the chunk where it may not go.
+ * answer vs eviction: a fault says when it begins to be handled, and when it has been answered
+ *   (iopf_keeper_enter(), iopf_keeper_leave()); what it has mapped does not go in between. A
+ *   group of faults that has been served in part is answered when there is no room for the
+ *   rest: waiting with what it has, it could keep others, or itself, waiting for good.
+ * unmap vs eviction: a chunk that is killed is forgotten under its lock; who has chosen it is in an
+ *   RCU read-side section and finds that it may not go.
+ * freeze vs eviction: what is mapped of a frozen area stays, for its faults would wait.
+ *
+ * Locking: iopf_chunk.lock -> iopf_keeper.lock, which is a leaf. A victim is chosen with the leaf
+ * alone, which is dropped before the chunk's is taken.
+ */
+#include <linux/cleanup.h>
+#include <linux/delay.h>
+#include <linux/iommu.h>
+#include <linux/jiffies.h>
+#include <linux/kernel.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+#include <linux/timekeeping.h>
+
+#include "../lib/controls.h"
+#include "../lib/params.h"
+#include "../map/area.h"
+#include "../map/chunk.h"
+#include "../vfio/container.h"
+#include "budget.h"
+
+/* How long a page stays mapped at least: time for the device to try again. */
+#define STAY_DEFAULT	(2 * NSEC_PER_MSEC)
+
+/* What an epoch takes at most; see core/budget.h. */
+#define EPOCH		NSEC_PER_SEC
+
+/* Blocks evicted in a row before others have their turn. */
+#define BATCH		1024
+
+/* Blocks met in a row that may not go after all, until it is left at that. */
+#define SPARED_MAX	16
+
+/* How often it is tried to make room, at half a millisecond and more each time. */
+#define ROOM_TRIES	2000
+
+static struct iopf_keeper *chunk_keeper(const struct iopf_chunk *chunk)
+{
+	return chunk->area->container->keeper;
+}
+
+/* Whether @work has something to do; kicked at most once until it has looked. */
+static bool keeper_kick(struct iopf_keeper *k)
+{
+	lockdep_assert_held(&k->lock);
+
+	if (k->kicked || (!iopf_budget_excess(&k->books) && k->books.thrashing == k->told))
+		return false;
+	k->kicked = true;
+	return true;
+}
+
+/**
+ * iopf_keeper_reserve() - room for what a fault is about to map
+ * @chunk: the chunk, locked; its container is budgeted
+ * @around: pages of the window; out: 1 when there is no room for more
+ * @reserved: out: how many are reserved, to be given back by iopf_keeper_settle()
+ * @huge: out: whether a leaf of 2 MiB may take the place of what is mapped
+ *
+ * Return: 0 or -EDQUOT.
+ */
+int iopf_keeper_reserve(struct iopf_chunk *chunk, unsigned int *around, unsigned int *reserved,
+			bool *huge)
+{
+	unsigned int present = iopf_chunkmap_mapped(&chunk->map), all = IOPF_CHUNK_PAGES - present;
+	unsigned int window = clamp(*around, 1U, IOPF_CHUNK_PAGES);
+	struct iopf_keeper *k = chunk_keeper(chunk);
+	int ret = 0;
+
+	lockdep_assert_held(&chunk->lock);
+
+	if (iopf_broken(budget))
+		return 0;
+	spin_lock(&k->lock);
+	*huge = iopf_budget_reserve(&k->books, all, false);
+	if (*huge) {
+		*reserved = all;
+	} else if (iopf_budget_reserve(&k->books, window, false)) {
+		*reserved = window;
+	} else {
+		*around = 1;
+		if (iopf_budget_reserve(&k->books, 1, true))
+			*reserved = 1;
+		else
+			ret = -EDQUOT;
+	}
+	spin_unlock(&k->lock);
+	return ret;
+}
+
+/**
+ * iopf_keeper_reserve_ahead() - room for what nobody waits for
+ * @chunk: the chunk, locked; its container is budgeted
+ * @pages: how many there are to map at most, as far as they are not one leaf
+ * @reserved: out: how many are reserved, to be given back by iopf_keeper_settle()
+ *
+ * Return: whether there is.
+ */
+bool iopf_keeper_reserve_ahead(struct iopf_chunk *chunk, unsigned int pages,
+			       unsigned int *reserved)
+{
+	struct iopf_keeper *k = chunk_keeper(chunk);
+	/* An empty chunk may get a leaf, whatever part of it is asked for. */
+	unsigned int all = iopf_chunkmap_empty(&chunk->map) ? IOPF_CHUNK_PAGES : pages;
+	bool room;
+
+	lockdep_assert_held(&chunk->lock);
+
+	spin_lock(&k->lock);
+	room = iopf_budget_reserve(&k->books, all, false);
+	spin_unlock(&k->lock);
+	if (room)
+		*reserved = all;
+	return room;
+}
+
+/**
+ * iopf_keeper_settle() - count what a chunk has mapped
+ * @chunk: the chunk, locked; its container is budgeted
+ * @reserved: what was reserved for it
+ * @why: why it may have changed
+ */
+void iopf_keeper_settle(struct iopf_chunk *chunk, unsigned int reserved, enum iopf_settle why)
+{
+	unsigned int pages = iopf_chunkmap_mapped(&chunk->map);
+	unsigned int pinned = iopf_chunkmap_pinned(&chunk->map);
+	struct iopf_keeper *k = chunk_keeper(chunk);
+	bool kick;
+
+	lockdep_assert_held(&chunk->lock);
+
+	spin_lock(&k->lock);
+	if (reserved)
+		iopf_budget_unreserve(&k->books, reserved);
+	iopf_budget_settle(&k->books, &chunk->block, pages, pinned, why, ktime_get_ns());
+	kick = keeper_kick(k);
+	spin_unlock(&k->lock);
+	if (kick)
+		mod_delayed_work(iopf_wq, &k->work, 0);
+}
+
+/**
+ * iopf_keeper_forget() - a chunk is charged for no more
+ * @chunk: the chunk, locked; it may never have been
+ */
+void iopf_keeper_forget(struct iopf_chunk *chunk)
+{
+	struct iopf_keeper *k = chunk_keeper(chunk);
+
+	lockdep_assert_held(&chunk->lock);
+
+	spin_lock(&k->lock);
+	iopf_budget_forget(&k->books, &chunk->block);
+	spin_unlock(&k->lock);
+}
+
+/**
+ * iopf_keeper_may_evict() - whether a chunk may go
+ * @chunk: the chunk, locked
+ */
+bool iopf_keeper_may_evict(struct iopf_chunk *chunk)
+{
+	struct iopf_keeper *k = chunk_keeper(chunk);
+	u64 now = ktime_get_ns();
+	bool may;
+
+	lockdep_assert_held(&chunk->lock);
+
+	spin_lock(&k->lock);
+	may = iopf_budget_may_evict(&k->books, &chunk->block, now);
+	if (may && READ_ONCE(chunk->area->frozen)) {
+		iopf_budget_spare(&k->books, &chunk->block, now);
+		may = false;
+	}
+	spin_unlock(&k->lock);
+	return may;
+}
+
+/* Have one chunk go, because there is no room, or to see whether it is used. 0: none may go now. */
+static unsigned int keeper_evict(struct iopf_keeper *k, bool look)
+{
+	struct iopf_block *block;
+	unsigned int pages = 0;
+
+	for (unsigned int spared = 0; !pages && spared < SPARED_MAX; spared++) {
+		u64 now = ktime_get_ns();
+
+		guard(rcu)();
+		spin_lock(&k->lock);
+		block = look ? iopf_budget_expired(&k->books, now)
+			     : iopf_budget_victim(&k->books, now);
+		spin_unlock(&k->lock);
+		if (!block)
+			break;
+		pages = iopf_chunk_evict(container_of(block, struct iopf_chunk, block), look);
+	}
+	return pages;
+}
+
+/**
+ * iopf_keeper_make_room() - have something go
+ * @c: the container, which is not going away
+ * @pages: how much there should be room for
+ *
+ * Context: process context, with none of the chunks' locks; does not sleep.
+ * Return: pages that have gone; 0: nothing may go now.
+ */
+unsigned int iopf_keeper_make_room(struct iopf_container *c, unsigned int pages)
+{
+	unsigned int all = 0, gone;
+
+	while (all < pages && (gone = keeper_evict(c->keeper, false)))
+		all += gone;
+	return all;
+}
+
+/**
+ * iopf_keeper_reserve_pin() - room for pages that are about to be pinned
+ * @chunk: the chunk, not locked
+ * @n: pages, none of which is pinned
+ * @reserved: out: how many are reserved, to be given back by iopf_keeper_settle()
+ *
+ * Context: process context, under the container's lock; sleeps.
+ * Return: 0; -ENOMEM: more than may be pinned, or there is no room; -EINTR.
+ */
+int iopf_keeper_reserve_pin(struct iopf_chunk *chunk, unsigned int n, unsigned int *reserved)
+{
+	struct iopf_container *c = chunk->area->container;
+	int ret;
+
+	lockdep_assert_held(&c->lock);
+
+	if (likely(!READ_ONCE(c->budgeted)))
+		return 0;
+	for (unsigned int tries = 0; tries < ROOM_TRIES; tries++) {
+		/* Some of them may be mapped, but need not be any more when they get pinned. */
+		spin_lock(&c->keeper->lock);
+		ret = iopf_budget_reserve_pinned(&c->keeper->books, n, n);
+		spin_unlock(&c->keeper->lock);
+		if (ret != -EAGAIN) {
+			*reserved = ret ? 0 : n;
+			return ret;
+		}
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (!iopf_keeper_make_room(c, n))
+			usleep_range(500, 1000);
+	}
+	return -ENOMEM;
+}
+
+/**
+ * iopf_keeper_full() - whether nothing should be mapped that nobody waits for
+ * @c: the container, budgeted
+ */
+bool iopf_keeper_full(struct iopf_container *c)
+{
+	bool full;
+
+	spin_lock(&c->keeper->lock);
+	full = iopf_budget_excess(&c->keeper->books);
+	spin_unlock(&c->keeper->lock);
+	return full;
+}
+
+int iopf_keeper_enter_slow(struct iopf_container *c)
+{
+	int turn;
+
+	spin_lock(&c->keeper->lock);
+	turn = iopf_budget_enter(&c->keeper->books);
+	spin_unlock(&c->keeper->lock);
+	return turn;
+}
+
+void iopf_keeper_leave_slow(struct iopf_container *c, int turn)
+{
+	spin_lock(&c->keeper->lock);
+	iopf_budget_leave(&c->keeper->books, turn);
+	spin_unlock(&c->keeper->lock);
+}
+
+/* Tell who polls, if thrashing has begun or ended. */
+static void keeper_tell(struct iopf_keeper *k)
+{
+	bool changed;
+
+	spin_lock(&k->lock);
+	iopf_budget_tick(&k->books, ktime_get_ns());
+	changed = k->books.thrashing != k->told;
+	k->told = k->books.thrashing;
+	spin_unlock(&k->lock);
+	if (changed)
+		sysfs_notify_dirent(k->thrashing);
+}
+
+/* When to look again; 0: when somebody kicks. */
+static unsigned long keeper_rest(struct iopf_keeper *k)
+{
+	bool excess, thrashing;
+	u64 expire;
+
+	spin_lock(&k->lock);
+	excess = iopf_budget_excess(&k->books);
+	if (!excess)
+		k->kicked = false;
+	thrashing = k->told || k->books.thrashing;
+	expire = k->books.limits.expire;
+	spin_unlock(&k->lock);
+	/* There is something that could not go yet. */
+	if (excess)
+		return 1;
+	if (thrashing)
+		return HZ;
+	if (expire == IOPF_BUDGET_NONE)
+		return 0;
+	return clamp(nsecs_to_jiffies(expire / 4), 1UL, 10UL * HZ);
+}
+
+static void keeper_work(struct work_struct *work)
+{
+	struct iopf_keeper *k = container_of(to_delayed_work(work), struct iopf_keeper, work);
+	unsigned long delay;
+	unsigned int n = 0;
+
+	while (iopf_keeper_full(k->container) && n++ < BATCH && keeper_evict(k, false))
+		cond_resched();
+	for (n = 0; n < BATCH && keeper_evict(k, true); n++)
+		cond_resched();
+	keeper_tell(k);
+	iopf_hot_work(k, k->told);
+	delay = keeper_rest(k);
+	if (delay)
+		queue_delayed_work(iopf_wq, &k->work, delay);
+}
+
+/**
+ * iopf_keeper_create() - a budget without limits
+ * @c: whose
+ *
+ * Return: its keeper, or NULL.
+ */
+struct iopf_keeper *iopf_keeper_create(struct iopf_container *c)
+{
+	struct iopf_keeper *k = kzalloc(sizeof(*k), GFP_KERNEL_ACCOUNT);
+
+	if (!k)
+		return NULL;
+	spin_lock_init(&k->lock);
+	mutex_init(&k->setting);
+	iopf_budget_init(&k->books, ktime_get_ns(), EPOCH);
+	k->books.limits.stay = STAY_DEFAULT;
+	k->container = c;
+	INIT_DELAYED_WORK(&k->work, keeper_work);
+	iopf_hot_begin(k);
+	return k;
+}
+
+/**
+ * iopf_keeper_end() - nothing is mapped any more, and nobody can set a limit
+ * @k: the keeper
+ *
+ * Context: process context, not under the container's lock.
+ */
+void iopf_keeper_end(struct iopf_keeper *k)
+{
+	iopf_hot_end(k);
+	cancel_delayed_work_sync(&k->work);
+	iopf_hot_forget(k);
+	WARN_ON(iopf_budget_mapped(&k->books) || k->books.reserved);
+}
+
+/**
+ * iopf_keeper_free() - the container is being freed
+ * @k: its keeper, or NULL
+ */
+void iopf_keeper_free(struct iopf_keeper *k)
+{
+	if (!k)
+		return;
+	iopf_hot_end(k);
+	sysfs_put(k->thrashing);
+	mutex_destroy(&k->setting);
+	kfree(k);
+}

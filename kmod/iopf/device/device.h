@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_DEVICE_H
+#define IOPF_DEVICE_H
+
+#include <linux/kobject.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/ratelimit.h>
+#include <linux/spinlock.h>
+
+#include "../../../core/mode.h"
+#include "../../../core/range.h"
+#include "../../../core/stream.h"
+
+struct device;
+struct iopf_attach;
+struct iopf_container;
+struct iopf_latency;
+struct iopf_latency_past;
+struct iopf_ruling;
+struct vfio_iopf_mediator;
+
+/**
+ * enum iopf_stat - what is counted for each device
+ * @IOPF_STAT_FAULTS: page request groups (or stalls) answered
+ * @IOPF_STAT_REQUESTS: page requests in them
+ * @IOPF_STAT_MAPPED: pages mapped for them
+ * @IOPF_STAT_SLOW: groups that had to wait for memory, a disk or user space
+ * @IOPF_STAT_SWEPT: those of them that were answered without a worker of their own, since what
+ *                   another had waited for was theirs, too
+ * @IOPF_STAT_RETRIES: attempts repeated because of an invalidation or lack of memory
+ * @IOPF_STAT_GAVE_UP: groups told to go on without their page after too many attempts;
+ *                     the device asks again
+ * @IOPF_STAT_DEFERRED: groups told to ask again, since as many waited as may, or for want of memory
+ * @IOPF_STAT_INVALID: groups answered "invalid request"
+ * @IOPF_STAT_AHEAD: pages populated before the device asked for them, as it goes in order
+ * @IOPF_STAT_AHEAD_USED: those of them that it came to the end of
+ * @IOPF_STAT_AHEAD_WASTED: those that it did not, as far as is known
+ * @IOPF_STAT_STRAY_LOCKED: page requests where it is not to fault
+ * @IOPF_STAT_STRAY_DISABLED: page requests while it may not fault at all
+ * @IOPF_STAT_NR: how many counters there are
+ */
+enum iopf_stat {
+	IOPF_STAT_FAULTS,
+	IOPF_STAT_REQUESTS,
+	IOPF_STAT_MAPPED,
+	IOPF_STAT_SLOW,
+	IOPF_STAT_SWEPT,
+	IOPF_STAT_RETRIES,
+	IOPF_STAT_GAVE_UP,
+	IOPF_STAT_DEFERRED,
+	IOPF_STAT_INVALID,
+	IOPF_STAT_AHEAD,
+	IOPF_STAT_AHEAD_USED,
+	IOPF_STAT_AHEAD_WASTED,
+	IOPF_STAT_STRAY_LOCKED,
+	IOPF_STAT_STRAY_DISABLED,
+	IOPF_STAT_NR,
+};
+
+struct iopf_stats {
+	u64 count[IOPF_STAT_NR];
+};
+
+/**
+ * struct iopf_device - a device that a VFIO driver has
+ * @kobj: /sys/kernel/vfio_iopf/devices/<name>
+ * @dev: the device, referenced
+ * @node: in the list of devices
+ * @mode: how it may fault: the administrator's word, or the device table's
+ * @enabled: it may fault now; never with IOPF_MODE_NONE
+ * @policy: of what its containers map, where nothing else is said; see policy.c
+ * @windows: where a selective device does not fault, whatever is mapped there; an array, or NULL
+ * @nr_windows: how many
+ * @rule: who decided on these, and by which rule
+ * @ruling: what a newer device table says, for when it is released; or NULL; see table.c
+ * @ruling_new: of a table that is being looked at
+ * @mediator: the driver that says where it does not fault, or NULL; see mediate.c
+ * @strays: causes of faults that had no business being there that have been said, by iopf_stat
+ * @setting: one change by an administrator at a time; outside of the container's lock
+ * @attach: where it is attached, or about to be, or NULL
+ * @unbinding: it is being unbound from its VFIO driver
+ * @unbound_from: the container that counts it in iopf_container.unbinding, or NULL
+ * @served_by: who serves its container: a module name, or "none"
+ * @reason: why not this module, see core/reason.h; or ""
+ * @stats: counters
+ * @complaints: limits what the log says of its faults
+ * @news: limits what the log says of who serves it, which its owner can change as often as he likes
+ * @latency: how long its faults took, while it is attached; see latency.c
+ * @latency_past: and before; NULL until it is attached the first time
+ * @latency_dir: where that is to be read
+ * @streams_lock: protects @streams; a leaf
+ * @streams: where it goes through memory in order
+ *
+ * iopf_devices_lock protects @node, @mode, @enabled, @policy, @windows, @mediator, @rule, @ruling,
+ * @ruling_new, @attach, @unbinding, @unbound_from, @served_by, @reason, @latency_past.
+ * With @attach set, @mode, @enabled and
+ * @policy change under the container's lock, too, and @windows does not change. @attach and the
+ * mediator's locks change under the container's lock, too.
+ * @latency does not change while faults can happen.
+ */
+struct iopf_device {
+	struct kobject kobj;
+	struct device *dev;
+	struct list_head node;
+	enum iopf_mode mode;
+	bool enabled;
+	enum iopf_policy policy;
+	struct iopf_range *windows;
+	unsigned int nr_windows;
+	char *rule;
+	struct iopf_ruling *ruling;
+	struct iopf_ruling *ruling_new;
+	struct vfio_iopf_mediator *mediator;
+	unsigned long strays;
+	struct mutex setting; /* outermost */
+	struct iopf_attach *attach;
+	bool unbinding;
+	struct iopf_container *unbound_from;
+	const char *served_by;
+	const char *reason;
+	struct iopf_stats __percpu *stats;
+	struct ratelimit_state complaints;
+	struct ratelimit_state news;
+	struct iopf_latency __percpu *latency;
+	struct iopf_latency_past *latency_past;
+	struct kobject *latency_dir;
+	spinlock_t streams_lock; /* leaf */
+	struct iopf_streams streams;
+};
+
+extern struct mutex iopf_devices_lock;
+
+/* Who owns what is held for a window; see hold.c. */
+static inline u64 iopf_device_window_owner(const struct iopf_range *windows, unsigned int i)
+{
+	return (unsigned long)&windows[i];
+}
+
+int iopf_devices_init(struct kobject *root);
+void iopf_devices_exit(void);
+
+int iopf_devices_each(int (*fn)(struct iopf_device *d, void *data), void *data);
+struct iopf_device *iopf_device_get(struct device *dev);
+void iopf_device_put(struct iopf_device *d);
+struct iopf_container *iopf_device_enter(struct iopf_device *d, bool interruptible);
+bool iopf_device_in(struct iopf_device *d, const struct iopf_container *c);
+void iopf_device_leave(struct iopf_container *c);
+void iopf_device_served(struct iopf_device *d, const char *by, const char *reason);
+void iopf_device_released(struct iopf_device *d);
+void iopf_device_claimed(struct iopf_device *d, struct iopf_container *c);
+void iopf_device_unclaimed(struct iopf_device *d);
+void iopf_devices_set_behind(bool behind);
+
+static inline void iopf_device_count(struct iopf_device *d, enum iopf_stat stat, u64 n)
+{
+	this_cpu_add(d->stats->count[stat], n);
+}
+
+#endif /* IOPF_DEVICE_H */

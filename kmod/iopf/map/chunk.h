@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_CHUNK_H
+#define IOPF_CHUNK_H
+
+#include <linux/iommu.h>
+#include <linux/jiffies.h>
+#include <linux/rcupdate.h>
+#include <linux/spinlock.h>
+
+#include "../../../core/budget.h"
+#include "../../../core/window.h"
+
+struct iommu_domain;
+struct iopf_area;
+struct iopf_timing;
+
+/**
+ * struct iopf_domain - an IOMMU domain of a container
+ * @iommu: the domain; its page sizes are narrowed to what we use
+ * @pgsizes: the page sizes that its IOMMU has
+ * @coherent: its devices can't bypass the CPU's caches (no-snoop is ignored)
+ */
+struct iopf_domain {
+	struct iommu_domain *iommu;
+	u64 pgsizes;
+	bool coherent;
+};
+
+/**
+ * struct iopf_domains - the IOMMU domains of a container at one time
+ * @nr: how many
+ * @domain: the domains; a mapping goes into each
+ *
+ * Never changes once published; a container that gains or loses a domain
+ * makes a new one and moves its chunks over, see iopf_container_set_domains().
+ */
+struct iopf_domains {
+	unsigned int nr;
+	struct iopf_domain domain[] __counted_by(nr);
+};
+
+/**
+ * enum iopf_look - what a chunk is to those who sample its container; see sample.c
+ * @IOPF_LOOK_NONE: it is not watched
+ * @IOPF_LOOK_NEW: it has not been mapped yet
+ * @IOPF_LOOK_BACK: it has been seen used
+ * @IOPF_LOOK_AWAY: it has been unmapped to see whether it is used
+ */
+enum iopf_look {
+	IOPF_LOOK_NONE,
+	IOPF_LOOK_NEW,
+	IOPF_LOOK_BACK,
+	IOPF_LOOK_AWAY,
+};
+
+/**
+ * struct iopf_chunk - what is mapped of an area in one 2 MiB of IOVA; found under RCU, freed with
+ *                     its area after a grace period
+ * @lock: innermost of our locks; only the IOMMU driver's own nest inside
+ * @dead: the area is being removed: map nothing more. Under @lock.
+ * @area: whose; the area outlives its chunks
+ * @iova: of page 0, 2 MiB aligned; it may lie before the area's start
+ * @first: first page that belongs to the area
+ * @last: last page that belongs to the area
+ * @domains: where @map is mapped. Under @lock.
+ * @map: what is mapped. Under @lock.
+ * @aged: when the host last took something away to see whether it is used, in jiffies; 0: never.
+ *        Under @lock.
+ * @refill: a 2 MiB leaf went for the sake of a part of it, and the rest has not been mapped again.
+ *          Under @lock.
+ * @whole: pinned at a time, from one run of memory: a domain may have it as a leaf of 2 MiB. So
+ *         it is unpinned at a time, too. Changes under the container's lock.
+ * @lost: the host has taken something away since heat was last counted; a hint, without a lock
+ * @heat: how often it came back after that, up to IOPF_HEAT_MAX; see workset.c. Under @lock.
+ * @look: enum iopf_look; changes under @lock
+ * @block: what the container's budget has been charged for it; under the budget's lock, and the
+ *         pages under @lock, too. All zero where there is no budget.
+ */
+struct iopf_chunk {
+	spinlock_t lock; /* innermost */
+	u16 first;
+	u16 last;
+	struct iopf_area *area;
+	u64 iova;
+	const struct iopf_domains *domains;
+	struct iopf_chunkmap map;
+	unsigned long aged;
+	bool dead;
+	bool refill;
+	bool whole;
+	bool lost;
+	u8 heat;
+	u8 look;
+	struct iopf_block block;
+};
+
+/* For how long faults map little around them when the host has looked for what is not used. */
+#define IOPF_AGED_HOLD (10 * HZ)
+
+/* Also where the next use is to be seen: what is mapped before it would hide it. */
+static inline bool iopf_chunk_aged(const struct iopf_chunk *chunk)
+{
+	unsigned long aged = READ_ONCE(chunk->aged);
+	u8 look = READ_ONCE(chunk->look);
+
+	if (unlikely(look == IOPF_LOOK_NEW || look == IOPF_LOOK_AWAY))
+		return true;
+	return aged && time_before(jiffies, aged + IOPF_AGED_HOLD);
+}
+
+/**
+ * iopf_chunk_full() - whether everything in the window around a page is mapped, or was before a
+ *                     part of a 2 MiB leaf was taken away
+ * @chunk: the chunk, found under RCU
+ * @page: the page
+ * @around: pages of the window; where it has only one there is nothing around
+ *
+ * Return: a guess: nothing is locked. False where the host looks which pages are used.
+ */
+static inline bool iopf_chunk_full(const struct iopf_chunk *chunk, unsigned int page,
+				   unsigned int around)
+{
+	struct iopf_window w;
+
+	iopf_window_around(&w, page, around, chunk->first, chunk->last);
+	return w.first != w.last && !iopf_chunk_aged(chunk) &&
+	       (READ_ONCE(chunk->refill) ||
+		find_next_zero_bit(chunk->map.present, w.last + 1, w.first) > w.last);
+}
+
+void iopf_domains_unmap(const struct iopf_domains *domains, unsigned int nr, u64 iova,
+			size_t size);
+int iopf_domains_map(const struct iopf_domains *domains, u64 iova, phys_addr_t phys, size_t size,
+		     int prot, gfp_t gfp);
+
+int iopf_chunk_cache_init(void);
+void iopf_chunk_cache_exit(void);
+struct iopf_chunk *iopf_chunk_alloc(struct iopf_area *area, u64 iova, gfp_t gfp);
+bool iopf_chunks_alloc(struct iopf_area *area, u64 iova, unsigned int n,
+		       struct iopf_chunk **chunks, gfp_t gfp);
+void iopf_chunk_free(struct iopf_chunk *chunk);
+void iopf_chunks_free(struct iopf_chunk **chunks, unsigned int n);
+
+int iopf_chunk_fault(struct iopf_chunk *chunk, unsigned int page, bool write, unsigned int around,
+		     unsigned int *mapped, struct iopf_timing *timing);
+unsigned int iopf_chunk_have(struct iopf_chunk *chunk, unsigned int first, unsigned int last,
+			     bool write, unsigned int *mapped);
+unsigned int iopf_chunk_rest(struct iopf_chunk *chunk, unsigned int page, bool write,
+			     unsigned int *mapped);
+bool iopf_chunk_serves(struct iopf_chunk *chunk, unsigned int page, bool write);
+void iopf_chunk_track(struct iopf_chunk *chunk);
+void iopf_chunk_report(struct iopf_chunk *chunk, bool pins_dirty, unsigned long *bits);
+void iopf_chunk_report_end(struct iopf_chunk *chunk, bool made);
+void iopf_chunk_dirty(struct iopf_chunk *chunk, unsigned int page, unsigned int n);
+unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsigned int last,
+			    bool age);
+bool iopf_chunk_look(struct iopf_chunk *chunk);
+unsigned int iopf_chunk_evict(struct iopf_chunk *chunk, bool look);
+void iopf_chunk_kill(struct iopf_chunk *chunk);
+void iopf_chunk_charge(struct iopf_chunk *chunk, bool budgeted);
+void iopf_chunk_move(struct iopf_chunk *chunk, const struct iopf_domains *domains,
+		     struct iommu_domain *added);
+int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pages,
+		   unsigned int n);
+bool iopf_chunk_hold_mmio(struct iopf_chunk *chunk, unsigned int page);
+int iopf_chunk_replay(struct iopf_chunk *chunk, struct iommu_domain *domain);
+bool iopf_chunk_unpinned(struct iopf_chunk *chunk, unsigned int *page, unsigned int last,
+			 unsigned int *n);
+bool iopf_chunk_unpin(struct iopf_chunk *chunk, unsigned int *page, unsigned int last,
+		      struct page **pages, unsigned int *n, bool *mmio);
+void iopf_chunk_dirty_pinned(struct iopf_chunk *chunk);
+
+#endif /* IOPF_CHUNK_H */

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hot blocks: what a container that thrashes holds pinned, within its allowance (hot_max).
+ *
+ * While more is used than there is room for, each block that is used goes and comes back all the
+ * time, and the budget's order can't help it. So some of those that came back most often are held
+ * (IOPF_HOLD_HOT): they don't fault any more, and the thrashing is left to the others. What is held
+ * is pinned, and charged to RLIMIT_MEMLOCK, hence nothing is unless an allowance is given.
+ *
+ * It is let go when thrashing is over, when more is pinned than the soft limit of that, or
+ * when the host is short of memory (a shrinker). After the latter two, and when pinning fails,
+ * nothing is held for ten seconds.
+ *
+ * Only what is mapped is held, so nothing has to be waited for, as a rule.
+ *
+ * hot vs unmap: a hold goes with its area; what is noted here of it is void then, and stays so
+ *   until all is let go.
+ * shrinker vs work: reclaim must not wait for the container's lock. It says what it wants, and the
+ *   work does it.
+ *
+ * Locking: the keeper's work takes the container's lock. hots_lock is a leaf.
+ */
+#include <linux/atomic.h>
+#include <linux/cleanup.h>
+#include <linux/iommu.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+
+#include "../budget/budget.h"
+#include "../lib/params.h"
+#include "../map/area.h"
+#include "../map/chunk.h"
+#include "../vfio/container.h"
+#include "hold.h"
+#include "hot.h"
+#include "pin.h"
+
+/* Blocks looked at to find the next, which must have come back so often, and held per turn. */
+#define HOT_LOOKS	256
+#define HOT_REFAULTS	2
+#define HOT_BATCH	16
+#define HOT_COOLING	(10 * HZ)
+
+struct hot_range {
+	struct list_head node;
+	struct iopf_range range;
+};
+
+static DEFINE_SPINLOCK(hots_lock);
+static LIST_HEAD(hots);
+static atomic_long_t hot_pages;
+static struct shrinker *hot_shrinker;
+
+static unsigned long hot_count(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	return atomic_long_read(&hot_pages);
+}
+
+static unsigned long hot_scan(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	struct iopf_hots *h;
+
+	spin_lock(&hots_lock);
+	list_for_each_entry(h, &hots, node) {
+		struct iopf_keeper *k = container_of(h, struct iopf_keeper, hots);
+
+		if (!READ_ONCE(h->pages))
+			continue;
+		WRITE_ONCE(h->cool, true);
+		mod_delayed_work(iopf_wq, &k->work, 0);
+	}
+	spin_unlock(&hots_lock);
+	/* Nothing is free yet. */
+	return SHRINK_STOP;
+}
+
+int iopf_hot_init(void)
+{
+	hot_shrinker = shrinker_alloc(0, "vfio_iopf-hot");
+	if (!hot_shrinker)
+		return -ENOMEM;
+	hot_shrinker->count_objects = hot_count;
+	hot_shrinker->scan_objects = hot_scan;
+	shrinker_register(hot_shrinker);
+	return 0;
+}
+
+void iopf_hot_exit(void)
+{
+	shrinker_free(hot_shrinker);
+}
+
+/* The longest run of pages of the chunk that are mapped and not pinned. */
+static unsigned int chunk_run(const struct iopf_chunk *chunk, unsigned int *first)
+{
+	const unsigned long *present = chunk->map.present;
+	const unsigned long *pinned = iopf_chunkmap_pins(&chunk->map);
+	unsigned int best = 0, page = 0;
+
+	lockdep_assert_held(&chunk->lock);
+
+	for (;;) {
+		unsigned int end;
+
+		page = find_next_andnot_bit(present, pinned, IOPF_CHUNK_PAGES, page);
+		if (page >= IOPF_CHUNK_PAGES)
+			return best;
+		end = min(find_next_zero_bit(present, IOPF_CHUNK_PAGES, page),
+			  find_next_bit(pinned, IOPF_CHUNK_PAGES, page));
+		if (end - page > best) {
+			best = end - page;
+			*first = page;
+		}
+		page = end;
+	}
+}
+
+/* What is to be held next, @room pages at most. How many pages; 0: nothing. */
+static unsigned int hot_choose(struct iopf_keeper *k, unsigned long room, struct iopf_range *range)
+{
+	unsigned int n, first = 0;
+	struct iopf_chunk *chunk;
+	struct iopf_block *block;
+
+	guard(rcu)();
+	spin_lock(&k->lock);
+	block = iopf_budget_hottest(&k->books, HOT_LOOKS, HOT_REFAULTS);
+	/* It is no candidate again before it has come back as often. */
+	if (block)
+		block->refaults = 0;
+	spin_unlock(&k->lock);
+	if (!block)
+		return 0;
+	chunk = container_of(block, struct iopf_chunk, block);
+	spin_lock(&chunk->lock);
+	n = min_t(unsigned long, chunk_run(chunk, &first), room);
+	if (n) {
+		range->first = chunk->iova + ((u64)first << PAGE_SHIFT);
+		range->last = range->first + ((u64)n << PAGE_SHIFT) - 1;
+	}
+	spin_unlock(&chunk->lock);
+	return n;
+}
+
+static int hot_try(struct iopf_container *c, void *range)
+{
+	return iopf_hold_add(c, range, IOPF_HOLD_HOT, 0);
+}
+
+static int hot_hold(struct iopf_keeper *k, const struct iopf_range *range, unsigned int n)
+{
+	struct hot_range *hot = kmalloc(sizeof(*hot), GFP_KERNEL);
+	int ret;
+
+	if (!hot)
+		return -ENOMEM;
+	hot->range = *range;
+	scoped_guard(mutex, &k->container->lock)
+		ret = iopf_pin_run_now(k->container, hot_try, &hot->range);
+	if (ret) {
+		kfree(hot);
+		return ret;
+	}
+	list_add(&hot->node, &k->hots.ranges);
+	WRITE_ONCE(k->hots.pages, k->hots.pages + n);
+	atomic_long_add(n, &hot_pages);
+	return 0;
+}
+
+static void hot_let_go(struct iopf_keeper *k)
+{
+	struct hot_range *hot, *next;
+
+	list_for_each_entry_safe(hot, next, &k->hots.ranges, node) {
+		scoped_guard(mutex, &k->container->lock)
+			iopf_hold_remove(k->container, &hot->range, IOPF_HOLD_HOT, 0);
+		list_del(&hot->node);
+		kfree(hot);
+		cond_resched();
+	}
+	atomic_long_sub(k->hots.pages, &hot_pages);
+	WRITE_ONCE(k->hots.pages, 0);
+}
+
+static void hot_cool(struct iopf_keeper *k)
+{
+	hot_let_go(k);
+	k->hots.cooling = true;
+	k->hots.until = jiffies + HOT_COOLING;
+}
+
+/* Pages that may be held beside those that are; negative: too much is pinned. */
+static long hot_room(struct iopf_keeper *k)
+{
+	unsigned long max = READ_ONCE(k->hots.max), have = k->hots.pages;
+	u64 pinned, high;
+
+	spin_lock(&k->lock);
+	pinned = k->books.pinned;
+	high = min3(k->books.limits.pinned_high, k->books.limits.pinned_max, (u64)LONG_MAX);
+	spin_unlock(&k->lock);
+	if (pinned > high || have > max)
+		return -1;
+	return min_t(u64, max - have, high - pinned);
+}
+
+/**
+ * iopf_hot_work() - hold more, or let go
+ * @k: whose work this is
+ * @thrashing: whether the container thrashes
+ *
+ * Context: process context; takes the container's lock.
+ */
+void iopf_hot_work(struct iopf_keeper *k, bool thrashing)
+{
+	struct iopf_hots *h = &k->hots;
+	struct iopf_range range;
+	unsigned int n;
+	long room;
+
+	if (xchg(&h->cool, false) || hot_room(k) < 0)
+		hot_cool(k);
+	if (h->cooling && time_before(jiffies, h->until))
+		return;
+	h->cooling = false;
+	if (!thrashing) {
+		hot_let_go(k);
+		return;
+	}
+	for (unsigned int i = 0; i < HOT_BATCH; i++) {
+		room = hot_room(k);
+		if (room <= 0)
+			return;
+		n = hot_choose(k, room, &range);
+		if (!n)
+			return;
+		if (hot_hold(k, &range, n)) {
+			hot_cool(k);
+			return;
+		}
+	}
+}
+
+/**
+ * iopf_hot_begin() - a container that holds nothing yet
+ * @k: its keeper
+ */
+void iopf_hot_begin(struct iopf_keeper *k)
+{
+	INIT_LIST_HEAD(&k->hots.ranges);
+	spin_lock(&hots_lock);
+	list_add(&k->hots.node, &hots);
+	spin_unlock(&hots_lock);
+}
+
+/**
+ * iopf_hot_end() - the container is going: the host need not ask it for anything
+ * @k: the keeper, whose work ends after this
+ */
+void iopf_hot_end(struct iopf_keeper *k)
+{
+	spin_lock(&hots_lock);
+	list_del_init(&k->hots.node);
+	spin_unlock(&hots_lock);
+}
+
+/**
+ * iopf_hot_forget() - nothing is held any more, and the work has ended
+ * @k: the keeper
+ */
+void iopf_hot_forget(struct iopf_keeper *k)
+{
+	hot_let_go(k);
+}

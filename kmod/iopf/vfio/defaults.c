@@ -1,0 +1,635 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a container may have from its start, and what outlives it.
+ *
+ * Two things say which limits a group of devices brings along into a container:
+ *
+ *   rules   the administrator's table of limits, /sys/kernel/vfio_iopf/limits: by device, by user,
+ *           by cgroup. core/limtable.h has the text. Whoever writes it replaces it as a whole.
+ *   kept    what an administrator has set of a container while it was there. It is kept with each
+ *           device of the container and with its owner. So a user who takes the groups out and
+ *           sets up another container, from whatever process, has not shed it.
+ *
+ * A device's own kept values come first. Values it lacks are the stricter of what is kept for its
+ * owner and what the first rule that matches says. What several devices bring along, and what the
+ * container has already, is combined: the stricter value counts. limits.c applies it before the
+ * group is attached, so before the first fault and the first pin.
+ *
+ * Who is the same owner: what an unprivileged user can't change. Of a container set up in a cgroup
+ * other than the root it is that cgroup and all below it, for a process can go down and not up;
+ * its user can be another one in a user namespace. In the root cgroup it is the user; and of root
+ * there, who can set limits anyhow, the process.
+ *
+ * Kept values go when an administrator forgets them (/sys/kernel/vfio_iopf/limits_kept), when the
+ * device is unbound from its VFIO driver, when the owner's cgroup or process is gone. Only an
+ * administrator's write makes an entry, and there are at most KEPT_OWNERS of owners: the oldest
+ * goes then. Devices of one container are that many entries.
+ *
+ * keeping vs regrouping: the entries are looked up under the container's lock, under which the
+ *   value is put into force, for all groups that are in it. A group that leaves right after has it.
+ *   One that is being attached is told when it is: iopf_limits_joined().
+ *
+ * Locking: defaults_lock, a mutex; inside of the container's lock and of the IOMMU core's lock of a
+ * group; nothing is waited for under it but memory.
+ */
+#include <linux/cgroup.h>
+#include <linux/cleanup.h>
+#include <linux/cred.h>
+#include <linux/device.h>
+#include <linux/iommu.h>
+#include <linux/limits.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/pid.h>
+#include <linux/sched/signal.h>
+#include <linux/seq_buf.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+#include <linux/uidgid.h>
+
+#include "../device/table.h"
+#include "../lib/draft.h"
+#include "../lib/params.h"
+#include "../pin/emulated.h"
+#include "attach.h"
+#include "container.h"
+#include "defaults.h"
+
+#define KEPT_OWNERS	1024
+
+/* What a rule, and a kept entry but for its key, has around its text. */
+#define LINE_EXTRA	512
+
+/**
+ * struct limit_table - rules and the text they point into
+ * @rules: the rules
+ * @len: bytes of text
+ * @text: the text
+ */
+struct limit_table {
+	struct iopf_limtable *rules;
+	size_t len;
+	char text[] __counted_by(len);
+};
+
+/**
+ * struct kept - what is kept for a device or an owner
+ * @node: in the list of all, oldest first
+ * @users: writes under way that are going to put something into it
+ * @device: name of the device; NULL: it is an owner's
+ * @owner: the owner
+ * @settings: what is kept; an entry that has none says nothing
+ */
+struct kept {
+	struct list_head node;
+	unsigned int users;
+	char *device;
+	struct iopf_owner owner;
+	struct iopf_settings settings;
+};
+
+/**
+ * struct iopf_keep - a write that is going to be kept
+ * @nr: entries
+ * @max: room for how many
+ * @kept: the entries, with a user each
+ */
+struct iopf_keep {
+	unsigned int nr;
+	unsigned int max;
+	struct kept *kept[] __counted_by(max);
+};
+
+static DEFINE_MUTEX(defaults_lock); /* order: inside of the container's */
+static struct limit_table *defaults_table;
+static struct iopf_draft defaults_draft;
+static LIST_HEAD(defaults_kept);
+static unsigned int defaults_owners;
+
+/* Owners */
+
+/**
+ * iopf_owner_init() - the current process as the owner of a container
+ * @o: out
+ */
+void iopf_owner_init(struct iopf_owner *o)
+{
+	o->uid = current_uid();
+	o->process = get_pid(task_tgid(current));
+	rcu_read_lock();
+	do {
+		o->cgroup = task_dfl_cgroup(current);
+	} while (!cgroup_tryget(o->cgroup));
+	rcu_read_unlock();
+}
+
+/**
+ * iopf_owner_end() - undo iopf_owner_init()
+ * @o: the owner, or zeroes
+ */
+void iopf_owner_end(struct iopf_owner *o)
+{
+	put_pid(o->process);
+	if (o->cgroup)
+		cgroup_put(o->cgroup);
+	*o = (struct iopf_owner){ };
+}
+
+static void owner_copy(struct iopf_owner *to, const struct iopf_owner *o)
+{
+	*to = *o;
+	get_pid(to->process);
+	cgroup_get(to->cgroup);
+}
+
+static bool owner_rooted(const struct iopf_owner *o)
+{
+	return !cgroup_parent(o->cgroup);
+}
+
+/* Whether what is kept for @o is for @other, too. */
+static bool owner_covers(const struct iopf_owner *o, const struct iopf_owner *other)
+{
+	if (!owner_rooted(o))
+		return cgroup_is_descendant(other->cgroup, o->cgroup);
+	if (!uid_eq(o->uid, GLOBAL_ROOT_UID))
+		return uid_eq(o->uid, other->uid);
+	return o->process == other->process;
+}
+
+/* Whether there can be no more containers of it. */
+static bool owner_gone(const struct iopf_owner *o)
+{
+	if (!owner_rooted(o))
+		return !(o->cgroup->self.flags & CSS_ONLINE);
+	return uid_eq(o->uid, GLOBAL_ROOT_UID) && !pid_has_task(o->process, PIDTYPE_TGID);
+}
+
+static bool owner_equal(const struct iopf_owner *a, const struct iopf_owner *b)
+{
+	return owner_covers(a, b) && owner_covers(b, a);
+}
+
+/* The words of a rule for it. */
+static void owner_print(struct seq_buf *s, const struct iopf_owner *o, char *path)
+{
+	if (!owner_rooted(o)) {
+		cgroup_path(o->cgroup, path, PATH_MAX);
+		seq_buf_printf(s, "cgroup %s", path);
+	} else if (!uid_eq(o->uid, GLOBAL_ROOT_UID)) {
+		seq_buf_printf(s, "user %u", from_kuid(&init_user_ns, o->uid));
+	} else {
+		seq_buf_printf(s, "process %d", pid_nr(o->process));
+	}
+}
+
+/* What is kept */
+
+static void kept_free(struct kept *k)
+{
+	list_del(&k->node);
+	defaults_owners -= !k->device;
+	kfree(k->device);
+	iopf_owner_end(&k->owner);
+	kfree(k);
+}
+
+/* Forget what it has; it goes when nobody is going to put something into it. */
+static void kept_drop(struct kept *k)
+{
+	k->settings.set = 0;
+	if (!k->users)
+		kept_free(k);
+}
+
+/* Owners that are gone, and the oldest when there are too many. */
+static void kept_prune(void)
+{
+	struct kept *k, *next;
+
+	list_for_each_entry_safe(k, next, &defaults_kept, node)
+		if (!k->device && !k->users &&
+		    (owner_gone(&k->owner) || defaults_owners > KEPT_OWNERS))
+			kept_drop(k);
+}
+
+/* The entry of a device, or, with NULL, an owner; a new one if there is none. */
+static struct kept *kept_get(const char *device, const struct iopf_owner *owner)
+{
+	struct kept *k;
+
+	lockdep_assert_held(&defaults_lock);
+
+	list_for_each_entry(k, &defaults_kept, node)
+		if (device ? k->device && !strcmp(k->device, device) :
+			     !k->device && owner_equal(&k->owner, owner))
+			goto found;
+	k = kzalloc(sizeof(*k), GFP_KERNEL);
+	if (!k)
+		return NULL;
+	if (device) {
+		k->device = kstrdup(device, GFP_KERNEL);
+		if (!k->device) {
+			kfree(k);
+			return NULL;
+		}
+	} else {
+		owner_copy(&k->owner, owner);
+		defaults_owners++;
+	}
+	list_add_tail(&k->node, &defaults_kept);
+found:
+	k->users++;
+	return k;
+}
+
+static int keep_count(struct device *dev, void *data)
+{
+	(*(unsigned int *)data)++;
+	return 0;
+}
+
+static int keep_device(struct device *dev, void *data)
+{
+	struct iopf_keep *keep = data;
+
+	/* It joined just now; it has no user yet. */
+	if (keep->nr == keep->max)
+		return 0;
+	guard(mutex)(&defaults_lock);
+	keep->kept[keep->nr] = kept_get(dev_name(dev), NULL);
+	if (!keep->kept[keep->nr])
+		return -ENOMEM;
+	keep->nr++;
+	return 0;
+}
+
+static int keep_each(struct iopf_container *c, int (*fn)(struct device *dev, void *data),
+		     void *data)
+{
+	struct iopf_attach *at;
+	int ret;
+
+	list_for_each_entry(at, &c->attaches, node) {
+		ret = iommu_group_for_each_dev(at->group, data, fn);
+		if (ret)
+			return ret;
+	}
+	return iopf_emulated_each(c, fn, data);
+}
+
+/**
+ * iopf_keep_begin() - an administrator is about to set something of a container
+ * @c: the container, locked
+ *
+ * Return: for iopf_keep_end(), which can't fail; or an error pointer: -ENODEV when the container
+ * has no group, so that it is being set up or is gone; -ENOMEM.
+ */
+struct iopf_keep *iopf_keep_begin(struct iopf_container *c)
+{
+	struct iopf_keep *keep;
+	unsigned int nr = 1;
+	int ret;
+
+	lockdep_assert_held(&c->lock);
+
+	if (iopf_container_groupless(c))
+		return ERR_PTR(-ENODEV);
+	keep_each(c, keep_count, &nr);
+	keep = kzalloc(struct_size(keep, kept, nr), GFP_KERNEL);
+	if (!keep)
+		return ERR_PTR(-ENOMEM);
+	keep->max = nr;
+	scoped_guard(mutex, &defaults_lock) {
+		keep->kept[0] = kept_get(NULL, &c->owner);
+		ret = keep->kept[0] ? 0 : -ENOMEM;
+		keep->nr = !ret;
+	}
+	if (!ret)
+		ret = keep_each(c, keep_device, keep);
+	if (ret) {
+		iopf_keep_end(keep, 0, 0, false);
+		return ERR_PTR(ret);
+	}
+	return keep;
+}
+
+/**
+ * iopf_keep_end() - it has been set
+ * @keep: of iopf_keep_begin(); is freed
+ * @setting: what
+ * @value: to what
+ * @good: it has; otherwise nothing is kept
+ */
+void iopf_keep_end(struct iopf_keep *keep, enum iopf_setting setting, u64 value, bool good)
+{
+	scoped_guard(mutex, &defaults_lock) {
+		for (unsigned int i = 0; i < keep->nr; i++) {
+			struct kept *k = keep->kept[i];
+
+			if (good) {
+				k->settings.value[setting] = value;
+				k->settings.set |= BIT(setting);
+				list_move_tail(&k->node, &defaults_kept);
+			}
+			if (!--k->users && !k->settings.set)
+				kept_free(k);
+		}
+		kept_prune();
+	}
+	kfree(keep);
+}
+
+/**
+ * iopf_keep_forget_device() - a device leaves its VFIO driver
+ * @name: its name
+ */
+void iopf_keep_forget_device(const char *name)
+{
+	struct kept *k, *next;
+
+	guard(mutex)(&defaults_lock);
+	list_for_each_entry_safe(k, next, &defaults_kept, node)
+		if (k->device && !strcmp(k->device, name))
+			kept_drop(k);
+}
+
+/* What a group brings along */
+
+/**
+ * struct defaults_ask - whose settings are asked for
+ * @owner: the owner
+ * @path: of its cgroup
+ * @settings: out: of all devices, the stricter of two
+ */
+struct defaults_ask {
+	const struct iopf_owner *owner;
+	char *path;
+	struct iopf_settings *settings;
+};
+
+static int defaults_device(struct device *dev, void *data)
+{
+	struct defaults_ask *ask = data;
+	struct iopf_settings own = { }, others = { };
+	const struct iopf_limit_rule *rule;
+	struct iopf_subject subject;
+	struct kept *k;
+
+	iopf_table_id(dev, &subject.id);
+	subject.uid = from_kuid(&init_user_ns, ask->owner->uid);
+	subject.cgroup = ask->path;
+	guard(mutex)(&defaults_lock);
+	list_for_each_entry(k, &defaults_kept, node) {
+		if (k->device && !strcmp(k->device, subject.id.name))
+			own = k->settings;
+		else if (!k->device && owner_covers(&k->owner, ask->owner))
+			iopf_settings_restrict(&others, &k->settings);
+	}
+	rule = iopf_limtable_match(defaults_table->rules, &subject);
+	if (rule)
+		iopf_settings_restrict(&others, &rule->settings);
+	iopf_settings_default(&own, &others);
+	iopf_settings_restrict(ask->settings, &own);
+	return 0;
+}
+
+/**
+ * iopf_defaults_get() - what a group brings along into a container
+ * @c: the container
+ * @group: the group
+ * @s: some settings; out: the stricter of these and the group's
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int iopf_defaults_get(struct iopf_container *c, struct iommu_group *group, struct iopf_settings *s)
+{
+	struct defaults_ask ask = { .owner = &c->owner, .settings = s };
+	int ret;
+
+	ask.path = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!ask.path)
+		return -ENOMEM;
+	/* A path that is longer is one that no rule can name, but by its beginning. */
+	if (cgroup_path(c->owner.cgroup, ask.path, PATH_MAX) < 0 && !*ask.path)
+		strscpy(ask.path, "/", PATH_MAX);
+	ret = iommu_group_for_each_dev(group, &ask, defaults_device);
+	kfree(ask.path);
+	return ret;
+}
+
+/* sysfs */
+
+static void table_free(struct limit_table *t)
+{
+	if (t)
+		kvfree(t->rules);
+	kvfree(t);
+}
+
+/* A table of a text that stays the caller's; -EINVAL has been explained in the log. */
+static struct limit_table *table_new(const char *text, size_t len)
+{
+	unsigned int room = iopf_devtable_room(text, len);
+	struct limit_table *t = kvmalloc(struct_size(t, text, len), GFP_KERNEL);
+	struct iopf_devtable_error err;
+	int ret = -ENOMEM;
+
+	if (!t)
+		return ERR_PTR(-ENOMEM);
+	t->len = len;
+	memcpy(t->text, text, len);
+	t->rules = kvmalloc(struct_size(t->rules, rule, room), GFP_KERNEL);
+	if (!t->rules)
+		goto err_free;
+	t->rules->max = room;
+	ret = iopf_limtable_parse(t->rules, t->text, len, &err);
+	if (ret) {
+		iopf_table_complain("limits", &err);
+		goto err_free;
+	}
+	return t;
+
+err_free:
+	table_free(t);
+	return ERR_PTR(ret);
+}
+
+static int table_replace(const char *text, size_t len)
+{
+	struct limit_table *t = table_new(text, len);
+
+	lockdep_assert_held(&defaults_lock);
+
+	if (IS_ERR(t))
+		return PTR_ERR(t);
+	table_free(defaults_table);
+	defaults_table = t;
+	pr_info(IOPF_DRIVER_NAME ": limits: %u rules of the administrator\n", t->rules->nr);
+	return 0;
+}
+
+static ssize_t limits_write(struct file *file, struct kobject *kobj, struct bin_attribute *attr,
+			    char *buf, loff_t off, size_t count)
+{
+	guard(mutex)(&defaults_lock);
+	return iopf_draft_write(&defaults_draft, "limits", file, buf, off, count, table_replace);
+}
+
+static void kept_print_key(struct seq_buf *s, const struct kept *k, char *path)
+{
+	if (k->device)
+		seq_buf_printf(s, "address %s", k->device);
+	else
+		owner_print(s, &k->owner, path);
+}
+
+static void kept_print(struct seq_buf *s, const struct kept *k, char *path)
+{
+	char value[24];
+
+	kept_print_key(s, k, path);
+	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++) {
+		if (!(k->settings.set & BIT(i)))
+			continue;
+		iopf_setting_print(value, sizeof(value), i, k->settings.value[i]);
+		seq_buf_printf(s, " %s=%s", iopf_setting_name(i), value);
+	}
+	seq_buf_putc(s, '\n');
+}
+
+/* What is kept, then, if asked for, the rules. */
+static ssize_t defaults_read(char *buf, loff_t off, size_t count, bool rules)
+{
+	const struct iopf_limtable *t;
+	size_t size = PATH_MAX;
+	struct seq_buf s;
+	struct kept *k;
+	char *all, *path;
+	ssize_t ret;
+
+	guard(mutex)(&defaults_lock);
+	t = defaults_table->rules;
+	kept_prune();
+	list_for_each_entry(k, &defaults_kept, node)
+		size += LINE_EXTRA + (k->device ? strlen(k->device) : PATH_MAX);
+	if (rules)
+		size += defaults_table->len + t->nr * LINE_EXTRA;
+	all = kvmalloc(size, GFP_KERNEL);
+	if (!all)
+		return -ENOMEM;
+	/* Paths are made at its end. */
+	path = all + size - PATH_MAX;
+	seq_buf_init(&s, all, size - PATH_MAX);
+	list_for_each_entry(k, &defaults_kept, node) {
+		if (!k->settings.set)
+			continue;
+		if (rules)
+			seq_buf_puts(&s, "kept - ");
+		kept_print(&s, k, path);
+	}
+	for (unsigned int i = 0; rules && i < t->nr; i++) {
+		iopf_table_print(&s, IOPF_ORIGIN_ADMIN, &t->rule[i].match);
+		seq_buf_putc(&s, '\n');
+	}
+	WARN_ON_ONCE(seq_buf_has_overflowed(&s));
+	ret = memory_read_from_buffer(buf, count, &off, all, seq_buf_used(&s));
+	kvfree(all);
+	return ret;
+}
+
+static ssize_t limits_read(struct file *file, struct kobject *kobj, struct bin_attribute *attr,
+			   char *buf, loff_t off, size_t count)
+{
+	return defaults_read(buf, off, count, true);
+}
+
+static ssize_t kept_read(struct file *file, struct kobject *kobj, struct bin_attribute *attr,
+			 char *buf, loff_t off, size_t count)
+{
+	return defaults_read(buf, off, count, false);
+}
+
+/* Forget the entry whose key is written, or all: "*". */
+static ssize_t kept_write(struct file *file, struct kobject *kobj, struct bin_attribute *attr,
+			  char *buf, loff_t off, size_t count)
+{
+	size_t len = count && buf[count - 1] == '\n' ? count - 1 : count;
+	bool all = len == 1 && *buf == '*', found = all;
+	struct kept *k, *next;
+	struct seq_buf s;
+	char *key, *path;
+
+	if (off || !len)
+		return -EINVAL;
+	key = kmalloc(3 * PATH_MAX, GFP_KERNEL);
+	if (!key)
+		return -ENOMEM;
+	path = key + 2 * PATH_MAX;
+	scoped_guard(mutex, &defaults_lock) {
+		list_for_each_entry_safe(k, next, &defaults_kept, node) {
+			seq_buf_init(&s, key, 2 * PATH_MAX);
+			kept_print_key(&s, k, path);
+			if (!all && (seq_buf_used(&s) != len || memcmp(key, buf, len)))
+				continue;
+			found = true;
+			kept_drop(k);
+		}
+	}
+	kfree(key);
+	return found ? count : -ENOENT;
+}
+
+static struct bin_attribute limits_attr = {
+	.attr = { .name = "limits", .mode = 0644 },
+	.read = limits_read,
+	.write = limits_write,
+};
+
+static struct bin_attribute kept_attr = {
+	.attr = { .name = "limits_kept", .mode = 0644 },
+	.read = kept_read,
+	.write = kept_write,
+};
+
+/**
+ * iopf_defaults_init() - no rules yet, nothing kept
+ * @root: /sys/kernel/vfio_iopf
+ *
+ * Before there are containers. Return: 0 or -errno.
+ */
+int iopf_defaults_init(struct kobject *root)
+{
+	int ret;
+
+	defaults_table = table_new("", 0);
+	if (IS_ERR(defaults_table))
+		return PTR_ERR(defaults_table);
+	ret = sysfs_create_bin_file(root, &limits_attr);
+	if (ret)
+		goto err_table;
+	ret = sysfs_create_bin_file(root, &kept_attr);
+	if (ret)
+		goto err_limits;
+	return 0;
+
+err_limits:
+	sysfs_remove_bin_file(root, &limits_attr);
+err_table:
+	table_free(defaults_table);
+	return ret;
+}
+
+/* After containers and devices. */
+void iopf_defaults_exit(struct kobject *root)
+{
+	struct kept *k, *next;
+
+	sysfs_remove_bin_file(root, &kept_attr);
+	sysfs_remove_bin_file(root, &limits_attr);
+	list_for_each_entry_safe(k, next, &defaults_kept, node)
+		kept_free(k);
+	iopf_draft_drop(&defaults_draft);
+	table_free(defaults_table);
+}

@@ -1,0 +1,745 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Limits: what user space sets of a container's budget, and what it reads of it.
+ *
+ * The files are in the container's directory in sysfs; docs/policy.md says what each is. What they
+ * are about happens in budget.c and, for what is hot, in hot.c. A limit is obeyed when the write
+ * that sets it returns, or nothing has changed. The first limit makes a container budgeted: all
+ * that is mapped is counted. With the last one all that is forgotten.
+ *
+ * setting a limit vs faults: the first limit sets the flag, then counts each chunk under its lock;
+ *   chunks made later are made by who sees the flag (iopf_area.chunks' lock is passed through). A
+ *   fault that was under way has mapped uncounted by then, and is counted, or sees the flag. The
+ *   last limit to go takes the flag away, then forgets each chunk.
+ * setting a limit vs pinning: both under the container's lock, so pinned pages are never more than
+ *   their limit.
+ * setting a limit vs setting another: each is the whole of them with one changed, read and put
+ *   under iopf_keeper.setting, which is also held while it is obeyed. Faults are not kept out then:
+ *   they find the new maximum, and don't go beyond it.
+ * setting a limit vs a group that joins or leaves: a group brings limits along (defaults.c), which
+ *   apply before it is attached, under iopf_keeper.setting. That is dropped while it is attached:
+ *   then memory may be pinned, for as long as user space likes. If it is attached, what was set
+ *   live meanwhile is kept with it, too; if not, what it brought is taken back, but for what was
+ *   set live: each under iopf_keeper.setting. A group that leaves does not take its limits
+ *   back. What is set live is kept with the groups that are there when it is put into force.
+ *   Without any group nothing can be set.
+ * setting a policy vs all of that: it may pin, so it is not under iopf_keeper.setting. It changes,
+ *   and is kept, at one go under the container's lock.
+ * setting a limit vs the container's end: the files go first, which waits for who writes them.
+ *
+ * Locking: iopf_keeper.setting -> iopf_container.lock -> iopf_chunk.lock -> iopf_keeper.lock, which
+ * is a leaf. What has to go to obey goes without the container's lock. Limits change under
+ * iopf_keeper.setting and iopf_keeper.lock; single ones, and counters, are read without.
+ */
+#include <linux/cleanup.h>
+#include <linux/ctype.h>
+#include <linux/delay.h>
+#include <linux/kernel.h>
+#include <linux/kstrtox.h>
+#include <linux/maple_tree.h>
+#include <linux/mutex.h>
+#include <linux/sched/signal.h>
+#include <linux/sysfs.h>
+#include <linux/timekeeping.h>
+
+#include "../budget/budget.h"
+#include "../fault/quota.h"
+#include "../lib/params.h"
+#include "../map/area.h"
+#include "../map/chunk.h"
+#include "../map/span.h"
+#include "../pin/pin.h"
+#include "../pin/policy.h"
+#include "container.h"
+#include "limits.h"
+
+/* What a page may be made to stay mapped at most. */
+#define STAY_MAX	NSEC_PER_SEC
+
+/* How often it is tried to get below a limit, at half a millisecond and more each time. */
+#define OBEY_TRIES	2000
+
+/* Count all that is mapped, from now on, or forget all of it. */
+static void charge_all(struct iopf_container *c, bool budgeted)
+{
+	unsigned long index = 0, i;
+	struct iopf_chunk *chunk;
+	struct iopf_area *area;
+
+	lockdep_assert_held(&c->lock);
+
+	WRITE_ONCE(c->budgeted, budgeted);
+	area = NULL;
+	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX))) {
+		if (budgeted)
+			iopf_spans_flush(area);
+		/* Who makes a chunk after this sees the flag; the others are in the array. */
+		xa_lock(&area->chunks);
+		xa_unlock(&area->chunks);
+		chunk = NULL;
+		while ((chunk = iopf_area_next_chunk(area, chunk, &i)))
+			iopf_chunk_charge(chunk, budgeted);
+	}
+}
+
+static bool limits_any(const struct iopf_limits *l)
+{
+	return l->high != IOPF_BUDGET_NONE || l->max != IOPF_BUDGET_NONE ||
+	       l->pinned_high != IOPF_BUDGET_NONE || l->pinned_max != IOPF_BUDGET_NONE ||
+	       l->expire != IOPF_BUDGET_NONE;
+}
+
+/* The limit that a setting is about; NULL: it is none of the budget's. */
+static u64 *limits_field(struct iopf_limits *limits, enum iopf_setting setting)
+{
+	switch (setting) {
+	case IOPF_SETTING_RESIDENT_HIGH:
+		return &limits->high;
+	case IOPF_SETTING_RESIDENT_MAX:
+		return &limits->max;
+	case IOPF_SETTING_PINNED_HIGH:
+		return &limits->pinned_high;
+	case IOPF_SETTING_PINNED_MAX:
+		return &limits->pinned_max;
+	case IOPF_SETTING_EXPIRE:
+		return &limits->expire;
+	case IOPF_SETTING_MIN_RESIDENCY:
+		return &limits->stay;
+	default:
+		return NULL;
+	}
+}
+
+/* The value of a setting as the budget has it: pages, or nanoseconds. */
+static u64 limits_value(enum iopf_setting setting, u64 value)
+{
+	if (setting == IOPF_SETTING_EXPIRE)
+		return value == IOPF_SETTING_MAX ? IOPF_BUDGET_NONE : value * NSEC_PER_SEC;
+	if (setting == IOPF_SETTING_MIN_RESIDENCY)
+		return value * NSEC_PER_USEC;
+	return value == IOPF_SETTING_MAX ? IOPF_BUDGET_NONE : value >> PAGE_SHIFT;
+}
+
+/* Put limits into force, as far as that is possible at once. */
+static int limits_enforce(struct iopf_container *c, const struct iopf_limits *limits)
+{
+	struct iopf_keeper *k = c->keeper;
+	int ret;
+
+	lockdep_assert_held(&c->lock);
+
+	/* What is pinned has to be known. */
+	if (limits_any(limits) && !c->budgeted)
+		charge_all(c, true);
+	spin_lock(&k->lock);
+	ret = iopf_budget_check(&k->books, limits);
+	if (!ret)
+		iopf_budget_limit(&k->books, limits, ktime_get_ns());
+	spin_unlock(&k->lock);
+	if (c->budgeted && !limits_any(&k->books.limits))
+		charge_all(c, false);
+	return ret;
+}
+
+/*
+ * Evict down to the limits. To the soft one as far as there is something that may go: faults may
+ * go beyond it meanwhile.
+ */
+static int limits_obey(struct iopf_keeper *k)
+{
+	unsigned int tries = 0;
+
+	while (tries < OBEY_TRIES) {
+		bool above, beyond;
+		u64 mapped;
+
+		spin_lock(&k->lock);
+		mapped = iopf_budget_mapped(&k->books);
+		above = mapped > iopf_budget_soft(&k->books);
+		beyond = mapped > k->books.limits.max;
+		spin_unlock(&k->lock);
+		if (!above)
+			return 0;
+		if (signal_pending(current))
+			return -EINTR;
+		if (iopf_keeper_make_room(k->container, 1)) {
+			cond_resched();
+			continue;
+		}
+		if (!beyond)
+			return 0;
+		tries++;
+		usleep_range(500, 1000);
+	}
+	return -EBUSY;
+}
+
+/* One setting of a container has a value, or none. */
+static void settings_put(struct iopf_container *c, enum iopf_setting setting, bool set, u64 value)
+{
+	lockdep_assert_held(&c->lock);
+
+	c->settings.value[setting] = value;
+	__assign_bit(setting, &c->settings.set, set);
+}
+
+/* Set a limit of the budget, not yet obeyed. */
+static int limits_put(struct iopf_container *c, enum iopf_setting setting, u64 value,
+		      struct iopf_keep **keep)
+{
+	struct iopf_limits limits;
+	int ret;
+
+	lockdep_assert_held(&c->keeper->setting);
+
+	if (mutex_lock_interruptible(&c->lock))
+		return -EINTR;
+	*keep = iopf_keep_begin(c);
+	ret = PTR_ERR_OR_ZERO(*keep);
+	if (!ret) {
+		limits = c->keeper->books.limits;
+		*limits_field(&limits, setting) = limits_value(setting, value);
+		ret = limits_enforce(c, &limits);
+		if (ret)
+			iopf_keep_end(*keep, setting, value, false);
+		else
+			settings_put(c, setting, true, value);
+	}
+	mutex_unlock(&c->lock);
+	return ret;
+}
+
+/*
+ * It can't be obeyed: back to what it was. That was good before; but if pages have been pinned
+ * since, it is not any more, and the new one stays.
+ */
+static int limits_back(struct iopf_container *c, enum iopf_setting setting,
+		       const struct iopf_settings *old, u64 value)
+{
+	struct iopf_limits limits;
+	int ret;
+
+	lockdep_assert_held(&c->keeper->setting);
+
+	mutex_lock(&c->lock);
+	limits = c->keeper->books.limits;
+	*limits_field(&limits, setting) = value;
+	ret = limits_enforce(c, &limits);
+	if (!ret)
+		settings_put(c, setting, old->set & BIT(setting), old->value[setting]);
+	mutex_unlock(&c->lock);
+	return ret;
+}
+
+/* Set a limit of the budget, and keep it. */
+static int limits_set(struct iopf_container *c, enum iopf_setting setting, u64 value)
+{
+	struct iopf_keeper *k = c->keeper;
+	struct iopf_settings old;
+	struct iopf_keep *keep;
+	u64 before;
+	int ret;
+
+	if (mutex_lock_interruptible(&k->setting))
+		return -EINTR;
+	/* They change under the lock that we have. */
+	old = c->settings;
+	before = *limits_field(&k->books.limits, setting);
+	ret = limits_put(c, setting, value, &keep);
+	if (!ret) {
+		ret = limits_obey(k);
+		if (ret && limits_back(c, setting, &old, before))
+			ret = 0;
+		iopf_keep_end(keep, setting, value, !ret);
+		mod_delayed_work(iopf_wq, &k->work, 0);
+	}
+	mutex_unlock(&k->setting);
+	if (ret == -EINVAL)
+		pr_notice(IOPF_DRIVER_NAME ": container %u: %s below %lu bytes, with which no device gets on: not set\n",
+			  c->id, iopf_setting_name(setting), IOPF_BUDGET_LEAST * PAGE_SIZE);
+	else if (ret == -EBUSY)
+		pr_notice(IOPF_DRIVER_NAME ": container %u: %s below what is pinned and can't go: not set\n",
+			  c->id, iopf_setting_name(setting));
+	return ret;
+}
+
+/* Others than limits of the budget */
+
+/* Set one of them, that can't fail. */
+static void settings_apply_one(struct iopf_container *c, enum iopf_setting setting, u64 value)
+{
+	switch (setting) {
+	case IOPF_SETTING_HOT_MAX:
+		value = min_t(u64, value >> PAGE_SHIFT, LONG_MAX >> PAGE_SHIFT);
+		WRITE_ONCE(c->keeper->hots.max, value);
+		break;
+	case IOPF_SETTING_FAULTS_MAX:
+		WRITE_ONCE(c->faults_max, min_t(u64, value, UINT_MAX));
+		break;
+	case IOPF_SETTING_AHEAD_MAX:
+		WRITE_ONCE(c->ahead_max, min_t(u64, value, UINT_MAX));
+		break;
+	case IOPF_SETTING_POLICY:
+		WRITE_ONCE(c->policy, value);
+		break;
+	default:
+		break;
+	}
+}
+
+/**
+ * iopf_limits_set() - set what needs no room to be made, and keep it
+ * @c: the container
+ * @setting: one that is none of the budget's, nor the policy
+ * @value: to what
+ *
+ * Return: 0; -ENODEV without a group; -EINTR; -ENOMEM.
+ */
+int iopf_limits_set(struct iopf_container *c, enum iopf_setting setting, u64 value)
+{
+	struct iopf_keep *keep;
+	int ret;
+
+	if (mutex_lock_interruptible(&c->lock))
+		return -EINTR;
+	keep = iopf_keep_begin(c);
+	ret = PTR_ERR_OR_ZERO(keep);
+	if (!ret) {
+		settings_apply_one(c, setting, value);
+		settings_put(c, setting, true, value);
+		iopf_quota_share(c);
+		iopf_keep_end(keep, setting, value, true);
+	}
+	mutex_unlock(&c->lock);
+	return ret;
+}
+
+/* A policy that is to be set, and kept, both or none. */
+static int limits_policy(struct iopf_container *c, void *data)
+{
+	enum iopf_policy policy = *(enum iopf_policy *)data;
+	struct iopf_keep *keep = iopf_keep_begin(c);
+	int ret;
+
+	if (IS_ERR(keep))
+		return PTR_ERR(keep);
+	ret = iopf_policy_put_default(c, policy);
+	if (!ret)
+		settings_put(c, IOPF_SETTING_POLICY, true, policy);
+	iopf_keep_end(keep, IOPF_SETTING_POLICY, policy, !ret);
+	return ret;
+}
+
+/**
+ * iopf_limits_set_policy() - give a container a policy, and keep it
+ * @c: the container
+ * @policy: the policy; IOPF_POLICY_DEFAULT: what its devices ask for
+ *
+ * Return: 0, or the error of iopf_pin_run_held(), and nothing has changed; -ENODEV also without a
+ * group; -EINTR; -ENOMEM.
+ */
+int iopf_limits_set_policy(struct iopf_container *c, enum iopf_policy policy)
+{
+	int ret;
+
+	if (mutex_lock_interruptible(&c->setting))
+		return -EINTR;
+	ret = mutex_lock_interruptible(&c->lock);
+	if (!ret) {
+		ret = iopf_pin_run_held(c, limits_policy, &policy);
+		mutex_unlock(&c->lock);
+	}
+	mutex_unlock(&c->setting);
+	return ret;
+}
+
+/* Groups that join */
+
+/* Put all that is set into force; on error nothing has changed. */
+static int settings_apply(struct iopf_container *c, const struct iopf_settings *s)
+{
+	struct iopf_limits limits = c->keeper->books.limits;
+	int ret;
+
+	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++)
+		if (s->set & BIT(i) && limits_field(&limits, i))
+			*limits_field(&limits, i) = limits_value(i, s->value[i]);
+	ret = limits_enforce(c, &limits);
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++)
+		if (s->set & BIT(i))
+			settings_apply_one(c, i, s->value[i]);
+	c->settings = *s;
+	return 0;
+}
+
+/**
+ * iopf_limits_join() - a group is about to be attached: it brings its limits along
+ * @c: the container, locked, and so is its iopf_keeper.setting
+ * @group: the group
+ * @undo: out: for iopf_limits_undo()
+ *
+ * What is mapped beyond a limit that was brought goes in the background; nothing more is mapped.
+ *
+ * Return: 0; -EBUSY: more is pinned already; -ENOMEM. On error nothing has changed.
+ */
+int iopf_limits_join(struct iopf_container *c, struct iommu_group *group,
+		     struct iopf_limits_undo *undo)
+{
+	struct iopf_settings s = c->settings;
+	int ret;
+
+	lockdep_assert_held(&c->keeper->setting);
+	lockdep_assert_held(&c->lock);
+
+	*undo = (struct iopf_limits_undo){
+		.settings = c->settings,
+		.joined = c->settings,
+		.limits = c->keeper->books.limits,
+		.hot_max = c->keeper->hots.max,
+		.faults_max = c->faults_max,
+		.ahead_max = c->ahead_max,
+		.policy = c->policy,
+	};
+	ret = iopf_defaults_get(c, group, &s);
+	if (ret || !s.set)
+		return ret;
+	ret = settings_apply(c, &s);
+	if (!ret) {
+		undo->joined = s;
+		mod_delayed_work(iopf_wq, &c->keeper->work, 0);
+	} else if (ret == -EBUSY) {
+		pr_notice_ratelimited(IOPF_DRIVER_NAME ": container %u: more is pinned than a group that would join may have\n",
+				      c->id);
+	}
+	return ret;
+}
+
+/* Whether two have the same of a setting. */
+static bool setting_same(const struct iopf_settings *a, const struct iopf_settings *b,
+			 enum iopf_setting setting)
+{
+	if ((a->set ^ b->set) & BIT(setting))
+		return false;
+	return !(a->set & BIT(setting)) || a->value[setting] == b->value[setting];
+}
+
+/**
+ * iopf_limits_joined() - the group has been attached: what was set meanwhile is kept with it, too
+ * @c: the container, locked, and so is its iopf_keeper.setting
+ * @undo: of iopf_limits_join()
+ */
+void iopf_limits_joined(struct iopf_container *c, const struct iopf_limits_undo *undo)
+{
+	struct iopf_keep *keep;
+
+	lockdep_assert_held(&c->keeper->setting);
+	lockdep_assert_held(&c->lock);
+
+	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++) {
+		if (!(c->settings.set & BIT(i)) || setting_same(&c->settings, &undo->joined, i))
+			continue;
+		keep = iopf_keep_begin(c);
+		/* In force it is all the same. */
+		if (!IS_ERR(keep))
+			iopf_keep_end(keep, i, c->settings.value[i], true);
+	}
+}
+
+/* Whether a setting is what the group has brought: nobody has set it since. */
+static bool undo_wants(const struct iopf_container *c, const struct iopf_limits_undo *undo,
+		       enum iopf_setting setting)
+{
+	return !setting_same(&undo->settings, &undo->joined, setting) &&
+	       setting_same(&c->settings, &undo->joined, setting);
+}
+
+static void undo_setting(struct iopf_container *c, const struct iopf_limits_undo *undo,
+			 enum iopf_setting setting)
+{
+	settings_put(c, setting, undo->settings.set & BIT(setting), undo->settings.value[setting]);
+	switch (setting) {
+	case IOPF_SETTING_HOT_MAX:
+		WRITE_ONCE(c->keeper->hots.max, undo->hot_max);
+		break;
+	case IOPF_SETTING_FAULTS_MAX:
+		WRITE_ONCE(c->faults_max, undo->faults_max);
+		break;
+	case IOPF_SETTING_AHEAD_MAX:
+		WRITE_ONCE(c->ahead_max, undo->ahead_max);
+		break;
+	case IOPF_SETTING_POLICY:
+		WRITE_ONCE(c->policy, undo->policy);
+		break;
+	default:
+		break;
+	}
+}
+
+/**
+ * iopf_limits_undo_policy() - the same as iopf_limits_undo() for the policy alone
+ * @c: the container, locked
+ * @undo: of iopf_limits_join()
+ */
+void iopf_limits_undo_policy(struct iopf_container *c, const struct iopf_limits_undo *undo)
+{
+	lockdep_assert_held(&c->lock);
+
+	if (undo_wants(c, undo, IOPF_SETTING_POLICY))
+		undo_setting(c, undo, IOPF_SETTING_POLICY);
+}
+
+/**
+ * iopf_limits_undo() - the group was not attached
+ * @c: the container, locked, as for iopf_limits_join()
+ * @undo: of iopf_limits_join()
+ */
+void iopf_limits_undo(struct iopf_container *c, const struct iopf_limits_undo *undo)
+{
+	struct iopf_limits limits = c->keeper->books.limits, before = undo->limits;
+	unsigned long back = 0;
+
+	lockdep_assert_held(&c->keeper->setting);
+	lockdep_assert_held(&c->lock);
+
+	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++) {
+		if (!undo_wants(c, undo, i))
+			continue;
+		back |= BIT(i);
+		if (limits_field(&limits, i))
+			*limits_field(&limits, i) = *limits_field(&before, i);
+	}
+	/* They were good before. If pages have been pinned since, they stay as they are. */
+	if (!back || limits_enforce(c, &limits))
+		return;
+	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++)
+		if (back & BIT(i))
+			undo_setting(c, undo, i);
+}
+
+/* sysfs */
+
+static ssize_t pages_emit(char *buf, u64 pages)
+{
+	if (pages == IOPF_BUDGET_NONE)
+		return sysfs_emit(buf, "max\n");
+	return sysfs_emit(buf, "%llu\n", pages << PAGE_SHIFT);
+}
+
+/* As a memory cgroup reads it: "max", or bytes with or without a suffix. */
+static int bytes_parse(const char *buf, u64 *bytes)
+{
+	char *end;
+
+	if (sysfs_streq(buf, "max")) {
+		*bytes = IOPF_SETTING_MAX;
+		return 0;
+	}
+	if (!isdigit(*buf))
+		return -EINVAL;
+	*bytes = memparse(buf, &end);
+	if (*end == '\n')
+		end++;
+	return *end ? -EINVAL : 0;
+}
+
+static ssize_t pages_show(struct iopf_container *c, enum iopf_setting setting, char *buf)
+{
+	return pages_emit(buf, READ_ONCE(*limits_field(&c->keeper->books.limits, setting)));
+}
+
+static ssize_t pages_store(struct iopf_container *c, enum iopf_setting setting, const char *buf,
+			   size_t count)
+{
+	u64 bytes;
+
+	return bytes_parse(buf, &bytes) ?: limits_set(c, setting, bytes) ?: count;
+}
+
+#define LIMIT_SHOW(_name, _setting) \
+	static ssize_t _name##_show(struct iopf_container *c, char *buf) \
+	{ \
+		return pages_show(c, _setting, buf); \
+	}
+
+#define LIMIT_STORE(_name, _setting) \
+	static ssize_t _name##_store(struct iopf_container *c, const char *buf, size_t count) \
+	{ \
+		return pages_store(c, _setting, buf, count); \
+	}
+
+#define LIMIT_ATTR(_name) \
+	static const struct iopf_container_attr limits_##_name = { \
+		.attr = { .name = #_name, .mode = 0644 }, \
+		.show = _name##_show, \
+		.store = _name##_store, \
+	}
+
+LIMIT_SHOW(resident_high, IOPF_SETTING_RESIDENT_HIGH)
+LIMIT_STORE(resident_high, IOPF_SETTING_RESIDENT_HIGH)
+LIMIT_ATTR(resident_high);
+LIMIT_SHOW(resident_max, IOPF_SETTING_RESIDENT_MAX)
+LIMIT_STORE(resident_max, IOPF_SETTING_RESIDENT_MAX)
+LIMIT_ATTR(resident_max);
+LIMIT_SHOW(pinned_high, IOPF_SETTING_PINNED_HIGH)
+LIMIT_STORE(pinned_high, IOPF_SETTING_PINNED_HIGH)
+LIMIT_ATTR(pinned_high);
+LIMIT_SHOW(pinned_max, IOPF_SETTING_PINNED_MAX)
+LIMIT_STORE(pinned_max, IOPF_SETTING_PINNED_MAX)
+LIMIT_ATTR(pinned_max);
+
+static ssize_t expire_show(struct iopf_container *c, char *buf)
+{
+	u64 expire = READ_ONCE(c->keeper->books.limits.expire);
+
+	if (expire == IOPF_BUDGET_NONE)
+		return sysfs_emit(buf, "max\n");
+	return sysfs_emit(buf, "%llu\n", expire / NSEC_PER_SEC);
+}
+
+static ssize_t expire_store(struct iopf_container *c, const char *buf, size_t count)
+{
+	u64 value = IOPF_SETTING_MAX;
+	u32 seconds;
+	int ret;
+
+	if (!sysfs_streq(buf, "max")) {
+		ret = kstrtou32(buf, 0, &seconds);
+		if (!ret && !seconds)
+			ret = -EINVAL;
+		if (ret)
+			return ret;
+		value = seconds;
+	}
+	return limits_set(c, IOPF_SETTING_EXPIRE, value) ?: count;
+}
+
+static ssize_t min_residency_show(struct iopf_container *c, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", READ_ONCE(c->keeper->books.limits.stay) / NSEC_PER_USEC);
+}
+
+static ssize_t min_residency_store(struct iopf_container *c, const char *buf, size_t count)
+{
+	u32 us;
+	int ret;
+
+	ret = kstrtou32(buf, 0, &us);
+	if (!ret && us > STAY_MAX / NSEC_PER_USEC)
+		ret = -EINVAL;
+	return ret ?: limits_set(c, IOPF_SETTING_MIN_RESIDENCY, us) ?: count;
+}
+
+static ssize_t hot_max_show(struct iopf_container *c, char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", READ_ONCE(c->keeper->hots.max) << PAGE_SHIFT);
+}
+
+static ssize_t hot_max_store(struct iopf_container *c, const char *buf, size_t count)
+{
+	u64 bytes;
+	int ret = bytes_parse(buf, &bytes) ?: iopf_limits_set(c, IOPF_SETTING_HOT_MAX, bytes);
+
+	if (ret)
+		return ret;
+	mod_delayed_work(iopf_wq, &c->keeper->work, 0);
+	return count;
+}
+
+static ssize_t hot_show(struct iopf_container *c, char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", READ_ONCE(c->keeper->hots.pages) << PAGE_SHIFT);
+}
+
+static ssize_t generations_show(struct iopf_container *c, char *buf)
+{
+	struct iopf_budget b;
+
+	spin_lock(&c->keeper->lock);
+	b = c->keeper->books;
+	spin_unlock(&c->keeper->lock);
+	return sysfs_emit(buf, "new %llu\nused %llu\nkept %llu\n",
+			  b.pages[IOPF_GEN_NEW] << PAGE_SHIFT, b.pages[IOPF_GEN_USED] << PAGE_SHIFT,
+			  (b.pages[IOPF_GEN_KEPT] + b.pinned) << PAGE_SHIFT);
+}
+
+#define COUNT_ATTR(_name, _expr) \
+	static ssize_t _name##_show(struct iopf_container *c, char *buf) \
+	{ \
+		const struct iopf_budget *b = &c->keeper->books; \
+\
+		return sysfs_emit(buf, "%llu\n", (u64)(_expr)); \
+	} \
+	static const struct iopf_container_attr limits_##_name = { \
+		.attr = { .name = #_name, .mode = 0444 }, \
+		.show = _name##_show, \
+	}
+
+COUNT_ATTR(evicted, READ_ONCE(b->evicted));
+COUNT_ATTR(expired, READ_ONCE(b->looked));
+COUNT_ATTR(refaults, READ_ONCE(b->refaults));
+COUNT_ATTR(thrashing, READ_ONCE(b->thrashing));
+COUNT_ATTR(thrash_events, READ_ONCE(b->thrash_events));
+
+static const struct iopf_container_attr limits_expire = {
+	.attr = { .name = "expire", .mode = 0644 },
+	.show = expire_show,
+	.store = expire_store,
+};
+
+static const struct iopf_container_attr limits_min_residency = {
+	.attr = { .name = "min_residency", .mode = 0644 },
+	.show = min_residency_show,
+	.store = min_residency_store,
+};
+
+static const struct iopf_container_attr limits_hot_max = {
+	.attr = { .name = "hot_max", .mode = 0644 },
+	.show = hot_max_show,
+	.store = hot_max_store,
+};
+
+static const struct iopf_container_attr limits_hot = {
+	.attr = { .name = "hot", .mode = 0444 },
+	.show = hot_show,
+};
+
+static const struct iopf_container_attr limits_generations = {
+	.attr = { .name = "generations", .mode = 0444 },
+	.show = generations_show,
+};
+
+static const struct attribute *const limits_attrs[] = {
+	&limits_resident_high.attr,
+	&limits_resident_max.attr,
+	&limits_pinned_high.attr,
+	&limits_pinned_max.attr,
+	&limits_expire.attr,
+	&limits_min_residency.attr,
+	&limits_generations.attr,
+	&limits_hot_max.attr,
+	&limits_hot.attr,
+	&limits_evicted.attr,
+	&limits_expired.attr,
+	&limits_refaults.attr,
+	&limits_thrashing.attr,
+	&limits_thrash_events.attr,
+	NULL,
+};
+
+/**
+ * iopf_limits_add_files() - have what is set of a budget, and what became of it, in sysfs
+ * @c: the container, whose directory is there; with it the files go
+ *
+ * Return: 0 or a negative error number.
+ */
+int iopf_limits_add_files(struct iopf_container *c)
+{
+	int ret = sysfs_create_files(&c->kobj, (const struct attribute *const *)limits_attrs);
+
+	if (ret)
+		return ret;
+	c->keeper->thrashing = sysfs_get_dirent(c->kobj.sd, "thrashing");
+	return c->keeper->thrashing ? 0 : -ENOENT;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_LIMITS_H
+#define IOPF_LIMITS_H
+
+#include "../../../core/budget.h"
+#include "../../../core/limtable.h"
+
+struct iommu_group;
+struct iopf_container;
+
+/**
+ * struct iopf_limits_undo - what a container had before a group brought its limits
+ * @settings: all that was set
+ * @joined: and after
+ * @limits: of the budget
+ * @hot_max: pages
+ * @faults_max: faults that may have a worker
+ * @ahead_max: pages ahead
+ * @policy: the policy
+ */
+struct iopf_limits_undo {
+	struct iopf_settings settings;
+	struct iopf_settings joined;
+	struct iopf_limits limits;
+	unsigned long hot_max;
+	unsigned int faults_max;
+	unsigned int ahead_max;
+	enum iopf_policy policy;
+};
+
+int iopf_limits_add_files(struct iopf_container *c);
+int iopf_limits_set(struct iopf_container *c, enum iopf_setting setting, u64 value);
+int iopf_limits_set_policy(struct iopf_container *c, enum iopf_policy policy);
+int iopf_limits_join(struct iopf_container *c, struct iommu_group *group,
+		     struct iopf_limits_undo *undo);
+void iopf_limits_joined(struct iopf_container *c, const struct iopf_limits_undo *undo);
+void iopf_limits_undo_policy(struct iopf_container *c, const struct iopf_limits_undo *undo);
+void iopf_limits_undo(struct iopf_container *c, const struct iopf_limits_undo *undo);
+
+#endif /* IOPF_LIMITS_H */
