@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "demo"))
 import figures  # noqa: E402  (the path above is where it is)
 from figures import dat, grouped  # noqa: E402
 
-# The goals. U: a minor fault of the CPU, Z: a zero-fill; docs/performance.md says exactly what.
+# The goals. U: a minor fault of the CPU, Z: a zero-fill; docs/internals/performance.md says exactly what.
 GOAL_SINGLE_U = 0.9
 GOAL_CONTIGUOUS_U = 0.05
 GOAL_SCATTERED_U = 0.15
@@ -93,7 +93,7 @@ PERCENTILES = (5000, 7500, 9000, 9500, 9900, 9950, 9990, 10000)
 
 
 def rough(value, digits=3):
-    """Three significant digits: what a run can not keep to the last instruction, see docs/performance.md."""
+    """Three significant digits: a run does not repeat these to the last instruction (docs/internals/performance.md)."""
     if not value:
         return value
     return round(value, digits - 1 - math.floor(math.log10(abs(value))))

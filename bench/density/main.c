@@ -2,8 +2,8 @@
 /*
  * The density experiment, inside the VM, under the deterministic clock: how many guests a host of
  * a given memory can have, first with stock vfio_iommu_type1, which pins them, then with
- * vfio_iommu_iopf. See docs/density.md. Figures go to a file; report.py on the host makes the
- * table, the JSON and the chart of them. For a profile only the backend's side runs.
+ * vfio_iommu_iopf. See docs/internals/density.md. Figures go to a file; report.py on the host makes
+ * the table, the JSON and the chart of them. For a profile only the backend's side runs.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
  * do not ship, and modversions do not cover a structure passed by pointer: this
  * mirror must agree with the kernel it is built for. scripts/check-mirrors compares
  * it with the kernel's sources; the versions it was compared with are listed in
- * docs/design.md, and building for an unknown one is refused below.
+ * docs/internals/architecture.md, and building for an unknown one is refused below.
  */
 #ifndef IOPF_COMPAT_VFIO_DRIVER_H
 #define IOPF_COMPAT_VFIO_DRIVER_H

@@ -3,8 +3,9 @@
  * The judge: compares what a step did on stock type1 with what it did on the other side.
  *
  * Everything is compared; what may differ is in the table of intended differences, with its
- * reason in docs/compat.md under the same id. An intended difference must be exactly as it is
- * meant, not just different, and must be seen in the run: an entry that never was is a failure.
+ * reason in docs/internals/compat.md under the same id. An intended difference must be exactly as
+ * it is meant, not just different, and must be seen in the run: an entry that never was is a
+ * failure.
  */
 #ifndef TESTS_CONFORM_JUDGE_H
 #define TESTS_CONFORM_JUDGE_H
@@ -29,7 +30,7 @@ enum intended_id {
 
 /**
  * struct intended - an intended difference
- * @id: as in docs/compat.md
+ * @id: as in docs/internals/compat.md
  * @kinds: bit mask of the enum side_kind it is of
  * @where: what differs, in a few words
  */

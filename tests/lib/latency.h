@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the backend says of how long faults took (docs/design.md), for a device or a container: its
- * directory "latency" in sysfs, of which there is a file for each phase and one for the total.
+ * How long faults took, as the backend counts it for a device or a container
+ * (docs/guide/monitoring.md): the directory "latency" in sysfs, which has a file for each phase
+ * and one for the total.
  */
 #ifndef TESTS_LIB_LATENCY_H
 #define TESTS_LIB_LATENCY_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What an owner or a device can make the kernel hold is bounded, and charged to the owner
- * (docs/bounds.md). Each bound is reached: what comes then is an error or an answer, others go on,
- * and what was charged is given back.
+ * (docs/internals/bounds.md). Each bound is reached: what comes then is an error or an answer,
+ * others go on, and what was charged is given back.
  *
  * vm: --mem 1024
  */

@@ -2,8 +2,8 @@
 /*
  * Conformance: the same ioctl sequences on stock type1 and on the backend, step by step, and every
  * result, errno, byte, bitmap and charge compared. Hundreds of sequences by hand, and generated
- * ones, which are shrunk when they differ. docs/compat.md lists what is meant to differ; each entry
- * must be seen.
+ * ones, which are shrunk when they differ. docs/internals/compat.md lists what is meant
+ * to differ; each entry must be seen.
  *
  * Three rounds are possible: against the backend with devices that may fault; against the backend
  * serving devices that may not, where it can (parameter serve_pinned); and, with NOBACKEND=1, stock

@@ -273,7 +273,7 @@ static void check_msi(struct mixed *m)
 
 /*
  * Pages of an IOMMU that are larger than those of the CPU: only stock type1 serves it. It can map
- * only memory that was mapped before, without a warning in the log; see docs/compat.md.
+ * only memory that was mapped before, without a warning in the log; see docs/internals/compat.md.
  */
 static void check_large(struct mixed *m)
 {

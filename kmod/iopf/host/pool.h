@@ -16,7 +16,7 @@ struct iopf_worker;
 struct iopf_mm;
 struct mm_struct;
 
-/* Threads that work for one process, the manager not counted; docs/design.md says so. */
+/* Threads that work for one process, without the manager; docs/internals/bounds.md names this. */
 #define IOPF_POOL_WORKERS		256U
 
 /**

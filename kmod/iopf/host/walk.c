@@ -49,7 +49,7 @@
 #include "walk.h"
 
 #ifndef CONFIG_X86_64
-#error "vfio-iopf: the page-table walk is written for x86-64; see docs/design.md on others"
+#error "vfio-iopf: the page-table walk is written for x86-64; see docs/internals/architecture.md"
 #endif
 #ifndef CONFIG_PER_VMA_LOCK
 #error "vfio-iopf: the page-table walk looks at VMAs under RCU, which CONFIG_PER_VMA_LOCK permits"

@@ -22,7 +22,7 @@
  * cancel vs worker: all transitions are under iopf_prefaults.lock.
  * release vs worker: iopf_prefaults_end() ends all and waits for the one that is ACTIVE, if any.
  *   What a worker asleep needs is kept by references: the request, the set of requests, the fault
- *   queue, the module; see locking.md.
+ *   queue, the module; see docs/internals/locking.md.
  * release vs ioctl: whoever comes after the release finds the set dead and empty.
  * unload: a worker holds the module, and its queue is destroyed before the module goes.
  *

@@ -2,8 +2,8 @@
 /*
  * VFIO_IOMMU_MAP_DMA and VFIO_IOMMU_UNMAP_DMA.
  *
- * The order of the checks and their results are those of stock type1; docs/compat.md lists where
- * they differ on purpose.
+ * The order of the checks and their results are those of stock type1.
+ * docs/internals/compat.md lists the intended differences.
  *
  * Changing the CPU address of a range (VFIO_DMA_*_FLAG_VADDR, for a VMM that is replaced by a new
  * one under a running guest): unmapping with the flag freezes the areas; devices go on with what

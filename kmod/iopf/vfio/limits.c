@@ -2,8 +2,8 @@
 /*
  * Limits: what user space sets of a container's budget, and what it reads of it.
  *
- * The files are in the container's directory in sysfs; docs/policy.md says what each is. What they
- * are about happens in budget.c and, for what is hot, in hot.c. A limit is obeyed when the write
+ * The files are in the container's directory in sysfs; docs/guide/limits.md says what each is. What
+ * they are about happens in budget.c and, for what is hot, in hot.c. A limit is obeyed when the write
  * that sets it returns, or nothing has changed. The first limit makes a container budgeted: all
  * that is mapped is counted. With the last one all that is forgotten.
  *
