@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The front door: `make help` lists what there is. Each target first does what it needs: installs
-# missing packages (scripts/setup), fetches or builds the kernel (vm/), builds modules and programs.
+# `make help` lists the targets. Each target first installs missing packages (scripts/setup), fetches or
+# builds the kernel (vm/), and builds modules and programs, as far as it needs them.
 #
-# The work is done by the scripts; they can be used without make. All output is below build/.
+# The scripts do the work. They can be used without make. All output is below build/.
 
 BUILD	?= $(CURDIR)/build
 KERNEL	?= stock
-# Names of tests, without path; empty: all.
+# Names of tests, without a path. Empty: all.
 CHECK_TESTS ?=
 # Seconds of `make stress`.
 STRESS	?= 1200
-# Of "make install", with DESTDIR before it.
+# Prefix of "make install". DESTDIR comes before it.
 PREFIX	?= /usr/local
-# Of the demo.
+# Buffer (MiB) and devices of the demo.
 SIZE	?=
 DEVICES	?=
 
@@ -24,7 +24,7 @@ CFLAGS	?= -O2 -g
 WARN	:= -Wall -Wextra -Werror
 USER_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -pthread -Iinclude/uapi -Itests/lib -MMD -MP
 
-# As many at a time as there are processors, unless whoever calls has said how many.
+# As many jobs as processors, unless the caller has set a number.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .DELETE_ON_ERROR:
@@ -33,22 +33,22 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 .PHONY: help
 help:
-	@echo 'make demo         the main job: the same work through stock type1 and through ours, compared'
+	@echo 'make demo         the same work through stock type1 and through vfio-iopf, compared'
 	@echo '                  (SIZE=MiB DEVICES=N)'
 	@echo 'make check        unit tests, then the VM tests, as TAP   (CHECK_TESTS="t_one t_two")'
 	@echo 'make check-debug  the VM tests on a kernel with KASAN, lockdep, kmemleak, ...; built once'
-	@echo 'make check-clients  QEMU and DPDK of Debian, as they are, against the backend; fetched once'
+	@echo 'make check-clients  unmodified QEMU and DPDK of Debian against the backend; fetched once'
 	@echo 'make stress       DMA while memory is dropped, swapped, moved, forked, the process killed: 20 minutes'
 	@echo '                  (STRESS=seconds)'
-	@echo 'make bench        figures on a deterministic clock, and what they should be; "bench/run --help" for profiles'
-	@echo 'make bench-density  how many guests a host can have, pinned and not: table, JSON, chart'
+	@echo 'make bench        figures on a deterministic clock, and their goals; "bench/run --help" for profiles'
+	@echo 'make bench-density  how many guests a host can have, pinned and not pinned: table, JSON, chart'
 	@echo 'make style        checkpatch, sparse, kernel-doc, clang-format, shellcheck'
 	@echo 'make modules      build the kernel modules                (KERNEL=stock|debug|DIR)'
 	@echo 'make tools        build the programs and the tests'
 	@echo 'make cli          build iopfctl                           (build/cli/iopfctl)'
 	@echo 'make install      install iopfctl                         (PREFIX=/usr/local DESTDIR=)'
-	@echo 'make shell        a prompt in a VM with everything on board'
-	@echo 'make clean        remove build/ but the downloads and kernels; distclean: all of it'
+	@echo 'make shell        a prompt in a VM with modules, programs and tests'
+	@echo 'make clean        remove build/, except downloads and kernels; distclean: all of it'
 
 # Preparation
 
@@ -63,7 +63,7 @@ modules: modules-prod modules-controls
 modules-prod modules-controls: modules-%: setup
 	@scripts/build-modules $(KERNEL) $*
 
-# Programs for the guest: static, since nothing else is there.
+# Programs for the guest are static: the guest has no libraries.
 
 TEST_LIB_SRC := $(wildcard tests/lib/*.c tests/conform/*.c)
 TEST_LIB_OBJ := $(TEST_LIB_SRC:tests/%.c=$(BUILD)/tests/%.o)
@@ -88,7 +88,7 @@ $(TEST_LIB): $(TEST_LIB_OBJ)
 	@rm -f $@
 	@ar rcs $@ $^
 
-# Without debug information in the binaries the guest's memory is not spent on it.
+# The binaries have no debug information, since they are in the guest's memory.
 define link_test
 	@mkdir -p $(@D)
 	@echo '  TEST    $<'
@@ -106,7 +106,7 @@ $(GUEST_BIN): $(BUILD)/tests/%: tests/guest/%.c $(TEST_LIB) Makefile
 
 -include $(wildcard $(BUILD)/tests/lib/*.d $(BUILD)/tests/conform/*.d)
 
-# iopfctl, with what it shares with the module compiled in.
+# iopfctl, with the code of core/ that it shares with the module.
 
 CLI_SRC := $(filter-out cli/test/%,$(wildcard cli/*.c cli/*/*.c core/*.c))
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/cli/obj/%.o)
@@ -137,7 +137,7 @@ install: cli
 	install -D -m 644 cli/completion.sh \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/iopfctl
 
-# What the administrator may change is not overwritten.
+# Files that the administrator may change are not overwritten.
 .PHONY: install-packaging
 install: install-packaging
 install-packaging:
@@ -152,7 +152,7 @@ install-packaging:
 	@sed 's,@sbindir@,$(PREFIX)/sbin,g' packaging/60-vfio-iopf.rules \
 		>$(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-vfio-iopf.rules
 
-# What it is all for
+# Demo, benchmarks, tests
 
 .PHONY: demo
 demo: kernel modules-prod
@@ -183,7 +183,7 @@ check-debug: tests
 check-clients: kernel modules-prod tests
 	@scripts/check-clients $(CHECK_ARGS) $(CHECK_TESTS)
 
-# Guest time runs slower than the clock on the wall under load; hence the generous limits.
+# Under load the guest's time is slower than the wall clock. Hence the generous limits.
 .PHONY: stress
 stress: kernel modules-prod tests
 	@vm/run --kernel $(KERNEL) --mem 768 --swap 512 --disk 256 --append iopf.stress=$(STRESS) \

@@ -14,24 +14,24 @@ def add_machine_options(p):
     p.add_argument("--mem", type=int, default=1024, metavar="MIB", help="memory (1024)")
     p.add_argument("--cpus", type=int, default=1, metavar="N", help="processors (1)")
     p.add_argument("--icount", action="store_true", help="deterministic instruction clock")
-    p.add_argument("--swap", type=int, default=0, metavar="MIB", help="a disk swapped on")
+    p.add_argument("--swap", type=int, default=0, metavar="MIB", help="a disk with swap, swapped on")
     p.add_argument("--disk", type=int, default=0, metavar="MIB", help="a disk, ext4, on /mnt")
     p.add_argument("--pmem", type=int, default=0, metavar="MIB", help="persistent memory, ext4 with -o dax on /dax")
-    p.add_argument("--nvme", type=int, default=0, metavar="MIB", help="an NVMe controller, for vfio-pci")
+    p.add_argument("--nvme", type=int, default=0, metavar="MIB", help="an NVMe controller")
     p.add_argument("--image", metavar="FILE",
-                   help="a disk image, mounted on /image; a file, or made by vm/make-image")
+                   help="a disk image, mounted on /image: a file, or the name of one that vm/make-image made")
     p.add_argument("--device", action="append", default=[], metavar="QEMUARG",
-                   help="further argument of QEMU: -device by default, or '-option value'")
-    p.add_argument("--machine", default="pc", help="machine of QEMU (pc; q35 for PCIe, VT-d)")
+                   help="argument of QEMU: -device by default, or '-option value'")
+    p.add_argument("--machine", default="pc", help="QEMU's machine (pc; q35 for PCIe and VT-d)")
     p.add_argument("--add", action="append", default=[], metavar="HOST[:GUEST]",
-                   help="file or directory for the guest (default /iopf/bin/NAME); also one of the build")
+                   help="file or directory for the guest (default /iopf/bin/NAME), also of build/")
     p.add_argument("--module", action="append", default=[], metavar="NAME",
-                   help="kernel module to load, with what it needs")
+                   help="kernel module to load, with its dependencies")
     p.add_argument("--append", action="append", default=[], metavar="ARGS",
-                   help="for the kernel's command line")
-    p.add_argument("--boot", choices=sorted(boots.BOOTS), help="another way to boot it, which the guest checks")
+                   help="arguments for the kernel's command line")
+    p.add_argument("--boot", choices=sorted(boots.BOOTS), help="another way to boot; the guest checks it")
     p.add_argument("--variant", default="prod", choices=("prod", "controls"),
-                   help="build of our modules (prod)")
+                   help="variant of our modules (prod)")
     p.add_argument("--test-timeout", type=int, default=120, metavar="S",
                    help="limit of one test in guest time (120)")
     p.add_argument("--expect-complaint", action="store_true",
