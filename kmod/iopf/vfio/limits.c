@@ -2,10 +2,10 @@
 /*
  * Limits: what user space sets of a container's budget, and what it reads of it.
  *
- * The files are in the container's directory in sysfs; docs/guide/limits.md says what each is. What
- * they are about happens in budget.c and, for what is hot, in hot.c. A limit is obeyed when the write
- * that sets it returns, or nothing has changed. The first limit makes a container budgeted: all
- * that is mapped is counted. With the last one all that is forgotten.
+ * The files are in the container's directory in sysfs. docs/guide/limits.md describes each of them.
+ * budget.c obeys the limits, hot.c the limit of hot blocks. A limit is obeyed when the write that
+ * sets it returns, or nothing has changed. The first limit makes a container budgeted: everything
+ * that is mapped is counted. With the last one all counts are forgotten.
  *
  * setting a limit vs faults: the first limit sets the flag, then counts each chunk under its lock;
  *   chunks made later are made by who sees the flag (iopf_area.chunks' lock is passed through). A
