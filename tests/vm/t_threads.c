@@ -19,7 +19,7 @@
 #include "rig.h"
 #include "uffd.h"
 
-/* As docs/bounds.md has it. */
+/* As docs/internals/bounds.md has it. */
 #define PROCESS_MOST	256u
 #define USER_MOST	1024u
 #define USER_FREE	8u

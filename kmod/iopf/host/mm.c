@@ -59,7 +59,7 @@
 #include "mm.h"
 #include "pool.h"
 
-/* Processes that a container follows at most; docs/bounds.md says so. */
+/* Processes that a container follows at most; docs/internals/bounds.md says so. */
 #define IOPF_MMS_MAX	1024
 
 /* How long the end of a container waits for its processes' threads. */
