@@ -8,7 +8,7 @@
  * The hardware does not tell how often a mapped block is used. But a block that is evicted and
  * faults again is in use. So there are two generations:
  *
- *   new     the block came in for the first time, or has not proved for long that it is used
+ *   new     the block came in for the first time, or has not proved its use for long
  *   used    the block was evicted and refaulted so soon that twice the room would have kept it
  *
  * The victim is the block of "new" whose last fault is the oldest, while "new" has more than its

@@ -4,8 +4,8 @@
  * machine. The native tests use it, and so does the test in which a simulated device runs the load.
  *
  *   zipf    uses block k of a random order in proportion to 1 / k
- *   scan    every second use runs through all blocks but a sixteenth, in order, again and again; the
- *           other uses are zipf in that sixteenth
+ *   scan    every second use runs through all blocks but a sixteenth, in order, again and again;
+ *           the other uses are zipf in that sixteenth
  *   loop    runs through all blocks in order, again and again
  *   phases  zipf in one half of the blocks, then in the other; an eighth belongs to both
  */

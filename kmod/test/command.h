@@ -19,12 +19,12 @@
  * command_write() - run the command that user space writes
  * @from: the text
  * @count: length of the text
- * @run: parses the text and acts. It does its own locking.
+ * @run: parses the text and acts. It may change the text, and does its own locking.
  *
  * Return: @count, or the error of @run.
  */
 static inline ssize_t command_write(const char __user *from, size_t count,
-				    int (*run)(const char *text))
+				    int (*run)(char *text))
 {
 	char text[COMMAND_MAX];
 	int ret;

@@ -1,37 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Calls of kernel functions that fail when told so, for tests of what then becomes of those who
- * called. A kprobe returns in place of the function, so that the kernel needs no
- * CONFIG_FAULT_INJECTION. By files in debugfs, in iopf_failure/:
+ * Makes calls of kernel functions fail, for tests of the callers. A kprobe returns in place of the
+ * function, so the kernel needs no CONFIG_FAULT_INJECTION. The files are in iopf_failure/ in
+ * debugfs:
  *
- *	echo iommu_map > function		what fails; empty: nothing
- *	echo 0xfffffffffffffff4 > value		with what: here -ENOMEM
- *	echo 2 > gfp				by this argument memory is asked for; 0: none.
- *						What must not fail (__GFP_NOFAIL) does not
- *	echo 3 > nth				the third call from now on; 0: none
- *	cat calls				calls since nth was written
- *	cat failed				those of them that failed
+ *	echo iommu_map > function		the function that fails; empty: none
+ *	echo 0xfffffffffffffff4 > value		its return value, here -ENOMEM
+ *	echo 2 > gfp				number of its argument with gfp flags; 0: none.
+ *						A call with __GFP_NOFAIL does not fail
+ *	echo 3 > nth				the third call from now on fails; 0: none
+ *	cat calls				number of calls since nth was written
+ *	cat failed				number of these that failed
  *
- * Only calls that come right from vfio_iommu_iopf are counted. With times set, so many in a row
- * fail.
+ * The module counts only calls directly from vfio_iommu_iopf. The file times is the number of
+ * successive calls that fail.
  *
- * The function must be one that has no effect when it fails with that value.
+ * The function must have no effect when it fails with that value.
  *
- * Locking: one mutex for the files. The handler, which runs anywhere and has preemption off, counts
- * by atomics; removing the probe waits for it.
+ * Locking: one mutex for the files. The handler runs anywhere with preemption off, and counts with
+ * atomics. The removal of the probe waits for the handler.
  */
 #include <linux/atomic.h>
 #include <linux/cleanup.h>
-#include <linux/debugfs.h>
-#include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/kprobes.h>
-#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/pgtable.h>
 #include <linux/ptrace.h>
 #include <linux/string.h>
-#include <linux/uaccess.h>
+
+#include "command.h"
 
 static DEFINE_MUTEX(failure_lock);
 static char failure_symbol[KSYM_NAME_LEN];
@@ -44,26 +42,26 @@ static atomic64_t failure_calls;
 static atomic64_t failure_failed;
 static struct dentry *failure_dir;
 
-/* What the caller goes on with. */
+/* Runs in place of the function. */
 static noinline unsigned long failure_return(void)
 {
 	return READ_ONCE(failure_value);
 }
 
-/* Whether the call comes right from the backend. The return address is where the stack begins. */
+/* Whether the backend makes the call. The return address is at the start of the stack. */
 static bool failure_ours(struct pt_regs *regs)
 {
 	unsigned long caller = READ_ONCE_NOCHECK(*(unsigned long *)kernel_stack_pointer(regs));
 	char name[KSYM_NAME_LEN + MODULE_NAME_LEN];
 
-	/* Nearly all calls are the kernel's own. */
+	/* The kernel itself makes nearly all calls. */
 	if (caller < MODULES_VADDR || caller >= MODULES_END)
 		return false;
 	snprintf(name, sizeof(name), "%ps", (void *)caller);
 	return strstr(name, "[vfio_iommu_iopf]");
 }
 
-/* Whether the caller relies on it that the call does not fail. */
+/* Whether the call must not fail. */
 static bool failure_never(struct pt_regs *regs)
 {
 	u32 gfp = READ_ONCE(failure_gfp);
@@ -112,27 +110,13 @@ static int failure_arm(const char *symbol)
 	return ret;
 }
 
-static ssize_t function_write(struct file *file, const char __user *from, size_t count,
-			      loff_t *pos)
+static int failure_do(char *text)
 {
-	char text[KSYM_NAME_LEN];
-	int ret;
-
-	if (count >= sizeof(text))
-		return -E2BIG;
-	if (copy_from_user(text, from, count))
-		return -EFAULT;
-	text[count] = 0;
-	scoped_guard(mutex, &failure_lock)
-		ret = failure_arm(strim(text));
-	return ret ?: count;
+	guard(mutex)(&failure_lock);
+	return failure_arm(strim(text));
 }
 
-static const struct file_operations function_ops = {
-	.owner = THIS_MODULE,
-	.open = simple_open,
-	.write = function_write,
-};
+DEFINE_COMMAND(function_ops, failure_do);
 
 static int nth_set(void *data, u64 nth)
 {
@@ -176,5 +160,5 @@ static void __exit failure_exit(void)
 module_init(failure_init);
 module_exit(failure_exit);
 
-MODULE_DESCRIPTION("Lets calls of kernel functions fail, for tests");
+MODULE_DESCRIPTION("Makes calls of kernel functions fail, for tests");
 MODULE_LICENSE("GPL");

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Holds migrations of pages, for tests of who waits for them: between the removal of a page's
- * entries and the copy of its content, when there are migration entries in its place. Through
- * files of debugfs, in iopf_holder:
+ * Holds migrations of pages, for tests of the threads that wait for them. A migration is held
+ * between the removal of a page's entries and the copy of its content, while migration entries are
+ * in place. The files are in iopf_holder/ in debugfs:
  *
- *	process		migrations by its threads are held; 0: nobody's, and those that are go on
- *	held		how many have been
+ *	process		hold the migrations of this process; 0: none, and held ones continue
+ *	held		number of migrations held so far
  *
- * migrate vs unload: whoever uses it writes 0 and has its migrations end before.
+ * migrate vs unload: before the unload, user space writes 0 and lets its migrations end.
  */
 #include <linux/debugfs.h>
 #include <linux/kprobes.h>
@@ -21,12 +21,12 @@ static DECLARE_WAIT_QUEUE_HEAD(holder_wait);
 static u64 holder_process;
 static atomic_t holder_held;
 
-/* In place of folio_mc_copy(): migrations sleep here. */
+/* Runs in place of folio_mc_copy(). Migrations sleep here. */
 static noinline int holder_copy(struct folio *dst, struct folio *src)
 {
 	atomic_inc(&holder_held);
 	wait_event(holder_wait, !READ_ONCE(holder_process));
-	/* Now it is let through. */
+	/* The probe lets this call through. */
 	return folio_mc_copy(dst, src);
 }
 

@@ -56,7 +56,7 @@ static int mediator_end(void)
 	return 0;
 }
 
-static int mediator_do(const char *text)
+static int mediator_do(char *text)
 {
 	char word[16], name[32];
 	u64 iova, size;

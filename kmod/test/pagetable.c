@@ -348,7 +348,7 @@ out_put:
 	return ret;
 }
 
-static int test_do(const char *text)
+static int test_do(char *text)
 {
 	unsigned int threads, steps;
 	char word[16], name[32];

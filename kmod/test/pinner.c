@@ -34,7 +34,7 @@ static int pinner_try(unsigned long vaddr, unsigned int flags)
 	return ret == 1 ? 0 : ret ?: -EFAULT;
 }
 
-static int pinner_do(const char *text)
+static int pinner_do(char *text)
 {
 	unsigned long vaddr;
 

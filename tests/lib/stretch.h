@@ -28,7 +28,7 @@ void stretch_begin(void);
 uint64_t stretch_end(uint64_t *took);
 
 /**
- * stretch_report_fn - told of each case
+ * typedef stretch_report_fn - told of each case
  * @name: what it was
  * @longest: its longest stretch
  * @control: the longest stretch of the same without a device that has ever used the memory; 0 if

@@ -248,7 +248,8 @@ struct vfio_iopf_working_set_put {
  * (VFIO_DMA_UNMAP_FLAG_VADDR), a thread unmaps it and gets the last report of dirty pages, or
  * 1024 requests to prefault are under way; ENOSPC: more policies than the module's parameter
  * policy_limit says, by default 262144; EFAULT: no memory, or not to be pinned for this; ENOMEM:
- * RLIMIT_MEMLOCK, or out of memory; ESRCH: its process is gone; EINTR. On error nothing has changed.
+ * RLIMIT_MEMLOCK, or out of memory; ESRCH: its process is gone; EINTR. On error nothing has
+ * changed.
  */
 struct vfio_iopf_policy {
 	__u32 argsz;

@@ -92,7 +92,7 @@ int iopf_sim_disable_feat(struct device *dev, enum iommu_dev_features feat)
 }
 
 void iopf_sim_page_response(struct device *dev, struct iopf_fault *evt,
-			  struct iommu_page_response *msg)
+			    struct iommu_page_response *msg)
 {
 	struct iopf_sim_endpoint *ep = dev_iommu_priv_get(dev);
 	struct iommu_fault_page_request *prm = &evt->fault.prm;

@@ -142,7 +142,7 @@ static void prune(struct iopf_sim_pt *pt, u64 iova)
 	for (; level < PT_ROOT_LEVEL; level++) {
 		u64 entry = READ_ONCE(*slot[level]);
 
-			/* A map may have counted its entries. */
+		/* A map may have counted its entries. */
 		if (entry & PT_USED || !try_cmpxchg(slot[level], &entry, 0))
 			break;
 		table_free_rcu(entry_table(entry));

@@ -90,7 +90,7 @@ static long mdev_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long
 		return iopf_sim_mdev_unpin(mdev, uarg);
 	case IOPF_SIM_MDEV_DMA_RW:
 		return iopf_sim_mdev_rw(mdev, uarg, IOPF_SIM_MDEV_F_WRITE | IOPF_SIM_MDEV_F_KTHREAD,
-			     iopf_sim_mdev_dma_rw);
+					iopf_sim_mdev_dma_rw);
 	case IOPF_SIM_MDEV_PINNED_RW:
 		return iopf_sim_mdev_rw(mdev, uarg, IOPF_SIM_MDEV_F_WRITE, iopf_sim_mdev_pinned_rw);
 	case IOPF_SIM_MDEV_STATUS:
