@@ -4,7 +4,7 @@
  * have; random accesses trigger no prefetch; idle memory does not look used.
  *
  * vm: --mem 1024
- * also: no5lvl
+ * also: no5lvl numa
  */
 #include <errno.h>
 #include <sched.h>

@@ -60,8 +60,15 @@ static void fresh(struct simbuf *b)
 	b->len = LEN;
 }
 
-static void check_place(struct rig *r, int node, const char *what)
+static uint64_t slow(void)
 {
+	return iopf_count(rig_bdf(0), "slow");
+}
+
+/* With @in_place no thread of the owner is needed. */
+static void check_place(struct rig *r, int node, bool in_place, const char *what)
+{
+	uint64_t before = slow();
 	struct simbuf b;
 
 	fresh(&b);
@@ -74,43 +81,97 @@ static void check_place(struct rig *r, int node, const char *what)
 	rig_map(r, &b);
 	rig_status_is(sim_write(&r->sim[0], &b, 0, LEN, 1, NULL), 0, "device writes");
 	tap_is(on_node(&b, node), PAGES, "%s node %d: device's pages there", what, node);
+	if (in_place)
+		tap_is(slow() - before, 0, "%s node %d: in place", what, node);
 	rig_unmap(r, &b);
 	mem_unmap(b.va, LEN);
 }
 
-/* By turns: of an area each page has its node, of a thread each page that it gets. */
-static void interleave(struct rig *r)
+/* By turns: each page has its node, wherever it is populated. */
+static void interleave(struct rig *r, bool of_task)
 {
+	const char *what = of_task ? "set_mempolicy(INTERLEAVE)" : "mbind(INTERLEAVE)";
 	static int cpu[PAGES], dev[PAGES];
 	unsigned long both = 3;
 	unsigned int differ = 0;
+	uint64_t before;
 	struct simbuf b;
 
 	fresh(&b);
-	must_sys(syscall(SYS_mbind, b.va, b.len, MPOL_INTERLEAVE, &both, 8, 0));
+	if (of_task)
+		must_sys(syscall(SYS_set_mempolicy, MPOL_INTERLEAVE, &both, 8));
+	else
+		must_sys(syscall(SYS_mbind, b.va, b.len, MPOL_INTERLEAVE, &both, 8, 0));
 	touch(&b);
 	nodes(&b, cpu);
 	mem_drop(b.va, b.len);
 	rig_map(r, &b);
+	before = slow();
 	rig_status_is(sim_write(&r->sim[0], &b, 0, LEN, 1, NULL), 0, "device writes");
+	must_sys(syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0));
+	tap_is(slow() - before, 0, "%s: in place", what);
 	nodes(&b, dev);
 	for (unsigned int i = 0; i < PAGES; i++)
 		differ += cpu[i] != dev[i];
-	tap_is(differ, 0, "mbind(INTERLEAVE): each page where the CPU's is");
-	tap_is(on_node(&b, 1), PAGES / 2, "mbind(INTERLEAVE): half of them on node 1");
+	tap_is(differ, 0, "%s: each page where the CPU's is", what);
+	tap_is(on_node(&b, 1), PAGES / 2, "%s: half of them on node 1", what);
 	rig_unmap(r, &b);
 	mem_unmap(b.va, LEN);
+}
+
+/* A number of a zone of node 1, all zones added up. */
+static unsigned long zone_pages(const char *name)
+{
+	char line[128], fmt[32];
+	unsigned long n, sum = 0;
+	int node = -1;
+	FILE *f = fopen("/proc/zoneinfo", "r");
+
+	must_be(f);
+	snprintf(fmt, sizeof(fmt), " %s %%lu", name);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "Node %d, zone", &node) != 1 && node == 1 &&
+		    sscanf(line, fmt, &n) == 1)
+			sum += n;
+	}
+	fclose(f);
+	return sum;
+}
+
+/* Bound to a node that has hardly any memory left: not where other owners' faults queue up. */
+static void full_node(struct rig *r, bool shared)
+{
+	const char *what = shared ? "shared memory bound to a full node"
+				  : "memory bound to a full node";
+	unsigned long mask = 2, i, most = zone_pages("pages free");
+	volatile char *fill = mem_anon(most * MEM_PAGE);
+	struct simbuf b;
+	uint64_t before;
+	int fd;
 
 	fresh(&b);
-	must_sys(syscall(SYS_set_mempolicy, MPOL_INTERLEAVE, &both, 8));
+	if (shared) {
+		mem_unmap(b.va, LEN);
+		b.va = mem_memfd(LEN, &fd);
+	}
+	must_sys(syscall(SYS_mbind, b.va, b.len, MPOL_BIND, &mask, 8, 0));
+	must_sys(syscall(SYS_mbind, fill, most * MEM_PAGE, MPOL_BIND, &mask, 8, 0));
 	rig_map(r, &b);
-	rig_status_is(sim_write(&r->sim[0], &b, 0, LEN, 1, NULL), 0, "device writes");
-	must_sys(syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0));
-	/* Each of its threads begins with the first node. */
-	tap_ok(on_node(&b, 1) >= PAGES / 4 && on_node(&b, 0) >= PAGES / 4,
-	       "set_mempolicy(INTERLEAVE): %u and %u pages", on_node(&b, 0), on_node(&b, 1));
+	before = slow();
+	rig_status_is(sim_write(&r->sim[0], &b, 0, MEM_PAGE, 1, NULL), 0, "device writes");
+	tap_is(slow() - before, 0, "%s: while there is room in place", what);
+	/* The host begins to reclaim further below. */
+	for (i = 0; i < most && (i % 16 || zone_pages("pages free") > zone_pages("high")); i++)
+		fill[i * MEM_PAGE] = 1;
+	rig_status_is(sim_write(&r->sim[0], &b, LEN / 2, MEM_PAGE, 1, NULL), 0, "device writes");
+	tap_ok(slow() > before, "%s: by the owner's threads", what);
+	tap_diag("%lu of %lu pages free, high is %lu", zone_pages("pages free"), most,
+		 zone_pages("high"));
+	mem_unmap((void *)fill, most * MEM_PAGE);
 	rig_unmap(r, &b);
 	mem_unmap(b.va, LEN);
+	if (shared)
+		close(fd);
 }
 
 static void numa(struct rig *r)
@@ -122,7 +183,7 @@ static void numa(struct rig *r)
 		unsigned long mask = 1ul << node;
 
 		must_sys(syscall(SYS_set_mempolicy, MPOL_BIND, &mask, 8));
-		check_place(r, node, "set_mempolicy(BIND)");
+		check_place(r, node, true, "set_mempolicy(BIND)");
 		must_sys(syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0));
 	}
 	for (node = 0; node < 2; node++) {
@@ -137,13 +198,16 @@ static void numa(struct rig *r)
 		rig_unmap(r, &b);
 		mem_unmap(b.va, LEN);
 	}
-	interleave(r);
+	interleave(r, false);
+	interleave(r, true);
+	full_node(r, false);
+	full_node(r, true);
 	cgroup_make("cs");
 	for (node = 0; node < 2; node++) {
 		snprintf(text, sizeof(text), "%d", node);
 		cgroup_set("cs", "cpuset.mems", text);
 		cgroup_enter("cs");
-		check_place(r, node, "cpuset.mems");
+		check_place(r, node, false, "cpuset.mems");
 	}
 	cgroup_enter(NULL);
 }
@@ -358,21 +422,21 @@ static void high(struct rig *r)
 static void full(struct rig *r)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = 256 * MEM_PAGE };
-	uint64_t slow;
+	uint64_t before;
 
 	cgroup_make("full");
 	cgroup_enter("full");
 	b.va = mem_anon(b.len);
 	rig_map(r, &b);
-	slow = iopf_count(rig_bdf(0), "slow");
+	before = slow();
 	rig_status_is(sim_write(&r->sim[0], &b, 0, b.len / 2, 1, NULL), 0,
 		      "device writes, with room");
-	tap_is(iopf_count(rig_bdf(0), "slow") - slow, 0, "in place");
+	tap_is(slow() - before, 0, "in place");
 	cgroup_set("full", "memory.high", "1");
-	slow = iopf_count(rig_bdf(0), "slow");
+	before = slow();
 	rig_status_is(sim_write(&r->sim[0], &b, b.len / 2, 16 * MEM_PAGE, 1, NULL), 0,
 		      "device writes, without room");
-	tap_ok(iopf_count(rig_bdf(0), "slow") > slow, "by the owner's threads");
+	tap_ok(slow() > before, "by the owner's threads");
 	cgroup_set("full", "memory.high", "max");
 	rig_unmap(r, &b);
 	mem_unmap(b.va, b.len);

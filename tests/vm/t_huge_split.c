@@ -5,7 +5,7 @@
  * meanwhile on a device that goes on in the rest of the leaf.
  *
  * vm: --mem 5120 --cpus 2 --append hugepagesz=1G --append hugepages=1
- * also: no5lvl pti
+ * also: no5lvl pti numa
  */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>

@@ -15,9 +15,11 @@
  *   memory     anonymous, or shared memory whose page nobody has locked, and in whose file nobody
  *              punches a hole. hugetlb, files and devices are left out: they charge, read and
  *              wait as they like.
- *   room       the memory cgroup and its parents stay below memory.high and memory.max; the node's
- *              free memory stays above its high watermark, so nobody reclaims or compacts
- *   nodes      the owner's main thread has no memory policy, and its cpuset has all nodes
+ *   room       the memory cgroup and its parents stay below memory.high and memory.max; the free
+ *              memory of each node that the policies name stays above its high watermark, so
+ *              nobody reclaims or compacts
+ *   nodes      the owner's cpuset has all nodes. The kernel thread has a copy of its main thread's
+ *              memory policy meanwhile.
  *
  * What is allocated, page tables too, is charged to the owner's memory cgroup.
  *
@@ -28,6 +30,8 @@
  *   mm_users is held while populating only, and the last user's exit is left to others.
  * borrow vs set_mempolicy: the policy is referenced. If its owner has dropped it meanwhile, the
  *   thread keeps it, borrows no other, and leaves; the kernel frees the policy with the thread.
+ *   A copy is for kernel threads only: readers of /proc/TID/numa_maps take references, but find
+ *   no memory there.
  *
  * Locking: the mmap lock; task_lock() for a moment.
  */
@@ -51,6 +55,28 @@
 static bool own_thread(const struct mm_struct *mm)
 {
 	return current->mm == mm && current->flags & PF_USER_WORKER;
+}
+
+/* Whether a node has @pages pages to spare; with @huge, 2 MiB in one piece. */
+static bool node_has_room(int node, unsigned int pages, bool huge)
+{
+	struct zone *zones = NODE_DATA(node)->node_zones;
+
+	for (int i = ZONE_NORMAL; i >= 0; i--) {
+		struct zone *zone = &zones[i];
+		unsigned long nr_free = 0, keep;
+
+		if (!populated_zone(zone))
+			continue;
+		keep = high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
+		if (zone_page_state(zone, NR_FREE_PAGES) <= keep + pages)
+			continue;
+		for (unsigned int order = PMD_ORDER; huge && order < NR_PAGE_ORDERS; order++)
+			nr_free += READ_ONCE(zone->free_area[order].nr_free);
+		if (!huge || nr_free)
+			return true;
+	}
+	return false;
 }
 
 #if defined(CONFIG_NUMA) && defined(CONFIG_MEMCG)
@@ -93,17 +119,98 @@ static void policy_return(struct mempolicy *policy)
 	task_unlock(current);
 }
 
-/* Whether the owner may have memory of any node, and does not mind which. */
-static bool nodes_are_free(struct mm_struct *mm)
+/*
+ * A copy of the memory policy of the process's main thread; of mode MPOL_DEFAULT if there is none.
+ * False: this thread can't have one, or the owner may not have memory of all nodes.
+ */
+static bool policy_copy(struct mm_struct *mm, struct mempolicy *copy)
 {
 	struct task_struct *owner;
 
+	copy->mode = MPOL_DEFAULT;
 	if (nr_online_nodes == 1)
 		return true;
+	if (!(current->flags & PF_KTHREAD) || current->mempolicy)
+		return false;
 	guard(rcu)();
 	owner = rcu_dereference(mm->owner);
-	return owner && !READ_ONCE(owner->mempolicy) &&
-	       nodes_subset(node_states[N_MEMORY], owner->mems_allowed);
+	if (!owner || !nodes_subset(node_states[N_MEMORY], owner->mems_allowed))
+		return false;
+	if (READ_ONCE(owner->mempolicy)) {
+		task_lock(owner);
+		if (owner->mempolicy)
+			*copy = *owner->mempolicy;
+		task_unlock(owner);
+	}
+	return true;
+}
+
+/* Have the caller allocate by a copy; until policy_unset(). */
+static void policy_set(struct mempolicy *copy)
+{
+	if (likely(copy->mode == MPOL_DEFAULT))
+		return;
+	task_lock(current);
+	current->mempolicy = copy;
+	task_unlock(current);
+}
+
+static void policy_unset(const struct mempolicy *copy)
+{
+	if (likely(copy->mode == MPOL_DEFAULT))
+		return;
+	task_lock(current);
+	current->mempolicy = NULL;
+	task_unlock(current);
+}
+
+/* The same for each node that a policy names: without any, for the nearest one. */
+static bool policy_has_room(const struct mempolicy *policy, unsigned int pages, bool huge)
+{
+	int node;
+
+	if (policy->mode == MPOL_DEFAULT || nodes_empty(policy->nodes))
+		return node_has_room(numa_mem_id(), pages, huge);
+	for_each_node_mask(node, policy->nodes)
+		if (!node_state(node, N_MEMORY) || !node_has_room(node, pages, huge))
+			return false;
+	return true;
+}
+
+/* Shared memory has policies by its pages. */
+static bool shmem_has_room(struct inode *inode, pgoff_t index, unsigned int pages, bool huge)
+{
+	struct shared_policy *shared = &SHMEM_I(inode)->policy;
+	struct rb_node *node;
+
+	if (!READ_ONCE(shared->root.rb_node))
+		return true;
+	guard(read_lock)(&shared->lock);
+	node = shared->root.rb_node;
+	while (node) {
+		struct sp_node *part = rb_entry(node, struct sp_node, nd);
+
+		if (index < part->start)
+			node = node->rb_left;
+		else if (index >= part->end)
+			node = node->rb_right;
+		else
+			return policy_has_room(part->policy, pages, huge);
+	}
+	return true;
+}
+
+/* Whether there is room where the memory's own policy wants a page, if it has one. */
+static bool vma_has_room(struct vm_area_struct *vma, unsigned long vaddr, bool huge)
+{
+	unsigned int pages = huge ? HPAGE_PMD_NR : 1;
+
+	if (nr_online_nodes == 1)
+		return true;
+	if (!vma_is_anonymous(vma))
+		return shmem_has_room(file_inode(vma->vm_file), linear_page_index(vma, vaddr),
+				      pages, huge);
+	return !vma->vm_policy || policy_has_room(vma->vm_policy, pages, huge);
 }
 #else
 static bool policy_borrow(struct mm_struct *mm, struct mempolicy **policy)
@@ -114,7 +221,21 @@ static bool policy_borrow(struct mm_struct *mm, struct mempolicy **policy)
 
 static void policy_return(struct mempolicy *policy) { }
 
-static bool nodes_are_free(struct mm_struct *mm)
+static bool policy_copy(struct mm_struct *mm, struct mempolicy *copy)
+{
+	return true;
+}
+
+static void policy_set(struct mempolicy *copy) { }
+
+static void policy_unset(const struct mempolicy *copy) { }
+
+static bool policy_has_room(const struct mempolicy *policy, unsigned int pages, bool huge)
+{
+	return node_has_room(numa_mem_id(), pages, huge);
+}
+
+static bool vma_has_room(struct vm_area_struct *vma, unsigned long vaddr, bool huge)
 {
 	return true;
 }
@@ -137,28 +258,6 @@ static bool memcg_has_room(struct mem_cgroup *memcg, unsigned int pages)
 	return true;
 }
 
-/* Whether the nearest node has @pages pages to spare; with @huge, 2 MiB in one piece. */
-static bool node_has_room(unsigned int pages, bool huge)
-{
-	struct zone *zones = NODE_DATA(numa_mem_id())->node_zones;
-
-	for (int i = ZONE_NORMAL; i >= 0; i--) {
-		struct zone *zone = &zones[i];
-		unsigned long nr_free = 0, keep;
-
-		if (!populated_zone(zone))
-			continue;
-		keep = high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
-		if (zone_page_state(zone, NR_FREE_PAGES) <= keep + pages)
-			continue;
-		for (unsigned int order = PMD_ORDER; huge && order < NR_PAGE_ORDERS; order++)
-			nr_free += READ_ONCE(zone->free_area[order].nr_free);
-		if (!huge || nr_free)
-			return true;
-	}
-	return false;
-}
-
 /**
  * struct place - where pages are populated without waiting
  * @own: in a thread of the process
@@ -166,6 +265,7 @@ static bool node_has_room(unsigned int pages, bool huge)
  * @memcg: otherwise: who pays, referenced
  * @old: who paid before
  * @policy: in a thread of the process: what it has borrowed
+ * @copy: otherwise: the main thread's policy
  */
 struct place {
 	bool own;
@@ -173,12 +273,13 @@ struct place {
 	struct mem_cgroup *memcg;
 	struct mem_cgroup *old;
 	struct mempolicy *policy;
+	struct mempolicy copy;
 };
 
 static bool place_has_room(const struct place *place, unsigned int pages, bool huge)
 {
 	pages += TABLE_PAGES;
-	return memcg_has_room(place->memcg, pages) && node_has_room(pages, huge);
+	return memcg_has_room(place->memcg, pages) && policy_has_room(&place->copy, pages, huge);
 }
 
 /* False: it is to be done elsewhere. */
@@ -187,7 +288,7 @@ static bool place_begin(struct place *place, struct mm_struct *mm, unsigned int 
 	place->own = own_thread(mm);
 	if (place->own)
 		return policy_borrow(mm, &place->policy);
-	if (!nodes_are_free(mm))
+	if (!policy_copy(mm, &place->copy))
 		return false;
 	place->memcg = get_mem_cgroup_from_mm(mm);
 	place->roomy = place_has_room(place, pages + HPAGE_PMD_NR, true);
@@ -196,6 +297,7 @@ static bool place_begin(struct place *place, struct mm_struct *mm, unsigned int 
 		return false;
 	}
 	place->old = set_active_memcg(place->memcg);
+	policy_set(&place->copy);
 	return true;
 }
 
@@ -205,6 +307,7 @@ static void place_end(const struct place *place)
 		policy_return(place->policy);
 		return;
 	}
+	policy_unset(&place->copy);
 	set_active_memcg(place->old);
 	mem_cgroup_put(place->memcg);
 }
@@ -343,14 +446,17 @@ static bool may_be_huge(const struct vm_area_struct *vma, unsigned long vaddr)
 static bool page_at_once(const struct place *place, struct vm_area_struct *vma,
 			 unsigned long vaddr)
 {
+	bool huge;
+
 	switch (iopf_walk_entry(vma->vm_mm, vaddr)) {
 	case IOPF_ENTRY_OTHER:
 		return false;
 	case IOPF_ENTRY_NO_TABLE:
+		huge = may_be_huge(vma, vaddr);
 		/* As a whole or not at all. */
-		return place->roomy || !may_be_huge(vma, vaddr);
+		return (place->roomy || !huge) && vma_has_room(vma, vaddr, huge);
 	default:
-		return true;
+		return vma_has_room(vma, vaddr, false);
 	}
 }
 
