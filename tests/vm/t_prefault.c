@@ -462,7 +462,11 @@ static void check_holes(struct rig *r)
 	mem_unmap(b.va, LEN);
 }
 
-/* More memory than the limit of the cgroup: the request fails, the process survives. */
+/*
+ * More memory than the limit of the cgroup: the request fails, the process survives. By then the
+ * cgroup is full, so the process needs no more memory itself until it has got room: its own
+ * accesses would have it killed, with every right.
+ */
 static int beyond(void)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = 64 * MiB };
@@ -470,16 +474,20 @@ static int beyond(void)
 	struct vfio_iopf_prefault_status s;
 	struct rig r;
 	uint64_t id;
+	int max;
 
 	(void)mkdir("/sys/fs/cgroup/hint", 0755);
 	must(mem_write_file("/sys/fs/cgroup/hint/memory.max", "%d", 24 << 20));
 	must(mem_write_file("/sys/fs/cgroup/hint/cgroup.procs", "0"));
+	max = must_sys(open("/sys/fs/cgroup/hint/memory.max", O_WRONLY));
 	rig_open_at(&r, 1, 1, VFIO_TYPE1v2_IOMMU);
+	must_sys(mlockall(MCL_CURRENT));
 	b.va = mem_anon(b.len);
 	rig_map(&r, &b);
 	range = range_of(&b);
 	must(prefault_start(&r.c, &range, 1, RW, -1, &id));
 	prefault_wait(&r.c, id, &s);
+	must_be(write(max, "max", 3) == 3);
 	tap_diag("state %u, error %u, %llu of %llu pages", s.state, s.error,
 		 (unsigned long long)s.mapped, (unsigned long long)s.pages);
 	if (s.state != VFIO_IOPF_PREFAULT_STATE_FAILED || s.error != ENOMEM)
