@@ -265,7 +265,7 @@ static bool memcg_has_room(struct mem_cgroup *memcg, unsigned int pages)
  * @memcg: otherwise: who pays, referenced
  * @old: who paid before
  * @policy: in a thread of the process: what it has borrowed
- * @copy: otherwise: the main thread's policy
+ * @copy: otherwise: the main thread's policy; so large that nobody zeroes it
  */
 struct place {
 	bool own;
@@ -498,7 +498,7 @@ bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned in
 {
 	struct vm_area_struct *vma = NULL;
 	unsigned int done = 0;
-	struct place place;
+	struct place place __uninitialized;
 	bool locked = true;
 
 	if (!mmget_not_zero(mm))
@@ -554,7 +554,7 @@ void iopf_mm_bring_back(struct mm_struct *mm, unsigned long vaddr, unsigned int 
 {
 	struct vm_area_struct *vma;
 	unsigned long near = 0;
-	struct place place;
+	struct place place __uninitialized;
 	bool locked = true;
 	unsigned int i;
 
