@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "policy.h"
 #include "prefault.h"
 #include "provider.h"
@@ -25,6 +26,9 @@
 /* Twice what the simulated device may have outstanding. */
 #define WAITING		1024u
 #define FLOOD		4000u
+/* Faults that may wait without room in the owner's cgroup; and what it had charged ahead. */
+#define RESERVE		32u
+#define AHEAD		64u
 #define SCATTERED	IOPF_SIM_MAX_PRG_PAGES
 #define TRACING		"/sys/kernel/tracing"
 #define MANY		1000u
@@ -125,6 +129,79 @@ static void check_waiting(struct rig *r, struct rig *apart)
 	provider_stop(&p);
 	mem_unmap(b.va, LEN);
 	given_back("kernel", before + WAITING * 100ul, "a flood");
+}
+
+/* The owner's cgroup has no room at all from now on, though nobody is in it. */
+static void fill_up(const char *cgroup)
+{
+	void *other = mem_anon(LEN);
+	char text[32];
+
+	/* What this processor has of it goes back when another one is charged. */
+	memset(other, 1, LEN);
+	snprintf(text, sizeof(text), "%ld", cgroup_read(cgroup, "memory.current"));
+	cgroup_set(cgroup, "memory.max", text);
+	mem_unmap(other, LEN);
+}
+
+/* The same flood; the cgroup that pays for what waits has no room. */
+static void check_reserve(struct rig *apart)
+{
+	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
+	struct simbuf far = { mem_anon(LEN), RIG_IOVA, LEN };
+	uint64_t slow = count("slow"), deferred = count("deferred");
+	uint64_t answered = sim_count(rig_bdf(0), "responses_unexpected");
+	struct iopf_sim_cmd cmd;
+	struct iopf_sim_cpl cpl;
+	unsigned int spins = 0;
+	struct provider p;
+	struct rig r;
+
+	cgroup_make("payer");
+	cgroup_enter("payer");
+	rig_open_at(&r, 0, 1, VFIO_TYPE1v2_IOMMU);
+	cgroup_make("others");
+	cgroup_enter("others");
+	provider_open(&p, &b, SEED);
+	provider_start(&p, true);
+	rig_map(&r, &b);
+	/* So that the chunk is there. */
+	must_be(sim_read(&r.sim[0], &(struct simbuf){ b.va, b.iova + LEN, LEN }, 0, 8, NULL));
+	sim_knob(rig_bdf(0), "retry_limit", 1u << 30);
+	sim_knob(rig_bdf(0), "flood", FLOOD);
+	fill_up("payer");
+	cmd = sim_cmd(IOPF_SIM_OP_VERIFY, &b, 0, MEM_PAGE, SEED);
+	must(sim_submit(&r.sim[0], &cmd));
+	sim_ring(&r.sim[0]);
+	while (count("deferred") - deferred < FLOOD + 2 - RESERVE - AHEAD)
+		sim_nap(&spins);
+	deferred = count("deferred") - deferred;
+	slow = count("slow") - slow;
+	tap_ok(slow - deferred >= RESERVE && slow - deferred <= RESERVE + AHEAD,
+	       "no room: of %llu faults %llu wait, by the reserve", (unsigned long long)slow,
+	       (unsigned long long)(slow - deferred));
+	rig_map(apart, &far);
+	rig_both_ways(&apart->sim[0], &far, SEED, "no room: another container");
+	rig_unmap(apart, &far);
+	cgroup_set("payer", "memory.max", "max");
+	provider_release(&p);
+	sim_wait(&r.sim[0], &cpl);
+	rig_status_is((int)cpl.status, IOPF_SIM_ST_OK, "the device gets its memory in the end");
+	spins = 0;
+	while (sim_count(rig_bdf(0), "responses_unexpected") - answered < FLOOD)
+		sim_nap(&spins);
+	tap_is(sim_count(rig_bdf(0), "responses_unexpected") - answered, FLOOD,
+	       "each of the flood's groups was answered, once");
+	sim_knob(rig_bdf(0), "retry_limit", 1000);
+	rig_unmap(&r, &b);
+	provider_stop(&p);
+	rig_clean(&r);
+	rig_close(&r);
+	mem_unmap(b.va, LEN);
+	mem_unmap(far.va, LEN);
+	cgroup_remove("payer");
+	cgroup_enter(NULL);
+	cgroup_remove("others");
 }
 
 /* A group of more requests than a device may have outstanding. */
@@ -464,6 +541,7 @@ int main(void)
 	rig_clean(&r);
 	rig_close(&r);
 	check_limits(&apart);
+	check_reserve(&apart);
 	rig_close(&apart);
 	rig_balanced();
 	mem_unmap(first, MEM_PAGE);

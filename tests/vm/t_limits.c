@@ -25,6 +25,9 @@
 #define LIMITS	KNOB_IOPF_DIR "/limits"
 #define KEPT	KNOB_IOPF_DIR "/limits_kept"
 #define CGROUP	"/sys/fs/cgroup"
+/* Owners whose limits are kept, as docs/internals/bounds.md has it; the first one's number. */
+#define OWNERS	1024u
+#define FIRST	2000u
 
 /* Replace the rules; 0 or a negative errno. */
 static int rules(const char *text)
@@ -320,6 +323,75 @@ static void check_owners(void)
 	must_be(!rmdir(CGROUP "/vm2"));
 }
 
+/* Set a limit for a user, who has device 0, and whose rights are root's all the same. */
+static void limit_user(unsigned int uid)
+{
+	struct vfio_container c;
+	struct vfio_dev d;
+
+	must_sys(setresuid(uid, 0, 0));
+	attach(&c, &d, 0);
+	must(budget_write(rig_bdf(0), "faults_max", "3"));
+	leave(&c, &d);
+	must_sys(setresuid(0, 0, 0));
+}
+
+/* What the user's container of device 1 has, for which itself nothing is kept. */
+static uint64_t user_has(unsigned int uid)
+{
+	uint64_t value;
+
+	must_sys(setresuid(uid, 0, 0));
+	value = fresh(1, "faults_max");
+	must_sys(setresuid(0, 0, 0));
+	return value;
+}
+
+/* Users for whom something is kept. */
+static unsigned int owners(void)
+{
+	FILE *f = fopen(KEPT, "r");
+	unsigned int n = 0;
+	char line[256];
+
+	must_be(f);
+	while (fgets(line, sizeof(line), f))
+		n += !strncmp(line, "user ", 5);
+	fclose(f);
+	return n;
+}
+
+/* In a child, in the root cgroup: as many owners as there may be, and some more. */
+static bool many_owners(unsigned int n)
+{
+	struct vfio_container c;
+	struct vfio_dev d;
+	unsigned int uid;
+	bool good;
+
+	must(mem_write_file(CGROUP "/cgroup.procs", "0"));
+	/* Its threads stay as long as it has a container. */
+	attach(&c, &d, n);
+	for (uid = FIRST; uid < FIRST + OWNERS; uid++)
+		limit_user(uid);
+	good = owners() == OWNERS && user_has(FIRST) == 3;
+	/* The first one is the youngest then. */
+	limit_user(FIRST);
+	limit_user(uid);
+	good &= owners() == OWNERS && user_has(FIRST) == 3 && user_has(FIRST + 1) == NONE &&
+		user_has(FIRST + 2) == 3 && user_has(uid) == 3;
+	leave(&c, &d);
+	return good;
+}
+
+static void check_many_owners(void)
+{
+	tap_ok(in_child(many_owners, 2, false), "kept for %u owners; then the oldest goes", OWNERS);
+	tap_is(owners(), OWNERS, "none of them goes by itself");
+	forget_all();
+	tap_is(owners(), 0, "all are forgotten");
+}
+
 /* In force before the first fault and the first pin. */
 static void check_rules(void)
 {
@@ -512,6 +584,7 @@ int main(void)
 	check_kept();
 	check_unbind();
 	check_owners();
+	check_many_owners();
 	check_rules();
 	check_join();
 	check_policy();

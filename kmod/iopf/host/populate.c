@@ -178,26 +178,35 @@ static bool policy_has_room(const struct mempolicy *policy, unsigned int pages, 
 }
 
 /* Shared memory has policies by its pages. */
-static bool shmem_has_room(struct inode *inode, pgoff_t index, unsigned int pages, bool huge)
+static const struct mempolicy *shmem_policy(struct shared_policy *shared, pgoff_t index)
 {
-	struct shared_policy *shared = &SHMEM_I(inode)->policy;
-	struct rb_node *node;
+	struct rb_node *node = shared->root.rb_node;
 
-	if (!READ_ONCE(shared->root.rb_node))
-		return true;
-	guard(read_lock)(&shared->lock);
-	node = shared->root.rb_node;
+	lockdep_assert_held(&shared->lock);
+
 	while (node) {
 		struct sp_node *part = rb_entry(node, struct sp_node, nd);
 
-		if (index < part->start)
-			node = node->rb_left;
-		else if (index >= part->end)
-			node = node->rb_right;
-		else
-			return policy_has_room(part->policy, pages, huge);
+		if (index >= part->start && index < part->end)
+			return part->policy;
+		node = index < part->start ? node->rb_left : node->rb_right;
 	}
-	return true;
+	return NULL;
+}
+
+static bool shmem_has_room(struct inode *inode, pgoff_t index, unsigned int pages, bool huge)
+{
+	struct shared_policy *shared = &SHMEM_I(inode)->policy;
+	const struct mempolicy *policy;
+	bool room;
+
+	if (!READ_ONCE(shared->root.rb_node))
+		return true;
+	read_lock(&shared->lock);
+	policy = shmem_policy(shared, index);
+	room = !policy || policy_has_room(policy, pages, huge);
+	read_unlock(&shared->lock);
+	return room;
 }
 
 /* Whether there is room where the memory's own policy wants a page, if it has one. */
