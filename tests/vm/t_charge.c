@@ -20,6 +20,7 @@
 #include "cgroup.h"
 #include "knob.h"
 #include "rig.h"
+#include "uffd.h"
 
 #define LEN	(4 * MiB)
 #define PAGES	(LEN / MEM_PAGE)
@@ -174,6 +175,37 @@ static void full_node(struct rig *r, bool shared)
 		close(fd);
 }
 
+/* The owner changes its policy while a thread of it populates by the old one. */
+static void changed(struct rig *r)
+{
+	struct simbuf b = { mem_anon(2 * MEM_PAGE), RIG_IOVA, 2 * MEM_PAGE };
+	static char page[MEM_PAGE] __attribute__((aligned(MEM_PAGE)));
+	int uffd = uffd_missing(b.va, b.len), node[2];
+	void *pages[2] = { b.va, (char *)b.va + MEM_PAGE };
+	struct iopf_sim_cpl cpl;
+
+	rig_map(r, &b);
+	for (unsigned long i = 0; i < 2; i++) {
+		struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_READ, &b, i * MEM_PAGE, MEM_PAGE, 0);
+		unsigned long mask = 1ul << i;
+
+		must_sys(syscall(SYS_set_mempolicy, MPOL_BIND, &mask, 8));
+		sim_start(&r->sim[0], &cmd);
+		uffd_asked(uffd);
+		must_sys(syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0));
+		must_sys(syscall(SYS_set_mempolicy, MPOL_BIND, &mask, 8));
+		must(uffd_give(uffd, (uintptr_t)pages[i], page, MEM_PAGE));
+		sim_wait(&r->sim[0], &cpl);
+		rig_status_is((int)cpl.status, IOPF_SIM_ST_OK, "the policy changes meanwhile");
+	}
+	must_sys(syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0));
+	must_sys(syscall(SYS_move_pages, 0, 2, pages, NULL, node, 0));
+	tap_ok(node[0] == 0 && node[1] == 1, "each page is where the owner has put it");
+	rig_unmap(r, &b);
+	close(uffd);
+	mem_unmap(b.va, b.len);
+}
+
 static void numa(struct rig *r)
 {
 	int node;
@@ -202,6 +234,7 @@ static void numa(struct rig *r)
 	interleave(r, true);
 	full_node(r, false);
 	full_node(r, true);
+	changed(r);
 	cgroup_make("cs");
 	for (node = 0; node < 2; node++) {
 		snprintf(text, sizeof(text), "%d", node);

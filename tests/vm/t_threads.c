@@ -7,15 +7,18 @@
  * vm: --mem 1024
  */
 #include <dirent.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cgroup.h"
 #include "prefault.h"
+#include "provider.h"
 #include "rig.h"
 #include "uffd.h"
 
@@ -230,6 +233,194 @@ static void check_background(void)
 	mem_unmap(own.va, own.len);
 }
 
+/* Threads of the kernel's that a tracer has. */
+#define TRACED	16u
+
+/**
+ * struct traced - an owner whose threads stand still
+ * @o: the owner
+ * @said: a pipe: it has closed its container
+ * @tid: the threads
+ * @nr: how many
+ */
+struct traced {
+	struct owner o;
+	int said;
+	pid_t tid[TRACED];
+	unsigned int nr;
+};
+
+/* A fault of it waits for user space. At the word it closes all it has, and lives on. */
+static void traced_owner(int asked, int word, int said)
+{
+	struct simbuf b = { mem_anon(PART), RIG_IOVA, PART };
+	int uffd = uffd_missing(b.va, b.len);
+	struct iopf_sim_cmd cmd;
+	struct rig r;
+	char c = 0;
+
+	tap_forget();
+	tap_quiet(true);
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	rig_map(&r, &b);
+	cmd = sim_cmd(IOPF_SIM_OP_READ, &b, 0, MEM_PAGE, 0);
+	sim_start(&r.sim[0], &cmd);
+	uffd_asked(uffd);
+	must_be(write(asked, &c, 1) == 1);
+	must_be(read(word, &c, 1) == 1);
+	rig_close(&r);
+	must_be(write(said, &c, 1) == 1);
+	for (;;)
+		pause();
+}
+
+/* Stop all threads of the kernel's in it, the one that makes the others, too. */
+static void trace(struct traced *t)
+{
+	struct dirent *entry;
+	char path[300];
+	int status;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", t->o.pid);
+	dir = opendir(path);
+	must_be(dir);
+	while ((entry = readdir(dir))) {
+		pid_t tid = atoi(entry->d_name);
+
+		if (!tid || tid == t->o.pid)
+			continue;
+		must_be(t->nr < TRACED);
+		must_sys(ptrace(PTRACE_SEIZE, tid, NULL, NULL));
+		must_sys(ptrace(PTRACE_INTERRUPT, tid, NULL, NULL));
+		must_sys(waitpid(tid, &status, __WALL));
+		must_be(WIFSTOPPED(status));
+		t->tid[t->nr++] = tid;
+	}
+	closedir(dir);
+}
+
+static void traced_start(struct traced *t)
+{
+	int asked[2], word[2], said[2];
+	char c;
+
+	must_sys(pipe(asked));
+	must_sys(pipe(word));
+	must_sys(pipe(said));
+	t->nr = 0;
+	t->o.pid = must_sys(fork());
+	if (!t->o.pid)
+		traced_owner(asked[1], word[0], said[1]);
+	t->o.word = word[1];
+	t->said = said[0];
+	must_be(read(asked[0], &c, 1) == 1);
+	close(asked[0]);
+	close(asked[1]);
+	close(word[0]);
+	close(said[1]);
+	trace(t);
+}
+
+/* It is killed, whatever its tracer does; threads that are traced are the tracer's to reap. */
+static void traced_kill(struct traced *t, const char *what)
+{
+	int status;
+
+	must_sys(kill(t->o.pid, SIGKILL));
+	for (unsigned int i = 0; i < t->nr; i++)
+		do
+			must_sys(waitpid(t->tid[i], &status, __WALL));
+		while (WIFSTOPPED(status));
+	must_sys(waitpid(t->o.pid, &status, 0));
+	tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%s: it can be killed", what);
+	close(t->o.word);
+	close(t->said);
+}
+
+/* Memory of our own that is provided by user space, so that threads of our own are needed. */
+static void use(unsigned int at, const char *what)
+{
+	struct simbuf b = { mem_anon(PART), RIG_IOVA, PART };
+	unsigned int spins = 0;
+	struct provider p;
+	struct rig r;
+
+	provider_open(&p, &b, 3);
+	provider_start(&p, false);
+	open_part(&r, at, 1, &b);
+	rig_status_is(sim_verify(&r.sim[0], &b, 0, b.len, 3, NULL), IOPF_SIM_ST_OK, "%s", what);
+	rig_close(&r);
+	provider_stop(&p);
+	mem_unmap(b.va, b.len);
+	while (threads(getpid()) && spins < 20000)
+		sim_nap(&spins);
+	tap_is(threads(getpid()), 0, "%s: its threads leave", what);
+}
+
+static void check_traced(void)
+{
+	struct traced t;
+	char c = 0;
+
+	traced_start(&t);
+	tap_ok(t.nr >= 2, "an owner's threads are stopped by a tracer: %u", t.nr);
+	use(1, "traced: another owner");
+	tap_errno_is(rig_unload(), -EAGAIN, "traced: unloading is refused, and does not wait");
+	must_be(write(t.o.word, &c, 1) == 1);
+	must_be(read(t.said, &c, 1) == 1);
+	tap_ok(threads(t.o.pid), "traced: it closes its container, and its threads are still there");
+	use(0, "traced: another owner of the same device");
+	tap_errno_is(rig_unload(), -EAGAIN, "traced and closed: unloading is refused");
+	traced_kill(&t, "traced and closed");
+	use(0, "traced and killed: another owner");
+
+	traced_start(&t);
+	traced_kill(&t, "traced, while a fault waits");
+	use(0, "traced and killed: another owner");
+}
+
+/* Processes are killed while they map memory first, so at any moment in the making of threads. */
+static void check_killed_first(void)
+{
+	const unsigned int processes = 60;
+	struct simbuf b = { mem_anon(PART), RIG_IOVA, PART };
+	unsigned int i, mapped = 0;
+	struct rig r;
+
+	open_part(&r, 0, 1, &b);
+	for (i = 0; i < processes; i++) {
+		uint64_t iova = RIG_IOVA + (i + 1) * (uint64_t)PART;
+		int said[2], status;
+		pid_t pid;
+		char c = 0;
+
+		must_sys(pipe(said));
+		pid = must_sys(fork());
+		if (!pid) {
+			tap_forget();
+			must_be(write(said[1], &c, 1) == 1);
+			(void)vfio_map(&r.c, b.va, iova, b.len);
+			for (;;)
+				pause();
+		}
+		must_be(read(said[0], &c, 1) == 1);
+		must_sys(usleep(i * 40));
+		must_sys(kill(pid, SIGKILL));
+		must_sys(waitpid(pid, &status, 0));
+		close(said[0]);
+		close(said[1]);
+		mapped += !vfio_unmap(&r.c, iova, b.len);
+	}
+	tap_is(i, processes, "killed while they map memory first: all of them die");
+	tap_diag("%u of %u had mapped it", mapped, processes);
+	rig_both_ways(&r.sim[0], &b, 5, "after that");
+	rig_unmap(&r, &b);
+	rig_clean(&r);
+	rig_close(&r);
+	mem_unmap(b.va, b.len);
+}
+
 int main(void)
 {
 	char args[32];
@@ -241,6 +432,8 @@ int main(void)
 	check_background();
 	check_cgroup();
 	check_user();
+	check_traced();
+	check_killed_first();
 	rig_balanced_soon();
 	tap_errno_is(rig_unload_soon(), 0, "the modules can be unloaded");
 	return tap_done();

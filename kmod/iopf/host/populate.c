@@ -28,8 +28,7 @@
  *
  * populate vs exit: a thread of the process keeps its memory by being one. In any other context
  *   mm_users is held while populating only, and the last user's exit is left to others.
- * borrow vs set_mempolicy: the policy is referenced. If its owner has dropped it meanwhile, the
- *   thread keeps it, borrows no other, and leaves; the kernel frees the policy with the thread.
+ * borrow vs set_mempolicy: the policy is referenced, and goes with the last reference.
  *   A copy is for kernel threads only: readers of /proc/TID/numa_maps take references, but find
  *   no memory there.
  *
@@ -46,6 +45,7 @@
 #include <linux/sched/task.h>
 #include <linux/shmem_fs.h>
 
+#include "../../compat/mempolicy.h"
 #include "mm.h"
 #include "walk.h"
 
@@ -80,43 +80,32 @@ static bool node_has_room(int node, unsigned int pages, bool huge)
 }
 
 #if defined(CONFIG_NUMA) && defined(CONFIG_MEMCG)
-/* Take the memory policy of the process's main thread. False: this thread has one to get rid of. */
-static bool policy_borrow(struct mm_struct *mm, struct mempolicy **policy)
+/* Take the memory policy of the process's main thread, in a thread that has none. */
+static struct mempolicy *policy_borrow(struct mm_struct *mm)
 {
+	struct mempolicy *policy = NULL;
 	struct task_struct *owner;
 
-	*policy = NULL;
 	if (nr_online_nodes == 1)
-		return true;
-	if (current->mempolicy)
-		return false;
+		return NULL;
 	scoped_guard(rcu) {
 		owner = rcu_dereference(mm->owner);
 		if (owner) {
 			task_lock(owner);
-			*policy = owner->mempolicy;
-			mpol_get(*policy);
+			policy = owner->mempolicy;
+			mpol_get(policy);
 			task_unlock(owner);
 		}
 	}
-	if (*policy) {
-		task_lock(current);
-		current->mempolicy = *policy;
-		task_unlock(current);
-	}
-	return true;
+	if (policy)
+		WARN_ON_ONCE(iopf_mpol_exchange(policy));
+	return policy;
 }
 
 static void policy_return(struct mempolicy *policy)
 {
-	if (!policy)
-		return;
-	task_lock(current);
-	current->mempolicy = NULL;
-	/* The last reference goes with the thread. */
-	if (!atomic_add_unless(&policy->refcnt, -1, 1))
-		current->mempolicy = policy;
-	task_unlock(current);
+	if (policy)
+		iopf_mpol_put(iopf_mpol_exchange(NULL));
 }
 
 /*
@@ -148,20 +137,14 @@ static bool policy_copy(struct mm_struct *mm, struct mempolicy *copy)
 /* Have the caller allocate by a copy; until policy_unset(). */
 static void policy_set(struct mempolicy *copy)
 {
-	if (likely(copy->mode == MPOL_DEFAULT))
-		return;
-	task_lock(current);
-	current->mempolicy = copy;
-	task_unlock(current);
+	if (unlikely(copy->mode != MPOL_DEFAULT))
+		iopf_mpol_exchange(copy);
 }
 
 static void policy_unset(const struct mempolicy *copy)
 {
-	if (likely(copy->mode == MPOL_DEFAULT))
-		return;
-	task_lock(current);
-	current->mempolicy = NULL;
-	task_unlock(current);
+	if (unlikely(copy->mode != MPOL_DEFAULT))
+		iopf_mpol_exchange(NULL);
 }
 
 /* The same for each node that a policy names: without any, for the nearest one. */
@@ -222,10 +205,9 @@ static bool vma_has_room(struct vm_area_struct *vma, unsigned long vaddr, bool h
 	return !vma->vm_policy || policy_has_room(vma->vm_policy, pages, huge);
 }
 #else
-static bool policy_borrow(struct mm_struct *mm, struct mempolicy **policy)
+static struct mempolicy *policy_borrow(struct mm_struct *mm)
 {
-	*policy = NULL;
-	return true;
+	return NULL;
 }
 
 static void policy_return(struct mempolicy *policy) { }
@@ -295,8 +277,10 @@ static bool place_has_room(const struct place *place, unsigned int pages, bool h
 static bool place_begin(struct place *place, struct mm_struct *mm, unsigned int pages)
 {
 	place->own = own_thread(mm);
-	if (place->own)
-		return policy_borrow(mm, &place->policy);
+	if (place->own) {
+		place->policy = policy_borrow(mm);
+		return true;
+	}
 	if (!policy_copy(mm, &place->copy))
 		return false;
 	place->memcg = get_mem_cgroup_from_mm(mm);
@@ -374,7 +358,7 @@ static int populate_page(struct mm_struct *mm, unsigned long vaddr, bool write,
  * Context: a thread of the process (pool.c); sleeps. In any other: -ESRCH.
  * Return: 0 when at least the first page is there; -ESRCH when the process is gone or going;
  * -EAGAIN: look at the area again;
- * -EINTR when the thread has to look at signals first, or to leave; -EFAULT when there is no memory
+ * -EINTR when the thread has to look at signals first; -EFAULT when there is no memory
  * or no permission, or can't be; -EHWPOISON, -ENOMEM.
  */
 int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write,
@@ -388,8 +372,7 @@ int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pag
 		return -EFAULT;
 	if (!own_thread(mm))
 		return -ESRCH;
-	if (!policy_borrow(mm, &policy))
-		return -EINTR;
+	policy = policy_borrow(mm);
 	if (mmap_read_lock_killable(mm)) {
 		policy_return(policy);
 		return -ESRCH;
@@ -412,7 +395,7 @@ int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pag
  * @flags: FOLL_LONGTERM, and more
  * @pages: out: the pages
  *
- * Return: how many, or a negative error number; -EINTR also when the thread has to leave.
+ * Return: how many, or a negative error number.
  */
 long iopf_mm_pin(struct mm_struct *mm, unsigned long vaddr, unsigned int n, unsigned int flags,
 		 struct page **pages)
@@ -420,8 +403,8 @@ long iopf_mm_pin(struct mm_struct *mm, unsigned long vaddr, unsigned int n, unsi
 	struct mempolicy *policy = NULL;
 	long ret;
 
-	if (own_thread(mm) && !policy_borrow(mm, &policy))
-		return -EINTR;
+	if (own_thread(mm))
+		policy = policy_borrow(mm);
 	ret = pin_user_pages_remote(mm, vaddr, n, flags, pages, NULL);
 	policy_return(policy);
 	return ret;

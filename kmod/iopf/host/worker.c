@@ -38,6 +38,7 @@
 #include <linux/sched/vhost_task.h>
 #include <linux/slab.h>
 
+#include "../../compat/mempolicy.h"
 #include "pool.h"
 #include "worker.h"
 
@@ -279,37 +280,26 @@ static void worker_killed(void *data)
 	spin_unlock(&pool->lock);
 }
 
-/* What a worker has borrowed, and can't give back but by its end: see populate.c. */
-static bool current_has_policy(void)
-{
-#ifdef CONFIG_NUMA
-	return unlikely(current->mempolicy);
-#else
-	return false;
-#endif
-}
-
 /* One job, or one step of it. */
 static void worker_run_job(struct iopf_worker *worker, struct iopf_job *job)
 {
 	struct iopf_pool *pool = worker->pool;
-	bool background = job->background, again, leave;
+	bool background = job->background;
 
 	__set_current_state(TASK_RUNNING);
-	again = job->fn(job);
-	leave = current_has_policy();
-	if (again && !leave)
+	if (job->fn(job))
 		return;
 	spin_lock(&pool->lock);
 	worker->job = NULL;
 	pool->background -= background;
-	if (again) {
-		list_add(&job->node, &pool->jobs[background]);
-		iopf_workers_wake(pool);
-	}
-	if (leave)
-		worker_leave(worker);
 	spin_unlock(&pool->lock);
+}
+
+/* In a new thread: the memory policy that it has inherited. It borrows one when it populates. */
+static void worker_begin(const struct iopf_worker *worker)
+{
+	if (!worker->task)
+		iopf_mpol_put(iopf_mpol_exchange(NULL));
 }
 
 /* The thread's turn; called by vhost_task_fn() in TASK_INTERRUPTIBLE, again and again. */
@@ -320,6 +310,7 @@ static bool worker_fn(void *data)
 	bool timeout = worker->timeout && !list_empty(&worker->idle);
 	struct iopf_job *job;
 
+	worker_begin(worker);
 	spin_lock(&pool->lock);
 	if (!worker->task) {
 		worker->task = current;
@@ -353,23 +344,11 @@ static bool worker_fn(void *data)
 	return true;
 }
 
-/* Change the caller's own memory policy, which a new thread inherits. Returns what it was. */
-static struct mempolicy *exchange_policy(struct mempolicy *policy)
-{
-#ifdef CONFIG_NUMA
-	task_lock(current);
-	swap(current->mempolicy, policy);
-	task_unlock(current);
-#endif
-	return policy;
-}
-
 /* A thread that does not run yet. */
 static struct iopf_worker *worker_create(struct iopf_pool *pool, bool (*fn)(void *data),
 					 const char *name)
 {
 	struct iopf_worker *worker = kzalloc(sizeof(*worker), GFP_KERNEL_ACCOUNT);
-	struct mempolicy *policy;
 	struct vhost_task *thread;
 
 	if (!worker)
@@ -377,10 +356,7 @@ static struct iopf_worker *worker_create(struct iopf_pool *pool, bool (*fn)(void
 	worker->pool = pool;
 	INIT_LIST_HEAD(&worker->node);
 	INIT_LIST_HEAD(&worker->idle);
-	/* It borrows one when it populates. */
-	policy = exchange_policy(NULL);
 	thread = vhost_task_create(fn, worker_killed, worker, name);
-	exchange_policy(policy);
 	/* Some 6.12 say NULL. */
 	if (IS_ERR_OR_NULL(thread)) {
 		kfree(worker);
@@ -441,6 +417,7 @@ static bool manager_fn(void *data)
 
 	if (READ_ONCE(worker->gone))
 		return false;
+	worker_begin(worker);
 	if (!process_has_others()) {
 		__set_current_state(TASK_RUNNING);
 		iopf_pool_die(pool);
