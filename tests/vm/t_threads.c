@@ -369,7 +369,7 @@ static void check_traced(void)
 	tap_errno_is(rig_unload(), -EAGAIN, "traced: unloading is refused, and does not wait");
 	must_be(write(t.o.word, &c, 1) == 1);
 	must_be(read(t.said, &c, 1) == 1);
-	tap_ok(threads(t.o.pid), "traced: it closes its container, and its threads are still there");
+	tap_ok(threads(t.o.pid), "traced: it closes its container, its threads are still there");
 	use(0, "traced: another owner of the same device");
 	tap_errno_is(rig_unload(), -EAGAIN, "traced and closed: unloading is refused");
 	traced_kill(&t, "traced and closed");
