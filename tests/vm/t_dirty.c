@@ -138,6 +138,68 @@ static void check_unmap(struct rig *r, const struct simbuf *b)
 	rig_map(r, b);
 }
 
+/* Pages of three areas: two side by side, a gap, and another one. */
+#define EDGE_A		100u
+#define EDGE_B		3u
+#define EDGE_GAP	27u
+#define EDGE_C		570u
+#define EDGE_ALL	(EDGE_A + EDGE_B + EDGE_GAP + EDGE_C)
+
+static struct simbuf edge_part(const struct simbuf *b, size_t page, size_t n)
+{
+	return (struct simbuf){ (char *)b->va + page * MEM_PAGE, b->iova + page * MEM_PAGE,
+				n * MEM_PAGE };
+}
+
+static void edge_refused(struct rig *r, const struct simbuf *b, size_t page, size_t n)
+{
+	struct dirty_map m;
+
+	dirty_map_init(&m, b->iova + page * MEM_PAGE, n * MEM_PAGE);
+	tap_errno_is(dirty_get(&r->c, &m), -EINVAL, "pages %zu to %zu, within an area: refused",
+		     page, page + n - 1);
+	dirty_map_free(&m);
+}
+
+/* Reports across edges of areas, of all of them at once and in two parts, against the model. */
+static void check_edges(struct rig *r)
+{
+	static const size_t at_edges[] = { 0, 63, 64, 99, 100, 102, 130, 131, 191, 192, 699 };
+	const size_t c = EDGE_A + EDGE_B + EDGE_GAP;
+	struct simbuf b = { mem_anon(EDGE_ALL * MEM_PAGE), RIG_IOVA + 64 * MiB,
+			    EDGE_ALL * MEM_PAGE };
+	struct simbuf areas[] = { edge_part(&b, 0, EDGE_A), edge_part(&b, EDGE_A, EDGE_B),
+				  edge_part(&b, c, EDGE_C) };
+	struct simbuf low = edge_part(&b, 0, EDGE_A + EDGE_B);
+	struct simbuf high = edge_part(&b, EDGE_A + EDGE_B, EDGE_GAP + EDGE_C);
+	static bool written[EDGE_ALL];
+
+	for (size_t i = 0; i < ARRAY_SIZE(areas); i++)
+		rig_map(r, &areas[i]);
+	must(dirty_track(&r->c, true));
+	for (unsigned int round = 0; round < 4; round++) {
+		memset(written, 0, sizeof(written));
+		for (size_t i = round % 2; i < ARRAY_SIZE(at_edges); i += 2)
+			write_page(r, &b, written, at_edges[i]);
+		for (unsigned int i = 0; i < 30; i++)
+			write_page(r, &b, written, c + (size_t)rand() % EDGE_C);
+		edge_refused(r, &b, 1, EDGE_ALL - 1);
+		edge_refused(r, &b, 0, EDGE_ALL - 1);
+		edge_refused(r, &b, 0, EDGE_A + 1);
+		if (round < 2) {
+			report_is(r, &b, written, "across areas and a gap");
+		} else {
+			report_is(r, &high, written + EDGE_A + EDGE_B, "from the gap on");
+			report_is(r, &low, written, "the two side by side");
+		}
+		report_is(r, &b, NULL, "across areas, again");
+	}
+	must(dirty_track(&r->c, false));
+	for (size_t i = 0; i < ARRAY_SIZE(areas); i++)
+		rig_unmap(r, &areas[i]);
+	mem_unmap(b.va, b.len);
+}
+
 /* With all memory pinned, all pages are dirty. */
 static void check_pinned(struct rig *r, const struct simbuf *b)
 {
@@ -172,6 +234,7 @@ int main(void)
 	check_commands(&r, &b);
 	check_failed_report(&r, &b);
 	check_unmap(&r, &b);
+	check_edges(&r);
 	migrate_check(&r, &b, "anonymous memory");
 	check_pinned(&r, &b);
 	rig_unmap(&r, &b);
