@@ -21,6 +21,7 @@
 #include "dirty.h"
 #include "mdev.h"
 #include "rig.h"
+#include "uffd.h"
 
 #define VFIO_PAGES	512	/* what VFIO pins at once */
 #define PAGES		(VFIO_PAGES + 1)
@@ -472,6 +473,71 @@ static void check_dirty(struct bench *t)
 	must(dirty_track(&t->c, false));
 }
 
+/**
+ * struct report - a report of dirty pages, which is held while it is copied to user space
+ * @t: of whose container
+ * @m: the report
+ * @last: it comes with unmapping
+ * @ret: what it has returned
+ */
+struct report {
+	struct bench *t;
+	struct dirty_map m;
+	bool last;
+	int ret;
+};
+
+static void *report_run(void *arg)
+{
+	struct report *rp = arg;
+
+	rp->ret = rp->last ? dirty_unmap(&rp->t->c, &rp->m) : dirty_get(&rp->t->c, &rp->m);
+	return NULL;
+}
+
+/* The device unpins, and writes, while a report is held. No page that it has had is left out. */
+static void check_report(struct bench *t, bool last)
+{
+	static char zero[MEM_PAGE] __attribute__((aligned(MEM_PAGE)));
+	const char *what = last ? "the last report" : "a report";
+	struct report rp = { .t = t, .last = last };
+	void *held = mem_anon(MEM_PAGE);
+	int uffd = uffd_missing(held, MEM_PAGE), ret;
+	struct dirty_map next;
+	unsigned int lost = 0;
+	pthread_t thread;
+
+	dirty_map_init(&rp.m, t->b.iova, LEN);
+	free(rp.m.bits);
+	rp.m.bits = held;
+	dirty_map_init(&next, t->b.iova, LEN);
+	must(dirty_track(&t->c, true));
+	must_be(mdev_pin(&t->m, page(t, 1), 3, MDEV_RW) == 3);
+	must_be(!pthread_create(&thread, NULL, report_run, &rp));
+	uffd_asked(uffd);
+	/* With unmapping the device has been told to, and has done so. */
+	tap_errno_is(mdev_unpin(&t->m, page(t, 1), 3), last ? -ENOENT : 0,
+		     "%s is held: the device unpins", what);
+	ret = (int)mdev_fill(&t->m, MDEV_DMA_RW, &t->b, 9 * MEM_PAGE, MEM_PAGE, 1);
+	tap_ok(!ret || last, "%s is held: the device writes (%d)", what, ret);
+	must(uffd_give(uffd, (uintptr_t)held, zero, MEM_PAGE));
+	pthread_join(thread, NULL);
+	tap_errno_is(rp.ret, 0, "%s is made", what);
+	if (!last)
+		must(dirty_get(&t->c, &next));
+	for (unsigned int i = 1; i < 4; i++)
+		lost += !dirty_page(&rp.m, i) && !dirty_page(&next, i);
+	lost += !ret && !dirty_page(&rp.m, 9) && !dirty_page(&next, 9);
+	tap_is(lost, 0, "%s, or the next one, has each page", what);
+	must(dirty_track(&t->c, false));
+	if (last)
+		must(vfio_map(&t->c, t->b.va, t->b.iova, LEN));
+	holds(t, 0, 0, "after a report that was held");
+	close(uffd);
+	mem_unmap(held, MEM_PAGE);
+	dirty_map_free(&next);
+}
+
 /* A thread that pins, mapped or not. */
 struct pinner {
 	struct mdev *m;
@@ -552,6 +618,8 @@ static void check_close(int type)
 	/* The container exists as long as its groups. */
 	vfio_container_close(&t.c);
 	holds(&t, 5, 5, "the container is closed first");
+	tap_errno_is(rig_unload(), -EAGAIN, "pages are pinned: unloading is refused, at once");
+	holds(&t, 5, 5, "and they stay");
 	tap_is((uint64_t)mdev_fill(&t.m, MDEV_DMA_RW, &t.b, 0, MEM_PAGE, 1), 0, "and works on");
 	bench_close(&t);
 	tap_is(locked_pages(), 0, "and when all is closed nothing is pinned");
@@ -640,8 +708,12 @@ static void run(bool stock)
 	check_unmap_many(&t);
 	check_vaddr(&t);
 	check_dirty(&t);
-	if (!stock)
+	/* Stock type1 keeps all others waiting while a report is held. */
+	if (!stock) {
+		check_report(&t, false);
+		check_report(&t, true);
 		check_race(&t);
+	}
 	bench_close(&t);
 	tap_is(locked_pages(), 0, "nothing is pinned");
 	check_close(VFIO_TYPE1v2_IOMMU);
