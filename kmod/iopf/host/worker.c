@@ -23,7 +23,8 @@
  * cancel vs job: the worker that is interrupted may have ended that job and begun another one: that
  *   one is interrupted for nothing, and goes on.
  * stop: a thread that stands still, or is traced, does not end before it goes on. Only @join waits
- *   for it, which looks again and again.
+ *   for it, which looks again and again. A tracer may stop a thread between that look and its end:
+ *   then the join of that process waits. Those of others have workers of the queue of their own.
  * unload: each thread holds the module until it has been stopped.
  *
  * Locking: the pool's; see pool.c.
