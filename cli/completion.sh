@@ -58,8 +58,8 @@ _iopfctl()
 		case " ${words[*]} " in
 		*" --device "* | *" -d "*) offer="mode= policy= enabled=" ;;
 		*)
-			offer="resident_high= resident_max= pinned_high= pinned_max= hot_max="
-			offer="$offer policy= faults_max= ahead_max= expire= min_residency="
+			offer="resident_high= resident_max= pinned_high= pinned_max= hot_pinned_max="
+			offer="$offer policy= fault_workers_max= prefetch_max= aging_interval= min_residency="
 			;;
 		esac
 		;;

@@ -24,7 +24,7 @@ void iopf_budget_init(struct iopf_budget *b, u64 now, u64 epoch_ticks)
 			.max = IOPF_BUDGET_NONE,
 			.pinned_high = IOPF_BUDGET_NONE,
 			.pinned_max = IOPF_BUDGET_NONE,
-			.expire = IOPF_BUDGET_NONE,
+			.aging_interval = IOPF_BUDGET_NONE,
 		},
 		.turn = 2,
 		.epoch = now,
@@ -43,9 +43,9 @@ void iopf_budget_init(struct iopf_budget *b, u64 now, u64 epoch_ticks)
  */
 int iopf_budget_check(const struct iopf_budget *b, const struct iopf_limits *limits)
 {
-	if (limits->high < IOPF_BUDGET_LEAST || limits->max < IOPF_BUDGET_LEAST)
+	if (limits->high < IOPF_BUDGET_MIN || limits->max < IOPF_BUDGET_MIN)
 		return -EINVAL;
-	if (b->pinned > limits->max - IOPF_BUDGET_LEAST || b->pinned > limits->pinned_max)
+	if (b->pinned > limits->max - IOPF_BUDGET_MIN || b->pinned > limits->pinned_max)
 		return -EBUSY;
 	return 0;
 }
@@ -108,7 +108,7 @@ int iopf_budget_reserve_pinned(struct iopf_budget *b, u64 pinned, u64 pages)
 	if (all > b->limits.pinned_max)
 		return -ENOMEM;
 	/* Devices that fault need some room. */
-	if (all > b->limits.max - IOPF_BUDGET_LEAST)
+	if (all > b->limits.max - IOPF_BUDGET_MIN)
 		return -ENOMEM;
 	return iopf_budget_reserve(b, pages, true) ? 0 : -EAGAIN;
 }
@@ -171,24 +171,24 @@ static enum iopf_generation block_arrives(struct iopf_budget *b, struct iopf_blo
 	block->back = soon;
 	if (!block->back) {
 		block->refaults /= 2;
-		return IOPF_GEN_NEW;
+		return IOPF_GEN_INACTIVE;
 	}
 	b->refaults++;
 	block->refaults += block->refaults < REFAULTS_MAX;
-	return IOPF_GEN_USED;
+	return IOPF_GEN_ACTIVE;
 }
 
 /* A block loses its last page that can be evicted. */
 static void block_leaves(struct iopf_budget *b, struct iopf_block *block, enum iopf_settle why)
 {
-	block->remembered = why == IOPF_SETTLE_EVICTED || why == IOPF_SETTLE_LOOKED;
+	block->remembered = why == IOPF_SETTLE_EVICTED || why == IOPF_SETTLE_AGED;
 	block->left = b->clock;
 	block->back = false;
 }
 
 static bool block_can_go(const struct iopf_block *block)
 {
-	return block->gen == IOPF_GEN_NEW || block->gen == IOPF_GEN_USED;
+	return block->gen == IOPF_GEN_INACTIVE || block->gen == IOPF_GEN_ACTIVE;
 }
 
 /* Counts pages that were unmapped by an eviction. */
@@ -197,7 +197,7 @@ static void count_evicted(struct iopf_budget *b, u32 pages, enum iopf_settle why
 	if (why == IOPF_SETTLE_EVICTED) {
 		b->clock += pages;
 		b->evicted += pages;
-	} else if (why == IOPF_SETTLE_LOOKED) {
+	} else if (why == IOPF_SETTLE_AGED) {
 		b->looked += pages;
 	}
 }
@@ -207,7 +207,7 @@ static enum iopf_generation block_generation(struct iopf_budget *b, struct iopf_
 					     bool could_go, u64 mapped)
 {
 	if (block->pages == block->pinned || block->locked)
-		return block->pages ? IOPF_GEN_KEPT : IOPF_GEN_NONE;
+		return block->pages ? IOPF_GEN_UNEVICTABLE : IOPF_GEN_NONE;
 	return could_go ? block->gen : block_arrives(b, block, mapped);
 }
 
@@ -241,7 +241,7 @@ void iopf_budget_settle(struct iopf_budget *b, struct iopf_block *block, u32 pag
 	block->pinned = pinned;
 
 	gen = block_generation(b, block, could_go, mapped);
-	if (could_go && (gen == IOPF_GEN_KEPT || gen == IOPF_GEN_NONE))
+	if (could_go && (gen == IOPF_GEN_UNEVICTABLE || gen == IOPF_GEN_NONE))
 		block_leaves(b, block, why);
 
 	if (why == IOPF_SETTLE_MISSED) {
@@ -343,7 +343,7 @@ static struct iopf_block *oldest(const struct iopf_budget *b, enum iopf_generati
 static void demote(struct iopf_budget *b, struct iopf_block *block, u64 now)
 {
 	block_out(b, block);
-	block_place(b, block, IOPF_GEN_NEW, now);
+	block_place(b, block, IOPF_GEN_INACTIVE, now);
 }
 
 /**
@@ -358,19 +358,19 @@ struct iopf_block *iopf_budget_victim(struct iopf_budget *b, u64 now)
 	struct iopf_block *block;
 
 	for (unsigned int i = 0; i < IOPF_BUDGET_DEMOTIONS; i++) {
-		u64 both = b->pages[IOPF_GEN_NEW] + b->pages[IOPF_GEN_USED];
+		u64 both = b->pages[IOPF_GEN_INACTIVE] + b->pages[IOPF_GEN_ACTIVE];
 
-		block = oldest(b, IOPF_GEN_USED);
-		if (!block || b->pages[IOPF_GEN_NEW] > both / IOPF_BUDGET_NEW_SHARE ||
+		block = oldest(b, IOPF_GEN_ACTIVE);
+		if (!block || b->pages[IOPF_GEN_INACTIVE] > both / IOPF_BUDGET_NEW_SHARE ||
 		    !iopf_budget_may_evict(b, block, now))
 			break;
 		demote(b, block, now);
 	}
-	block = oldest(b, IOPF_GEN_NEW);
+	block = oldest(b, IOPF_GEN_INACTIVE);
 	if (block && iopf_budget_may_evict(b, block, now))
 		return block;
 	/* Every new block is too young. */
-	block = oldest(b, IOPF_GEN_USED);
+	block = oldest(b, IOPF_GEN_ACTIVE);
 	if (block && iopf_budget_may_evict(b, block, now))
 		return block;
 	return NULL;
@@ -381,14 +381,14 @@ struct iopf_block *iopf_budget_victim(struct iopf_budget *b, u64 now)
  * @b: the budget
  * @now: the present tick
  *
- * Return: a block that may be evicted, or NULL. The caller settles it with IOPF_SETTLE_LOOKED.
+ * Return: a block that may be evicted, or NULL. The caller settles it with IOPF_SETTLE_AGED.
  */
 struct iopf_block *iopf_budget_expired(struct iopf_budget *b, u64 now)
 {
-	for (enum iopf_generation gen = IOPF_GEN_NEW; gen <= IOPF_GEN_USED; gen++) {
+	for (enum iopf_generation gen = IOPF_GEN_INACTIVE; gen <= IOPF_GEN_ACTIVE; gen++) {
 		struct iopf_block *block = oldest(b, gen);
 
-		if (block && now - block->since >= b->limits.expire &&
+		if (block && now - block->since >= b->limits.aging_interval &&
 		    iopf_budget_may_evict(b, block, now))
 			return block;
 	}
@@ -406,7 +406,7 @@ struct iopf_block *iopf_budget_expired(struct iopf_budget *b, u64 now)
 struct iopf_block *iopf_budget_hottest(const struct iopf_budget *b, unsigned int looks,
 				       unsigned int refaults)
 {
-	const struct list_head *head = &b->list[IOPF_GEN_USED], *at = head->next;
+	const struct list_head *head = &b->list[IOPF_GEN_ACTIVE], *at = head->next;
 	struct iopf_block *best = NULL;
 
 	for (; at != head && looks--; at = at->next) {
@@ -442,7 +442,7 @@ void iopf_budget_lock(struct iopf_budget *b, struct iopf_block *block)
 	block_out(b, block);
 	block->locked = true;
 	if (block->gen != IOPF_GEN_NONE)
-		block->gen = IOPF_GEN_KEPT;
+		block->gen = IOPF_GEN_UNEVICTABLE;
 	block_in(b, block, &b->list[block->gen]);
 }
 
@@ -459,7 +459,7 @@ void iopf_budget_unlock(struct iopf_budget *b, struct iopf_block *block, u64 now
 	block_out(b, block);
 	block->locked = false;
 	if (block->pages > block->pinned)
-		block_place(b, block, IOPF_GEN_USED, now);
+		block_place(b, block, IOPF_GEN_ACTIVE, now);
 	else
 		block_in(b, block, &b->list[block->gen]);
 }

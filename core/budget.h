@@ -8,13 +8,14 @@
  * The hardware does not tell how often a mapped block is used. But a block that is evicted and
  * faults again is in use. So there are two generations:
  *
- *   new     the block came in for the first time, or has not proved its use for long
- *   used    the block was evicted and refaulted so soon that twice the room would have kept it
+ *   inactive  the block came in for the first time, or has not proved its use for long
+ *   active    the block was evicted and refaulted so soon that twice the room would have kept it
  *
- * The victim is the block of "new" whose last fault is the oldest, while "new" has more than its
- * share (a quarter). If it has less, the oldest of "used" must prove themselves: they move to
- * "new", are evicted in their turn, and return to "used" if they refault. So a scan, however long,
- * evicts only its own pages. A block that was used once makes room for those in use now.
+ * The victim is the block of "inactive" whose last fault is the oldest, while "inactive" has more
+ * than its share (a quarter). If it has less, the oldest of "active" must prove themselves: they
+ * move to "inactive", are evicted in their turn, and return to "active" if they refault. So a scan,
+ * however long, evicts only its own pages. A block that was used once makes room for those in use
+ * now.
  *
  * A clock tells how soon a block refaults. It counts pages evicted for want of room. A block
  * remembers the clock at its eviction. If no more pages were evicted since then than are mapped,
@@ -23,7 +24,7 @@
  *
  * Progress: a block is not evicted before all faults that were under way at its last fault are
  * answered, and not before it was mapped for some time. So each fault makes its access possible, if
- * the device retries in that time. Limits below IOPF_BUDGET_LEAST, which is room for a few
+ * the device retries in that time. Limits below IOPF_BUDGET_MIN, which is room for a few
  * simultaneous accesses, are refused. The budget tells by turns whether faults are answered. A
  * fault enters in the present turn. When the budget checks, it ends the turn if no fault of the
  * previous turn is left. Two turns after the fault of a block, every fault of that time has left.
@@ -49,27 +50,27 @@
 #include "shim.h"
 
 /* Least number of pages besides the pinned ones: room for some windows of faults. */
-#define IOPF_BUDGET_LEAST	64U
+#define IOPF_BUDGET_MIN	64U
 #define IOPF_BUDGET_NONE	U64_MAX
 
 /* The share of new blocks, as a divisor of the pages that can be evicted. */
 #define IOPF_BUDGET_NEW_SHARE	4
-/* Most blocks of "used" to look at for one victim. */
+/* Most blocks of "active" to look at for one victim. */
 #define IOPF_BUDGET_DEMOTIONS	32
 
 /**
  * enum iopf_generation - the list of a block
  * @IOPF_GEN_NONE: nothing of the block is mapped
- * @IOPF_GEN_NEW: see above
- * @IOPF_GEN_USED: see above
- * @IOPF_GEN_KEPT: the block cannot be evicted
+ * @IOPF_GEN_INACTIVE: see above
+ * @IOPF_GEN_ACTIVE: see above
+ * @IOPF_GEN_UNEVICTABLE: the block cannot be evicted
  * @IOPF_GEN_NR: number of generations
  */
 enum iopf_generation {
 	IOPF_GEN_NONE,
-	IOPF_GEN_NEW,
-	IOPF_GEN_USED,
-	IOPF_GEN_KEPT,
+	IOPF_GEN_INACTIVE,
+	IOPF_GEN_ACTIVE,
+	IOPF_GEN_UNEVICTABLE,
 	IOPF_GEN_NR,
 };
 
@@ -77,13 +78,13 @@ enum iopf_generation {
  * enum iopf_settle - why pages of a block were mapped or unmapped
  * @IOPF_SETTLE_MISSED: mapped for an access, or prefetched
  * @IOPF_SETTLE_LOST: unmapped, pinned or unpinned for any other reason
- * @IOPF_SETTLE_LOOKED: evicted to see whether the block is used
+ * @IOPF_SETTLE_AGED: evicted to see whether the block is used
  * @IOPF_SETTLE_EVICTED: evicted for want of room
  */
 enum iopf_settle {
 	IOPF_SETTLE_MISSED,
 	IOPF_SETTLE_LOST,
-	IOPF_SETTLE_LOOKED,
+	IOPF_SETTLE_AGED,
 	IOPF_SETTLE_EVICTED,
 };
 
@@ -121,7 +122,7 @@ struct iopf_block {
  * @max: most mapped pages
  * @pinned_high: number of pinned pages above which no block is locked because it is hot
  * @pinned_max: most pinned pages
- * @expire: ticks after which a block must prove that it is used
+ * @aging_interval: ticks after which a block must prove that it is used
  * @stay: least number of ticks for which a block stays mapped
  */
 struct iopf_limits {
@@ -129,7 +130,7 @@ struct iopf_limits {
 	u64 max;
 	u64 pinned_high;
 	u64 pinned_max;
-	u64 expire;
+	u64 aging_interval;
 	u64 stay;
 };
 
@@ -181,8 +182,8 @@ struct iopf_budget {
  */
 static inline u64 iopf_budget_mapped(const struct iopf_budget *b)
 {
-	return b->pages[IOPF_GEN_NEW] + b->pages[IOPF_GEN_USED] + b->pages[IOPF_GEN_KEPT] +
-	       b->pinned;
+	return b->pages[IOPF_GEN_INACTIVE] + b->pages[IOPF_GEN_ACTIVE] +
+	       b->pages[IOPF_GEN_UNEVICTABLE] + b->pinned;
 }
 
 /**

@@ -7,8 +7,8 @@
 #include "limtable.h"
 #include "word.h"
 
-/* IOPF_BUDGET_LEAST in bytes. */
-#define LEAST_BYTES	(IOPF_BUDGET_LEAST * PAGE_SIZE)
+/* IOPF_BUDGET_MIN in bytes. */
+#define LEAST_BYTES	(IOPF_BUDGET_MIN * PAGE_SIZE)
 
 static const char expected_match[] =
 	"expected pci, subsystem, class, address, user or cgroup";
@@ -39,15 +39,15 @@ static const struct {
 		true, "expected bytes, with or without K, M, G or T, or max" },
 	[IOPF_SETTING_PINNED_MAX] = { "pinned_max", UNIT_BYTES, 0, U64_MAX - 1,
 		true, "expected bytes, with or without K, M, G or T, or max" },
-	[IOPF_SETTING_HOT_MAX] = { "hot_max", UNIT_BYTES, 0, U64_MAX - 1,
+	[IOPF_SETTING_HOT_PINNED_MAX] = { "hot_pinned_max", UNIT_BYTES, 0, U64_MAX - 1,
 		true, "expected bytes, with or without K, M, G or T, or max" },
-	[IOPF_SETTING_EXPIRE] = { "expire", UNIT_NUMBER, 1, U32_MAX,
+	[IOPF_SETTING_AGING_INTERVAL] = { "aging_interval", UNIT_NUMBER, 1, U32_MAX,
 		true, "expected seconds, or max" },
 	[IOPF_SETTING_MIN_RESIDENCY] = { "min_residency", UNIT_NUMBER, 0, 1000000,
 		false, "expected microseconds, 1000000 at most" },
-	[IOPF_SETTING_FAULTS_MAX] = { "faults_max", UNIT_NUMBER, 1, U32_MAX - 1,
+	[IOPF_SETTING_FAULT_WORKERS_MAX] = { "fault_workers_max", UNIT_NUMBER, 1, U32_MAX - 1,
 		true, "expected a number from 1, or max" },
-	[IOPF_SETTING_AHEAD_MAX] = { "ahead_max", UNIT_NUMBER, 0, U32_MAX - 1,
+	[IOPF_SETTING_PREFETCH_MAX] = { "prefetch_max", UNIT_NUMBER, 0, U32_MAX - 1,
 		true, "expected a number, or max" },
 	[IOPF_SETTING_POLICY] = { "policy", UNIT_POLICY, IOPF_POLICY_FAULT, IOPF_POLICY_PIN,
 		false, "expected policy=fault, policy=prefault or policy=pin" },

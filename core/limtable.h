@@ -7,11 +7,11 @@
  *	MATCH	pci, subsystem, class, address	as in the device table (devtable.h)
  *		user UID, or FIRST-LAST, or *	who sets the container up; decimal
  *		cgroup PATH	its cgroup: this one or one below it; PATH* is any that begins so
- *	SETTING	resident_high=, resident_max=, pinned_high=, pinned_max=, hot_max=
+ *	SETTING	resident_high=, resident_max=, pinned_high=, pinned_max=, hot_pinned_max=
  *				bytes with or without K, M, G or T, or max
- *		expire=		seconds, or max
+ *		aging_interval=		seconds, or max
  *		min_residency=	microseconds
- *		faults_max=, ahead_max=	a number, or max
+ *		fault_workers_max=, prefetch_max=	a number, or max
  *		policy=		fault, prefault or pin
  *
  * Words, comments and errors are as in the device table. Each kind of match and each setting may be
@@ -32,11 +32,11 @@
  * @IOPF_SETTING_RESIDENT_MAX: bytes
  * @IOPF_SETTING_PINNED_HIGH: bytes
  * @IOPF_SETTING_PINNED_MAX: bytes
- * @IOPF_SETTING_HOT_MAX: bytes
- * @IOPF_SETTING_EXPIRE: seconds
+ * @IOPF_SETTING_HOT_PINNED_MAX: bytes
+ * @IOPF_SETTING_AGING_INTERVAL: seconds
  * @IOPF_SETTING_MIN_RESIDENCY: microseconds
- * @IOPF_SETTING_FAULTS_MAX: a number
- * @IOPF_SETTING_AHEAD_MAX: a number
+ * @IOPF_SETTING_FAULT_WORKERS_MAX: a number
+ * @IOPF_SETTING_PREFETCH_MAX: a number
  * @IOPF_SETTING_POLICY: an enum iopf_policy
  * @IOPF_SETTING_NR: how many there are
  */
@@ -45,11 +45,11 @@ enum iopf_setting {
 	IOPF_SETTING_RESIDENT_MAX,
 	IOPF_SETTING_PINNED_HIGH,
 	IOPF_SETTING_PINNED_MAX,
-	IOPF_SETTING_HOT_MAX,
-	IOPF_SETTING_EXPIRE,
+	IOPF_SETTING_HOT_PINNED_MAX,
+	IOPF_SETTING_AGING_INTERVAL,
 	IOPF_SETTING_MIN_RESIDENCY,
-	IOPF_SETTING_FAULTS_MAX,
-	IOPF_SETTING_AHEAD_MAX,
+	IOPF_SETTING_FAULT_WORKERS_MAX,
+	IOPF_SETTING_PREFETCH_MAX,
 	IOPF_SETTING_POLICY,
 	IOPF_SETTING_NR,
 };

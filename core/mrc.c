@@ -182,10 +182,10 @@ static void reclaim(struct iopf_budget *b, u64 now, struct iopf_mrc_point *point
 
 	while (iopf_budget_excess(b) && (block = iopf_budget_victim(b, now)))
 		evict(b, block, now, point);
-	if (b->limits.expire == IOPF_BUDGET_NONE)
+	if (b->limits.aging_interval == IOPF_BUDGET_NONE)
 		return;
 	while ((block = iopf_budget_expired(b, now)))
-		iopf_budget_settle(b, block, 0, 0, IOPF_SETTLE_LOOKED, now);
+		iopf_budget_settle(b, block, 0, 0, IOPF_SETTLE_AGED, now);
 }
 
 /* Simulates one use. While the device waits, time advances for all later uses too. */

@@ -12,17 +12,17 @@
 /* Faults of the device were switched off while it was attached. */
 #define IOPF_REASON_PINNED	"pinned"
 /* The device is selective, and nobody has said yet which ranges cannot fault. */
-#define IOPF_REASON_UNANSWERED	"unanswered"
+#define IOPF_REASON_UNDECLARED	"undeclared"
 /* The driver of its IOMMU refused to enable page faults. */
-#define IOPF_REASON_REFUSED	"refused"
+#define IOPF_REASON_IOMMU_REFUSED	"iommu_refused"
 /* Its interrupts are not remapped, and allow_unsafe_interrupts is not set. */
-#define IOPF_REASON_UNSAFE	"unsafe"
+#define IOPF_REASON_UNSAFE_INTERRUPTS	"unsafe_interrupts"
 /* Its IOMMU does not have pages as small as the CPU's. */
-#define IOPF_REASON_PAGES	"pages"
+#define IOPF_REASON_PAGE_SIZE	"page_size"
 /* vfio_iommu_type1 was loaded after this module, so VFIO does not ask this module. */
-#define IOPF_REASON_BEHIND	"behind"
+#define IOPF_REASON_SHADOWED	"shadowed"
 /* This module now comes first again, but the container was opened before that. */
-#define IOPF_REASON_BYPASSED	"bypassed"
+#define IOPF_REASON_OPENED_BEFORE	"opened_before"
 /* The attach failed for another reason. */
 #define IOPF_REASON_FAILED	"failed"
 

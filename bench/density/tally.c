@@ -20,7 +20,7 @@ void tally_take(struct tally *t, const struct guest *guests, unsigned int n)
 	}
 	host_look(&t->host);
 	for (unsigned int i = 0; i < n && !rig_stock(); i++)
-		t->slow += iopf_count(rig_bdf(i), "slow");
+		t->slow += iopf_count(rig_bdf(i), "parked");
 }
 
 /* One figure of a step: "<side> step <guests> <key> <value>". */
@@ -86,7 +86,7 @@ void tally_figures(const char *side, unsigned int n, const struct tally *from,
 	step(side, n, "tail_faulted", tail_faulted);
 	step(side, n, "hot_faulted", hot_faulted);
 	step(side, n, "faults", faults);
-	step(side, n, "slow", to->slow - from->slow);
+	step(side, n, "parked", to->slow - from->slow);
 	step(side, n, "wrong", wrong);
 	step(side, n, "resident", resident);
 	host_figures(side, n, &from->host, &to->host);

@@ -123,8 +123,8 @@ static struct json_object *point_json(const struct advise *a, const struct curve
 	out_put(o, "faults_high", json_object_new_uint64(p->high));
 	out_put(o, "faults_per_s", json_object_new_double(p->per_s));
 	out_put(o, "slowdown_percent", json_object_new_double(p->slowdown));
-	out_put(o, "coarse", json_object_new_boolean(p->coarse));
-	out_put(o, "good", json_object_new_boolean(p->slowdown_high <= a->slowdown));
+	out_put(o, "lower_bound", json_object_new_boolean(p->coarse));
+	out_put(o, "acceptable", json_object_new_boolean(p->slowdown_high <= a->slowdown));
 	return o;
 }
 
@@ -139,13 +139,13 @@ static int print_json(const struct advise *a, bool applied)
 	out_put(o, "container", out_number(a->container));
 	out_put(o, "seconds", json_object_new_double(head->time / 1e6));
 	out_put(o, "interval_ms", json_object_new_double(head->interval / 1e3));
-	out_put(o, "alone_ms", json_object_new_double(head->alone / 1e3));
-	out_put(o, "uses", json_object_new_uint64(a->samples.nr));
-	out_put(o, "uses_lost", json_object_new_uint64(a->samples.lost));
-	out_put(o, "chunks_watched", json_object_new_uint64(head->blocks));
+	out_put(o, "effective_interval_ms", json_object_new_double(head->alone / 1e3));
+	out_put(o, "samples", json_object_new_uint64(a->samples.nr));
+	out_put(o, "samples_lost", json_object_new_uint64(a->samples.lost));
+	out_put(o, "chunks_sampled", json_object_new_uint64(head->blocks));
 	out_put(o, "chunks", json_object_new_uint64(head->all));
-	out_put(o, "share_ppm", json_object_new_uint64(a->share));
-	out_put(o, "footprint", json_object_new_uint64(iopf_mrc_footprint(&a->load.m) * 4096));
+	out_put(o, "cost_ppm", json_object_new_uint64(a->share));
+	out_put(o, "working_set", json_object_new_uint64(iopf_mrc_footprint(&a->load.m) * 4096));
 	out_put(o, "pinned", json_object_new_uint64(a->load.m.pinned * 4096));
 	out_put(o, "faults", json_object_new_uint64(a->faults));
 	out_put(o, "fault_ns", json_object_new_double(a->load.fault_ns));

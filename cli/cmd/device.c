@@ -69,13 +69,13 @@ static void match_text(const struct iopf_rule *rule, char *buf, size_t size)
 }
 
 static struct json_object *rule_row(enum iopf_origin origin, const struct iopf_rule *rule,
-				    bool in_force)
+				    bool active)
 {
 	struct json_object *row = out_object(), *windows = out_array();
 	char text[IOPF_DEVTABLE_MAX_LINE + 1];
 
 	out_put(row, "origin", out_string(iopf_origin_name(origin)));
-	out_put(row, "in_force", json_object_new_boolean(in_force));
+	out_put(row, "active", json_object_new_boolean(active));
 	out_put(row, "line", json_object_new_uint64(rule->line));
 	snprintf(text, sizeof(text), "%.*s", (int)rule->len, rule->text);
 	out_put(row, "rule", out_string(text));
@@ -103,7 +103,7 @@ static struct json_object *ids_row(const char *entry)
 	struct json_object *row = out_object();
 
 	out_put(row, "origin", out_string(iopf_origin_name(IOPF_ORIGIN_IDS)));
-	out_put(row, "in_force", json_object_new_boolean(true));
+	out_put(row, "active", json_object_new_boolean(true));
 	out_put(row, "line", NULL);
 	out_put(row, "rule", out_string(entry));
 	out_put(row, "match", out_string(entry));
@@ -115,10 +115,10 @@ static struct json_object *ids_row(const char *entry)
 }
 
 static void table_rows(struct json_object *rows, enum iopf_origin origin,
-		       const struct iopf_devtable *table, bool in_force)
+		       const struct iopf_devtable *table, bool active)
 {
 	for (unsigned int i = 0; i < table->nr; i++)
-		out_append(rows, rule_row(origin, &table->rule[i], in_force));
+		out_append(rows, rule_row(origin, &table->rule[i], active));
 }
 
 static int device_list(const struct edit_args *args)
@@ -133,14 +133,14 @@ static int device_list(const struct edit_args *args)
 	status = rules_load(&rules);
 	if (status != CTL_OK)
 		return status;
-	if (!rules.in_force)
+	if (!rules.active)
 		ctl_note("the module is not loaded; it would have these rules, with %s",
 			 conf_file());
 	rows = out_array();
 	for (entry = strtok_r(rules.ids, ",", &save); entry; entry = strtok_r(NULL, ",", &save))
 		out_append(rows, ids_row(entry));
-	table_rows(rows, IOPF_ORIGIN_ADMIN, rules.admin, rules.in_force);
-	table_rows(rows, IOPF_ORIGIN_BUILTIN, rules.builtin, rules.in_force);
+	table_rows(rows, IOPF_ORIGIN_ADMIN, rules.admin, rules.active);
+	table_rows(rows, IOPF_ORIGIN_BUILTIN, rules.builtin, rules.active);
 	status = out_table(device_cols, ARRAY_SIZE(device_cols), "rules", rows);
 	json_object_put(rows);
 	rules_free(&rules);
@@ -192,7 +192,7 @@ static int print_check(const char *file, unsigned int nr, const struct iopf_devt
 		out_put(error, "why", out_string(err->why));
 	}
 	out_put(top, "file", out_string(file));
-	out_put(top, "good", json_object_new_boolean(!err));
+	out_put(top, "valid", json_object_new_boolean(!err));
 	out_put(top, "rules", err ? NULL : json_object_new_uint64(nr));
 	out_put(top, "error", error);
 	status = out_json(top, false);

@@ -21,7 +21,7 @@
 
 #define FILE_LIMITS	"/etc/vfio-iopf/limits.conf"
 #define SYSFS_LIMITS	SYSFS_IOPF "/limits"
-#define SYSFS_KEPT	SYSFS_IOPF "/limits_kept"
+#define SYSFS_KEPT	SYSFS_IOPF "/limits_sticky"
 
 static const struct option limits_options[] = {
 	{ }
@@ -148,7 +148,7 @@ static int limits_check(const char *file)
 	free(conf.text);
 	if (conf.missing)
 		return ctl_fail(CTL_NOT_FOUND, "there is no %s", file);
-	return rulefile_done("good", file, NULL, nr);
+	return rulefile_done("valid", file, NULL, nr);
 }
 
 static int limits_apply(const char *file)

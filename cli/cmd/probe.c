@@ -42,7 +42,7 @@ static const struct out_col probe_cols[] = {
 	{ "policy", "POLICY", OUT_DETAIL },
 	{ "origin", "ORIGIN", OUT_DETAIL },
 	{ "rule", "RULE", OUT_DETAIL },
-	{ "served_by", "SERVED-BY", OUT_DETAIL },
+	{ "backend", "SERVED-BY", OUT_DETAIL },
 	{ "reason", "REASON", OUT_DETAIL },
 	{ "container", "CONTAINER", OUT_DETAIL },
 	{ "faults", "FAULTS", OUT_RIGHT | OUT_DETAIL },
@@ -105,7 +105,7 @@ static void put_module(struct json_object *row, const struct facts *f)
 	out_put(row, "policy", out_known(f->policy));
 	out_put(row, "origin", out_known(f->origin));
 	out_put(row, "rule", out_known(f->rule));
-	out_put(row, "served_by", out_known(f->served_by));
+	out_put(row, "backend", out_known(f->backend));
 	out_put(row, "reason", out_known(f->reason));
 	out_put(row, "container", *f->container ? out_number(f->container) : NULL);
 	out_put(row, "faults", f->known ? json_object_new_uint64(f->faults) : NULL);

@@ -55,11 +55,11 @@ static const struct set_key container_keys[] = {
 	{ "resident_max", SET_BYTES, NULL },
 	{ "pinned_high", SET_BYTES, NULL },
 	{ "pinned_max", SET_BYTES, NULL },
-	{ "hot_max", SET_BYTES, NULL },
+	{ "hot_pinned_max", SET_BYTES, NULL },
 	{ "policy", SET_WORD, "fault prefault pin device" },
-	{ "faults_max", SET_COUNT, NULL },
-	{ "ahead_max", SET_COUNT, NULL },
-	{ "expire", SET_COUNT, NULL },
+	{ "fault_workers_max", SET_COUNT, NULL },
+	{ "prefetch_max", SET_COUNT, NULL },
+	{ "aging_interval", SET_COUNT, NULL },
 	{ "min_residency", SET_NUMBER, NULL },
 	{ }
 };
@@ -389,12 +389,12 @@ const struct cmd cmd_set = {
 	.args = "CONTAINER KEY=VALUE... | --device DEVICE KEY=VALUE...",
 	.summary = "Change limits, quotas and policy of a container or device in use",
 	.help = "CONTAINER is a number that list shows. Keys of a container:\n"
-		"  resident_high, resident_max, pinned_high, pinned_max, hot_max\n"
+		"  resident_high, resident_max, pinned_high, pinned_max, hot_pinned_max\n"
 		"                     bytes; K, M, G, T are powers of 1024; or max\n"
 		"  policy             fault, prefault, pin or device\n"
-		"  faults_max         faults that have a worker at a time; a number or max\n"
-		"  ahead_max          prefetched pages not used yet; a number or max\n"
-		"  expire             seconds until idle memory is unmapped; or max: never\n"
+		"  fault_workers_max         faults that have a worker at a time; a number or max\n"
+		"  prefetch_max          prefetched pages not used yet; a number or max\n"
+		"  aging_interval             seconds until idle memory is unmapped; or max: never\n"
 		"  min_residency      microseconds that a page stays mapped at least\n"
 		"Keys of a device:\n"
 		"  mode               arbitrary, selective or none\n"

@@ -87,7 +87,7 @@ uint64_t curve_most(const struct curve_load *load)
 /** curve_least() - the smallest limit that the module accepts, in pages */
 uint64_t curve_least(const struct curve_load *load)
 {
-	return load->m.pinned + IOPF_BUDGET_LEAST;
+	return load->m.pinned + IOPF_BUDGET_MIN;
 }
 
 static uint64_t run(struct curve_load *load, uint64_t pages, struct iopf_mrc_point *point)

@@ -10,8 +10,8 @@
  *   needs_*()      something has to change first
  *
  * The driver of the IOMMU decides whether it enables page faults for a device. It decides when the
- * first container opens the device. So the verdict is "faults" only for a device that has been
- * served, and "cannot" only for a device for which that driver has refused.
+ * first container opens the device. So the verdict is "enabled" only for a device that has been
+ * served, and "unsupported" only for a device for which that driver has refused.
  *
  * A capability is no permission. A device with all capabilities may still fail to handle a page
  * fault on some accesses. For that there is the device table.
@@ -67,14 +67,14 @@ static bool has_faulted(struct verdict *v, const struct facts *f)
 {
 	if (f->mode == IOPF_MODE_NONE)
 		return false;
-	if (!strcmp(f->served_by, MODULE) && !*f->reason) {
-		why(v, VERDICT_FAULTS, "served by " MODULE "%s%s",
+	if (!strcmp(f->backend, MODULE) && !*f->reason) {
+		why(v, VERDICT_ENABLED, "served by " MODULE "%s%s",
 		    *f->container ? " in container " : "", f->container);
 		return true;
 	}
 	/* The module has served it before, and gives no reason against it. */
 	if (f->faults && !*f->reason) {
-		why(v, VERDICT_FAULTS, "not in use; it has faulted since it was bound");
+		why(v, VERDICT_ENABLED, "not in use; it has faulted since it was bound");
 		return true;
 	}
 	return false;
@@ -85,9 +85,9 @@ static bool lacks_iommu(struct verdict *v, const struct facts *f)
 	if (*f->iommu)
 		return false;
 	if (f->iommus)
-		why(v, VERDICT_CANNOT, "it is not behind an IOMMU");
+		why(v, VERDICT_UNSUPPORTED, "it is not behind an IOMMU");
 	else
-		why(v, VERDICT_CANNOT,
+		why(v, VERDICT_UNSUPPORTED,
 		    "no IOMMU is active (the firmware may have disabled it, or it needs intel_iommu=on on the kernel's command line)");
 	return true;
 }
@@ -95,17 +95,18 @@ static bool lacks_iommu(struct verdict *v, const struct facts *f)
 static bool lacks(struct verdict *v, const struct facts *f)
 {
 	if (f->bridge)
-		why(v, VERDICT_CANNOT, "programs cannot use a bridge");
+		why(v, VERDICT_UNSUPPORTED, "programs cannot use a bridge");
 	else if (lacks_iommu(v, f))
 		return true;
 	else if (f->pri == FACT_NO && f->stall == FACT_NO)
-		why(v, VERDICT_CANNOT, "it has no page request interface (PRI)");
+		why(v, VERDICT_UNSUPPORTED, "it has no page request interface (PRI)");
 	else if (f->pri >= FACT_YES && f->ats == FACT_NO)
-		why(v, VERDICT_CANNOT, "it has PRI, but no address translation services (ATS)");
+		why(v, VERDICT_UNSUPPORTED,
+		    "it has PRI, but no address translation services (ATS)");
 	else if (f->prs == FACT_NO && f->stall != FACT_YES)
-		why(v, VERDICT_CANNOT, "its IOMMU (%s) accepts no page requests", f->iommu);
-	else if (f->mode != IOPF_MODE_NONE && because(f, IOPF_REASON_REFUSED))
-		why(v, VERDICT_CANNOT,
+		why(v, VERDICT_UNSUPPORTED, "its IOMMU (%s) accepts no page requests", f->iommu);
+	else if (f->mode != IOPF_MODE_NONE && because(f, IOPF_REASON_IOMMU_REFUSED))
+		why(v, VERDICT_UNSUPPORTED,
 		    "the driver of its IOMMU (%s) refused to enable page faults at its last use",
 		    f->iommu);
 	else
@@ -134,7 +135,7 @@ static void needs_mode(struct verdict *v, const struct facts *f)
 		     "its driver, its program (VFIO_IOPF_LOCK), or a window in the device table declares where it does not fault");
 	if (f->mode != IOPF_MODE_NONE)
 		return;
-	if (!strcmp(f->origin, "set"))
+	if (!strcmp(f->origin, "override"))
 		need(v, "it is enabled: iopfctl set --device %s enabled=1", f->name);
 	else if (*f->rule)
 		need(v, "the device table permits it, whose rule now is '%s'", f->rule);
@@ -168,19 +169,19 @@ static void needs_module(struct verdict *v, const struct facts *f)
 
 	if (!f->loaded)
 		need(v, "the module is loaded: modprobe " MODULE);
-	if (because(f, IOPF_REASON_BEHIND)) {
+	if (because(f, IOPF_REASON_SHADOWED)) {
 		need(v,
-		     "VFIO asks the module before vfio_iommu_type1, which was loaded later: write 1 to /sys/kernel/vfio_iopf/front");
+		     "VFIO asks the module before vfio_iommu_type1, which was loaded later: write 1 to /sys/kernel/vfio_iopf/first");
 		return;
 	}
 	if (f->mode == IOPF_MODE_NONE || !*f->reason)
 		return;
-	if (because(f, IOPF_REASON_UNSAFE))
+	if (because(f, IOPF_REASON_UNSAFE_INTERRUPTS))
 		need(v,
 		     "the module parameter allow_unsafe_interrupts is set: its interrupts are not remapped");
-	else if (strcmp(f->served_by, MODULE))
+	else if (strcmp(f->backend, MODULE))
 		need(v, "its program opens a new container (%s serves the last one%s%s)",
-		     f->served_by, old ? "" : ": ", old ? "" : sentence(f));
+		     f->backend, old ? "" : ": ", old ? "" : sentence(f));
 	else if (f->mode != IOPF_MODE_SELECTIVE || f->windows)
 		need(v, "its container is not pinned: %s", sentence(f));
 }
@@ -192,7 +193,7 @@ static void needs_module(struct verdict *v, const struct facts *f)
  */
 void verdict_judge(struct verdict *v, const struct facts *f)
 {
-	*v = (struct verdict){ .kind = VERDICT_COULD };
+	*v = (struct verdict){ .kind = VERDICT_POSSIBLE };
 	if (has_faulted(v, f) || lacks(v, f) || unreadable(v, f))
 		return;
 	needs_device(v, f);
@@ -208,9 +209,9 @@ void verdict_judge(struct verdict *v, const struct facts *f)
 const char *verdict_word(enum verdict_kind kind)
 {
 	static const char * const words[] = {
-		[VERDICT_FAULTS] = "faults",
-		[VERDICT_COULD] = "could",
-		[VERDICT_CANNOT] = "cannot",
+		[VERDICT_ENABLED] = "enabled",
+		[VERDICT_POSSIBLE] = "possible",
+		[VERDICT_UNSUPPORTED] = "unsupported",
 		[VERDICT_UNKNOWN] = "unknown",
 	};
 
@@ -226,7 +227,7 @@ const char *verdict_word(enum verdict_kind kind)
 void verdict_text(const struct verdict *v, char *buf, size_t size)
 {
 	size_t n = snprintf(buf, size, "%s%s%s", verdict_word(v->kind),
-			    v->kind == VERDICT_COULD ? ", if " : ": ", v->why);
+			    v->kind == VERDICT_POSSIBLE ? ", if " : ": ", v->why);
 
 	for (unsigned int i = 0; i < v->nr_needs && n < size; i++)
 		n += snprintf(buf + n, size - n, "%s%s", i ? "; and " : "", v->needs[i]);

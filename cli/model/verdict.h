@@ -9,23 +9,23 @@
 
 /**
  * enum verdict_kind - whether the device can take page faults
- * @VERDICT_FAULTS: it does, or has done since a VFIO driver has it
- * @VERDICT_COULD: it could after a change
- * @VERDICT_CANNOT: it cannot, and no change helps
+ * @VERDICT_ENABLED: it does, or has done since a VFIO driver has it
+ * @VERDICT_POSSIBLE: it could after a change
+ * @VERDICT_UNSUPPORTED: it cannot, and no change helps
  * @VERDICT_UNKNOWN: this user may not read its capabilities
  */
 enum verdict_kind {
-	VERDICT_FAULTS,
-	VERDICT_COULD,
-	VERDICT_CANNOT,
+	VERDICT_ENABLED,
+	VERDICT_POSSIBLE,
+	VERDICT_UNSUPPORTED,
 	VERDICT_UNKNOWN,
 };
 
 /**
  * struct verdict - the verdict
  * @kind: whether it can
- * @why: the reason, half a sentence; "" for VERDICT_COULD
- * @nr_needs: number of conditions, for VERDICT_COULD
+ * @why: the reason, half a sentence; "" for VERDICT_POSSIBLE
+ * @nr_needs: number of conditions, for VERDICT_POSSIBLE
  * @needs: the conditions, half sentences
  */
 struct verdict {

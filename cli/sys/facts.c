@@ -160,20 +160,20 @@ static void module_facts(struct facts *f)
 		mode = iopf_mode_parse(text, strlen(text));
 		if (mode >= 0 && mode != f->mode) {
 			f->mode = mode;
-			word(f->origin, sizeof(f->origin), "set");
+			word(f->origin, sizeof(f->origin), "override");
 			f->rule[0] = 0;
 		}
 	}
 	if (!sysfs_read_u64(&enabled, SYSFS_DEVICES "/%s/enabled", f->name) && !enabled &&
 	    f->mode != IOPF_MODE_NONE) {
 		f->mode = IOPF_MODE_NONE;
-		word(f->origin, sizeof(f->origin), "set");
+		word(f->origin, sizeof(f->origin), "override");
 		f->rule[0] = 0;
 	}
 	sysfs_read(f->policy, sizeof(f->policy), SYSFS_DEVICES "/%s/policy", f->name);
 	if (!sysfs_read(text, sizeof(text), SYSFS_DEVICES "/%s/windows", f->name))
 		f->windows = *text;
-	sysfs_read(f->served_by, sizeof(f->served_by), SYSFS_DEVICES "/%s/served_by", f->name);
+	sysfs_read(f->backend, sizeof(f->backend), SYSFS_DEVICES "/%s/backend", f->name);
 	sysfs_read(f->reason, sizeof(f->reason), SYSFS_DEVICES "/%s/reason", f->name);
 	sysfs_read(f->container, sizeof(f->container), SYSFS_DEVICES "/%s/container", f->name);
 	sysfs_read_u64(&f->faults, SYSFS_DEVICES "/%s/faults", f->name);

@@ -63,9 +63,9 @@ enum fact {
  * @mode: how the device may fault: an enum iopf_mode
  * @policy: the policy for its memory, or ""
  * @windows: a window is declared, in which the device does not fault
- * @origin: the origin of @mode: "ids", "admin", "builtin", "default", or "set" by hand
+ * @origin: the origin of @mode: "ids", "admin", "builtin", "default", or "override" by hand
  * @rule: the rule that sets @mode, or ""
- * @served_by: the backend of its container, or ""
+ * @backend: the backend of its container, or ""
  * @reason: why its memory is pinned, see core/reason.h; or ""
  * @container: its container, or ""
  * @faults: number of its faults since a VFIO driver has it
@@ -102,7 +102,7 @@ struct facts {
 	bool windows;
 	char origin[FACTS_NAME];
 	char rule[FACTS_TEXT];
-	char served_by[FACTS_NAME];
+	char backend[FACTS_NAME];
 	char reason[FACTS_TEXT];
 	char container[FACTS_NAME];
 	uint64_t faults;

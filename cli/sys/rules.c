@@ -134,7 +134,7 @@ static int load_in_force(struct rules *rules, const char *all)
 {
 	int status;
 
-	rules->in_force = true;
+	rules->active = true;
 	rules->admin_text = text_of(all, IOPF_ORIGIN_ADMIN);
 	rules->builtin_text = text_of(all, IOPF_ORIGIN_BUILTIN);
 	if (!rules->admin_text || !rules->builtin_text)

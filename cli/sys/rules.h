@@ -17,7 +17,7 @@
 
 /**
  * struct rules - all rules
- * @in_force: they come from the module; otherwise @admin comes from the file
+ * @active: they come from the module; otherwise @admin comes from the file
  * @ids: the parameter, or ""
  * @admin: the administrator's rules
  * @admin_text: the text of @admin
@@ -25,7 +25,7 @@
  * @builtin_text: the text of @builtin; NULL: iopfctl's own copy
  */
 struct rules {
-	bool in_force;
+	bool active;
 	char ids[4096 + 1];
 	struct iopf_devtable *admin;
 	char *admin_text;

@@ -127,7 +127,7 @@ int samples_start(struct samples *s, const char *container, unsigned int interva
 	int ret;
 
 	*s = (struct samples){ .container = container, .fd = -1 };
-	ret = sysfs_read_u64(&now, SYSFS_CONTAINERS "/%s/" SAMPLES_DIR "/interval", container);
+	ret = sysfs_read_u64(&now, SYSFS_CONTAINERS "/%s/" SAMPLES_DIR "/interval_ms", container);
 	if (ret == -ENOENT)
 		return ctl_fail(CTL_NOT_FOUND,
 				"there is no container %s; iopfctl list shows all",
@@ -138,15 +138,15 @@ int samples_start(struct samples *s, const char *container, unsigned int interva
 		return ctl_fail(CTL_FAILED,
 				"another program samples container %s; "
 				"if none does any more, write 0 to %s/"
-				SYSFS_CONTAINERS "/%s/" SAMPLES_DIR "/interval",
+				SYSFS_CONTAINERS "/%s/" SAMPLES_DIR "/interval_ms",
 				container, sysfs_root(), container);
 	if (max) {
-		ret = write_number(s, "max", max);
+		ret = write_number(s, "max_chunks", max);
 		if (ret)
 			return ctl_fail_errno(ret, "container %s: sampling %u chunks", container,
 					      max);
 	}
-	ret = write_number(s, "interval", interval_ms);
+	ret = write_number(s, "interval_ms", interval_ms);
 	if (ret)
 		return ctl_fail_errno(ret, "container %s: sampling", container);
 	snprintf(path, sizeof(path), "%s/" SYSFS_CONTAINERS "/%s/" SAMPLES_DIR "/log", sysfs_root(),
@@ -167,7 +167,7 @@ int samples_start(struct samples *s, const char *container, unsigned int interva
  */
 int samples_stop(struct samples *s)
 {
-	return write_number(s, "interval", 0);
+	return write_number(s, "interval_ms", 0);
 }
 
 /** samples_free() - free the log, after samples_stop() */

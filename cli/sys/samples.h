@@ -12,7 +12,7 @@
 
 #include "../../core/sample.h"
 
-#define SAMPLES_DIR	"sample"
+#define SAMPLES_DIR	"sampling"
 /* Maximum number of events: about 400 MB. */
 #define SAMPLES_MAX	(1U << 24)
 

@@ -17,7 +17,7 @@
 #define SYSFS_IOPF		"kernel/vfio_iopf"
 #define SYSFS_CONTAINERS	SYSFS_IOPF "/containers"
 #define SYSFS_DEVICES		SYSFS_IOPF "/devices"
-#define SYSFS_TABLE		SYSFS_IOPF "/table"
+#define SYSFS_TABLE		SYSFS_IOPF "/device_table"
 #define SYSFS_PCI		"bus/pci/devices"
 
 #define SYSFS_PRINTF(fmt, args)	__attribute__((format(printf, fmt, args)))

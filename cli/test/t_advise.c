@@ -55,10 +55,10 @@ static void sampled(struct tree *t, const struct log *log, unsigned int fault_us
 	tree_container(t, 2, "qemu");
 	tree_file(t, C "latency/total", "count 100 sum %u00000 p50 1\n", fault_us);
 	tree_file(t, C "pinned", "0\n");
-	tree_file(t, C "sample/interval", "0\n");
-	tree_file(t, C "sample/max", "1024\n");
-	tree_file(t, C "sample/share", "1234\n");
-	tree_bytes(t, C "sample/log", log, sizeof(*log));
+	tree_file(t, C "sampling/interval_ms", "0\n");
+	tree_file(t, C "sampling/max_chunks", "1024\n");
+	tree_file(t, C "sampling/cost_ppm", "1234\n");
+	tree_bytes(t, C "sampling/log", log, sizeof(*log));
 }
 
 static void advice(void **state)
@@ -71,24 +71,24 @@ static void advice(void **state)
 	sampled(t, &log, 1000);
 	RUN(t, CTL_OK, "advise", "2", "--json", "--seconds", "0.01", "--sizes", "2M,8M");
 	JSON_INT(t, "/container", 2);
-	JSON_INT(t, "/uses", EVENTS);
+	JSON_INT(t, "/samples", EVENTS);
 	JSON_INT(t, "/chunks", BLOCKS);
-	JSON_INT(t, "/share_ppm", 1234);
-	JSON_INT(t, "/footprint", BLOCKS * PAGES * 4096);
+	JSON_INT(t, "/cost_ppm", 1234);
+	JSON_INT(t, "/working_set", BLOCKS * PAGES * 4096);
 	JSON_LENGTH(t, "/curve", 2);
 	/* The loop is twice as large as the first limit: each use faults. It fits the second. */
 	JSON_INT(t, "/curve/0/resident_max", 2 << 20);
 	JSON_INT(t, "/curve/0/faults", EVENTS);
-	JSON_BOOL(t, "/curve/0/good", false);
+	JSON_BOOL(t, "/curve/0/acceptable", false);
 	JSON_INT(t, "/curve/1/faults", 0);
-	JSON_BOOL(t, "/curve/1/good", true);
+	JSON_BOOL(t, "/curve/1/acceptable", true);
 	/* A fault of 1 ms every 10 ms. */
 	assert_true(json_object_get_double(tree_json(t, "/curve/0/slowdown_percent")) > 9.9);
 	assert_true(json_object_get_double(tree_json(t, "/curve/0/slowdown_percent")) < 10.1);
 	limit = json_object_get_int64(tree_json(t, "/recommended/resident_max"));
 	assert_in_range(limit, BLOCKS * PAGES * 4096, BLOCKS * PAGES * 4096 * 5 / 4);
 	JSON_BOOL(t, "/applied", false);
-	assert_string_equal(tree_read(t, C "sample/interval"), "0\n");
+	assert_string_equal(tree_read(t, C "sampling/interval_ms"), "0\n");
 	assert_string_equal(tree_read(t, C "resident_max"), "max\n");
 }
 
@@ -124,7 +124,7 @@ static void table(void **state)
 	SAYS(t->out, "recommended: resident_max=");
 	SAYS(t->out, "SLOWDOWN");
 	SAYS(t->out, "##########");
-	assert_string_equal(tree_read(t, C "sample/max"), "99\n");
+	assert_string_equal(tree_read(t, C "sampling/max_chunks"), "99\n");
 }
 
 /* Each use is a first use: no limit helps. */
@@ -167,7 +167,7 @@ static void bad(void **state)
 	RUN(t, CTL_NOT_FOUND, "advise", "3", "--seconds", "0.01");
 	SAYS(t->err, "there is no container 3");
 	/* The command has sampled no container. */
-	assert_string_equal(tree_read(t, C "sample/interval"), "0\n");
+	assert_string_equal(tree_read(t, C "sampling/interval_ms"), "0\n");
 }
 
 static void not_now(void **state)
@@ -177,16 +177,16 @@ static void not_now(void **state)
 
 	loop(&log);
 	sampled(t, &log, 1000);
-	tree_file(t, C "sample/interval", "100\n");
+	tree_file(t, C "sampling/interval_ms", "100\n");
 	RUN(t, CTL_FAILED, "advise", "2", "--seconds", "0.01");
 	SAYS(t->err, "another program samples container 2");
-	assert_string_equal(tree_read(t, C "sample/interval"), "100\n");
+	assert_string_equal(tree_read(t, C "sampling/interval_ms"), "100\n");
 
 	log.head.next = 3;
 	sampled(t, &log, 1000);
 	RUN(t, CTL_FAILED, "advise", "2", "--seconds", "0.01");
 	SAYS(t->err, "sample longer");
-	assert_string_equal(tree_read(t, C "sample/interval"), "0\n");
+	assert_string_equal(tree_read(t, C "sampling/interval_ms"), "0\n");
 }
 
 /* A log of another version, a malformed log, a log that ends early. */
@@ -198,19 +198,19 @@ static void damaged(void **state)
 	loop(&log);
 	sampled(t, &log, 1000);
 	log.head.version++;
-	tree_bytes(t, C "sample/log", &log, sizeof(log));
+	tree_bytes(t, C "sampling/log", &log, sizeof(log));
 	RUN(t, CTL_FAILED, "advise", "2", "--seconds", "0.01");
 	SAYS(t->err, "different versions");
 	loop(&log);
 	log.head.threshold = 0;
-	tree_bytes(t, C "sample/log", &log, sizeof(log));
+	tree_bytes(t, C "sampling/log", &log, sizeof(log));
 	RUN(t, CTL_FAILED, "advise", "2", "--seconds", "0.01");
 	loop(&log);
-	tree_bytes(t, C "sample/log", &log, sizeof(log) / 2);
+	tree_bytes(t, C "sampling/log", &log, sizeof(log) / 2);
 	RUN(t, CTL_FAILED, "advise", "2", "--seconds", "0.01");
-	tree_bytes(t, C "sample/log", &log, sizeof(log.head) - 1);
+	tree_bytes(t, C "sampling/log", &log, sizeof(log.head) - 1);
 	RUN(t, CTL_FAILED, "advise", "2", "--seconds", "0.01");
-	assert_string_equal(tree_read(t, C "sample/interval"), "0\n");
+	assert_string_equal(tree_read(t, C "sampling/interval_ms"), "0\n");
 }
 
 int main(void)

@@ -17,7 +17,7 @@
 #include "tree.h"
 
 #define CONF	"etc/devices.conf"
-#define TABLE	"kernel/vfio_iopf/table"
+#define TABLE	"kernel/vfio_iopf/device_table"
 
 static const char commented[] =
 	"# SPDX: none\n"
@@ -372,13 +372,13 @@ static void check(void **state)
 	RUN(t, CTL_FAILED, "device", "check", path);
 	SAYS(t->err, "line 3, column 9: 'sometimes': expected");
 	RUN(t, CTL_FAILED, "device", "check", path, "--json");
-	JSON_BOOL(t, "/good", false);
+	JSON_BOOL(t, "/valid", false);
 	JSON_INT(t, "/error/line", 3);
 	JSON_INT(t, "/error/column", 9);
 	JSON_STRING(t, "/error/word", "sometimes");
 	JSON_NULL(t, "/rules");
 	RUN(t, CTL_OK, "device", "check", "--json");
-	JSON_BOOL(t, "/good", true);
+	JSON_BOOL(t, "/valid", true);
 	JSON_INT(t, "/rules", 3);
 	JSON_NULL(t, "/error");
 	RUN(t, CTL_NOT_FOUND, "device", "check", "/nowhere/at/all");
@@ -480,7 +480,7 @@ static void list_offline(void **state)
 	RUN(t, CTL_OK, "device", "--json");
 	SAYS(t->err, "not loaded");
 	JSON_STRING(t, "/rules/0/origin", "admin");
-	JSON_BOOL(t, "/rules/0/in_force", false);
+	JSON_BOOL(t, "/rules/0/active", false);
 	JSON_INT(t, "/rules/0/line", 4);
 	JSON_STRING(t, "/rules/0/match", "pci 8086:0b25");
 	JSON_STRING(t, "/rules/0/mode", "arbitrary");
@@ -519,7 +519,7 @@ static void list_in_force(void **state)
 	JSON_STRING(t, "/rules/0/match", "8086:*");
 	JSON_STRING(t, "/rules/1/match", "0000:01:00.0");
 	JSON_STRING(t, "/rules/2/origin", "admin");
-	JSON_BOOL(t, "/rules/2/in_force", true);
+	JSON_BOOL(t, "/rules/2/active", true);
 	JSON_INT(t, "/rules/2/line", 3);
 	JSON_STRING(t, "/rules/2/match", "class 0108");
 	JSON_NULL(t, "/rules/2/source");

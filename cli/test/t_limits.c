@@ -10,10 +10,10 @@
 
 #define CONF	"etc/limits.conf"
 #define LIMITS	"kernel/vfio_iopf/limits"
-#define KEPT	"kernel/vfio_iopf/limits_kept"
+#define KEPT	"kernel/vfio_iopf/limits_sticky"
 
-static const char in_force[] =
-	"kept - address 0000:01:00.0 resident_max=1048576 faults_max=4\n"
+static const char active[] =
+	"kept - address 0000:01:00.0 resident_max=1048576 fault_workers_max=4\n"
 	"kept - process 143 policy=pin\n"
 	"admin 3 cgroup /a=b* user 1000-1999 resident_max=8G # the students'\n";
 
@@ -28,7 +28,7 @@ static const char *file_of(struct tree *t)
 static void module(struct tree *t)
 {
 	tree_module(t);
-	tree_file(t, LIMITS, "%s", in_force);
+	tree_file(t, LIMITS, "%s", active);
 	tree_file(t, KEPT, "%s", "");
 }
 
@@ -40,9 +40,9 @@ static void list(void **state)
 	module(t);
 	RUN(t, CTL_OK, "limits", "--json");
 	JSON_LENGTH(t, "/limits", 3);
-	JSON_STRING(t, "/limits/0/origin", "kept");
+	JSON_STRING(t, "/limits/0/origin", "sticky");
 	JSON_STRING(t, "/limits/0/match", "address 0000:01:00.0");
-	JSON_STRING(t, "/limits/0/settings/1", "faults_max=4");
+	JSON_STRING(t, "/limits/0/settings/1", "fault_workers_max=4");
 	JSON_STRING(t, "/limits/1/match", "process 143");
 	JSON_STRING(t, "/limits/2/match", "cgroup /a=b* user 1000-1999");
 	JSON_STRING(t, "/limits/2/settings/0", "resident_max=8G");

@@ -90,9 +90,11 @@ static void one(void **state)
 /* A module that lacks files: remove one after the other. */
 static void missing(void **state)
 {
-	static const char * const files[] = {
-		"resident_high", "resident_max", "pinned_high", "pinned_max", "policy",
-		"thrashing", "evicted", "refaults", "faults_max", "ahead_max", "hot_max",
+	static const char *const files[] = {
+		"resident_high", "resident_max",   "pinned_high",
+		"pinned_max",	 "policy",	   "thrashing",
+		"evicted",	 "refaults",	   "fault_workers_max",
+		"prefetch_max",	 "hot_pinned_max",
 	};
 	struct tree *t = *state;
 	char path[128];

@@ -54,7 +54,7 @@ static void faults(void **state)
 	struct tree *t = *state;
 
 	perfect(t);
-	VERDICT(t, "faults", "in container 2");
+	VERDICT(t, "enabled", "in container 2");
 	JSON_STRING(t, "/devices/0/device", DEV);
 	JSON_STRING(t, "/devices/0/id", "8086:4321");
 	JSON_STRING(t, "/devices/0/class", "0b4000");
@@ -77,7 +77,7 @@ static void faults(void **state)
 	JSON_LENGTH(t, "/devices/0/needs", 0);
 
 	tree_device(t, DEV, "none", 17);
-	VERDICT(t, "faults", "not in use");
+	VERDICT(t, "enabled", "not in use");
 	RUN(t, CTL_OK, "probe");
 	SAYS(t->out, DEV);
 	SAYS(t->out, "faults: not in use");
@@ -88,11 +88,11 @@ static void driver_has_the_last_word(void **state)
 	struct tree *t = *state;
 
 	ready(t);
-	VERDICT(t, "could", "could, if the driver of its IOMMU (dmar0) enables page faults");
-	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/served_by", "vfio_iommu_type1\n");
+	VERDICT(t, "possible", "possible, if the driver of its IOMMU (dmar0) enables page faults");
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/backend", "vfio_iommu_type1\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
-		  "refused: its IOMMU driver can't turn I/O page faults on for it (it needs PRI and ATS, or stall)\n");
-	VERDICT(t, "cannot", "dmar0");
+		  "iommu_refused: its IOMMU driver can't turn I/O page faults on for it (it needs PRI and ATS, or stall)\n");
+	VERDICT(t, "unsupported", "dmar0");
 }
 
 static void capabilities(void **state)
@@ -103,26 +103,26 @@ static void capabilities(void **state)
 	ready(t);
 	pci_config_begin(&c, 0x8086, 0x4321);
 	pci_device(t, DEV, &c, sizeof(c.bytes));
-	VERDICT(t, "cannot", "no page request interface");
+	VERDICT(t, "unsupported", "no page request interface");
 	JSON_STRING(t, "/devices/0/pri", "absent");
 	pci_config_cap(&c, CAP_ATS, PCI_EXT_CAP_ID_ATS, 0);
 	pci_device(t, DEV, &c, sizeof(c.bytes));
-	VERDICT(t, "cannot", "no page request interface");
+	VERDICT(t, "unsupported", "no page request interface");
 	JSON_STRING(t, "/devices/0/ats", "present");
 	pci_config_begin(&c, 0x8086, 0x4321);
 	pci_config_cap(&c, CAP_ATS, PCI_EXT_CAP_ID_PRI, 0);
 	pci_device(t, DEV, &c, sizeof(c.bytes));
-	VERDICT(t, "cannot", "no address translation services");
+	VERDICT(t, "unsupported", "no address translation services");
 	pci_config_cap(&c, CAP_PRI, PCI_EXT_CAP_ID_ATS, 0);
 	pci_config_set16(&c, CAP_ATS + PCI_PRI_STATUS, PCI_PRI_STATUS_RF);
 	pci_device(t, DEV, &c, sizeof(c.bytes));
-	VERDICT(t, "could", "it is reset");
+	VERDICT(t, "possible", "it is reset");
 	/* First the part that an unprivileged user may read, then a conventional PCI device. */
 	pci_device(t, DEV, &c, 64);
 	VERDICT(t, "unknown", "root");
 	JSON_NULL(t, "/devices/0/pri");
 	pci_device(t, DEV, &c, 256);
-	VERDICT(t, "cannot", "no page request interface");
+	VERDICT(t, "unsupported", "no page request interface");
 }
 
 static void iommus(void **state)
@@ -131,21 +131,21 @@ static void iommus(void **state)
 
 	ready(t);
 	tree_file(t, "class/iommu/dmar0/intel-iommu/ecap", "f000\n");
-	VERDICT(t, "cannot", "dmar0) accepts no page requests");
+	VERDICT(t, "unsupported", "dmar0) accepts no page requests");
 	tree_file(t, "class/iommu/dmar0/intel-iommu/ecap", "rubbish\n");
-	VERDICT(t, "could", "enables page faults for it");
+	VERDICT(t, "possible", "enables page faults for it");
 	JSON_NULL(t, "/devices/0/iommu_page_requests");
 	tree_remove(t, "class/iommu/dmar0/intel-iommu");
 	tree_file(t, "class/iommu/dmar0/amd-iommu/features", "0:2\n");
-	VERDICT(t, "could", "enables page faults for it");
+	VERDICT(t, "possible", "enables page faults for it");
 	JSON_STRING(t, "/devices/0/iommu_kind", "amd-iommu");
 	JSON_STRING(t, "/devices/0/iommu_page_requests", "present");
 	tree_file(t, "class/iommu/dmar0/amd-iommu/features", "2:5\n");
-	VERDICT(t, "cannot", "accepts no page requests");
+	VERDICT(t, "unsupported", "accepts no page requests");
 	tree_remove(t, PCI_DIR DEV "/iommu");
-	VERDICT(t, "cannot", "not behind an IOMMU");
+	VERDICT(t, "unsupported", "not behind an IOMMU");
 	tree_remove(t, "class/iommu/dmar0");
-	VERDICT(t, "cannot", "no IOMMU is active");
+	VERDICT(t, "unsupported", "no IOMMU is active");
 }
 
 static void stall(void **state)
@@ -159,11 +159,11 @@ static void stall(void **state)
 	pci_link(t, DEV, "iommu", "../../../../class/iommu/smmu3.0x2b400000");
 	pci_config_begin(&c, 0x19e5, 0xa250);
 	pci_device(t, DEV, &c, sizeof(c.bytes));
-	VERDICT(t, "could", "it stalls on a missing page");
+	VERDICT(t, "possible", "it stalls on a missing page");
 	JSON_NULL(t, "/devices/0/stall");
 	JSON_STRING(t, "/devices/0/iommu_kind", "arm-smmu-v3");
 	pci_file(t, DEV, "of_node/dma-can-stall", "");
-	VERDICT(t, "could", "enables page faults for it");
+	VERDICT(t, "possible", "enables page faults for it");
 	SAYS_NOT(t->out, "stalls on a missing page");
 	JSON_STRING(t, "/devices/0/stall", "present");
 	JSON_LENGTH(t, "/devices/0/needs", 1);
@@ -177,18 +177,18 @@ static void permission(void **state)
 	tree_file(t, "module/vfio_iommu_iopf/parameters/ids", "\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/mode", "none\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/enabled", "0\n");
-	VERDICT(t, "could", "device add --apply pci 8086:4321 arbitrary");
+	VERDICT(t, "possible", "device add --apply pci 8086:4321 arbitrary");
 	JSON_STRING(t, "/devices/0/origin", "default");
 	tree_file(t, "etc/devices.conf", "class 0b40 none\n");
-	VERDICT(t, "could", "'class 0b40 none'");
+	VERDICT(t, "possible", "'class 0b40 none'");
 	/* Disabled by hand. */
 	tree_file(t, "etc/devices.conf", "class 0b40 arbitrary policy=prefault\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/mode", "arbitrary\n");
-	VERDICT(t, "could", "set --device " DEV " enabled=1");
-	JSON_STRING(t, "/devices/0/origin", "set");
+	VERDICT(t, "possible", "set --device " DEV " enabled=1");
+	JSON_STRING(t, "/devices/0/origin", "override");
 	JSON_STRING(t, "/devices/0/mode", "none");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/enabled", "1\n");
-	VERDICT(t, "could", "enables page faults for it");
+	VERDICT(t, "possible", "enables page faults for it");
 	JSON_STRING(t, "/devices/0/origin", "admin");
 	JSON_STRING(t, "/devices/0/rule", "class 0b40 arbitrary policy=prefault");
 }
@@ -199,26 +199,26 @@ static void rule(void **state)
 	struct tree *t = *state;
 
 	ready(t);
-	tree_file(t, "kernel/vfio_iopf/table",
+	tree_file(t, "kernel/vfio_iopf/device_table",
 		  "admin 2 pci 8086:* none\nbuiltin 1 class ff none # somewhere\ndefault - address * none\n");
 	tree_file(t, "etc/devices.conf", "this is not read\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/rule",
 		  "admin 7 pci 8086:4321 arbitrary policy=pin # somebody\n");
-	VERDICT(t, "could", "enables page faults for it");
+	VERDICT(t, "possible", "enables page faults for it");
 	JSON_STRING(t, "/devices/0/origin", "admin");
 	JSON_STRING(t, "/devices/0/rule", "pci 8086:4321 arbitrary policy=pin");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/mode", "selective\n");
-	VERDICT(t, "could", "declares where it does not fault");
-	JSON_STRING(t, "/devices/0/origin", "set");
+	VERDICT(t, "possible", "declares where it does not fault");
+	JSON_STRING(t, "/devices/0/origin", "override");
 	JSON_NULL(t, "/devices/0/rule");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/mode", "none\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/rule", "default - address * none\n");
-	VERDICT(t, "could", "device add");
+	VERDICT(t, "possible", "device add");
 	JSON_STRING(t, "/devices/0/origin", "default");
 	/* The table decides for a device that the module does not know yet. */
 	tree_remove(t, "kernel/vfio_iopf/devices/" DEV);
 	tree_file(t, "module/vfio_iommu_iopf/parameters/ids", "\n");
-	VERDICT(t, "could", "'pci 8086:* none'");
+	VERDICT(t, "possible", "'pci 8086:* none'");
 }
 
 static void selective(void **state)
@@ -229,21 +229,21 @@ static void selective(void **state)
 	tree_file(t, "module/vfio_iommu_iopf/parameters/ids", "\n");
 	tree_file(t, "etc/devices.conf", "address " DEV " selective\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/mode", "selective\n");
-	VERDICT(t, "could", "declares where it does not fault");
+	VERDICT(t, "possible", "declares where it does not fault");
 	tree_file(t, "etc/devices.conf", "address " DEV " selective window=0x0-0xfff\n");
-	VERDICT(t, "could", "enables page faults for it");
+	VERDICT(t, "possible", "enables page faults for it");
 	/* The module's files override the table. */
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/windows", "%s", "");
-	VERDICT(t, "could", "declares where it does not fault");
+	VERDICT(t, "possible", "declares where it does not fault");
 	/* Now in use, and therefore pinned. */
 	tree_device(t, DEV, "2", 0);
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/mode", "selective\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
-		  "unanswered: it faults only in part, and nobody has said yet where it may not\n");
-	VERDICT(t, "could", "declares where it does not fault");
+		  "undeclared: it faults only in part, and nobody has said yet where it may not\n");
+	VERDICT(t, "possible", "declares where it does not fault");
 	JSON_LENGTH(t, "/devices/0/needs", 1);
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "\n");
-	VERDICT(t, "faults", "in container 2");
+	VERDICT(t, "enabled", "in container 2");
 }
 
 static void others(void **state)
@@ -255,13 +255,13 @@ static void others(void **state)
 	pci_config_begin(&c, 0x8086, 0x5555);
 	pci_device(t, "0000:01:00.1", &c, sizeof(c.bytes));
 	pci_behind(t, "0000:01:00.1");
-	VERDICT(t, "could", "IOMMU group 5 may fault, too: 0000:01:00.1");
+	VERDICT(t, "possible", "IOMMU group 5 may fault, too: 0000:01:00.1");
 	/* Neither a bridge nor a device that may fault is an obstacle. */
 	pci_file(t, "0000:01:00.1", "class", "0x060400");
-	VERDICT(t, "could", "enables page faults for it");
+	VERDICT(t, "possible", "enables page faults for it");
 	pci_file(t, "0000:01:00.1", "class", "0x020000");
 	tree_file(t, "module/vfio_iommu_iopf/parameters/ids", "8086:*\n");
-	VERDICT(t, "could", "enables page faults for it");
+	VERDICT(t, "possible", "enables page faults for it");
 }
 
 static void not_vfio(void **state)
@@ -272,14 +272,14 @@ static void not_vfio(void **state)
 	tree_remove(t, "kernel/vfio_iopf/devices/" DEV);
 	tree_remove(t, PCI_DIR DEV "/vfio-dev");
 	tree_remove(t, PCI_DIR DEV "/driver");
-	VERDICT(t, "could", "vfio-pci (now to no driver)");
+	VERDICT(t, "possible", "vfio-pci (now to no driver)");
 	JSON_NULL(t, "/devices/0/driver");
-	JSON_NULL(t, "/devices/0/served_by");
+	JSON_NULL(t, "/devices/0/backend");
 	JSON_STRING(t, "/devices/0/mode", "arbitrary");
 	pci_link(t, DEV, "driver", "../../drivers/idxd");
-	VERDICT(t, "could", "vfio-pci (now to idxd)");
+	VERDICT(t, "possible", "vfio-pci (now to idxd)");
 	tree_remove(t, "kernel/vfio_iopf");
-	VERDICT(t, "could", "modprobe vfio_iommu_iopf");
+	VERDICT(t, "possible", "modprobe vfio_iommu_iopf");
 	JSON_LENGTH(t, "/devices/0/needs", 2);
 }
 
@@ -288,45 +288,45 @@ static void reasons(void **state)
 	struct tree *t = *state;
 
 	ready(t);
-	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/served_by", "vfio_iommu_type1\n");
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/backend", "vfio_iommu_type1\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
-		  "unsafe: its interrupts are not remapped (module parameter allow_unsafe_interrupts)\n");
-	VERDICT(t, "could", "allow_unsafe_interrupts is set");
+		  "unsafe_interrupts: its interrupts are not remapped (module parameter allow_unsafe_interrupts)\n");
+	VERDICT(t, "possible", "allow_unsafe_interrupts is set");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
 		  "failed: attaching it here failed\n");
-	VERDICT(t, "could", "opens a new container");
+	VERDICT(t, "possible", "opens a new container");
 	SAYS(t->out, "(vfio_iommu_type1 serves the last one: attaching it here failed)");
 	JSON_STRING(t, "/devices/0/reason", "failed: attaching it here failed");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
-		  "behind: in other words\n");
-	VERDICT(t, "could", "asks the module before vfio_iommu_type1");
-	SAYS(t->out, "write 1 to /sys/kernel/vfio_iopf/front");
+		  "shadowed: in other words\n");
+	VERDICT(t, "possible", "asks the module before vfio_iommu_type1");
+	SAYS(t->out, "write 1 to /sys/kernel/vfio_iopf/first");
 	JSON_LENGTH(t, "/devices/0/needs", 1);
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
-		  "bypassed: its container was opened before\n");
-	VERDICT(t, "could", "opens a new container");
+		  "opened_before: its container was opened before\n");
+	VERDICT(t, "possible", "opens a new container");
 	/* Only the whole first word counts. */
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
 		  "failed: allow_unsafe_interrupts, can't turn I/O page faults on, refused: it all\n");
-	VERDICT(t, "could", "opens a new container");
+	VERDICT(t, "possible", "opens a new container");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "refuse: it\n");
-	VERDICT(t, "could", "serves the last one: it)");
+	VERDICT(t, "possible", "serves the last one: it)");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "refusedly: it\n");
-	VERDICT(t, "could", "serves the last one: it)");
+	VERDICT(t, "possible", "serves the last one: it)");
 	/* An unknown word has no special meaning. */
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "elsewhere\n");
-	VERDICT(t, "could", "serves the last one: elsewhere)");
-	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "refused: in other words\n");
-	VERDICT(t, "cannot", "dmar0");
+	VERDICT(t, "possible", "serves the last one: elsewhere)");
+	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "iommu_refused: in other words\n");
+	VERDICT(t, "unsupported", "dmar0");
 	/* The device has been permitted since then. Nobody has asked the IOMMU driver. */
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
 		  "disabled: it, or another one of its group, is not enabled (device table, or its sysfs file mode)\n");
-	VERDICT(t, "could", "enables page faults for it");
+	VERDICT(t, "possible", "enables page faults for it");
 	JSON_LENGTH(t, "/devices/0/needs", 2);
 	tree_device(t, DEV, "2", 0);
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
 		  "pinned: it may not fault, so its container is pinned\n");
-	VERDICT(t, "could", "not pinned");
+	VERDICT(t, "possible", "not pinned");
 }
 
 static void virtual_function(void **state)
@@ -342,7 +342,7 @@ static void virtual_function(void **state)
 	pci_link(t, "0000:01:01.0", "physfn", "../" DEV);
 	RUN(t, CTL_OK, "probe", "0000:01:01.0", "--json");
 	JSON_STRING(t, "/devices/0/pri", "enabled");
-	JSON_STRING(t, "/devices/0/verdict", "could");
+	JSON_STRING(t, "/devices/0/verdict", "possible");
 	/* PRI belongs to the physical function. Without that function nothing is known. */
 	tree_remove(t, PCI_DIR DEV);
 	RUN(t, CTL_OK, "probe", "0000:01:01.0", "--json");
@@ -368,7 +368,7 @@ static void many(void **state)
 	RUN(t, CTL_OK, "probe", "--json", "--all");
 	JSON_LENGTH(t, "/devices", 3);
 	JSON_STRING(t, "/devices/0/device", "0000:00:01.0");
-	JSON_STRING(t, "/devices/0/verdict", "cannot");
+	JSON_STRING(t, "/devices/0/verdict", "unsupported");
 	/* A bridge is shown if it is named. An address may omit domain 0. */
 	RUN(t, CTL_OK, "probe", "--json", "00:01.0", "10f5:00:00.0");
 	JSON_LENGTH(t, "/devices", 2);
@@ -394,7 +394,7 @@ static void crowd(void **state)
 		pci_device(t, name, &c, sizeof(c.bytes));
 		pci_behind(t, name);
 	}
-	VERDICT(t, "could", "0000:01:01.0 0000:01:02.0 ");
+	VERDICT(t, "possible", "0000:01:01.0 0000:01:02.0 ");
 	SAYS(t->out, "0000:01:08.0 and 11 more");
 	SAYS_NOT(t->out, "01:09.0");
 	/* A device of the group does not count itself. */

@@ -28,18 +28,18 @@ static void values(void **state)
 
 	one(t);
 	RUN(t, CTL_OK, "set", "2", "resident_high=512M", "resident_max=1G", "pinned_max=4096",
-	    "pinned_high=0", "policy=pin", "faults_max=32", "ahead_max=max", "expire=60",
-	    "min_residency=5", "hot_max=1T");
+	    "pinned_high=0", "policy=pin", "fault_workers_max=32", "prefetch_max=max",
+	    "aging_interval=60", "min_residency=5", "hot_pinned_max=1T");
 	assert_string_equal(tree_read(t, C "resident_high"), "536870912\n");
 	assert_string_equal(tree_read(t, C "resident_max"), "1073741824\n");
 	assert_string_equal(tree_read(t, C "pinned_max"), "4096\n");
 	assert_string_equal(tree_read(t, C "pinned_high"), "0\n");
 	assert_string_equal(tree_read(t, C "policy"), "pin\n");
-	assert_string_equal(tree_read(t, C "faults_max"), "32\n");
-	assert_string_equal(tree_read(t, C "ahead_max"), "max\n");
-	assert_string_equal(tree_read(t, C "expire"), "60\n");
+	assert_string_equal(tree_read(t, C "fault_workers_max"), "32\n");
+	assert_string_equal(tree_read(t, C "prefetch_max"), "max\n");
+	assert_string_equal(tree_read(t, C "aging_interval"), "60\n");
 	assert_string_equal(tree_read(t, C "min_residency"), "5\n");
-	assert_string_equal(tree_read(t, C "hot_max"), "1099511627776\n");
+	assert_string_equal(tree_read(t, C "hot_pinned_max"), "1099511627776\n");
 	SAYS(t->out, "container 2: resident_high = 536870912 (was max)");
 	RUN(t, CTL_OK, "set", "2", "resident_max=max");
 	assert_string_equal(tree_read(t, C "resident_max"), "max\n");
@@ -57,9 +57,9 @@ static void json(void **state)
 	JSON_NULL(t, "/failed");
 	JSON_NULL(t, "/error");
 	JSON_LENGTH(t, "/restored", 0);
-	RUN(t, CTL_OK, "set", "2", "--json", "resident_max=max", "expire=5");
+	RUN(t, CTL_OK, "set", "2", "--json", "resident_max=max", "aging_interval=5");
 	JSON_STRING(t, "/set/resident_max", "max");
-	JSON_INT(t, "/set/expire", 5);
+	JSON_INT(t, "/set/aging_interval", 5);
 	RUN(t, CTL_OK, "set", "-d", "0000:01:00.0", "--json", "enabled=yes");
 	JSON_BOOL(t, "/set/enabled", true);
 	JSON_STRING(t, "/device", "0000:01:00.0");
@@ -90,13 +90,33 @@ static void device(void **state)
 static void bad(void **state)
 {
 	static char *const args[] = {
-		"resident_max", "=1", "resident_max=", "resident_max=x", "resident_max=-1",
-		"resident_max=1.5G", "resident_max=16777216T", "resident_max=MAX",
+		"resident_max",
+		"=1",
+		"resident_max=",
+		"resident_max=x",
+		"resident_max=-1",
+		"resident_max=1.5G",
+		"resident_max=16777216T",
+		"resident_max=MAX",
 		"resident_max=max ",
-		"faults_max=1K", "faults_max=", "faults_max=18446744073709551616", "expire=-1",
-		"expire=1s", "min_residency=max", "policy=", "policy=nothing", "policy=default",
-		"policy=fault pin", "policy=ault", "mode=none", "pid=1", "resident=1", "nonsense=1",
-		"Policy=pin", "pinned_max=1M", "../../x=1",
+		"fault_workers_max=1K",
+		"fault_workers_max=",
+		"fault_workers_max=18446744073709551616",
+		"aging_interval=-1",
+		"aging_interval=1s",
+		"min_residency=max",
+		"policy=",
+		"policy=nothing",
+		"policy=default",
+		"policy=fault pin",
+		"policy=ault",
+		"mode=none",
+		"pid=1",
+		"resident=1",
+		"nonsense=1",
+		"Policy=pin",
+		"pinned_max=1M",
+		"../../x=1",
 	};
 	struct tree *t = *state;
 
@@ -148,22 +168,22 @@ static void refused(void **state)
 	struct tree *t = *state;
 
 	one(t);
-	tree_link(t, C "faults_max", PICKY);
-	RUN(t, CTL_FAILED, "set", "2", "pinned_max=1M", "policy=pin", "faults_max=5000",
+	tree_link(t, C "fault_workers_max", PICKY);
+	RUN(t, CTL_FAILED, "set", "2", "pinned_max=1M", "policy=pin", "fault_workers_max=5000",
 	    "resident_max=1M", "--json");
 	assert_string_equal(tree_read(t, C "pinned_max"), "max\n");
 	assert_string_equal(tree_read(t, C "policy"), "device\n");
 	assert_string_equal(tree_read(t, C "resident_max"), "max\n");
-	JSON_STRING(t, "/failed", "faults_max");
+	JSON_STRING(t, "/failed", "fault_workers_max");
 	JSON_STRING(t, "/error", strerror(EINVAL));
 	JSON_LENGTH(t, "/restored", 2);
 	JSON_STRING(t, "/restored/0", "policy");
 	JSON_STRING(t, "/restored/1", "pinned_max");
 	JSON_LENGTH(t, "/not_restored", 0);
-	SAYS(t->err, "the kernel rejects faults_max=5000");
+	SAYS(t->err, "the kernel rejects fault_workers_max=5000");
 	SAYS(t->err, "policy is restored to device");
 	/* The control: a value that the kernel accepts. */
-	RUN(t, CTL_OK, "set", "2", "pinned_max=1M", "faults_max=500");
+	RUN(t, CTL_OK, "set", "2", "pinned_max=1M", "fault_workers_max=500");
 	assert_string_equal(tree_read(t, C "pinned_max"), "1048576\n");
 }
 
@@ -189,9 +209,10 @@ static void stuck(void **state)
 
 	one(t);
 	tree_file(t, C "pinned_max", "18446744073709551615\n");
-	tree_link(t, C "faults_max", PICKY);
+	tree_link(t, C "fault_workers_max", PICKY);
 	t->file_limit = 8;
-	RUN(t, CTL_FAILED, "set", "2", "pinned_max=1M", "policy=pin", "faults_max=5000", "--json");
+	RUN(t, CTL_FAILED, "set", "2", "pinned_max=1M", "policy=pin", "fault_workers_max=5000",
+	    "--json");
 	JSON_LENGTH(t, "/restored", 1);
 	JSON_STRING(t, "/restored/0", "policy");
 	JSON_LENGTH(t, "/not_restored", 1);

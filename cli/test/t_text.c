@@ -217,7 +217,7 @@ static void elsewhere(void **state)
 	RUN(t, CTL_OK, "set", "2", "policy=pin", "resident_max=1M");
 	SAYS(t->out, "was p\\x1b[m");
 	/* Comments of rules. */
-	tree_file(t, "kernel/vfio_iopf/table",
+	tree_file(t, "kernel/vfio_iopf/device_table",
 		  "admin 1 pci 1:2 none # by \xc3\xb6 \xc2\x9b \xff\n");
 	RUN(t, CTL_OK, "device");
 	SAYS(t->out, "by \xc3\xb6 \\xc2\\x9b \\xff");

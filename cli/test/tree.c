@@ -174,12 +174,12 @@ void tree_module(struct tree *t)
 void tree_container(struct tree *t, unsigned int id, const char *comm)
 {
 	static const char * const zeros[] = {
-		"evicted", "expired", "refaults", "thrashing", "thrash_events", "prefaults",
-		"prefault_pages", "min_residency", "hot", "hot_max",
+		"evicted", "aged", "refaults", "thrashing", "thrash_events", "prefault_requests",
+		"prefault_pages", "min_residency", "hot_pinned", "hot_pinned_max",
 	};
 	static const char * const maxes[] = {
-		"resident_high", "resident_max", "pinned_high", "pinned_max", "faults_max",
-		"ahead_max", "expire",
+		"resident_high", "resident_max", "pinned_high", "pinned_max", "fault_workers_max",
+		"prefetch_max", "aging_interval",
 	};
 	char path[128];
 
@@ -218,7 +218,7 @@ void tree_device(struct tree *t, const char *name, const char *container, unsign
 	FILE_OF("mode", "arbitrary\n");
 	FILE_OF("policy", "default\n");
 	FILE_OF("reason", "\n");
-	FILE_OF("served_by", "%s\n", strcmp(container, "none") ? "vfio_iommu_iopf" : "none");
+	FILE_OF("backend", "%s\n", strcmp(container, "none") ? "vfio_iommu_iopf" : "none");
 #undef FILE_OF
 }
 

@@ -107,7 +107,7 @@ static inline void budget_compare_list(const struct budget_pair *p, enum iopf_ge
 
 		CHECK(at->next->prev == at);
 		CHECK(m->gen == gen && block->gen == gen);
-		if (gen != IOPF_GEN_KEPT) {
+		if (gen != IOPF_GEN_UNEVICTABLE) {
 			CHECK(m->placed < last);
 			CHECK(m->since <= since);
 			last = m->placed;
@@ -131,8 +131,8 @@ static inline void budget_compare(const struct budget_pair *p)
 	CHECK(!b->reserved && !b->pages[IOPF_GEN_NONE] && !b->blocks[IOPF_GEN_NONE]);
 	CHECK(iopf_budget_mapped(b) <= b->limits.max || m->beyond);
 	CHECK(b->pinned <= b->limits.pinned_max);
-	CHECK(b->limits.max - b->pinned >= IOPF_BUDGET_LEAST);
-	for (unsigned int gen = IOPF_GEN_NEW; gen < IOPF_GEN_NR; gen++) {
+	CHECK(b->limits.max - b->pinned >= IOPF_BUDGET_MIN);
+	for (unsigned int gen = IOPF_GEN_INACTIVE; gen < IOPF_GEN_NR; gen++) {
 		CHECK(b->pages[gen] == model_sum(p, gen));
 		budget_compare_list(p, gen);
 	}
@@ -145,7 +145,7 @@ static inline void budget_compare(const struct budget_pair *p)
 		CHECK(block->refaults == bm->refaults && block->back == bm->back);
 		CHECK(block->remembered == bm->remembered);
 		CHECK((bm->gen == IOPF_GEN_NONE) == !bm->pages);
-		CHECK((bm->gen == IOPF_GEN_KEPT) ==
+		CHECK((bm->gen == IOPF_GEN_UNEVICTABLE) ==
 		      (bm->pages && (bm->locked || bm->pages == bm->pinned)));
 	}
 	CHECK(b->evicted == m->evicted && b->clock == m->evicted && b->looked == m->looked);
@@ -176,12 +176,12 @@ static inline void model_tick(struct budget_pair *p)
 static inline bool model_leave(struct budget_model *m, struct block_model *bm, bool could,
 			       enum iopf_settle why)
 {
-	enum iopf_generation gen = bm->pages ? IOPF_GEN_KEPT : IOPF_GEN_NONE;
+	enum iopf_generation gen = bm->pages ? IOPF_GEN_UNEVICTABLE : IOPF_GEN_NONE;
 	bool moved = bm->gen != gen;
 
 	bm->gen = gen;
 	if (could) {
-		bm->remembered = why == IOPF_SETTLE_EVICTED || why == IOPF_SETTLE_LOOKED;
+		bm->remembered = why == IOPF_SETTLE_EVICTED || why == IOPF_SETTLE_AGED;
 		bm->gone_at = m->evicted;
 		bm->back = false;
 	}
@@ -193,7 +193,7 @@ static inline void model_arrive(struct budget_model *m, struct block_model *bm, 
 {
 	bm->back = bm->remembered && m->evicted - bm->gone_at <= mapped;
 	bm->remembered = false;
-	bm->gen = bm->back ? IOPF_GEN_USED : IOPF_GEN_NEW;
+	bm->gen = bm->back ? IOPF_GEN_ACTIVE : IOPF_GEN_INACTIVE;
 	bm->refaults = bm->back ? bm->refaults + 1 : bm->refaults / 2;
 	if (bm->refaults > 15)
 		bm->refaults = 15;
@@ -205,7 +205,7 @@ static inline void model_settle(struct budget_pair *p, unsigned int i, u32 pages
 {
 	struct budget_model *m = &p->m;
 	struct block_model *bm = &m->block[i];
-	bool could = bm->gen == IOPF_GEN_NEW || bm->gen == IOPF_GEN_USED, can;
+	bool could = bm->gen == IOPF_GEN_INACTIVE || bm->gen == IOPF_GEN_ACTIVE, can;
 	u64 mapped = model_mapped(p);
 	u32 before = bm->pages;
 	bool moved = false;
@@ -214,7 +214,7 @@ static inline void model_settle(struct budget_pair *p, unsigned int i, u32 pages
 		return;
 	if (why == IOPF_SETTLE_EVICTED)
 		m->evicted += before - pages;
-	if (why == IOPF_SETTLE_LOOKED)
+	if (why == IOPF_SETTLE_AGED)
 		m->looked += before - pages;
 	bm->pages = pages;
 	bm->pinned = pinned;
@@ -257,7 +257,7 @@ static inline void budget_settle(struct budget_pair *p, unsigned int i, u32 page
 static inline bool model_may_evict(struct budget_pair *p, unsigned int i)
 {
 	const struct block_model *bm = &p->m.block[i];
-	bool may = (bm->gen == IOPF_GEN_NEW || bm->gen == IOPF_GEN_USED) &&
+	bool may = (bm->gen == IOPF_GEN_INACTIVE || bm->gen == IOPF_GEN_ACTIVE) &&
 		   p->now - bm->since >= p->b.limits.stay;
 	struct iopf_block block = p->block[i];
 	bool said, under_way = false;
@@ -291,28 +291,28 @@ static inline unsigned int model_victim(struct budget_pair *p)
 	unsigned int i;
 
 	for (;;) {
-		u64 new = model_sum(p, IOPF_GEN_NEW), used = model_sum(p, IOPF_GEN_USED);
+		u64 new = model_sum(p, IOPF_GEN_INACTIVE), used = model_sum(p, IOPF_GEN_ACTIVE);
 
-		i = model_oldest(p, IOPF_GEN_USED);
+		i = model_oldest(p, IOPF_GEN_ACTIVE);
 		if (i == BLOCKS || new > (new + used) / 4 || !model_may_evict(p, i))
 			break;
-		p->m.block[i].gen = IOPF_GEN_NEW;
+		p->m.block[i].gen = IOPF_GEN_INACTIVE;
 		p->m.block[i].placed = ++p->m.moment;
 		p->m.block[i].since = p->now;
 	}
-	i = model_oldest(p, IOPF_GEN_NEW);
+	i = model_oldest(p, IOPF_GEN_INACTIVE);
 	if (i < BLOCKS && model_may_evict(p, i))
 		return i;
-	i = model_oldest(p, IOPF_GEN_USED);
+	i = model_oldest(p, IOPF_GEN_ACTIVE);
 	return i < BLOCKS && model_may_evict(p, i) ? i : BLOCKS;
 }
 
 static inline unsigned int model_expired(struct budget_pair *p)
 {
-	for (enum iopf_generation gen = IOPF_GEN_NEW; gen <= IOPF_GEN_USED; gen++) {
+	for (enum iopf_generation gen = IOPF_GEN_INACTIVE; gen <= IOPF_GEN_ACTIVE; gen++) {
 		unsigned int i = model_oldest(p, gen);
 
-		if (i < BLOCKS && p->now - p->m.block[i].since >= p->b.limits.expire &&
+		if (i < BLOCKS && p->now - p->m.block[i].since >= p->b.limits.aging_interval &&
 		    model_may_evict(p, i))
 			return i;
 	}
@@ -332,7 +332,7 @@ static inline bool budget_evict(struct budget_pair *p, bool expired)
 		return false;
 	CHECK(got->pages > got->pinned && !got->locked);
 	budget_settle(p, i, got->pinned, got->pinned,
-		      expired ? IOPF_SETTLE_LOOKED : IOPF_SETTLE_EVICTED);
+		      expired ? IOPF_SETTLE_AGED : IOPF_SETTLE_EVICTED);
 	return true;
 }
 
@@ -364,7 +364,7 @@ static inline void budget_do_pin(struct budget_pair *p, unsigned int i, u32 pin,
 	map = min(map, pin);
 	all = model_pinned(p) + pin;
 	ret = iopf_budget_reserve_pinned(&p->b, pin, map);
-	if (all > p->b.limits.pinned_max || all + IOPF_BUDGET_LEAST > p->b.limits.max)
+	if (all > p->b.limits.pinned_max || all + IOPF_BUDGET_MIN > p->b.limits.max)
 		CHECK(ret == -ENOMEM);
 	else
 		CHECK(ret == (model_mapped(p) + map > p->b.limits.max ? -EAGAIN : 0));
@@ -383,7 +383,7 @@ static inline void budget_do_lock(struct budget_pair *p, unsigned int i)
 		iopf_budget_unlock(&p->b, &p->block[i], p->now);
 		bm->locked = false;
 		if (bm->pages > bm->pinned) {
-			bm->gen = IOPF_GEN_USED;
+			bm->gen = IOPF_GEN_ACTIVE;
 			bm->placed = ++p->m.moment;
 			bm->since = p->now;
 		}
@@ -391,7 +391,7 @@ static inline void budget_do_lock(struct budget_pair *p, unsigned int i)
 		iopf_budget_lock(&p->b, &p->block[i]);
 		bm->locked = true;
 		if (bm->pages)
-			bm->gen = IOPF_GEN_KEPT;
+			bm->gen = IOPF_GEN_UNEVICTABLE;
 	}
 }
 
@@ -399,7 +399,7 @@ static inline void budget_do_spare(struct budget_pair *p, unsigned int i)
 {
 	struct block_model *bm = &p->m.block[i];
 
-	if (bm->gen != IOPF_GEN_NEW && bm->gen != IOPF_GEN_USED)
+	if (bm->gen != IOPF_GEN_INACTIVE && bm->gen != IOPF_GEN_ACTIVE)
 		return;
 	iopf_budget_spare(&p->b, &p->block[i], p->now);
 	bm->placed = ++p->m.moment;
@@ -413,15 +413,15 @@ static inline void budget_do_limit(struct budget_pair *p, u8 high, u8 max, u8 pi
 		.max = max ? max + 32ULL : IOPF_BUDGET_NONE,
 		.pinned_high = IOPF_BUDGET_NONE,
 		.pinned_max = pinned ? pinned - 1ULL : IOPF_BUDGET_NONE,
-		.expire = ticks & 0xf0 ? ticks >> 4 : IOPF_BUDGET_NONE,
+		.aging_interval = ticks & 0xf0 ? ticks >> 4 : IOPF_BUDGET_NONE,
 		.stay = ticks & 7,
 	};
 	int ret = iopf_budget_check(&p->b, &limits);
 	u64 held = model_pinned(p);
 
-	if (limits.high < IOPF_BUDGET_LEAST || limits.max < IOPF_BUDGET_LEAST)
+	if (limits.high < IOPF_BUDGET_MIN || limits.max < IOPF_BUDGET_MIN)
 		CHECK(ret == -EINVAL);
-	else if (held + IOPF_BUDGET_LEAST > limits.max || held > limits.pinned_max)
+	else if (held + IOPF_BUDGET_MIN > limits.max || held > limits.pinned_max)
 		CHECK(ret == -EBUSY);
 	else
 		CHECK(!ret);
@@ -497,7 +497,7 @@ static inline void budget_step(struct budget_pair *p, struct input *in)
 		/* Unpins the pinned pages first. */
 		n = min_t(u32, n, bm->pages - bm->pinned);
 		budget_settle(p, i, bm->pages - n, bm->pinned,
-			      op & 0x80 ? IOPF_SETTLE_LOST : IOPF_SETTLE_LOOKED);
+			      op & 0x80 ? IOPF_SETTLE_LOST : IOPF_SETTLE_AGED);
 		break;
 	case 9:
 		if (op & 0x80)

@@ -13,9 +13,9 @@
 #define LT_UID		"([0-9]+(-[0-9]+)?|[*])"
 #define LT_MATCH	"(" DT_MATCH "|user " LT_UID " |cgroup /[^ ]* )"
 #define LT_BYTES	"([0-9]+[kKmMgGtT]?|max)"
-#define LT_SETTING	"(((resident|pinned)_(high|max)|hot_max)=" LT_BYTES " |" \
-			"(expire|faults_max|ahead_max)=([0-9]+|max) |min_residency=[0-9]+ |" \
-			DT_POLICY ")"
+#define LT_SETTING	"(((resident|pinned)_(high|max)|hot_pinned_max)=" LT_BYTES " |" \
+			"(aging_interval|fault_workers_max|prefetch_max)=([0-9]+|max) |" \
+			"min_residency=[0-9]+ |" DT_POLICY ")"
 
 static inline bool limtable_is(bool whole, const char *s)
 {
@@ -67,13 +67,13 @@ static inline bool limtable_good_word(const char *kind, const char *word)
 	v = limtable_scaled(word + 1);
 	if (!strncmp(kind, "resident_", 9))
 		return v >= 262144 && v < (long double)U64_MAX;
-	if (!strncmp(kind, "expire=", 7))
+	if (!strncmp(kind, "aging_interval=", 7))
 		return v >= 1 && v <= U32_MAX;
 	if (!strncmp(kind, "min_residency=", 14))
 		return v <= 1000000;
-	if (!strncmp(kind, "faults_max=", 11))
+	if (!strncmp(kind, "fault_workers_max=", 11))
 		return v >= 1 && v < U32_MAX;
-	if (!strncmp(kind, "ahead_max=", 10))
+	if (!strncmp(kind, "prefetch_max=", 10))
 		return v < U32_MAX;
 	return v < (long double)U64_MAX;
 }

@@ -25,7 +25,7 @@ static void limit(struct iopf_budget *b, u64 high, u64 max, u64 now)
 		.max = max,
 		.pinned_high = IOPF_BUDGET_NONE,
 		.pinned_max = IOPF_BUDGET_NONE,
-		.expire = IOPF_BUDGET_NONE,
+		.aging_interval = IOPF_BUDGET_NONE,
 	};
 
 	assert_int_equal(iopf_budget_check(b, &limits), 0);
@@ -88,7 +88,7 @@ static void charges(void **state)
 	iopf_budget_settle(&b, &two, 30, 10, IOPF_SETTLE_LOST, 1);
 	assert_int_equal(iopf_budget_mapped(&b), 90);
 	assert_int_equal(b.pinned, 10);
-	assert_int_equal(b.pages[IOPF_GEN_NEW], 80);
+	assert_int_equal(b.pages[IOPF_GEN_INACTIVE], 80);
 	assert_false(iopf_budget_reserve(&b, 11, true));
 	iopf_budget_settle(&b, &one, 50, 0, IOPF_SETTLE_LOST, 2);
 	assert_true(iopf_budget_reserve(&b, 20, true));
@@ -135,7 +135,7 @@ static void bad_limits(void **state)
 		.max = IOPF_BUDGET_NONE,
 		.pinned_high = 0,
 		.pinned_max = IOPF_BUDGET_NONE,
-		.expire = 0,
+		.aging_interval = 0,
 	};
 	struct iopf_limits limits = none;
 	struct iopf_block block = { };
@@ -144,18 +144,18 @@ static void bad_limits(void **state)
 	(void)state;
 	iopf_budget_init(&b, 0, 100);
 	assert_int_equal(iopf_budget_check(&b, &limits), 0);
-	limits.max = IOPF_BUDGET_LEAST - 1;
+	limits.max = IOPF_BUDGET_MIN - 1;
 	assert_int_equal(iopf_budget_check(&b, &limits), -EINVAL);
-	limits.max = IOPF_BUDGET_LEAST;
+	limits.max = IOPF_BUDGET_MIN;
 	assert_int_equal(iopf_budget_check(&b, &limits), 0);
-	limits.high = IOPF_BUDGET_LEAST - 1;
+	limits.high = IOPF_BUDGET_MIN - 1;
 	assert_int_equal(iopf_budget_check(&b, &limits), -EINVAL);
 	limits = none;
 	iopf_budget_settle(&b, &block, 20, 10, IOPF_SETTLE_LOST, 0);
 	limits.pinned_max = 9;
 	assert_int_equal(iopf_budget_check(&b, &limits), -EBUSY);
 	limits.pinned_max = 10;
-	limits.max = IOPF_BUDGET_LEAST + 9;
+	limits.max = IOPF_BUDGET_MIN + 9;
 	assert_int_equal(iopf_budget_check(&b, &limits), -EBUSY);
 	limits.max++;
 	assert_int_equal(iopf_budget_check(&b, &limits), 0);
@@ -174,10 +174,10 @@ static void bad_limits(void **state)
 /* The oldest goes first; a pinned or locked block never goes. */
 static void order(void **state)
 {
-	struct sim *s = sim_new(IOPF_BUDGET_LEAST);
+	struct sim *s = sim_new(IOPF_BUDGET_MIN);
 
 	(void)state;
-	for (unsigned int i = 0; i < IOPF_BUDGET_LEAST; i++)
+	for (unsigned int i = 0; i < IOPF_BUDGET_MIN; i++)
 		assert_true(use(s, i));
 	iopf_budget_lock(&s->b, &s->block[0]);
 	assert_false(iopf_budget_may_evict(&s->b, &s->block[0], s->now));
@@ -191,7 +191,7 @@ static void order(void **state)
 	iopf_budget_settle(&s->b, &s->block[2], 1, 0, IOPF_SETTLE_LOST, s->now);
 	assert_ptr_equal(iopf_budget_victim(&s->b, s->now), &s->block[3]);
 	iopf_budget_unlock(&s->b, &s->block[0], s->now);
-	assert_int_equal(s->block[0].gen, IOPF_GEN_USED);
+	assert_int_equal(s->block[0].gen, IOPF_GEN_ACTIVE);
 	free(s);
 }
 
@@ -247,15 +247,15 @@ static void share(void **state)
 		use(s, i);
 	for (unsigned int i = 1; i <= 75; i++) {
 		assert_true(use(s, last_gone(s, 200)));
-		assert_int_equal(s->b.blocks[IOPF_GEN_USED], i);
+		assert_int_equal(s->b.blocks[IOPF_GEN_ACTIVE], i);
 	}
-	assert_int_equal(s->b.blocks[IOPF_GEN_NEW], 25);
-	assert_int_equal(s->block[99].gen, IOPF_GEN_USED);
+	assert_int_equal(s->b.blocks[IOPF_GEN_INACTIVE], 25);
+	assert_int_equal(s->block[99].gen, IOPF_GEN_ACTIVE);
 	/* It refaulted first, and must prove itself when another block does. */
 	use(s, last_gone(s, 200));
-	assert_int_equal(s->block[99].gen, IOPF_GEN_NEW);
-	assert_int_equal(s->b.blocks[IOPF_GEN_NEW], 25);
-	assert_int_equal(s->b.blocks[IOPF_GEN_USED], 75);
+	assert_int_equal(s->block[99].gen, IOPF_GEN_INACTIVE);
+	assert_int_equal(s->b.blocks[IOPF_GEN_INACTIVE], 25);
+	assert_int_equal(s->b.blocks[IOPF_GEN_ACTIVE], 75);
 	free(s);
 }
 
@@ -269,25 +269,25 @@ static void distance(void **state)
 	/* 99 went last, so 100 pages were evicted since 0, and one more is evicted to make room. */
 	assert_int_equal(s->b.clock - s->block[0].left, 99);
 	use(s, 0);
-	assert_int_equal(s->block[0].gen, IOPF_GEN_NEW);
+	assert_int_equal(s->block[0].gen, IOPF_GEN_INACTIVE);
 	use(s, 1);
-	assert_int_equal(s->block[1].gen, IOPF_GEN_NEW);
+	assert_int_equal(s->block[1].gen, IOPF_GEN_INACTIVE);
 	assert_int_equal(s->b.refaults, 0);
 	use(s, 50);
-	assert_int_equal(s->block[50].gen, IOPF_GEN_USED);
+	assert_int_equal(s->block[50].gen, IOPF_GEN_ACTIVE);
 	use(s, 54);
-	assert_int_equal(s->block[54].gen, IOPF_GEN_USED);
+	assert_int_equal(s->block[54].gen, IOPF_GEN_ACTIVE);
 	assert_int_equal(s->b.refaults, 2);
 	/* Too late. */
 	for (unsigned int i = 200; i < 300; i++)
 		use(s, i);
 	assert_true(s->b.clock - s->block[5].left > 100);
 	use(s, 5);
-	assert_int_equal(s->block[5].gen, IOPF_GEN_NEW);
+	assert_int_equal(s->block[5].gen, IOPF_GEN_INACTIVE);
 	/* A block that was dropped is not in use, even if it faults at once. */
 	iopf_budget_settle(&s->b, &s->block[5], 0, 0, IOPF_SETTLE_LOST, s->now);
 	use(s, 5);
-	assert_int_equal(s->block[5].gen, IOPF_GEN_NEW);
+	assert_int_equal(s->block[5].gen, IOPF_GEN_INACTIVE);
 	assert_int_equal(s->b.refaults, 2);
 	/* Repeatedly. */
 	for (unsigned int i = 0; i < 40; i++) {
@@ -318,7 +318,7 @@ static void expiry(void **state)
 	unsigned int gone = 0;
 
 	(void)state;
-	limits.expire = 1000;
+	limits.aging_interval = 1000;
 	iopf_budget_limit(&s->b, &limits, 0);
 	for (unsigned int i = 0; i < 80; i++)
 		use(s, i);
@@ -327,17 +327,17 @@ static void expiry(void **state)
 	assert_ptr_equal(iopf_budget_expired(&s->b, s->now), &s->block[0]);
 	s->now = s->block[39].since + 1000;
 	while ((block = iopf_budget_expired(&s->b, s->now))) {
-		iopf_budget_settle(&s->b, block, 0, 0, IOPF_SETTLE_LOOKED, s->now);
+		iopf_budget_settle(&s->b, block, 0, 0, IOPF_SETTLE_AGED, s->now);
 		gone++;
 	}
 	assert_int_equal(gone, 40);
 	assert_int_equal(s->b.looked, 40);
 	assert_int_equal(s->b.evicted, 0);
 	use(s, 7);
-	assert_int_equal(s->block[7].gen, IOPF_GEN_USED);
+	assert_int_equal(s->block[7].gen, IOPF_GEN_ACTIVE);
 	s->now += 10000;
 	while ((block = iopf_budget_expired(&s->b, s->now)))
-		iopf_budget_settle(&s->b, block, 0, 0, IOPF_SETTLE_LOOKED, s->now);
+		iopf_budget_settle(&s->b, block, 0, 0, IOPF_SETTLE_AGED, s->now);
 	assert_int_equal(iopf_budget_mapped(&s->b), 0);
 	free(s);
 }

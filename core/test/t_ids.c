@@ -89,7 +89,7 @@ static void good_lists(void **state)
 		size_t len = 99;
 
 		if (iopf_ids_check(list, &where, &len))
-			fail_msg("refused: \"%s\"", good[i]);
+			fail_msg("iommu_refused: \"%s\"", good[i]);
 		assert_string_equal(where, "untouched");
 		assert_int_equal(len, 99);
 		ids_compare(list, &nic, 1);

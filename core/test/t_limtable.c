@@ -53,17 +53,17 @@ static const struct {
 	{ "resident_high=max", IOPF_SETTING_RESIDENT_HIGH, IOPF_SETTING_MAX },
 	{ "pinned_max=0", IOPF_SETTING_PINNED_MAX, 0 },
 	{ "pinned_high=3T", IOPF_SETTING_PINNED_HIGH, 3ull << 40 },
-	{ "hot_max=16777215T", IOPF_SETTING_HOT_MAX, 16777215ull << 40 },
-	{ "hot_max=18446744073709551614", IOPF_SETTING_HOT_MAX, U64_MAX - 1 },
-	{ "expire=1", IOPF_SETTING_EXPIRE, 1 },
-	{ "expire=4294967295", IOPF_SETTING_EXPIRE, U32_MAX },
-	{ "expire=max", IOPF_SETTING_EXPIRE, IOPF_SETTING_MAX },
+	{ "hot_pinned_max=16777215T", IOPF_SETTING_HOT_PINNED_MAX, 16777215ull << 40 },
+	{ "hot_pinned_max=18446744073709551614", IOPF_SETTING_HOT_PINNED_MAX, U64_MAX - 1 },
+	{ "aging_interval=1", IOPF_SETTING_AGING_INTERVAL, 1 },
+	{ "aging_interval=4294967295", IOPF_SETTING_AGING_INTERVAL, U32_MAX },
+	{ "aging_interval=max", IOPF_SETTING_AGING_INTERVAL, IOPF_SETTING_MAX },
 	{ "min_residency=0", IOPF_SETTING_MIN_RESIDENCY, 0 },
 	{ "min_residency=1000000", IOPF_SETTING_MIN_RESIDENCY, 1000000 },
-	{ "faults_max=4", IOPF_SETTING_FAULTS_MAX, 4 },
-	{ "faults_max=4294967294", IOPF_SETTING_FAULTS_MAX, U32_MAX - 1 },
-	{ "ahead_max=0", IOPF_SETTING_AHEAD_MAX, 0 },
-	{ "ahead_max=max", IOPF_SETTING_AHEAD_MAX, IOPF_SETTING_MAX },
+	{ "fault_workers_max=4", IOPF_SETTING_FAULT_WORKERS_MAX, 4 },
+	{ "fault_workers_max=4294967294", IOPF_SETTING_FAULT_WORKERS_MAX, U32_MAX - 1 },
+	{ "prefetch_max=0", IOPF_SETTING_PREFETCH_MAX, 0 },
+	{ "prefetch_max=max", IOPF_SETTING_PREFETCH_MAX, IOPF_SETTING_MAX },
 	{ "policy=fault", IOPF_SETTING_POLICY, IOPF_POLICY_FAULT },
 	{ "policy=pin", IOPF_SETTING_POLICY, IOPF_POLICY_PIN },
 };
@@ -125,21 +125,21 @@ static const struct {
 	{ "user 2-1 resident_max=1M", 1, 6, "2-1", "expected a user's number" },
 	{ "user 1-2-3 resident_max=1M", 1, 6, "1-2-3", "expected a user's number" },
 	{ "user ** resident_max=1M", 1, 6, "**", "expected a user's number" },
-	{ "user 4294967296 expire=1", 1, 6, "4294967296", "expected a user's number" },
-	{ "user 0-4294967296 expire=1", 1, 6, "0-4294967296", "expected a user's number" },
+	{ "user 4294967296 aging_interval=1", 1, 6, "4294967296", "expected a user's number" },
+	{ "user 0-4294967296 aging_interval=1", 1, 6, "0-4294967296", "expected a user's number" },
 	{ "cgroup", 1, 7, "", "expected a cgroup's path" },
-	{ "cgroup a expire=1", 1, 8, "a", "expected a cgroup's path" },
+	{ "cgroup a aging_interval=1", 1, 8, "a", "expected a cgroup's path" },
 	{ "cgroup *", 1, 8, "*", "expected a cgroup's path" },
 	{ "pci x", 1, 5, "x", "expected VENDOR:DEVICE" },
-	{ "user 1 user 2 expire=1", 1, 8, "user", "is there twice" },
-	{ "cgroup / cgroup / expire=1", 1, 10, "cgroup", "is there twice" },
-	{ "pci 1:1 pci 1:1 expire=1", 1, 9, "pci", "is there twice" },
+	{ "user 1 user 2 aging_interval=1", 1, 8, "user", "is there twice" },
+	{ "cgroup / cgroup / aging_interval=1", 1, 10, "cgroup", "is there twice" },
+	{ "pci 1:1 pci 1:1 aging_interval=1", 1, 9, "pci", "is there twice" },
 	{ "user 1", 1, 7, "", "expected pci, subsystem, class, address, user, cgroup, or a s" },
 	{ "user 1 arbitrary", 1, 8, "arbitrary", "expected pci, subsystem, class, address, use" },
 	{ "user 1 =1", 1, 8, "=1", "expected pci" },
 	{ "user 1 resident_max", 1, 8, "resident_max", "expected pci" },
-	{ "user 1 expire=1 user 2", 1, 17, "user", "expected a setting" },
-	{ "user 1 expire=1 expire=2", 1, 17, "expire=2", "is there twice" },
+	{ "user 1 aging_interval=1 user 2", 1, 17, "user", "expected a setting" },
+	{ "user 1 aging_interval=1 aging_interval=2", 1, 17, "aging_interval=2", "is there twice" },
 	{ "user 1 resident_max=", 1, 8, "resident_max=", "expected bytes, 256K at least" },
 	{ "user 1 resident_max=K", 1, 8, "resident_max=K", "expected bytes, 256K at least" },
 	{ "user 1 resident_max=1KK", 1, 8, "resident_max=1KK", "expected bytes, 256K at least" },
@@ -149,20 +149,25 @@ static const struct {
 	{ "user 1 resident_max=-1", 1, 8, "resident_max=-1", "expected bytes" },
 	{ "user 1 resident_max=MAX", 1, 8, "resident_max=MAX", "expected bytes" },
 	{ "user 1 pinned_max=16777216T", 1, 8, "pinned_max=16777216T", "expected bytes, with" },
-	{ "user 1 hot_max=18446744073709551615", 1, 8, "hot_max=18446744073709551615", "expected" },
-	{ "user 1 hot_max=18446744073709551616", 1, 8, "hot_max=18446744073709551616", "expected" },
-	{ "user 1 expire=0", 1, 8, "expire=0", "expected seconds" },
-	{ "user 1 expire=1K", 1, 8, "expire=1K", "expected seconds" },
-	{ "user 1 expire=4294967296", 1, 8, "expire=4294967296", "expected seconds" },
+	{ "user 1 hot_pinned_max=18446744073709551615", 1, 8, "hot_pinned_max=18446744073709551615",
+	  "expected" },
+	{ "user 1 hot_pinned_max=18446744073709551616", 1, 8, "hot_pinned_max=18446744073709551616",
+	  "expected" },
+	{ "user 1 aging_interval=0", 1, 8, "aging_interval=0", "expected seconds" },
+	{ "user 1 aging_interval=1K", 1, 8, "aging_interval=1K", "expected seconds" },
+	{ "user 1 aging_interval=4294967296", 1, 8, "aging_interval=4294967296",
+	  "expected seconds" },
 	{ "user 1 min_residency=max", 1, 8, "min_residency=max", "expected microseconds" },
 	{ "user 1 min_residency=1000001", 1, 8, "min_residency=1000001", "expected microsec" },
-	{ "user 1 faults_max=0", 1, 8, "faults_max=0", "expected a number from 1" },
-	{ "user 1 faults_max=4294967295", 1, 8, "faults_max=4294967295", "expected a number" },
-	{ "user 1 ahead_max=4294967295", 1, 8, "ahead_max=4294967295", "expected a number, or" },
+	{ "user 1 fault_workers_max=0", 1, 8, "fault_workers_max=0", "expected a number from 1" },
+	{ "user 1 fault_workers_max=4294967295", 1, 8, "fault_workers_max=4294967295",
+	  "expected a number" },
+	{ "user 1 prefetch_max=4294967295", 1, 8, "prefetch_max=4294967295",
+	  "expected a number, or" },
 	{ "user 1 policy=default", 1, 8, "policy=default", "expected policy=fault" },
 	{ "user 1 policy=max", 1, 8, "policy=max", "expected policy=fault" },
-	{ "user 1 expire=1\r", 1, 16, "", "neither printable ASCII nor a blank" },
-	{ "user 1 expire=1\n\n user 1 x", 3, 9, "x", "expected pci" },
+	{ "user 1 aging_interval=1\r", 1, 16, "", "neither printable ASCII nor a blank" },
+	{ "user 1 aging_interval=1\n\n user 1 x", 3, 9, "x", "expected pci" },
 };
 
 static void bad_tables(void **state)
@@ -187,24 +192,35 @@ static const struct {
 	const char *text;
 	unsigned int line;	/* of the rule, or 0 */
 } matching[] = {
-	{ "", 0 }, { "user 107 expire=1", 1 }, { "user 108 expire=1", 0 },
-	{ "user 106 expire=1", 0 }, { "user * expire=1", 1 }, { "user 0-4294967295 expire=1", 1 },
-	{ "user 107-107 expire=1", 1 }, { "user 0-106 expire=1", 0 },
-	{ "user 108-200 expire=1", 0 }, { "user 100-107 expire=1", 1 },
-	{ "cgroup / expire=1", 1 }, { "cgroup /machine.slice expire=1", 1 },
-	{ "cgroup /machine.slice/ expire=1", 1 }, { "cgroup /machine.slic expire=1", 0 },
-	{ "cgroup /machine.slice/vm1.scope expire=1", 1 },
-	{ "cgroup /machine.slice/vm1.scope/ expire=1", 1 },
-	{ "cgroup /machine.slice/vm1.scope/x expire=1", 0 },
-	{ "cgroup /machine.slice/vm1 expire=1", 0 }, { "cgroup /machine.slice/vm1* expire=1", 1 },
-	{ "cgroup /machine.slice/vm2* expire=1", 0 }, { "cgroup /* expire=1", 1 },
-	{ "cgroup /vm1.scope expire=1", 0 },
-	{ "address 0000:01:00.0 expire=1", 1 }, { "address 0000:01:00.1 expire=1", 0 },
-	{ "class 02 user 107 cgroup /machine.slice expire=1", 1 },
-	{ "class 03 user 107 cgroup /machine.slice expire=1", 0 },
-	{ "class 02 user 1 cgroup /machine.slice expire=1", 0 },
-	{ "class 02 user 107 cgroup /user.slice expire=1", 0 },
-	{ "user 1 expire=1\npci 8086:* expire=2\nuser 107 expire=3", 2 },
+	{ "", 0 },
+	{ "user 107 aging_interval=1", 1 },
+	{ "user 108 aging_interval=1", 0 },
+	{ "user 106 aging_interval=1", 0 },
+	{ "user * aging_interval=1", 1 },
+	{ "user 0-4294967295 aging_interval=1", 1 },
+	{ "user 107-107 aging_interval=1", 1 },
+	{ "user 0-106 aging_interval=1", 0 },
+	{ "user 108-200 aging_interval=1", 0 },
+	{ "user 100-107 aging_interval=1", 1 },
+	{ "cgroup / aging_interval=1", 1 },
+	{ "cgroup /machine.slice aging_interval=1", 1 },
+	{ "cgroup /machine.slice/ aging_interval=1", 1 },
+	{ "cgroup /machine.slic aging_interval=1", 0 },
+	{ "cgroup /machine.slice/vm1.scope aging_interval=1", 1 },
+	{ "cgroup /machine.slice/vm1.scope/ aging_interval=1", 1 },
+	{ "cgroup /machine.slice/vm1.scope/x aging_interval=1", 0 },
+	{ "cgroup /machine.slice/vm1 aging_interval=1", 0 },
+	{ "cgroup /machine.slice/vm1* aging_interval=1", 1 },
+	{ "cgroup /machine.slice/vm2* aging_interval=1", 0 },
+	{ "cgroup /* aging_interval=1", 1 },
+	{ "cgroup /vm1.scope aging_interval=1", 0 },
+	{ "address 0000:01:00.0 aging_interval=1", 1 },
+	{ "address 0000:01:00.1 aging_interval=1", 0 },
+	{ "class 02 user 107 cgroup /machine.slice aging_interval=1", 1 },
+	{ "class 03 user 107 cgroup /machine.slice aging_interval=1", 0 },
+	{ "class 02 user 1 cgroup /machine.slice aging_interval=1", 0 },
+	{ "class 02 user 107 cgroup /user.slice aging_interval=1", 0 },
+	{ "user 1 aging_interval=1\npci 8086:* aging_interval=2\nuser 107 aging_interval=3", 2 },
 };
 
 static void match_table(void **state)
@@ -243,41 +259,42 @@ static void combine(void **state)
 	/* The smaller; of policies the stronger; and what is new. */
 	more.value[IOPF_SETTING_RESIDENT_MAX] = 7;
 	more.value[IOPF_SETTING_POLICY] = IOPF_POLICY_PIN;
-	more.value[IOPF_SETTING_EXPIRE] = 3;
-	more.set |= BIT(IOPF_SETTING_EXPIRE);
+	more.value[IOPF_SETTING_AGING_INTERVAL] = 3;
+	more.set |= BIT(IOPF_SETTING_AGING_INTERVAL);
 	iopf_settings_restrict(&s, &more);
 	assert_int_equal(s.set, more.set);
 	assert_int_equal(s.value[IOPF_SETTING_RESIDENT_MAX], 7);
 	assert_int_equal(s.value[IOPF_SETTING_POLICY], IOPF_POLICY_PIN);
-	assert_int_equal(s.value[IOPF_SETTING_EXPIRE], 3);
+	assert_int_equal(s.value[IOPF_SETTING_AGING_INTERVAL], 3);
 	more.value[IOPF_SETTING_RESIDENT_MAX] = 8;
 	more.value[IOPF_SETTING_POLICY] = IOPF_POLICY_FAULT;
-	more.value[IOPF_SETTING_EXPIRE] = 2;
+	more.value[IOPF_SETTING_AGING_INTERVAL] = 2;
 	iopf_settings_restrict(&s, &more);
 	assert_int_equal(s.value[IOPF_SETTING_RESIDENT_MAX], 7);
 	assert_int_equal(s.value[IOPF_SETTING_POLICY], IOPF_POLICY_PIN);
-	assert_int_equal(s.value[IOPF_SETTING_EXPIRE], 2);
+	assert_int_equal(s.value[IOPF_SETTING_AGING_INTERVAL], 2);
 
 	/* What the others don't set is not looked at. */
 	more.set = 0;
 	iopf_settings_restrict(&s, &more);
-	more.value[IOPF_SETTING_EXPIRE] = 1;
+	more.value[IOPF_SETTING_AGING_INTERVAL] = 1;
 	iopf_settings_restrict(&s, &more);
-	assert_int_equal(s.value[IOPF_SETTING_EXPIRE], 2);
+	assert_int_equal(s.value[IOPF_SETTING_AGING_INTERVAL], 2);
 
 	/* A default is no restriction. */
 	more.value[IOPF_SETTING_RESIDENT_MAX] = 1;
-	more.value[IOPF_SETTING_HOT_MAX] = 9;
-	more.set = BIT(IOPF_SETTING_RESIDENT_MAX) | BIT(IOPF_SETTING_HOT_MAX);
+	more.value[IOPF_SETTING_HOT_PINNED_MAX] = 9;
+	more.set = BIT(IOPF_SETTING_RESIDENT_MAX) | BIT(IOPF_SETTING_HOT_PINNED_MAX);
 	iopf_settings_default(&s, &more);
 	assert_int_equal(s.value[IOPF_SETTING_RESIDENT_MAX], 7);
-	assert_int_equal(s.value[IOPF_SETTING_HOT_MAX], 9);
-	assert_true(s.set & BIT(IOPF_SETTING_HOT_MAX) && s.set & BIT(IOPF_SETTING_EXPIRE));
+	assert_int_equal(s.value[IOPF_SETTING_HOT_PINNED_MAX], 9);
+	assert_true(s.set & BIT(IOPF_SETTING_HOT_PINNED_MAX) &&
+		    s.set & BIT(IOPF_SETTING_AGING_INTERVAL));
 }
 
 static void limits(void **state)
 {
-	static const char rule[] = "user 1 expire=1\n";
+	static const char rule[] = "user 1 aging_interval=1\n";
 	size_t len = 0, size = IOPF_DEVTABLE_MAX_TEXT + 1;
 	struct iopf_devtable_error err = { };
 	char *text = malloc(size);
@@ -316,8 +333,19 @@ static void limits(void **state)
 static void every_short_rule(void **state)
 {
 	static const char *const words[] = {
-		"pci", "a:*", "user", "1", "cgroup", "/a", "/a*", "address", "b", "expire=1",
-		"resident_max=1M", "policy=pin", "#",
+		"pci",
+		"a:*",
+		"user",
+		"1",
+		"cgroup",
+		"/a",
+		"/a*",
+		"address",
+		"b",
+		"aging_interval=1",
+		"resident_max=1M",
+		"policy=pin",
+		"#",
 	};
 	size_t combinations = 1;
 
@@ -343,8 +371,8 @@ static void every_short_word(void **state)
 		const char *before;
 		const char *after;
 	} frame[] = {
-		{ "user ", " expire=1" }, { "cgroup ", " expire=1" },
-		{ "user 1 pinned_max=", "" }, { "user 1 faults_max=", "" },
+		{ "user ", " aging_interval=1" }, { "cgroup ", " aging_interval=1" },
+		{ "user 1 pinned_max=", "" }, { "user 1 fault_workers_max=", "" },
 	};
 
 	(void)state;

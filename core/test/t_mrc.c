@@ -28,7 +28,7 @@ static struct iopf_limits limits(u64 pages)
 		.max = pages,
 		.pinned_high = IOPF_BUDGET_NONE,
 		.pinned_max = IOPF_BUDGET_NONE,
-		.expire = IOPF_BUDGET_NONE,
+		.aging_interval = IOPF_BUDGET_NONE,
 		.stay = STAY,
 	};
 }
@@ -424,11 +424,11 @@ static void expiry(void **state)
 
 	(void)state;
 	log_by_hand(&log, event, ARRAY_SIZE(event), 0);
-	l.expire = 300000;
+	l.aging_interval = 300000;
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
 	assert_int_equal(point.faults, 0);
 	/* Both expire after a use of the other: one at 80, the other at 140 and at 180. */
-	l.expire = 70000;
+	l.aging_interval = 70000;
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
 	assert_int_equal(point.faults, 2);
 	log_free(&log);

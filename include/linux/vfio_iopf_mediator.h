@@ -8,11 +8,11 @@
  * device's mediator before the device does DMA, and locks each range before it lets the
  * device know of it:
  *
- *	probe:			m = vfio_iopf_mediate(dev);
+ *	probe:			m = vfio_iopf_mediator_register(dev);
  *	a queue is set up:	ret = vfio_iopf_lock_range(m, iova, size);
  *				if (!ret) tell the device; else fail as the device would
  *	a queue is torn down:	tell the device; vfio_iopf_unlock_range(m, iova, size);
- *	remove:			vfio_iopf_unmediate(m);
+ *	remove:			vfio_iopf_mediator_unregister(m);
  *
  * That there is a mediator is taken for the word that all else may fault, if the administrator has
  * said that the device is a selective one. Locks end when the device leaves its container, which is
@@ -30,8 +30,8 @@
 struct device;
 struct vfio_iopf_mediator;
 
-struct vfio_iopf_mediator *vfio_iopf_mediate(struct device *dev);
-void vfio_iopf_unmediate(struct vfio_iopf_mediator *m);
+struct vfio_iopf_mediator *vfio_iopf_mediator_register(struct device *dev);
+void vfio_iopf_mediator_unregister(struct vfio_iopf_mediator *m);
 int vfio_iopf_lock_range(struct vfio_iopf_mediator *m, u64 iova, u64 size);
 int vfio_iopf_unlock_range(struct vfio_iopf_mediator *m, u64 iova, u64 size);
 

@@ -36,7 +36,7 @@ static int mediator_begin(const char *name)
 	dev = command_device(name);
 	if (!dev)
 		return -ENXIO;
-	m = vfio_iopf_mediate(dev);
+	m = vfio_iopf_mediator_register(dev);
 	if (IS_ERR(m)) {
 		put_device(dev);
 		return PTR_ERR(m);
@@ -50,7 +50,7 @@ static int mediator_end(void)
 {
 	if (!mediator)
 		return -ENOENT;
-	vfio_iopf_unmediate(mediator);
+	vfio_iopf_mediator_unregister(mediator);
 	put_device(mediator_dev);
 	mediator = NULL;
 	return 0;

@@ -284,9 +284,9 @@ static void check_taken_back(struct guest *g)
 	close(fd);
 }
 
-static void served_by(const char *who)
+static void backend(const char *who)
 {
-	const char *by = iopf_text(rig_bdf(0), "served_by");
+	const char *by = iopf_text(rig_bdf(0), "backend");
 
 	if (!tap_ok(!strcmp(by, who), "served by %s", who))
 		tap_diag("served by '%s', reason '%s'", by, iopf_text(rig_bdf(0), "reason"));
@@ -325,7 +325,7 @@ static void check_faulting(void)
 
 	tap_diag("the backend, by faults");
 	guest_start(&g);
-	served_by("vfio_iommu_iopf");
+	backend("vfio_iommu_iopf");
 	tap_ok(container(g.q.pid, "mapped") >= GUEST_LEN, "all memory is mapped");
 	tap_ok(container(g.q.pid, "resident") <= SLACK && guest_memory(&g) <= SLACK,
 	       "and next to none is there");
@@ -350,7 +350,7 @@ static void check_pinned(const char *who)
 	struct guest g;
 
 	guest_start(&g);
-	served_by(who);
+	backend(who);
 	/* A PC has holes in its first MiB; what is behind them no device reaches. */
 	tap_diag("the machine's memory: %" PRIu64 " KiB", guest_memory(&g) / 1024);
 	tap_ok(guest_memory(&g) >= GUEST_LEN - MiB, "all of the machine's memory is there");

@@ -103,7 +103,7 @@ mode()
 
 udev_root
 printf 'address 10f5:00:00.0 arbitrary # by udev\nclass 0880 selective window=0x0-0xfff\n' >"$CONF"
-printf 'user 1000-1999 faults_max=8 # by udev\n' >"$LIMITS"
+printf 'user 1000-1999 fault_workers_max=8 # by udev\n' >"$LIMITS"
 
 udev_start
 simulator
@@ -120,7 +120,7 @@ backend
 settle
 check_is "loaded: the table is there" "$(rules)" "admin 1 address 10f5:00:00.0 arbitrary # by udev
 admin 2 class 0880 selective window=0x0-0xfff"
-check_is "loaded: the limits are there" "$(limits)" "admin 1 user 1000-1999 faults_max=8 # by udev"
+check_is "loaded: the limits are there" "$(limits)" "admin 1 user 1000-1999 fault_workers_max=8 # by udev"
 check_is "loaded: a device has its rule" "$(mode 0)" arbitrary
 check_is "loaded: and so has another" "$(mode 1)" selective
 in_image udevadm test --action=add /sys/module/vfio_iommu_iopf >test.log 2>&1

@@ -147,7 +147,7 @@ static long join(struct worker *w, unsigned int group)
 /* A container that has a device that may not fault from the start may be either's. */
 static void check_served(const struct worker *w)
 {
-	const char *by = iopf_text(bdf_of(w, 0), "served_by");
+	const char *by = iopf_text(bdf_of(w, 0), "backend");
 	bool ours = w->s->kind != SIDE_STOCK;
 
 	if (!iopf_loaded() || !(w->joined & 1) || w->joined & 1u << (CONFORM_GROUPS - 1))

@@ -53,7 +53,7 @@ uint64_t budget_gen(const char *bdf, const char *gen)
 	bool found = false;
 	FILE *f;
 
-	budget_path(path, sizeof(path), bdf, "generations");
+	budget_path(path, sizeof(path), bdf, "lru");
 	f = fopen(path, "r");
 	must_be(f);
 	while (!found && fscanf(f, "%15s %llu", name, &value) == 2)
@@ -66,7 +66,7 @@ uint64_t budget_gen(const char *bdf, const char *gen)
 void budget_none(const char *bdf)
 {
 	static const char *const files[] = {
-		"resident_high", "resident_max", "pinned_high", "pinned_max", "expire",
+		"resident_high", "resident_max", "pinned_high", "pinned_max", "aging_interval",
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(files); i++)

@@ -24,7 +24,7 @@ int budget_set(const char *bdf, const char *name, uint64_t value);
 /** budget_get() - read a number; UINT64_MAX for "max" */
 uint64_t budget_get(const char *bdf, const char *name);
 
-/** budget_gen() - bytes in a generation: "new", "used", "kept" */
+/** budget_gen() - bytes in a generation: "inactive", "active", "unevictable" */
 uint64_t budget_gen(const char *bdf, const char *gen);
 
 /** budget_none() - take all limits away */

@@ -111,7 +111,7 @@ backend_load()
 # One point: device $1, open now, is served by $2.
 check_served()
 {
-	check_is "$1 is served by $2" "$(cat "$IOPF/devices/$1/served_by")" "$2"
+	check_is "$1 is served by $2" "$(cat "$IOPF/devices/$1/backend")" "$2"
 	diag "reason: $(cat "$IOPF/devices/$1/reason")"
 }
 

@@ -18,7 +18,7 @@ static uint64_t parked(const struct flood *f)
 	unsigned int i;
 
 	for (i = 0; i < f->devices; i++)
-		sum += iopf_count(f->r->vfio[i].bdf, "slow");
+		sum += iopf_count(f->r->vfio[i].bdf, "parked");
 	return sum;
 }
 
@@ -106,7 +106,7 @@ void fair_check(struct rig *r)
 	struct simbuf b = { mem_anon(OTHER_LEN), OTHER_IOVA, OTHER_LEN };
 	struct simdev *other = &r->sim[r->devices - 1];
 	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_VERIFY, &b, 0, b.len, SEED + 1);
-	uint64_t slow = iopf_count(other->vfio->bdf, "slow");
+	uint64_t slow = iopf_count(other->vfio->bdf, "parked");
 	struct iopf_sim_cpl cpl;
 	struct provider p;
 	struct flood f;
@@ -124,7 +124,7 @@ void fair_check(struct rig *r)
 	if (err)
 		sim_wait(other, &cpl);
 	rig_status_is(cpl.status, IOPF_SIM_ST_OK, "the other device has its memory");
-	tap_is(iopf_count(other->vfio->bdf, "slow") - slow, b.len / MEM_PAGE,
+	tap_is(iopf_count(other->vfio->bdf, "parked") - slow, b.len / MEM_PAGE,
 	       "all its faults had to have a worker");
 	rig_unmap(r, &b);
 	provider_stop(&p);

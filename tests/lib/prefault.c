@@ -52,7 +52,7 @@ void prefault_wait(struct vfio_container *c, uint64_t id, struct vfio_iopf_prefa
 		if (spins > 60000)
 			tap_bail("request %llu does not end: state %u, %llu of %llu pages",
 				 (unsigned long long)id, s->state,
-				 (unsigned long long)(s->present + s->mapped + s->missed),
+				 (unsigned long long)(s->already_mapped + s->mapped + s->failed),
 				 (unsigned long long)s->pages);
 		if (spins)
 			sim_nap(&spins);
@@ -101,10 +101,10 @@ uint8_t *workset_get(struct vfio_container *c, uint32_t flags, size_t *size)
 
 	/* It may grow while a device is at work, but not for long. */
 	for (;;) {
-		if (!ioctl(c->fd, VFIO_IOPF_WORKING_SET_GET, &set))
+		if (!ioctl(c->fd, VFIO_IOPF_WORKING_SET_SAVE, &set))
 			break;
 		if (errno != ENOSPC)
-			tap_bail("VFIO_IOPF_WORKING_SET_GET: %s", strerror(errno));
+			tap_bail("VFIO_IOPF_WORKING_SET_SAVE: %s", strerror(errno));
 		data = realloc(data, set.size);
 		must_be(data);
 		set.data = (uintptr_t)data;
@@ -115,7 +115,7 @@ uint8_t *workset_get(struct vfio_container *c, uint32_t flags, size_t *size)
 
 int workset_put(struct vfio_container *c, const void *data, size_t size, int eventfd, uint64_t *id)
 {
-	struct vfio_iopf_working_set_put put = {
+	struct vfio_iopf_working_set_restore put = {
 		.argsz = sizeof(put),
 		.flags = eventfd >= 0 ? VFIO_IOPF_WORKING_SET_EVENTFD : 0,
 		.eventfd = eventfd,
@@ -123,7 +123,7 @@ int workset_put(struct vfio_container *c, const void *data, size_t size, int eve
 		.size = size,
 	};
 
-	int err = vfio_ioctl(c, VFIO_IOPF_WORKING_SET_PUT, &put);
+	int err = vfio_ioctl(c, VFIO_IOPF_WORKING_SET_RESTORE, &put);
 
 	*id = put.id;
 	return err;

@@ -45,7 +45,7 @@ void prefault_run(struct vfio_container *c, const struct simbuf *b, uint32_t fla
 uint64_t prefault_knob(const char *name);
 
 /**
- * workset_get() - VFIO_IOPF_WORKING_SET_GET, of whatever size it is
+ * workset_get() - VFIO_IOPF_WORKING_SET_SAVE, of whatever size it is
  * @c: the container
  * @flags: VFIO_IOPF_WORKING_SET_AGE
  * @size: out
@@ -54,7 +54,7 @@ uint64_t prefault_knob(const char *name);
  */
 uint8_t *workset_get(struct vfio_container *c, uint32_t flags, size_t *size);
 
-/** workset_put() - VFIO_IOPF_WORKING_SET_PUT */
+/** workset_put() - VFIO_IOPF_WORKING_SET_RESTORE */
 int workset_put(struct vfio_container *c, const void *data, size_t size, int eventfd, uint64_t *id);
 
 #endif /* TESTS_LIB_PREFAULT_H */

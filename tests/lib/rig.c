@@ -106,7 +106,7 @@ int rig_bind(const char *bdf)
 
 void rig_served_right(const char *bdf)
 {
-	const char *by = iopf_text(bdf, "served_by");
+	const char *by = iopf_text(bdf, "backend");
 
 	if (rig_stock())
 		by = "stock type1, backend not loaded";
@@ -315,8 +315,10 @@ void rig_clean(struct rig *r)
 
 void rig_describe_faults(const char *bdf)
 {
-	static const char * const names[] = {
-		"faults", "requests", "slow", "retries", "gave_up", "invalid", "pages_mapped",
+	static const char *const names[] = {
+		"faults",	"page_requests",     "parked",
+		"retries",	"retries_exhausted", "responses_invalid",
+		"pages_mapped",
 	};
 	unsigned int i;
 

@@ -39,7 +39,7 @@ int sample_set(const char *name, uint64_t value)
 {
 	char file[32];
 
-	snprintf(file, sizeof(file), "sample/%s", name);
+	snprintf(file, sizeof(file), "sampling/%s", name);
 	return knob_write_try(value, "%s", sample_path(file));
 }
 
@@ -48,7 +48,7 @@ uint64_t sample_get(const char *name)
 	char file[32];
 	uint64_t value;
 
-	snprintf(file, sizeof(file), "sample/%s", name);
+	snprintf(file, sizeof(file), "sampling/%s", name);
 	must(knob_read_try(&value, "%s", sample_path(file)));
 	return value;
 }
@@ -56,7 +56,7 @@ uint64_t sample_get(const char *name)
 /* Bytes at an offset of the log: how many, or a negative errno. */
 static ssize_t log_read(void *buf, size_t size, uint64_t off)
 {
-	int fd = open(sample_path("sample/log"), O_RDONLY | O_CLOEXEC), err;
+	int fd = open(sample_path("sampling/log"), O_RDONLY | O_CLOEXEC), err;
 	ssize_t n;
 
 	must_sys(fd);

@@ -16,10 +16,10 @@
 /** sample_path() - the path of a file of the container, in static memory */
 const char *sample_path(const char *name);
 
-/** sample_set() - write sample/interval, sample/max; 0 or a negative errno */
+/** sample_set() - write sampling/interval_ms, sampling/max_chunks; 0 or a negative errno */
 int sample_set(const char *name, uint64_t value);
 
-/** sample_get() - read sample/interval, sample/max, sample/share */
+/** sample_get() - read sampling/interval_ms, sampling/max_chunks, sampling/cost_ppm */
 uint64_t sample_get(const char *name);
 
 /** sample_head() - the header of the log; 0 or a negative errno */

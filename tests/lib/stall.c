@@ -254,8 +254,8 @@ static void fill_put(struct stall *s, void *p)
 	must_be(size <= MEM_PAGE);
 	memcpy(s->copy + 2 * MEM_PAGE, set, size);
 	free(set);
-	*(struct vfio_iopf_working_set_put *)p = (struct vfio_iopf_working_set_put){
-		.argsz = sizeof(struct vfio_iopf_working_set_put),
+	*(struct vfio_iopf_working_set_restore *)p = (struct vfio_iopf_working_set_restore){
+		.argsz = sizeof(struct vfio_iopf_working_set_restore),
 		.eventfd = -1,
 		.data = (uintptr_t)data_of(s),
 		.size = size,
@@ -425,12 +425,12 @@ static const struct access accesses[] = {
 	RETURNS(VFIO_IOPF_PREFAULT_QUERY, vfio_iopf_prefault_status, fill_status),
 	IN(VFIO_IOPF_PREFAULT_CANCEL, vfio_iopf_prefault_status, fill_status),
 	RETURNS(VFIO_IOPF_PREFAULT_CANCEL, vfio_iopf_prefault_status, fill_status),
-	IN(VFIO_IOPF_WORKING_SET_GET, vfio_iopf_working_set, fill_get),
-	POINTS(VFIO_IOPF_WORKING_SET_GET, vfio_iopf_working_set, fill_get),
-	RETURNS(VFIO_IOPF_WORKING_SET_GET, vfio_iopf_working_set, fill_get),
-	IN(VFIO_IOPF_WORKING_SET_PUT, vfio_iopf_working_set_put, fill_put),
-	POINTS(VFIO_IOPF_WORKING_SET_PUT, vfio_iopf_working_set_put, fill_put),
-	RETURNS(VFIO_IOPF_WORKING_SET_PUT, vfio_iopf_working_set_put, fill_put),
+	IN(VFIO_IOPF_WORKING_SET_SAVE, vfio_iopf_working_set, fill_get),
+	POINTS(VFIO_IOPF_WORKING_SET_SAVE, vfio_iopf_working_set, fill_get),
+	RETURNS(VFIO_IOPF_WORKING_SET_SAVE, vfio_iopf_working_set, fill_get),
+	IN(VFIO_IOPF_WORKING_SET_RESTORE, vfio_iopf_working_set_restore, fill_put),
+	POINTS(VFIO_IOPF_WORKING_SET_RESTORE, vfio_iopf_working_set_restore, fill_put),
+	RETURNS(VFIO_IOPF_WORKING_SET_RESTORE, vfio_iopf_working_set_restore, fill_put),
 	IN(VFIO_IOPF_POLICY, vfio_iopf_policy, fill_policy),
 	RETURNS(VFIO_IOPF_POLICY, vfio_iopf_policy, fill_policy),
 	PINS(VFIO_IOPF_POLICY, vfio_iopf_policy, fill_policy_pin),
@@ -731,7 +731,7 @@ static void owner_others(struct rig *owner)
 	must_be(info);
 	free(info);
 	must(knob_read_try(&nr, KNOB_IOPF_DIR "/devices/%s/container", owner->vfio[0].bdf));
-	snprintf(path, sizeof(path), KNOB_IOPF_DIR "/containers/%u/ahead_max", (unsigned int)nr);
+	snprintf(path, sizeof(path), KNOB_IOPF_DIR "/containers/%u/prefetch_max", (unsigned int)nr);
 	must(mem_write_file(path, "max"));
 }
 

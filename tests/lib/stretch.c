@@ -355,7 +355,7 @@ static void many_areas(unsigned int scale)
 	areas_make(va, n);
 	stretch_begin();
 	free(workset_get(&rig.c, VFIO_IOPF_WORKING_SET_AGE, &size));
-	report("WORKING_SET_GET, many areas");
+	report("WORKING_SET_SAVE, many areas");
 	stretch_begin();
 	must(vfio_unmap_flags(&rig.c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, NULL));
 	report("UNMAP_DMA of many areas");
@@ -414,7 +414,7 @@ static void huge_area(unsigned int scale)
 	report("reading 'pinned'");
 	stretch_begin();
 	free(workset_get(&rig.c, VFIO_IOPF_WORKING_SET_AGE, &size));
-	report("WORKING_SET_GET");
+	report("WORKING_SET_SAVE");
 	stretch_begin();
 	must(dirty_track(&rig.c, true));
 	report("starting to track writes, many chunks");
@@ -432,9 +432,9 @@ static void huge_area(unsigned int scale)
 	stretch_begin();
 	budget_none(rig_bdf(0));
 	report("the last limit goes, many chunks");
-	must(sample_set("interval", 1000));
+	must(sample_set("interval_ms", 1000));
 	stretch_begin();
-	must(sample_set("interval", 0));
+	must(sample_set("interval_ms", 0));
 	report("an end of sampling, many chunks");
 	stretch_begin();
 	must(vfio_dev_attach(&second, &rig.c, rig_bdf(2), VFIO_TYPE1v2_IOMMU));

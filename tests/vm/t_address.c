@@ -89,12 +89,12 @@ static void invalidate(struct rig *r)
 static void check_nothing(struct rig *r, const struct simbuf *b, const char *what)
 {
 	struct vfio_iopf_prefault_status s;
-	uint64_t refused = iopf_count(rig_bdf(0), "invalid");
+	uint64_t refused = iopf_count(rig_bdf(0), "responses_invalid");
 
 	simbuf_fill(b, 0, LEN, 5);
 	prefault_run(&r->c, b, PREFAULT_READ, &s);
 	tap_is(s.mapped, 0, "%s: prefaulting maps nothing", what);
-	tap_is(s.missed, LEN / MEM_PAGE, "%s: and says so", what);
+	tap_is(s.failed, LEN / MEM_PAGE, "%s: and says so", what);
 	prefault_run(&r->c, b, PREFAULT_WRITE, &s);
 	tap_is(s.mapped, 0, "%s: nor does it for writing", what);
 	tap_is(sim_iommu_count("leaves_4k"), 0, "%s: nothing is in the IOMMU", what);
@@ -102,7 +102,8 @@ static void check_nothing(struct rig *r, const struct simbuf *b, const char *wha
 		      "%s: the device writes", what);
 	rig_status_is(sim_read(&r->sim[0], b, 5 * MEM_PAGE, MEM_PAGE, NULL), IOPF_SIM_ST_INVALID,
 		      "%s: the device reads", what);
-	tap_ok(iopf_count(rig_bdf(0), "invalid") >= refused + 2, "%s: counted as invalid", what);
+	tap_ok(iopf_count(rig_bdf(0), "responses_invalid") >= refused + 2, "%s: counted as invalid",
+	       what);
 	tap_errno_is(iopf_enable(rig_bdf(0), false), -EFAULT, "%s: it can't be pinned", what);
 	tap_errno_is(policy_set(&r->c, b->iova, LEN, VFIO_IOPF_POLICY_PIN), -EFAULT,
 		     "%s: nor by a policy", what);
@@ -229,7 +230,7 @@ static void check_end(void)
 	rig_status_is(sim_write(&r.sim[0], &b, MEM_PAGE, MEM_PAGE, 6, NULL), IOPF_SIM_ST_INVALID,
 		      "the end: beyond it");
 	prefault_run(&r.c, &b, PREFAULT_WRITE, &s);
-	tap_is(s.mapped + s.present, 1, "the end: prefaulting");
+	tap_is(s.mapped + s.already_mapped, 1, "the end: prefaulting");
 	/* The notifier knows it. */
 	mem_unmap(last, MEM_PAGE);
 	tap_is(sim_iommu_count("leaves_4k"), 0, "the end: unmapped");

@@ -135,7 +135,7 @@ static void begun(pid_t pid)
 {
 	unsigned int spins = 0;
 
-	while (!sample_get("interval") && !waitpid(pid, NULL, WNOHANG))
+	while (!sample_get("interval_ms") && !waitpid(pid, NULL, WNOHANG))
 		sim_nap(&spins);
 }
 
@@ -221,15 +221,16 @@ static void check_load(struct rig *r, const struct simbuf *b, enum load_kind kin
 	begun(pid);
 	go(r, b, use, PAUSE_US);
 	tap_is((uint64_t)end(pid), 0, "%s: advice is given", name);
-	tap_is(sample_get("interval"), 0, "%s: it is not sampled any more", name);
+	tap_is(sample_get("interval_ms"), 0, "%s: it is not sampled any more", name);
 	for (i = 0; i < ARRAY_SIZE(eighths); i++)
 		predicted[i] = number("\"curve\":", "faults", i);
 	fault_ns = number("", "fault_ns", 0);
 	seconds = number("", "seconds", 0);
-	tap_ok(number("", "share_ppm", 0) > 0 && number("", "share_ppm", 0) <= SHARE_MAX,
-	       "%s: sampling took %.0f ppm of the time", name, number("", "share_ppm", 0));
+	tap_ok(number("", "cost_ppm", 0) > 0 && number("", "cost_ppm", 0) <= SHARE_MAX,
+	       "%s: sampling took %.0f ppm of the time", name, number("", "cost_ppm", 0));
 	tap_diag("%s: %.0f events in %.1f s, a block left alone for %.1f ms, a fault takes %.1f us",
-		 name, number("", "uses", 0), seconds, number("", "alone_ms", 0), fault_ns / 1e3);
+		 name, number("", "samples", 0), seconds, number("", "effective_interval_ms", 0),
+		 fault_ns / 1e3);
 	if (kind == LOAD_ZIPF) {
 		uint64_t set, good = (uint64_t)number("\"recommended\":", "resident_max", 0);
 		double measured;
@@ -277,14 +278,14 @@ static int run(void)
 /* Advice that can't be given. */
 static void check_refusals(void)
 {
-	must(sample_set("interval", 50));
+	must(sample_set("interval_ms", 50));
 	tap_is((uint64_t)run(), 1, "somebody samples already");
 	tap_ok(strstr(said, "anotherprogramsamplescontainer"), "it says so");
-	tap_is(sample_get("interval"), 50, "and lets him");
-	must(sample_set("interval", 0));
+	tap_is(sample_get("interval_ms"), 50, "and lets him");
+	must(sample_set("interval_ms", 0));
 	tap_is((uint64_t)run(), 1, "an idle device");
 	tap_ok(strstr(said, "samplelonger"), "it says that there is nothing to learn from");
-	tap_is(sample_get("interval"), 0, "and it is not sampled any more");
+	tap_is(sample_get("interval_ms"), 0, "and it is not sampled any more");
 }
 
 int main(void)

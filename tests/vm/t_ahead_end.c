@@ -107,13 +107,13 @@ static uint64_t stage_run(struct stage *s)
 /* It goes to the end of the memory, which the device has not reached. */
 static void check_ahead(struct stage *s, const char *what)
 {
-	uint64_t ahead = iopf_count(rig_bdf(RUNNER), "ahead"), got = 0;
+	uint64_t ahead = iopf_count(rig_bdf(RUNNER), "prefetched"), got = 0;
 	unsigned int spins = 0;
 
 	tap_diag("%llu faults", (unsigned long long)stage_run(s));
 	while (got <= GONE_THROUGH / MEM_PAGE && spins < 20000) {
 		sim_nap(&spins);
-		got = iopf_count(rig_bdf(RUNNER), "ahead") - ahead;
+		got = iopf_count(rig_bdf(RUNNER), "prefetched") - ahead;
 	}
 	tap_ok(got > GONE_THROUGH / MEM_PAGE, "%s: %llu pages ahead", what,
 	       (unsigned long long)got);

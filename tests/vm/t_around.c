@@ -160,14 +160,14 @@ static void check_holes(struct rig *r)
 static void check_ahead(struct rig *r, unsigned int prg_pages)
 {
 	struct simbuf b = buffer(r);
-	uint64_t before = faults(), ahead = iopf_count(rig_bdf(0), "ahead");
-	uint64_t used = iopf_count(rig_bdf(0), "ahead_used");
-	uint64_t wasted = iopf_count(rig_bdf(0), "ahead_wasted");
+	uint64_t before = faults(), ahead = iopf_count(rig_bdf(0), "prefetched");
+	uint64_t used = iopf_count(rig_bdf(0), "prefetch_used");
+	uint64_t wasted = iopf_count(rig_bdf(0), "prefetch_wasted");
 
 	touch(r, &b, IOPF_SIM_ORDER_STRIDED, prg_pages);
-	ahead = iopf_count(rig_bdf(0), "ahead") - ahead;
-	used = iopf_count(rig_bdf(0), "ahead_used") - used;
-	wasted = iopf_count(rig_bdf(0), "ahead_wasted") - wasted;
+	ahead = iopf_count(rig_bdf(0), "prefetched") - ahead;
+	used = iopf_count(rig_bdf(0), "prefetch_used") - used;
+	wasted = iopf_count(rig_bdf(0), "prefetch_wasted") - wasted;
 	tap_ok(faults() - before <= PAGES / (AHEAD_MAX + prg_pages) + BLOCKS + 8,
 	       "absent, in order, %u at a time: few faults", prg_pages);
 	tap_diag("%llu faults, %llu pages ahead, %llu used, %llu wasted",
@@ -229,7 +229,7 @@ static void check_stride(struct rig *r, int stride)
 {
 	struct simbuf b = buffer(r);
 	unsigned int n = PAGES / (unsigned int)abs(stride);
-	uint64_t before = faults(), used = iopf_count(rig_bdf(0), "ahead_used");
+	uint64_t before = faults(), used = iopf_count(rig_bdf(0), "prefetch_used");
 	size_t resident;
 
 	for (unsigned int i = 0; i < n; i++)
@@ -237,7 +237,7 @@ static void check_stride(struct rig *r, int stride)
 					    : PAGES - 1 - i * (size_t)-stride);
 	tap_ok(faults() - before < n / 4 + 16, "stride %d: %llu faults for %u places", stride,
 	       (unsigned long long)(faults() - before), n);
-	used = iopf_count(rig_bdf(0), "ahead_used") - used;
+	used = iopf_count(rig_bdf(0), "prefetch_used") - used;
 	tap_ok(used > n / 2, "stride %d: %llu were had ahead and used", stride,
 	       (unsigned long long)used);
 	resident = mem_resident(b.va, b.len);
@@ -249,7 +249,7 @@ static void check_stride(struct rig *r, int stride)
 static void check_random(struct rig *r)
 {
 	struct simbuf b = buffer(r);
-	uint64_t ahead = iopf_count(rig_bdf(0), "ahead");
+	uint64_t ahead = iopf_count(rig_bdf(0), "prefetched");
 	size_t i, resident = 0;
 
 	for (i = 0; i < 400; i++)
@@ -257,7 +257,7 @@ static void check_random(struct rig *r)
 	resident = mem_resident(b.va, b.len);
 	tap_ok(resident <= 400 + 40, "absent, all over: hardly more than was touched");
 	tap_diag("%zu pages for 400, %llu ahead", resident,
-		 (unsigned long long)(iopf_count(rig_bdf(0), "ahead") - ahead));
+		 (unsigned long long)(iopf_count(rig_bdf(0), "prefetched") - ahead));
 	rig_buffer_free(r, &b);
 }
 

@@ -73,14 +73,15 @@ static void check_memory(struct rig *r)
 static void check_counted(struct rig *r)
 {
 	struct simbuf there = { NULL, RIG_IOVA + LEN * 100, 4096 };
-	uint64_t invalid = iopf_count(r->vfio[0].bdf, "invalid");
+	uint64_t invalid = iopf_count(r->vfio[0].bdf, "responses_invalid");
 	uint64_t answers = sim_count(r->vfio[0].bdf, "responses_invalid");
 	unsigned int i, wrong = 0, lines;
 
 	for (i = 0; i < ROUNDS; i++)
 		wrong += sim_read(&r->sim[0], &there, 0, 8, NULL) != IOPF_SIM_ST_INVALID;
 	tap_is(wrong, 0, "%u bad requests are answered INVALID", ROUNDS);
-	tap_is(iopf_count(r->vfio[0].bdf, "invalid") - invalid, ROUNDS, "and counted in sysfs");
+	tap_is(iopf_count(r->vfio[0].bdf, "responses_invalid") - invalid, ROUNDS,
+	       "and counted in sysfs");
 	tap_is(sim_count(r->vfio[0].bdf, "responses_invalid") - answers, ROUNDS,
 	       "and the device got that many");
 	/* Since the start of the test: the first ones may have used up the limit. */

@@ -85,7 +85,7 @@ static void others_go_on(struct rig *r, struct rig *apart, const char *what)
 static void check_waiting(struct rig *r, struct rig *apart)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
-	uint64_t slow = count("slow"), deferred = count("deferred");
+	uint64_t slow = count("parked"), deferred = count("deferred");
 	uint64_t answered = sim_count(rig_bdf(0), "responses_unexpected");
 	struct iopf_sim_cmd cmd;
 	struct iopf_sim_cpl cpl;
@@ -106,7 +106,7 @@ static void check_waiting(struct rig *r, struct rig *apart)
 	while (count("deferred") - deferred < FLOOD + 2 - WAITING)
 		sim_nap(&spins);
 	deferred = count("deferred") - deferred;
-	slow = count("slow") - slow;
+	slow = count("parked") - slow;
 	tap_ok(slow - deferred >= WAITING && slow - deferred <= WAITING + 10,
 	       "of %llu faults %u wait, the others are deferred: %llu", (unsigned long long)slow,
 	       WAITING, (unsigned long long)deferred);
@@ -404,7 +404,7 @@ static void check_policies(struct rig *r)
 				  VFIO_IOPF_POLICY_FAULT)))
 		made++;
 	tap_errno_is(ret, -ENOSPC, "after %u policies there is no more", made);
-	tap_is(made, POLICIES, "those are policy_limit");
+	tap_is(made, POLICIES, "those are policy_entry_limit");
 	tap_ok(charged("slab", before + POLICIES * 16ul), "policies are charged: %zu bytes each",
 	       (mem_cgroup_stat("slab") - before) / POLICIES);
 	tap_errno_is(policy_set(&r->c, b.iova + 20 * MEM_PAGE, MEM_PAGE, VFIO_IOPF_POLICY_PREFAULT),
@@ -512,7 +512,7 @@ static void check_limits(struct rig *apart)
 	struct rig r;
 
 	must(iopf_param("dma_entry_limit", MANY));
-	must(iopf_param("policy_limit", POLICIES));
+	must(iopf_param("policy_entry_limit", POLICIES));
 	rig_open_at(&r, 0, 2, VFIO_TYPE1v2_IOMMU);
 	check_areas(&r);
 	check_policies(&r);

@@ -74,8 +74,9 @@ static void check_live(struct rig *r)
 	dma_wait_rounds(&d, 1);
 	wait_until(resident_within, MAX, "above the soft mark it goes in the background");
 	must(budget_write(bdf, "resident_high", "max"));
-	tap_is(budget_gen(bdf, "new") + budget_gen(bdf, "used") + budget_gen(bdf, "kept"), 0,
-	       "without limits nothing is charged");
+	tap_is(budget_gen(bdf, "inactive") + budget_gen(bdf, "active") +
+		       budget_gen(bdf, "unevictable"),
+	       0, "without limits nothing is charged");
 	dma_wait_rounds(&d, 2);
 	wait_until(resident_over, LEN - 1, "all of it is mapped again");
 	tap_is(dma_stop(&d), 0, "every byte was right all the time");
@@ -138,7 +139,7 @@ static void check_scan(struct rig *r)
 		pass(r, &b, at, 24);
 		at = at + 48 <= BLOCKS ? at + 24 : HOT;
 	}
-	used = budget_gen(bdf, "used");
+	used = budget_gen(bdf, "active");
 	tap_ok(used >= HOT * MEM_PAGE / 2, "what is used is known to be: %llu pages",
 	       (unsigned long long)(used / MEM_PAGE));
 	for (i = 0; i < ROUNDS; i++) {
@@ -159,16 +160,16 @@ static void check_scan(struct rig *r)
 static void check_expiry(struct rig *r)
 {
 	struct simbuf b = rig_buffer(r, LEN);
-	uint64_t before = budget_get(bdf, "expired"), refaults;
+	uint64_t before = budget_get(bdf, "aged"), refaults;
 
-	must(budget_set(bdf, "expire", 1));
-	tap_is(budget_get(bdf, "expire"), 1, "things expire after a second");
+	must(budget_set(bdf, "aging_interval", 1));
+	tap_is(budget_get(bdf, "aging_interval"), 1, "things expire after a second");
 	rig_both_ways(&r->sim[0], &b, 60, "meanwhile");
 	wait_until(resident_within, 0, "what is not used goes");
-	tap_ok(budget_get(bdf, "expired") - before >= LEN / MEM_PAGE, "and is counted");
+	tap_ok(budget_get(bdf, "aged") - before >= LEN / MEM_PAGE, "and is counted");
 	refaults = budget_get(bdf, "refaults");
 	must_be(sim_touch(&r->sim[0], &b, 0, b.len, NULL) == IOPF_SIM_ST_OK);
-	tap_ok(budget_get(bdf, "refaults") > refaults && budget_gen(bdf, "used"),
+	tap_ok(budget_get(bdf, "refaults") > refaults && budget_gen(bdf, "active"),
 	       "what comes back is used");
 	budget_none(bdf);
 	rig_buffer_free(r, &b);
@@ -183,7 +184,7 @@ static void check_pinned(struct rig *r)
 	must(budget_set(bdf, "resident_max", 2 * MiB));
 	must(policy_set(&r->c, pin.iova, pin.len, VFIO_IOPF_POLICY_PIN));
 	tap_is(budget_get(bdf, "pinned"), MiB, "a part is pinned");
-	tap_is(budget_gen(bdf, "kept"), MiB, "and is kept");
+	tap_is(budget_gen(bdf, "unevictable"), MiB, "and is kept");
 	rig_both_ways(&r->sim[0], &b, 70, "beside it");
 	tap_is(budget_get(bdf, "pinned"), MiB, "it is still pinned");
 	before = faults();
@@ -213,7 +214,7 @@ static void check_pinned(struct rig *r)
 	rig_both_ways(&r->sim[0], &b, 90, "after that");
 	must(policy_set(&r->c, b.iova, b.len, VFIO_IOPF_POLICY_FAULT));
 	tap_is(budget_get(bdf, "pinned"), 0, "unpinned");
-	tap_is(budget_gen(bdf, "kept"), 0, "and nothing is kept");
+	tap_is(budget_gen(bdf, "unevictable"), 0, "and nothing is kept");
 	budget_none(bdf);
 	rig_buffer_free(r, &b);
 }
@@ -237,8 +238,9 @@ static void check_bad(struct rig *r)
 	}
 	tap_ok(kmsg_count("with which no device gets on"), "the log says why");
 	tap_errno_is(budget_write(bdf, "pinned_max", "-4096"), -EINVAL, "pinned_max: '-4096'");
-	tap_errno_is(budget_write(bdf, "expire", "0"), -EINVAL, "expire: '0'");
-	tap_errno_is(budget_write(bdf, "expire", "soon"), -EINVAL, "expire: 'soon'");
+	tap_errno_is(budget_write(bdf, "aging_interval", "0"), -EINVAL, "aging_interval: '0'");
+	tap_errno_is(budget_write(bdf, "aging_interval", "soon"), -EINVAL,
+		     "aging_interval: 'soon'");
 	tap_errno_is(budget_write(bdf, "min_residency", "1000001"), -EINVAL, "min_residency");
 	tap_is(budget_get(bdf, "resident"), LEN, "nothing has gone");
 	must(budget_write(bdf, "resident_max", "8M"));

@@ -63,7 +63,7 @@ static void fresh(struct simbuf *b)
 
 static uint64_t slow(void)
 {
-	return iopf_count(rig_bdf(0), "slow");
+	return iopf_count(rig_bdf(0), "parked");
 }
 
 /* With @in_place no thread of the owner is needed. */

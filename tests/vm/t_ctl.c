@@ -129,8 +129,8 @@ static void serves(unsigned int n, const char *want, const char *what)
 
 	must(vfio_container_open(&c));
 	must(vfio_dev_open(&d, &c, rig_bdf(n), VFIO_TYPE1v2_IOMMU));
-	tap_ok(!strcmp(iopf_text(rig_bdf(n), "served_by"), want), "%s: served by %s (%s)", what,
-	       want, iopf_text(rig_bdf(n), "served_by"));
+	tap_ok(!strcmp(iopf_text(rig_bdf(n), "backend"), want), "%s: served by %s (%s)", what,
+	       want, iopf_text(rig_bdf(n), "backend"));
 	vfio_dev_close(&d);
 	vfio_container_close(&c);
 }

@@ -62,7 +62,7 @@ static void check_detach(struct rig *r, struct rig *apart)
 {
 	struct simbuf far = { mem_anon(LEN), RIG_IOVA, LEN };
 	struct simbuf near = { mem_anon(LEN), RIG_IOVA, LEN };
-	uint64_t invalid = iopf_count(r->vfio[0].bdf, "invalid");
+	uint64_t invalid = iopf_count(r->vfio[0].bdf, "responses_invalid");
 	struct flood f;
 
 	rig_map(r, &near);
@@ -70,7 +70,7 @@ static void check_detach(struct rig *r, struct rig *apart)
 	flood_start(&f, r, 1);
 	vfio_dev_put(&r->vfio[0]);
 	tap_errno_is(vfio_dev_detach(&r->vfio[0]), 0, "detach does not wait for the flood");
-	tap_is(iopf_count(r->vfio[0].bdf, "invalid") - invalid, FLOOD_GROUPS,
+	tap_is(iopf_count(r->vfio[0].bdf, "responses_invalid") - invalid, FLOOD_GROUPS,
 	       "each of its groups was answered");
 	rig_both_ways(&r->sim[1], &near, 1, "the rest of the container");
 	vfio_dev_close(&r->vfio[0]);

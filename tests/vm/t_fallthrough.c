@@ -13,11 +13,11 @@
 
 #define LEN	(4 * MiB)
 
-static void served_by_stock(const char *bdf, const char *what)
+static void backend_stock(const char *bdf, const char *what)
 {
 	char by[128];
 
-	snprintf(by, sizeof(by), "%s", iopf_text(bdf, "served_by"));
+	snprintf(by, sizeof(by), "%s", iopf_text(bdf, "backend"));
 	tap_ok(strstr(by, "type1"), "%s: sysfs says who serves (%s)", what, by);
 	tap_ok(*iopf_text(bdf, "reason"), "%s: and why (%s)", what, iopf_text(bdf, "reason"));
 }
@@ -33,7 +33,7 @@ static void check_one(const char *bdf, const char *what)
 	must(vfio_container_open(&c));
 	tap_errno_is(vfio_dev_open(&d, &c, bdf, VFIO_TYPE1v2_IOMMU), 0, "%s: opens", what);
 	must(sim_up(&s, &d, NULL));
-	served_by_stock(bdf, what);
+	backend_stock(bdf, what);
 	must(vfio_map(&c, b.va, b.iova, b.len));
 	tap_is(mem_status_kb(0, "VmLck"), LEN / 1024, "%s: pinned", what);
 	rig_both_ways(&s, &b, 1, what);
@@ -60,7 +60,7 @@ static void check_unsafe_one(int want, const char *by, const char *what)
 	must(vfio_container_open(&c));
 	if (tap_errno_is(vfio_dev_attach(&d, &c, rig_bdf(0), VFIO_TYPE1v2_IOMMU), want, "%s",
 			 what) && !want) {
-		tap_ok(strstr(iopf_text(rig_bdf(0), "served_by"), by), "%s: by %s", what, by);
+		tap_ok(strstr(iopf_text(rig_bdf(0), "backend"), by), "%s: by %s", what, by);
 		vfio_dev_detach(&d);
 		vfio_dev_close(&d);
 	}
@@ -79,7 +79,7 @@ static void check_unsafe(void)
 	check_unsafe_one(-EPERM, "", "unsafe interrupts, allowed by nobody");
 	unsafe(true, false);
 	check_unsafe_one(0, "type1", "unsafe interrupts, allowed by stock type1 only");
-	tap_ok(strstr(iopf_text(rig_bdf(0), "reason"), "unsafe:"),
+	tap_ok(strstr(iopf_text(rig_bdf(0), "reason"), "unsafe_interrupts:"),
 	       "and sysfs says why (%s)", iopf_text(rig_bdf(0), "reason"));
 	unsafe(false, true);
 	check_unsafe_one(0, "iopf", "unsafe interrupts, allowed here only");

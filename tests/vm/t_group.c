@@ -115,7 +115,7 @@ static void check_reset(struct rig *r, const struct simbuf *b)
 
 	for (one = 0; one < PAIR; one++) {
 		struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_VERIFY, &held, 0, held.len, 20);
-		uint64_t slow = iopf_count(rig_bdf(one), "slow");
+		uint64_t slow = iopf_count(rig_bdf(one), "parked");
 		unsigned int spins = 0;
 		struct provider p;
 
@@ -124,7 +124,7 @@ static void check_reset(struct rig *r, const struct simbuf *b)
 		provider_start(&p, true);
 		rig_map(r, &held);
 		sim_start(&r->sim[one], &cmd);
-		while (iopf_count(rig_bdf(one), "slow") == slow)
+		while (iopf_count(rig_bdf(one), "parked") == slow)
 			sim_nap(&spins);
 		rig_both_ways(&r->sim[!one], b, 21, "one waits, the other works");
 		tap_errno_is(vfio_reset(&r->vfio[one]), 0, "device %u is reset", one);
@@ -167,7 +167,7 @@ static void check_leave(struct rig *r, const struct simbuf *b)
 {
 	struct simbuf held = { mem_anon(4 * MEM_PAGE), RIG_IOVA + 64 * MiB, 4 * MEM_PAGE };
 	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_VERIFY, &held, 0, held.len, 40);
-	uint64_t slow = iopf_count(rig_bdf(1), "slow");
+	uint64_t slow = iopf_count(rig_bdf(1), "parked");
 	unsigned int i, spins = 0;
 	struct provider p;
 
@@ -175,7 +175,7 @@ static void check_leave(struct rig *r, const struct simbuf *b)
 	provider_start(&p, true);
 	rig_map(r, &held);
 	sim_start(&r->sim[1], &cmd);
-	while (iopf_count(rig_bdf(1), "slow") == slow)
+	while (iopf_count(rig_bdf(1), "parked") == slow)
 		sim_nap(&spins);
 	for (i = 0; i < PAIR; i++)
 		vfio_dev_put(&r->vfio[i]);
@@ -213,7 +213,7 @@ static void check_served(const struct simbuf *b)
 		must(sim_up(&r.sim[0], &r.vfio[0], NULL));
 		r.devices = 1;
 		rig_map(&r, b);
-		tap_ok(strstr(iopf_text(rig_bdf(one), "served_by"), "type1"),
+		tap_ok(strstr(iopf_text(rig_bdf(one), "backend"), "type1"),
 		       "only device %u may fault: stock type1 serves both", one);
 		for (i = 0; i < PAIR; i++)
 			tap_diag("device %u: %s", i, iopf_text(rig_bdf(i), "reason"));
@@ -241,7 +241,7 @@ int main(void)
 	rig_backend_only();
 	/* A memfd: pages that are unmapped stay in the file. */
 	b.va = mem_memfd(LEN, &fd);
-	rig_load(SIM, "latency=1 fault_around=0");
+	rig_load(SIM, "latency_sampling=1 fault_around=0");
 	tap_is(vfio_group_id(rig_bdf(0)), vfio_group_id(rig_bdf(1)), "devices 0 and 1 are a group");
 	tap_ok(vfio_group_id(rig_bdf(0)) != vfio_group_id(rig_bdf(OTHER)), "the third is not");
 	open_pair(&r, false);

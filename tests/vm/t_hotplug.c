@@ -167,7 +167,7 @@ int main(void)
 	/* A memfd: pages that are unmapped stay in the file. */
 	b.va = mem_memfd(LEN, &fd);
 	/* No fault-around: each page faults. The second device keeps the container open. */
-	rig_load("devices=2 engines=1", "latency=1 fault_around=0");
+	rig_load("devices=2 engines=1", "latency_sampling=1 fault_around=0");
 	rig_open(&r, 2, VFIO_TYPE1v2_IOMMU);
 	rig_map(&r, &b);
 	check_kept(&r, &b);

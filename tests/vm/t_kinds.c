@@ -290,9 +290,9 @@ static void check_large(struct mixed *m)
 	if (!m->stock) {
 		const char *bdf = rig_bdf(1);
 
-		tap_ok(strstr(iopf_text(bdf, "served_by"), "type1"), "64 KiB pages: %s serves",
-		       iopf_text(bdf, "served_by"));
-		tap_ok(strstr(iopf_text(bdf, "reason"), "pages:"), "64 KiB pages: because %s",
+		tap_ok(strstr(iopf_text(bdf, "backend"), "type1"), "64 KiB pages: %s serves",
+		       iopf_text(bdf, "backend"));
+		tap_ok(strstr(iopf_text(bdf, "reason"), "page_size:"), "64 KiB pages: because %s",
 		       iopf_text(bdf, "reason"));
 	}
 	mixed_info_is(m, INFO_LARGE, "64 KiB pages");

@@ -120,7 +120,7 @@ static void check_phases(struct rig *r, const struct simbuf *b)
 	const char *device = latency_device(0), *container = latency_container();
 	uint64_t faults;
 
-	must(iopf_param("latency", 1));
+	must(iopf_param("latency_sampling", 1));
 	tap_errno_is(latency_reset(device), 0, "a device is reset");
 	tap_errno_is(latency_reset(container), 0, "a container is reset");
 	tap_is(latency_count(device, "total") + latency_count(container, "total") +
@@ -150,7 +150,7 @@ static void check_sample(struct rig *r, const struct simbuf *b)
 	uint64_t faults;
 
 	must(latency_reset(device));
-	must(iopf_param("latency", 8));
+	must(iopf_param("latency_sampling", 8));
 	must(iopf_param("fault_around", 0));
 	faults = touch(r, 0, b, true);
 	must(iopf_param("fault_around", 16));
@@ -161,12 +161,12 @@ static void check_sample(struct rig *r, const struct simbuf *b)
 	tap_ok(walks >= faults / 8 - 4 && walks <= faults / 8 + 4, "%llu have phases", walks);
 	tap_is(latency_count(device, "respond"), walks, "all of them");
 
-	must(iopf_param("latency", 0));
+	must(iopf_param("latency_sampling", 0));
 	must(latency_reset(device));
 	touch(r, 0, b, true);
 	tap_is(latency_count(device, "total") + latency_count(device, "walk"), 0,
 	       "switched off: nothing");
-	must(iopf_param("latency", 1));
+	must(iopf_param("latency_sampling", 1));
 	touch(r, 0, b, true);
 	tap_ok(latency_count(device, "total"), "switched on: something");
 	must(latency_reset(device));
@@ -179,7 +179,7 @@ static void check_waits(struct rig *r)
 	struct latency_summary total;
 	struct flood f;
 
-	must(iopf_param("latency", 8));
+	must(iopf_param("latency_sampling", 8));
 	must(latency_reset(device));
 	flood_start(&f, r, 1);
 	tap_is(latency_count(device, "total"), 0, "a fault that waits has no total yet");
@@ -193,7 +193,7 @@ static void check_waits(struct rig *r)
 	tap_ok(latency_summary(device, "queueing").sum > total.sum / 4 &&
 	       latency_summary(device, "populate").sum > 0, "they waited for each other");
 
-	must(iopf_param("latency", 1));
+	must(iopf_param("latency_sampling", 1));
 	must(latency_reset(device));
 	flood_start(&f, r, 1);
 	tap_errno_is(vfio_reset(&r->vfio[0]), 0, "the device is reset meanwhile");
@@ -326,7 +326,7 @@ static void check_unplug(struct rig *r, const struct simbuf *b)
 
 static void check_param(void)
 {
-	tap_errno_is(iopf_param("latency", 1001), -ERANGE, "a rate beyond all reason");
+	tap_errno_is(iopf_param("latency_sampling", 1001), -ERANGE, "a rate beyond all reason");
 	tap_errno_is(mem_write_file("/sys/module/vfio_iommu_iopf/parameters/latency", "often"),
 		     -EINVAL, "a rate that is no number");
 }
@@ -337,16 +337,16 @@ int main(void)
 	struct rig r;
 
 	rig_backend_only();
-	rig_load("devices=3 engines=8", "latency=0");
+	rig_load("devices=3 engines=8", "latency_sampling=0");
 	rig_open(&r, 2, VFIO_TYPE1v2_IOMMU);
 	rig_map(&r, &b);
-	rig_both_ways(&r.sim[0], &b, 1, "loaded with latency=0");
+	rig_both_ways(&r.sim[0], &b, 1, "loaded with latency_sampling=0");
 	tap_is(latency_count(latency_device(0), "total") +
 	       latency_count(latency_container(), "total"), 0, "nothing is measured");
 	rig_unmap(&r, &b);
 	rig_close(&r);
 
-	rig_load("devices=3 engines=8", "latency=1");
+	rig_load("devices=3 engines=8", "latency_sampling=1");
 	tap_is(latency_count(latency_device(0), "total"), 0, "a device that never was attached");
 	rig_open(&r, 2, VFIO_TYPE1v2_IOMMU);
 	rig_map(&r, &b);

@@ -21,9 +21,9 @@
 
 #define LEN	(4 * MiB)
 #define NONE	UINT64_MAX
-#define RULE	"address 10f5:00:00.0 resident_max=1M pinned_max=64K faults_max=2 # tested"
+#define RULE	"address 10f5:00:00.0 resident_max=1M pinned_max=64K fault_workers_max=2 # tested"
 #define LIMITS	KNOB_IOPF_DIR "/limits"
-#define KEPT	KNOB_IOPF_DIR "/limits_kept"
+#define KEPT	KNOB_IOPF_DIR "/limits_sticky"
 #define CGROUP	"/sys/fs/cgroup"
 /* Owners whose limits are kept, as docs/internals/bounds.md has it; the first one's number. */
 #define OWNERS	1024u
@@ -93,11 +93,11 @@ static void set_all(const char *bdf)
 	must(budget_write(bdf, "resident_high", "768K"));
 	must(budget_write(bdf, "pinned_max", "512K"));
 	must(budget_write(bdf, "pinned_high", "256K"));
-	must(budget_write(bdf, "hot_max", "128K"));
-	must(budget_write(bdf, "expire", "100"));
+	must(budget_write(bdf, "hot_pinned_max", "128K"));
+	must(budget_write(bdf, "aging_interval", "100"));
 	must(budget_write(bdf, "min_residency", "3000"));
-	must(budget_write(bdf, "faults_max", "4"));
-	must(budget_write(bdf, "ahead_max", "5"));
+	must(budget_write(bdf, "fault_workers_max", "4"));
+	must(budget_write(bdf, "prefetch_max", "5"));
 	must(budget_write(bdf, "policy", "fault"));
 }
 
@@ -111,9 +111,11 @@ static bool has_all(const char *bdf)
 	       budget_get(bdf, "resident_high") == 768 * 1024 &&
 	       budget_get(bdf, "pinned_max") == 512 * 1024 &&
 	       budget_get(bdf, "pinned_high") == 256 * 1024 &&
-	       budget_get(bdf, "hot_max") == 128 * 1024 && budget_get(bdf, "expire") == 100 &&
-	       budget_get(bdf, "min_residency") == 3000 && budget_get(bdf, "faults_max") == 4 &&
-	       budget_get(bdf, "ahead_max") == 5 && !strcmp(policy, "fault");
+	       budget_get(bdf, "hot_pinned_max") == 128 * 1024 &&
+	       budget_get(bdf, "aging_interval") == 100 &&
+	       budget_get(bdf, "min_residency") == 3000 &&
+	       budget_get(bdf, "fault_workers_max") == 4 && budget_get(bdf, "prefetch_max") == 5 &&
+	       !strcmp(policy, "fault");
 }
 
 /* Run @fn in a child; @uid other than 0: as that user. Whether it returned true. */
@@ -145,7 +147,7 @@ static bool child_has_all(unsigned int n)
 
 static bool child_has_none(unsigned int n)
 {
-	return fresh(n, "resident_max") == NONE && fresh(n, "faults_max") == NONE;
+	return fresh(n, "resident_max") == NONE && fresh(n, "fault_workers_max") == NONE;
 }
 
 /* A user may not touch limits, nor what is kept. */
@@ -162,9 +164,9 @@ static bool child_is_refused(unsigned int n)
 	return good;
 }
 
-#define KEPT_ALL \
+#define KEPT_ALL                                                                          \
 	"resident_high=786432 resident_max=1048576 pinned_high=262144 pinned_max=524288 " \
-	"hot_max=131072 expire=100 min_residency=3000 faults_max=4 ahead_max=5 policy=fault\n"
+	"hot_pinned_max=131072 aging_interval=100 min_residency=3000 fault_workers_max=4 prefetch_max=5 policy=fault\n"
 
 static void check_kept(void)
 {
@@ -196,15 +198,16 @@ static void check_kept(void)
 	attach(&c, &d, 0);
 	must(budget_write(rig_bdf(0), "resident_max", "max"));
 	leave(&c, &d);
-	tap_ok(fresh(0, "resident_max") == NONE && fresh(0, "faults_max") == 4,
+	tap_ok(fresh(0, "resident_max") == NONE && fresh(0, "fault_workers_max") == 4,
 	       "one limit is taken back where it was set");
 	tap_errno_is(forget("address 10f5:00:00.9"), -ENOENT, "what is not there is not forgotten");
 	tap_errno_is(forget("address 10f5:00:00"), -ENOENT, "nor part of a name");
 	tap_errno_is(forget("address 10f5:00:00.0"), 0, "the device's are forgotten");
-	tap_ok(fresh(0, "faults_max") == 4, "the owner's are not");
+	tap_ok(fresh(0, "fault_workers_max") == 4, "the owner's are not");
 	snprintf(key, sizeof(key), "process %d\n", getpid());
 	tap_errno_is(forget(key), 0, "the owner's are forgotten");
-	tap_ok(fresh(0, "faults_max") == NONE && fresh(0, "resident_high") == NONE, "all are gone");
+	tap_ok(fresh(0, "fault_workers_max") == NONE && fresh(0, "resident_high") == NONE,
+	       "all are gone");
 	tap_ok(!*text_of(KEPT), "nothing is kept");
 }
 
@@ -214,9 +217,9 @@ static void check_unbind(void)
 	struct vfio_dev d;
 
 	attach(&c, &d, 0);
-	must(budget_write(rig_bdf(0), "faults_max", "7"));
+	must(budget_write(rig_bdf(0), "fault_workers_max", "7"));
 	leave(&c, &d);
-	tap_ok(in_child(child_has_none, 1, false) && fresh(0, "faults_max") == 7, "kept");
+	tap_ok(in_child(child_has_none, 1, false) && fresh(0, "fault_workers_max") == 7, "kept");
 	must(mem_write_file("/sys/bus/pci/drivers/vfio-pci/unbind", "%s", rig_bdf(0)));
 	tap_ok(!strstr(text_of(KEPT), "address"), "a device that leaves vfio-pci loses them");
 	must(rig_bind(rig_bdf(0)));
@@ -257,7 +260,7 @@ static void limit_child(unsigned int n, bool user, const char *cgroup)
 		_exit(!set_as_user(n));
 	}
 	must_be(read(from[0], &(char){ 0 }, 1) == 1);
-	must(budget_write(rig_bdf(n), "faults_max", "3"));
+	must(budget_write(rig_bdf(n), "fault_workers_max", "3"));
 	must_be(write(to[1], "", 1) == 1);
 	must_sys(waitpid(pid, &status, 0));
 	must_be(WIFEXITED(status) && !WEXITSTATUS(status));
@@ -269,13 +272,13 @@ static void limit_child(unsigned int n, bool user, const char *cgroup)
 
 static bool child_has_three(unsigned int n)
 {
-	return fresh(n, "faults_max") == 3;
+	return fresh(n, "fault_workers_max") == 3;
 }
 
 static bool child_enters(const char *cgroup, unsigned int n)
 {
 	must(mem_write_file(cgroup, "0"));
-	return fresh(n, "faults_max") == 3;
+	return fresh(n, "fault_workers_max") == 3;
 }
 
 static bool child_in_vm(unsigned int n)
@@ -296,7 +299,7 @@ static bool child_in_other(unsigned int n)
 static void check_owners(void)
 {
 	limit_child(0, true, NULL);
-	tap_ok(strstr(text_of(KEPT), "user 1000 faults_max=3\n"), "kept for a user");
+	tap_ok(strstr(text_of(KEPT), "user 1000 fault_workers_max=3\n"), "kept for a user");
 	tap_ok(in_child(child_has_three, 1, true), "another device of the user's");
 	tap_ok(in_child(child_has_none, 1, false), "not of somebody else's");
 	forget_all();
@@ -304,7 +307,7 @@ static void check_owners(void)
 	must_be(!mkdir(CGROUP "/vm", 0755) && !mkdir(CGROUP "/vm/sub", 0755) &&
 		!mkdir(CGROUP "/vm2", 0755));
 	limit_child(0, false, CGROUP "/vm/cgroup.procs");
-	tap_ok(strstr(text_of(KEPT), "cgroup /vm faults_max=3\n"), "kept for a cgroup");
+	tap_ok(strstr(text_of(KEPT), "cgroup /vm fault_workers_max=3\n"), "kept for a cgroup");
 	tap_ok(in_child(child_in_vm, 1, false), "another device of the cgroup's");
 	tap_ok(in_child(child_below_vm, 1, false), "of one below it");
 	tap_ok(in_child(child_in_other, 1, false), "not of one beside it");
@@ -315,7 +318,7 @@ static void check_owners(void)
 
 	/* Rules. */
 	forget_all();
-	must(rules("cgroup /vm2 faults_max=3\nuser 1000 faults_max=3 # them\n"));
+	must(rules("cgroup /vm2 fault_workers_max=3\nuser 1000 fault_workers_max=3 # them\n"));
 	tap_ok(!in_child(child_in_other, 1, false), "a rule for a cgroup");
 	tap_ok(in_child(child_has_three, 1, true), "a rule for a user");
 	tap_ok(in_child(child_has_none, 1, false), "neither");
@@ -414,14 +417,14 @@ static void check_rules(void)
 	tap_ok(budget_watch_end(&w) <= MiB, "which no fault exceeded, not the first one either");
 	rig_close(&r);
 	tap_is(fresh(1, "resident_max"), 2 * MiB, "another device has another rule");
-	tap_is(fresh(1, "faults_max"), NONE, "with nothing from the one before");
+	tap_is(fresh(1, "fault_workers_max"), NONE, "with nothing from the one before");
 
 	/* The administrator's last word on the device comes before rules. */
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
 	must(budget_write(rig_bdf(0), "resident_max", "3M"));
 	rig_close(&r);
 	tap_is(fresh(0, "resident_max"), 3 * MiB, "what was set live comes before the rule");
-	tap_is(fresh(0, "faults_max"), 2, "where it says something");
+	tap_is(fresh(0, "fault_workers_max"), 2, "where it says something");
 	tap_is(fresh(1, "resident_max"), 2 * MiB, "another device's rule is not loosened by that");
 	forget_all();
 	must(rules("\n"));
@@ -435,16 +438,16 @@ static void check_join(void)
 	struct vfio_dev second;
 	struct rig r;
 
-	must(rules("address 10f5:00:00.0 resident_max=3M faults_max=2\n"
-		   "address 10f5:00:01.0 resident_max=1M faults_max=8 ahead_max=9\n"
+	must(rules("address 10f5:00:00.0 resident_max=3M fault_workers_max=2\n"
+		   "address 10f5:00:01.0 resident_max=1M fault_workers_max=8 prefetch_max=9\n"
 		   "address 10f5:00:02.0 pinned_max=1M\n"));
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
 	rig_map(&r, &b);
 	rig_both_ways(&r.sim[0], &b, 1, "alone");
 	must(vfio_dev_open(&second, &r.c, rig_bdf(1), VFIO_TYPE1v2_IOMMU));
-	tap_ok(budget_get(rig_bdf(0), "resident_max") == MiB &&
-	       budget_get(rig_bdf(0), "faults_max") == 2, "of two devices the stricter values");
-	tap_is(budget_get(rig_bdf(0), "ahead_max"), 9, "and what only one has");
+	tap_is(budget_get(rig_bdf(0), "resident_max"), MiB, "of two devices the stricter room");
+	tap_is(budget_get(rig_bdf(0), "fault_workers_max"), 2, "and fault_workers_max");
+	tap_is(budget_get(rig_bdf(0), "prefetch_max"), 9, "and what only one has");
 	while (budget_mapped() > MiB)
 		usleep(1000);
 	rig_both_ways(&r.sim[0], &b, 3, "within the stricter");
@@ -511,20 +514,20 @@ static const struct {
 	const char *message;
 } bad[] = {
 	{ "user 1 resident_max=1\n", "limits: line 1, column 8: 'resident_max=1': expected bytes" },
-	{ "\nuser x expire=1", "limits: line 2, column 6: 'x': expected a user's number" },
+	{ "\nuser x aging_interval=1", "limits: line 2, column 6: 'x': expected a user's number" },
 	{ "cgroup /\n", "limits: line 1, column 9: expected pci, subsystem, class, address, user" },
 	{ "resident_max=1M\n", "limits: line 1, column 1: 'resident_max=1M': expected pci" },
 };
 
 static void check_bad(void)
 {
-	must(rules("user * faults_max=6\n"));
+	must(rules("user * fault_workers_max=6\n"));
 	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++) {
 		kmsg_mark();
-		tap_errno_is(rules(bad[i].text), -EINVAL, "refused: %s", bad[i].message);
+		tap_errno_is(rules(bad[i].text), -EINVAL, "iommu_refused: %s", bad[i].message);
 		tap_is(kmsg_count(bad[i].message), 1, "the log says why");
 	}
-	tap_is(fresh(0, "faults_max"), 6, "and nothing has changed");
+	tap_is(fresh(0, "fault_workers_max"), 6, "and nothing has changed");
 	must(rules("\n"));
 }
 
@@ -559,13 +562,13 @@ static void check_race(void)
 		sim_nap(&spins);
 		if (knob_read_try(&id, KNOB_IOPF_DIR "/devices/%s/container", rig_bdf(0)))
 			continue;
-		snprintf(path, sizeof(path), KNOB_IOPF_DIR "/containers/%llu/faults_max",
+		snprintf(path, sizeof(path), KNOB_IOPF_DIR "/containers/%llu/fault_workers_max",
 			 (unsigned long long)id);
 		if (mem_write_file(path, "%llu", (unsigned long long)value))
 			continue;
 		set++;
 		spins = 0;
-		snprintf(line, sizeof(line), "address 10f5:00:00.0 faults_max=%llu\n",
+		snprintf(line, sizeof(line), "address 10f5:00:00.0 fault_workers_max=%llu\n",
 			 (unsigned long long)value);
 		lost += !strstr(text_of(KEPT), line);
 	}
@@ -573,7 +576,7 @@ static void check_race(void)
 	pthread_join(thread, NULL);
 	tap_is(set, 50, "limits were set while the owner regrouped");
 	tap_is(lost, 0, "and each was kept with the device");
-	tap_is(fresh(0, "faults_max"), 52, "the last one holds");
+	tap_is(fresh(0, "fault_workers_max"), 52, "the last one holds");
 	forget_all();
 }
 

@@ -97,19 +97,19 @@ static void check_stray(struct rig *r, const struct simbuf *b)
 	kmsg_mark();
 	rig_status_is(sim_ask(&r->sim[0], b, 0, 4 * MEM_PAGE), IOPF_SIM_ST_OK,
 		      "asked for elsewhere");
-	tap_is(iopf_count(bdf, "stray_locked"), 0, "that is no stray");
+	tap_is(iopf_count(bdf, "unexpected_locked"), 0, "that is no stray");
 	rig_status_is(sim_ask(&r->sim[0], b, 0, 4 * MEM_PAGE), IOPF_SIM_ST_OK, "asked for again");
-	tap_is(iopf_count(bdf, "stray_locked"), 0, "nor is what is mapped already");
+	tap_is(iopf_count(bdf, "unexpected_locked"), 0, "nor is what is mapped already");
 	mapped = iopf_count(bdf, "pages_mapped");
 	rig_status_is(sim_ask(&r->sim[0], b, MiB, 8 * MEM_PAGE), IOPF_SIM_ST_OK,
 		      "asked for where it is locked: the device goes on");
-	tap_is(iopf_count(bdf, "stray_locked"), 8, "each is a stray");
+	tap_is(iopf_count(bdf, "unexpected_locked"), 8, "each is a stray");
 	tap_is(iopf_count(bdf, "pages_mapped"), mapped, "and brings nothing in");
 	rig_status_is(sim_ask(&r->sim[0], b, MiB, 8 * MEM_PAGE), IOPF_SIM_ST_OK, "asked for again");
 	tap_is(kmsg_count("where memory is locked"), 1, "said once");
 	must(policy_unlock(&r->c, id, 0));
 	rig_status_is(sim_ask(&r->sim[0], b, MiB, 8 * MEM_PAGE), IOPF_SIM_ST_OK, "unlocked");
-	tap_is(iopf_count(bdf, "stray_locked"), 16, "unlocked: no stray");
+	tap_is(iopf_count(bdf, "unexpected_locked"), 16, "unlocked: no stray");
 }
 
 /* A device that may not fault: SUCCESS where the page is mapped, elsewhere INVALID. */
@@ -124,17 +124,17 @@ static void check_disabled(struct rig *r, const struct simbuf *b)
 	mapped = iopf_count(bdf, "pages_mapped");
 	rig_status_is(sim_ask(&r->sim[0], b, 0, 8 * MEM_PAGE), IOPF_SIM_ST_OK,
 		      "it may not fault: what is mapped");
-	tap_is(iopf_count(bdf, "stray_disabled"), 8, "each is a stray");
+	tap_is(iopf_count(bdf, "unexpected_disabled"), 8, "each is a stray");
 	rig_status_is(sim_read(&r->sim[0], &nowhere, 0, 8, NULL), IOPF_SIM_ST_INVALID,
 		      "it may not fault: what is not");
-	tap_is(iopf_count(bdf, "stray_disabled"), 9, "a stray, too");
+	tap_is(iopf_count(bdf, "unexpected_disabled"), 9, "a stray, too");
 	tap_is(iopf_count(bdf, "pages_mapped"), mapped, "nothing was brought in");
 	tap_is(kmsg_count("though the device may not fault"), 1, "said once");
 	rig_both_ways(&r->sim[0], b, 9, "it may not fault: data");
 	must(iopf_enable(bdf, true));
 	mem_drop(b->va, LEN);
 	rig_both_ways(&r->sim[0], b, 11, "it may again");
-	tap_is(iopf_count(bdf, "stray_disabled"), 9, "it may again: no stray");
+	tap_is(iopf_count(bdf, "unexpected_disabled"), 9, "it may again: no stray");
 }
 
 static int lock_raw(struct rig *r, struct vfio_iopf_lock l)

@@ -105,14 +105,15 @@ static void check_permission(struct bench *t)
 /* No access by device 0 while @what holds, and nothing changed by the attempt. */
 static void revoked_but(struct bench *t, uint64_t others, const char *what)
 {
-	uint64_t invalid = iopf_count(rig_bdf(0), "invalid");
+	uint64_t invalid = iopf_count(rig_bdf(0), "responses_invalid");
 
 	tap_is(leaves(), others, "%s: nothing of it is mapped", what);
 	rig_status_is(sim_verify(&t->user.sim[0], &t->scratch, 0, MEM_PAGE, 0, NULL),
 		      IOPF_SIM_ST_INVALID, "%s: read", what);
 	rig_status_is(sim_write(&t->user.sim[0], &t->scratch, 0, MEM_PAGE, 0, NULL),
 		      IOPF_SIM_ST_INVALID, "%s: write", what);
-	tap_is(iopf_count(rig_bdf(0), "invalid"), invalid + 2, "%s: counted as invalid", what);
+	tap_is(iopf_count(rig_bdf(0), "responses_invalid"), invalid + 2, "%s: counted as invalid",
+	       what);
 	tap_is(leaves(), others, "%s: nothing is mapped by that", what);
 }
 
@@ -394,9 +395,9 @@ static void check_lock(struct bench *t)
 	tap_is(leaves(), pages, "locked: all is mapped");
 	held(t->bar.len, 0, "locked");
 	no_faults(t, &t->scratch, 76, "locked");
-	strays = iopf_count(bdf, "stray_locked");
+	strays = iopf_count(bdf, "unexpected_locked");
 	rig_status_is(sim_ask(sim, &t->scratch, 0, MEM_PAGE), IOPF_SIM_ST_OK, "locked: asked for");
-	tap_is(iopf_count(bdf, "stray_locked"), strays + 1, "locked: a stray");
+	tap_is(iopf_count(bdf, "unexpected_locked"), strays + 1, "locked: a stray");
 	owner_memory(t, false);
 	tap_is(leaves(), 0, "locked, revoked: nothing is mapped");
 	rig_status_is(sim_write(sim, &t->scratch, 0, MEM_PAGE, 0, NULL), IOPF_SIM_ST_INVALID,

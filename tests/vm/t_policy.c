@@ -57,7 +57,7 @@ static void prefaulted(struct rig *r)
 {
 	unsigned int spins = 0;
 
-	while (policy_count(r->vfio[0].bdf, "prefaults"))
+	while (policy_count(r->vfio[0].bdf, "prefault_requests"))
 		sim_nap(&spins);
 }
 

@@ -39,7 +39,7 @@ static struct vfio_iopf_range range_of(const struct simbuf *b)
 
 static bool adds_up(const struct vfio_iopf_prefault_status *s)
 {
-	return s->present + s->mapped + s->missed == s->pages;
+	return s->already_mapped + s->mapped + s->failed == s->pages;
 }
 
 /* Prefault all memory: the device does not fault. Prefault again: there is nothing to do. */
@@ -53,8 +53,9 @@ static void check_kind(struct rig *r, void *va, uint32_t flags, const char *kind
 	prefault_run(&r->c, &b, flags, &s);
 	tap_ok(s.mapped == PAGES && adds_up(&s), "%s: all of it is mapped", kind);
 	if (s.mapped != PAGES)
-		tap_diag("%llu present, %llu mapped, %llu missed", (unsigned long long)s.present,
-			 (unsigned long long)s.mapped, (unsigned long long)s.missed);
+		tap_diag("%llu already mapped, %llu mapped, %llu failed",
+			 (unsigned long long)s.already_mapped, (unsigned long long)s.mapped,
+			 (unsigned long long)s.failed);
 	tap_is(mem_incore(va, LEN), PAGES, "%s: it is in core", kind);
 	before = faults();
 	if (flags & PREFAULT_WRITE)
@@ -64,7 +65,7 @@ static void check_kind(struct rig *r, void *va, uint32_t flags, const char *kind
 			      "the device reads it");
 	tap_is(faults() - before, 0, "%s: without a fault", kind);
 	prefault_run(&r->c, &b, flags, &s);
-	tap_ok(s.present == PAGES && adds_up(&s), "%s: again: it was there", kind);
+	tap_ok(s.already_mapped == PAGES && adds_up(&s), "%s: again: it was there", kind);
 	rig_unmap(r, &b);
 	mem_unmap(va, LEN);
 }
@@ -97,7 +98,7 @@ static void check_upgrade(struct rig *r)
 	prefault_run(&r->c, &b, PREFAULT_READ, &s);
 	simbuf_fill(&b, 2 * MiB, MiB, 9);
 	prefault_run(&r->c, &b, PREFAULT_WRITE, &s);
-	tap_ok(s.mapped >= PAGES - 256 && !s.missed && adds_up(&s),
+	tap_ok(s.mapped >= PAGES - 256 && !s.failed && adds_up(&s),
 	       "what could be read only can be written");
 	before = faults();
 	tap_is(simbuf_differs(&b, 2 * MiB, MiB, 9), 0, "and what was in it stayed");
@@ -130,7 +131,7 @@ static void check_ranges(struct rig *r)
 	must(prefault_query(&r->c, id, &s));
 	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_DONE, "when it is told it is the end");
 	tap_is(s.pages, 5 + 2 + 1 + 1, "whole pages");
-	tap_ok(s.mapped == 8 && s.present == 1 && adds_up(&s), "each once");
+	tap_ok(s.mapped == 8 && s.already_mapped == 1 && adds_up(&s), "each once");
 	tap_is(mem_resident(b.va, LEN), 8, "and no others");
 	rig_unmap(r, &b);
 	rig_unmap(r, &next);
@@ -223,7 +224,7 @@ static void check_bad(struct rig *r)
 	tap_errno_is(prefault_query(&r->c, id, &s), -ENOENT, "what ended long ago is forgotten");
 	tap_errno_is(prefault_cancel(&r->c, last, &s), 0, "to cancel what has ended");
 	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_DONE, "changes nothing");
-	tap_is(prefault_knob("prefaults"), 0, "nothing is under way");
+	tap_is(prefault_knob("prefault_requests"), 0, "nothing is under way");
 	tap_ok(prefault_knob("prefault_pages") >= PAGES, "what was mapped is counted");
 	rig_unmap(r, &b);
 	must(vfio_unmap(&r->c, ro.iova, LEN));
@@ -268,9 +269,9 @@ static void check_held(struct rig *r)
 	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_CANCELLED, "so is the one that waits");
 	tap_ok(read(efd, &count, sizeof(count)) == sizeof(count) && count == 1, "now it is told");
 	prefault_wait(&r->c, second, &s);
-	tap_ok(s.state == VFIO_IOPF_PREFAULT_STATE_DONE && s.present == PAGES,
+	tap_ok(s.state == VFIO_IOPF_PREFAULT_STATE_DONE && s.already_mapped == PAGES,
 	       "then the next has its turn");
-	knob_gets("prefaults", 0, "the thread that waited has been interrupted");
+	knob_gets("prefault_requests", 0, "the thread that waited has been interrupted");
 	/* Each request waits for a page of its own, which shows when it waits. */
 	for (i = 1; i < VFIO_IOPF_REQUESTS_MAX; i++) {
 		struct vfio_iopf_range page = { b.iova + (10 + i) * MEM_PAGE, MEM_PAGE };
@@ -279,7 +280,7 @@ static void check_held(struct rig *r)
 		uffd_asked(uffd);
 		must(prefault_cancel(&r->c, id, &s));
 	}
-	knob_gets("prefaults", 0, "and so are all others");
+	knob_gets("prefault_requests", 0, "and so are all others");
 	/* The maximum number of requests, and one more. */
 	for (i = 0; i < VFIO_IOPF_REQUESTS_MAX; i++)
 		must(prefault_start(&r->c, &held, 1, RW, -1, &all[i]));
@@ -287,12 +288,12 @@ static void check_held(struct rig *r)
 	rig_both_ways(&r->sim[0], &other, 6, "devices don't mind");
 	for (i = 0; i < VFIO_IOPF_REQUESTS_MAX; i++)
 		must(prefault_cancel(&r->c, all[i], &s));
-	knob_gets("prefaults", 0, "once cancelled they are gone");
+	knob_gets("prefault_requests", 0, "once cancelled they are gone");
 	tap_is(mem_resident(b.va, LEN), 0, "none populated anything");
 	/* All pages are provided. */
 	close(uffd);
 	prefault_run(&r->c, &b, RW, &s);
-	tap_ok(adds_up(&s) && !s.missed, "and again");
+	tap_ok(adds_up(&s) && !s.failed, "and again");
 	rig_unmap(r, &b);
 	rig_unmap(r, &other);
 	mem_unmap(b.va, LEN);
@@ -371,7 +372,7 @@ static void check_beside(struct rig *r)
 		must(prefault_start(&r->c, &range, 1, RW, -1, &id));
 		sim_wait(&r->sim[0], &cpl);
 		prefault_wait(&r->c, id, &s);
-		must_be(cpl.status == IOPF_SIM_ST_OK && adds_up(&s) && !s.missed);
+		must_be(cpl.status == IOPF_SIM_ST_OK && adds_up(&s) && !s.failed);
 		tap_is(simbuf_differs(&b, 0, LEN, 20 + i), 0,
 		       "a device beside it: no byte is lost");
 	}
@@ -404,7 +405,7 @@ static void check_dirty(struct rig *r)
 	tap_is(dirty_differs(&m, NULL), 0, "once");
 	must(dirty_track(&r->c, false));
 	prefault_run(&r->c, &b, RW, &s);
-	tap_ok(!s.missed && adds_up(&s), "no longer tracked: for writing");
+	tap_ok(!s.failed && adds_up(&s), "no longer tracked: for writing");
 	rig_both_ways(&r->sim[0], &b, 11, "after that");
 	dirty_map_free(&m);
 	rig_unmap(r, &b);
@@ -419,7 +420,7 @@ static void check_pinned(struct rig *r)
 	rig_map(r, &b);
 	must(iopf_enable(rig_bdf(0), false));
 	prefault_run(&r->c, &b, RW, &s);
-	tap_ok(s.present == PAGES && adds_up(&s), "pinned: it is all there");
+	tap_ok(s.already_mapped == PAGES && adds_up(&s), "pinned: it is all there");
 	must(iopf_enable(rig_bdf(0), true));
 	rig_unmap(r, &b);
 	mem_unmap(b.va, LEN);
@@ -434,7 +435,7 @@ static void check_frozen(struct rig *r)
 	rig_map(r, &b);
 	must(vfio_unmap_flags(&r->c, b.iova, LEN, VFIO_DMA_UNMAP_FLAG_VADDR, NULL));
 	prefault_run(&r->c, &b, RW, &s);
-	tap_ok(s.missed == PAGES && adds_up(&s), "without a valid address: left out");
+	tap_ok(s.failed == PAGES && adds_up(&s), "without a valid address: left out");
 	tap_is(mem_incore(b.va, LEN), 0, "nothing was populated");
 	must(vfio_map_flags(&r->c, b.va, b.iova, LEN, VFIO_DMA_MAP_FLAG_VADDR));
 	prefault_run(&r->c, &b, RW, &s);
@@ -454,10 +455,10 @@ static void check_holes(struct rig *r)
 	must_sys(munmap((char *)b.va + MiB, 100 * MEM_PAGE));
 	must_sys(mprotect((char *)b.va + 3 * MiB, 50 * MEM_PAGE, PROT_READ));
 	prefault_run(&r->c, &b, PREFAULT_WRITE, &s);
-	tap_ok(s.missed == 150 && adds_up(&s), "no memory, no permission: 150 pages missed");
-	tap_diag("%llu missed", (unsigned long long)s.missed);
+	tap_ok(s.failed == 150 && adds_up(&s), "no memory, no permission: 150 pages missed");
+	tap_diag("%llu failed", (unsigned long long)s.failed);
 	prefault_run(&r->c, &b, PREFAULT_READ, &s);
-	tap_ok(s.missed == 100 && adds_up(&s), "for reading 100");
+	tap_ok(s.failed == 100 && adds_up(&s), "for reading 100");
 	rig_unmap(r, &b);
 	mem_unmap(b.va, LEN);
 }

@@ -22,7 +22,7 @@ static uint64_t faults(const char *bdf)
 
 static uint64_t parked(const char *bdf)
 {
-	return budget_get(bdf, "faults_parked");
+	return budget_get(bdf, "fault_workers");
 }
 
 /* What the other container does, whose memory is there: how many faults. None of them waits. */
@@ -35,10 +35,11 @@ static uint64_t others_pass(struct rig *other, const char *what)
 	memset(b.va, 1, b.len);
 	rig_map(other, &b);
 	before = faults(bdf);
-	slow = iopf_count(bdf, "slow");
+	slow = iopf_count(bdf, "parked");
 	must_be(sim_touch(&other->sim[0], &b, 0, b.len, NULL) == IOPF_SIM_ST_OK);
 	before = faults(bdf) - before;
-	tap_is(iopf_count(bdf, "slow") - slow, 0, "%s: no fault of another container waits", what);
+	tap_is(iopf_count(bdf, "parked") - slow, 0, "%s: no fault of another container waits",
+	       what);
 	rig_both_ways(&other->sim[0], &b, 1, what);
 	rig_unmap(other, &b);
 	mem_unmap(b.va, b.len);
@@ -53,24 +54,24 @@ static void check_faults(struct rig *r, struct rig *other)
 	struct flood f;
 
 	alone = others_pass(other, "alone");
-	must(budget_set(bdf, "faults_max", WORKERS));
+	must(budget_set(bdf, "fault_workers_max", WORKERS));
 	flood_start(&f, r, 1);
 	tap_is(parked(bdf), WORKERS, "a flood has as many workers as the quota says");
 	beside = others_pass(other, "beside the flood");
 	tap_is(beside, alone, "another container faults as often as alone");
 	flood_waits(&f);
-	must(budget_set(bdf, "faults_max", 2 * WORKERS));
+	must(budget_set(bdf, "fault_workers_max", 2 * WORKERS));
 	while (parked(bdf) < 2 * WORKERS)
 		sim_nap(&spins);
 	tap_is(parked(bdf), 2 * WORKERS, "a larger quota: more workers for those that wait");
-	must(budget_set(bdf, "faults_max", 1));
+	must(budget_set(bdf, "fault_workers_max", 1));
 	tap_is(parked(bdf), 2 * WORKERS, "a smaller one: what is under way goes on");
 	flood_end(&f);
 	spins = 0;
 	while (parked(bdf))
 		sim_nap(&spins);
 	tap_is(parked(bdf), 0, "in the end no worker is left");
-	must(budget_write(bdf, "faults_max", "max"));
+	must(budget_write(bdf, "fault_workers_max", "max"));
 }
 
 /* A stream over what is not there: pages had ahead and not used, as long as it is under way. */
@@ -78,7 +79,7 @@ static uint64_t stream(struct rig *r, uint64_t *had)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
 	const char *bdf = r->vfio[0].bdf;
-	uint64_t most = 0, begun = iopf_count(bdf, "ahead");
+	uint64_t most = 0, begun = iopf_count(bdf, "prefetched");
 	size_t page;
 
 	rig_map(r, &b);
@@ -92,7 +93,7 @@ static uint64_t stream(struct rig *r, uint64_t *had)
 			most = ahead;
 	}
 	rig_both_ways(&r->sim[0], &b, 20, "a stream");
-	*had = iopf_count(bdf, "ahead") - begun;
+	*had = iopf_count(bdf, "prefetched") - begun;
 	rig_unmap(r, &b);
 	mem_unmap(b.va, b.len);
 	return most;
@@ -106,16 +107,16 @@ static void check_ahead(struct rig *r)
 	most = stream(r, &had);
 	tap_ok(most > AHEAD + 1 && had, "without a quota %llu pages are ahead at a time",
 	       (unsigned long long)most - 1);
-	must(budget_set(bdf, "ahead_max", AHEAD));
+	must(budget_set(bdf, "prefetch_max", AHEAD));
 	most = stream(r, &had);
 	tap_ok(most > 1 && most <= AHEAD + 1, "with one of %d: %llu", AHEAD,
 	       (unsigned long long)most - 1);
 	tap_ok(had >= PAGES / 2, "which are used: %llu pages were had ahead",
 	       (unsigned long long)had);
-	must(budget_set(bdf, "ahead_max", 0));
+	must(budget_set(bdf, "prefetch_max", 0));
 	most = stream(r, &had);
 	tap_ok(most == 1 && !had, "with none: none");
-	must(budget_write(bdf, "ahead_max", "max"));
+	must(budget_write(bdf, "prefetch_max", "max"));
 }
 
 static void check_bad(const char *bdf)
@@ -123,12 +124,14 @@ static void check_bad(const char *bdf)
 	static const char *const bad[] = { "x", "-1", "1 2", "4294967296" };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++) {
-		tap_ok(budget_write(bdf, "faults_max", bad[i]), "faults_max: '%s'", bad[i]);
-		tap_ok(budget_write(bdf, "ahead_max", bad[i]), "ahead_max: '%s'", bad[i]);
+		tap_ok(budget_write(bdf, "fault_workers_max", bad[i]), "fault_workers_max: '%s'",
+		       bad[i]);
+		tap_ok(budget_write(bdf, "prefetch_max", bad[i]), "prefetch_max: '%s'", bad[i]);
 	}
-	tap_errno_is(budget_write(bdf, "faults_max", "0"), -EINVAL, "faults_max: '0'");
-	tap_is(budget_get(bdf, "faults_max"), UINT64_MAX, "nothing has changed");
-	tap_is(budget_get(bdf, "ahead_max"), UINT64_MAX, "nothing has changed");
+	tap_errno_is(budget_write(bdf, "fault_workers_max", "0"), -EINVAL,
+		     "fault_workers_max: '0'");
+	tap_is(budget_get(bdf, "fault_workers_max"), UINT64_MAX, "nothing has changed");
+	tap_is(budget_get(bdf, "prefetch_max"), UINT64_MAX, "nothing has changed");
 }
 
 int main(void)

@@ -19,7 +19,7 @@
 #include "rig.h"
 
 #define LEN	(2 * MiB)
-#define FRONT	KNOB_IOPF_DIR "/front"
+#define FRONT	KNOB_IOPF_DIR "/first"
 /* Registrations that the backend may have at a time; kmod/iopf/vfio/front.c. */
 #define FRONTS	4
 #define AGAIN	"vfio_iommu_type1 was loaded after this module; registered again"
@@ -51,13 +51,13 @@ static bool in_front(void)
 
 static bool says(unsigned int n, const char *by, const char *reason)
 {
-	const char *text = iopf_text(rig_bdf(n), "served_by");
+	const char *text = iopf_text(rig_bdf(n), "backend");
 	bool good = !strcmp(text, by);
 
 	text = iopf_text(rig_bdf(n), "reason");
 	good &= *reason ? !!strstr(text, reason) : !*text;
 	if (!good)
-		tap_diag("%s: served by %s: %s", rig_bdf(n), iopf_text(rig_bdf(n), "served_by"),
+		tap_diag("%s: served by %s: %s", rig_bdf(n), iopf_text(rig_bdf(n), "backend"),
 			 iopf_text(rig_bdf(n), "reason"));
 	return good;
 }
@@ -126,7 +126,8 @@ static void check_in_use(const struct simbuf *b)
 	tap_errno_is(knob_write_try(1, FRONT), -EBUSY, "the way back is not free");
 	for (unsigned int i = 0; i < FRONTS; i++)
 		tap_ok(says(i, "vfio_iommu_iopf", ""), "device %u is in service as before", i);
-	tap_ok(says(4, "vfio_iommu_type1", "behind: "), "an unused device says who is asked first");
+	tap_ok(says(4, "vfio_iommu_type1", "shadowed: "),
+	       "an unused device says who is asked first");
 	serves(b, 4, false, "while behind");
 	dma_wait_rounds(&dma, 2);
 	tap_is(dma_stop(&dma), 0, "DMA was not disturbed by any of it");
@@ -153,7 +154,7 @@ static void check_by_hand(const struct simbuf *b)
 	struct simbuf other = { mem_anon(LEN), RIG_IOVA, LEN };
 	struct rig before, behind;
 
-	rig_load("devices=4", "stay_in_front=0");
+	rig_load("devices=4", "stay_first=0");
 	tap_errno_is(knob_write_try(0, FRONT), -EINVAL, "nobody can ask to be behind");
 	tap_errno_is(knob_write_try(1, FRONT), 0, "in front already: nothing to do");
 	opens(&before, b, 0, true, "opened before");
@@ -163,22 +164,22 @@ static void check_by_hand(const struct simbuf *b)
 	tap_is(kmsg_count(BEHIND), 1, "the log says so, once");
 	tap_ok(says(0, "vfio_iommu_iopf", ""), "who is in service has nothing to say");
 	for (unsigned int i = 1; i < 4; i++)
-		tap_ok(says(i, "vfio_iommu_type1", "write 1 to /sys/kernel/vfio_iopf/front"),
+		tap_ok(says(i, "vfio_iommu_type1", "write 1 to /sys/kernel/vfio_iopf/first"),
 		       "device %u says who is asked first, and the way back", i);
 	/* Opened a moment ago it would be somebody else's; see that one released says so, too. */
 	opens(&behind, &other, 1, false, "opened while behind");
 	rig_close(&before);
-	tap_ok(says(0, "vfio_iommu_type1", "behind: "), "a released device says so, too");
+	tap_ok(says(0, "vfio_iommu_type1", "shadowed: "), "a released device says so, too");
 	must(mem_write_file("/sys/bus/pci/devices/10f5:00:03.0/remove", "1"));
 	must(mem_write_file("/sys/bus/pci/rescan", "1"));
 	must(rig_bind(rig_bdf(3)));
-	tap_ok(says(3, "vfio_iommu_type1", "behind: "), "a new device says so, too");
+	tap_ok(says(3, "vfio_iommu_type1", "shadowed: "), "a new device says so, too");
 
 	tap_errno_is(knob_write_try(1, FRONT), 0, "the way back");
 	tap_ok(in_front(), "in front");
 	tap_ok(says(0, "none", "") && says(2, "none", "") && says(3, "none", ""),
 	       "unused devices have nothing to say any more");
-	tap_ok(says(1, "vfio_iommu_type1", "bypassed: its container was opened"),
+	tap_ok(says(1, "vfio_iommu_type1", "opened_before: its container was opened"),
 	       "one that is in use says that it has to be opened anew");
 	serves(b, 2, true, "back in front");
 	rig_both_ways(&behind.sim[0], &other, 7, "type1's container goes on");

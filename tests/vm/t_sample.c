@@ -62,20 +62,21 @@ static void check_files(void)
 {
 	struct iopf_sample_header head;
 
-	tap_is(sample_get("interval"), 0, "at first nothing is sampled");
+	tap_is(sample_get("interval_ms"), 0, "at first nothing is sampled");
 	tap_errno_is(sample_head(&head), -ENODATA, "there is no log yet");
-	tap_errno_is(sample_set("interval", 60001), -EINVAL, "an interval of more than a minute");
-	tap_errno_is(mem_write_file(sample_path("sample/interval"), "soon"), -EINVAL,
+	tap_errno_is(sample_set("interval_ms", 60001), -EINVAL,
+		     "an interval of more than a minute");
+	tap_errno_is(mem_write_file(sample_path("sampling/interval_ms"), "soon"), -EINVAL,
 		     "an interval that is no number");
-	tap_errno_is(sample_set("max", 15), -EINVAL, "too few chunks");
-	tap_errno_is(sample_set("max", (1 << 18) + 1), -EINVAL, "too many chunks");
-	tap_errno_is(sample_set("max", 100), 0, "some chunks");
-	must(sample_set("interval", 100));
-	tap_errno_is(sample_set("max", 200), -EBUSY, "other numbers while sampling");
-	tap_is(sample_get("max"), 100, "change nothing");
-	tap_is(sample_get("interval"), 100, "and sampling goes on");
-	must(sample_set("interval", 0));
-	tap_errno_is(sample_set("max", 1024), 0, "afterwards they do");
+	tap_errno_is(sample_set("max_chunks", 15), -EINVAL, "too few chunks");
+	tap_errno_is(sample_set("max_chunks", (1 << 18) + 1), -EINVAL, "too many chunks");
+	tap_errno_is(sample_set("max_chunks", 100), 0, "some chunks");
+	must(sample_set("interval_ms", 100));
+	tap_errno_is(sample_set("max_chunks", 200), -EBUSY, "other numbers while sampling");
+	tap_is(sample_get("max_chunks"), 100, "change nothing");
+	tap_is(sample_get("interval_ms"), 100, "and sampling goes on");
+	must(sample_set("interval_ms", 0));
+	tap_errno_is(sample_set("max_chunks", 1024), 0, "afterwards they do");
 }
 
 /* Used blocks are in the log, idle ones are not; the events are in order. */
@@ -93,14 +94,14 @@ static void check_events(struct rig *r)
 	order_init(BLOCKS);
 	for (block = 0; block < BLOCKS; block++)
 		touch_block(r, &b, order[block]);
-	must(sample_set("interval", INTERVAL));
+	must(sample_set("interval_ms", INTERVAL));
 	for (round = 0; round < ROUNDS; round++) {
 		sample_all();
 		/* Only the first blocks. */
 		for (block = 0; block < BLOCKS - round; block++)
 			touch_block(r, &b, order[block]);
 	}
-	must(sample_set("interval", 0));
+	must(sample_set("interval_ms", 0));
 	must(sample_head(&head));
 	tap_ok(!memcmp(head.magic, IOPF_SAMPLE_MAGIC, 8) && head.version == IOPF_SAMPLE_VERSION &&
 	       head.record == sizeof(*event), "the log is one");
@@ -146,7 +147,7 @@ static void check_new(struct rig *r)
 	unsigned int first = 0;
 	int n, i;
 
-	must(sample_set("interval", INTERVAL));
+	must(sample_set("interval_ms", INTERVAL));
 	b = rig_buffer(r, LEN);
 	rig_both_ways(&r->sim[0], &b, 10, "memory that is mapped while sampling goes on");
 	events_come(BLOCKS);
@@ -154,7 +155,7 @@ static void check_new(struct rig *r)
 	rig_buffer_free(r, &b);
 	b = rig_buffer(r, LEN);
 	rig_both_ways(&r->sim[0], &b, 20, "and other memory at the same addresses");
-	must(sample_set("interval", 0));
+	must(sample_set("interval_ms", 0));
 	must(sample_head(&head));
 	n = sample_events(0, event, 2 * BLOCKS);
 	tap_ok(n >= BLOCKS, "%d events", n);
@@ -179,11 +180,11 @@ static void check_share(struct rig *r)
 		((char *)b.va)[block * MEM_HUGE + 40 * MEM_PAGE] = 1;
 	rig_map(r, &b);
 	order_init(4 * BLOCKS);
-	must(sample_set("max", 32));
-	must(sample_set("interval", INTERVAL));
+	must(sample_set("max_chunks", 32));
+	must(sample_set("interval_ms", INTERVAL));
 	for (block = 0; block < 4 * BLOCKS; block++)
 		touch_block(r, &b, order[block]);
-	must(sample_set("interval", 0));
+	must(sample_set("interval_ms", 0));
 	must(sample_head(&head));
 	tap_is(head.all, 4 * BLOCKS, "all chunks are counted");
 	tap_ok(head.blocks <= 32 && head.blocks >= 16, "%u of them are watched", head.blocks);
@@ -197,7 +198,7 @@ static void check_share(struct rig *r)
 		stand += iopf_sample_stands((RIG_IOVA >> 12) + block * BLOCK_PAGES,
 					    head.threshold);
 	tap_is(stand, head.blocks, "they are those below the threshold");
-	must(sample_set("max", 1024));
+	must(sample_set("max_chunks", 1024));
 	rig_unmap(r, &b);
 	mem_unmap(b.va, b.len);
 }
@@ -210,7 +211,7 @@ static void check_dma(struct rig *r)
 	unsigned int i;
 	uint64_t share = 0;
 
-	must(sample_set("interval", 2));
+	must(sample_set("interval_ms", 2));
 	/*
 	 * The module measures the cost of a look after it, so the cost may exceed its limit at the
 	 * start. Without the limit it would stay too high.
@@ -219,7 +220,7 @@ static void check_dma(struct rig *r)
 		if (i >= 4 && head.next > 4 * BLOCKS && share <= SHARE_MAX)
 			break;
 		rig_both_ways(&r->sim[0], &b, 100 + 2 * i, "sampled all the time");
-		share = sample_get("share");
+		share = sample_get("cost_ppm");
 		must(sample_head(&head));
 	}
 	tap_ok(head.next > 4 * BLOCKS, "%llu events", (unsigned long long)head.next);
@@ -229,7 +230,7 @@ static void check_dma(struct rig *r)
 	       head.alone);
 	/* Start and stop repeatedly; the last time, do not stop. */
 	for (i = 0; i < 20; i++) {
-		must(sample_set("interval", (i + 1) % 3 ? 1 : 0));
+		must(sample_set("interval_ms", (i + 1) % 3 ? 1 : 0));
 		if (i % 5 == 0)
 			rig_both_ways(&r->sim[0], &b, 200 + 2 * i, "switched on and off");
 	}
@@ -254,7 +255,7 @@ int main(void)
 	rig_close(&r);
 	rig_balanced();
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
-	tap_is(sample_get("interval"), 0, "the next container is not sampled");
+	tap_is(sample_get("interval_ms"), 0, "the next container is not sampled");
 	rig_close(&r);
 	rig_balanced();
 	return tap_done();

@@ -38,7 +38,7 @@ static void check_answer(struct rig *r, const struct simbuf *b)
 	uint64_t id, requests;
 
 	policy_charged_is(LEN, "nobody has answered for it");
-	tap_ok(strstr(iopf_text(bdf, "reason"), "unanswered:"), "and sysfs says so (%s)",
+	tap_ok(strstr(iopf_text(bdf, "reason"), "undeclared:"), "and sysfs says so (%s)",
 	       iopf_text(bdf, "reason"));
 	requests = sim_count(bdf, "requests");
 	rig_both_ways(&r->sim[0], b, 1, "nobody has answered");
@@ -204,10 +204,10 @@ static void check_window_map(struct simbuf *b)
 	rig_map(&r, b);
 	held_is_there(bdf, b, "mapped");
 	faults_beside(&r, 0, b, "mapped");
-	strays = iopf_count(bdf, "stray_locked");
+	strays = iopf_count(bdf, "unexpected_locked");
 	rig_status_is(sim_ask(&r.sim[0], b, WINDOW_OFF - 4 * MEM_PAGE, 12 * MEM_PAGE),
 		      IOPF_SIM_ST_OK, "asked for around the beginning of a window");
-	tap_is(iopf_count(bdf, "stray_locked"), strays + 8, "a stray for each page in it");
+	tap_is(iopf_count(bdf, "unexpected_locked"), strays + 8, "a stray for each page in it");
 
 	/* What comes into a window, and what doesn't. */
 	rig_map(&r, &outside);

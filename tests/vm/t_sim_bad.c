@@ -25,7 +25,8 @@ static void refused(struct simdev *s, struct iopf_sim_cmd cmd, const char *what)
 {
 	struct iopf_sim_cpl cpl;
 
-	tap_is((unsigned int)sim_run(s, &cmd, &cpl), IOPF_SIM_ST_BAD_COMMAND, "refused: %s", what);
+	tap_is((unsigned int)sim_run(s, &cmd, &cpl), IOPF_SIM_ST_BAD_COMMAND, "iommu_refused: %s",
+	       what);
 	tap_is(cpl.bytes, 0, "and moves nothing: %s", what);
 }
 

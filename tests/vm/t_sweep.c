@@ -35,7 +35,7 @@ static uint64_t count(const char *name)
 
 static void piece_start(struct piece *o, struct rig *r)
 {
-	uint64_t slow = count("slow");
+	uint64_t slow = count("parked");
 	unsigned int i, spins = 0;
 
 	o->b = (struct simbuf){ mem_anon(LEN), RIG_IOVA, LEN };
@@ -51,7 +51,7 @@ static void piece_start(struct piece *o, struct rig *r)
 		must(sim_submit(&r->sim[0], &cmd));
 	}
 	sim_ring(&r->sim[0]);
-	while (count("slow") - slow < GROUPS)
+	while (count("parked") - slow < GROUPS)
 		sim_nap(&spins);
 }
 
@@ -73,14 +73,14 @@ static void piece_end(struct piece *o)
 
 static void check_all(struct rig *r)
 {
-	uint64_t swept = count("swept"), success = sim_count(rig_bdf(0), "responses_success");
+	uint64_t swept = count("coalesced"), success = sim_count(rig_bdf(0), "responses_success");
 	uint64_t stray = sim_count(rig_bdf(0), "responses_unexpected");
 	struct piece o = { .first = 0 };
 	struct iopf_sim_cpl cpl;
 	unsigned int i, bad = 0;
 
 	piece_start(&o, r);
-	tap_is(count("swept") - swept, 0, "nothing is answered before it is there");
+	tap_is(count("coalesced") - swept, 0, "nothing is answered before it is there");
 	piece_copy(&o);
 	for (i = 0; i < ENGINES; i++) {
 		sim_wait(&r->sim[0], &cpl);
@@ -90,7 +90,7 @@ static void check_all(struct rig *r)
 	tap_is(sim_count(rig_bdf(0), "responses_success") - success, GROUPS,
 	       "each group is answered");
 	tap_is(sim_count(rig_bdf(0), "responses_unexpected") - stray, 0, "and once");
-	swept = count("swept") - swept;
+	swept = count("coalesced") - swept;
 	tap_ok(swept > GROUPS / 4, "many by a worker of another: %llu", (unsigned long long)swept);
 	rig_same(&o.b, SEED, "the CPU sees the same");
 	rig_unmap(r, &o.b);

@@ -118,11 +118,11 @@ static void works(unsigned int n, bool faults, const char *by, const char *what)
 	pinned = mem_status_kb(0, "VmLck");
 	rig_both_ways(&s, &b, n, what);
 	requests = sim_count(bdf, "requests") - requests;
-	if (!tap_ok(strstr(iopf_text(bdf, "served_by"), by) && !!requests == faults &&
+	if (!tap_ok(strstr(iopf_text(bdf, "backend"), by) && !!requests == faults &&
 		    pinned == (faults ? 0 : LEN / 1024), "%s: %s, served by %s", what,
 		    faults ? "faults" : "pinned", by))
 		tap_diag("%zu KiB pinned, %llu requests, served by %s", pinned,
-			 (unsigned long long)requests, iopf_text(bdf, "served_by"));
+			 (unsigned long long)requests, iopf_text(bdf, "backend"));
 	vfio_dev_close(&d);
 	vfio_container_close(&c);
 	mem_unmap(b.va, b.len);

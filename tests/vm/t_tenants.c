@@ -342,7 +342,7 @@ static void second(struct rig *r, const char *what)
 {
 	struct simbuf b = { mem_anon(MiB), RIG_IOVA, MiB };
 	struct simbuf own = { mem_anon(16 * MEM_PAGE), 2 * RIG_IOVA, 16 * MEM_PAGE };
-	uint64_t slow = iopf_count(rig_bdf(1), "slow");
+	uint64_t slow = iopf_count(rig_bdf(1), "parked");
 	struct provider p;
 
 	rig_map(r, &b);
@@ -352,7 +352,7 @@ static void second(struct rig *r, const char *what)
 	rig_map(r, &own);
 	rig_status_is(sim_verify(&r->sim[0], &own, 0, own.len, SEED, NULL), IOPF_SIM_ST_OK,
 		      "%s: the other's userfaultfd", what);
-	tap_ok(iopf_count(rig_bdf(1), "slow") - slow >= own.len / MEM_PAGE,
+	tap_ok(iopf_count(rig_bdf(1), "parked") - slow >= own.len / MEM_PAGE,
 	       "%s: by threads of its own", what);
 	rig_unmap(r, &own);
 	provider_stop(&p);
@@ -363,7 +363,7 @@ static void second(struct rig *r, const char *what)
 
 static void check(struct rig *r, const struct hardship *h)
 {
-	uint64_t slow = iopf_count(rig_bdf(0), "slow");
+	uint64_t slow = iopf_count(rig_bdf(0), "parked");
 	int said[2], word[2], status;
 	unsigned int spins = 0;
 	pid_t pid;
@@ -377,7 +377,7 @@ static void check(struct rig *r, const struct hardship *h)
 		first(h, said[1], word[0]);
 	close(said[1]);
 	must_be(read(said[0], &c, 1) == 1);
-	while (iopf_count(rig_bdf(0), "slow") == slow)
+	while (iopf_count(rig_bdf(0), "parked") == slow)
 		sim_nap(&spins);
 	second(r, h->what);
 	must_be(write(word[1], "w", 1) == 1);

@@ -156,37 +156,37 @@ static void check_hot(struct rig *r)
 	struct simbuf b;
 	struct dma d;
 
-	tap_is(budget_get(bdf, "hot_max"), 0, "nothing is held unless allowed");
+	tap_is(budget_get(bdf, "hot_pinned_max"), 0, "nothing is held unless allowed");
 	must(budget_set(bdf, "resident_max", BUDGET_LEAST + HOT * MEM_PAGE));
-	must(budget_set(bdf, "hot_max", HOT * MEM_PAGE));
+	must(budget_set(bdf, "hot_pinned_max", HOT * MEM_PAGE));
 	begin(r, &b, &d);
-	wait_value("hot", is_some, "what is hottest is held");
+	wait_value("hot_pinned", is_some, "what is hottest is held");
 	dma_wait_rounds(&d, 1);
 	tap_ok(budget_get(bdf, "pinned") <= HOT * MEM_PAGE, "within its allowance: %llu pages",
 	       (unsigned long long)budget_get(bdf, "pinned") / MEM_PAGE);
 	tap_ok(budget_mapped() <= BUDGET_LEAST + HOT * MEM_PAGE, "and within the budget");
 	mem_sync_drop_caches();
-	wait_value("hot", is_zero, "the host is short of memory: let go");
+	wait_value("hot_pinned", is_zero, "the host is short of memory: let go");
 	tap_is(budget_get(bdf, "pinned"), 0, "nothing is pinned");
-	wait_value("hot", is_some, "later some is held again");
+	wait_value("hot_pinned", is_some, "later some is held again");
 	must(budget_set(bdf, "pinned_high", 0));
-	wait_value("hot", is_zero, "beyond the soft limit of what is pinned: let go");
+	wait_value("hot_pinned", is_zero, "beyond the soft limit of what is pinned: let go");
 	must(budget_write(bdf, "pinned_high", "max"));
-	wait_value("hot", is_some, "later some is held again");
+	wait_value("hot_pinned", is_some, "later some is held again");
 	must(budget_set(bdf, "resident_max", 2 * BLOCKS * MEM_PAGE));
 	wait_value("thrashing", is_zero, "room for all");
-	wait_value("hot", is_zero, "nothing is held then");
+	wait_value("hot_pinned", is_zero, "nothing is held then");
 	tap_is(dma_stop(&d), 0, "the device got on all the time");
 	must(budget_set(bdf, "resident_max", BUDGET_LEAST + HOT * MEM_PAGE));
 	cmd = d.cmds[0];
 	dma_start(&d, &r->sim[0], &cmd, 1);
 	wait_value("thrashing", is_one, "too small again");
-	wait_value("hot", is_some, "held again");
+	wait_value("hot_pinned", is_some, "held again");
 	tap_is(dma_stop(&d), 0, "the device stops");
 	rig_unmap(r, &b);
 	tap_is(budget_get(bdf, "pinned"), 0, "unmapped: nothing is pinned");
 	budget_none(bdf);
-	must(budget_set(bdf, "hot_max", 0));
+	must(budget_set(bdf, "hot_pinned_max", 0));
 	mem_unmap(b.va, b.len);
 }
 

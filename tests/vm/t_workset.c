@@ -151,10 +151,10 @@ static void second_life(struct legacy *l, int fd)
 	must(prefault_query(&r.c, id, &s));
 	tap_diag("state %u, %llu pages, %llu mapped, %llu missed, %llu present", s.state,
 		 (unsigned long long)s.pages, (unsigned long long)s.mapped,
-		 (unsigned long long)s.missed, (unsigned long long)s.present);
+		 (unsigned long long)s.failed, (unsigned long long)s.already_mapped);
 	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_DONE, "done");
 	tap_is(s.pages, l->pages, "the pages that were used");
-	tap_ok(s.mapped + s.present == s.pages && !s.missed, "all of them");
+	tap_ok(s.mapped + s.already_mapped == s.pages && !s.failed, "all of them");
 	/* Shared memory: a fault of the CPU may map further pages of the file. */
 	tap_is(mem_incore(b.va, LEN), l->pages, "those are populated, and no others");
 	before = faults();
@@ -205,7 +205,7 @@ static void third_life(struct legacy *l, int fd)
 		must(prefault_query(&r.c, id, &s));
 	}
 	tap_is(asked, ARRAY_SIZE(order), "each block was asked for once");
-	tap_ok(s.mapped == l->pages && !s.missed, "and is there");
+	tap_ok(s.mapped == l->pages && !s.failed, "and is there");
 	close(uffd);
 	rig_close(&r);
 }
@@ -261,7 +261,7 @@ static int get(struct rig *r, void *data, uint64_t *size, uint32_t flags, uint32
 	struct vfio_iopf_working_set set = {
 		.argsz = argsz, .flags = flags, .data = (uintptr_t)data, .size = *size,
 	};
-	int err = vfio_ioctl(&r->c, VFIO_IOPF_WORKING_SET_GET, &set);
+	int err = vfio_ioctl(&r->c, VFIO_IOPF_WORKING_SET_SAVE, &set);
 
 	*size = set.size;
 	return err;
@@ -331,7 +331,7 @@ static void check_less(struct rig *r, const struct legacy *l)
 	prefault_wait(&r->c, id, &s);
 	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_DONE, "less is mapped now");
 	tap_is(s.mapped, 512 + 100 + 512, "what is, is ready");
-	tap_is(s.missed, l->pages - s.mapped, "what is not, is counted");
+	tap_is(s.failed, l->pages - s.mapped, "what is not, is counted");
 	before = faults();
 	must_be(sim_read(&r->sim[0], &ro, 0, ro.len, NULL) == IOPF_SIM_ST_OK);
 	tap_is(faults() - before, 0, "what may be read only can be read");
@@ -375,7 +375,7 @@ static void damage(uint8_t *set, size_t size)
 static void check_bad(struct rig *r, const struct legacy *l)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
-	struct vfio_iopf_working_set_put p = {
+	struct vfio_iopf_working_set_restore p = {
 		.argsz = sizeof(p), .data = (uintptr_t)l->set, .size = l->size,
 	};
 	unsigned int good = 0, bad = 0, other = 0, i;
@@ -393,19 +393,19 @@ static void check_bad(struct rig *r, const struct legacy *l)
 	tap_errno_is(put(r, set, ~0ul), -E2BIG, "much too large");
 	tap_errno_is(put(r, (void *)8, l->size), -EFAULT, "nowhere");
 	p.reserved = 1;
-	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_WORKING_SET_PUT, &p), -EINVAL,
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_WORKING_SET_RESTORE, &p), -EINVAL,
 		     "something reserved");
 	p.reserved = 0;
 	p.flags = 2;
-	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_WORKING_SET_PUT, &p), -EINVAL,
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_WORKING_SET_RESTORE, &p), -EINVAL,
 		     "a flag that is none");
 	p.flags = VFIO_IOPF_WORKING_SET_EVENTFD;
 	p.eventfd = -1;
-	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_WORKING_SET_PUT, &p), -EBADF,
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_WORKING_SET_RESTORE, &p), -EBADF,
 		     "no such file");
 	p.flags = 0;
 	p.argsz = 12;
-	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_WORKING_SET_PUT, &p), -EINVAL, "argsz");
+	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_WORKING_SET_RESTORE, &p), -EINVAL, "argsz");
 
 	other = 0;
 	for (i = 0; i < 5000; i++) {
@@ -426,7 +426,7 @@ static void check_bad(struct rig *r, const struct legacy *l)
 	}
 	tap_ok(good && bad && !other, "damaged at random: refused, or another one (%u, %u, %u)",
 	       bad, good, other);
-	tap_is(prefault_knob("prefaults"), 0, "nothing is under way");
+	tap_is(prefault_knob("prefault_requests"), 0, "nothing is under way");
 	rig_both_ways(&r->sim[0], &b, 9, "after that");
 	rig_unmap(r, &b);
 	mem_unmap(b.va, LEN);

@@ -37,7 +37,7 @@ int main(void)
 	must_be(sim_touch(&r.sim[0], &b, 0, LEN, NULL) == IOPF_SIM_ST_OK);
 	tap_is(budget_mapped(), LEN, "all of it is mapped");
 	dma_start_both(&d, &r.sim[0], &used, 2);
-	must(budget_set(bdf, "expire", 1));
+	must(budget_set(bdf, "aging_interval", 1));
 	while (budget_mapped() > USED)
 		sim_nap(&spins);
 	tap_ok(true, "what is not used has been unmapped");

@@ -106,11 +106,11 @@ struct vfio_iopf_prefault {
  * @state: out: VFIO_IOPF_PREFAULT_STATE_*
  * @error: out: FAILED: what from, a positive error number; otherwise 0
  * @pages: out: pages of 4 KiB the request is about; what ranges share counts each time
- * @present: out: of those, pages that were mapped already
+ * @already_mapped: out: of those, pages that were mapped already
  * @mapped: out: pages that have been mapped since the request came to them
- * @missed: out: pages that could not be: nothing mapped there (any more), no memory behind it
+ * @failed: out: pages that could not be: nothing mapped there (any more), no memory behind it
  *
- * When it is DONE, @present, @mapped and @missed add up to @pages.
+ * When it is DONE, @already_mapped, @mapped and @failed add up to @pages.
  *
  * VFIO_IOPF_PREFAULT_QUERY asks. VFIO_IOPF_PREFAULT_CANCEL ends the request, unless it has ended
  * already, and says what had become of it. When that returns nothing more is mapped, and nothing
@@ -135,16 +135,16 @@ struct vfio_iopf_prefault_status {
 #define VFIO_IOPF_PREFAULT_STATE_CANCELLED	4
 	__u32 error;
 	__aligned_u64 pages;
-	__aligned_u64 present;
+	__aligned_u64 already_mapped;
 	__aligned_u64 mapped;
-	__aligned_u64 missed;
+	__aligned_u64 failed;
 };
 
 #define VFIO_IOPF_PREFAULT_QUERY	_IO(VFIO_TYPE, VFIO_IOPF_BASE + 1)
 #define VFIO_IOPF_PREFAULT_CANCEL	_IO(VFIO_TYPE, VFIO_IOPF_BASE + 2)
 
 /**
- * struct vfio_iopf_working_set - VFIO_IOPF_WORKING_SET_GET: what is mapped now, and how hot it is
+ * struct vfio_iopf_working_set - VFIO_IOPF_WORKING_SET_SAVE: what is mapped now, and how hot it is
  * @argsz: size of this structure
  * @flags: AGE: afterwards, halve what is known of each part's heat, so that a later answer tells
  *         more of what happens from now on
@@ -155,9 +155,9 @@ struct vfio_iopf_prefault_status {
  * devices go on meanwhile, it may be more the next time.
  *
  * The working set is an opaque string of bytes that can be stored, and given back to this or
- * a later version of the backend on another machine, with VFIO_IOPF_WORKING_SET_PUT. It names I/O
- * virtual addresses, nothing of the memory's content. A part of 2 MiB takes 2 to 70 bytes (72 after
- * a gap of 64 PiB), 2 when all of it is mapped and its neighbours are in use.
+ * a later version of the backend on another machine, with VFIO_IOPF_WORKING_SET_RESTORE. It names
+ * I/O virtual addresses, nothing of the memory's content. A part of 2 MiB takes 2 to 70 bytes (72
+ * after a gap of 64 PiB), 2 when all of it is mapped and its neighbours are in use.
  *
  * Heat: 0 to 15, of each 2 MiB. A device says nothing of how often it uses what is mapped,
  * but what the host has taken away (to see whether it is used, or because it wanted the memory)
@@ -178,10 +178,10 @@ struct vfio_iopf_working_set {
 	__aligned_u64 size;
 };
 
-#define VFIO_IOPF_WORKING_SET_GET	_IO(VFIO_TYPE, VFIO_IOPF_BASE + 3)
+#define VFIO_IOPF_WORKING_SET_SAVE	_IO(VFIO_TYPE, VFIO_IOPF_BASE + 3)
 
 /**
- * struct vfio_iopf_working_set_put - VFIO_IOPF_WORKING_SET_PUT: have a working set ready again
+ * struct vfio_iopf_working_set_restore - VFIO_IOPF_WORKING_SET_RESTORE: map a working set again
  * @argsz: size of this structure
  * @flags: EVENTFD: @eventfd counts
  * @eventfd: as of struct vfio_iopf_prefault
@@ -192,12 +192,12 @@ struct vfio_iopf_working_set {
  *
  * As VFIO_IOPF_PREFAULT for all of it, the hottest first, by address where heat is the same; for
  * writing where devices could write and still may. Pages where nothing is mapped now are skipped
- * and count as missed.
+ * and count as failed.
  *
  * Errors: EINVAL: flags, argsz, @reserved, not a working set or a damaged one, no device in the
  * container; E2BIG: larger than VFIO_IOPF_WORKING_SET_MAX; EFAULT; EBADF; EBUSY; EINTR; ENOMEM.
  */
-struct vfio_iopf_working_set_put {
+struct vfio_iopf_working_set_restore {
 	__u32 argsz;
 	__u32 flags;
 #define VFIO_IOPF_WORKING_SET_EVENTFD	(1 << 0)
@@ -208,7 +208,7 @@ struct vfio_iopf_working_set_put {
 	__aligned_u64 id;
 };
 
-#define VFIO_IOPF_WORKING_SET_PUT	_IO(VFIO_TYPE, VFIO_IOPF_BASE + 4)
+#define VFIO_IOPF_WORKING_SET_RESTORE	_IO(VFIO_TYPE, VFIO_IOPF_BASE + 4)
 
 /*
  * Policies: what is done about the memory of a range. DEFAULT: what the container's is, which is
@@ -247,8 +247,8 @@ struct vfio_iopf_working_set_put {
  * ENOENT: not all of it is mapped; EBUSY: an address of it is invalid
  * (VFIO_DMA_UNMAP_FLAG_VADDR), a thread unmaps it and gets the last report of dirty pages, or
  * 1024 requests to prefault are under way; ENOSPC: more policies than the module's parameter
- * policy_limit says, by default 262144; EFAULT: no memory, or not to be pinned for this; ENOMEM:
- * RLIMIT_MEMLOCK, or out of memory; ESRCH: its process is gone; EINTR. On error nothing has
+ * policy_entry_limit says, by default 262144; EFAULT: no memory, or not to be pinned for this;
+ * ENOMEM: RLIMIT_MEMLOCK, or out of memory; ESRCH: its process is gone; EINTR. On error nothing has
  * changed.
  */
 struct vfio_iopf_policy {

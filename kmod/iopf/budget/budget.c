@@ -10,7 +10,7 @@
  * looks (mm.c: not mapped is not young), and decides.
  *
  * Charging: whoever changes what a chunk has mapped has the chunk counted anew before it drops the
- * chunk's lock (iopf_keeper_settle()). What is going to be mapped is reserved before, under the
+ * chunk's lock (iopf_evictor_settle()). What is going to be mapped is reserved before, under the
  * same lock, so what is mapped is never more than the maximum; how much can be had says
  * how much is mapped: a leaf of 2 MiB, the window, the page in question, or nothing
  * (-EDQUOT). What nobody waits for is had below the soft mark only. There are no
@@ -23,14 +23,14 @@
  * fault vs eviction: a victim is chosen without its chunk's lock. Under it the budget is asked once
  *   more; a fault that came in between has put the chunk where it may not go.
  * answer vs eviction: a fault says when it begins to be handled, and when it has been answered
- *   (iopf_keeper_enter(), iopf_keeper_leave()); what it has mapped does not go in between. A
+ *   (iopf_evictor_enter(), iopf_evictor_leave()); what it has mapped does not go in between. A
  *   group of faults that has been served in part is answered when there is no room for the
  *   rest: waiting with what it has, it could keep others, or itself, waiting for good.
  * unmap vs eviction: a chunk that is killed is forgotten under its lock; who has chosen it is in an
  *   RCU read-side section and finds that it may not go.
  * freeze vs eviction: what is mapped of a frozen area stays, for its faults would wait.
  *
- * Locking: iopf_chunk.lock -> iopf_keeper.lock, which is a leaf. A victim is chosen with the leaf
+ * Locking: iopf_chunk.lock -> iopf_evictor.lock, which is a leaf. A victim is chosen with the leaf
  * alone, which is dropped before the chunk's is taken.
  */
 #include <linux/cleanup.h>
@@ -65,13 +65,13 @@
 /* How often it is tried to make room, at half a millisecond and more each time. */
 #define ROOM_TRIES	2000
 
-static struct iopf_keeper *chunk_keeper(const struct iopf_chunk *chunk)
+static struct iopf_evictor *chunk_keeper(const struct iopf_chunk *chunk)
 {
 	return chunk->area->container->keeper;
 }
 
 /* Whether @work has something to do; kicked at most once until it has looked. */
-static bool keeper_kick(struct iopf_keeper *k)
+static bool keeper_kick(struct iopf_evictor *k)
 {
 	lockdep_assert_held(&k->lock);
 
@@ -82,20 +82,20 @@ static bool keeper_kick(struct iopf_keeper *k)
 }
 
 /**
- * iopf_keeper_reserve() - room for what a fault is about to map
+ * iopf_evictor_reserve() - room for what a fault is about to map
  * @chunk: the chunk, locked; its container is budgeted
  * @around: pages of the window; out: 1 when there is no room for more
- * @reserved: out: how many are reserved, to be given back by iopf_keeper_settle()
+ * @reserved: out: how many are reserved, to be given back by iopf_evictor_settle()
  * @huge: out: whether a leaf of 2 MiB may take the place of what is mapped
  *
  * Return: 0 or -EDQUOT.
  */
-int iopf_keeper_reserve(struct iopf_chunk *chunk, unsigned int *around, unsigned int *reserved,
-			bool *huge)
+int iopf_evictor_reserve(struct iopf_chunk *chunk, unsigned int *around, unsigned int *reserved,
+			 bool *huge)
 {
 	unsigned int present = iopf_chunkmap_mapped(&chunk->map), all = IOPF_CHUNK_PAGES - present;
 	unsigned int window = clamp(*around, 1U, IOPF_CHUNK_PAGES);
-	struct iopf_keeper *k = chunk_keeper(chunk);
+	struct iopf_evictor *k = chunk_keeper(chunk);
 	int ret = 0;
 
 	lockdep_assert_held(&chunk->lock);
@@ -120,17 +120,17 @@ int iopf_keeper_reserve(struct iopf_chunk *chunk, unsigned int *around, unsigned
 }
 
 /**
- * iopf_keeper_reserve_ahead() - room for what nobody waits for
+ * iopf_evictor_reserve_ahead() - room for what nobody waits for
  * @chunk: the chunk, locked; its container is budgeted
  * @pages: how many there are to map at most, as far as they are not one leaf
- * @reserved: out: how many are reserved, to be given back by iopf_keeper_settle()
+ * @reserved: out: how many are reserved, to be given back by iopf_evictor_settle()
  *
  * Return: whether there is.
  */
-bool iopf_keeper_reserve_ahead(struct iopf_chunk *chunk, unsigned int pages,
-			       unsigned int *reserved)
+bool iopf_evictor_reserve_ahead(struct iopf_chunk *chunk, unsigned int pages,
+				unsigned int *reserved)
 {
-	struct iopf_keeper *k = chunk_keeper(chunk);
+	struct iopf_evictor *k = chunk_keeper(chunk);
 	/* An empty chunk may get a leaf, whatever part of it is asked for. */
 	unsigned int all = iopf_chunkmap_empty(&chunk->map) ? IOPF_CHUNK_PAGES : pages;
 	bool room;
@@ -146,16 +146,16 @@ bool iopf_keeper_reserve_ahead(struct iopf_chunk *chunk, unsigned int pages,
 }
 
 /**
- * iopf_keeper_settle() - count what a chunk has mapped
+ * iopf_evictor_settle() - count what a chunk has mapped
  * @chunk: the chunk, locked; its container is budgeted
  * @reserved: what was reserved for it
  * @why: why it may have changed
  */
-void iopf_keeper_settle(struct iopf_chunk *chunk, unsigned int reserved, enum iopf_settle why)
+void iopf_evictor_settle(struct iopf_chunk *chunk, unsigned int reserved, enum iopf_settle why)
 {
 	unsigned int pages = iopf_chunkmap_mapped(&chunk->map);
 	unsigned int pinned = iopf_chunkmap_pinned(&chunk->map);
-	struct iopf_keeper *k = chunk_keeper(chunk);
+	struct iopf_evictor *k = chunk_keeper(chunk);
 	bool kick;
 
 	lockdep_assert_held(&chunk->lock);
@@ -171,12 +171,12 @@ void iopf_keeper_settle(struct iopf_chunk *chunk, unsigned int reserved, enum io
 }
 
 /**
- * iopf_keeper_forget() - a chunk is charged for no more
+ * iopf_evictor_forget() - a chunk is charged for no more
  * @chunk: the chunk, locked; it may never have been
  */
-void iopf_keeper_forget(struct iopf_chunk *chunk)
+void iopf_evictor_forget(struct iopf_chunk *chunk)
 {
-	struct iopf_keeper *k = chunk_keeper(chunk);
+	struct iopf_evictor *k = chunk_keeper(chunk);
 
 	lockdep_assert_held(&chunk->lock);
 
@@ -186,12 +186,12 @@ void iopf_keeper_forget(struct iopf_chunk *chunk)
 }
 
 /**
- * iopf_keeper_may_evict() - whether a chunk may go
+ * iopf_evictor_may_evict() - whether a chunk may go
  * @chunk: the chunk, locked
  */
-bool iopf_keeper_may_evict(struct iopf_chunk *chunk)
+bool iopf_evictor_may_evict(struct iopf_chunk *chunk)
 {
-	struct iopf_keeper *k = chunk_keeper(chunk);
+	struct iopf_evictor *k = chunk_keeper(chunk);
 	u64 now = ktime_get_ns();
 	bool may;
 
@@ -208,7 +208,7 @@ bool iopf_keeper_may_evict(struct iopf_chunk *chunk)
 }
 
 /* Have one chunk go, because there is no room, or to see whether it is used. 0: none may go now. */
-static unsigned int keeper_evict(struct iopf_keeper *k, bool look)
+static unsigned int keeper_evict(struct iopf_evictor *k, bool look)
 {
 	struct iopf_block *block;
 	unsigned int pages = 0;
@@ -229,14 +229,14 @@ static unsigned int keeper_evict(struct iopf_keeper *k, bool look)
 }
 
 /**
- * iopf_keeper_make_room() - have something go
+ * iopf_evictor_make_room() - have something go
  * @c: the container, which is not going away
  * @pages: how much there should be room for
  *
  * Context: process context, with none of the chunks' locks; does not sleep.
  * Return: pages that have gone; 0: nothing may go now.
  */
-unsigned int iopf_keeper_make_room(struct iopf_container *c, unsigned int pages)
+unsigned int iopf_evictor_make_room(struct iopf_container *c, unsigned int pages)
 {
 	unsigned int all = 0, gone;
 
@@ -246,15 +246,15 @@ unsigned int iopf_keeper_make_room(struct iopf_container *c, unsigned int pages)
 }
 
 /**
- * iopf_keeper_reserve_pin() - room for pages that are about to be pinned
+ * iopf_evictor_reserve_pin() - room for pages that are about to be pinned
  * @chunk: the chunk, not locked
  * @n: pages, none of which is pinned
- * @reserved: out: how many are reserved, to be given back by iopf_keeper_settle()
+ * @reserved: out: how many are reserved, to be given back by iopf_evictor_settle()
  *
  * Context: process context, under the container's lock; sleeps.
  * Return: 0; -ENOMEM: more than may be pinned, or there is no room; -EINTR.
  */
-int iopf_keeper_reserve_pin(struct iopf_chunk *chunk, unsigned int n, unsigned int *reserved)
+int iopf_evictor_reserve_pin(struct iopf_chunk *chunk, unsigned int n, unsigned int *reserved)
 {
 	struct iopf_container *c = chunk->area->container;
 	int ret;
@@ -274,17 +274,17 @@ int iopf_keeper_reserve_pin(struct iopf_chunk *chunk, unsigned int n, unsigned i
 		}
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		if (!iopf_keeper_make_room(c, n))
+		if (!iopf_evictor_make_room(c, n))
 			usleep_range(500, 1000);
 	}
 	return -ENOMEM;
 }
 
 /**
- * iopf_keeper_full() - whether nothing should be mapped that nobody waits for
+ * iopf_evictor_full() - whether nothing should be mapped that nobody waits for
  * @c: the container, budgeted
  */
-bool iopf_keeper_full(struct iopf_container *c)
+bool iopf_evictor_full(struct iopf_container *c)
 {
 	bool full;
 
@@ -294,7 +294,7 @@ bool iopf_keeper_full(struct iopf_container *c)
 	return full;
 }
 
-int iopf_keeper_enter_slow(struct iopf_container *c)
+int iopf_evictor_enter_slow(struct iopf_container *c)
 {
 	int turn;
 
@@ -304,7 +304,7 @@ int iopf_keeper_enter_slow(struct iopf_container *c)
 	return turn;
 }
 
-void iopf_keeper_leave_slow(struct iopf_container *c, int turn)
+void iopf_evictor_leave_slow(struct iopf_container *c, int turn)
 {
 	spin_lock(&c->keeper->lock);
 	iopf_budget_leave(&c->keeper->books, turn);
@@ -312,7 +312,7 @@ void iopf_keeper_leave_slow(struct iopf_container *c, int turn)
 }
 
 /* Tell who polls, if thrashing has begun or ended. */
-static void keeper_tell(struct iopf_keeper *k)
+static void keeper_tell(struct iopf_evictor *k)
 {
 	bool changed;
 
@@ -326,35 +326,35 @@ static void keeper_tell(struct iopf_keeper *k)
 }
 
 /* When to look again; 0: when somebody kicks. */
-static unsigned long keeper_rest(struct iopf_keeper *k)
+static unsigned long keeper_rest(struct iopf_evictor *k)
 {
 	bool excess, thrashing;
-	u64 expire;
+	u64 aging_interval;
 
 	spin_lock(&k->lock);
 	excess = iopf_budget_excess(&k->books);
 	if (!excess)
 		k->kicked = false;
 	thrashing = k->told || k->books.thrashing;
-	expire = k->books.limits.expire;
+	aging_interval = k->books.limits.aging_interval;
 	spin_unlock(&k->lock);
 	/* There is something that could not go yet. */
 	if (excess)
 		return 1;
 	if (thrashing)
 		return HZ;
-	if (expire == IOPF_BUDGET_NONE)
+	if (aging_interval == IOPF_BUDGET_NONE)
 		return 0;
-	return clamp(nsecs_to_jiffies(expire / 4), 1UL, 10UL * HZ);
+	return clamp(nsecs_to_jiffies(aging_interval / 4), 1UL, 10UL * HZ);
 }
 
 static void keeper_work(struct work_struct *work)
 {
-	struct iopf_keeper *k = container_of(to_delayed_work(work), struct iopf_keeper, work);
+	struct iopf_evictor *k = container_of(to_delayed_work(work), struct iopf_evictor, work);
 	unsigned long delay;
 	unsigned int n = 0;
 
-	while (iopf_keeper_full(k->container) && n++ < BATCH && keeper_evict(k, false))
+	while (iopf_evictor_full(k->container) && n++ < BATCH && keeper_evict(k, false))
 		cond_resched();
 	for (n = 0; n < BATCH && keeper_evict(k, true); n++)
 		cond_resched();
@@ -366,14 +366,14 @@ static void keeper_work(struct work_struct *work)
 }
 
 /**
- * iopf_keeper_create() - a budget without limits
+ * iopf_evictor_create() - a budget without limits
  * @c: whose
  *
  * Return: its keeper, or NULL.
  */
-struct iopf_keeper *iopf_keeper_create(struct iopf_container *c)
+struct iopf_evictor *iopf_evictor_create(struct iopf_container *c)
 {
-	struct iopf_keeper *k = kzalloc(sizeof(*k), GFP_KERNEL_ACCOUNT);
+	struct iopf_evictor *k = kzalloc(sizeof(*k), GFP_KERNEL_ACCOUNT);
 
 	if (!k)
 		return NULL;
@@ -388,12 +388,12 @@ struct iopf_keeper *iopf_keeper_create(struct iopf_container *c)
 }
 
 /**
- * iopf_keeper_end() - nothing is mapped any more, and nobody can set a limit
+ * iopf_evictor_end() - nothing is mapped any more, and nobody can set a limit
  * @k: the keeper
  *
  * Context: process context, not under the container's lock.
  */
-void iopf_keeper_end(struct iopf_keeper *k)
+void iopf_evictor_end(struct iopf_evictor *k)
 {
 	iopf_hot_end(k);
 	cancel_delayed_work_sync(&k->work);
@@ -402,10 +402,10 @@ void iopf_keeper_end(struct iopf_keeper *k)
 }
 
 /**
- * iopf_keeper_free() - the container is being freed
+ * iopf_evictor_free() - the container is being freed
  * @k: its keeper, or NULL
  */
-void iopf_keeper_free(struct iopf_keeper *k)
+void iopf_evictor_free(struct iopf_evictor *k)
 {
 	if (!k)
 		return;

@@ -14,7 +14,7 @@
 struct iopf_chunk;
 
 /**
- * struct iopf_keeper - who keeps the budget of a container
+ * struct iopf_evictor - who keeps the budget of a container
  * @lock: a leaf, inside of chunks' locks
  * @books: what is charged; under @lock
  * @kicked: @work is going to look; under @lock
@@ -25,7 +25,7 @@ struct iopf_chunk;
  * @thrashing: the file of that name, for who polls it
  * @hots: what is held because it is hot
  */
-struct iopf_keeper {
+struct iopf_evictor {
 	spinlock_t lock; /* leaf */
 	struct iopf_budget books;
 	bool kicked;
@@ -37,45 +37,45 @@ struct iopf_keeper {
 	struct iopf_hots hots;
 };
 
-struct iopf_keeper *iopf_keeper_create(struct iopf_container *c);
-void iopf_keeper_end(struct iopf_keeper *k);
-void iopf_keeper_free(struct iopf_keeper *k);
+struct iopf_evictor *iopf_evictor_create(struct iopf_container *c);
+void iopf_evictor_end(struct iopf_evictor *k);
+void iopf_evictor_free(struct iopf_evictor *k);
 
 /* For chunks, under their locks, of containers that are budgeted. */
-int iopf_keeper_reserve(struct iopf_chunk *chunk, unsigned int *around, unsigned int *reserved,
-			bool *huge);
-bool iopf_keeper_reserve_ahead(struct iopf_chunk *chunk, unsigned int pages,
-			       unsigned int *reserved);
-void iopf_keeper_settle(struct iopf_chunk *chunk, unsigned int reserved, enum iopf_settle why);
-void iopf_keeper_forget(struct iopf_chunk *chunk);
-bool iopf_keeper_may_evict(struct iopf_chunk *chunk);
+int iopf_evictor_reserve(struct iopf_chunk *chunk, unsigned int *around, unsigned int *reserved,
+			 bool *huge);
+bool iopf_evictor_reserve_ahead(struct iopf_chunk *chunk, unsigned int pages,
+				unsigned int *reserved);
+void iopf_evictor_settle(struct iopf_chunk *chunk, unsigned int reserved, enum iopf_settle why);
+void iopf_evictor_forget(struct iopf_chunk *chunk);
+bool iopf_evictor_may_evict(struct iopf_chunk *chunk);
 
-int iopf_keeper_reserve_pin(struct iopf_chunk *chunk, unsigned int n, unsigned int *reserved);
-unsigned int iopf_keeper_make_room(struct iopf_container *c, unsigned int pages);
-bool iopf_keeper_full(struct iopf_container *c);
-int iopf_keeper_enter_slow(struct iopf_container *c);
-void iopf_keeper_leave_slow(struct iopf_container *c, int turn);
+int iopf_evictor_reserve_pin(struct iopf_chunk *chunk, unsigned int n, unsigned int *reserved);
+unsigned int iopf_evictor_make_room(struct iopf_container *c, unsigned int pages);
+bool iopf_evictor_full(struct iopf_container *c);
+int iopf_evictor_enter_slow(struct iopf_container *c);
+void iopf_evictor_leave_slow(struct iopf_container *c, int turn);
 
 /**
- * iopf_keeper_enter() - a fault is going to be handled
+ * iopf_evictor_enter() - a fault is going to be handled
  * @c: the container
  *
- * Return: what iopf_keeper_leave() wants to know.
+ * Return: what iopf_evictor_leave() wants to know.
  */
-static inline int iopf_keeper_enter(struct iopf_container *c)
+static inline int iopf_evictor_enter(struct iopf_container *c)
 {
-	return unlikely(READ_ONCE(c->budgeted)) ? iopf_keeper_enter_slow(c) : -1;
+	return unlikely(READ_ONCE(c->budgeted)) ? iopf_evictor_enter_slow(c) : -1;
 }
 
 /**
- * iopf_keeper_leave() - the fault has been answered, or will be handled again
+ * iopf_evictor_leave() - the fault has been answered, or will be handled again
  * @c: the container
- * @turn: of iopf_keeper_enter()
+ * @turn: of iopf_evictor_enter()
  */
-static inline void iopf_keeper_leave(struct iopf_container *c, int turn)
+static inline void iopf_evictor_leave(struct iopf_container *c, int turn)
 {
 	if (unlikely(turn >= 0))
-		iopf_keeper_leave_slow(c, turn);
+		iopf_evictor_leave_slow(c, turn);
 }
 
 #endif /* IOPF_BUDGET_H */

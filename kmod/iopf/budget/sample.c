@@ -87,7 +87,7 @@ DEFINE_STATIC_KEY_FALSE(iopf_sample_on);
 
 /**
  * struct iopf_sampler - the sampling of a container
- * @kobj: the directory "sample"
+ * @kobj: the directory "sampling"
  * @c: the container, which outlives it
  * @lock: outermost of our locks: starting, stopping, reading the log
  * @max: chunks watched at most. Under @lock.
@@ -482,7 +482,7 @@ static int sampler_start(struct iopf_sampler *sampler, unsigned int interval)
 	return 0;
 }
 
-/* sysfs: a directory "sample" in that of each container */
+/* sysfs: a directory "sampling" in that of each container */
 
 struct sample_attr {
 	struct attribute attr;
@@ -511,7 +511,7 @@ static ssize_t interval_store(struct iopf_sampler *sampler, unsigned int value)
 }
 
 static const struct sample_attr sample_interval = {
-	.attr = { .name = "interval", .mode = 0644 },
+	.attr = { .name = "interval_ms", .mode = 0644 },
 	.show = interval_show,
 	.store = interval_store,
 };
@@ -532,7 +532,7 @@ static ssize_t max_store(struct iopf_sampler *sampler, unsigned int value)
 }
 
 static const struct sample_attr sample_max = {
-	.attr = { .name = "max", .mode = 0644 },
+	.attr = { .name = "max_chunks", .mode = 0644 },
 	.show = max_show,
 	.store = max_store,
 };
@@ -549,7 +549,7 @@ static ssize_t share_show(struct iopf_sampler *sampler, char *buf)
 }
 
 static const struct sample_attr sample_share = {
-	.attr = { .name = "share", .mode = 0444 },
+	.attr = { .name = "cost_ppm", .mode = 0444 },
 	.show = share_show,
 };
 
@@ -647,7 +647,7 @@ static const struct kobj_type sampler_ktype = {
 };
 
 /**
- * iopf_sampler_create() - what it takes to sample a container, and the directory "sample"
+ * iopf_sampler_create() - what it takes to sample a container, and the directory "sampling"
  * @c: the container, with its own directory; nothing is mapped in it yet
  *
  * Return: it, or NULL.
@@ -663,7 +663,7 @@ struct iopf_sampler *iopf_sampler_create(struct iopf_container *c)
 	mutex_init(&sampler->lock);
 	spin_lock_init(&sampler->points_lock);
 	INIT_DELAYED_WORK(&sampler->work, sampler_work);
-	if (kobject_init_and_add(&sampler->kobj, &sampler_ktype, &c->kobj, "sample"))
+	if (kobject_init_and_add(&sampler->kobj, &sampler_ktype, &c->kobj, "sampling"))
 		goto err_put;
 	if (sysfs_create_files(&sampler->kobj, (const struct attribute *const *)sample_attrs) ||
 	    sysfs_create_bin_file(&sampler->kobj, &bin_attr_log))

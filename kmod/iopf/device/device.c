@@ -330,13 +330,13 @@ static ssize_t rule_show(struct iopf_device *d, char *buf)
 
 DEVICE_RO(rule);
 
-static ssize_t served_by_show(struct iopf_device *d, char *buf)
+static ssize_t backend_show(struct iopf_device *d, char *buf)
 {
 	guard(mutex)(&iopf_devices_lock);
-	return sysfs_emit(buf, "%s\n", d->served_by);
+	return sysfs_emit(buf, "%s\n", d->backend);
 }
 
-DEVICE_RO(served_by);
+DEVICE_RO(backend);
 
 static ssize_t reason_show(struct iopf_device *d, char *buf)
 {
@@ -374,19 +374,19 @@ static u64 device_stat(struct iopf_device *d, enum iopf_stat stat)
 	}
 
 DEVICE_STAT(faults, IOPF_STAT_FAULTS);
-DEVICE_STAT(requests, IOPF_STAT_REQUESTS);
+DEVICE_STAT(page_requests, IOPF_STAT_PAGE_REQUESTS);
 DEVICE_STAT(pages_mapped, IOPF_STAT_MAPPED);
-DEVICE_STAT(slow, IOPF_STAT_SLOW);
-DEVICE_STAT(swept, IOPF_STAT_SWEPT);
+DEVICE_STAT(parked, IOPF_STAT_PARKED);
+DEVICE_STAT(coalesced, IOPF_STAT_COALESCED);
 DEVICE_STAT(retries, IOPF_STAT_RETRIES);
-DEVICE_STAT(gave_up, IOPF_STAT_GAVE_UP);
+DEVICE_STAT(retries_exhausted, IOPF_STAT_RETRIES_EXHAUSTED);
 DEVICE_STAT(deferred, IOPF_STAT_DEFERRED);
-DEVICE_STAT(invalid, IOPF_STAT_INVALID);
-DEVICE_STAT(ahead, IOPF_STAT_AHEAD);
-DEVICE_STAT(ahead_used, IOPF_STAT_AHEAD_USED);
-DEVICE_STAT(ahead_wasted, IOPF_STAT_AHEAD_WASTED);
-DEVICE_STAT(stray_locked, IOPF_STAT_STRAY_LOCKED);
-DEVICE_STAT(stray_disabled, IOPF_STAT_STRAY_DISABLED);
+DEVICE_STAT(responses_invalid, IOPF_STAT_RESPONSES_INVALID);
+DEVICE_STAT(prefetched, IOPF_STAT_PREFETCHED);
+DEVICE_STAT(prefetch_used, IOPF_STAT_PREFETCH_USED);
+DEVICE_STAT(prefetch_wasted, IOPF_STAT_PREFETCH_WASTED);
+DEVICE_STAT(unexpected_locked, IOPF_STAT_UNEXPECTED_LOCKED);
+DEVICE_STAT(unexpected_disabled, IOPF_STAT_UNEXPECTED_DISABLED);
 
 static const struct attribute *const device_attrs[] = {
 	&device_enabled.attr,
@@ -394,23 +394,23 @@ static const struct attribute *const device_attrs[] = {
 	&device_policy.attr,
 	&device_windows.attr,
 	&device_rule.attr,
-	&device_served_by.attr,
+	&device_backend.attr,
 	&device_reason.attr,
 	&device_container.attr,
 	&device_faults.attr,
-	&device_requests.attr,
+	&device_page_requests.attr,
 	&device_pages_mapped.attr,
-	&device_slow.attr,
-	&device_swept.attr,
+	&device_parked.attr,
+	&device_coalesced.attr,
 	&device_retries.attr,
-	&device_gave_up.attr,
+	&device_retries_exhausted.attr,
 	&device_deferred.attr,
-	&device_invalid.attr,
-	&device_ahead.attr,
-	&device_ahead_used.attr,
-	&device_ahead_wasted.attr,
-	&device_stray_locked.attr,
-	&device_stray_disabled.attr,
+	&device_responses_invalid.attr,
+	&device_prefetched.attr,
+	&device_prefetch_used.attr,
+	&device_prefetch_wasted.attr,
+	&device_unexpected_locked.attr,
+	&device_unexpected_disabled.attr,
 	NULL,
 };
 
@@ -465,7 +465,7 @@ static struct iopf_device *device_new(struct device *dev)
 	kobject_init(&d->kobj, &device_ktype);
 	d->dev = get_device(dev);
 	mutex_init(&d->setting);
-	d->served_by = "none";
+	d->backend = "none";
 	d->reason = "";
 	spin_lock_init(&d->streams_lock);
 	ratelimit_state_init(&d->complaints, LOG_INTERVAL, LOG_LINES);
@@ -588,15 +588,15 @@ void iopf_device_served(struct iopf_device *d, const char *by, const char *reaso
 {
 	lockdep_assert_held(&iopf_devices_lock);
 
-	if (*reason && (d->reason != reason || d->served_by != by) && __ratelimit(&d->news))
+	if (*reason && (d->reason != reason || d->backend != by) && __ratelimit(&d->news))
 		dev_info(d->dev, IOPF_DRIVER_NAME ": memory is pinned by %s: %s\n", by, reason);
-	d->served_by = by;
+	d->backend = by;
 	d->reason = reason;
 }
 
-static const char reason_behind[] = IOPF_REASON_BEHIND
-	": vfio_iommu_type1 is asked first (to change that write 1 to /sys/kernel/vfio_iopf/front)";
-static const char reason_bypassed[] = IOPF_REASON_BYPASSED
+static const char reason_behind[] = IOPF_REASON_SHADOWED
+	": vfio_iommu_type1 is asked first (to change that write 1 to /sys/kernel/vfio_iopf/first)";
+static const char reason_bypassed[] = IOPF_REASON_OPENED_BEFORE
 	": its container was opened while vfio_iommu_type1 was asked first";
 
 /**
@@ -609,7 +609,7 @@ void iopf_device_released(struct iopf_device *d)
 {
 	lockdep_assert_held(&iopf_devices_lock);
 
-	d->served_by = devices_behind ? "vfio_iommu_type1" : "none";
+	d->backend = devices_behind ? "vfio_iommu_type1" : "none";
 	d->reason = devices_behind ? reason_behind : "";
 }
 

@@ -24,38 +24,38 @@ struct vfio_iopf_mediator;
 /**
  * enum iopf_stat - what is counted for each device
  * @IOPF_STAT_FAULTS: page request groups (or stalls) answered
- * @IOPF_STAT_REQUESTS: page requests in them
+ * @IOPF_STAT_PAGE_REQUESTS: page requests in them
  * @IOPF_STAT_MAPPED: pages mapped for them
- * @IOPF_STAT_SLOW: groups that had to wait for memory, a disk or user space
- * @IOPF_STAT_SWEPT: those of them that were answered without a worker of their own, since what
+ * @IOPF_STAT_PARKED: groups that had to wait for memory, a disk or user space
+ * @IOPF_STAT_COALESCED: those of them that were answered without a worker of their own, since what
  *                   another had waited for was theirs, too
  * @IOPF_STAT_RETRIES: attempts repeated because of an invalidation or lack of memory
- * @IOPF_STAT_GAVE_UP: groups told to go on without their page after too many attempts;
+ * @IOPF_STAT_RETRIES_EXHAUSTED: groups told to go on without their page after too many attempts;
  *                     the device asks again
  * @IOPF_STAT_DEFERRED: groups told to ask again, since as many waited as may, or for want of memory
- * @IOPF_STAT_INVALID: groups answered "invalid request"
- * @IOPF_STAT_AHEAD: pages populated before the device asked for them, as it goes in order
- * @IOPF_STAT_AHEAD_USED: those of them that it came to the end of
- * @IOPF_STAT_AHEAD_WASTED: those that it did not, as far as is known
- * @IOPF_STAT_STRAY_LOCKED: page requests where it is not to fault
- * @IOPF_STAT_STRAY_DISABLED: page requests while it may not fault at all
+ * @IOPF_STAT_RESPONSES_INVALID: groups answered "invalid request"
+ * @IOPF_STAT_PREFETCHED: pages populated before the device asked for them, as it goes in order
+ * @IOPF_STAT_PREFETCH_USED: those of them that it came to the end of
+ * @IOPF_STAT_PREFETCH_WASTED: those that it did not, as far as is known
+ * @IOPF_STAT_UNEXPECTED_LOCKED: page requests where it is not to fault
+ * @IOPF_STAT_UNEXPECTED_DISABLED: page requests while it may not fault at all
  * @IOPF_STAT_NR: how many counters there are
  */
 enum iopf_stat {
 	IOPF_STAT_FAULTS,
-	IOPF_STAT_REQUESTS,
+	IOPF_STAT_PAGE_REQUESTS,
 	IOPF_STAT_MAPPED,
-	IOPF_STAT_SLOW,
-	IOPF_STAT_SWEPT,
+	IOPF_STAT_PARKED,
+	IOPF_STAT_COALESCED,
 	IOPF_STAT_RETRIES,
-	IOPF_STAT_GAVE_UP,
+	IOPF_STAT_RETRIES_EXHAUSTED,
 	IOPF_STAT_DEFERRED,
-	IOPF_STAT_INVALID,
-	IOPF_STAT_AHEAD,
-	IOPF_STAT_AHEAD_USED,
-	IOPF_STAT_AHEAD_WASTED,
-	IOPF_STAT_STRAY_LOCKED,
-	IOPF_STAT_STRAY_DISABLED,
+	IOPF_STAT_RESPONSES_INVALID,
+	IOPF_STAT_PREFETCHED,
+	IOPF_STAT_PREFETCH_USED,
+	IOPF_STAT_PREFETCH_WASTED,
+	IOPF_STAT_UNEXPECTED_LOCKED,
+	IOPF_STAT_UNEXPECTED_DISABLED,
 	IOPF_STAT_NR,
 };
 
@@ -82,7 +82,7 @@ struct iopf_stats {
  * @attach: where it is attached, or about to be, or NULL
  * @unbinding: it is being unbound from its VFIO driver
  * @unbound_from: the container that counts it in iopf_container.unbinding, or NULL
- * @served_by: who serves its container: a module name, or "none"
+ * @backend: who serves its container: a module name, or "none"
  * @reason: why not this module, see core/reason.h; or ""
  * @stats: counters
  * @complaints: limits what the log says of its faults
@@ -94,7 +94,7 @@ struct iopf_stats {
  * @streams: where it goes through memory in order
  *
  * iopf_devices_lock protects @node, @mode, @enabled, @policy, @windows, @mediator, @rule, @ruling,
- * @ruling_new, @attach, @unbinding, @unbound_from, @served_by, @reason, @latency_past.
+ * @ruling_new, @attach, @unbinding, @unbound_from, @backend, @reason, @latency_past.
  * With @attach set, @mode, @enabled and
  * @policy change under the container's lock, too, and @windows does not change. @attach and the
  * mediator's locks change under the container's lock, too.
@@ -118,7 +118,7 @@ struct iopf_device {
 	struct iopf_attach *attach;
 	bool unbinding;
 	struct iopf_container *unbound_from;
-	const char *served_by;
+	const char *backend;
 	const char *reason;
 	struct iopf_stats __percpu *stats;
 	struct ratelimit_state complaints;

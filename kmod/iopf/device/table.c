@@ -6,8 +6,8 @@
  * rules, then those that come with the module. A device that nobody knows may not fault, whatever
  * its registers offer.
  *
- * /sys/kernel/vfio_iopf/table shows what is in force, in that order, a line each: who says it,
- * the line of his text, the rule, and as a comment its source. What is written to it takes the
+ * /sys/kernel/vfio_iopf/device_table shows what is in force, in that order, a line each: who says
+ * it, the line of his text, the rule, and as a comment its source. What is written to it takes the
  * place of the administrator's rules as a whole; a text with a mistake is refused, the log says
  * where it is, and nothing has changed. Each device gets its ruling from a new table at once, but
  * for those in use: theirs waits until they are released. A mode that was written by hand lasts
@@ -147,7 +147,7 @@ static struct iopf_table *table_new(const char *text, size_t len)
 	t->rules->max = room;
 	ret = iopf_devtable_parse(t->rules, t->text, len, &err);
 	if (ret) {
-		iopf_table_complain("table", &err);
+		iopf_table_complain("device_table", &err);
 		goto err_free;
 	}
 	return t;
@@ -377,7 +377,7 @@ static ssize_t table_write(struct file *file, struct kobject *kobj, struct bin_a
 			   char *buf, loff_t off, size_t count)
 {
 	guard(mutex)(&iopf_devices_lock);
-	return iopf_draft_write(&table_draft, "table", file, buf, off, count, table_replace);
+	return iopf_draft_write(&table_draft, "device_table", file, buf, off, count, table_replace);
 }
 
 static void table_show_rules(struct seq_buf *s, enum iopf_origin origin,
@@ -423,7 +423,7 @@ static ssize_t table_read(struct file *file, struct kobject *kobj, struct bin_at
 }
 
 static struct bin_attribute table_attr = {
-	.attr = { .name = "table", .mode = 0644 },
+	.attr = { .name = "device_table", .mode = 0644 },
 	.read = table_read,
 	.write = table_write,
 };

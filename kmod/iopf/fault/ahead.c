@@ -205,7 +205,7 @@ static void runner_advance(struct iopf_runner *r, unsigned int pages)
 {
 	r->page += (u64)r->stride * pages;
 	r->pages -= pages;
-	iopf_device_count(r->d, IOPF_STAT_AHEAD, pages);
+	iopf_device_count(r->d, IOPF_STAT_PREFETCHED, pages);
 }
 
 /* Tell the streams what could not be had. */
@@ -440,8 +440,8 @@ void iopf_ahead(struct iopf_attach *at, struct iopf_device *d, const struct iopf
 		ahead = iopf_streams_miss(&d->streams, &miss);
 		iopf_streams_cut(&d->streams, &ahead, READ_ONCE(at->max_ahead), miss.write);
 	}
-	iopf_device_count(d, IOPF_STAT_AHEAD_USED, ahead.used);
-	iopf_device_count(d, IOPF_STAT_AHEAD_WASTED, ahead.wasted);
+	iopf_device_count(d, IOPF_STAT_PREFETCH_USED, ahead.used);
+	iopf_device_count(d, IOPF_STAT_PREFETCH_WASTED, ahead.wasted);
 
 	r = (struct iopf_runner){
 		.d = d,

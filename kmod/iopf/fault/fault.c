@@ -277,9 +277,9 @@ static void fault_respond(struct iopf_device *d, struct iopf_group *group,
 {
 	iopf_timing_lap(timing, IOPF_PHASE_WALK);
 	iopf_device_count(d, IOPF_STAT_FAULTS, 1);
-	iopf_device_count(d, IOPF_STAT_REQUESTS, group->fault_count);
+	iopf_device_count(d, IOPF_STAT_PAGE_REQUESTS, group->fault_count);
 	if (code == IOMMU_PAGE_RESP_INVALID)
-		iopf_device_count(d, IOPF_STAT_INVALID, 1);
+		iopf_device_count(d, IOPF_STAT_RESPONSES_INVALID, 1);
 	iopf_group_response(group, code);
 	iopf_free_group(group);
 	iopf_timing_end(timing, d);
@@ -299,10 +299,11 @@ static void fault_stray(struct iopf_device *d, const struct iommu_fault_page_req
 {
 	iopf_device_count(d, cause, 1);
 	if (!test_and_set_bit(cause, &d->strays))
-		dev_warn(d->dev, IOPF_DRIVER_NAME ": %s at 0x%llx faults %s; such faults are answered, but bring nothing in (said once)\n",
+		dev_warn(d->dev, IOPF_DRIVER_NAME
+			 ": %s at 0x%llx faults %s; they are answered, but map nothing (said once)\n",
 			 prm->perm & IOMMU_FAULT_PERM_WRITE ? "write" : "read", prm->addr,
-			 cause == IOPF_STAT_STRAY_LOCKED ? "where memory is locked for the device"
-							 : "though the device may not fault");
+			 cause == IOPF_STAT_UNEXPECTED_LOCKED ? "where memory is locked for the device"
+							      : "though the device may not fault");
 }
 
 /*
@@ -413,7 +414,7 @@ static __always_inline int fault_request(struct iopf_container *c, struct iopf_d
 	if (mapped)
 		iopf_device_count(d, IOPF_STAT_MAPPED, mapped);
 	else if (unlikely(!ret && iopf_hold_stray(c, prm->addr)))
-		fault_stray(d, prm, IOPF_STAT_STRAY_LOCKED);
+		fault_stray(d, prm, IOPF_STAT_UNEXPECTED_LOCKED);
 	if (ret == -EFAULT)
 		fault_complain(d, prm, "is not memory for devices");
 	else if (ret == -ESRCH)
@@ -531,7 +532,7 @@ static int fault_filter(struct iopf_attach *at, struct iopf_device *d, struct io
 		/* Said before anything is unpinned, and the look came under the chunk's lock. */
 		if (found != FILTERED_HIT && READ_ONCE(at->faulting))
 			return -EAGAIN;
-		fault_stray(d, &fault->fault.prm, IOPF_STAT_STRAY_DISABLED);
+		fault_stray(d, &fault->fault.prm, IOPF_STAT_UNEXPECTED_DISABLED);
 		if (found == FILTERED_MMIO)
 			return -EAGAIN;
 		if (found == FILTERED_MISS)
@@ -802,7 +803,7 @@ static bool sweep_one(struct iopf_attach *at, struct iopf_slow *slow)
 	struct iopf_device *d = iopf_attach_device(at, group_dev(slow->group));
 	struct iopf_served served;
 	struct iopf_want *want = &slow->want;
-	int ret = -ENOENT, turn = iopf_keeper_enter(at->container);
+	int ret = -ENOENT, turn = iopf_evictor_enter(at->container);
 
 	/* What it wants may be in memory by now, or in the swap cache. */
 	if (!want->pool || want_now(want)) {
@@ -811,10 +812,10 @@ static bool sweep_one(struct iopf_attach *at, struct iopf_slow *slow)
 		ret = fault_group(at, d, slow->group, want, &served, &slow->timing);
 	}
 	if (!fault_must_wait(ret)) {
-		iopf_device_count(d, IOPF_STAT_SWEPT, 1);
+		iopf_device_count(d, IOPF_STAT_COALESCED, 1);
 		fault_respond(d, slow->group, fault_code(ret), &slow->timing);
 	}
-	iopf_keeper_leave(at->container, turn);
+	iopf_evictor_leave(at->container, turn);
 	return !fault_must_wait(ret);
 }
 
@@ -887,7 +888,7 @@ static void slow_answer(struct iopf_slow *slow, struct iopf_device *d, int ret, 
 	struct iopf_attach *at = slow->at;
 
 	fault_respond(d, slow->group, fault_code(ret), &slow->timing);
-	iopf_keeper_leave(at->container, turn);
+	iopf_evictor_leave(at->container, turn);
 	if (!ret && slow->served.pages)
 		iopf_ahead(at, d, &slow->served);
 	slow_over(slow);
@@ -908,17 +909,17 @@ static enum slow_next slow_try(struct iopf_slow *slow, int waited)
 						: "has no memory behind it");
 	/* Before the look at the area. Pairs with iopf_backlog_resume(). */
 	slow->resumes = iopf_backlog_resumes(slow->queue);
-	turn = iopf_keeper_enter(at->container);
+	turn = iopf_evictor_enter(at->container);
 	ret = waited ?: fault_group(at, d, slow->group, &slow->want, &served, &slow->timing);
 	/* It may have waited for an invalidation or an area only. */
 	if (!ret && !slow->served.pages)
 		slow->served = served;
 	if (fault_must_wait(ret)) {
-		iopf_keeper_leave(at->container, turn);
+		iopf_evictor_leave(at->container, turn);
 		turn = -1;
 	}
 	if (unlikely(ret == -EDQUOT))
-		iopf_keeper_make_room(at->container, 1);
+		iopf_evictor_make_room(at->container, 1);
 	if (ret == -EAGAIN) {
 		want_drop(&slow->want);
 		slow->attempt = 0;
@@ -934,7 +935,7 @@ static enum slow_next slow_try(struct iopf_slow *slow, int waited)
 			if (next != NEXT_NONE)
 				return next;
 		}
-		iopf_device_count(d, IOPF_STAT_GAVE_UP, 1);
+		iopf_device_count(d, IOPF_STAT_RETRIES_EXHAUSTED, 1);
 		slow->served.pages = 0;
 		ret = 0;
 	}
@@ -1056,7 +1057,7 @@ static noinline void fault_later(struct iopf_attach *at, struct iopf_device *d,
 {
 	int ret;
 
-	iopf_device_count(d, IOPF_STAT_SLOW, 1);
+	iopf_device_count(d, IOPF_STAT_PARKED, 1);
 	/* Nobody else may answer or free it once it is parked. */
 	iopf_group_dequeue(group);
 	ret = fault_park(at, group, want, timing);
@@ -1135,7 +1136,7 @@ int iopf_fault_handler(struct iopf_group *group)
 	int ret, turn;
 
 	iopf_timing_begin(&timing, d);
-	turn = iopf_keeper_enter(at->container);
+	turn = iopf_evictor_enter(at->container);
 	want.pool = NULL;
 	served.pages = 0;
 	ret = -ESHUTDOWN;
@@ -1156,10 +1157,10 @@ int iopf_fault_handler(struct iopf_group *group)
 		ahead = !ret && (served.pages || iopf_sample_counts(&timing));
 		stay = (ahead || unlikely(turn >= 0)) && iopf_attach_enter(at);
 		if (!stay)
-			iopf_keeper_leave(at->container, turn);
+			iopf_evictor_leave(at->container, turn);
 		fault_respond(d, group, fault_code(ret), &timing);
 		if (stay) {
-			iopf_keeper_leave(at->container, turn);
+			iopf_evictor_leave(at->container, turn);
 			if (!ret && served.pages)
 				iopf_ahead(at, d, &served);
 			if (ahead)
@@ -1168,7 +1169,7 @@ int iopf_fault_handler(struct iopf_group *group)
 		}
 		return 0;
 	}
-	iopf_keeper_leave(at->container, turn);
+	iopf_evictor_leave(at->container, turn);
 	fault_later(at, d, group, &want, &timing);
 	return 0;
 }

@@ -77,8 +77,8 @@ static const struct kernel_param_ops latency_ops = {
 	.get = param_get_uint,
 };
 
-module_param_cb(latency, &latency_ops, &latency_every, 0644);
-MODULE_PARM_DESC(latency,
+module_param_cb(latency_sampling, &latency_ops, &latency_every, 0644);
+MODULE_PARM_DESC(latency_sampling,
 		 "Measure how long faults take, and the phases of each one in so many; 1: of all; 0: measure nothing (default: 8)");
 
 /* What was measured by devices that are not attached any more, or before a reset of others. */

@@ -2,8 +2,8 @@
 /*
  * Quotas: how much of the host's work a container may ask for at a time.
  *
- *   faults_max  faults that have a worker, of those that wait for memory, a disk, user space
- *   ahead_max   pages had ahead of its devices that they have not used yet
+ *   fault_workers_max  faults that have a worker, of those that wait for memory, a disk, user space
+ *   prefetch_max   pages had ahead of its devices that they have not used yet
  *
  * Who is at its quota is slowed: faults wait for one of the workers, in order, and less is had
  * ahead. Nobody else notices, since the workers of a container are its own.
@@ -55,9 +55,9 @@ void iopf_quota_share(struct iopf_container *c)
 	}
 	list_for_each_entry(at, &c->attaches, node) {
 		WRITE_ONCE(at->max_workers,
-			   clamp(c->faults_max / groups, 1U, IOPF_DEVICE_WORKERS));
+			   clamp(c->fault_workers_max / groups, 1U, IOPF_DEVICE_WORKERS));
 		WRITE_ONCE(at->max_ahead,
-			   c->ahead_max == UINT_MAX ? UINT_MAX : c->ahead_max / devices);
+			   c->prefetch_max == UINT_MAX ? UINT_MAX : c->prefetch_max / devices);
 		iopf_fault_more_workers(at);
 	}
 }
@@ -84,24 +84,24 @@ static ssize_t quota_set(struct iopf_container *c, enum iopf_setting setting, co
 	return ret ?: count;
 }
 
-static ssize_t faults_max_show(struct iopf_container *c, char *buf)
+static ssize_t fault_workers_max_show(struct iopf_container *c, char *buf)
 {
-	return quota_emit(buf, READ_ONCE(c->faults_max));
+	return quota_emit(buf, READ_ONCE(c->fault_workers_max));
 }
 
-static ssize_t faults_max_store(struct iopf_container *c, const char *buf, size_t count)
+static ssize_t fault_workers_max_store(struct iopf_container *c, const char *buf, size_t count)
 {
-	return quota_set(c, IOPF_SETTING_FAULTS_MAX, buf, count, 1);
+	return quota_set(c, IOPF_SETTING_FAULT_WORKERS_MAX, buf, count, 1);
 }
 
-static ssize_t ahead_max_show(struct iopf_container *c, char *buf)
+static ssize_t prefetch_max_show(struct iopf_container *c, char *buf)
 {
-	return quota_emit(buf, READ_ONCE(c->ahead_max));
+	return quota_emit(buf, READ_ONCE(c->prefetch_max));
 }
 
-static ssize_t ahead_max_store(struct iopf_container *c, const char *buf, size_t count)
+static ssize_t prefetch_max_store(struct iopf_container *c, const char *buf, size_t count)
 {
-	return quota_set(c, IOPF_SETTING_AHEAD_MAX, buf, count, 0);
+	return quota_set(c, IOPF_SETTING_PREFETCH_MAX, buf, count, 0);
 }
 
 /* Faults that have a worker now. */
@@ -116,26 +116,26 @@ static ssize_t faults_parked_show(struct iopf_container *c, char *buf)
 	return sysfs_emit(buf, "%u\n", n);
 }
 
-static const struct iopf_container_attr quota_faults_max = {
-	.attr = { .name = "faults_max", .mode = 0644 },
-	.show = faults_max_show,
-	.store = faults_max_store,
+static const struct iopf_container_attr quota_fault_workers_max = {
+	.attr = { .name = "fault_workers_max", .mode = 0644 },
+	.show = fault_workers_max_show,
+	.store = fault_workers_max_store,
 };
 
-static const struct iopf_container_attr quota_ahead_max = {
-	.attr = { .name = "ahead_max", .mode = 0644 },
-	.show = ahead_max_show,
-	.store = ahead_max_store,
+static const struct iopf_container_attr quota_prefetch_max = {
+	.attr = { .name = "prefetch_max", .mode = 0644 },
+	.show = prefetch_max_show,
+	.store = prefetch_max_store,
 };
 
 static const struct iopf_container_attr quota_faults_parked = {
-	.attr = { .name = "faults_parked", .mode = 0444 },
+	.attr = { .name = "fault_workers", .mode = 0444 },
 	.show = faults_parked_show,
 };
 
 static const struct attribute *const quota_attrs[] = {
-	&quota_faults_max.attr,
-	&quota_ahead_max.attr,
+	&quota_fault_workers_max.attr,
+	&quota_prefetch_max.attr,
 	&quota_faults_parked.attr,
 	NULL,
 };

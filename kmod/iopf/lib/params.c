@@ -35,9 +35,9 @@ module_param_named(dma_entry_limit, iopf_dma_entry_limit, uint, 0644);
 MODULE_PARM_DESC(dma_entry_limit,
 		 "Mappings a container may have; for containers made from now on (default: 65535)");
 
-unsigned int iopf_policy_limit __read_mostly = 1U << 18;
-module_param_named(policy_limit, iopf_policy_limit, uint, 0644);
-MODULE_PARM_DESC(policy_limit,
+unsigned int iopf_policy_entry_limit __read_mostly = 1U << 18;
+module_param_named(policy_entry_limit, iopf_policy_entry_limit, uint, 0644);
+MODULE_PARM_DESC(policy_entry_limit,
 		 "Ranges with a policy of their own that a container may have; for containers made from now on (default: 262144)");
 
 /* 16 pages: what the CPU's own fault-around takes by default. */

@@ -19,7 +19,7 @@ extern bool iopf_allow_unsafe_interrupts;
 extern bool iopf_disable_hugepages;
 extern bool iopf_serve_pinned;
 extern unsigned int iopf_dma_entry_limit;
-extern unsigned int iopf_policy_limit;
+extern unsigned int iopf_policy_entry_limit;
 extern unsigned int iopf_fault_around;
 extern unsigned int iopf_fault_window;
 

@@ -309,7 +309,7 @@ static void chunk_settle(struct iopf_chunk *chunk, enum iopf_settle why)
 	lockdep_assert_held(&chunk->lock);
 
 	if (unlikely(READ_ONCE(chunk->area->container->budgeted)))
-		iopf_keeper_settle(chunk, 0, why);
+		iopf_evictor_settle(chunk, 0, why);
 }
 
 static int chunk_prot(const struct iopf_chunk *chunk, bool writable)
@@ -371,7 +371,7 @@ unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsign
 		WRITE_ONCE(chunk->aged, jiffies | 1);
 	else if (huge && zapped && last - first < IOPF_CHUNK_PAGES - 1)
 		WRITE_ONCE(chunk->refill, true);
-	chunk_settle(chunk, age ? IOPF_SETTLE_LOOKED : IOPF_SETTLE_LOST);
+	chunk_settle(chunk, age ? IOPF_SETTLE_AGED : IOPF_SETTLE_LOST);
 	spin_unlock(&chunk->lock);
 	return zapped;
 }
@@ -395,7 +395,7 @@ bool iopf_chunk_look(struct iopf_chunk *chunk)
 							iopf_chunkmap_pinned(&chunk->map));
 	if (looked) {
 		chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
-		chunk_settle(chunk, IOPF_SETTLE_LOOKED);
+		chunk_settle(chunk, IOPF_SETTLE_AGED);
 	}
 	spin_unlock(&chunk->lock);
 	return looked;
@@ -416,11 +416,11 @@ unsigned int iopf_chunk_evict(struct iopf_chunk *chunk, bool look)
 	unsigned int zapped = 0;
 
 	spin_lock(&chunk->lock);
-	if (iopf_keeper_may_evict(chunk)) {
+	if (iopf_evictor_may_evict(chunk)) {
 		zapped = chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
 		WRITE_ONCE(chunk->refill, false);
 		WRITE_ONCE(chunk->lost, true);
-		iopf_keeper_settle(chunk, 0, look ? IOPF_SETTLE_LOOKED : IOPF_SETTLE_EVICTED);
+		iopf_evictor_settle(chunk, 0, look ? IOPF_SETTLE_AGED : IOPF_SETTLE_EVICTED);
 	}
 	spin_unlock(&chunk->lock);
 	return zapped;
@@ -435,9 +435,9 @@ void iopf_chunk_charge(struct iopf_chunk *chunk, bool budgeted)
 {
 	spin_lock(&chunk->lock);
 	if (budgeted)
-		iopf_keeper_settle(chunk, 0, IOPF_SETTLE_LOST);
+		iopf_evictor_settle(chunk, 0, IOPF_SETTLE_LOST);
 	else
-		iopf_keeper_forget(chunk);
+		iopf_evictor_forget(chunk);
 	spin_unlock(&chunk->lock);
 }
 
@@ -450,7 +450,7 @@ void iopf_chunk_kill(struct iopf_chunk *chunk)
 	spin_lock(&chunk->lock);
 	chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
 	WRITE_ONCE(chunk->dead, true);
-	iopf_keeper_forget(chunk);
+	iopf_evictor_forget(chunk);
 	spin_unlock(&chunk->lock);
 }
 
@@ -864,11 +864,11 @@ static noinline int chunk_fault_budgeted(struct iopf_chunk *chunk, unsigned int 
 	int ret = 0;
 
 	if (iopf_chunkmap_lookup(&chunk->map, page, write) != IOPF_HIT)
-		ret = iopf_keeper_reserve(chunk, &around, &reserved, &huge);
+		ret = iopf_evictor_reserve(chunk, &around, &reserved, &huge);
 	f.no_huge = !huge;
 	if (!ret)
 		ret = chunk_fault_locked(&f, iopf_window_size(around));
-	iopf_keeper_settle(chunk, reserved, IOPF_SETTLE_MISSED);
+	iopf_evictor_settle(chunk, reserved, IOPF_SETTLE_MISSED);
 	chunk_count(chunk, f.mapped);
 	*mapped += f.mapped;
 	return ret;
@@ -982,7 +982,7 @@ static unsigned int chunk_have(struct iopf_chunk *chunk, unsigned int first, uns
 	f.may_write = !f.tracking;
 	ret = iopf_chunk_aged(chunk) ? -EBUSY : chunk_may_map(chunk);
 	if (unlikely(budgeted) && !ret &&
-	    !iopf_keeper_reserve_ahead(chunk, last - first + 1, &reserved))
+	    !iopf_evictor_reserve_ahead(chunk, last - first + 1, &reserved))
 		ret = -EBUSY;
 	if (!ret) {
 		ret = chunk_have_huge(&f);
@@ -994,7 +994,7 @@ static unsigned int chunk_have(struct iopf_chunk *chunk, unsigned int first, uns
 	if (!chunk->map.huge)
 		n = find_next_zero_bit(chunk->map.present, last + 1, first) - first;
 	if (unlikely(budgeted))
-		iopf_keeper_settle(chunk, reserved, IOPF_SETTLE_MISSED);
+		iopf_evictor_settle(chunk, reserved, IOPF_SETTLE_MISSED);
 	chunk_count(chunk, f.mapped);
 	spin_unlock(&chunk->lock);
 	if (unlikely(ret == -EXDEV) &&
@@ -1209,7 +1209,7 @@ int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pa
 
 	if (!chunk_marks(chunk, GFP_KERNEL_ACCOUNT))
 		return -ENOMEM;
-	ret = iopf_keeper_reserve_pin(chunk, n, &reserved);
+	ret = iopf_evictor_reserve_pin(chunk, n, &reserved);
 	if (ret)
 		return ret;
 	spin_lock(&chunk->lock);
@@ -1221,7 +1221,7 @@ int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pa
 	chunk_count(chunk, n);
 	chunk_count_pinned(chunk, n);
 	if (unlikely(READ_ONCE(chunk->area->container->budgeted)))
-		iopf_keeper_settle(chunk, reserved, IOPF_SETTLE_LOST);
+		iopf_evictor_settle(chunk, reserved, IOPF_SETTLE_LOST);
 	spin_unlock(&chunk->lock);
 
 	for (; done < n; done += run) {

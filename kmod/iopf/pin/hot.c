@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hot blocks: what a container that thrashes holds pinned, within its allowance (hot_max).
+ * Hot blocks: what a container that thrashes holds pinned, within its allowance (hot_pinned_max).
  *
  * While more is used than there is room for, each block that is used goes and comes back all the
  * time, and the budget's order can't help it. So some of those that came back most often are held
@@ -64,7 +64,7 @@ static unsigned long hot_scan(struct shrinker *shrinker, struct shrink_control *
 
 	spin_lock(&hots_lock);
 	list_for_each_entry(h, &hots, node) {
-		struct iopf_keeper *k = container_of(h, struct iopf_keeper, hots);
+		struct iopf_evictor *k = container_of(h, struct iopf_evictor, hots);
 
 		if (!READ_ONCE(h->pages))
 			continue;
@@ -118,7 +118,7 @@ static unsigned int chunk_run(const struct iopf_chunk *chunk, unsigned int *firs
 }
 
 /* What is to be held next, @room pages at most. How many pages; 0: nothing. */
-static unsigned int hot_choose(struct iopf_keeper *k, unsigned long room, struct iopf_range *range)
+static unsigned int hot_choose(struct iopf_evictor *k, unsigned long room, struct iopf_range *range)
 {
 	unsigned int n, first = 0;
 	struct iopf_chunk *chunk;
@@ -149,7 +149,7 @@ static int hot_try(struct iopf_container *c, void *range)
 	return iopf_hold_add(c, range, IOPF_HOLD_HOT, 0);
 }
 
-static int hot_hold(struct iopf_keeper *k, const struct iopf_range *range, unsigned int n)
+static int hot_hold(struct iopf_evictor *k, const struct iopf_range *range, unsigned int n)
 {
 	struct hot_range *hot = kmalloc(sizeof(*hot), GFP_KERNEL);
 	int ret;
@@ -169,7 +169,7 @@ static int hot_hold(struct iopf_keeper *k, const struct iopf_range *range, unsig
 	return 0;
 }
 
-static void hot_let_go(struct iopf_keeper *k)
+static void hot_let_go(struct iopf_evictor *k)
 {
 	struct hot_range *hot, *next;
 
@@ -184,7 +184,7 @@ static void hot_let_go(struct iopf_keeper *k)
 	WRITE_ONCE(k->hots.pages, 0);
 }
 
-static void hot_cool(struct iopf_keeper *k)
+static void hot_cool(struct iopf_evictor *k)
 {
 	hot_let_go(k);
 	k->hots.cooling = true;
@@ -192,7 +192,7 @@ static void hot_cool(struct iopf_keeper *k)
 }
 
 /* Pages that may be held beside those that are; negative: too much is pinned. */
-static long hot_room(struct iopf_keeper *k)
+static long hot_room(struct iopf_evictor *k)
 {
 	unsigned long max = READ_ONCE(k->hots.max), have = k->hots.pages;
 	u64 pinned, high;
@@ -213,7 +213,7 @@ static long hot_room(struct iopf_keeper *k)
  *
  * Context: process context; takes the container's lock.
  */
-void iopf_hot_work(struct iopf_keeper *k, bool thrashing)
+void iopf_hot_work(struct iopf_evictor *k, bool thrashing)
 {
 	struct iopf_hots *h = &k->hots;
 	struct iopf_range range;
@@ -247,7 +247,7 @@ void iopf_hot_work(struct iopf_keeper *k, bool thrashing)
  * iopf_hot_begin() - a container that holds nothing yet
  * @k: its keeper
  */
-void iopf_hot_begin(struct iopf_keeper *k)
+void iopf_hot_begin(struct iopf_evictor *k)
 {
 	INIT_LIST_HEAD(&k->hots.ranges);
 	spin_lock(&hots_lock);
@@ -259,7 +259,7 @@ void iopf_hot_begin(struct iopf_keeper *k)
  * iopf_hot_end() - the container is going: the host need not ask it for anything
  * @k: the keeper, whose work ends after this
  */
-void iopf_hot_end(struct iopf_keeper *k)
+void iopf_hot_end(struct iopf_evictor *k)
 {
 	spin_lock(&hots_lock);
 	list_del_init(&k->hots.node);
@@ -270,7 +270,7 @@ void iopf_hot_end(struct iopf_keeper *k)
  * iopf_hot_forget() - nothing is held any more, and the work has ended
  * @k: the keeper
  */
-void iopf_hot_forget(struct iopf_keeper *k)
+void iopf_hot_forget(struct iopf_evictor *k)
 {
 	hot_let_go(k);
 }

@@ -5,7 +5,7 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
-struct iopf_keeper;
+struct iopf_evictor;
 
 /**
  * struct iopf_hots - what is held because it is hot
@@ -29,9 +29,9 @@ struct iopf_hots {
 
 int iopf_hot_init(void);
 void iopf_hot_exit(void);
-void iopf_hot_begin(struct iopf_keeper *k);
-void iopf_hot_work(struct iopf_keeper *k, bool thrashing);
-void iopf_hot_end(struct iopf_keeper *k);
-void iopf_hot_forget(struct iopf_keeper *k);
+void iopf_hot_begin(struct iopf_evictor *k);
+void iopf_hot_work(struct iopf_evictor *k, bool thrashing);
+void iopf_hot_end(struct iopf_evictor *k);
+void iopf_hot_forget(struct iopf_evictor *k);
 
 #endif /* IOPF_HOT_H */

@@ -107,16 +107,16 @@ static void mediator_free(struct vfio_iopf_mediator *m)
 }
 
 /**
- * vfio_iopf_mediate() - become a device's mediator
+ * vfio_iopf_mediator_register() - become a device's mediator
  * @dev: the device, which the caller's driver has, or is about to get
  *
  * From here on a selective device is taken to fault anywhere but in what gets locked.
  *
  * Context: process context; sleeps.
- * Return: the mediator, to be given back with vfio_iopf_unmediate(); an error pointer: -EBUSY when
- * the device has one; -ENOMEM.
+ * Return: the mediator, which the caller gives back with vfio_iopf_mediator_unregister(); an error
+ * pointer: -EBUSY when the device has one; -ENOMEM.
  */
-struct vfio_iopf_mediator *vfio_iopf_mediate(struct device *dev)
+struct vfio_iopf_mediator *vfio_iopf_mediator_register(struct device *dev)
 {
 	struct vfio_iopf_mediator *m = kzalloc(sizeof(*m), GFP_KERNEL);
 	struct iopf_container *c;
@@ -150,7 +150,7 @@ struct vfio_iopf_mediator *vfio_iopf_mediate(struct device *dev)
 	}
 	return m;
 }
-EXPORT_SYMBOL_GPL(vfio_iopf_mediate);
+EXPORT_SYMBOL_GPL(vfio_iopf_mediator_register);
 
 /* The end of a mediator whose device is in a container. -ESTALE: it is not any more. */
 static int mediator_leave(struct iopf_container *c, void *data)
@@ -188,7 +188,7 @@ static void mediator_abandon(struct vfio_iopf_mediator *m, struct iopf_container
 }
 
 /**
- * vfio_iopf_unmediate() - be a device's mediator no more
+ * vfio_iopf_mediator_unregister() - be a device's mediator no more
  * @m: the mediator
  *
  * If the device is attached still and nobody else answers for it, everything is pinned instead of
@@ -196,7 +196,7 @@ static void mediator_abandon(struct vfio_iopf_mediator *m, struct iopf_container
  *
  * Context: process context; sleeps.
  */
-void vfio_iopf_unmediate(struct vfio_iopf_mediator *m)
+void vfio_iopf_mediator_unregister(struct vfio_iopf_mediator *m)
 {
 	struct iopf_device *d = m->d;
 	struct iopf_container *c;
@@ -220,7 +220,7 @@ void vfio_iopf_unmediate(struct vfio_iopf_mediator *m)
 	} while (READ_ONCE(d->mediator) == m);
 	mediator_free(m);
 }
-EXPORT_SYMBOL_GPL(vfio_iopf_unmediate);
+EXPORT_SYMBOL_GPL(vfio_iopf_mediator_unregister);
 
 /**
  * vfio_iopf_lock_range() - keep pinned what is mapped of a range, now and from now on
@@ -328,7 +328,7 @@ static int device_hold(struct iopf_area *area, const struct iopf_device *d)
 		if (ret)
 			return ret;
 	}
-	/* Pairs with vfio_iopf_mediate(). Who leaves takes the container's lock, then frees it. */
+	/* Pairs with vfio_iopf_mediator_register(). A leaver takes the container's lock first. */
 	m = smp_load_acquire(&d->mediator);
 	if (!m)
 		return 0;

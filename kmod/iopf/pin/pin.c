@@ -466,7 +466,7 @@ static int pin_mmio(struct iopf_area *area, struct iopf_chunk *chunk, unsigned i
 			continue;
 		if (ret == -ENOENT)
 			return -EAGAIN;
-		if (ret == -EDQUOT && iopf_keeper_make_room(area->container, 1))
+		if (ret == -EDQUOT && iopf_evictor_make_room(area->container, 1))
 			continue;
 		if (ret != -EBUSY && ret != -ENOMEM && ret != -EDQUOT)
 			return ret;

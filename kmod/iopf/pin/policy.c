@@ -24,7 +24,7 @@
  *
  * Devices go on meanwhile: see hold.c.
  *
- * User space decides how many policies there are, up to a limit (policy_limit). Unmapping an area
+ * User space decides how many policies there are, up to policy_entry_limit. Unmapping an area
  * in the middle of a policy makes two of it and can't fail, so there may be one more for each area.
  * A store over a range frees the part of the tree that it covers at one go, so a large number of
  * policies is erased in batches. The tree has
@@ -183,7 +183,7 @@ int iopf_policy_store(struct iopf_container *c, const struct iopf_range *range,
 
 	lockdep_assert_held(&c->lock);
 
-	if (more > 0 && c->nr_policies + more > c->policy_limit)
+	if (more > 0 && c->nr_policies + more > c->policy_entry_limit)
 		return -ENOSPC;
 	/* After the first batch there is no way back, but for who learns nothing of it. */
 	thinned = policy_thin(c, range, true);

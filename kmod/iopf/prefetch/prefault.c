@@ -372,7 +372,7 @@ struct iopf_prefault *iopf_prefault_of_ranges(struct iopf_container *c,
  * @eventfd: to be signalled; negative: none
  *
  * Context: process context; takes the container's lock.
- * Return: the request, not started; an error pointer with what VFIO_IOPF_WORKING_SET_PUT answers.
+ * Return: the request, not started; an error pointer with the ioctl's error.
  */
 struct iopf_prefault *iopf_prefault_of_workset(struct iopf_container *c, u8 *data, size_t size,
 					       int eventfd)

@@ -42,9 +42,9 @@ enum prefault_state {
  * @error: why it failed, negative
  * @eventfd: to be signalled, or NULL
  * @pages: how many it is about
- * @present: pages that were mapped already
+ * @already_mapped: pages that were mapped already
  * @mapped: pages that have been mapped
- * @missed: pages that could not be mapped
+ * @failed: pages that could not be mapped
  * @write: for writing
  * @policy: it follows from a policy, so it goes over what is mapped, with whatever permission
  * @rest: it is about what has no policy of its own, found as it goes on; at most @pages
@@ -77,9 +77,9 @@ struct iopf_prefault {
 	int error;
 	struct eventfd_ctx *eventfd;
 	u64 pages;
-	u64 present;
+	u64 already_mapped;
 	u64 mapped;
-	u64 missed;
+	u64 failed;
 	bool write;
 	bool policy;
 	bool rest;

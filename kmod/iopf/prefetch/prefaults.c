@@ -268,16 +268,16 @@ bool iopf_prefaults_doze(struct iopf_prefault *p)
 /**
  * iopf_prefaults_account() - pages of a request have been dealt with
  * @p: the request
- * @present: how many were mapped before
+ * @already_mapped: how many were mapped before
  * @mapped: how many have been mapped
- * @missed: how many could not be
+ * @failed: how many could not be
  */
-void iopf_prefaults_account(struct iopf_prefault *p, u64 present, u64 mapped, u64 missed)
+void iopf_prefaults_account(struct iopf_prefault *p, u64 already_mapped, u64 mapped, u64 failed)
 {
 	spin_lock(&p->ps->lock);
-	p->present += present;
+	p->already_mapped += already_mapped;
 	p->mapped += mapped;
-	p->missed += missed;
+	p->failed += failed;
 	p->ps->pages += mapped;
 	spin_unlock(&p->ps->lock);
 }
@@ -506,9 +506,9 @@ static void prefault_tell(const struct iopf_prefault *p, struct vfio_iopf_prefau
 	status->state = state_for_user(p->state);
 	status->error = -p->error;
 	status->pages = p->pages;
-	status->present = p->present;
+	status->already_mapped = p->already_mapped;
 	status->mapped = p->mapped;
-	status->missed = p->missed;
+	status->failed = p->failed;
 }
 
 /**

@@ -24,6 +24,6 @@ int iopf_prefaults_query(struct iopf_container *c, struct vfio_iopf_prefault_sta
 /* For the worker of a request. */
 bool iopf_prefaults_activate(struct iopf_prefault *p);
 bool iopf_prefaults_doze(struct iopf_prefault *p);
-void iopf_prefaults_account(struct iopf_prefault *p, u64 present, u64 mapped, u64 missed);
+void iopf_prefaults_account(struct iopf_prefault *p, u64 already_mapped, u64 mapped, u64 failed);
 
 #endif /* IOPF_PREFAULTS_H */

@@ -210,7 +210,7 @@ static enum iopf_slice_state slice_try(struct iopf_slice *s, struct iopf_chunk *
 
 	/* Nobody waits for it. */
 	if (unlikely(READ_ONCE(chunk->area->container->budgeted)) &&
-	    iopf_keeper_full(chunk->area->container)) {
+	    iopf_evictor_full(chunk->area->container)) {
 		slice_skip_rest(s);
 		return IOPF_SLICE_DONE;
 	}

@@ -263,7 +263,7 @@ static int export_all(struct iopf_container *c, struct export *e)
 }
 
 /**
- * iopf_workset_export() - VFIO_IOPF_WORKING_SET_GET
+ * iopf_workset_export() - VFIO_IOPF_WORKING_SET_SAVE
  * @c: the container
  * @arg: argsz and flags have been checked; size: out: of the working set
  *
@@ -323,7 +323,7 @@ static int import_copy(u8 *to, const u8 __user *from, u64 size)
 }
 
 /**
- * iopf_workset_import() - VFIO_IOPF_WORKING_SET_PUT
+ * iopf_workset_import() - VFIO_IOPF_WORKING_SET_RESTORE
  * @c: the container
  * @arg: argsz, flags and reserved have been checked
  *
@@ -331,7 +331,7 @@ static int import_copy(u8 *to, const u8 __user *from, u64 size)
  * Return: a request for it, not started; or an error pointer.
  */
 struct iopf_prefault *iopf_workset_import(struct iopf_container *c,
-					  const struct vfio_iopf_working_set_put *arg)
+					  const struct vfio_iopf_working_set_restore *arg)
 {
 	bool signal = arg->flags & VFIO_IOPF_WORKING_SET_EVENTFD;
 	u8 *data;

@@ -5,10 +5,10 @@
 struct iopf_container;
 struct iopf_prefault;
 struct vfio_iopf_working_set;
-struct vfio_iopf_working_set_put;
+struct vfio_iopf_working_set_restore;
 
 int iopf_workset_export(struct iopf_container *c, struct vfio_iopf_working_set *arg);
 struct iopf_prefault *iopf_workset_import(struct iopf_container *c,
-					  const struct vfio_iopf_working_set_put *arg);
+					  const struct vfio_iopf_working_set_restore *arg);
 
 #endif /* IOPF_WORKSET_H */

@@ -56,16 +56,16 @@
 
 static const char reason_disabled[] = IOPF_REASON_DISABLED
 	": it, or another one of its group, is not enabled (device table, or its sysfs file mode)";
-static const char reason_no_iopf[] = IOPF_REASON_REFUSED
+static const char reason_no_iopf[] = IOPF_REASON_IOMMU_REFUSED
 	": its IOMMU driver can't turn I/O page faults on for it (it needs PRI and ATS, or stall)";
-static const char reason_unsafe[] = IOPF_REASON_UNSAFE
+static const char reason_unsafe[] = IOPF_REASON_UNSAFE_INTERRUPTS
 	": its interrupts are not remapped (module parameter allow_unsafe_interrupts)";
 static const char reason_failed[] = IOPF_REASON_FAILED ": attaching it here failed";
-static const char reason_pages[] = IOPF_REASON_PAGES
+static const char reason_pages[] = IOPF_REASON_PAGE_SIZE
 	": its IOMMU has no pages as small as the CPU's";
 static const char reason_pinned[] = IOPF_REASON_PINNED
 	": it may not fault, so its container is pinned";
-static const char reason_unanswered[] = IOPF_REASON_UNANSWERED
+static const char reason_unanswered[] = IOPF_REASON_UNDECLARED
 	": it faults only in part, and nobody has said yet where it may not";
 
 static const char served_type1[] = "vfio_iommu_type1";

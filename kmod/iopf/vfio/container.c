@@ -132,7 +132,7 @@ CONTAINER_COUNT_ATTR(pinned, atomic_long_read(&c->pinned_pages) << PAGE_SHIFT);
 	} \
 	CONTAINER_ATTR(_name)
 
-CONTAINER_PREFAULT_ATTR(prefaults, "%u", held);
+CONTAINER_PREFAULT_ATTR(prefault_requests, "%u", held);
 CONTAINER_PREFAULT_ATTR(prefault_pages, "%llu", pages);
 
 /* What a container without a default of its own has is its devices'. */
@@ -171,7 +171,7 @@ static const struct attribute *const container_attrs[] = {
 	&container_mapped.attr,
 	&container_resident.attr,
 	&container_pinned.attr,
-	&container_prefaults.attr,
+	&container_prefault_requests.attr,
 	&container_prefault_pages.attr,
 	&container_policy.attr,
 	NULL,
@@ -207,7 +207,7 @@ static void container_free(struct kobject *kobj)
 	mutex_destroy(&c->setting);
 	free_percpu(c->resident);
 	iopf_prefaults_put(c->prefaults);
-	iopf_keeper_free(c->keeper);
+	iopf_evictor_free(c->keeper);
 	iopf_backlog_put(c->faults);
 	kvfree(c->latency_past);
 	iopf_sampler_free(c->sampler);
@@ -284,7 +284,7 @@ struct iopf_container *iopf_container_create(bool v2)
 	c->v2 = v2;
 	c->huge_ok = !READ_ONCE(iopf_disable_hugepages);
 	c->dma_avail = READ_ONCE(iopf_dma_entry_limit);
-	c->policy_limit = READ_ONCE(iopf_policy_limit);
+	c->policy_entry_limit = READ_ONCE(iopf_policy_entry_limit);
 	c->pgsizes = PAGE_MASK;
 	iopf_hint_renew(&c->generation);
 	mutex_init(&c->setting);
@@ -300,8 +300,8 @@ struct iopf_container *iopf_container_create(bool v2)
 	mt_init_flags(&c->policies, MT_FLAGS_ALLOC_RANGE);
 	INIT_LIST_HEAD(&c->mms);
 	INIT_LIST_HEAD(&c->attaches);
-	c->faults_max = UINT_MAX;
-	c->ahead_max = UINT_MAX;
+	c->fault_workers_max = UINT_MAX;
+	c->prefetch_max = UINT_MAX;
 	INIT_LIST_HEAD(&c->emulated);
 	INIT_LIST_HEAD(&c->devices);
 	init_waitqueue_head(&c->notified);
@@ -318,7 +318,7 @@ struct iopf_container *iopf_container_create(bool v2)
 	if (!c->resident || !c->domains || !c->iovas || !c->faults || !c->latency_past)
 		goto err_put;
 	c->prefaults = iopf_prefaults_create(c);
-	c->keeper = iopf_keeper_create(c);
+	c->keeper = iopf_evictor_create(c);
 	if (!c->prefaults || !c->keeper)
 		goto err_put;
 	c->memcg = c->faults->memcg;
@@ -345,7 +345,7 @@ err_latency:
 	iopf_latency_dir_destroy(c->latency_dir);
 err_del:
 	kobject_del(&c->kobj);
-	iopf_keeper_end(c->keeper);
+	iopf_evictor_end(c->keeper);
 err_put:
 	xa_erase(&iopf_containers, c->id);
 	kobject_put(&c->kobj);
@@ -446,7 +446,7 @@ void iopf_container_release(struct iopf_container *c)
 	}
 	/* No area is left to ask for it again. */
 	cancel_delayed_work_sync(&c->repair);
-	iopf_keeper_end(c->keeper);
+	iopf_evictor_end(c->keeper);
 	if (c->pool) {
 		iopf_pool_unuse(c->pool);
 		iopf_pool_wait(c->pool, HZ);

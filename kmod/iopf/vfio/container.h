@@ -24,7 +24,7 @@ struct iommu_domain;
 struct iopf_area;
 struct iopf_domains;
 struct iopf_backlog;
-struct iopf_keeper;
+struct iopf_evictor;
 struct iopf_latency_past;
 struct iopf_pool;
 struct iopf_prefaults;
@@ -46,7 +46,7 @@ struct mem_cgroup;
  *   iopf_span.lock        whether 1 GiB is mapped as a whole (spinlock)
  *   iopf_area.chunks      chunk array (xarray's spinlock)
  *   iopf_chunk.lock       what is mapped (spinlock)
- *   iopf_keeper.lock      the budget (leaf spinlock), and
+ *   iopf_evictor.lock      the budget (leaf spinlock), and
  *   the IOMMU driver's    page tables, invalidation
  *
  * iopf_attach.lock (parked faults), iopf_prefaults.lock, iopf_container.holds_lock and waits_lock
@@ -104,8 +104,8 @@ struct mem_cgroup;
  * @dma_avail: areas that may still be mapped
  * @attaches: attached groups; changes are under iopf_devices_lock, too
  * @settings: what limits have been set, by its groups or live; see limits.c
- * @faults_max: of their faults that wait, how many may have a worker; UINT_MAX: no limit
- * @ahead_max: pages that may be had ahead of their devices and not used yet; UINT_MAX: no limit
+ * @fault_workers_max: of their faults that wait, how many may have a worker; UINT_MAX: no limit
+ * @prefetch_max: pages that may be had ahead of their devices and not used yet; UINT_MAX: no limit
  * @domains: the IOMMU domains; chunks copy the pointer under iopf_area.chunks
  * @iovas: usable addresses
  * @pgsizes: page sizes that all IOMMUs have, as VFIO_IOMMU_GET_INFO reports
@@ -120,7 +120,7 @@ struct mem_cgroup;
  * @default_policy: what holds for what has no policy of its own; never IOPF_POLICY_DEFAULT
  * @policies: of what has one, by IOVA
  * @nr_policies: how many
- * @policy_limit: how many there may be, but see policy.c
+ * @policy_entry_limit: how many there may be, but see policy.c
  * @emulated: groups of emulated devices
  * @devices: devices that are told of unmapping
  * @notifying: tellings in progress
@@ -145,7 +145,7 @@ struct iopf_container {
 	bool sampled;
 	struct iopf_sampler *sampler;
 	bool budgeted;
-	struct iopf_keeper *keeper;
+	struct iopf_evictor *keeper;
 	u64 generation;
 	long __percpu *resident;
 	atomic_long_t pinned_pages;
@@ -173,8 +173,8 @@ struct iopf_container {
 	unsigned int dma_avail;
 	struct list_head attaches;
 	struct iopf_settings settings;
-	unsigned int faults_max;
-	unsigned int ahead_max;
+	unsigned int fault_workers_max;
+	unsigned int prefetch_max;
 	struct iopf_domains *domains;
 	struct iopf_iovas *iovas;
 	u64 pgsizes;
@@ -189,7 +189,7 @@ struct iopf_container {
 	enum iopf_policy default_policy;
 	struct maple_tree policies;
 	unsigned int nr_policies;
-	unsigned int policy_limit;
+	unsigned int policy_entry_limit;
 	struct list_head emulated;
 	struct list_head devices;
 	unsigned int notifying;

@@ -20,7 +20,7 @@
  * its user can be another one in a user namespace. In the root cgroup it is the user; and of root
  * there, who can set limits anyhow, the process.
  *
- * Kept values go when an administrator forgets them (/sys/kernel/vfio_iopf/limits_kept), when the
+ * Kept values go when an administrator forgets them (/sys/kernel/vfio_iopf/limits_sticky), when the
  * device is unbound from its VFIO driver, when the owner's cgroup or process is gone. Only an
  * administrator's write makes an entry, and there are at most KEPT_OWNERS of owners: the oldest
  * goes then. Devices of one container are that many entries.
@@ -526,7 +526,7 @@ static ssize_t defaults_read(char *buf, loff_t off, size_t count, bool rules)
 		if (!k->settings.set)
 			continue;
 		if (rules)
-			seq_buf_puts(&s, "kept - ");
+			seq_buf_puts(&s, "sticky - ");
 		kept_print(&s, k, path);
 	}
 	for (unsigned int i = 0; rules && i < t->nr; i++) {
@@ -588,7 +588,7 @@ static struct bin_attribute limits_attr = {
 };
 
 static struct bin_attribute kept_attr = {
-	.attr = { .name = "limits_kept", .mode = 0644 },
+	.attr = { .name = "limits_sticky", .mode = 0644 },
 	.read = kept_read,
 	.write = kept_write,
 };

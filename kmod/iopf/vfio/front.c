@@ -5,9 +5,9 @@
  * The core asks the backend that registered last first. This module registers after
  * vfio_iommu_type1 (a soft dependency). But type1 may be loaded again, or for the first time, while
  * this module is there. It is asked first then, accepts every device, and this module serves no new
- * container. A module notifier sees that. By default (parameter stay_in_front) this module then
+ * container. A module notifier sees that. By default (parameter stay_first) this module then
  * registers again and is in front again before the load of type1 returns. Otherwise the log and
- * each unserved device say that it is behind, and a 1 written to /sys/kernel/vfio_iopf/front
+ * each unserved device say that it is behind, and a 1 written to /sys/kernel/vfio_iopf/first
  * registers again.
  *
  * The core allocates an object for each registration, and each container in service points to the
@@ -50,8 +50,8 @@
 #define FRONTS	4
 
 static bool front_stay = true;
-module_param_named(stay_in_front, front_stay, bool, 0644);
-MODULE_PARM_DESC(stay_in_front,
+module_param_named(stay_first, front_stay, bool, 0644);
+MODULE_PARM_DESC(stay_first,
 		 "When vfio_iommu_type1 is loaded after this module, register again, to be asked first again; otherwise only say so (default: yes)");
 
 /**
@@ -263,7 +263,8 @@ static void front_lost(void)
 		return;
 	}
 	front_set_behind(true);
-	pr_warn(IOPF_DRIVER_NAME ": vfio_iommu_type1 was loaded after this module and is asked first: it serves all new containers, with everything pinned; to be asked first again write 1 to /sys/kernel/vfio_iopf/front\n");
+	pr_warn(IOPF_DRIVER_NAME
+		": vfio_iommu_type1 was loaded after this module and is asked first: it serves all new containers, with everything pinned; to be asked first again write 1 to /sys/kernel/vfio_iopf/first\n");
 	if (READ_ONCE(front_stay))
 		pr_warn(IOPF_DRIVER_NAME ": registering again failed: %d\n", ret);
 }
@@ -295,12 +296,12 @@ static struct notifier_block front_notifier = {
 	.notifier_call = front_notify,
 };
 
-static ssize_t front_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+static ssize_t first_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%d\n", !READ_ONCE(front_behind));
 }
 
-static ssize_t front_store(struct kobject *kobj, struct kobj_attribute *attr, const char *buf,
+static ssize_t first_store(struct kobject *kobj, struct kobj_attribute *attr, const char *buf,
 			   size_t count)
 {
 	bool front;
@@ -325,7 +326,7 @@ static ssize_t front_store(struct kobject *kobj, struct kobj_attribute *attr, co
 	return ret ?: count;
 }
 
-static struct kobj_attribute front_attr = __ATTR(front, 0644, front_show, front_store);
+static struct kobj_attribute front_attr = __ATTR(first, 0644, first_show, first_store);
 
 static void front_unregister_all(void)
 {

@@ -14,22 +14,22 @@
  * setting a limit vs pinning: both under the container's lock, so pinned pages are never more than
  *   their limit.
  * setting a limit vs setting another: each is the whole of them with one changed, read and put
- *   under iopf_keeper.setting, which is also held while it is obeyed. Faults are not kept out then:
+ *   under iopf_evictor.setting, which is also held while it is obeyed. Faults go on then:
  *   they find the new maximum, and don't go beyond it.
  * setting a limit vs a group that joins or leaves: a group brings limits along (defaults.c), which
- *   apply before it is attached, under iopf_keeper.setting. That is dropped while it is attached:
+ *   apply before it is attached, under iopf_evictor.setting. That is dropped while it is attached:
  *   then memory may be pinned, for as long as user space likes. If it is attached, what was set
  *   live meanwhile is kept with it, too; if not, what it brought is taken back, but for what was
- *   set live: each under iopf_keeper.setting. A group that leaves does not take its limits
+ *   set live: each under iopf_evictor.setting. A group that leaves does not take its limits
  *   back. What is set live is kept with the groups that are there when it is put into force.
  *   Without any group nothing can be set.
- * setting a policy vs all of that: it may pin, so it is not under iopf_keeper.setting. It changes,
+ * setting a policy vs all of that: it may pin, so it is not under iopf_evictor.setting. It changes,
  *   and is kept, at one go under the container's lock.
  * setting a limit vs the container's end: the files go first, which waits for who writes them.
  *
- * Locking: iopf_keeper.setting -> iopf_container.lock -> iopf_chunk.lock -> iopf_keeper.lock, which
- * is a leaf. What has to go to obey goes without the container's lock. Limits change under
- * iopf_keeper.setting and iopf_keeper.lock; single ones, and counters, are read without.
+ * Locking: iopf_evictor.setting -> iopf_container.lock -> iopf_chunk.lock -> iopf_evictor.lock,
+ * which is a leaf. What has to go to obey goes without the container's lock. Limits change under
+ * iopf_evictor.setting and iopf_evictor.lock; single ones, and counters, are read without.
  */
 #include <linux/cleanup.h>
 #include <linux/ctype.h>
@@ -86,7 +86,7 @@ static bool limits_any(const struct iopf_limits *l)
 {
 	return l->high != IOPF_BUDGET_NONE || l->max != IOPF_BUDGET_NONE ||
 	       l->pinned_high != IOPF_BUDGET_NONE || l->pinned_max != IOPF_BUDGET_NONE ||
-	       l->expire != IOPF_BUDGET_NONE;
+	       l->aging_interval != IOPF_BUDGET_NONE;
 }
 
 /* The limit that a setting is about; NULL: it is none of the budget's. */
@@ -101,8 +101,8 @@ static u64 *limits_field(struct iopf_limits *limits, enum iopf_setting setting)
 		return &limits->pinned_high;
 	case IOPF_SETTING_PINNED_MAX:
 		return &limits->pinned_max;
-	case IOPF_SETTING_EXPIRE:
-		return &limits->expire;
+	case IOPF_SETTING_AGING_INTERVAL:
+		return &limits->aging_interval;
 	case IOPF_SETTING_MIN_RESIDENCY:
 		return &limits->stay;
 	default:
@@ -113,7 +113,7 @@ static u64 *limits_field(struct iopf_limits *limits, enum iopf_setting setting)
 /* The value of a setting as the budget has it: pages, or nanoseconds. */
 static u64 limits_value(enum iopf_setting setting, u64 value)
 {
-	if (setting == IOPF_SETTING_EXPIRE)
+	if (setting == IOPF_SETTING_AGING_INTERVAL)
 		return value == IOPF_SETTING_MAX ? IOPF_BUDGET_NONE : value * NSEC_PER_SEC;
 	if (setting == IOPF_SETTING_MIN_RESIDENCY)
 		return value * NSEC_PER_USEC;
@@ -123,7 +123,7 @@ static u64 limits_value(enum iopf_setting setting, u64 value)
 /* Put limits into force, as far as that is possible at once. */
 static int limits_enforce(struct iopf_container *c, const struct iopf_limits *limits)
 {
-	struct iopf_keeper *k = c->keeper;
+	struct iopf_evictor *k = c->keeper;
 	int ret;
 
 	lockdep_assert_held(&c->lock);
@@ -145,7 +145,7 @@ static int limits_enforce(struct iopf_container *c, const struct iopf_limits *li
  * Evict down to the limits. To the soft one as far as there is something that may go: faults may
  * go beyond it meanwhile.
  */
-static int limits_obey(struct iopf_keeper *k)
+static int limits_obey(struct iopf_evictor *k)
 {
 	unsigned int tries = 0;
 
@@ -162,7 +162,7 @@ static int limits_obey(struct iopf_keeper *k)
 			return 0;
 		if (signal_pending(current))
 			return -EINTR;
-		if (iopf_keeper_make_room(k->container, 1)) {
+		if (iopf_evictor_make_room(k->container, 1)) {
 			cond_resched();
 			continue;
 		}
@@ -234,7 +234,7 @@ static int limits_back(struct iopf_container *c, enum iopf_setting setting,
 /* Set a limit of the budget, and keep it. */
 static int limits_set(struct iopf_container *c, enum iopf_setting setting, u64 value)
 {
-	struct iopf_keeper *k = c->keeper;
+	struct iopf_evictor *k = c->keeper;
 	struct iopf_settings old;
 	struct iopf_keep *keep;
 	u64 before;
@@ -256,7 +256,7 @@ static int limits_set(struct iopf_container *c, enum iopf_setting setting, u64 v
 	mutex_unlock(&k->setting);
 	if (ret == -EINVAL)
 		pr_notice(IOPF_DRIVER_NAME ": container %u: %s below %lu bytes, with which no device gets on: not set\n",
-			  c->id, iopf_setting_name(setting), IOPF_BUDGET_LEAST * PAGE_SIZE);
+			  c->id, iopf_setting_name(setting), IOPF_BUDGET_MIN * PAGE_SIZE);
 	else if (ret == -EBUSY)
 		pr_notice(IOPF_DRIVER_NAME ": container %u: %s below what is pinned and can't go: not set\n",
 			  c->id, iopf_setting_name(setting));
@@ -269,15 +269,15 @@ static int limits_set(struct iopf_container *c, enum iopf_setting setting, u64 v
 static void settings_apply_one(struct iopf_container *c, enum iopf_setting setting, u64 value)
 {
 	switch (setting) {
-	case IOPF_SETTING_HOT_MAX:
+	case IOPF_SETTING_HOT_PINNED_MAX:
 		value = min_t(u64, value >> PAGE_SHIFT, LONG_MAX >> PAGE_SHIFT);
 		WRITE_ONCE(c->keeper->hots.max, value);
 		break;
-	case IOPF_SETTING_FAULTS_MAX:
-		WRITE_ONCE(c->faults_max, min_t(u64, value, UINT_MAX));
+	case IOPF_SETTING_FAULT_WORKERS_MAX:
+		WRITE_ONCE(c->fault_workers_max, min_t(u64, value, UINT_MAX));
 		break;
-	case IOPF_SETTING_AHEAD_MAX:
-		WRITE_ONCE(c->ahead_max, min_t(u64, value, UINT_MAX));
+	case IOPF_SETTING_PREFETCH_MAX:
+		WRITE_ONCE(c->prefetch_max, min_t(u64, value, UINT_MAX));
 		break;
 	case IOPF_SETTING_POLICY:
 		WRITE_ONCE(c->policy, value);
@@ -376,7 +376,7 @@ static int settings_apply(struct iopf_container *c, const struct iopf_settings *
 
 /**
  * iopf_limits_join() - a group is about to be attached: it brings its limits along
- * @c: the container, locked, and so is its iopf_keeper.setting
+ * @c: the container, locked, and so is its iopf_evictor.setting
  * @group: the group
  * @undo: out: for iopf_limits_undo()
  *
@@ -397,9 +397,9 @@ int iopf_limits_join(struct iopf_container *c, struct iommu_group *group,
 		.settings = c->settings,
 		.joined = c->settings,
 		.limits = c->keeper->books.limits,
-		.hot_max = c->keeper->hots.max,
-		.faults_max = c->faults_max,
-		.ahead_max = c->ahead_max,
+		.hot_pinned_max = c->keeper->hots.max,
+		.fault_workers_max = c->fault_workers_max,
+		.prefetch_max = c->prefetch_max,
 		.policy = c->policy,
 	};
 	ret = iopf_defaults_get(c, group, &s);
@@ -427,7 +427,7 @@ static bool setting_same(const struct iopf_settings *a, const struct iopf_settin
 
 /**
  * iopf_limits_joined() - the group has been attached: what was set meanwhile is kept with it, too
- * @c: the container, locked, and so is its iopf_keeper.setting
+ * @c: the container, locked, and so is its iopf_evictor.setting
  * @undo: of iopf_limits_join()
  */
 void iopf_limits_joined(struct iopf_container *c, const struct iopf_limits_undo *undo)
@@ -460,14 +460,14 @@ static void undo_setting(struct iopf_container *c, const struct iopf_limits_undo
 {
 	settings_put(c, setting, undo->settings.set & BIT(setting), undo->settings.value[setting]);
 	switch (setting) {
-	case IOPF_SETTING_HOT_MAX:
-		WRITE_ONCE(c->keeper->hots.max, undo->hot_max);
+	case IOPF_SETTING_HOT_PINNED_MAX:
+		WRITE_ONCE(c->keeper->hots.max, undo->hot_pinned_max);
 		break;
-	case IOPF_SETTING_FAULTS_MAX:
-		WRITE_ONCE(c->faults_max, undo->faults_max);
+	case IOPF_SETTING_FAULT_WORKERS_MAX:
+		WRITE_ONCE(c->fault_workers_max, undo->fault_workers_max);
 		break;
-	case IOPF_SETTING_AHEAD_MAX:
-		WRITE_ONCE(c->ahead_max, undo->ahead_max);
+	case IOPF_SETTING_PREFETCH_MAX:
+		WRITE_ONCE(c->prefetch_max, undo->prefetch_max);
 		break;
 	case IOPF_SETTING_POLICY:
 		WRITE_ONCE(c->policy, undo->policy);
@@ -589,16 +589,16 @@ LIMIT_SHOW(pinned_max, IOPF_SETTING_PINNED_MAX)
 LIMIT_STORE(pinned_max, IOPF_SETTING_PINNED_MAX)
 LIMIT_ATTR(pinned_max);
 
-static ssize_t expire_show(struct iopf_container *c, char *buf)
+static ssize_t aging_interval_show(struct iopf_container *c, char *buf)
 {
-	u64 expire = READ_ONCE(c->keeper->books.limits.expire);
+	u64 aging_interval = READ_ONCE(c->keeper->books.limits.aging_interval);
 
-	if (expire == IOPF_BUDGET_NONE)
+	if (aging_interval == IOPF_BUDGET_NONE)
 		return sysfs_emit(buf, "max\n");
-	return sysfs_emit(buf, "%llu\n", expire / NSEC_PER_SEC);
+	return sysfs_emit(buf, "%llu\n", aging_interval / NSEC_PER_SEC);
 }
 
-static ssize_t expire_store(struct iopf_container *c, const char *buf, size_t count)
+static ssize_t aging_interval_store(struct iopf_container *c, const char *buf, size_t count)
 {
 	u64 value = IOPF_SETTING_MAX;
 	u32 seconds;
@@ -612,7 +612,7 @@ static ssize_t expire_store(struct iopf_container *c, const char *buf, size_t co
 			return ret;
 		value = seconds;
 	}
-	return limits_set(c, IOPF_SETTING_EXPIRE, value) ?: count;
+	return limits_set(c, IOPF_SETTING_AGING_INTERVAL, value) ?: count;
 }
 
 static ssize_t min_residency_show(struct iopf_container *c, char *buf)
@@ -631,15 +631,16 @@ static ssize_t min_residency_store(struct iopf_container *c, const char *buf, si
 	return ret ?: limits_set(c, IOPF_SETTING_MIN_RESIDENCY, us) ?: count;
 }
 
-static ssize_t hot_max_show(struct iopf_container *c, char *buf)
+static ssize_t hot_pinned_max_show(struct iopf_container *c, char *buf)
 {
 	return sysfs_emit(buf, "%lu\n", READ_ONCE(c->keeper->hots.max) << PAGE_SHIFT);
 }
 
-static ssize_t hot_max_store(struct iopf_container *c, const char *buf, size_t count)
+static ssize_t hot_pinned_max_store(struct iopf_container *c, const char *buf, size_t count)
 {
 	u64 bytes;
-	int ret = bytes_parse(buf, &bytes) ?: iopf_limits_set(c, IOPF_SETTING_HOT_MAX, bytes);
+	int ret = bytes_parse(buf, &bytes) ?:
+					     iopf_limits_set(c, IOPF_SETTING_HOT_PINNED_MAX, bytes);
 
 	if (ret)
 		return ret;
@@ -659,9 +660,10 @@ static ssize_t generations_show(struct iopf_container *c, char *buf)
 	spin_lock(&c->keeper->lock);
 	b = c->keeper->books;
 	spin_unlock(&c->keeper->lock);
-	return sysfs_emit(buf, "new %llu\nused %llu\nkept %llu\n",
-			  b.pages[IOPF_GEN_NEW] << PAGE_SHIFT, b.pages[IOPF_GEN_USED] << PAGE_SHIFT,
-			  (b.pages[IOPF_GEN_KEPT] + b.pinned) << PAGE_SHIFT);
+	return sysfs_emit(buf, "inactive %llu\nactive %llu\nunevictable %llu\n",
+			  b.pages[IOPF_GEN_INACTIVE] << PAGE_SHIFT,
+			  b.pages[IOPF_GEN_ACTIVE] << PAGE_SHIFT,
+			  (b.pages[IOPF_GEN_UNEVICTABLE] + b.pinned) << PAGE_SHIFT);
 }
 
 #define COUNT_ATTR(_name, _expr) \
@@ -677,15 +679,15 @@ static ssize_t generations_show(struct iopf_container *c, char *buf)
 	}
 
 COUNT_ATTR(evicted, READ_ONCE(b->evicted));
-COUNT_ATTR(expired, READ_ONCE(b->looked));
+COUNT_ATTR(aged, READ_ONCE(b->looked));
 COUNT_ATTR(refaults, READ_ONCE(b->refaults));
 COUNT_ATTR(thrashing, READ_ONCE(b->thrashing));
 COUNT_ATTR(thrash_events, READ_ONCE(b->thrash_events));
 
-static const struct iopf_container_attr limits_expire = {
-	.attr = { .name = "expire", .mode = 0644 },
-	.show = expire_show,
-	.store = expire_store,
+static const struct iopf_container_attr limits_aging_interval = {
+	.attr = { .name = "aging_interval", .mode = 0644 },
+	.show = aging_interval_show,
+	.store = aging_interval_store,
 };
 
 static const struct iopf_container_attr limits_min_residency = {
@@ -695,18 +697,18 @@ static const struct iopf_container_attr limits_min_residency = {
 };
 
 static const struct iopf_container_attr limits_hot_max = {
-	.attr = { .name = "hot_max", .mode = 0644 },
-	.show = hot_max_show,
-	.store = hot_max_store,
+	.attr = { .name = "hot_pinned_max", .mode = 0644 },
+	.show = hot_pinned_max_show,
+	.store = hot_pinned_max_store,
 };
 
 static const struct iopf_container_attr limits_hot = {
-	.attr = { .name = "hot", .mode = 0444 },
+	.attr = { .name = "hot_pinned", .mode = 0444 },
 	.show = hot_show,
 };
 
 static const struct iopf_container_attr limits_generations = {
-	.attr = { .name = "generations", .mode = 0444 },
+	.attr = { .name = "lru", .mode = 0444 },
 	.show = generations_show,
 };
 
@@ -715,13 +717,13 @@ static const struct attribute *const limits_attrs[] = {
 	&limits_resident_max.attr,
 	&limits_pinned_high.attr,
 	&limits_pinned_max.attr,
-	&limits_expire.attr,
+	&limits_aging_interval.attr,
 	&limits_min_residency.attr,
 	&limits_generations.attr,
 	&limits_hot_max.attr,
 	&limits_hot.attr,
 	&limits_evicted.attr,
-	&limits_expired.attr,
+	&limits_aged.attr,
 	&limits_refaults.attr,
 	&limits_thrashing.attr,
 	&limits_thrash_events.attr,

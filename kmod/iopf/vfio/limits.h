@@ -13,18 +13,18 @@ struct iopf_container;
  * @settings: all that was set
  * @joined: and after
  * @limits: of the budget
- * @hot_max: pages
- * @faults_max: faults that may have a worker
- * @ahead_max: pages ahead
+ * @hot_pinned_max: pages
+ * @fault_workers_max: faults that may have a worker
+ * @prefetch_max: pages ahead
  * @policy: the policy
  */
 struct iopf_limits_undo {
 	struct iopf_settings settings;
 	struct iopf_settings joined;
 	struct iopf_limits limits;
-	unsigned long hot_max;
-	unsigned int faults_max;
-	unsigned int ahead_max;
+	unsigned long hot_pinned_max;
+	unsigned int fault_workers_max;
+	unsigned int prefetch_max;
 	enum iopf_policy policy;
 };
 

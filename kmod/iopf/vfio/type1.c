@@ -293,7 +293,7 @@ static_assert(sizeof(struct vfio_iopf_range) == 16);
 static_assert(sizeof(struct vfio_iopf_prefault) == 32);
 static_assert(sizeof(struct vfio_iopf_prefault_status) == 56);
 static_assert(sizeof(struct vfio_iopf_working_set) == 24);
-static_assert(sizeof(struct vfio_iopf_working_set_put) == 40);
+static_assert(sizeof(struct vfio_iopf_working_set_restore) == 40);
 static_assert(sizeof(struct vfio_iopf_policy) == 40);
 static_assert(sizeof(struct vfio_iopf_map_dma) == 40);
 static_assert(sizeof(struct vfio_iopf_lock) == 32);
@@ -358,7 +358,7 @@ static long working_set_get(struct iopf_container *c, void __user *arg)
 
 static long working_set_put(struct iopf_container *c, void __user *arg)
 {
-	struct vfio_iopf_working_set_put set;
+	struct vfio_iopf_working_set_restore set;
 
 	if (copy_from_user(&set, arg, sizeof(set)))
 		return -EFAULT;
@@ -366,7 +366,7 @@ static long working_set_put(struct iopf_container *c, void __user *arg)
 	    set.reserved)
 		return -EINVAL;
 	return prefault_start(iopf_workset_import(c, &set),
-			      arg + offsetof(struct vfio_iopf_working_set_put, id));
+			      arg + offsetof(struct vfio_iopf_working_set_restore, id));
 }
 
 static long policy(struct iopf_container *c, void __user *arg)
@@ -463,9 +463,9 @@ static long container_ioctl(struct iopf_container *c, unsigned int cmd, void __u
 		return prefault_query(c, arg, false);
 	case VFIO_IOPF_PREFAULT_CANCEL:
 		return prefault_query(c, arg, true);
-	case VFIO_IOPF_WORKING_SET_GET:
+	case VFIO_IOPF_WORKING_SET_SAVE:
 		return working_set_get(c, arg);
-	case VFIO_IOPF_WORKING_SET_PUT:
+	case VFIO_IOPF_WORKING_SET_RESTORE:
 		return working_set_put(c, arg);
 	case VFIO_IOPF_POLICY:
 		return policy(c, arg);
