@@ -302,7 +302,7 @@ static void fault_stray(struct iopf_device *d, const struct iommu_fault_page_req
 		dev_warn(d->dev, IOPF_DRIVER_NAME
 			 ": %s at 0x%llx faults %s; they are answered, but map nothing (said once)\n",
 			 prm->perm & IOMMU_FAULT_PERM_WRITE ? "write" : "read", prm->addr,
-			 cause == IOPF_STAT_UNEXPECTED_LOCKED ? "where memory is locked for the device"
+			 cause == IOPF_STAT_UNEXPECTED_LOCKED ? "where memory is locked for it"
 							      : "though the device may not fault");
 }
 
