@@ -228,7 +228,7 @@ static int read_rest(struct advise *a, uint64_t *count, uint64_t *sum)
 	int ret = samples_more(&a->samples);
 
 	if (!ret)
-		ret = sysfs_read_u64(&a->share, SYSFS_CONTAINERS "/%s/" SAMPLES_DIR "/share",
+		ret = sysfs_read_u64(&a->share, SYSFS_CONTAINERS "/%s/" SAMPLES_DIR "/cost_ppm",
 				     a->container);
 	return ret ? ret : read_latency(a, count, sum);
 }

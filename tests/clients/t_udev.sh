@@ -93,7 +93,7 @@ backend()
 # Rules of the administrator that are in force.
 rules()
 {
-	grep "^admin " "$IOPF/table"
+	grep "^admin " "$IOPF/device_table"
 }
 
 mode()

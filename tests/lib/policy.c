@@ -111,7 +111,7 @@ int policy_mode(const char *bdf, const char *mode)
 
 int policy_table(const char *text)
 {
-	return mem_write_file(KNOB_IOPF_DIR "/table", "%s", text);
+	return mem_write_file(KNOB_IOPF_DIR "/device_table", "%s", text);
 }
 
 size_t policy_locked_kb(void)

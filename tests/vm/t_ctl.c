@@ -138,7 +138,7 @@ static void serves(unsigned int n, const char *want, const char *what)
 /* Device 0 becomes one that may fault; device 1 still may not; the IOMMU of device 2 cannot. */
 static void check_probe(void)
 {
-	verdict_is(rig_bdf(0), "could", "not allowed");
+	verdict_is(rig_bdf(0), "possible", "not allowed");
 	tap_ok(strstr(said, "iopfctldeviceadd"), "and how to allow it");
 	serves(0, "vfio_iommu_type1", "not allowed");
 	reason_is(rig_bdf(0), "disabled");
@@ -146,19 +146,19 @@ static void check_probe(void)
 	tap_is(ctl("device add --apply address %s arbitrary", rig_bdf(0)), 0,
 	       "device add --apply");
 	describe();
-	verdict_is(rig_bdf(0), "could", "allowed, not used yet");
+	verdict_is(rig_bdf(0), "possible", "allowed, not used yet");
 	tap_ok(strstr(said, "enablespagefaultsfor"), "and what it depends on");
 	tap_ok(says("origin", "\"admin\""), "and who has allowed it");
 	serves(0, "vfio_iommu_iopf", "allowed");
 	tap_ok(!ctl("probe %s", rig_bdf(0)) && says("reason", "null"), "no reason against it");
-	verdict_is(rig_bdf(1), "could", "not in the table");
+	verdict_is(rig_bdf(1), "possible", "not in the table");
 	serves(1, "vfio_iommu_type1", "not in the table");
 
 	tap_is(ctl("set --device %s enabled=1", rig_bdf(2)), 0, "set --device enabled=1");
-	verdict_is(rig_bdf(2), "could", "enabled, not used yet");
+	verdict_is(rig_bdf(2), "possible", "enabled, not used yet");
 	serves(2, "vfio_iommu_type1", "its IOMMU can't");
-	verdict_is(rig_bdf(2), "cannot", "its IOMMU can't, and was asked");
-	reason_is(rig_bdf(2), "refused");
+	verdict_is(rig_bdf(2), "unsupported", "its IOMMU can't, and was asked");
+	reason_is(rig_bdf(2), "iommu_refused");
 }
 
 /* Print the tables of iopfctl as comments. */
@@ -196,7 +196,7 @@ static uint64_t check_list(struct rig *r, const struct simbuf *b)
 	tap_is(ctl("list %llu -i 0", (unsigned long long)id), 0, "list of one");
 	tap_is(number("resident"), b->len, "list: all of it is resident");
 	tap_is(number("faults"), iopf_count(bdf, "faults"), "list: its faults");
-	verdict_is(bdf, "faults", "in use");
+	verdict_is(bdf, "enabled", "in use");
 	tap_is(number("container"), id, "probe: the same container");
 	tap_is(ctl("list %llu -i 0", (unsigned long long)id + 1), CTL_NOT_FOUND, "list of another");
 	return id;
@@ -269,7 +269,7 @@ static void check_pin(struct rig *r, const struct simbuf *b, uint64_t id)
 	tap_is(ctl("set --device %s enabled=0", bdf), 0, "set --device enabled=0");
 	tap_is(mem_status_kb(0, "VmLck"), LEN / 1024, "and all is pinned");
 	tap_is(listed(id, "pinned"), LEN, "list: what is pinned");
-	verdict_is(bdf, "could", "switched off");
+	verdict_is(bdf, "possible", "switched off");
 	reason_is(bdf, "pinned");
 	tap_is(ctl("device mode %s arbitrary", bdf), 0, "device mode arbitrary");
 	tap_is(mem_status_kb(0, "VmLck"), 0, "and nothing is pinned");
@@ -364,10 +364,10 @@ int main(void)
 	rig_clean(&r);
 	rig_close(&r);
 	rig_balanced();
-	verdict_is(rig_bdf(0), "faults", "not in use any more");
+	verdict_is(rig_bdf(0), "enabled", "not in use any more");
 	check_name();
 	tap_is(ctl("device remove --apply address %s", rig_bdf(0)), 0, "device remove --apply");
-	verdict_is(rig_bdf(0), "could", "not allowed any more");
+	verdict_is(rig_bdf(0), "possible", "not allowed any more");
 	serves(0, "vfio_iommu_type1", "not allowed any more");
 	must(rig_unload());
 	tap_is(ctl("list"), CTL_NO_MODULE, "without the module");

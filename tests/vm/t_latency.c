@@ -109,7 +109,7 @@ static uint64_t touch(struct rig *r, unsigned int n, const struct simbuf *b, boo
 
 	touch_unwatched(r, n, b, present);
 	faults = iopf_count(r->vfio[n].bdf, "faults") - before;
-	must(knob_read_try(&every, "/sys/module/vfio_iommu_iopf/parameters/latency"));
+	must(knob_read_try(&every, "/sys/module/vfio_iommu_iopf/parameters/latency_sampling"));
 	if (every)
 		latency_counted(latency_device(n), total + faults);
 	return faults;
@@ -327,7 +327,7 @@ static void check_unplug(struct rig *r, const struct simbuf *b)
 static void check_param(void)
 {
 	tap_errno_is(iopf_param("latency_sampling", 1001), -ERANGE, "a rate beyond all reason");
-	tap_errno_is(mem_write_file("/sys/module/vfio_iommu_iopf/parameters/latency", "often"),
+	tap_errno_is(mem_write_file("/sys/module/vfio_iommu_iopf/parameters/latency_sampling", "often"),
 		     -EINVAL, "a rate that is no number");
 }
 

@@ -189,7 +189,7 @@ static void check_kept(void)
 	tap_ok(child_has_all(1), "another device of the same process");
 	tap_ok(in_child(child_has_none, 2, false), "somebody else's device has none");
 	tap_ok(strstr(text_of(KEPT), "address 10f5:00:00.0 " KEPT_ALL), "what is kept can be read");
-	tap_ok(strstr(text_of(LIMITS), "kept - address 10f5:00:00.0 resident_high=786432 "),
+	tap_ok(strstr(text_of(LIMITS), "sticky - address 10f5:00:00.0 resident_high=786432 "),
 	       "beside the rules, too");
 	if (!tap_ok(!strstr(text_of(KEPT), "00:01.0"), "nothing is kept that nobody has set"))
 		tap_diag("%s", text_of(KEPT));

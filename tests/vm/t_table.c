@@ -23,7 +23,7 @@
 #include "rig.h"
 
 #define LEN	(2 * MiB)
-#define TABLE	KNOB_IOPF_DIR "/table"
+#define TABLE	KNOB_IOPF_DIR "/device_table"
 #define WINDOW	" window=0x0-0xffffffffffffffff"
 #define UNKNOWN	"default - address * none"
 
