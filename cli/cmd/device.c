@@ -214,7 +214,7 @@ static int check_text(const char *file, const struct conf *conf)
 	if (out_is_json()) {
 		status = print_check(file, ret ? 0 : table->nr, ret ? &err : NULL);
 	} else if (!ret) {
-		out_line("%s: good, %u rule%s", file, table->nr, table->nr == 1 ? "" : "s");
+		out_line("%s: valid, %u rule%s", file, table->nr, table->nr == 1 ? "" : "s");
 	} else {
 		said = rules_error_text(file, &err);
 		ctl_note("%s", said);

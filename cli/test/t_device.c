@@ -366,7 +366,7 @@ static void check(void **state)
 
 	tree_file(t, CONF, "%s", commented);
 	RUN(t, CTL_OK, "device", "check");
-	SAYS(t->out, "good, 3 rules");
+	SAYS(t->out, "valid, 3 rules");
 	tree_file(t, "other", "\n\npci 1:2 sometimes\n");
 	snprintf(path, sizeof(path), "%s/other", t->dir);
 	RUN(t, CTL_FAILED, "device", "check", path);

@@ -13,8 +13,8 @@
 #define KEPT	"kernel/vfio_iopf/limits_sticky"
 
 static const char active[] =
-	"kept - address 0000:01:00.0 resident_max=1048576 fault_workers_max=4\n"
-	"kept - process 143 policy=pin\n"
+	"sticky - address 0000:01:00.0 resident_max=1048576 fault_workers_max=4\n"
+	"sticky - process 143 policy=pin\n"
 	"admin 3 cgroup /a=b* user 1000-1999 resident_max=8G # the students'\n";
 
 static const char *file_of(struct tree *t)
@@ -61,7 +61,7 @@ static void check_and_apply(void **state)
 	RUN(t, CTL_NOT_FOUND, "limits", "check", file_of(t));
 	tree_file(t, CONF, "%s", "# mine\nuser 1000 resident_max=1M\n");
 	RUN(t, CTL_OK, "limits", "check", file_of(t));
-	SAYS(t->out, "good: 1 rule of ");
+	SAYS(t->out, "valid: 1 rule of ");
 	RUN(t, CTL_OK, "limits", "apply", file_of(t));
 	assert_string_equal(tree_read(t, LIMITS), "# mine\nuser 1000 resident_max=1M\n");
 	tree_file(t, CONF, "%s", "user 1000 resident_max=1\n");

@@ -80,7 +80,7 @@ static void faults(void **state)
 	VERDICT(t, "enabled", "not in use");
 	RUN(t, CTL_OK, "probe");
 	SAYS(t->out, DEV);
-	SAYS(t->out, "faults: not in use");
+	SAYS(t->out, "enabled: not in use");
 }
 
 static void driver_has_the_last_word(void **state)

@@ -227,9 +227,9 @@ static void elsewhere(void **state)
 	snprintf(path, sizeof(path), "%s/\033c\xff", t->dir);
 	tree_file(t, "\033c\xff", "pci 1:2 none\n");
 	RUN(t, CTL_OK, "device", "check", path);
-	SAYS(t->out, "\\x1bc\\xff: good");
+	SAYS(t->out, "\\x1bc\\xff: valid");
 	RUN(t, CTL_OK, "device", "check", path, "--json");
-	JSON_BOOL(t, "/good", true);
+	JSON_BOOL(t, "/valid", true);
 	tree_file(t, "\033c\xff", "pci 1:2 none\n\n\033\n");
 	RUN(t, CTL_FAILED, "device", "check", path);
 	SAYS(t->err, "\\x1bc\\xff: line 3");

@@ -138,8 +138,8 @@ static const struct {
 	{ "user 1 arbitrary", 1, 8, "arbitrary", "expected pci, subsystem, class, address, use" },
 	{ "user 1 =1", 1, 8, "=1", "expected pci" },
 	{ "user 1 resident_max", 1, 8, "resident_max", "expected pci" },
-	{ "user 1 aging_interval=1 user 2", 1, 17, "user", "expected a setting" },
-	{ "user 1 aging_interval=1 aging_interval=2", 1, 17, "aging_interval=2", "is there twice" },
+	{ "user 1 aging_interval=1 user 2", 1, 25, "user", "expected a setting" },
+	{ "user 1 aging_interval=1 aging_interval=2", 1, 25, "aging_interval=2", "is there twice" },
 	{ "user 1 resident_max=", 1, 8, "resident_max=", "expected bytes, 256K at least" },
 	{ "user 1 resident_max=K", 1, 8, "resident_max=K", "expected bytes, 256K at least" },
 	{ "user 1 resident_max=1KK", 1, 8, "resident_max=1KK", "expected bytes, 256K at least" },
@@ -166,7 +166,7 @@ static const struct {
 	  "expected a number, or" },
 	{ "user 1 policy=default", 1, 8, "policy=default", "expected policy=fault" },
 	{ "user 1 policy=max", 1, 8, "policy=max", "expected policy=fault" },
-	{ "user 1 aging_interval=1\r", 1, 16, "", "neither printable ASCII nor a blank" },
+	{ "user 1 aging_interval=1\r", 1, 24, "", "neither printable ASCII nor a blank" },
 	{ "user 1 aging_interval=1\n\n user 1 x", 3, 9, "x", "expected pci" },
 };
 
