@@ -149,7 +149,7 @@ static void check_reserve(struct rig *apart)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
 	struct simbuf far = { mem_anon(LEN), RIG_IOVA, LEN };
-	uint64_t slow = count("slow"), deferred = count("deferred");
+	uint64_t slow = count("parked"), deferred = count("deferred");
 	uint64_t answered = sim_count(rig_bdf(0), "responses_unexpected");
 	struct iopf_sim_cmd cmd;
 	struct iopf_sim_cpl cpl;
@@ -176,7 +176,7 @@ static void check_reserve(struct rig *apart)
 	while (count("deferred") - deferred < FLOOD + 2 - RESERVE - AHEAD)
 		sim_nap(&spins);
 	deferred = count("deferred") - deferred;
-	slow = count("slow") - slow;
+	slow = count("parked") - slow;
 	tap_ok(slow - deferred >= RESERVE && slow - deferred <= RESERVE + AHEAD,
 	       "no room: of %llu faults %llu wait, by the reserve", (unsigned long long)slow,
 	       (unsigned long long)(slow - deferred));

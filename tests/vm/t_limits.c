@@ -334,7 +334,7 @@ static void limit_user(unsigned int uid)
 
 	must_sys(setresuid(uid, 0, 0));
 	attach(&c, &d, 0);
-	must(budget_write(rig_bdf(0), "faults_max", "3"));
+	must(budget_write(rig_bdf(0), "fault_workers_max", "3"));
 	leave(&c, &d);
 	must_sys(setresuid(0, 0, 0));
 }
@@ -345,7 +345,7 @@ static uint64_t user_has(unsigned int uid)
 	uint64_t value;
 
 	must_sys(setresuid(uid, 0, 0));
-	value = fresh(1, "faults_max");
+	value = fresh(1, "fault_workers_max");
 	must_sys(setresuid(0, 0, 0));
 	return value;
 }
