@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The model of the device table. A line is cut into words and put together again with single
- * blanks between them; regular expressions say what the beginning of a rule looks like. The
- * word to blame is the first one with which the line is no beginning of a rule any more.
- * Rules are matched as text. The includer defines CHECK().
+ * The model of the device table. Regular expressions say what the beginning of a rule and a whole
+ * rule look like. Rules are matched as text. The includer defines CHECK().
  */
 #ifndef IOPF_CORE_TEST_MODEL_DEVTABLE_H
 #define IOPF_CORE_TEST_MODEL_DEVTABLE_H
@@ -11,7 +9,7 @@
 #include <fnmatch.h>
 #include <regex.h>
 
-#include "../devtable.h"
+#include "model_line.h"
 
 #define DT_MODEL	"[0-9A-Fa-f]{1,4}:([0-9A-Fa-f]{1,4}|[*])|[*]:[*]"
 #define DT_CLASS	"([0-9A-Fa-f]{2}){1,3}"
@@ -30,18 +28,6 @@ static const char *const devtable_regex[DT_NR] = {
 	[DT_BEGUN] = "^(" DT_MATCH ")*((pci|subsystem|class|address) )?$",
 	[DT_WHOLE] = "^(" DT_MATCH ")+(none |arbitrary (" DT_POLICY ")?|selective ("
 		     DT_WINDOW ")*(" DT_POLICY ")?(" DT_WINDOW ")*)$",
-};
-
-/* What the model makes of a line. */
-struct devtable_line {
-	enum { DT_EMPTY, DT_RULE, DT_BAD } kind;
-	size_t column;		/* of what is bad, from 1 */
-	size_t len;		/* of the word that is bad */
-	size_t first;		/* where the rule is in the line */
-	size_t rule_len;
-	size_t source;		/* and its comment */
-	size_t source_len;
-	char rule[IOPF_DEVTABLE_MAX_LINE + 2]; /* its words, a blank after each */
 };
 
 static inline bool devtable_is(enum devtable_regex which, const char *s)
@@ -70,12 +56,6 @@ static inline bool devtable_windows_good(const char *rule)
 	return nr <= 8;
 }
 
-static inline bool devtable_begins(const char *rule)
-{
-	return devtable_is(DT_BEGUN, rule) ||
-	       (devtable_is(DT_WHOLE, rule) && devtable_windows_good(rule));
-}
-
 /* Whether kinds of match are there once each. They are at even places; a name may be "pci". */
 static inline bool devtable_once(const char *rule)
 {
@@ -89,66 +69,19 @@ static inline bool devtable_once(const char *rule)
 	return true;
 }
 
-static inline void devtable_model_line(const char *s, size_t len, struct devtable_line *l)
+static inline bool devtable_begins(const char *rule)
 {
-	size_t end = len, out = 0;
-
-	memset(l, 0, sizeof(*l));
-	l->kind = DT_BAD;
-	if (len > 512) {
-		l->column = 513;
-		return;
-	}
-	for (size_t i = len; i--;)
-		if (s[i] == '#' && (!i || s[i - 1] == ' ' || s[i - 1] == '\t'))
-			end = i;
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = s[i];
-
-		if ((c < ' ' && c != '\t') || c == 0x7f || (c > 0x7f && i < end)) {
-			l->column = i + 1;
-			return;
-		}
-	}
-	for (size_t i = 0; i < end;) {
-		size_t n = 0;
-
-		if (s[i] == ' ' || s[i] == '\t') {
-			i++;
-			continue;
-		}
-		while (i + n < end && s[i + n] != ' ' && s[i + n] != '\t')
-			n++;
-		if (!out)
-			l->first = i;
-		memcpy(l->rule + out, s + i, n);
-		l->rule[out + n] = ' ';
-		out += n + 1;
-		l->rule[out] = '\0';
-		l->rule_len = i + n - l->first;
-		if (!devtable_begins(l->rule) || !devtable_once(l->rule)) {
-			l->column = i + 1;
-			l->len = n;
-			return;
-		}
-		i += n;
-	}
-	if (out && !devtable_is(DT_WHOLE, l->rule)) {
-		l->column = end + 1;
-		return;
-	}
-	l->kind = out ? DT_RULE : DT_EMPTY;
-	if (end == len)
-		return;
-	l->source = end + 1;
-	l->source_len = len - end - 1;
-	while (l->source_len && strchr(" \t", s[l->source])) {
-		l->source++;
-		l->source_len--;
-	}
-	while (l->source_len && strchr(" \t", s[l->source + l->source_len - 1]))
-		l->source_len--;
+	return (devtable_is(DT_BEGUN, rule) ||
+		(devtable_is(DT_WHOLE, rule) && devtable_windows_good(rule))) &&
+	       devtable_once(rule);
 }
+
+static inline bool devtable_whole(const char *rule)
+{
+	return devtable_is(DT_WHOLE, rule);
+}
+
+static const struct model_grammar devtable_grammar = { devtable_begins, devtable_whole };
 
 /* Whether an id is what a rule has for it, "*" or a number. */
 static inline bool devtable_number(const char *s, u16 val)
@@ -187,7 +120,7 @@ static inline bool devtable_model_match(const char *rule, const struct iopf_id *
 }
 
 /* What a rule says, against what the model reads out of its text. */
-static inline void devtable_compare_rule(const struct iopf_rule *r, const struct devtable_line *l)
+static inline void devtable_compare_rule(const struct iopf_rule *r, const struct model_line *l)
 {
 	const char *mode = strstr(l->rule, " none ") ? "none" :
 			   strstr(l->rule, " selective ") ? "selective" : "arbitrary";
@@ -232,7 +165,7 @@ static inline void devtable_compare(const char *text, size_t len, const struct i
 	struct iopf_devtable *t = devtable_alloc(text, len);
 	struct iopf_devtable_error err = { .line = 12345 };
 	const struct iopf_rule *want[8] = { };
-	struct devtable_line l;
+	struct model_line l;
 	unsigned int line = 1, nr = 0;
 	size_t at = 0;
 	int ret = iopf_devtable_parse(t, text, len, &err);
@@ -243,18 +176,14 @@ static inline void devtable_compare(const char *text, size_t len, const struct i
 		const char *newline = memchr(text + at, '\n', len - at);
 		size_t n = newline ? (size_t)(newline - text) - at : len - at;
 
-		devtable_model_line(text + at, n, &l);
-		if (l.kind == DT_BAD) {
+		model_line(&devtable_grammar, text + at, n, &l);
+		if (l.kind == LINE_BAD) {
 			CHECK(ret == -EINVAL);
-			CHECK(err.line == line);
-			CHECK(err.column == l.column);
-			CHECK(err.len == l.len);
-			CHECK(err.word == text + at + l.column - 1);
-			CHECK(err.why && *err.why);
+			model_line_compare_error(&l, text + at, line, &err);
 			free(t);
 			return;
 		}
-		if (l.kind == DT_RULE) {
+		if (l.kind == LINE_RULE) {
 			const struct iopf_rule *r = &t->rule[nr++];
 
 			CHECK(nr <= t->max);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The model of the table of limits: as that of the device table (model_devtable.h), whose words it
- * uses: a line is cut into words, regular expressions say what the beginning of a rule looks
- * like, and rules are matched as text. The includer defines CHECK().
+ * The model of the table of limits. It works as that of the device table (model_devtable.h) and
+ * uses its words: regular expressions say what the beginning of a rule and a whole rule look like,
+ * and rules are matched as text. The includer defines CHECK().
  */
 #ifndef IOPF_CORE_TEST_MODEL_LIMTABLE_H
 #define IOPF_CORE_TEST_MODEL_LIMTABLE_H
@@ -14,8 +14,8 @@
 #define LT_MATCH	"(" DT_MATCH "|user " LT_UID " |cgroup /[^ ]* )"
 #define LT_BYTES	"([0-9]+[kKmMgGtT]?|max)"
 #define LT_SETTING	"(((resident|pinned)_(high|max)|hot_pinned_max)=" LT_BYTES " |" \
-			"(aging_interval|fault_workers_max|prefetch_max)=([0-9]+|max) |" \
-			"min_residency=[0-9]+ |" DT_POLICY ")"
+			"(aging_interval|fault_workers_max|prefetch_max)=([0-9]+|max) |min_residency=[0-9]+ |" \
+			DT_POLICY ")"
 
 static inline bool limtable_is(bool whole, const char *s)
 {
@@ -47,35 +47,41 @@ static inline long double limtable_scaled(const char *s)
 	return v;
 }
 
+static inline bool limtable_good_user(const char *word)
+{
+	const char *dash = strchr(word, '-');
+	long double first = limtable_scaled(word), last = dash ? limtable_scaled(dash + 1) : first;
+
+	return *word == '*' || (first <= last && last <= U32_MAX);
+}
+
 /* What a regular expression can't say of a word: numbers that are too great or too small. */
 static inline bool limtable_good_word(const char *kind, const char *word)
 {
+	static const struct bound {
+		const char *key;
+		u64 min;
+		u64 max;
+	} bounds[] = {
+		{ "resident_", 262144, U64_MAX - 1 },
+		{ "aging_interval=", 1, U32_MAX },
+		{ "min_residency=", 0, 1000000 },
+		{ "fault_workers_max=", 1, U32_MAX - 1 },
+		{ "prefetch_max=", 0, U32_MAX - 1 },
+		{ "", 0, U64_MAX - 1 },
+	};
+	const struct bound *b = bounds;
 	long double v;
 
-	if (!strncmp(kind, "user ", 5)) {
-		const char *dash = strchr(word, '-');
-
-		if (*word == '*')
-			return true;
-		v = limtable_scaled(word);
-		return v <= U32_MAX && (!dash || (limtable_scaled(dash + 1) >= v &&
-						  limtable_scaled(dash + 1) <= U32_MAX));
-	}
+	if (!strncmp(kind, "user ", 5))
+		return limtable_good_user(word);
 	word = strchr(word, '=');
 	if (!word || word[1] == 'm' || !strncmp(kind, "policy=", 7))
 		return true;
 	v = limtable_scaled(word + 1);
-	if (!strncmp(kind, "resident_", 9))
-		return v >= 262144 && v < (long double)U64_MAX;
-	if (!strncmp(kind, "aging_interval=", 7))
-		return v >= 1 && v <= U32_MAX;
-	if (!strncmp(kind, "min_residency=", 14))
-		return v <= 1000000;
-	if (!strncmp(kind, "fault_workers_max=", 11))
-		return v >= 1 && v < U32_MAX;
-	if (!strncmp(kind, "prefetch_max=", 10))
-		return v < U32_MAX;
-	return v < (long double)U64_MAX;
+	while (strncmp(kind, b->key, strlen(b->key)))
+		b++;
+	return v >= (long double)b->min && v <= (long double)b->max;
 }
 
 /* Whether words are good one by one, and each kind of match and each setting is there once. */
@@ -113,54 +119,12 @@ static inline bool limtable_begins(const char *rule)
 	return (limtable_is(false, rule) || limtable_is(true, rule)) && limtable_words_good(rule);
 }
 
-/* Cuts a line into words, as devtable_model_line(). */
-static inline void limtable_model_line(const char *s, size_t len, struct devtable_line *l)
+static inline bool limtable_whole(const char *rule)
 {
-	size_t end = len, out = 0;
-
-	memset(l, 0, sizeof(*l));
-	l->kind = DT_BAD;
-	if (len > 512) {
-		l->column = 513;
-		return;
-	}
-	for (size_t i = len; i--;)
-		if (s[i] == '#' && (!i || s[i - 1] == ' ' || s[i - 1] == '\t'))
-			end = i;
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = s[i];
-
-		if ((c < ' ' && c != '\t') || c == 0x7f || (c > 0x7f && i < end)) {
-			l->column = i + 1;
-			return;
-		}
-	}
-	for (size_t i = 0; i < end;) {
-		size_t n = 0;
-
-		if (s[i] == ' ' || s[i] == '\t') {
-			i++;
-			continue;
-		}
-		while (i + n < end && s[i + n] != ' ' && s[i + n] != '\t')
-			n++;
-		memcpy(l->rule + out, s + i, n);
-		l->rule[out + n] = ' ';
-		out += n + 1;
-		l->rule[out] = '\0';
-		if (!limtable_begins(l->rule)) {
-			l->column = i + 1;
-			l->len = n;
-			return;
-		}
-		i += n;
-	}
-	if (out && !limtable_is(true, l->rule)) {
-		l->column = end + 1;
-		return;
-	}
-	l->kind = out ? DT_RULE : DT_EMPTY;
+	return limtable_is(true, rule);
 }
+
+static const struct model_grammar limtable_grammar = { limtable_begins, limtable_whole };
 
 /* Whether a rule, as the model wrote it, is for a device and its owner. */
 static inline bool limtable_model_match(const char *rule, const struct iopf_subject *subject)
@@ -242,7 +206,7 @@ static inline void limtable_compare(const char *text, size_t len,
 	struct iopf_limtable *t = limtable_alloc(text, len);
 	struct iopf_devtable_error err = { .line = 12345 };
 	const struct iopf_limit_rule *want[8] = { };
-	struct devtable_line l;
+	struct model_line l;
 	unsigned int line = 1, nr = 0;
 	size_t at = 0;
 	int ret = iopf_limtable_parse(t, text, len, &err);
@@ -253,18 +217,14 @@ static inline void limtable_compare(const char *text, size_t len,
 		const char *newline = memchr(text + at, '\n', len - at);
 		size_t n = newline ? (size_t)(newline - text) - at : len - at;
 
-		limtable_model_line(text + at, n, &l);
-		if (l.kind == DT_BAD) {
+		model_line(&limtable_grammar, text + at, n, &l);
+		if (l.kind == LINE_BAD) {
 			CHECK(ret == -EINVAL);
-			CHECK(err.line == line);
-			CHECK(err.column == l.column);
-			CHECK(err.len == l.len);
-			CHECK(err.word == text + at + l.column - 1);
-			CHECK(err.why && *err.why);
+			model_line_compare_error(&l, text + at, line, &err);
 			free(t);
 			return;
 		}
-		if (l.kind == DT_RULE) {
+		if (l.kind == LINE_RULE) {
 			const struct iopf_limit_rule *r = &t->rule[nr++];
 
 			CHECK(nr <= t->max);

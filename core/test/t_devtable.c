@@ -8,6 +8,8 @@
 
 #include "rng.h"
 #include "model_devtable.h"
+#include "sweep.h"
+#include "table.h"
 
 #define NAME_63	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
 #define W	" window=0x0-0x1"
@@ -45,13 +47,9 @@ static struct iopf_devtable *parse(const char *text, char **copy, struct iopf_de
 	size_t len = strlen(text);
 	struct iopf_devtable *t;
 
-	*copy = malloc(len);
-	assert_true(*copy || !len);
-	memcpy(*copy, text, len);
+	*copy = table_copy(text);
 	t = devtable_alloc(*copy, len);
-	if (iopf_devtable_parse(t, *copy, len, err) != want)
-		fail_msg("%s: \"%s\", column %u: %s", want ? "taken" : "refused", text,
-			 want ? 0 : err->column, want ? "" : err->why);
+	table_result_is(iopf_devtable_parse(t, *copy, len, err), want, text, err);
 	return t;
 }
 
@@ -101,13 +99,7 @@ static void good_tables(void **state)
 	}
 }
 
-static const struct {
-	const char *text;
-	unsigned int line;
-	unsigned int column;
-	const char *word;
-	const char *why;
-} bad[] = {
+static const struct table_bad bad[] = {
 	{ "x", 1, 1, "x", "expected pci, subsystem, class or address" },
 	{ "  none", 1, 3, "none", "expected pci, subsystem, class or address" },
 	{ "policy=pin", 1, 1, "policy=pin", "expected pci, subsystem, class or address" },
@@ -186,11 +178,7 @@ static void bad_tables(void **state)
 		char *copy;
 		struct iopf_devtable *t = parse(bad[i].text, &copy, &err, -EINVAL);
 
-		if (err.line != bad[i].line || err.column != bad[i].column ||
-		    !iopf_word_is(err.word, err.len, bad[i].word) ||
-		    strncmp(err.why, bad[i].why, strlen(bad[i].why)))
-			fail_msg("\"%s\": line %u, column %u: '%.*s': %s", bad[i].text, err.line,
-				 err.column, (int)err.len, err.word, err.why);
+		table_error_is(&err, &bad[i]);
 		devtable_compare(copy, strlen(bad[i].text), NULL, 0);
 		free(t);
 		free(copy);
@@ -432,7 +420,7 @@ static void room(void **state)
 	free(many);
 }
 
-/* Less room than there could be rules: told, not written beyond. */
+/* Less room than there could be rules: an error, and nothing is written beyond. */
 static void little_room(void **state)
 {
 	static const char text[] = "pci 1:1 none\n# a\npci 2:2 none\n";
@@ -466,57 +454,35 @@ static void every_byte(void **state)
 	}
 }
 
-/* Every sequence of up to six telling words. */
+static void compare_all(const char *text, size_t len)
+{
+	devtable_compare(text, len, all_ids, ARRAY_SIZE(all_ids));
+}
+
+/* Every sequence of up to five telling words. */
 static void every_short_rule(void **state)
 {
 	static const char *const words[] = {
 		"pci", "class", "address", "a:*", "aa", "*", "none", "selective", "arbitrary",
 		"policy=pin", "window=0x0-0xa", "#",
 	};
-	size_t combinations = 1;
 
 	(void)state;
-	for (size_t nr = 0; nr <= 5; nr++, combinations *= ARRAY_SIZE(words)) {
-		for (size_t i = 0; i < combinations; i++) {
-			char text[128] = "";
-			size_t rest = i, len = 0;
-
-			for (size_t k = 0; k < nr; k++, rest /= ARRAY_SIZE(words))
-				len += (size_t)sprintf(text + len, "%s ",
-						       words[rest % ARRAY_SIZE(words)]);
-			devtable_compare(text, len ? len - 1 : 0, all_ids, ARRAY_SIZE(all_ids));
-		}
-	}
+	sweep_words(words, ARRAY_SIZE(words), 5, compare_all);
 }
 
 /* Every model, class, name, and setting of up to four characters out of some that matter. */
 static void every_short_word(void **state)
 {
-	static const char alphabet[] = "a0:*-x #\n";
-	static const struct {
-		const char *before;
-		const char *after;
-	} frame[] = {
+	static const struct sweep_frame frame[] = {
 		{ "pci ", " none" }, { "class ", " none" }, { "address ", " none" },
 		{ "pci a:0 selective window=0x", "x0" }, { "", "address a none" },
 		{ "address a none", "" },
 	};
-	const size_t base = sizeof(alphabet) - 1;
-	size_t combinations = 1;
 
 	(void)state;
-	for (size_t nr = 0; nr <= 4; nr++, combinations *= base) {
-		for (size_t i = 0; i < combinations * ARRAY_SIZE(frame); i++) {
-			size_t f = i % ARRAY_SIZE(frame), rest = i / ARRAY_SIZE(frame), len;
-			char text[128];
-
-			len = (size_t)sprintf(text, "%s", frame[f].before);
-			for (size_t k = 0; k < nr; k++, rest /= base)
-				text[len++] = alphabet[rest % base];
-			len += (size_t)sprintf(text + len, "%s", frame[f].after);
-			devtable_compare(text, len, all_ids, ARRAY_SIZE(all_ids));
-		}
-	}
+	for (size_t f = 0; f < ARRAY_SIZE(frame); f++)
+		sweep_characters("a0:*-x #\n", 4, &frame[f], compare_all);
 }
 
 static unsigned int pick(u64 *rng, unsigned int n)

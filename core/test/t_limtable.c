@@ -8,6 +8,8 @@
 
 #include "rng.h"
 #include "model_limtable.h"
+#include "sweep.h"
+#include "table.h"
 
 static const struct iopf_subject vm = {
 	.id = { .name = "0000:01:00.0", .vendor = 0x8086, .device = 0x10c9, .class = 0x020000,
@@ -30,14 +32,10 @@ static struct iopf_limtable *parse(const char *text, char **copy, struct iopf_de
 	size_t len = strlen(text);
 	struct iopf_limtable *t;
 
-	*copy = malloc(len);
-	assert_true(*copy || !len);
-	memcpy(*copy, text, len);
+	*copy = table_copy(text);
 	limtable_compare(*copy, len, &vm, 1);
 	t = limtable_alloc(*copy, len);
-	if (iopf_limtable_parse(t, *copy, len, err) != want)
-		fail_msg("%s: \"%s\", column %u: %s", want ? "taken" : "refused", text,
-			 want ? 0 : err->column, want ? "" : err->why);
+	table_result_is(iopf_limtable_parse(t, *copy, len, err), want, text, err);
 	return t;
 }
 
@@ -109,13 +107,7 @@ static void print(void **state)
 	assert_string_equal(text, "default");
 }
 
-static const struct {
-	const char *text;
-	unsigned int line;
-	unsigned int column;
-	const char *word;
-	const char *why;
-} bad[] = {
+static const struct table_bad bad[] = {
 	{ "x", 1, 1, "x", "expected pci, subsystem, class, address, user or cgroup" },
 	{ "resident_max=1M", 1, 1, "resident_max=1M", "expected pci, subsystem, class, addr" },
 	{ "user", 1, 5, "", "expected a user's number" },
@@ -149,21 +141,16 @@ static const struct {
 	{ "user 1 resident_max=-1", 1, 8, "resident_max=-1", "expected bytes" },
 	{ "user 1 resident_max=MAX", 1, 8, "resident_max=MAX", "expected bytes" },
 	{ "user 1 pinned_max=16777216T", 1, 8, "pinned_max=16777216T", "expected bytes, with" },
-	{ "user 1 hot_pinned_max=18446744073709551615", 1, 8, "hot_pinned_max=18446744073709551615",
-	  "expected" },
-	{ "user 1 hot_pinned_max=18446744073709551616", 1, 8, "hot_pinned_max=18446744073709551616",
-	  "expected" },
+	{ "user 1 hot_pinned_max=18446744073709551615", 1, 8, "hot_pinned_max=18446744073709551615", "expected" },
+	{ "user 1 hot_pinned_max=18446744073709551616", 1, 8, "hot_pinned_max=18446744073709551616", "expected" },
 	{ "user 1 aging_interval=0", 1, 8, "aging_interval=0", "expected seconds" },
 	{ "user 1 aging_interval=1K", 1, 8, "aging_interval=1K", "expected seconds" },
-	{ "user 1 aging_interval=4294967296", 1, 8, "aging_interval=4294967296",
-	  "expected seconds" },
+	{ "user 1 aging_interval=4294967296", 1, 8, "aging_interval=4294967296", "expected seconds" },
 	{ "user 1 min_residency=max", 1, 8, "min_residency=max", "expected microseconds" },
 	{ "user 1 min_residency=1000001", 1, 8, "min_residency=1000001", "expected microsec" },
 	{ "user 1 fault_workers_max=0", 1, 8, "fault_workers_max=0", "expected a number from 1" },
-	{ "user 1 fault_workers_max=4294967295", 1, 8, "fault_workers_max=4294967295",
-	  "expected a number" },
-	{ "user 1 prefetch_max=4294967295", 1, 8, "prefetch_max=4294967295",
-	  "expected a number, or" },
+	{ "user 1 fault_workers_max=4294967295", 1, 8, "fault_workers_max=4294967295", "expected a number" },
+	{ "user 1 prefetch_max=4294967295", 1, 8, "prefetch_max=4294967295", "expected a number, or" },
 	{ "user 1 policy=default", 1, 8, "policy=default", "expected policy=fault" },
 	{ "user 1 policy=max", 1, 8, "policy=max", "expected policy=fault" },
 	{ "user 1 aging_interval=1\r", 1, 24, "", "neither printable ASCII nor a blank" },
@@ -178,11 +165,7 @@ static void bad_tables(void **state)
 		char *copy;
 		struct iopf_limtable *t = parse(bad[i].text, &copy, &err, -EINVAL);
 
-		if (err.line != bad[i].line || err.column != bad[i].column ||
-		    !iopf_word_is(err.word, err.len, bad[i].word) ||
-		    strncmp(err.why, bad[i].why, strlen(bad[i].why)))
-			fail_msg("\"%s\": line %u, column %u: '%.*s': %s", bad[i].text, err.line,
-				 err.column, (int)err.len, err.word, err.why);
+		table_error_is(&err, &bad[i]);
 		free(t);
 		free(copy);
 	}
@@ -192,30 +175,19 @@ static const struct {
 	const char *text;
 	unsigned int line;	/* of the rule, or 0 */
 } matching[] = {
-	{ "", 0 },
-	{ "user 107 aging_interval=1", 1 },
-	{ "user 108 aging_interval=1", 0 },
-	{ "user 106 aging_interval=1", 0 },
-	{ "user * aging_interval=1", 1 },
-	{ "user 0-4294967295 aging_interval=1", 1 },
-	{ "user 107-107 aging_interval=1", 1 },
-	{ "user 0-106 aging_interval=1", 0 },
-	{ "user 108-200 aging_interval=1", 0 },
-	{ "user 100-107 aging_interval=1", 1 },
-	{ "cgroup / aging_interval=1", 1 },
-	{ "cgroup /machine.slice aging_interval=1", 1 },
-	{ "cgroup /machine.slice/ aging_interval=1", 1 },
-	{ "cgroup /machine.slic aging_interval=1", 0 },
+	{ "", 0 }, { "user 107 aging_interval=1", 1 }, { "user 108 aging_interval=1", 0 },
+	{ "user 106 aging_interval=1", 0 }, { "user * aging_interval=1", 1 }, { "user 0-4294967295 aging_interval=1", 1 },
+	{ "user 107-107 aging_interval=1", 1 }, { "user 0-106 aging_interval=1", 0 },
+	{ "user 108-200 aging_interval=1", 0 }, { "user 100-107 aging_interval=1", 1 },
+	{ "cgroup / aging_interval=1", 1 }, { "cgroup /machine.slice aging_interval=1", 1 },
+	{ "cgroup /machine.slice/ aging_interval=1", 1 }, { "cgroup /machine.slic aging_interval=1", 0 },
 	{ "cgroup /machine.slice/vm1.scope aging_interval=1", 1 },
 	{ "cgroup /machine.slice/vm1.scope/ aging_interval=1", 1 },
 	{ "cgroup /machine.slice/vm1.scope/x aging_interval=1", 0 },
-	{ "cgroup /machine.slice/vm1 aging_interval=1", 0 },
-	{ "cgroup /machine.slice/vm1* aging_interval=1", 1 },
-	{ "cgroup /machine.slice/vm2* aging_interval=1", 0 },
-	{ "cgroup /* aging_interval=1", 1 },
+	{ "cgroup /machine.slice/vm1 aging_interval=1", 0 }, { "cgroup /machine.slice/vm1* aging_interval=1", 1 },
+	{ "cgroup /machine.slice/vm2* aging_interval=1", 0 }, { "cgroup /* aging_interval=1", 1 },
 	{ "cgroup /vm1.scope aging_interval=1", 0 },
-	{ "address 0000:01:00.0 aging_interval=1", 1 },
-	{ "address 0000:01:00.1 aging_interval=1", 0 },
+	{ "address 0000:01:00.0 aging_interval=1", 1 }, { "address 0000:01:00.1 aging_interval=1", 0 },
 	{ "class 02 user 107 cgroup /machine.slice aging_interval=1", 1 },
 	{ "class 03 user 107 cgroup /machine.slice aging_interval=1", 0 },
 	{ "class 02 user 1 cgroup /machine.slice aging_interval=1", 0 },
@@ -288,8 +260,7 @@ static void combine(void **state)
 	iopf_settings_default(&s, &more);
 	assert_int_equal(s.value[IOPF_SETTING_RESIDENT_MAX], 7);
 	assert_int_equal(s.value[IOPF_SETTING_HOT_PINNED_MAX], 9);
-	assert_true(s.set & BIT(IOPF_SETTING_HOT_PINNED_MAX) &&
-		    s.set & BIT(IOPF_SETTING_AGING_INTERVAL));
+	assert_true(s.set & BIT(IOPF_SETTING_HOT_PINNED_MAX) && s.set & BIT(IOPF_SETTING_AGING_INTERVAL));
 }
 
 static void limits(void **state)
@@ -315,7 +286,7 @@ static void limits(void **state)
 	assert_int_equal(iopf_limtable_parse(t, text, len, &err), -EINVAL);
 	assert_int_equal(err.line, IOPF_DEVTABLE_MAX_RULES + 1);
 	assert_string_equal(err.why, "more than 1024 rules");
-	/* Less room than there could be rules: told, not written beyond. */
+	/* Less room than there could be rules: an error, and nothing is written beyond. */
 	t->max = 1;
 	assert_int_equal(iopf_limtable_parse(t, text, 2 * (sizeof(rule) - 1), &err), -EINVAL);
 	assert_int_equal(err.line, 2);
@@ -329,69 +300,34 @@ static void limits(void **state)
 	free(text);
 }
 
+static void compare_all(const char *text, size_t len)
+{
+	limtable_compare(text, len, all, ARRAY_SIZE(all));
+}
+
 /* Every sequence of up to five telling words. */
 static void every_short_rule(void **state)
 {
 	static const char *const words[] = {
-		"pci",
-		"a:*",
-		"user",
-		"1",
-		"cgroup",
-		"/a",
-		"/a*",
-		"address",
-		"b",
-		"aging_interval=1",
-		"resident_max=1M",
-		"policy=pin",
-		"#",
+		"pci", "a:*", "user", "1", "cgroup", "/a", "/a*", "address", "b", "aging_interval=1",
+		"resident_max=1M", "policy=pin", "#",
 	};
-	size_t combinations = 1;
 
 	(void)state;
-	for (size_t nr = 0; nr <= 5; nr++, combinations *= ARRAY_SIZE(words)) {
-		for (size_t i = 0; i < combinations; i++) {
-			char text[128] = "";
-			size_t rest = i, len = 0;
-
-			for (size_t k = 0; k < nr; k++, rest /= ARRAY_SIZE(words))
-				len += (size_t)sprintf(text + len, "%s ",
-						       words[rest % ARRAY_SIZE(words)]);
-			limtable_compare(text, len ? len - 1 : 0, all, ARRAY_SIZE(all));
-		}
-	}
+	sweep_words(words, ARRAY_SIZE(words), 5, compare_all);
 }
 
 /* Every user, path and value of up to four characters out of some that matter. */
 static void every_short_word(void **state)
 {
-	static const char alphabet[] = "a01/*-kT =\n";
-	static const struct {
-		const char *before;
-		const char *after;
-	} frame[] = {
+	static const struct sweep_frame frame[] = {
 		{ "user ", " aging_interval=1" }, { "cgroup ", " aging_interval=1" },
 		{ "user 1 pinned_max=", "" }, { "user 1 fault_workers_max=", "" },
 	};
 
 	(void)state;
-	for (size_t f = 0; f < ARRAY_SIZE(frame); f++) {
-		size_t combinations = 1;
-
-		for (size_t nr = 0; nr <= 4; nr++, combinations *= sizeof(alphabet) - 1) {
-			for (size_t i = 0; i < combinations; i++) {
-				char word[8] = "", text[64];
-				size_t rest = i;
-
-				for (size_t k = 0; k < nr; k++, rest /= sizeof(alphabet) - 1)
-					word[k] = alphabet[rest % (sizeof(alphabet) - 1)];
-				snprintf(text, sizeof(text), "%s%s%s", frame[f].before, word,
-					 frame[f].after);
-				limtable_compare(text, strlen(text), all, ARRAY_SIZE(all));
-			}
-		}
-	}
+	for (size_t f = 0; f < ARRAY_SIZE(frame); f++)
+		sweep_characters("a01/*-kT =\n", 4, &frame[f], compare_all);
 }
 
 int main(void)

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The model of a line of a table: the device table and the table of limits. A line is cut into
+ * words and put together again with single blanks between them. The grammar of the table says
+ * whether words are the beginning of a rule, and whether they are a whole rule. The word to blame
+ * is the first one with which the line is no beginning of a rule any more. The includer defines
+ * CHECK().
+ */
+#ifndef IOPF_CORE_TEST_MODEL_LINE_H
+#define IOPF_CORE_TEST_MODEL_LINE_H
+
+#include "../devtable.h"
+
+/* What the model makes of a line. */
+struct model_line {
+	enum { LINE_EMPTY, LINE_RULE, LINE_BAD } kind;
+	size_t column;		/* of what is bad, from 1 */
+	size_t len;		/* of the word that is bad */
+	size_t first;		/* where the rule is in the line */
+	size_t rule_len;
+	size_t source;		/* and its comment */
+	size_t source_len;
+	char rule[IOPF_DEVTABLE_MAX_LINE + 2]; /* its words, a blank after each */
+};
+
+struct model_grammar {
+	bool (*begins)(const char *words);
+	bool (*whole)(const char *words);
+};
+
+static inline bool line_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Where the rule ends and the comment begins. */
+static inline size_t line_end(const char *s, size_t len)
+{
+	size_t end = len;
+
+	for (size_t i = len; i--;)
+		if (s[i] == '#' && (!i || line_blank(s[i - 1])))
+			end = i;
+	return end;
+}
+
+/* The column of the first byte that may not be there; 0: there is none. */
+static inline size_t line_bad_byte(const char *s, size_t len, size_t end)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = s[i];
+
+		if ((c < ' ' && c != '\t') || c == 0x7f || (c > 0x7f && i < end))
+			return i + 1;
+	}
+	return 0;
+}
+
+/* Copies the words to @l; false: one is bad. */
+static inline bool line_words(const struct model_grammar *g, const char *s, size_t end,
+			      struct model_line *l)
+{
+	size_t out = 0, n;
+
+	for (size_t i = 0; i < end; i += n) {
+		n = 0;
+		if (line_blank(s[i])) {
+			n = 1;
+			continue;
+		}
+		while (i + n < end && !line_blank(s[i + n]))
+			n++;
+		if (!out)
+			l->first = i;
+		memcpy(l->rule + out, s + i, n);
+		l->rule[out + n] = ' ';
+		out += n + 1;
+		l->rule[out] = '\0';
+		l->rule_len = i + n - l->first;
+		if (!g->begins(l->rule)) {
+			l->column = i + 1;
+			l->len = n;
+			return false;
+		}
+	}
+	l->column = end + 1;
+	return !out || g->whole(l->rule);
+}
+
+static inline void line_source(const char *s, size_t len, size_t end, struct model_line *l)
+{
+	if (end == len)
+		return;
+	l->source = end + 1;
+	l->source_len = len - end - 1;
+	while (l->source_len && line_blank(s[l->source])) {
+		l->source++;
+		l->source_len--;
+	}
+	while (l->source_len && line_blank(s[l->source + l->source_len - 1]))
+		l->source_len--;
+}
+
+static inline void model_line(const struct model_grammar *g, const char *s, size_t len,
+			      struct model_line *l)
+{
+	size_t end = line_end(s, len);
+
+	memset(l, 0, sizeof(*l));
+	l->kind = LINE_BAD;
+	l->column = len > IOPF_DEVTABLE_MAX_LINE ? IOPF_DEVTABLE_MAX_LINE + 1
+						 : line_bad_byte(s, len, end);
+	if (l->column || !line_words(g, s, end, l))
+		return;
+	l->kind = *l->rule ? LINE_RULE : LINE_EMPTY;
+	line_source(s, len, end, l);
+}
+
+/* Checks an error against the model's. @text is where the line begins, @line its number. */
+static inline void model_line_compare_error(const struct model_line *l, const char *text,
+					    unsigned int line,
+					    const struct iopf_devtable_error *err)
+{
+	CHECK(err->line == line);
+	CHECK(err->column == l->column);
+	CHECK(err->len == l->len);
+	CHECK(err->word == text + l->column - 1);
+	CHECK(err->why && *err->why);
+}
+
+#endif /* IOPF_CORE_TEST_MODEL_LINE_H */
