@@ -103,41 +103,59 @@ static bool to_end(const struct conform_op *op)
 	       op->iova + op->size == 0;
 }
 
-static bool result_intended(struct hearing *h)
+/* There is no common language for why an access failed. Whether it failed is compared. */
+static bool device_intended(struct hearing *h)
 {
 	const struct conform_op *op = h->op;
 	long a = h->a->ret, b = h->b->ret;
 
-	if (op_is_device(op)) {
-		/* Why an access failed has no common language; whether it did, has. */
-		if (!!a == !!b)
-			return true;
-		if (!a && faulting(h) && model_gone(h->m, op->iova, op->size)) {
-			seen(h, INTENDED_MEMORY_FOLLOWS);
-			return true;
-		}
+	if (!!a == !!b)
+		return true;
+	if (a || !faulting(h) || !model_gone(h->m, op->iova, op->size))
 		return false;
-	}
-	if (op->kind == OP_MAP && !b && faulting(h) && a == place_pinning(op->va) &&
-	    place_later(op->va, op->size, op->flags & MAP_W)) {
+	seen(h, INTENDED_MEMORY_FOLLOWS);
+	return true;
+}
+
+static bool map_intended(struct hearing *h)
+{
+	const struct conform_op *op = h->op;
+	long a = h->a->ret, b = h->b->ret;
+
+	if (!b && a == place_pinning(op->va) && place_later(op->va, op->size, op->flags & MAP_W)) {
 		diverged(h, INTENDED_MEMORY_LATER);
 		return true;
 	}
-	if (op->kind == OP_MAP && a == -ENOMEM && !b && faulting(h) && h->m->limited) {
+	if (a != -ENOMEM || !h->m->limited || (b && b != -EFAULT))
+		return false;
+	if (!b)
 		diverged(h, INTENDED_MEMLOCK);
-		return true;
-	}
-	if (op->kind == OP_JOIN && op->group == MODEL_PINNER && !a && faulting(h) &&
-	    (b == -EFAULT || b == -ESRCH) && model_lost(h->m)) {
-		diverged(h, INTENDED_MEMORY_FOLLOWS);
-		return true;
-	}
-	/* Stock meets the limit before it meets the memory that is bad. */
-	if (op->kind == OP_MAP && a == -ENOMEM && b == -EFAULT && faulting(h) && h->m->limited) {
+	else
+		/* Stock meets the limit before it meets the memory that is bad. */
 		seen(h, INTENDED_MEMLOCK);
-		return true;
-	}
-	return false;
+	return true;
+}
+
+static bool join_intended(struct hearing *h)
+{
+	long a = h->a->ret, b = h->b->ret;
+
+	if (h->op->group != MODEL_PINNER || a || (b != -EFAULT && b != -ESRCH) ||
+	    !model_lost(h->m))
+		return false;
+	diverged(h, INTENDED_MEMORY_FOLLOWS);
+	return true;
+}
+
+static bool result_intended(struct hearing *h)
+{
+	if (op_is_device(h->op))
+		return device_intended(h);
+	if (!faulting(h))
+		return false;
+	if (h->op->kind == OP_MAP)
+		return map_intended(h);
+	return h->op->kind == OP_JOIN && join_intended(h);
 }
 
 static void judge_ret(struct hearing *h)

@@ -303,19 +303,9 @@ static void unmap_or_fail(struct model *m, const struct conform_op *op,
 		unmap(m, op, r);
 }
 
-void model_apply(struct model *m, const struct conform_op *op, const struct conform_result *stock)
+/* What a step does whose ioctl or system call has succeeded. */
+static void apply_good(struct model *m, const struct conform_op *op)
 {
-	bool good = !stock->ret;
-
-	if (op->kind == OP_UNMAP)
-		unmap_or_fail(m, op, stock);
-	else if (op->kind == OP_DIRTY && op_has_bitmap(op))
-		report(m, op, stock);
-	else if (op->kind == OP_WRITE && !stock->skipped)
-		write_pages(m, op, good);
-	if (!good)
-		return;
-
 	switch (op->kind) {
 	case OP_SET:
 		m->type = (unsigned int)op->value;
@@ -346,4 +336,18 @@ void model_apply(struct model *m, const struct conform_op *op, const struct conf
 		take_away(m, op);
 		break;
 	}
+}
+
+void model_apply(struct model *m, const struct conform_op *op, const struct conform_result *stock)
+{
+	bool good = !stock->ret;
+
+	if (op->kind == OP_UNMAP)
+		unmap_or_fail(m, op, stock);
+	else if (op->kind == OP_DIRTY && op_has_bitmap(op))
+		report(m, op, stock);
+	else if (op->kind == OP_WRITE && !stock->skipped)
+		write_pages(m, op, good);
+	if (good)
+		apply_good(m, op);
 }

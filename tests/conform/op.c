@@ -302,67 +302,67 @@ static void say_device(struct op_text *t, const struct conform_op *op)
 	say_range(t, op);
 }
 
+/* Steps that are a word and a value. */
+static const struct {
+	const char *what;
+	bool group;
+} values[OP_KINDS] = {
+	[OP_SET] = { "SET_IOMMU", false },
+	[OP_JOIN] = { "GROUP_SET_CONTAINER group", true },
+	[OP_LEAVE] = { "GROUP_UNSET_CONTAINER group", true },
+	[OP_EXTENSION] = { "CHECK_EXTENSION", false },
+	[OP_LIMIT] = { "parameter dma_entry_limit", false },
+	[OP_MEMLOCK] = { "no CAP_IPC_LOCK, RLIMIT_MEMLOCK", false },
+	[OP_DEVICE] = { "open device", true },
+};
+
+static void say_step(struct op_text *t, const struct conform_op *op)
+{
+	switch ((enum conform_kind)op->kind) {
+	case OP_IOCTL:
+		say(t, "ioctl 0x%llx argument 0x%llx", (unsigned long long)op->value,
+		    (unsigned long long)op->va);
+		break;
+	case OP_INFO:
+		say(t, "GET_INFO argsz=%u", op->argsz);
+		break;
+	case OP_AVAIL:
+		say(t, "GET_INFO: dma_avail");
+		break;
+	case OP_MAP:
+		say_map(t, op);
+		break;
+	case OP_UNMAP:
+		say_unmap(t, op);
+		break;
+	case OP_DIRTY:
+		say_dirty(t, op);
+		break;
+	case OP_WRITE:
+	case OP_READ:
+		say_device(t, op);
+		break;
+	case OP_DROP:
+		say_memory(t, "MADV_DONTNEED", op);
+		break;
+	case OP_MUNMAP:
+		say_memory(t, "munmap", op);
+		break;
+	default:
+		break;
+	}
+}
+
 void op_print(char *text, size_t len, const struct conform_op *op)
 {
 	struct op_text t = { text, len };
 
 	text[0] = 0;
-	switch ((enum conform_kind)op->kind) {
-	case OP_SET:
-		say_value(&t, "SET_IOMMU", op->value);
-		break;
-	case OP_JOIN:
-		say_value(&t, "GROUP_SET_CONTAINER group", op->group);
-		break;
-	case OP_LEAVE:
-		say_value(&t, "GROUP_UNSET_CONTAINER group", op->group);
-		break;
-	case OP_EXTENSION:
-		say_value(&t, "CHECK_EXTENSION", op->value);
-		break;
-	case OP_IOCTL:
-		say(&t, "ioctl 0x%llx argument 0x%llx", (unsigned long long)op->value,
-		    (unsigned long long)op->va);
-		break;
-	case OP_INFO:
-		say(&t, "GET_INFO argsz=%u", op->argsz);
-		break;
-	case OP_AVAIL:
-		say(&t, "GET_INFO: dma_avail");
-		break;
-	case OP_MAP:
-		say_map(&t, op);
-		break;
-	case OP_UNMAP:
-		say_unmap(&t, op);
-		break;
-	case OP_DIRTY:
-		say_dirty(&t, op);
-		break;
-	case OP_LIMIT:
-		say_value(&t, "parameter dma_entry_limit", op->value);
-		break;
-	case OP_MEMLOCK:
-		say_value(&t, "no CAP_IPC_LOCK, RLIMIT_MEMLOCK", op->value);
-		break;
-	case OP_DEVICE:
-		say_value(&t, "open device", op->group);
-		break;
-	case OP_WRITE:
-	case OP_READ:
-		say_device(&t, op);
-		break;
-	case OP_DROP:
-		say_memory(&t, "MADV_DONTNEED", op);
-		break;
-	case OP_MUNMAP:
-		say_memory(&t, "munmap", op);
-		break;
-	case OP_END:
-	case OP_LAYOUT:
-	case OP_KINDS:
-		break;
-	}
+	if (op->kind < OP_KINDS && values[op->kind].what)
+		say_value(&t, values[op->kind].what,
+			  values[op->kind].group ? op->group : op->value);
+	else
+		say_step(&t, op);
 	say_at(&t, "argument", op->at, op->edge);
 	if (op->child)
 		say(&t, ", by a child");

@@ -54,63 +54,90 @@ static bool drop(struct shrinker *s, unsigned int n)
 	return any;
 }
 
-/* The @way-th simpler form of a step; false: there are no more. Equal to it: nothing to try. */
-static bool simpler(struct conform_op *op, unsigned int way)
+/* Ways to make a step simpler. A step that a way does not change is as simple already. */
+
+static void no_child(struct conform_op *op)
 {
-	switch (way) {
-	case 0:
-		op->child = 0;
-		return true;
-	case 1:
-		op->at = AT_GOOD;
-		return true;
-	case 2:
-		op->bm_at = AT_GOOD;
-		return true;
-	case 3:
-		op->fill = FILL_ZEROS;
-		return true;
-	case 4:
-		op->group = 0;
-		return true;
-	case 5:
-		if (op->kind == OP_MAP && op->flags & MAP_RW)
-			op->flags = MAP_RW;
-		return true;
-	case 6:
-		if (op->kind == OP_MAP && op->va)
-			op->va = VA_RAM;
-		return true;
-	case 7:
-		if (op->size > MEM_PAGE)
-			op->size = MEM_PAGE;
-		return true;
-	case 8:
-		op->size = op->size / 2 & ~(MEM_PAGE - 1) ?: op->size;
-		return true;
-	case 9:
-		if (op->iova > RIG_IOVA)
-			op->iova = RIG_IOVA;
-		return true;
-	case 10:
-		if (op->iova > RIG_IOVA + MEM_PAGE)
-			op->iova -= MEM_PAGE;
-		return true;
-	case 11:
-		if (op_has_bitmap(op))
-			op->bm_size = op_bm_bytes(op->size);
-		return true;
-	case 12:
-		if (op->kind == OP_UNMAP)
-			op->flags = 0;
-		return true;
-	case 13:
-		if (op->size > MEM_PAGE)
-			op->size -= MEM_PAGE;
-		return true;
-	}
-	return false;
+	op->child = 0;
 }
+
+static void good_argument(struct conform_op *op)
+{
+	op->at = AT_GOOD;
+}
+
+static void good_bitmap(struct conform_op *op)
+{
+	op->bm_at = AT_GOOD;
+}
+
+static void fill_zeros(struct conform_op *op)
+{
+	op->fill = FILL_ZEROS;
+}
+
+static void first_group(struct conform_op *op)
+{
+	op->group = 0;
+}
+
+static void map_both(struct conform_op *op)
+{
+	if (op->kind == OP_MAP && op->flags & MAP_RW)
+		op->flags = MAP_RW;
+}
+
+static void plain_memory(struct conform_op *op)
+{
+	if (op->kind == OP_MAP && op->va)
+		op->va = VA_RAM;
+}
+
+static void one_page(struct conform_op *op)
+{
+	if (op->size > MEM_PAGE)
+		op->size = MEM_PAGE;
+}
+
+static void half_size(struct conform_op *op)
+{
+	op->size = op->size / 2 & ~(MEM_PAGE - 1) ?: op->size;
+}
+
+static void first_iova(struct conform_op *op)
+{
+	if (op->iova > RIG_IOVA)
+		op->iova = RIG_IOVA;
+}
+
+static void lower_iova(struct conform_op *op)
+{
+	if (op->iova > RIG_IOVA + MEM_PAGE)
+		op->iova -= MEM_PAGE;
+}
+
+static void usual_bitmap(struct conform_op *op)
+{
+	if (op_has_bitmap(op))
+		op->bm_size = op_bm_bytes(op->size);
+}
+
+static void plain_unmap(struct conform_op *op)
+{
+	if (op->kind == OP_UNMAP)
+		op->flags = 0;
+}
+
+static void one_page_less(struct conform_op *op)
+{
+	if (op->size > MEM_PAGE)
+		op->size -= MEM_PAGE;
+}
+
+static void (*const simpler[])(struct conform_op *op) = {
+	no_child, good_argument, good_bitmap, fill_zeros, first_group, map_both, plain_memory,
+	one_page, half_size, first_iova, lower_iova, usual_bitmap, plain_unmap, one_page_less,
+};
 
 static bool simplify(struct shrinker *s)
 {
@@ -119,10 +146,9 @@ static bool simplify(struct shrinker *s)
 	bool any = false;
 
 	for (i = 0; i < s->best->n; i++) {
-		for (way = 0;; way++) {
+		for (way = 0; way < ARRAY_SIZE(simpler); way++) {
 			seq = *s->best;
-			if (!simpler(&seq.op[i], way))
-				break;
+			simpler[way](&seq.op[i]);
 			if (memcmp(&seq.op[i], &s->best->op[i], sizeof(seq.op[i])))
 				any |= try(s, &seq);
 		}

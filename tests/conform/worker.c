@@ -386,15 +386,10 @@ static long do_device(struct worker *w, const struct conform_op *op, struct conf
 
 /* Steps */
 
-static long do_op(struct worker *w, const struct conform_op *op, struct conform_result *r)
+/* Of the container. */
+static long do_ioctl(struct worker *w, const struct conform_op *op, struct conform_result *r)
 {
 	switch ((enum conform_kind)op->kind) {
-	case OP_SET:
-		return set_iommu(w, op->value);
-	case OP_JOIN:
-		return join(w, op->group);
-	case OP_LEAVE:
-		return leave(w, op->group);
 	case OP_EXTENSION:
 		return call(w->fd, VFIO_CHECK_EXTENSION, op->value);
 	case OP_IOCTL:
@@ -409,6 +404,21 @@ static long do_op(struct worker *w, const struct conform_op *op, struct conform_
 		return do_unmap(w, op, r);
 	case OP_DIRTY:
 		return do_dirty(w, op, r);
+	default:
+		break;
+	}
+	tap_bail("%s: no such step: %u", w->s->name, op->kind);
+}
+
+static long do_op(struct worker *w, const struct conform_op *op, struct conform_result *r)
+{
+	switch ((enum conform_kind)op->kind) {
+	case OP_SET:
+		return set_iommu(w, op->value);
+	case OP_JOIN:
+		return join(w, op->group);
+	case OP_LEAVE:
+		return leave(w, op->group);
 	case OP_LIMIT:
 		set_entry_limit(op->value);
 		return 0;
@@ -424,12 +434,9 @@ static long do_op(struct worker *w, const struct conform_op *op, struct conform_
 		return madvise((void *)op->va, op->size, MADV_DONTNEED) ? -errno : 0;
 	case OP_MUNMAP:
 		return munmap((void *)op->va, op->size) ? -errno : 0;
-	case OP_END:
-	case OP_LAYOUT:
-	case OP_KINDS:
-		break;
+	default:
+		return do_ioctl(w, op, r);
 	}
-	tap_bail("%s: no such step: %u", w->s->name, op->kind);
 }
 
 /* Both numbers in one go: this is done after each step. */
