@@ -421,7 +421,7 @@ static bool mm_has_room(struct iopf_container *c)
  * long as it likes.
  *
  * Return: 0 with the container locked, or a negative error number without: -ENOSPC: it follows as
- * many as it may; -ESRCH: the process ends.
+ * many as it may; -ESRCH: the process ends; -EINTR: the caller is killed.
  */
 int iopf_mm_follow(struct iopf_container *c)
 {
@@ -429,7 +429,11 @@ int iopf_mm_follow(struct iopf_container *c)
 	bool room;
 
 	for (;;) {
-		mutex_lock(&c->lock);
+		if (mutex_lock_killable(&c->lock)) {
+			if (m)
+				mm_end(m);
+			return -EINTR;
+		}
 		/* Without groups nothing can be mapped. */
 		if (!current->mm || iopf_container_groupless(c))
 			break;
@@ -452,8 +456,7 @@ int iopf_mm_follow(struct iopf_container *c)
 	}
 	mutex_unlock(&c->lock);
 	mm_end(m);
-	mutex_lock(&c->lock);
-	return 0;
+	return mutex_lock_killable(&c->lock);
 }
 
 /**

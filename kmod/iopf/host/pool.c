@@ -350,7 +350,7 @@ static struct iopf_pool *pool_find(struct mm_struct *mm)
  *
  * Context: process context of the process.
  * Return: the pool, in use and with a reference, until iopf_pool_unuse(); or an error pointer: what
- * making a thread says; -ESRCH when the process ends.
+ * making a thread says; -ESRCH when the process ends; -EINTR when the caller is killed.
  */
 struct iopf_pool *iopf_pool_use(void)
 {
@@ -359,7 +359,10 @@ struct iopf_pool *iopf_pool_use(void)
 
 	if (!pool)
 		return ERR_PTR(-ENOMEM);
-	mutex_lock(&pool->setup);
+	if (mutex_lock_killable(&pool->setup)) {
+		iopf_pool_put(pool);
+		return ERR_PTR(-EINTR);
+	}
 	/* Before threads are made or found: they don't leave. */
 	scoped_guard(spinlock, &pool->lock)
 		pool->users++;

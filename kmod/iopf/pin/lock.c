@@ -58,14 +58,36 @@ static int lock_add(struct iopf_container *c, void *data)
 int iopf_lock_add(struct iopf_container *c, struct vfio_iopf_lock *lock)
 {
 	struct lock_add add;
+	int ret;
 
 	if (iopf_range_init_pages(&add.range, lock->iova, lock->size))
 		return -EINVAL;
 
-	guard(mutex)(&c->lock);
+	if (mutex_lock_killable(&c->lock))
+		return -EINTR;
 	add.id = ++c->last_lock;
 	lock->id = add.id;
-	return iopf_pin_run(c, lock_add, &add);
+	ret = iopf_pin_run(c, lock_add, &add);
+	mutex_unlock(&c->lock);
+	return ret;
+}
+
+static bool lock_remove(struct iopf_container *c, u64 id)
+{
+	const struct iopf_range all = { .first = 0, .last = U64_MAX };
+
+	return iopf_hold_remove(c, &all, IOPF_HOLD_LOCK, id);
+}
+
+/**
+ * iopf_lock_undo() - undo iopf_lock_add(), also for a caller that is killed
+ * @c: the container
+ * @id: the lock
+ */
+void iopf_lock_undo(struct iopf_container *c, u64 id)
+{
+	guard(mutex)(&c->lock);
+	lock_remove(c, id);
 }
 
 /**
@@ -73,14 +95,17 @@ int iopf_lock_add(struct iopf_container *c, struct vfio_iopf_lock *lock)
  * @c: the container
  * @id: the lock
  *
- * Return: 0, or -ENOENT.
+ * Return: 0, -ENOENT or -EINTR.
  */
 int iopf_lock_remove(struct iopf_container *c, u64 id)
 {
-	const struct iopf_range all = { .first = 0, .last = U64_MAX };
+	bool any;
 
-	guard(mutex)(&c->lock);
-	return iopf_hold_remove(c, &all, IOPF_HOLD_LOCK, id) ? 0 : -ENOENT;
+	if (mutex_lock_killable(&c->lock))
+		return -EINTR;
+	any = lock_remove(c, id);
+	mutex_unlock(&c->lock);
+	return any ? 0 : -ENOENT;
 }
 
 /* Without containers' groups there is nobody to be answered for. */
@@ -125,9 +150,11 @@ int iopf_lock_complete(struct iopf_container *c, bool complete)
 
 	if (mutex_lock_killable(&c->setting))
 		return -EINTR;
-	mutex_lock(&c->lock);
-	ret = iopf_pin_run_held(c, lock_complete, &complete);
-	mutex_unlock(&c->lock);
+	ret = mutex_lock_killable(&c->lock);
+	if (!ret) {
+		ret = iopf_pin_run_held(c, lock_complete, &complete);
+		mutex_unlock(&c->lock);
+	}
 	mutex_unlock(&c->setting);
 	return ret;
 }

@@ -325,6 +325,7 @@ static int policy_set(struct iopf_container *c, void *data)
 int iopf_policy_set(struct iopf_container *c, struct vfio_iopf_policy *arg)
 {
 	struct policy_set set = { .arg = arg };
+	int ret;
 
 	if (arg->policy > VFIO_IOPF_POLICY_PIN ||
 	    iopf_range_init_pages(&set.range, arg->iova, arg->size))
@@ -332,8 +333,11 @@ int iopf_policy_set(struct iopf_container *c, struct vfio_iopf_policy *arg)
 	arg->effective = 0;
 	arg->id = 0;
 
-	guard(mutex)(&c->lock);
-	return iopf_pin_run(c, policy_set, &set);
+	if (mutex_lock_killable(&c->lock))
+		return -EINTR;
+	ret = iopf_pin_run(c, policy_set, &set);
+	mutex_unlock(&c->lock);
+	return ret;
 }
 
 /**
@@ -341,24 +345,26 @@ int iopf_policy_set(struct iopf_container *c, struct vfio_iopf_policy *arg)
  * @c: the container
  * @arg: argsz and flags have been checked; size, policy, effective: out
  *
- * Return: 0, or -ENOENT where nothing is mapped.
+ * Return: 0; -ENOENT where nothing is mapped; -EINTR.
  */
 int iopf_policy_get(struct iopf_container *c, struct vfio_iopf_policy *arg)
 {
 	u64 iova = arg->iova & PAGE_MASK, last;
 	struct iopf_area *area;
 
-	guard(mutex)(&c->lock);
+	if (mutex_lock_killable(&c->lock))
+		return -EINTR;
 	area = mtree_load(&c->areas, iova);
-	if (!area)
-		return -ENOENT;
-	last = area->range.last;
-	arg->iova = iova;
-	arg->policy = policy_own(c, iova, &last);
-	arg->effective = arg->policy ?: c->default_policy;
-	arg->size = last - iova + 1;
-	arg->id = 0;
-	return 0;
+	if (area) {
+		last = area->range.last;
+		arg->iova = iova;
+		arg->policy = policy_own(c, iova, &last);
+		arg->effective = arg->policy ?: c->default_policy;
+		arg->size = last - iova + 1;
+		arg->id = 0;
+	}
+	mutex_unlock(&c->lock);
+	return area ? 0 : -ENOENT;
 }
 
 /**

@@ -316,13 +316,14 @@ static int ranges_get(struct iopf_prefault *p, const struct vfio_iopf_prefault *
 /* Under the container's lock: there is a device that could use it, and the ranges are right. */
 static int prefault_check(struct iopf_container *c, const struct iopf_prefault *p, int prot)
 {
-	int ret = 0;
+	int ret;
 
-	guard(mutex)(&c->lock);
-	if (!c->domains->nr)
-		return -EINVAL;
+	if (mutex_lock_killable(&c->lock))
+		return -EINTR;
+	ret = c->domains->nr ? 0 : -EINVAL;
 	for (unsigned int i = 0; !ret && i < p->nr_ranges; i++)
 		ret = range_check(c, &p->ranges[i], prot);
+	mutex_unlock(&c->lock);
 	return ret;
 }
 

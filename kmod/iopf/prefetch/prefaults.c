@@ -518,7 +518,7 @@ static void prefault_tell(const struct iopf_prefault *p, struct vfio_iopf_prefau
  * @cancel: end it
  *
  * Context: process context; with @cancel it sleeps, but for nothing but memory.
- * Return: 0; -ENOENT: there is no such request.
+ * Return: 0; -ENOENT: there is no such request; -EINTR: the caller is killed.
  */
 int iopf_prefaults_query(struct iopf_container *c, struct vfio_iopf_prefault_status *status,
 			 bool cancel)
@@ -526,6 +526,7 @@ int iopf_prefaults_query(struct iopf_container *c, struct vfio_iopf_prefault_sta
 	struct iopf_prefaults *ps = c->prefaults;
 	struct prefault_end end = { };
 	struct iopf_prefault *p;
+	int ret = 0;
 
 	spin_lock(&ps->lock);
 	p = prefaults_find(ps, status->id);
@@ -541,10 +542,11 @@ int iopf_prefaults_query(struct iopf_container *c, struct vfio_iopf_prefault_sta
 	spin_unlock(&ps->lock);
 
 	prefault_ended(&end);
+	/* The worker may be a thread of the owner, who decides how often it runs. */
 	if (cancel)
-		wait_event(ps->idle, READ_ONCE(p->state) >= PREFAULT_DONE);
+		ret = wait_event_killable(ps->idle, READ_ONCE(p->state) >= PREFAULT_DONE);
 	scoped_guard(spinlock, &ps->lock)
 		prefault_tell(p, status);
 	iopf_prefault_put(p);
-	return 0;
+	return ret ? -EINTR : 0;
 }

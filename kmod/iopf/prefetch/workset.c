@@ -284,8 +284,11 @@ int iopf_workset_export(struct iopf_container *c, struct vfio_iopf_working_set *
 	e->to = to;
 	e->room = arg->size;
 	e->size = IOPF_WORKSET_HEADER;
-	scoped_guard(mutex, &c->lock)
+	ret = mutex_lock_killable(&c->lock);
+	if (!ret) {
 		ret = export_all(c, e);
+		mutex_unlock(&c->lock);
+	}
 	arg->size = e->size;
 	if (!ret && e->size > e->room)
 		ret = -ENOSPC;
@@ -296,8 +299,11 @@ int iopf_workset_export(struct iopf_container *c, struct vfio_iopf_working_set *
 	}
 	kvfree(e);
 	if (!ret && arg->flags & VFIO_IOPF_WORKING_SET_AGE) {
-		guard(mutex)(&c->lock);
-		age_areas(c);
+		ret = mutex_lock_killable(&c->lock);
+		if (!ret) {
+			age_areas(c);
+			mutex_unlock(&c->lock);
+		}
 	}
 	return ret;
 }

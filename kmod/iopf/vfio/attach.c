@@ -780,7 +780,11 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 	/* No limit is being set meanwhile. Of a new container that takes no time. */
 	if (mutex_lock_killable(&c->keeper->setting))
 		return -EINTR;
-	mutex_lock(&c->lock);
+	ret = mutex_lock_killable(&c->lock);
+	if (ret) {
+		mutex_unlock(&c->keeper->setting);
+		return ret;
+	}
 	ret = iopf_limits_join(c, group, &undo);
 	mutex_unlock(&c->keeper->setting);
 	if (ret) {

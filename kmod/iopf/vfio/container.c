@@ -634,24 +634,36 @@ err_back:
 /**
  * iopf_container_coherent() - whether no device can bypass the CPU's caches
  * @c: the container
+ *
+ * Return: 1 or 0; -EINTR: the caller is killed.
  */
-bool iopf_container_coherent(struct iopf_container *c)
+int iopf_container_coherent(struct iopf_container *c)
 {
-	guard(mutex)(&c->lock);
+	bool coherent = true;
+
+	if (mutex_lock_killable(&c->lock))
+		return -EINTR;
 	for (unsigned int i = 0; i < c->domains->nr; i++)
-		if (!c->domains->domain[i].coherent)
-			return false;
-	return true;
+		coherent &= c->domains->domain[i].coherent;
+	mutex_unlock(&c->lock);
+	return coherent;
 }
 
 /**
  * iopf_container_emulated() - whether there is an emulated device
  * @c: the container
+ *
+ * Return: 1 or 0; -EINTR: the caller is killed.
  */
-bool iopf_container_emulated(struct iopf_container *c)
+int iopf_container_emulated(struct iopf_container *c)
 {
-	guard(mutex)(&c->lock);
-	return !list_empty(&c->emulated);
+	bool emulated;
+
+	if (mutex_lock_killable(&c->lock))
+		return -EINTR;
+	emulated = !list_empty(&c->emulated);
+	mutex_unlock(&c->lock);
+	return emulated;
 }
 
 /**

@@ -264,8 +264,8 @@ void iopf_container_reap_mms(struct iopf_container *c);
 void iopf_container_repair(struct iopf_container *c);
 int iopf_container_set_domains(struct iopf_container *c, struct iopf_domains *domains,
 			       struct iommu_domain *added);
-bool iopf_container_coherent(struct iopf_container *c);
-bool iopf_container_emulated(struct iopf_container *c);
+int iopf_container_coherent(struct iopf_container *c);
+int iopf_container_emulated(struct iopf_container *c);
 int iopf_container_pin(struct iopf_container *c);
 void iopf_container_unpin(struct iopf_container *c);
 

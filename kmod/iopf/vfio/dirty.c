@@ -384,16 +384,19 @@ void iopf_dirty_report_end(struct iopf_container *c, const struct iopf_range *ra
 int iopf_dirty_get(struct iopf_container *c, u64 iova, u64 size, const struct vfio_bitmap *bitmap)
 {
 	struct iopf_range range = { .first = iova, .last = iova + (size - 1) };
-	int ret = -EINVAL;
+	int ret;
 
 	if (mutex_lock_killable(&c->reporting))
 		return -EINTR;
-	mutex_lock(&c->lock);
-	if (c->tracking && !iopf_container_bisected(c, &range)) {
-		ret = iopf_dirty_report(c, &range, bitmap->data, false);
-		iopf_dirty_report_end(c, &range, false, !ret);
+	ret = mutex_lock_killable(&c->lock);
+	if (!ret) {
+		ret = -EINVAL;
+		if (c->tracking && !iopf_container_bisected(c, &range)) {
+			ret = iopf_dirty_report(c, &range, bitmap->data, false);
+			iopf_dirty_report_end(c, &range, false, !ret);
+		}
+		mutex_unlock(&c->lock);
 	}
-	mutex_unlock(&c->lock);
 	mutex_unlock(&c->reporting);
 	return ret;
 }

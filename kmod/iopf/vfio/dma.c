@@ -519,9 +519,11 @@ int iopf_dma_unmap(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *
 	unmap->size = 0;
 	if (report && mutex_lock_killable(&c->reporting))
 		return -EINTR;
-	mutex_lock(&c->lock);
-	ret = unmap_locked(c, unmap, unmap->iova, size, bitmap);
-	mutex_unlock(&c->lock);
+	ret = mutex_lock_killable(&c->lock);
+	if (!ret) {
+		ret = unmap_locked(c, unmap, unmap->iova, size, bitmap);
+		mutex_unlock(&c->lock);
+	}
 	if (report)
 		mutex_unlock(&c->reporting);
 	return ret;

@@ -94,6 +94,8 @@ static int type1_dma_rw(void *data, dma_addr_t iova, void *buf, size_t count, bo
 
 static int check_extension(struct iopf_container *c, unsigned long arg)
 {
+	int ret;
+
 	switch (arg) {
 	case VFIO_TYPE1_IOMMU:
 	case VFIO_TYPE1v2_IOMMU:
@@ -104,9 +106,10 @@ static int check_extension(struct iopf_container *c, unsigned long arg)
 	case VFIO_IOPF_POLICY_EXT:
 		return 1;
 	case VFIO_UPDATE_VADDR:
-		return c && !iopf_container_emulated(c);
+		ret = c ? iopf_container_emulated(c) : 1;
+		return ret < 0 ? ret : !ret;
 	case VFIO_DMA_CC_IOMMU:
-		return c && iopf_container_coherent(c);
+		return c ? iopf_container_coherent(c) : 0;
 	}
 	return 0;
 }
@@ -168,7 +171,8 @@ static long get_info(struct iopf_container *c, void __user *arg)
 	/* An older caller's structure ends before cap_offset. */
 	minsz = min_t(size_t, info.argsz, sizeof(info));
 
-	mutex_lock(&c->lock);
+	if (mutex_lock_killable(&c->lock))
+		return -EINTR;
 	info.flags = VFIO_IOMMU_INFO_PGSIZES;
 	info.iova_pgsizes = c->pgsizes;
 	ret = add_migration(c, &caps);
@@ -259,6 +263,20 @@ static long dirty_get_bitmap(struct iopf_container *c, u32 argsz, void __user *a
 	return iopf_dirty_get(c, get.iova, get.size, &get.bitmap);
 }
 
+static long dirty_start_or_stop(struct iopf_container *c, bool start)
+{
+	long ret = 0;
+
+	if (mutex_lock_killable(&c->lock))
+		return -EINTR;
+	if (start)
+		ret = iopf_dirty_start(c);
+	else
+		iopf_dirty_stop(c);
+	mutex_unlock(&c->lock);
+	return ret;
+}
+
 static long dirty_pages(struct iopf_container *c, void __user *arg)
 {
 	size_t minsz = offsetofend(struct vfio_iommu_type1_dirty_bitmap, flags);
@@ -272,15 +290,9 @@ static long dirty_pages(struct iopf_container *c, void __user *arg)
 		return -EINVAL;
 
 	switch (dirty.flags) {
-	case VFIO_IOMMU_DIRTY_PAGES_FLAG_START: {
-		guard(mutex)(&c->lock);
-		return iopf_dirty_start(c);
-	}
-	case VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP: {
-		guard(mutex)(&c->lock);
-		iopf_dirty_stop(c);
-		return 0;
-	}
+	case VFIO_IOMMU_DIRTY_PAGES_FLAG_START:
+	case VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP:
+		return dirty_start_or_stop(c, dirty.flags & VFIO_IOMMU_DIRTY_PAGES_FLAG_START);
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP:
 		return dirty_get_bitmap(c, dirty.argsz, arg);
 	}
@@ -426,7 +438,7 @@ static long lock(struct iopf_container *c, void __user *arg)
 	}
 	if (copy_to_user(arg, &lock, sizeof(lock))) {
 		if (lock.id)
-			iopf_lock_remove(c, lock.id);
+			iopf_lock_undo(c, lock.id);
 		return -EFAULT;
 	}
 	return complete ? iopf_lock_complete(c, true) : 0;
