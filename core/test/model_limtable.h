@@ -13,9 +13,10 @@
 #define LT_UID		"([0-9]+(-[0-9]+)?|[*])"
 #define LT_MATCH	"(" DT_MATCH "|user " LT_UID " |cgroup /[^ ]* )"
 #define LT_BYTES	"([0-9]+[kKmMgGtT]?|max)"
-#define LT_SETTING	"(((resident|pinned)_(high|max)|hot_pinned_max)=" LT_BYTES " |" \
-			"(aging_interval|fault_workers_max|prefetch_max)=([0-9]+|max) |min_residency=[0-9]+ |" \
-			DT_POLICY ")"
+#define LT_SETTING                                                                                       \
+	"(((resident|pinned)_(high|max)|hot_pinned_max)=" LT_BYTES " |"                                  \
+	"(aging_interval|fault_workers_max|prefetch_max)=([0-9]+|max) |min_residency=[0-9]+ |" DT_POLICY \
+	")"
 
 static inline bool limtable_is(bool whole, const char *s)
 {

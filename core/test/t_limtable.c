@@ -141,16 +141,21 @@ static const struct table_bad bad[] = {
 	{ "user 1 resident_max=-1", 1, 8, "resident_max=-1", "expected bytes" },
 	{ "user 1 resident_max=MAX", 1, 8, "resident_max=MAX", "expected bytes" },
 	{ "user 1 pinned_max=16777216T", 1, 8, "pinned_max=16777216T", "expected bytes, with" },
-	{ "user 1 hot_pinned_max=18446744073709551615", 1, 8, "hot_pinned_max=18446744073709551615", "expected" },
-	{ "user 1 hot_pinned_max=18446744073709551616", 1, 8, "hot_pinned_max=18446744073709551616", "expected" },
+	{ "user 1 hot_pinned_max=18446744073709551615", 1, 8, "hot_pinned_max=18446744073709551615",
+	  "expected" },
+	{ "user 1 hot_pinned_max=18446744073709551616", 1, 8, "hot_pinned_max=18446744073709551616",
+	  "expected" },
 	{ "user 1 aging_interval=0", 1, 8, "aging_interval=0", "expected seconds" },
 	{ "user 1 aging_interval=1K", 1, 8, "aging_interval=1K", "expected seconds" },
-	{ "user 1 aging_interval=4294967296", 1, 8, "aging_interval=4294967296", "expected seconds" },
+	{ "user 1 aging_interval=4294967296", 1, 8, "aging_interval=4294967296",
+	  "expected seconds" },
 	{ "user 1 min_residency=max", 1, 8, "min_residency=max", "expected microseconds" },
 	{ "user 1 min_residency=1000001", 1, 8, "min_residency=1000001", "expected microsec" },
 	{ "user 1 fault_workers_max=0", 1, 8, "fault_workers_max=0", "expected a number from 1" },
-	{ "user 1 fault_workers_max=4294967295", 1, 8, "fault_workers_max=4294967295", "expected a number" },
-	{ "user 1 prefetch_max=4294967295", 1, 8, "prefetch_max=4294967295", "expected a number, or" },
+	{ "user 1 fault_workers_max=4294967295", 1, 8, "fault_workers_max=4294967295",
+	  "expected a number" },
+	{ "user 1 prefetch_max=4294967295", 1, 8, "prefetch_max=4294967295",
+	  "expected a number, or" },
 	{ "user 1 policy=default", 1, 8, "policy=default", "expected policy=fault" },
 	{ "user 1 policy=max", 1, 8, "policy=max", "expected policy=fault" },
 	{ "user 1 aging_interval=1\r", 1, 24, "", "neither printable ASCII nor a blank" },
@@ -175,19 +180,30 @@ static const struct {
 	const char *text;
 	unsigned int line;	/* of the rule, or 0 */
 } matching[] = {
-	{ "", 0 }, { "user 107 aging_interval=1", 1 }, { "user 108 aging_interval=1", 0 },
-	{ "user 106 aging_interval=1", 0 }, { "user * aging_interval=1", 1 }, { "user 0-4294967295 aging_interval=1", 1 },
-	{ "user 107-107 aging_interval=1", 1 }, { "user 0-106 aging_interval=1", 0 },
-	{ "user 108-200 aging_interval=1", 0 }, { "user 100-107 aging_interval=1", 1 },
-	{ "cgroup / aging_interval=1", 1 }, { "cgroup /machine.slice aging_interval=1", 1 },
-	{ "cgroup /machine.slice/ aging_interval=1", 1 }, { "cgroup /machine.slic aging_interval=1", 0 },
+	{ "", 0 },
+	{ "user 107 aging_interval=1", 1 },
+	{ "user 108 aging_interval=1", 0 },
+	{ "user 106 aging_interval=1", 0 },
+	{ "user * aging_interval=1", 1 },
+	{ "user 0-4294967295 aging_interval=1", 1 },
+	{ "user 107-107 aging_interval=1", 1 },
+	{ "user 0-106 aging_interval=1", 0 },
+	{ "user 108-200 aging_interval=1", 0 },
+	{ "user 100-107 aging_interval=1", 1 },
+	{ "cgroup / aging_interval=1", 1 },
+	{ "cgroup /machine.slice aging_interval=1", 1 },
+	{ "cgroup /machine.slice/ aging_interval=1", 1 },
+	{ "cgroup /machine.slic aging_interval=1", 0 },
 	{ "cgroup /machine.slice/vm1.scope aging_interval=1", 1 },
 	{ "cgroup /machine.slice/vm1.scope/ aging_interval=1", 1 },
 	{ "cgroup /machine.slice/vm1.scope/x aging_interval=1", 0 },
-	{ "cgroup /machine.slice/vm1 aging_interval=1", 0 }, { "cgroup /machine.slice/vm1* aging_interval=1", 1 },
-	{ "cgroup /machine.slice/vm2* aging_interval=1", 0 }, { "cgroup /* aging_interval=1", 1 },
+	{ "cgroup /machine.slice/vm1 aging_interval=1", 0 },
+	{ "cgroup /machine.slice/vm1* aging_interval=1", 1 },
+	{ "cgroup /machine.slice/vm2* aging_interval=1", 0 },
+	{ "cgroup /* aging_interval=1", 1 },
 	{ "cgroup /vm1.scope aging_interval=1", 0 },
-	{ "address 0000:01:00.0 aging_interval=1", 1 }, { "address 0000:01:00.1 aging_interval=1", 0 },
+	{ "address 0000:01:00.0 aging_interval=1", 1 },
+	{ "address 0000:01:00.1 aging_interval=1", 0 },
 	{ "class 02 user 107 cgroup /machine.slice aging_interval=1", 1 },
 	{ "class 03 user 107 cgroup /machine.slice aging_interval=1", 0 },
 	{ "class 02 user 1 cgroup /machine.slice aging_interval=1", 0 },
@@ -260,7 +276,8 @@ static void combine(void **state)
 	iopf_settings_default(&s, &more);
 	assert_int_equal(s.value[IOPF_SETTING_RESIDENT_MAX], 7);
 	assert_int_equal(s.value[IOPF_SETTING_HOT_PINNED_MAX], 9);
-	assert_true(s.set & BIT(IOPF_SETTING_HOT_PINNED_MAX) && s.set & BIT(IOPF_SETTING_AGING_INTERVAL));
+	assert_true(s.set & BIT(IOPF_SETTING_HOT_PINNED_MAX) &&
+		    s.set & BIT(IOPF_SETTING_AGING_INTERVAL));
 }
 
 static void limits(void **state)
@@ -309,8 +326,19 @@ static void compare_all(const char *text, size_t len)
 static void every_short_rule(void **state)
 {
 	static const char *const words[] = {
-		"pci", "a:*", "user", "1", "cgroup", "/a", "/a*", "address", "b", "aging_interval=1",
-		"resident_max=1M", "policy=pin", "#",
+		"pci",
+		"a:*",
+		"user",
+		"1",
+		"cgroup",
+		"/a",
+		"/a*",
+		"address",
+		"b",
+		"aging_interval=1",
+		"resident_max=1M",
+		"policy=pin",
+		"#",
 	};
 
 	(void)state;
