@@ -13,10 +13,9 @@
 #define LT_UID		"([0-9]+(-[0-9]+)?|[*])"
 #define LT_MATCH	"(" DT_MATCH "|user " LT_UID " |cgroup /[^ ]* )"
 #define LT_BYTES	"([0-9]+[kKmMgGtT]?|max)"
-#define LT_SETTING                                                                                       \
-	"(((resident|pinned)_(high|max)|hot_pinned_max)=" LT_BYTES " |"                                  \
-	"(aging_interval|fault_workers_max|prefetch_max)=([0-9]+|max) |min_residency=[0-9]+ |" DT_POLICY \
-	")"
+#define LT_SETTING	"(((resident|pinned)_(high|max)|hot_pinned_max)=" LT_BYTES " |" \
+			"(aging_interval|fault_workers_max|prefetch_max)=([0-9]+|max) |" \
+			"min_residency=[0-9]+ |" DT_POLICY ")"
 
 static inline bool limtable_is(bool whole, const char *s)
 {
@@ -51,7 +50,7 @@ static inline long double limtable_scaled(const char *s)
 static inline bool limtable_good_user(const char *word)
 {
 	const char *dash = strchr(word, '-');
-	long double first = limtable_scaled(word), last = dash ? limtable_scaled(dash + 1) : first;
+	double first = limtable_scaled(word), last = dash ? limtable_scaled(dash + 1) : first;
 
 	return *word == '*' || (first <= last && last <= U32_MAX);
 }
@@ -71,8 +70,8 @@ static inline bool limtable_good_word(const char *kind, const char *word)
 		{ "prefetch_max=", 0, U32_MAX - 1 },
 		{ "", 0, U64_MAX - 1 },
 	};
-	const struct bound *b = bounds;
 	long double v;
+	const struct bound *b = bounds;
 
 	if (!strncmp(kind, "user ", 5))
 		return limtable_good_user(word);

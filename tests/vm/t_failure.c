@@ -21,6 +21,7 @@
  *
  * vm: --mem 1024
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -419,6 +420,28 @@ static void check_call(struct rig *r, const struct call *call)
 }
 
 /*
+ * The threads of an earlier container leave a moment after it. One of them would make threads, too,
+ * and take the failures that are meant for the next container.
+ */
+static void threads_gone(void)
+{
+	unsigned int n, spins = 0;
+	struct dirent *entry;
+	DIR *dir;
+
+	for (;;) {
+		dir = opendir("/proc/self/task");
+		must_be(dir);
+		for (n = 0; (entry = readdir(dir));)
+			n += entry->d_name[0] != '.';
+		closedir(dir);
+		if (n == 1)
+			return;
+		sim_nap(&spins);
+	}
+}
+
+/*
  * Threads of the process are made when its first group is attached, or, where that has failed, for
  * its first mapping, which fails when that does.
  */
@@ -429,6 +452,7 @@ static bool threads_fail(unsigned int nth, unsigned int times)
 	bool failed;
 	int ret;
 
+	threads_gone();
 	must(mem_write_file(FAILURE "function", "vhost_task_create"));
 	failure_set("value", NOMEM);
 	failure_set("gfp", 0);

@@ -223,7 +223,7 @@ int main(void)
 		must(vfio_map(&rig.c, page, RIG_IOVA + i * 2 * MEM_PAGE, MEM_PAGE));
 
 	pid = unmap_slowly();
-	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
 		check(calls[i].name, calls[i].fn);
 	cgroup_set(SLOW, "cpu.max", "max");
 	must_sys(waitpid(pid, &status, 0));
