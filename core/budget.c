@@ -198,7 +198,7 @@ static void count_evicted(struct iopf_budget *b, u32 pages, enum iopf_settle why
 		b->clock += pages;
 		b->evicted += pages;
 	} else if (why == IOPF_SETTLE_AGED) {
-		b->looked += pages;
+		b->aged += pages;
 	}
 }
 
@@ -313,7 +313,7 @@ static bool block_answered(struct iopf_budget *b, const struct iopf_block *block
  */
 bool iopf_budget_may_evict(struct iopf_budget *b, const struct iopf_block *block, u64 now)
 {
-	return block_can_go(block) && now - block->since >= b->limits.stay &&
+	return block_can_go(block) && now - block->since >= b->limits.min_residency &&
 	       block_answered(b, block);
 }
 

@@ -123,7 +123,7 @@ struct iopf_block {
  * @pinned_high: number of pinned pages above which no block is locked because it is hot
  * @pinned_max: most pinned pages
  * @aging_interval: ticks after which a block must prove that it is used
- * @stay: least number of ticks for which a block stays mapped
+ * @min_residency: least number of ticks for which a block stays mapped
  */
 struct iopf_limits {
 	u64 high;
@@ -131,7 +131,7 @@ struct iopf_limits {
 	u64 pinned_high;
 	u64 pinned_max;
 	u64 aging_interval;
-	u64 stay;
+	u64 min_residency;
 };
 
 /**
@@ -144,7 +144,7 @@ struct iopf_limits {
  * @reserved: pages that may be mapped at any moment
  * @clock: pages evicted for want of room
  * @evicted: like @clock, since the creation
- * @looked: pages evicted to see whether they are used
+ * @aged: pages evicted to see whether they are used
  * @refaults: blocks that refaulted early
  * @turn: number of the present turn
  * @entered: faults under way, by odd or even turn
@@ -164,7 +164,7 @@ struct iopf_budget {
 	u64 reserved;
 	u64 clock;
 	u64 evicted;
-	u64 looked;
+	u64 aged;
 	u64 refaults;
 	u32 turn;
 	u32 entered[2];

@@ -162,9 +162,9 @@ static bool make_room(struct iopf_budget *b, u64 pages, u64 *now, struct iopf_mr
 	while (!iopf_budget_reserve(b, pages, true)) {
 		struct iopf_block *victim = iopf_budget_victim(b, *now);
 
-		if (!victim && b->limits.stay) {
+		if (!victim && b->limits.min_residency) {
 			/* The device waits until a block may be evicted. */
-			*now += b->limits.stay;
+			*now += b->limits.min_residency;
 			victim = iopf_budget_victim(b, *now);
 		}
 		if (!victim)

@@ -278,16 +278,16 @@ static uint64_t read_limit(const struct advise *a, const char *name, uint64_t un
 /* Read the limits that the simulation uses. */
 static void read_limits(struct advise *a)
 {
-	uint64_t stay, aging_interval;
+	uint64_t min_residency, aging_interval;
 
-	stay = read_limit(a, "min_residency", 1, 1);
+	min_residency = read_limit(a, "min_residency", 1, 1);
 	aging_interval = read_limit(a, "aging_interval", 1, 1000000);
 	a->load.limits = (struct iopf_limits){
 		.high = read_limit(a, "resident_high", 4096, 1),
 		.pinned_high = IOPF_BUDGET_NONE,
 		.pinned_max = IOPF_BUDGET_NONE,
 		.aging_interval = aging_interval ? aging_interval : IOPF_BUDGET_NONE,
-		.stay = stay == IOPF_BUDGET_NONE ? 0 : stay,
+		.min_residency = min_residency == IOPF_BUDGET_NONE ? 0 : min_residency,
 	};
 }
 

@@ -41,7 +41,7 @@ struct budget_model {
 	bool fault[FAULTS];
 	u64 moment;
 	u64 evicted;
-	u64 looked;
+	u64 aged;
 	u64 refaults;
 	u64 epoch;
 	u64 came;
@@ -148,7 +148,7 @@ static inline void budget_compare(const struct budget_pair *p)
 		CHECK((bm->gen == IOPF_GEN_UNEVICTABLE) ==
 		      (bm->pages && (bm->locked || bm->pages == bm->pinned)));
 	}
-	CHECK(b->evicted == m->evicted && b->clock == m->evicted && b->looked == m->looked);
+	CHECK(b->evicted == m->evicted && b->clock == m->evicted && b->aged == m->aged);
 	CHECK(b->refaults == m->refaults);
 	CHECK(b->came == m->came && b->returned == m->returned && b->epoch == m->epoch);
 	CHECK(b->thrashing == m->thrashing && b->thrash_events == m->thrash_events);
@@ -215,7 +215,7 @@ static inline void model_settle(struct budget_pair *p, unsigned int i, u32 pages
 	if (why == IOPF_SETTLE_EVICTED)
 		m->evicted += before - pages;
 	if (why == IOPF_SETTLE_AGED)
-		m->looked += before - pages;
+		m->aged += before - pages;
 	bm->pages = pages;
 	bm->pinned = pinned;
 	can = pages > pinned && !bm->locked;
@@ -258,7 +258,7 @@ static inline bool model_may_evict(struct budget_pair *p, unsigned int i)
 {
 	const struct block_model *bm = &p->m.block[i];
 	bool may = (bm->gen == IOPF_GEN_INACTIVE || bm->gen == IOPF_GEN_ACTIVE) &&
-		   p->now - bm->since >= p->b.limits.stay;
+		   p->now - bm->since >= p->b.limits.min_residency;
 	struct iopf_block block = p->block[i];
 	bool said, under_way = false;
 
@@ -414,7 +414,7 @@ static inline void budget_do_limit(struct budget_pair *p, u8 high, u8 max, u8 pi
 		.pinned_high = IOPF_BUDGET_NONE,
 		.pinned_max = pinned ? pinned - 1ULL : IOPF_BUDGET_NONE,
 		.aging_interval = ticks & 0xf0 ? ticks >> 4 : IOPF_BUDGET_NONE,
-		.stay = ticks & 7,
+		.min_residency = ticks & 7,
 	};
 	int ret = iopf_budget_check(&p->b, &limits);
 	u64 held = model_pinned(p);

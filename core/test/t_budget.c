@@ -206,7 +206,7 @@ static void stays(void **state)
 	(void)state;
 	iopf_budget_init(&b, 0, 100);
 	limits = b.limits;
-	limits.stay = 5;
+	limits.min_residency = 5;
 	iopf_budget_limit(&b, &limits, 0);
 	one = iopf_budget_enter(&b);
 	iopf_budget_settle(&b, &block, 1, 0, IOPF_SETTLE_MISSED, 10);
@@ -331,7 +331,7 @@ static void expiry(void **state)
 		gone++;
 	}
 	assert_int_equal(gone, 40);
-	assert_int_equal(s->b.looked, 40);
+	assert_int_equal(s->b.aged, 40);
 	assert_int_equal(s->b.evicted, 0);
 	use(s, 7);
 	assert_int_equal(s->block[7].gen, IOPF_GEN_ACTIVE);

@@ -29,7 +29,7 @@ static struct iopf_limits limits(u64 pages)
 		.pinned_high = IOPF_BUDGET_NONE,
 		.pinned_max = IOPF_BUDGET_NONE,
 		.aging_interval = IOPF_BUDGET_NONE,
-		.stay = STAY,
+		.min_residency = STAY,
 	};
 }
 

@@ -2,7 +2,7 @@
 /*
  * Budgets: how much of a container may be mapped and pinned, and what goes to make room.
  *
- * The books and the policy are core/budget.h; its blocks are chunks. This file says when they are
+ * The lists and the policy are core/budget.h; its blocks are chunks. This file says when they are
  * asked, and evicts; limits.c is how they are set and read. A container without limits is not
  * budgeted: nothing is counted, and all that its faults pay is a look at iopf_container.budgeted.
  *
@@ -65,17 +65,17 @@
 /* How often it is tried to make room, at half a millisecond and more each time. */
 #define ROOM_TRIES	2000
 
-static struct iopf_evictor *chunk_keeper(const struct iopf_chunk *chunk)
+static struct iopf_evictor *chunk_evictor(const struct iopf_chunk *chunk)
 {
-	return chunk->area->container->keeper;
+	return chunk->area->container->evictor;
 }
 
 /* Whether @work has something to do; kicked at most once until it has looked. */
-static bool keeper_kick(struct iopf_evictor *k)
+static bool evictor_kick(struct iopf_evictor *k)
 {
 	lockdep_assert_held(&k->lock);
 
-	if (k->kicked || (!iopf_budget_excess(&k->books) && k->books.thrashing == k->told))
+	if (k->kicked || (!iopf_budget_excess(&k->lru) && k->lru.thrashing == k->told))
 		return false;
 	k->kicked = true;
 	return true;
@@ -95,7 +95,7 @@ int iopf_evictor_reserve(struct iopf_chunk *chunk, unsigned int *around, unsigne
 {
 	unsigned int present = iopf_chunkmap_mapped(&chunk->map), all = IOPF_CHUNK_PAGES - present;
 	unsigned int window = clamp(*around, 1U, IOPF_CHUNK_PAGES);
-	struct iopf_evictor *k = chunk_keeper(chunk);
+	struct iopf_evictor *k = chunk_evictor(chunk);
 	int ret = 0;
 
 	lockdep_assert_held(&chunk->lock);
@@ -103,14 +103,14 @@ int iopf_evictor_reserve(struct iopf_chunk *chunk, unsigned int *around, unsigne
 	if (iopf_broken(budget))
 		return 0;
 	spin_lock(&k->lock);
-	*huge = iopf_budget_reserve(&k->books, all, false);
+	*huge = iopf_budget_reserve(&k->lru, all, false);
 	if (*huge) {
 		*reserved = all;
-	} else if (iopf_budget_reserve(&k->books, window, false)) {
+	} else if (iopf_budget_reserve(&k->lru, window, false)) {
 		*reserved = window;
 	} else {
 		*around = 1;
-		if (iopf_budget_reserve(&k->books, 1, true))
+		if (iopf_budget_reserve(&k->lru, 1, true))
 			*reserved = 1;
 		else
 			ret = -EDQUOT;
@@ -130,7 +130,7 @@ int iopf_evictor_reserve(struct iopf_chunk *chunk, unsigned int *around, unsigne
 bool iopf_evictor_reserve_ahead(struct iopf_chunk *chunk, unsigned int pages,
 				unsigned int *reserved)
 {
-	struct iopf_evictor *k = chunk_keeper(chunk);
+	struct iopf_evictor *k = chunk_evictor(chunk);
 	/* An empty chunk may get a leaf, whatever part of it is asked for. */
 	unsigned int all = iopf_chunkmap_empty(&chunk->map) ? IOPF_CHUNK_PAGES : pages;
 	bool room;
@@ -138,7 +138,7 @@ bool iopf_evictor_reserve_ahead(struct iopf_chunk *chunk, unsigned int pages,
 	lockdep_assert_held(&chunk->lock);
 
 	spin_lock(&k->lock);
-	room = iopf_budget_reserve(&k->books, all, false);
+	room = iopf_budget_reserve(&k->lru, all, false);
 	spin_unlock(&k->lock);
 	if (room)
 		*reserved = all;
@@ -155,16 +155,16 @@ void iopf_evictor_settle(struct iopf_chunk *chunk, unsigned int reserved, enum i
 {
 	unsigned int pages = iopf_chunkmap_mapped(&chunk->map);
 	unsigned int pinned = iopf_chunkmap_pinned(&chunk->map);
-	struct iopf_evictor *k = chunk_keeper(chunk);
+	struct iopf_evictor *k = chunk_evictor(chunk);
 	bool kick;
 
 	lockdep_assert_held(&chunk->lock);
 
 	spin_lock(&k->lock);
 	if (reserved)
-		iopf_budget_unreserve(&k->books, reserved);
-	iopf_budget_settle(&k->books, &chunk->block, pages, pinned, why, ktime_get_ns());
-	kick = keeper_kick(k);
+		iopf_budget_unreserve(&k->lru, reserved);
+	iopf_budget_settle(&k->lru, &chunk->block, pages, pinned, why, ktime_get_ns());
+	kick = evictor_kick(k);
 	spin_unlock(&k->lock);
 	if (kick)
 		mod_delayed_work(iopf_wq, &k->work, 0);
@@ -176,12 +176,12 @@ void iopf_evictor_settle(struct iopf_chunk *chunk, unsigned int reserved, enum i
  */
 void iopf_evictor_forget(struct iopf_chunk *chunk)
 {
-	struct iopf_evictor *k = chunk_keeper(chunk);
+	struct iopf_evictor *k = chunk_evictor(chunk);
 
 	lockdep_assert_held(&chunk->lock);
 
 	spin_lock(&k->lock);
-	iopf_budget_forget(&k->books, &chunk->block);
+	iopf_budget_forget(&k->lru, &chunk->block);
 	spin_unlock(&k->lock);
 }
 
@@ -191,16 +191,16 @@ void iopf_evictor_forget(struct iopf_chunk *chunk)
  */
 bool iopf_evictor_may_evict(struct iopf_chunk *chunk)
 {
-	struct iopf_evictor *k = chunk_keeper(chunk);
+	struct iopf_evictor *k = chunk_evictor(chunk);
 	u64 now = ktime_get_ns();
 	bool may;
 
 	lockdep_assert_held(&chunk->lock);
 
 	spin_lock(&k->lock);
-	may = iopf_budget_may_evict(&k->books, &chunk->block, now);
+	may = iopf_budget_may_evict(&k->lru, &chunk->block, now);
 	if (may && READ_ONCE(chunk->area->frozen)) {
-		iopf_budget_spare(&k->books, &chunk->block, now);
+		iopf_budget_spare(&k->lru, &chunk->block, now);
 		may = false;
 	}
 	spin_unlock(&k->lock);
@@ -208,7 +208,7 @@ bool iopf_evictor_may_evict(struct iopf_chunk *chunk)
 }
 
 /* Have one chunk go, because there is no room, or to see whether it is used. 0: none may go now. */
-static unsigned int keeper_evict(struct iopf_evictor *k, bool look)
+static unsigned int evictor_evict(struct iopf_evictor *k, bool look)
 {
 	struct iopf_block *block;
 	unsigned int pages = 0;
@@ -218,8 +218,8 @@ static unsigned int keeper_evict(struct iopf_evictor *k, bool look)
 
 		guard(rcu)();
 		spin_lock(&k->lock);
-		block = look ? iopf_budget_expired(&k->books, now)
-			     : iopf_budget_victim(&k->books, now);
+		block = look ? iopf_budget_expired(&k->lru, now)
+			     : iopf_budget_victim(&k->lru, now);
 		spin_unlock(&k->lock);
 		if (!block)
 			break;
@@ -240,7 +240,7 @@ unsigned int iopf_evictor_make_room(struct iopf_container *c, unsigned int pages
 {
 	unsigned int all = 0, gone;
 
-	while (all < pages && (gone = keeper_evict(c->keeper, false)))
+	while (all < pages && (gone = evictor_evict(c->evictor, false)))
 		all += gone;
 	return all;
 }
@@ -265,9 +265,9 @@ int iopf_evictor_reserve_pin(struct iopf_chunk *chunk, unsigned int n, unsigned 
 		return 0;
 	for (unsigned int tries = 0; tries < ROOM_TRIES; tries++) {
 		/* Some of them may be mapped, but need not be any more when they get pinned. */
-		spin_lock(&c->keeper->lock);
-		ret = iopf_budget_reserve_pinned(&c->keeper->books, n, n);
-		spin_unlock(&c->keeper->lock);
+		spin_lock(&c->evictor->lock);
+		ret = iopf_budget_reserve_pinned(&c->evictor->lru, n, n);
+		spin_unlock(&c->evictor->lock);
 		if (ret != -EAGAIN) {
 			*reserved = ret ? 0 : n;
 			return ret;
@@ -288,9 +288,9 @@ bool iopf_evictor_full(struct iopf_container *c)
 {
 	bool full;
 
-	spin_lock(&c->keeper->lock);
-	full = iopf_budget_excess(&c->keeper->books);
-	spin_unlock(&c->keeper->lock);
+	spin_lock(&c->evictor->lock);
+	full = iopf_budget_excess(&c->evictor->lru);
+	spin_unlock(&c->evictor->lock);
 	return full;
 }
 
@@ -298,45 +298,45 @@ int iopf_evictor_enter_slow(struct iopf_container *c)
 {
 	int turn;
 
-	spin_lock(&c->keeper->lock);
-	turn = iopf_budget_enter(&c->keeper->books);
-	spin_unlock(&c->keeper->lock);
+	spin_lock(&c->evictor->lock);
+	turn = iopf_budget_enter(&c->evictor->lru);
+	spin_unlock(&c->evictor->lock);
 	return turn;
 }
 
 void iopf_evictor_leave_slow(struct iopf_container *c, int turn)
 {
-	spin_lock(&c->keeper->lock);
-	iopf_budget_leave(&c->keeper->books, turn);
-	spin_unlock(&c->keeper->lock);
+	spin_lock(&c->evictor->lock);
+	iopf_budget_leave(&c->evictor->lru, turn);
+	spin_unlock(&c->evictor->lock);
 }
 
 /* Tell who polls, if thrashing has begun or ended. */
-static void keeper_tell(struct iopf_evictor *k)
+static void evictor_tell(struct iopf_evictor *k)
 {
 	bool changed;
 
 	spin_lock(&k->lock);
-	iopf_budget_tick(&k->books, ktime_get_ns());
-	changed = k->books.thrashing != k->told;
-	k->told = k->books.thrashing;
+	iopf_budget_tick(&k->lru, ktime_get_ns());
+	changed = k->lru.thrashing != k->told;
+	k->told = k->lru.thrashing;
 	spin_unlock(&k->lock);
 	if (changed)
 		sysfs_notify_dirent(k->thrashing);
 }
 
 /* When to look again; 0: when somebody kicks. */
-static unsigned long keeper_rest(struct iopf_evictor *k)
+static unsigned long evictor_rest(struct iopf_evictor *k)
 {
 	bool excess, thrashing;
 	u64 aging_interval;
 
 	spin_lock(&k->lock);
-	excess = iopf_budget_excess(&k->books);
+	excess = iopf_budget_excess(&k->lru);
 	if (!excess)
 		k->kicked = false;
-	thrashing = k->told || k->books.thrashing;
-	aging_interval = k->books.limits.aging_interval;
+	thrashing = k->told || k->lru.thrashing;
+	aging_interval = k->lru.limits.aging_interval;
 	spin_unlock(&k->lock);
 	/* There is something that could not go yet. */
 	if (excess)
@@ -348,19 +348,19 @@ static unsigned long keeper_rest(struct iopf_evictor *k)
 	return clamp(nsecs_to_jiffies(aging_interval / 4), 1UL, 10UL * HZ);
 }
 
-static void keeper_work(struct work_struct *work)
+static void evictor_work(struct work_struct *work)
 {
 	struct iopf_evictor *k = container_of(to_delayed_work(work), struct iopf_evictor, work);
 	unsigned long delay;
 	unsigned int n = 0;
 
-	while (iopf_evictor_full(k->container) && n++ < BATCH && keeper_evict(k, false))
+	while (iopf_evictor_full(k->container) && n++ < BATCH && evictor_evict(k, false))
 		cond_resched();
-	for (n = 0; n < BATCH && keeper_evict(k, true); n++)
+	for (n = 0; n < BATCH && evictor_evict(k, true); n++)
 		cond_resched();
-	keeper_tell(k);
+	evictor_tell(k);
 	iopf_hot_work(k, k->told);
-	delay = keeper_rest(k);
+	delay = evictor_rest(k);
 	if (delay)
 		queue_delayed_work(iopf_wq, &k->work, delay);
 }
@@ -369,7 +369,7 @@ static void keeper_work(struct work_struct *work)
  * iopf_evictor_create() - a budget without limits
  * @c: whose
  *
- * Return: its keeper, or NULL.
+ * Return: its evictor, or NULL.
  */
 struct iopf_evictor *iopf_evictor_create(struct iopf_container *c)
 {
@@ -379,17 +379,17 @@ struct iopf_evictor *iopf_evictor_create(struct iopf_container *c)
 		return NULL;
 	spin_lock_init(&k->lock);
 	mutex_init(&k->setting);
-	iopf_budget_init(&k->books, ktime_get_ns(), EPOCH);
-	k->books.limits.stay = STAY_DEFAULT;
+	iopf_budget_init(&k->lru, ktime_get_ns(), EPOCH);
+	k->lru.limits.min_residency = STAY_DEFAULT;
 	k->container = c;
-	INIT_DELAYED_WORK(&k->work, keeper_work);
+	INIT_DELAYED_WORK(&k->work, evictor_work);
 	iopf_hot_begin(k);
 	return k;
 }
 
 /**
  * iopf_evictor_end() - nothing is mapped any more, and nobody can set a limit
- * @k: the keeper
+ * @k: the evictor
  *
  * Context: process context, not under the container's lock.
  */
@@ -398,12 +398,12 @@ void iopf_evictor_end(struct iopf_evictor *k)
 	iopf_hot_end(k);
 	cancel_delayed_work_sync(&k->work);
 	iopf_hot_forget(k);
-	WARN_ON(iopf_budget_mapped(&k->books) || k->books.reserved);
+	WARN_ON(iopf_budget_mapped(&k->lru) || k->lru.reserved);
 }
 
 /**
  * iopf_evictor_free() - the container is being freed
- * @k: its keeper, or NULL
+ * @k: its evictor, or NULL
  */
 void iopf_evictor_free(struct iopf_evictor *k)
 {

@@ -14,9 +14,9 @@
 struct iopf_chunk;
 
 /**
- * struct iopf_evictor - who keeps the budget of a container
+ * struct iopf_evictor - the budget of a container, and the work that evicts for it
  * @lock: a leaf, inside of chunks' locks
- * @books: what is charged; under @lock
+ * @lru: what is charged; under @lock
  * @kicked: @work is going to look; under @lock
  * @told: what user space has been told of thrashing; @work's alone
  * @container: whose; it ends @work before it goes
@@ -27,7 +27,7 @@ struct iopf_chunk;
  */
 struct iopf_evictor {
 	spinlock_t lock; /* leaf */
-	struct iopf_budget books;
+	struct iopf_budget lru;
 	bool kicked;
 	bool told;
 	struct iopf_container *container;

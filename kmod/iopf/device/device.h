@@ -77,7 +77,7 @@ struct iopf_stats {
  * @ruling: what a newer device table says, for when it is released; or NULL; see table.c
  * @ruling_new: of a table that is being looked at
  * @mediator: the driver that says where it does not fault, or NULL; see mediate.c
- * @strays: causes of faults that had no business being there that have been said, by iopf_stat
+ * @unexpected_logged: causes of unexpected faults that the log has named, bits by iopf_stat
  * @setting: one change by an administrator at a time; outside of the container's lock
  * @attach: where it is attached, or about to be, or NULL
  * @unbinding: it is being unbound from its VFIO driver
@@ -113,7 +113,7 @@ struct iopf_device {
 	struct iopf_ruling *ruling;
 	struct iopf_ruling *ruling_new;
 	struct vfio_iopf_mediator *mediator;
-	unsigned long strays;
+	unsigned long unexpected_logged;
 	struct mutex setting; /* outermost */
 	struct iopf_attach *attach;
 	bool unbinding;

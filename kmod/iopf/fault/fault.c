@@ -298,7 +298,7 @@ static void fault_stray(struct iopf_device *d, const struct iommu_fault_page_req
 			enum iopf_stat cause)
 {
 	iopf_device_count(d, cause, 1);
-	if (!test_and_set_bit(cause, &d->strays))
+	if (!test_and_set_bit(cause, &d->unexpected_logged))
 		dev_warn(d->dev, IOPF_DRIVER_NAME
 			 ": %s at 0x%llx faults %s; they are answered, but map nothing (said once)\n",
 			 prm->perm & IOMMU_FAULT_PERM_WRITE ? "write" : "read", prm->addr,

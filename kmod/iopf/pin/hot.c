@@ -18,7 +18,7 @@
  * shrinker vs work: reclaim must not wait for the container's lock. It says what it wants, and the
  *   work does it.
  *
- * Locking: the keeper's work takes the container's lock. hots_lock is a leaf.
+ * Locking: the evictor's work takes the container's lock. hots_lock is a leaf.
  */
 #include <linux/atomic.h>
 #include <linux/cleanup.h>
@@ -126,7 +126,7 @@ static unsigned int hot_choose(struct iopf_evictor *k, unsigned long room, struc
 
 	guard(rcu)();
 	spin_lock(&k->lock);
-	block = iopf_budget_hottest(&k->books, HOT_LOOKS, HOT_REFAULTS);
+	block = iopf_budget_hottest(&k->lru, HOT_LOOKS, HOT_REFAULTS);
 	/* It is no candidate again before it has come back as often. */
 	if (block)
 		block->refaults = 0;
@@ -198,8 +198,8 @@ static long hot_room(struct iopf_evictor *k)
 	u64 pinned, high;
 
 	spin_lock(&k->lock);
-	pinned = k->books.pinned;
-	high = min3(k->books.limits.pinned_high, k->books.limits.pinned_max, (u64)LONG_MAX);
+	pinned = k->lru.pinned;
+	high = min3(k->lru.limits.pinned_high, k->lru.limits.pinned_max, (u64)LONG_MAX);
 	spin_unlock(&k->lock);
 	if (pinned > high || have > max)
 		return -1;
@@ -245,7 +245,7 @@ void iopf_hot_work(struct iopf_evictor *k, bool thrashing)
 
 /**
  * iopf_hot_begin() - a container that holds nothing yet
- * @k: its keeper
+ * @k: its evictor
  */
 void iopf_hot_begin(struct iopf_evictor *k)
 {
@@ -257,7 +257,7 @@ void iopf_hot_begin(struct iopf_evictor *k)
 
 /**
  * iopf_hot_end() - the container is going: the host need not ask it for anything
- * @k: the keeper, whose work ends after this
+ * @k: the evictor, whose work ends after this
  */
 void iopf_hot_end(struct iopf_evictor *k)
 {
@@ -268,7 +268,7 @@ void iopf_hot_end(struct iopf_evictor *k)
 
 /**
  * iopf_hot_forget() - nothing is held any more, and the work has ended
- * @k: the keeper
+ * @k: the evictor
  */
 void iopf_hot_forget(struct iopf_evictor *k)
 {

@@ -12,7 +12,7 @@ struct iopf_evictor;
  * @node: in the list of all that hold something, or may
  * @max: pages that may be held; read without a lock
  * @pages: pages that are, or were before they were unmapped; read without a lock
- * @ranges: where; of the keeper's work alone
+ * @ranges: where; of the evictor's work alone
  * @until: in jiffies: nothing is held until then, if @cooling
  * @cooling: see @until
  * @cool: the host wants its memory back; set without a lock

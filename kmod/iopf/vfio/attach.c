@@ -778,15 +778,15 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 	int ret;
 
 	/* No limit is being set meanwhile. Of a new container that takes no time. */
-	if (mutex_lock_killable(&c->keeper->setting))
+	if (mutex_lock_killable(&c->evictor->setting))
 		return -EINTR;
 	ret = mutex_lock_killable(&c->lock);
 	if (ret) {
-		mutex_unlock(&c->keeper->setting);
+		mutex_unlock(&c->evictor->setting);
 		return ret;
 	}
 	ret = iopf_limits_join(c, group, &undo);
-	mutex_unlock(&c->keeper->setting);
+	mutex_unlock(&c->evictor->setting);
 	if (ret) {
 		mutex_unlock(&c->lock);
 		return ret;
@@ -795,14 +795,14 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 	ret = attach_group(c, group, emulated, &undo);
 	mutex_unlock(&c->lock);
 
-	mutex_lock(&c->keeper->setting);
+	mutex_lock(&c->evictor->setting);
 	mutex_lock(&c->lock);
 	if (ret)
 		iopf_limits_undo(c, &undo);
 	else
 		iopf_limits_joined(c, &undo);
 	mutex_unlock(&c->lock);
-	mutex_unlock(&c->keeper->setting);
+	mutex_unlock(&c->evictor->setting);
 	return ret;
 }
 

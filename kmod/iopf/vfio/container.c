@@ -207,7 +207,7 @@ static void container_free(struct kobject *kobj)
 	mutex_destroy(&c->setting);
 	free_percpu(c->resident);
 	iopf_prefaults_put(c->prefaults);
-	iopf_evictor_free(c->keeper);
+	iopf_evictor_free(c->evictor);
 	iopf_backlog_put(c->faults);
 	kvfree(c->latency_past);
 	iopf_sampler_free(c->sampler);
@@ -318,8 +318,8 @@ struct iopf_container *iopf_container_create(bool v2)
 	if (!c->resident || !c->domains || !c->iovas || !c->faults || !c->latency_past)
 		goto err_put;
 	c->prefaults = iopf_prefaults_create(c);
-	c->keeper = iopf_evictor_create(c);
-	if (!c->prefaults || !c->keeper)
+	c->evictor = iopf_evictor_create(c);
+	if (!c->prefaults || !c->evictor)
 		goto err_put;
 	c->memcg = c->faults->memcg;
 	ret = kobject_add(&c->kobj, iopf_containers_kobj, "%u", c->id);
@@ -345,7 +345,7 @@ err_latency:
 	iopf_latency_dir_destroy(c->latency_dir);
 err_del:
 	kobject_del(&c->kobj);
-	iopf_evictor_end(c->keeper);
+	iopf_evictor_end(c->evictor);
 err_put:
 	xa_erase(&iopf_containers, c->id);
 	kobject_put(&c->kobj);
@@ -446,7 +446,7 @@ void iopf_container_release(struct iopf_container *c)
 	}
 	/* No area is left to ask for it again. */
 	cancel_delayed_work_sync(&c->repair);
-	iopf_evictor_end(c->keeper);
+	iopf_evictor_end(c->evictor);
 	if (c->pool) {
 		iopf_pool_unuse(c->pool);
 		iopf_pool_wait(c->pool, HZ);

@@ -72,7 +72,7 @@ struct mem_cgroup;
  * @sampled: it is being sampled; see sample.c
  * @sampler: that
  * @budgeted: it has limits, so what is mapped is charged; see limits.c. Changes under @lock.
- * @keeper: keeps its budget
+ * @evictor: keeps its budget
  * @generation: of the hints to its chunks; see hint.h
  * @resident: pages that are mapped, by the CPU that counted them: a part may be negative
  * @pinned_pages: pages of those that are pinned
@@ -145,7 +145,7 @@ struct iopf_container {
 	bool sampled;
 	struct iopf_sampler *sampler;
 	bool budgeted;
-	struct iopf_evictor *keeper;
+	struct iopf_evictor *evictor;
 	u64 generation;
 	long __percpu *resident;
 	atomic_long_t pinned_pages;

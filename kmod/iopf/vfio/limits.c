@@ -104,7 +104,7 @@ static u64 *limits_field(struct iopf_limits *limits, enum iopf_setting setting)
 	case IOPF_SETTING_AGING_INTERVAL:
 		return &limits->aging_interval;
 	case IOPF_SETTING_MIN_RESIDENCY:
-		return &limits->stay;
+		return &limits->min_residency;
 	default:
 		return NULL;
 	}
@@ -123,7 +123,7 @@ static u64 limits_value(enum iopf_setting setting, u64 value)
 /* Put limits into force, as far as that is possible at once. */
 static int limits_enforce(struct iopf_container *c, const struct iopf_limits *limits)
 {
-	struct iopf_evictor *k = c->keeper;
+	struct iopf_evictor *k = c->evictor;
 	int ret;
 
 	lockdep_assert_held(&c->lock);
@@ -132,11 +132,11 @@ static int limits_enforce(struct iopf_container *c, const struct iopf_limits *li
 	if (limits_any(limits) && !c->budgeted)
 		charge_all(c, true);
 	spin_lock(&k->lock);
-	ret = iopf_budget_check(&k->books, limits);
+	ret = iopf_budget_check(&k->lru, limits);
 	if (!ret)
-		iopf_budget_limit(&k->books, limits, ktime_get_ns());
+		iopf_budget_limit(&k->lru, limits, ktime_get_ns());
 	spin_unlock(&k->lock);
-	if (c->budgeted && !limits_any(&k->books.limits))
+	if (c->budgeted && !limits_any(&k->lru.limits))
 		charge_all(c, false);
 	return ret;
 }
@@ -154,9 +154,9 @@ static int limits_obey(struct iopf_evictor *k)
 		u64 mapped;
 
 		spin_lock(&k->lock);
-		mapped = iopf_budget_mapped(&k->books);
-		above = mapped > iopf_budget_soft(&k->books);
-		beyond = mapped > k->books.limits.max;
+		mapped = iopf_budget_mapped(&k->lru);
+		above = mapped > iopf_budget_soft(&k->lru);
+		beyond = mapped > k->lru.limits.max;
 		spin_unlock(&k->lock);
 		if (!above)
 			return 0;
@@ -190,14 +190,14 @@ static int limits_put(struct iopf_container *c, enum iopf_setting setting, u64 v
 	struct iopf_limits limits;
 	int ret;
 
-	lockdep_assert_held(&c->keeper->setting);
+	lockdep_assert_held(&c->evictor->setting);
 
 	if (mutex_lock_interruptible(&c->lock))
 		return -EINTR;
 	*keep = iopf_keep_begin(c);
 	ret = PTR_ERR_OR_ZERO(*keep);
 	if (!ret) {
-		limits = c->keeper->books.limits;
+		limits = c->evictor->lru.limits;
 		*limits_field(&limits, setting) = limits_value(setting, value);
 		ret = limits_enforce(c, &limits);
 		if (ret)
@@ -219,10 +219,10 @@ static int limits_back(struct iopf_container *c, enum iopf_setting setting,
 	struct iopf_limits limits;
 	int ret;
 
-	lockdep_assert_held(&c->keeper->setting);
+	lockdep_assert_held(&c->evictor->setting);
 
 	mutex_lock(&c->lock);
-	limits = c->keeper->books.limits;
+	limits = c->evictor->lru.limits;
 	*limits_field(&limits, setting) = value;
 	ret = limits_enforce(c, &limits);
 	if (!ret)
@@ -234,7 +234,7 @@ static int limits_back(struct iopf_container *c, enum iopf_setting setting,
 /* Set a limit of the budget, and keep it. */
 static int limits_set(struct iopf_container *c, enum iopf_setting setting, u64 value)
 {
-	struct iopf_evictor *k = c->keeper;
+	struct iopf_evictor *k = c->evictor;
 	struct iopf_settings old;
 	struct iopf_keep *keep;
 	u64 before;
@@ -244,7 +244,7 @@ static int limits_set(struct iopf_container *c, enum iopf_setting setting, u64 v
 		return -EINTR;
 	/* They change under the lock that we have. */
 	old = c->settings;
-	before = *limits_field(&k->books.limits, setting);
+	before = *limits_field(&k->lru.limits, setting);
 	ret = limits_put(c, setting, value, &keep);
 	if (!ret) {
 		ret = limits_obey(k);
@@ -271,7 +271,7 @@ static void settings_apply_one(struct iopf_container *c, enum iopf_setting setti
 	switch (setting) {
 	case IOPF_SETTING_HOT_PINNED_MAX:
 		value = min_t(u64, value >> PAGE_SHIFT, LONG_MAX >> PAGE_SHIFT);
-		WRITE_ONCE(c->keeper->hots.max, value);
+		WRITE_ONCE(c->evictor->hots.max, value);
 		break;
 	case IOPF_SETTING_FAULT_WORKERS_MAX:
 		WRITE_ONCE(c->fault_workers_max, min_t(u64, value, UINT_MAX));
@@ -358,7 +358,7 @@ int iopf_limits_set_policy(struct iopf_container *c, enum iopf_policy policy)
 /* Put all that is set into force; on error nothing has changed. */
 static int settings_apply(struct iopf_container *c, const struct iopf_settings *s)
 {
-	struct iopf_limits limits = c->keeper->books.limits;
+	struct iopf_limits limits = c->evictor->lru.limits;
 	int ret;
 
 	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++)
@@ -390,14 +390,14 @@ int iopf_limits_join(struct iopf_container *c, struct iommu_group *group,
 	struct iopf_settings s = c->settings;
 	int ret;
 
-	lockdep_assert_held(&c->keeper->setting);
+	lockdep_assert_held(&c->evictor->setting);
 	lockdep_assert_held(&c->lock);
 
 	*undo = (struct iopf_limits_undo){
 		.settings = c->settings,
 		.joined = c->settings,
-		.limits = c->keeper->books.limits,
-		.hot_pinned_max = c->keeper->hots.max,
+		.limits = c->evictor->lru.limits,
+		.hot_pinned_max = c->evictor->hots.max,
 		.fault_workers_max = c->fault_workers_max,
 		.prefetch_max = c->prefetch_max,
 		.policy = c->policy,
@@ -408,7 +408,7 @@ int iopf_limits_join(struct iopf_container *c, struct iommu_group *group,
 	ret = settings_apply(c, &s);
 	if (!ret) {
 		undo->joined = s;
-		mod_delayed_work(iopf_wq, &c->keeper->work, 0);
+		mod_delayed_work(iopf_wq, &c->evictor->work, 0);
 	} else if (ret == -EBUSY) {
 		pr_notice_ratelimited(IOPF_DRIVER_NAME ": container %u: more is pinned than a group that would join may have\n",
 				      c->id);
@@ -434,7 +434,7 @@ void iopf_limits_joined(struct iopf_container *c, const struct iopf_limits_undo 
 {
 	struct iopf_keep *keep;
 
-	lockdep_assert_held(&c->keeper->setting);
+	lockdep_assert_held(&c->evictor->setting);
 	lockdep_assert_held(&c->lock);
 
 	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++) {
@@ -461,7 +461,7 @@ static void undo_setting(struct iopf_container *c, const struct iopf_limits_undo
 	settings_put(c, setting, undo->settings.set & BIT(setting), undo->settings.value[setting]);
 	switch (setting) {
 	case IOPF_SETTING_HOT_PINNED_MAX:
-		WRITE_ONCE(c->keeper->hots.max, undo->hot_pinned_max);
+		WRITE_ONCE(c->evictor->hots.max, undo->hot_pinned_max);
 		break;
 	case IOPF_SETTING_FAULT_WORKERS_MAX:
 		WRITE_ONCE(c->fault_workers_max, undo->fault_workers_max);
@@ -497,10 +497,10 @@ void iopf_limits_undo_policy(struct iopf_container *c, const struct iopf_limits_
  */
 void iopf_limits_undo(struct iopf_container *c, const struct iopf_limits_undo *undo)
 {
-	struct iopf_limits limits = c->keeper->books.limits, before = undo->limits;
+	struct iopf_limits limits = c->evictor->lru.limits, before = undo->limits;
 	unsigned long back = 0;
 
-	lockdep_assert_held(&c->keeper->setting);
+	lockdep_assert_held(&c->evictor->setting);
 	lockdep_assert_held(&c->lock);
 
 	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++) {
@@ -546,7 +546,7 @@ static int bytes_parse(const char *buf, u64 *bytes)
 
 static ssize_t pages_show(struct iopf_container *c, enum iopf_setting setting, char *buf)
 {
-	return pages_emit(buf, READ_ONCE(*limits_field(&c->keeper->books.limits, setting)));
+	return pages_emit(buf, READ_ONCE(*limits_field(&c->evictor->lru.limits, setting)));
 }
 
 static ssize_t pages_store(struct iopf_container *c, enum iopf_setting setting, const char *buf,
@@ -591,7 +591,7 @@ LIMIT_ATTR(pinned_max);
 
 static ssize_t aging_interval_show(struct iopf_container *c, char *buf)
 {
-	u64 aging_interval = READ_ONCE(c->keeper->books.limits.aging_interval);
+	u64 aging_interval = READ_ONCE(c->evictor->lru.limits.aging_interval);
 
 	if (aging_interval == IOPF_BUDGET_NONE)
 		return sysfs_emit(buf, "max\n");
@@ -617,7 +617,8 @@ static ssize_t aging_interval_store(struct iopf_container *c, const char *buf, s
 
 static ssize_t min_residency_show(struct iopf_container *c, char *buf)
 {
-	return sysfs_emit(buf, "%llu\n", READ_ONCE(c->keeper->books.limits.stay) / NSEC_PER_USEC);
+	return sysfs_emit(buf, "%llu\n",
+			  READ_ONCE(c->evictor->lru.limits.min_residency) / NSEC_PER_USEC);
 }
 
 static ssize_t min_residency_store(struct iopf_container *c, const char *buf, size_t count)
@@ -633,7 +634,7 @@ static ssize_t min_residency_store(struct iopf_container *c, const char *buf, si
 
 static ssize_t hot_pinned_max_show(struct iopf_container *c, char *buf)
 {
-	return sysfs_emit(buf, "%lu\n", READ_ONCE(c->keeper->hots.max) << PAGE_SHIFT);
+	return sysfs_emit(buf, "%lu\n", READ_ONCE(c->evictor->hots.max) << PAGE_SHIFT);
 }
 
 static ssize_t hot_pinned_max_store(struct iopf_container *c, const char *buf, size_t count)
@@ -644,22 +645,22 @@ static ssize_t hot_pinned_max_store(struct iopf_container *c, const char *buf, s
 
 	if (ret)
 		return ret;
-	mod_delayed_work(iopf_wq, &c->keeper->work, 0);
+	mod_delayed_work(iopf_wq, &c->evictor->work, 0);
 	return count;
 }
 
 static ssize_t hot_show(struct iopf_container *c, char *buf)
 {
-	return sysfs_emit(buf, "%lu\n", READ_ONCE(c->keeper->hots.pages) << PAGE_SHIFT);
+	return sysfs_emit(buf, "%lu\n", READ_ONCE(c->evictor->hots.pages) << PAGE_SHIFT);
 }
 
 static ssize_t generations_show(struct iopf_container *c, char *buf)
 {
 	struct iopf_budget b;
 
-	spin_lock(&c->keeper->lock);
-	b = c->keeper->books;
-	spin_unlock(&c->keeper->lock);
+	spin_lock(&c->evictor->lock);
+	b = c->evictor->lru;
+	spin_unlock(&c->evictor->lock);
 	return sysfs_emit(buf, "inactive %llu\nactive %llu\nunevictable %llu\n",
 			  b.pages[IOPF_GEN_INACTIVE] << PAGE_SHIFT,
 			  b.pages[IOPF_GEN_ACTIVE] << PAGE_SHIFT,
@@ -669,7 +670,7 @@ static ssize_t generations_show(struct iopf_container *c, char *buf)
 #define COUNT_ATTR(_name, _expr) \
 	static ssize_t _name##_show(struct iopf_container *c, char *buf) \
 	{ \
-		const struct iopf_budget *b = &c->keeper->books; \
+		const struct iopf_budget *b = &c->evictor->lru; \
 \
 		return sysfs_emit(buf, "%llu\n", (u64)(_expr)); \
 	} \
@@ -679,7 +680,7 @@ static ssize_t generations_show(struct iopf_container *c, char *buf)
 	}
 
 COUNT_ATTR(evicted, READ_ONCE(b->evicted));
-COUNT_ATTR(aged, READ_ONCE(b->looked));
+COUNT_ATTR(aged, READ_ONCE(b->aged));
 COUNT_ATTR(refaults, READ_ONCE(b->refaults));
 COUNT_ATTR(thrashing, READ_ONCE(b->thrashing));
 COUNT_ATTR(thrash_events, READ_ONCE(b->thrash_events));
@@ -742,6 +743,6 @@ int iopf_limits_add_files(struct iopf_container *c)
 
 	if (ret)
 		return ret;
-	c->keeper->thrashing = sysfs_get_dirent(c->kobj.sd, "thrashing");
-	return c->keeper->thrashing ? 0 : -ENOENT;
+	c->evictor->thrashing = sysfs_get_dirent(c->kobj.sd, "thrashing");
+	return c->evictor->thrashing ? 0 : -ENOENT;
 }
