@@ -22,6 +22,19 @@ void cgroup_use(const char *controllers)
 	must(mem_write_file(CGROUP_ROOT "/cgroup.subtree_control", "%s", controllers));
 }
 
+bool cgroup_has(const char *controller)
+{
+	char word[64];
+	bool has = false;
+	FILE *f = fopen(CGROUP_ROOT "/cgroup.controllers", "r");
+
+	must_be(f);
+	while (!has && fscanf(f, "%63s", word) == 1)
+		has = !strcmp(word, controller);
+	fclose(f);
+	return has;
+}
+
 void cgroup_make(const char *name)
 {
 	char path[256];

@@ -6,12 +6,16 @@
 #ifndef TESTS_LIB_CGROUP_H
 #define TESTS_LIB_CGROUP_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #define CGROUP_ROOT	"/sys/fs/cgroup"
 
 /** cgroup_use() - controllers, as in "+memory +io"; bails out when there are none */
 void cgroup_use(const char *controllers);
+
+/** cgroup_has() - whether the kernel has a controller, as in "cpu" */
+bool cgroup_has(const char *controller);
 
 /** cgroup_make() - make a cgroup; one that is there already will do */
 void cgroup_make(const char *name);
