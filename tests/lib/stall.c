@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Accesses that are held: see stall.h. access.c has the table of them.
+ * Holds accesses to memory: see stall.h. access.c lists the accesses.
  *
  * An ioctl's structure lies across the boundary of two pages, so that its parts are accessed one
  * after the other. Its data follows. A missing page holds the first access to it. A write-protected

@@ -3,7 +3,7 @@
  * Quotas: how much of the host's work a container may ask for at a time.
  *
  *   fault_workers_max  faults that have a worker, of those that wait for memory, a disk, user space
- *   prefetch_max   pages had ahead of its devices that they have not used yet
+ *   prefetch_max   prefetched pages that its devices have not used yet
  *
  * Who is at its quota is slowed: faults wait for one of the workers, in order, and less is had
  * ahead. Nobody else notices, since the workers of a container are its own.

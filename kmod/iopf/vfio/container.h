@@ -105,7 +105,7 @@ struct mem_cgroup;
  * @attaches: attached groups; changes are under iopf_devices_lock, too
  * @settings: what limits have been set, by its groups or live; see limits.c
  * @fault_workers_max: of their faults that wait, how many may have a worker; UINT_MAX: no limit
- * @prefetch_max: pages that may be had ahead of their devices and not used yet; UINT_MAX: no limit
+ * @prefetch_max: prefetched pages not used yet, at most; UINT_MAX: no limit
  * @domains: the IOMMU domains; chunks copy the pointer under iopf_area.chunks
  * @iovas: usable addresses
  * @pgsizes: page sizes that all IOMMUs have, as VFIO_IOMMU_GET_INFO reports
