@@ -46,7 +46,7 @@ void tail_latency(struct rig *r, const char *side);
  */
 void smp_faults(struct rig *r, const char *side);
 
-/** longest_stretch() - for how long nobody else gets the processor, case by case */
-void longest_stretch(void);
+/** sched_latency() - measure the scheduling latency, case by case */
+void sched_latency(void);
 
 #endif /* BENCH_DMA_H */

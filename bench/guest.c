@@ -43,7 +43,7 @@ static void tail(const char *name)
 
 	rig_load("devices=1 engines=4", "");
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
-	sim_knob(rig_bdf(0), "kick_only", 1);
+	sim_knob(rig_bdf(0), "slow_poll", 1);
 	tail_latency(&r, name);
 	rig_close(&r);
 }
@@ -66,7 +66,7 @@ static void side(const char *name, bool stock)
 	printf("%s: loading modules\n", name);
 	rig_load("devices=1", stock ? NULL : "");
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
-	sim_knob(rig_bdf(0), "kick_only", 1);
+	sim_knob(rig_bdf(0), "slow_poll", 1);
 	busy_settle();
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		if (part_wanted(parts[i].name) && (parts[i].stock || !stock))
@@ -114,8 +114,8 @@ int main(int argc, char **argv)
 	side("iopf", false);
 	if (part_wanted("tail") && !symbols)
 		tail("iopf");
-	if (part_wanted("stretch") && !symbols)
-		longest_stretch();
+	if (part_wanted("sched_latency") && !symbols)
+		sched_latency();
 	if (part_unknown())
 		tap_bail("there is no '%s' to measure", part_unknown());
 	figure_line("run complete 1");

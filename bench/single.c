@@ -47,7 +47,7 @@ static void single_round(struct rig *r, const struct simbuf *b, unsigned int opc
 	snprintf(base, sizeof(base), "%.*s_hot", (int)strcspn(key, "_"), key);
 	phase_next(key, faults ? base : "-", SINGLE_BLOCKS, faults ? "fault" : "command");
 	for (unsigned int i = 0; i < SINGLE_BLOCKS; i++) {
-		/* What is absent would be had ahead of a device that goes in order. */
+		/* What is absent would be prefetched for a device that goes in order. */
 		size_t at = (present ? i : i ^ i >> 1) * MEM_HUGE + off;
 		struct iopf_sim_cmd cmd = sim_cmd(opcode, b, at, MEM_PAGE, 1);
 

@@ -71,7 +71,7 @@ static void work_open(struct work *w)
 	must(vfio_dev_open(&w->vfio, &w->container, bdf, VFIO_TYPE1v2_IOMMU));
 	must(sim_up(&w->sim, &w->vfio, NULL));
 	/* An idle device is to cost nothing. */
-	sim_knob(bdf, "kick_only", 1);
+	sim_knob(bdf, "slow_poll", 1);
 	if (rig_stock() == iopf_serves_me())
 		tap_bail("%s is not served by who should serve it", bdf);
 }

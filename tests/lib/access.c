@@ -13,58 +13,58 @@
 
 #define FUSE_IOVA	(RIG_IOVA + 128 * MiB)	/* memory of the file system */
 
-struct simbuf stall_own, stall_other;
+struct simbuf blocked_own, blocked_other;
 static struct vfio_dev joiner;
 static struct vfio_container joiner_container;
 
-static char *data_of(struct stall *s)
+static char *data_of(struct blocked *s)
 {
 	return s->page + 2 * MEM_PAGE;
 }
 
-uint64_t access_fuse_iova(const struct stall *s)
+uint64_t access_fuse_iova(const struct blocked *s)
 {
 	return FUSE_IOVA + s->nr * MiB;
 }
 
 /* The structures */
 
-static void fill_info(struct stall *s, void *p)
+static void fill_info(struct blocked *s, void *p)
 {
 	*(struct vfio_iommu_type1_info *)p = (struct vfio_iommu_type1_info){ .argsz = MEM_PAGE };
 	(void)s;
 }
 
-static void fill_map(struct stall *s, void *p)
+static void fill_map(struct blocked *s, void *p)
 {
 	*(struct vfio_iommu_type1_dma_map *)p = (struct vfio_iommu_type1_dma_map){
 		.argsz = sizeof(struct vfio_iommu_type1_dma_map),
 		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.vaddr = (uintptr_t)stall_own.va,
-		.iova = OTHER_IOVA + s->nr * STALL_LEN,
+		.vaddr = (uintptr_t)blocked_own.va,
+		.iova = OTHER_IOVA + s->nr * BLOCKED_LEN,
 		.size = MEM_PAGE,
 	};
 }
 
-static void fill_unmap(struct stall *s, void *p)
+static void fill_unmap(struct blocked *s, void *p)
 {
 	struct vfio_iommu_type1_dma_unmap *u = p;
-	uint64_t iova = OTHER_IOVA + s->nr * STALL_LEN;
+	uint64_t iova = OTHER_IOVA + s->nr * BLOCKED_LEN;
 
-	must(vfio_map(&s->r->c, stall_other.va, iova, STALL_LEN));
+	must(vfio_map(&s->r->c, blocked_other.va, iova, BLOCKED_LEN));
 	*u = (struct vfio_iommu_type1_dma_unmap){
 		.argsz = sizeof(*u),
 		.iova = iova,
-		.size = STALL_LEN,
+		.size = BLOCKED_LEN,
 	};
 }
 
-static void fill_unmap_dirty(struct stall *s, void *p)
+static void fill_unmap_dirty(struct blocked *s, void *p)
 {
 	struct vfio_iommu_type1_dma_unmap *u = p;
 	struct vfio_bitmap bitmap = {
 		.pgsize = MEM_PAGE,
-		.size = STALL_LEN / MEM_PAGE / 8,
+		.size = BLOCKED_LEN / MEM_PAGE / 8,
 		.data = (void *)data_of(s),
 	};
 
@@ -74,15 +74,15 @@ static void fill_unmap_dirty(struct stall *s, void *p)
 	memcpy(u->data, &bitmap, sizeof(bitmap));
 }
 
-static void fill_dirty(struct stall *s, void *p)
+static void fill_dirty(struct blocked *s, void *p)
 {
 	struct vfio_iommu_type1_dirty_bitmap *d = p;
 	struct vfio_iommu_type1_dirty_bitmap_get get = {
-		.iova = stall_own.iova,
-		.size = stall_own.len,
+		.iova = blocked_own.iova,
+		.size = blocked_own.len,
 		.bitmap = {
 			.pgsize = MEM_PAGE,
-			.size = stall_own.len / MEM_PAGE / 8,
+			.size = blocked_own.len / MEM_PAGE / 8,
 			.data = (void *)data_of(s),
 		},
 	};
@@ -95,7 +95,7 @@ static void fill_dirty(struct stall *s, void *p)
 }
 
 /* The bitmap begins in the middle of a word, which is read. */
-static void fill_dirty_word(struct stall *s, void *p)
+static void fill_dirty_word(struct blocked *s, void *p)
 {
 	struct vfio_iommu_type1_dirty_bitmap_get get;
 	struct vfio_iommu_type1_dirty_bitmap *d = p;
@@ -108,10 +108,10 @@ static void fill_dirty_word(struct stall *s, void *p)
 	memcpy(d->data, &get, sizeof(get));
 }
 
-static void fill_prefault(struct stall *s, void *p)
+static void fill_prefault(struct blocked *s, void *p)
 {
 	*(struct vfio_iopf_range *)(s->copy + 2 * MEM_PAGE) =
-		(struct vfio_iopf_range){ stall_own.iova, MEM_PAGE };
+		(struct vfio_iopf_range){ blocked_own.iova, MEM_PAGE };
 	*(struct vfio_iopf_prefault *)p = (struct vfio_iopf_prefault){
 		.argsz = sizeof(struct vfio_iopf_prefault),
 		.flags = VFIO_IOPF_PREFAULT_READ,
@@ -120,9 +120,9 @@ static void fill_prefault(struct stall *s, void *p)
 	};
 }
 
-static void fill_status(struct stall *s, void *p)
+static void fill_status(struct blocked *s, void *p)
 {
-	struct vfio_iopf_range range = { stall_own.iova, MEM_PAGE };
+	struct vfio_iopf_range range = { blocked_own.iova, MEM_PAGE };
 
 	must(prefault_start(&s->r->c, &range, 1, PREFAULT_READ, -1, &s->id));
 	*(struct vfio_iopf_prefault_status *)p = (struct vfio_iopf_prefault_status){
@@ -131,7 +131,7 @@ static void fill_status(struct stall *s, void *p)
 	};
 }
 
-static void fill_get(struct stall *s, void *p)
+static void fill_get(struct blocked *s, void *p)
 {
 	*(struct vfio_iopf_working_set *)p = (struct vfio_iopf_working_set){
 		.argsz = sizeof(struct vfio_iopf_working_set),
@@ -140,7 +140,7 @@ static void fill_get(struct stall *s, void *p)
 	};
 }
 
-static void fill_put(struct stall *s, void *p)
+static void fill_put(struct blocked *s, void *p)
 {
 	size_t size;
 	uint8_t *set = workset_get(&s->r->c, 0, &size);
@@ -166,18 +166,18 @@ static void policy_of(void *p, uint64_t iova, uint64_t size, uint32_t policy)
 	};
 }
 
-static void fill_policy(struct stall *s, void *p)
+static void fill_policy(struct blocked *s, void *p)
 {
-	policy_of(p, stall_own.iova, MEM_PAGE, VFIO_IOPF_POLICY_FAULT);
+	policy_of(p, blocked_own.iova, MEM_PAGE, VFIO_IOPF_POLICY_FAULT);
 	(void)s;
 }
 
-static void fuse_map(struct stall *s)
+static void fuse_map(struct blocked *s)
 {
 	must(vfio_map(&s->r->c, s->mem, access_fuse_iova(s), FUSE_LEN));
 }
 
-static void fill_policy_pin(struct stall *s, void *p)
+static void fill_policy_pin(struct blocked *s, void *p)
 {
 	fuse_map(s);
 	policy_of(p, access_fuse_iova(s), FUSE_LEN, VFIO_IOPF_POLICY_PIN);
@@ -195,12 +195,13 @@ static void map_of(void *p, const void *va, uint64_t iova, uint64_t size, uint32
 	};
 }
 
-static void fill_map_policy(struct stall *s, void *p)
+static void fill_map_policy(struct blocked *s, void *p)
 {
-	map_of(p, stall_own.va, OTHER_IOVA + s->nr * STALL_LEN, MEM_PAGE, VFIO_IOPF_POLICY_FAULT);
+	map_of(p, blocked_own.va, OTHER_IOVA + s->nr * BLOCKED_LEN, MEM_PAGE,
+	       VFIO_IOPF_POLICY_FAULT);
 }
 
-static void fill_map_pin(struct stall *s, void *p)
+static void fill_map_pin(struct blocked *s, void *p)
 {
 	map_of(p, s->mem, access_fuse_iova(s), FUSE_LEN, VFIO_IOPF_POLICY_PIN);
 }
@@ -214,21 +215,21 @@ static void lock_of(void *p, uint64_t iova, uint64_t size)
 	};
 }
 
-static void fill_lock(struct stall *s, void *p)
+static void fill_lock(struct blocked *s, void *p)
 {
-	lock_of(p, stall_own.iova, MEM_PAGE);
+	lock_of(p, blocked_own.iova, MEM_PAGE);
 	(void)s;
 }
 
-static void fill_lock_pin(struct stall *s, void *p)
+static void fill_lock_pin(struct blocked *s, void *p)
 {
 	fuse_map(s);
 	lock_of(p, access_fuse_iova(s), FUSE_LEN);
 }
 
-static void fill_unlock(struct stall *s, void *p)
+static void fill_unlock(struct blocked *s, void *p)
 {
-	must(policy_lock(&s->r->c, stall_own.iova, MEM_PAGE, 0, &s->id));
+	must(policy_lock(&s->r->c, blocked_own.iova, MEM_PAGE, 0, &s->id));
 	*(struct vfio_iopf_unlock *)p = (struct vfio_iopf_unlock){
 		.argsz = sizeof(struct vfio_iopf_unlock),
 		.id = s->id,
@@ -240,13 +241,13 @@ static void fill_unlock(struct stall *s, void *p)
  * off.
  */
 
-static void fill_fuse(struct stall *s, void *p)
+static void fill_fuse(struct blocked *s, void *p)
 {
 	fuse_map(s);
 	(void)p;
 }
 
-static int run_join(struct stall *s)
+static int run_join(struct blocked *s)
 {
 	int ret;
 
@@ -259,7 +260,7 @@ static int run_join(struct stall *s)
 	return ret;
 }
 
-static int run_disable(struct stall *s)
+static int run_disable(struct blocked *s)
 {
 	int ret = iopf_enable(s->r->vfio[0].bdf, false);
 
@@ -267,7 +268,7 @@ static int run_disable(struct stall *s)
 	return ret;
 }
 
-static int run_default(struct stall *s)
+static int run_default(struct blocked *s)
 {
 	int ret = policy_default(s->r->vfio[0].bdf, "pin");
 
@@ -291,7 +292,7 @@ static int run_default(struct stall *s)
 #define DIRTY_SIZE	(8 + sizeof(struct vfio_iommu_type1_dirty_bitmap_get))
 #define UNMAP_SIZE	(24 + sizeof(struct vfio_bitmap))
 
-const struct access stall_accesses[] = {
+const struct access blocked_accesses[] = {
 	IN(VFIO_IOMMU_GET_INFO, vfio_iommu_type1_info, fill_info),
 	RETURNS(VFIO_IOMMU_GET_INFO, vfio_iommu_type1_info, fill_info),
 	{ .what = "VFIO_IOMMU_GET_INFO: capabilities", .cmd = VFIO_IOMMU_GET_INFO,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A table of the accesses to user space's memory that the ioctls of a container make, for stall.c.
+ * A table of the accesses to user space's memory that the ioctls of a container make: blocked.c.
  * An entry names the ioctl, and the place of the access in its structure or in its data.
  */
 #ifndef TESTS_LIB_ACCESS_H
@@ -11,7 +11,7 @@
 
 #include "rig.h"
 
-#define STALL_LEN	(2 * MiB)
+#define BLOCKED_LEN	(2 * MiB)
 #define OTHER_IOVA	(RIG_IOVA + 64 * MiB)	/* mapped to be unmapped */
 #define FUSE_LEN	(16 * MEM_PAGE)	/* memory of the file system, of each access */
 
@@ -24,7 +24,7 @@ enum held {
 	PINNED,		/* it pins memory of the file system */
 };
 
-struct stall;
+struct blocked;
 
 /**
  * struct access - an access
@@ -45,18 +45,18 @@ struct access {
 	size_t size;
 	size_t split;
 	enum held held;
-	void (*fill)(struct stall *s, void *p);
-	int (*run)(struct stall *s);
+	void (*fill)(struct blocked *s, void *p);
+	int (*run)(struct blocked *s);
 	int want;
 	bool reports;
 	bool joins;
 };
 
 /* The table. The last entry has no name. */
-extern const struct access stall_accesses[];
+extern const struct access blocked_accesses[];
 
 /**
- * struct stall - an access that is held
+ * struct blocked - an access that is held
  * @a: the access
  * @r: the owner's rig
  * @thread: the thread that makes the access
@@ -72,7 +72,7 @@ extern const struct access stall_accesses[];
  * @result: result of the ioctl
  * @id: id of a request or lock that the access needs
  */
-struct stall {
+struct blocked {
 	const struct access *a;
 	struct rig *r;
 	pthread_t thread;
@@ -90,9 +90,9 @@ struct stall {
 };
 
 /* Memory of the owner: the first is for its device, the second is mapped to be unmapped. */
-extern struct simbuf stall_own, stall_other;
+extern struct simbuf blocked_own, blocked_other;
 
 /** access_fuse_iova() - the address at which memory of the file system is mapped for an access */
-uint64_t access_fuse_iova(const struct stall *s);
+uint64_t access_fuse_iova(const struct blocked *s);
 
 #endif /* TESTS_LIB_ACCESS_H */

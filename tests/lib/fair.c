@@ -70,7 +70,7 @@ void flood_waits(struct flood *f)
 
 void flood_end(struct flood *f)
 {
-	uint64_t answered = 0, stray = 0;
+	uint64_t answered = 0, unexpected = 0;
 	unsigned int i, j, bad = 0;
 	struct iopf_sim_cpl cpl;
 
@@ -83,11 +83,11 @@ void flood_end(struct flood *f)
 			bad += cpl.status != IOPF_SIM_ST_OK;
 		}
 		answered += sim_count(bdf, "responses_success") - f->success[i];
-		stray += sim_count(bdf, "responses_unexpected") - f->unexpected[i];
+		unexpected += sim_count(bdf, "responses_unexpected") - f->unexpected[i];
 	}
 	tap_is(bad, 0, "then the flood gets its memory, and all of it is right");
 	tap_is(answered, f->devices * FLOOD_GROUPS, "each of its groups was answered");
-	tap_is(stray, 0, "and once");
+	tap_is(unexpected, 0, "and once");
 	tap_is(provider_provided(&f->p, f->devices * FLOOD_GROUPS), f->devices * FLOOD_GROUPS,
 	       "each of its pages was provided once");
 	rig_same(&f->b, SEED, "the CPU sees the same");

@@ -167,8 +167,8 @@ void sim_calm(const char *bdf)
 {
 	static const char * const zero[] = {
 		"resp_delay_us", "resp_drop", "resp_dup", "resp_reorder", "bad_range", "bad_perm",
-		"bad_group", "flood", "long_group", "stop_marker", "never_take", "kick_only",
-		"atc_ignore_inv",
+		"bad_group", "extra_groups", "extra_requests", "stop_marker", "resp_ignore",
+		"slow_poll", "atc_ignore_inv",
 	};
 	unsigned int i;
 

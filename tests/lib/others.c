@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "others.h"
-#include "stall.h"
+#include "blocked.h"
 
 static void read_all(const char *dir)
 {
@@ -145,18 +145,18 @@ bool others_run(struct rig *owner, unsigned int seconds)
 	return !status;
 }
 
-void stall_unbind_prepare(const char *bdf)
+void blocked_unbind_prepare(const char *bdf)
 {
 	if (waiter_fork(&unbinder))
 		_exit(mem_write_file("/sys/bus/pci/drivers/vfio-pci/unbind", "%s", bdf) ? 1 : 0);
 }
 
-void stall_unbind(void)
+void blocked_unbind(void)
 {
 	waiter_go(&unbinder);
 }
 
-bool stall_unbound(unsigned int seconds)
+bool blocked_unbound(unsigned int seconds)
 {
 	return !waiter_status(&unbinder, seconds);
 }

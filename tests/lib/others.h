@@ -11,7 +11,7 @@
 /** others_fork() - fork the process of others_run(), unless it is there already */
 void others_fork(struct rig *owner);
 
-/** others_run() - see stall_others() */
+/** others_run() - see blocked_others() */
 bool others_run(struct rig *owner, unsigned int seconds);
 
 #endif /* TESTS_LIB_OTHERS_H */

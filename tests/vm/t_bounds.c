@@ -98,7 +98,7 @@ static void check_waiting(struct rig *r, struct rig *apart)
 	rig_map(r, &b);
 	before = mem_cgroup_stat("kernel");
 	sim_knob(rig_bdf(0), "retry_limit", 1u << 30);
-	sim_knob(rig_bdf(0), "flood", FLOOD);
+	sim_knob(rig_bdf(0), "extra_groups", FLOOD);
 	cmd = sim_cmd(IOPF_SIM_OP_VERIFY, &b, 0, MEM_PAGE, SEED);
 	must(sim_submit(&r->sim[0], &cmd));
 	sim_ring(&r->sim[0]);
@@ -168,7 +168,7 @@ static void check_reserve(struct rig *apart)
 	/* So that the chunk is there. */
 	must_be(sim_read(&r.sim[0], &(struct simbuf){ b.va, b.iova + LEN, LEN }, 0, 8, NULL));
 	sim_knob(rig_bdf(0), "retry_limit", 1u << 30);
-	sim_knob(rig_bdf(0), "flood", FLOOD);
+	sim_knob(rig_bdf(0), "extra_groups", FLOOD);
 	fill_up("payer");
 	cmd = sim_cmd(IOPF_SIM_OP_VERIFY, &b, 0, MEM_PAGE, SEED);
 	must(sim_submit(&r.sim[0], &cmd));
@@ -211,12 +211,12 @@ static void check_long_group(struct rig *r, struct rig *apart)
 
 	rig_map(r, &b);
 	simbuf_fill(&b, 0, LEN, SEED);
-	sim_knob(rig_bdf(0), "long_group", WAITING - 1);
+	sim_knob(rig_bdf(0), "extra_requests", WAITING - 1);
 	rig_status_is(sim_verify(&r->sim[0], &b, 0, MEM_PAGE, SEED, NULL), IOPF_SIM_ST_OK,
 		      "a group of %u requests", WAITING);
 	mem_drop(b.va, LEN);
 	simbuf_fill(&b, 0, LEN, SEED);
-	sim_knob(rig_bdf(0), "long_group", WAITING);
+	sim_knob(rig_bdf(0), "extra_requests", WAITING);
 	rig_status_is(sim_verify(&r->sim[0], &b, 0, MEM_PAGE, SEED, NULL), IOPF_SIM_ST_INVALID,
 		      "a group of one more");
 	others_go_on(r, apart, "a long group");

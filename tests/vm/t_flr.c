@@ -77,13 +77,13 @@ static void check_outstanding(struct rig *r, const struct simbuf *b)
 	sim_knob(r->vfio[0].bdf, "resp_delay_us", 0);
 	rig_both_ways(&r->sim[0], b, 4, "after resets with groups outstanding");
 	/* And with the device deaf: nothing may wait for it. */
-	sim_knob(r->vfio[0].bdf, "never_take", 1);
+	sim_knob(r->vfio[0].bdf, "resp_ignore", 1);
 	mem_drop(b->va, LEN);
 	flood(&r->sim[0], b, 4);
 	for (round = 0; round < 400;)
 		sim_nap(&round);
 	tap_errno_is(vfio_reset(&r->vfio[0]), 0, "a deaf device can be reset");
-	sim_knob(r->vfio[0].bdf, "never_take", 0);
+	sim_knob(r->vfio[0].bdf, "resp_ignore", 0);
 	again(r);
 	rig_both_ways(&r->sim[0], b, 6, "and works again");
 }

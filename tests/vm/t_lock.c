@@ -88,7 +88,7 @@ static void check_under_dma(struct rig *r, const struct simbuf *b, const char *w
 }
 
 /* Page requests for locked memory. */
-static void check_stray(struct rig *r, const struct simbuf *b)
+static void check_unexpected(struct rig *r, const struct simbuf *b)
 {
 	const char *bdf = r->vfio[0].bdf;
 	uint64_t id, mapped;
@@ -97,19 +97,19 @@ static void check_stray(struct rig *r, const struct simbuf *b)
 	kmsg_mark();
 	rig_status_is(sim_ask(&r->sim[0], b, 0, 4 * MEM_PAGE), IOPF_SIM_ST_OK,
 		      "asked for elsewhere");
-	tap_is(iopf_count(bdf, "unexpected_locked"), 0, "that is no stray");
+	tap_is(iopf_count(bdf, "unexpected_locked"), 0, "it is not unexpected");
 	rig_status_is(sim_ask(&r->sim[0], b, 0, 4 * MEM_PAGE), IOPF_SIM_ST_OK, "asked for again");
-	tap_is(iopf_count(bdf, "unexpected_locked"), 0, "nor is what is mapped already");
+	tap_is(iopf_count(bdf, "unexpected_locked"), 0, "nor is a request for a mapped page");
 	mapped = iopf_count(bdf, "pages_mapped");
 	rig_status_is(sim_ask(&r->sim[0], b, MiB, 8 * MEM_PAGE), IOPF_SIM_ST_OK,
 		      "asked for where it is locked: the device goes on");
-	tap_is(iopf_count(bdf, "unexpected_locked"), 8, "each is a stray");
+	tap_is(iopf_count(bdf, "unexpected_locked"), 8, "each is unexpected");
 	tap_is(iopf_count(bdf, "pages_mapped"), mapped, "and brings nothing in");
 	rig_status_is(sim_ask(&r->sim[0], b, MiB, 8 * MEM_PAGE), IOPF_SIM_ST_OK, "asked for again");
 	tap_is(kmsg_count("where memory is locked"), 1, "said once");
 	must(policy_unlock(&r->c, id, 0));
 	rig_status_is(sim_ask(&r->sim[0], b, MiB, 8 * MEM_PAGE), IOPF_SIM_ST_OK, "unlocked");
-	tap_is(iopf_count(bdf, "unexpected_locked"), 16, "unlocked: no stray");
+	tap_is(iopf_count(bdf, "unexpected_locked"), 16, "unlocked: none is unexpected");
 }
 
 /* A device that may not fault: SUCCESS where the page is mapped, elsewhere INVALID. */
@@ -124,17 +124,17 @@ static void check_disabled(struct rig *r, const struct simbuf *b)
 	mapped = iopf_count(bdf, "pages_mapped");
 	rig_status_is(sim_ask(&r->sim[0], b, 0, 8 * MEM_PAGE), IOPF_SIM_ST_OK,
 		      "it may not fault: what is mapped");
-	tap_is(iopf_count(bdf, "unexpected_disabled"), 8, "each is a stray");
+	tap_is(iopf_count(bdf, "unexpected_disabled"), 8, "each is unexpected");
 	rig_status_is(sim_read(&r->sim[0], &nowhere, 0, 8, NULL), IOPF_SIM_ST_INVALID,
 		      "it may not fault: what is not");
-	tap_is(iopf_count(bdf, "unexpected_disabled"), 9, "a stray, too");
+	tap_is(iopf_count(bdf, "unexpected_disabled"), 9, "it is unexpected, too");
 	tap_is(iopf_count(bdf, "pages_mapped"), mapped, "nothing was brought in");
 	tap_is(kmsg_count("though the device may not fault"), 1, "said once");
 	rig_both_ways(&r->sim[0], b, 9, "it may not fault: data");
 	must(iopf_enable(bdf, true));
 	mem_drop(b->va, LEN);
 	rig_both_ways(&r->sim[0], b, 11, "it may again");
-	tap_is(iopf_count(bdf, "unexpected_disabled"), 9, "it may again: no stray");
+	tap_is(iopf_count(bdf, "unexpected_disabled"), 9, "it may fault again: none is unexpected");
 }
 
 static int lock_raw(struct rig *r, struct vfio_iopf_lock l)
@@ -229,7 +229,7 @@ int main(void)
 	check_unmap(&r);
 	check_under_dma(&r, &b, "small pages");
 	check_under_dma(&r, &huge, "a huge page");
-	check_stray(&r, &b);
+	check_unexpected(&r, &b);
 	check_disabled(&r, &b);
 	check_bad_input(&r, &b);
 	check_many(&r, &b);

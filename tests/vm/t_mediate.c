@@ -54,7 +54,7 @@ static void check_detached(void)
 static void check_locks(struct rig *r, const struct simbuf *b)
 {
 	const char *bdf = r->vfio[0].bdf;
-	uint64_t requests, strays;
+	uint64_t requests, unexpected;
 
 	policy_charged_is(LEN, "a selective device without a mediator");
 	must(come(0));
@@ -71,9 +71,9 @@ static void check_locks(struct rig *r, const struct simbuf *b)
 	requests = sim_count(bdf, "requests");
 	must_be(sim_touch(&r->sim[0], b, MiB / 2, 3 * MiB / 2, NULL) == IOPF_SIM_ST_OK);
 	tap_is(sim_count(bdf, "requests"), requests, "no fault in what is locked");
-	strays = iopf_count(bdf, "unexpected_locked");
+	unexpected = iopf_count(bdf, "unexpected_locked");
 	rig_status_is(sim_ask(&r->sim[0], b, MiB, 4 * MEM_PAGE), IOPF_SIM_ST_OK, "asked for there");
-	tap_is(iopf_count(bdf, "unexpected_locked"), strays + 4, "strays");
+	tap_is(iopf_count(bdf, "unexpected_locked"), unexpected + 4, "each is unexpected");
 
 	tap_errno_is(unlock_range(b->iova + MiB, MiB), 0, "unlocked once");
 	policy_charged_is(3 * MiB / 2, "unlocked once");

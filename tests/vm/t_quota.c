@@ -74,7 +74,7 @@ static void check_faults(struct rig *r, struct rig *other)
 	must(budget_write(bdf, "fault_workers_max", "max"));
 }
 
-/* A stream over what is not there: pages had ahead and not used, as long as it is under way. */
+/* A stream over what is not there: counts the pages that are prefetched and not used yet. */
 static uint64_t stream(struct rig *r, uint64_t *had)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
@@ -99,19 +99,19 @@ static uint64_t stream(struct rig *r, uint64_t *had)
 	return most;
 }
 
-static void check_ahead(struct rig *r)
+static void check_prefetch(struct rig *r)
 {
 	const char *bdf = r->vfio[0].bdf;
 	uint64_t most, had;
 
 	most = stream(r, &had);
-	tap_ok(most > AHEAD + 1 && had, "without a quota %llu pages are ahead at a time",
+	tap_ok(most > AHEAD + 1 && had, "without a quota %llu pages are prefetched at a time",
 	       (unsigned long long)most - 1);
 	must(budget_set(bdf, "prefetch_max", AHEAD));
 	most = stream(r, &had);
 	tap_ok(most > 1 && most <= AHEAD + 1, "with one of %d: %llu", AHEAD,
 	       (unsigned long long)most - 1);
-	tap_ok(had >= PAGES / 2, "which are used: %llu pages were had ahead",
+	tap_ok(had >= PAGES / 2, "%llu pages were prefetched",
 	       (unsigned long long)had);
 	must(budget_set(bdf, "prefetch_max", 0));
 	most = stream(r, &had);
@@ -144,7 +144,7 @@ int main(void)
 	rig_open_at(&other, 1, 1, VFIO_TYPE1v2_IOMMU);
 	check_bad(r.vfio[0].bdf);
 	check_faults(&r, &other);
-	check_ahead(&r);
+	check_prefetch(&r);
 	rig_clean(&r);
 	rig_close(&other);
 	rig_close(&r);

@@ -193,7 +193,7 @@ static void check_window_map(struct simbuf *b)
 	struct simbuf beyond = { mem_anon(MiB), b->iova + LEN, MiB };
 	struct simbuf outside = { mem_anon(MiB), b->iova + 512 * MiB, MiB };
 	const char *bdf = rig_bdf(0);
-	uint64_t strays;
+	uint64_t unexpected;
 	struct dma dma;
 	struct rig r;
 	unsigned int i;
@@ -204,10 +204,11 @@ static void check_window_map(struct simbuf *b)
 	rig_map(&r, b);
 	held_is_there(bdf, b, "mapped");
 	faults_beside(&r, 0, b, "mapped");
-	strays = iopf_count(bdf, "unexpected_locked");
+	unexpected = iopf_count(bdf, "unexpected_locked");
 	rig_status_is(sim_ask(&r.sim[0], b, WINDOW_OFF - 4 * MEM_PAGE, 12 * MEM_PAGE),
 		      IOPF_SIM_ST_OK, "asked for around the beginning of a window");
-	tap_is(iopf_count(bdf, "unexpected_locked"), strays + 8, "a stray for each page in it");
+	tap_is(iopf_count(bdf, "unexpected_locked"), unexpected + 8,
+	       "each page in the window is unexpected");
 
 	/* What comes into a window, and what doesn't. */
 	rig_map(&r, &outside);

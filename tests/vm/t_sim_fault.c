@@ -174,9 +174,9 @@ static void check_lost(struct rig *r, const struct simbuf *b)
 	sim_knob(bdf, "resp_drop", 1);
 	stuck(r, b, "a lost response");
 	tap_is(sim_knob_get(bdf, "resp_drop"), 0, "one was lost");
-	sim_knob(bdf, "never_take", 1);
+	sim_knob(bdf, "resp_ignore", 1);
 	stuck(r, b, "a device that takes no responses");
-	sim_knob(bdf, "never_take", 0);
+	sim_knob(bdf, "resp_ignore", 0);
 	fresh(b);
 	rig_both_ways(&r->sim[0], b, 25, "it takes them again");
 }

@@ -167,10 +167,10 @@ int main(void)
 	check_laps(&r.sim[0], "BAR rings");
 	check_full(&r.sim[0], "BAR rings");
 	check_in_flight(&r, &b);
-	sim_knob(rig_bdf(0), "kick_only", 1);
+	sim_knob(rig_bdf(0), "slow_poll", 1);
 	check_laps(&r.sim[0], "by kick only");
 	check_full(&r.sim[0], "by kick only");
-	sim_knob(rig_bdf(0), "kick_only", 0);
+	sim_knob(rig_bdf(0), "slow_poll", 0);
 	r.sim[0].use_kick = false;
 	check_laps(&r.sim[0], "no kick");
 	check_cq_limit(&r, &ring);

@@ -71,12 +71,12 @@ struct iopf_sim_group {
  * @bad_range: number of requests to send for a wrong, distant address
  * @bad_perm: number of requests to send with a permission that is not needed
  * @bad_group: number of malformed groups to send before regular ones
- * @flood: number of groups to send in addition, without waiting for the responses
- * @long_group: number of requests to send in addition in the next group
+ * @extra_groups: number of groups to send in addition, without waiting for the responses
+ * @extra_requests: number of requests to send in addition in the next group
  * @stop_marker: number of stop markers to send before regular requests
- * @never_take: the device takes no response
+ * @resp_ignore: the device ignores all responses
  * @retry_limit: number of retries of one access
- * @kick_only: an idle device looks at its doorbell rarely, and relies on the kick
+ * @slow_poll: an idle device polls its doorbell once a second only; a kick wakes it
  */
 struct iopf_sim_knobs {
 	u32 resp_delay_us;
@@ -86,12 +86,12 @@ struct iopf_sim_knobs {
 	u32 bad_range;
 	u32 bad_perm;
 	u32 bad_group;
-	u32 flood;
-	u32 long_group;
+	u32 extra_groups;
+	u32 extra_requests;
 	u32 stop_marker;
-	u32 never_take;
+	u32 resp_ignore;
 	u32 retry_limit;
-	u32 kick_only;
+	u32 slow_poll;
 };
 
 /**

@@ -40,8 +40,8 @@ static u64 nap_ns(struct iopf_sim_device *dev, u32 naps)
 	lockdep_assert_held(&dev->lock);
 	if (!dev->bar)
 		return KTIME_MAX;
-	/* A test measures the machine, so an idle device must not use the CPU. */
-	if (dev->state == IOPF_SIM_READY && READ_ONCE(dev->knobs.kick_only))
+	/* A measurement runs: an idle device must not use the CPU. */
+	if (dev->state == IOPF_SIM_READY && READ_ONCE(dev->knobs.slow_poll))
 		return NAP_KICKED_NS;
 	if (dev->state == IOPF_SIM_READY)
 		return naps > TIRED ? NAP_TIRED_NS : ns;

@@ -127,12 +127,12 @@ static void add_knobs(struct iopf_sim_device *dev, struct dentry *dir)
 	KNOB(bad_range);
 	KNOB(bad_perm);
 	KNOB(bad_group);
-	KNOB(flood);
-	KNOB(long_group);
+	KNOB(extra_groups);
+	KNOB(extra_requests);
 	KNOB(stop_marker);
-	KNOB(never_take);
+	KNOB(resp_ignore);
 	KNOB(retry_limit);
-	KNOB(kick_only);
+	KNOB(slow_poll);
 #undef KNOB
 	debugfs_create_file("atc_entries", 0600, dir, dev, &atc_entries_fops);
 	debugfs_create_file("atc_ignore_inv", 0600, dir, dev, &atc_ignore_inv_fops);

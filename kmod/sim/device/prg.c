@@ -154,11 +154,11 @@ static void send_headless(struct iopf_sim_engine *e, u64 addr, u32 perm)
 }
 
 /* Sends the same group many times, as if the device did not know its limit. */
-static void send_flood(struct iopf_sim_engine *e, u64 addr, u32 perm)
+static void send_extra_groups(struct iopf_sim_engine *e, u64 addr, u32 perm)
 {
 	struct iopf_sim_sent nobody = { .prg = READ_ONCE(e->dev->group_hint) };
 
-	while (iopf_sim_knob_take(&e->dev->knobs.flood)) {
+	while (iopf_sim_knob_take(&e->dev->knobs.extra_groups)) {
 		set_request(e, 0, addr, perm, true, &nobody);
 		iopf_sim_request_pages(e->req, 1);
 		cond_resched();
@@ -166,10 +166,10 @@ static void send_flood(struct iopf_sim_engine *e, u64 addr, u32 perm)
 }
 
 /* Sends additional requests of a group that is about to be sent. */
-static void send_long(struct iopf_sim_engine *e, u64 addr, u32 perm,
-		      const struct iopf_sim_sent *sent)
+static void send_extra_requests(struct iopf_sim_engine *e, u64 addr, u32 perm,
+				const struct iopf_sim_sent *sent)
 {
-	while (iopf_sim_knob_take(&e->dev->knobs.long_group)) {
+	while (iopf_sim_knob_take(&e->dev->knobs.extra_requests)) {
 		set_request(e, 0, addr, perm, false, sent);
 		iopf_sim_request_pages(e->req, 1);
 		cond_resched();
@@ -237,10 +237,10 @@ int iopf_sim_prg_send(struct iopf_sim_engine *e, const u64 *page, u32 nr, u32 pe
 		if (!twice)
 			send_headless(e, page[0], perm);
 	}
-	if (unlikely(READ_ONCE(knobs->flood)))
-		send_flood(e, page[0], perm);
-	if (unlikely(READ_ONCE(knobs->long_group)))
-		send_long(e, page[0], perm, sent);
+	if (unlikely(READ_ONCE(knobs->extra_groups)))
+		send_extra_groups(e, page[0], perm);
+	if (unlikely(READ_ONCE(knobs->extra_requests)))
+		send_extra_requests(e, page[0], perm, sent);
 	for (i = 0; i < nr; i++)
 		set_request(e, i, page[i], perm, i == nr - 1, sent);
 	misdirect(e);

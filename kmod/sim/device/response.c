@@ -106,7 +106,7 @@ static void count(struct iopf_sim_device *dev, enum iommu_page_response_code cod
 }
 
 /* Handles a response while a knob is set. */
-static noinline void respond_astray(struct iopf_sim_device *dev, u32 prg, u64 tag, u32 code)
+static noinline void respond_with_knobs(struct iopf_sim_device *dev, u32 prg, u64 tag, u32 code)
 {
 	struct iopf_sim_knobs *knobs = &dev->knobs;
 	struct iopf_sim_held *held = NULL;
@@ -115,7 +115,7 @@ static noinline void respond_astray(struct iopf_sim_device *dev, u32 prg, u64 ta
 	unsigned long irq;
 	u64 ns;
 
-	if (READ_ONCE(knobs->never_take))
+	if (READ_ONCE(knobs->resp_ignore))
 		return;
 	if (iopf_sim_knob_take(&knobs->resp_drop))
 		return;
@@ -157,10 +157,10 @@ void iopf_sim_response(struct iopf_sim_endpoint *ep, u32 prg, u64 tag,
 	unsigned long irq;
 
 	count(dev, code);
-	if (unlikely(READ_ONCE(knobs->never_take) | READ_ONCE(knobs->resp_drop) |
+	if (unlikely(READ_ONCE(knobs->resp_ignore) | READ_ONCE(knobs->resp_drop) |
 		     READ_ONCE(knobs->resp_dup) | READ_ONCE(knobs->resp_delay_us) |
 		     READ_ONCE(knobs->resp_reorder))) {
-		respond_astray(dev, prg, tag, code);
+		respond_with_knobs(dev, prg, tag, code);
 		return;
 	}
 	raw_spin_lock_irqsave(&dev->lock, irq);

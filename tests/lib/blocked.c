@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Holds accesses to memory: see stall.h. access.c lists the accesses.
+ * Holds accesses to memory: see blocked.h. access.c lists the accesses.
  *
  * An ioctl's structure lies across the boundary of two pages, so that its parts are accessed one
  * after the other. Its data follows. A missing page holds the first access to it. A write-protected
@@ -16,88 +16,88 @@
 #include "dirty.h"
 #include "others.h"
 #include "slowfs.h"
-#include "stall.h"
+#include "blocked.h"
 #include "uffd.h"
 
 #define ACCESSES_MAX	64
 
-static struct stall stalls[ACCESSES_MAX];
+static struct blocked all_blocked[ACCESSES_MAX];
 
 static size_t access_split(const struct access *a)
 {
 	return a->split ? a->split : a->size;
 }
 
-unsigned int stall_count(void)
+unsigned int blocked_count(void)
 {
 	unsigned int nr = 0;
 
-	while (stall_accesses[nr].what)
+	while (blocked_accesses[nr].what)
 		nr++;
 	must_be(nr <= ACCESSES_MAX);
 	return nr;
 }
 
-const char *stall_name(unsigned int i)
+const char *blocked_name(unsigned int i)
 {
-	return stall_accesses[i].what;
+	return blocked_accesses[i].what;
 }
 
-int stall_want(unsigned int i)
+int blocked_want(unsigned int i)
 {
-	return stall_accesses[i].want;
+	return blocked_accesses[i].want;
 }
 
-bool stall_reports(unsigned int i)
+bool blocked_reports(unsigned int i)
 {
-	return stall_accesses[i].reports;
+	return blocked_accesses[i].reports;
 }
 
-bool stall_alone(unsigned int i)
+bool blocked_alone(unsigned int i)
 {
-	return stall_accesses[i].run;
+	return blocked_accesses[i].run;
 }
 
-bool stall_joins(unsigned int i)
+bool blocked_joins(unsigned int i)
 {
-	return stall_accesses[i].joins;
+	return blocked_accesses[i].joins;
 }
 
-bool stall_known(unsigned long cmd)
+bool blocked_known(unsigned long cmd)
 {
-	for (unsigned int i = 0; stall_accesses[i].what; i++)
-		if (stall_accesses[i].cmd == cmd)
+	for (unsigned int i = 0; blocked_accesses[i].what; i++)
+		if (blocked_accesses[i].cmd == cmd)
 			return true;
 	return false;
 }
 
-void stall_open(struct rig *r)
+void blocked_open(struct rig *r)
 {
-	stall_own = (struct simbuf){ mem_anon(STALL_LEN), RIG_IOVA, STALL_LEN };
-	stall_other = (struct simbuf){ mem_anon(STALL_LEN), OTHER_IOVA, STALL_LEN };
+	blocked_own = (struct simbuf){ mem_anon(BLOCKED_LEN), RIG_IOVA, BLOCKED_LEN };
+	blocked_other = (struct simbuf){ mem_anon(BLOCKED_LEN), OTHER_IOVA, BLOCKED_LEN };
 	slowfs_start();
 	rig_open(r, 1, VFIO_TYPE1v2_IOMMU);
-	rig_map(r, &stall_own);
-	rig_both_ways(&r->sim[0], &stall_own, 1, "the owner's device");
+	rig_map(r, &blocked_own);
+	rig_both_ways(&r->sim[0], &blocked_own, 1, "the owner's device");
 	must(dirty_track(&r->c, true));
 	/* A working set that is not empty. */
-	must_be(sim_read(&r->sim[0], &stall_own, 0, stall_own.len, NULL) == IOPF_SIM_ST_OK);
+	must_be(sim_read(&r->sim[0], &blocked_own, 0, blocked_own.len, NULL) == IOPF_SIM_ST_OK);
 }
 
-void stall_close(struct rig *r)
+void blocked_close(struct rig *r)
 {
 	must(dirty_track(&r->c, false));
 	rig_clean(r);
-	rig_unmap(r, &stall_own);
+	rig_unmap(r, &blocked_own);
 	rig_close(r);
 	slowfs_stop();
-	mem_unmap(stall_own.va, STALL_LEN);
-	mem_unmap(stall_other.va, STALL_LEN);
+	mem_unmap(blocked_own.va, BLOCKED_LEN);
+	mem_unmap(blocked_other.va, BLOCKED_LEN);
 }
 
-static void *stall_run(void *arg)
+static void *blocked_run(void *arg)
 {
-	struct stall *s = arg;
+	struct blocked *s = arg;
 	const struct access *a = s->a;
 
 	while (sem_wait(&s->start))
@@ -112,10 +112,10 @@ static void *stall_run(void *arg)
 	return NULL;
 }
 
-bool stall_over(unsigned int i, unsigned int seconds)
+bool blocked_over(unsigned int i, unsigned int seconds)
 {
 	for (unsigned int n = 0; n < seconds * 100; n++) {
-		if (__atomic_load_n(&stalls[i].over, __ATOMIC_ACQUIRE))
+		if (__atomic_load_n(&all_blocked[i].over, __ATOMIC_ACQUIRE))
 			return true;
 		usleep(10000);
 	}
@@ -138,7 +138,7 @@ static bool writes(const struct access *a)
 }
 
 /* Make the page of the access missing or write-protected, and populate the others. */
-static void pages_prepare(struct stall *s)
+static void pages_prepare(struct blocked *s)
 {
 	unsigned int held = s->a->held == DATA ? 2 :
 			    s->a->held == TAIL || s->a->held == OUT_TAIL ? 1 : 0;
@@ -162,13 +162,13 @@ static void pages_prepare(struct stall *s)
  * While memory is being pinned the kernel holds mmap_lock, so the process can neither map memory
  * nor fork. All of that is done before.
  */
-void stall_prepare(struct rig *r, unsigned int i)
+void blocked_prepare(struct rig *r, unsigned int i)
 {
-	const struct access *a = &stall_accesses[i];
-	struct stall *s = &stalls[i];
+	const struct access *a = &blocked_accesses[i];
+	struct blocked *s = &all_blocked[i];
 
 	others_fork(r);
-	*s = (struct stall){ .a = a, .r = r, .nr = i };
+	*s = (struct blocked){ .a = a, .r = r, .nr = i };
 	s->page = mem_anon(4 * MEM_PAGE);
 	s->copy = mem_anon(4 * MEM_PAGE);
 	if (a->held == PINNED)
@@ -176,12 +176,12 @@ void stall_prepare(struct rig *r, unsigned int i)
 	a->fill(s, s->copy + MEM_PAGE - access_split(a));
 	pages_prepare(s);
 	must_be(!sem_init(&s->start, 0, 0));
-	must_be(!pthread_create(&s->thread, NULL, stall_run, s));
+	must_be(!pthread_create(&s->thread, NULL, blocked_run, s));
 }
 
-bool stall_begin(unsigned int i)
+bool blocked_begin(unsigned int i)
 {
-	struct stall *s = &stalls[i];
+	struct blocked *s = &all_blocked[i];
 
 	if (s->a->held == PINNED)
 		slowfs_hold();
@@ -191,9 +191,9 @@ bool stall_begin(unsigned int i)
 	return (uffd_asked(s->uffd) & ~(MEM_PAGE - 1)) == (uintptr_t)s->held;
 }
 
-void stall_release(unsigned int i)
+void blocked_release(unsigned int i)
 {
-	struct stall *s = &stalls[i];
+	struct blocked *s = &all_blocked[i];
 
 	if (s->released)
 		return;
@@ -207,12 +207,12 @@ void stall_release(unsigned int i)
 			       MEM_PAGE));
 }
 
-int stall_end(unsigned int i)
+int blocked_end(unsigned int i)
 {
-	struct stall *s = &stalls[i];
+	struct blocked *s = &all_blocked[i];
 	struct rig *r = s->r;
 
-	stall_release(i);
+	blocked_release(i);
 	pthread_join(s->thread, NULL);
 	sem_destroy(&s->start);
 	if (s->uffd >= 0)
@@ -221,13 +221,13 @@ int stall_end(unsigned int i)
 		vfio_unmap(&r->c, access_fuse_iova(s), FUSE_LEN);
 		mem_unmap(s->mem, FUSE_LEN);
 	}
-	vfio_unmap(&r->c, OTHER_IOVA + s->nr * STALL_LEN, MEM_PAGE);
+	vfio_unmap(&r->c, OTHER_IOVA + s->nr * BLOCKED_LEN, MEM_PAGE);
 	mem_unmap(s->page, 4 * MEM_PAGE);
 	mem_unmap(s->copy, 4 * MEM_PAGE);
 	return s->result;
 }
 
-bool stall_others(struct rig *r, unsigned int seconds)
+bool blocked_others(struct rig *r, unsigned int seconds)
 {
 	return others_run(r, seconds);
 }

@@ -238,7 +238,7 @@ static void check_stride(struct rig *r, int stride)
 	tap_ok(faults() - before < n / 4 + 16, "stride %d: %llu faults for %u places", stride,
 	       (unsigned long long)(faults() - before), n);
 	used = iopf_count(rig_bdf(0), "prefetch_used") - used;
-	tap_ok(used > n / 2, "stride %d: %llu were had ahead and used", stride,
+	tap_ok(used > n / 2, "stride %d: %llu prefetched pages were used", stride,
 	       (unsigned long long)used);
 	resident = mem_resident(b.va, b.len);
 	tap_ok(resident >= n && resident <= n + 2 * AHEAD_MAX,

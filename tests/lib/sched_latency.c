@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The longest stretch: see stretch.h.
+ * Scheduling latency: see sched_latency.h.
  */
-#include "stretch.h"
+#include "sched_latency.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -55,7 +55,7 @@ static void *watch(void *unused)
 	return NULL;
 }
 
-void stretch_begin(void)
+void sched_latency_begin(void)
 {
 	/* Nothing of what was before. */
 	usleep(SETTLE_US);
@@ -66,7 +66,7 @@ void stretch_begin(void)
 	began = clock_ns();
 }
 
-uint64_t stretch_end(uint64_t *took)
+uint64_t sched_latency_end(uint64_t *took)
 {
 	uint64_t end = clock_ns();
 
@@ -81,11 +81,11 @@ uint64_t stretch_end(uint64_t *took)
 /* The cases */
 
 static struct rig rig;
-static stretch_report_fn told;
+static sched_latency_fn told;
 
 static void report_beside(const char *name, uint64_t control)
 {
-	uint64_t took, most = stretch_end(&took);
+	uint64_t took, most = sched_latency_end(&took);
 
 	told(name, most, control, took);
 }
@@ -153,12 +153,12 @@ static void host_unmap(const struct simbuf *b)
 	mem_unmap(b->va, b->len);
 }
 
-/* The longest stretch of that. */
+/* Returns the longest latency of a host action. */
 static uint64_t host_alone(void (*does)(const struct simbuf *b), const struct simbuf *b)
 {
-	stretch_begin();
+	sched_latency_begin();
 	does(b);
-	return stretch_end(NULL);
+	return sched_latency_end(NULL);
 }
 
 /* The same to memory with every other page there, with a device and without. */
@@ -176,7 +176,7 @@ static void host_alternating(void (*does)(const struct simbuf *b), size_t len, c
 	b.va = reserve(len);
 	rig_map(&rig, &b);
 	alternate(&rig, &b);
-	stretch_begin();
+	sched_latency_begin();
 	does(&b);
 	report_beside(name, control);
 	rig_unmap(&rig, &b);
@@ -193,7 +193,7 @@ static void shared_pages(unsigned int scale)
 	b.va = mem_memfd(b.len, &fd);
 	rig_map(&rig, &b);
 	alternate(&rig, &b);
-	stretch_begin();
+	sched_latency_begin();
 	host_drop(&b);
 	report("MADV_DONTNEED of alternating shared pages");
 	rig_unmap(&rig, &b);
@@ -215,39 +215,39 @@ static void alternating_pages(unsigned int scale)
 	b.va = reserve(b.len);
 	rig_map(&rig, &b);
 	alternate(&rig, &b);
-	stretch_begin();
+	sched_latency_begin();
 	must(dirty_track(&rig.c, true));
 	report("starting to track writes, alternating pages");
 	alternate(&rig, &b);
 	dirty_map_init(&map, b.iova, b.len);
 	memset(map.bits, 0, map.words * sizeof(*map.bits));
-	stretch_begin();
+	sched_latency_begin();
 	must(dirty_get(&rig.c, &map));
 	report("a report of dirty pages, alternating");
 	dirty_map_free(&map);
 	alternate(&rig, &b);
-	stretch_begin();
+	sched_latency_begin();
 	must(dirty_track(&rig.c, false));
 	report("stopping to track writes");
 
-	stretch_begin();
+	sched_latency_begin();
 	must(budget_set(rig_bdf(0), "resident_max", 1ull << 40));
 	report("the first limit, alternating pages");
-	stretch_begin();
+	sched_latency_begin();
 	must(budget_set(rig_bdf(0), "resident_max", 4 * MiB));
 	report("a limit of 4 MiB, alternating pages");
 	budget_none(rig_bdf(0));
 
 	alternate(&rig, &b);
-	stretch_begin();
+	sched_latency_begin();
 	must(iopf_enable(rig_bdf(0), false));
 	report("switching a device off");
-	stretch_begin();
+	sched_latency_begin();
 	must(iopf_enable(rig_bdf(0), true));
 	report("switching a device on");
 
 	alternate(&rig, &b);
-	stretch_begin();
+	sched_latency_begin();
 	rig_unmap(&rig, &b);
 	report("UNMAP_DMA of alternating pages");
 	mem_unmap(b.va, b.len);
@@ -264,7 +264,7 @@ static void huge_pages(unsigned int scale)
 	memset(b.va, 1, b.len);
 	rig_map(&rig, &b);
 	touch(&rig.sim[0], &b, IOPF_SIM_OP_READ, MEM_HUGE);
-	stretch_begin();
+	sched_latency_begin();
 	host_drop(&b);
 	report_beside("MADV_DONTNEED of huge pages", control);
 	rig_unmap(&rig, &b);
@@ -316,7 +316,7 @@ static void owner_end(pid_t pid)
 {
 	int status;
 
-	stretch_begin();
+	sched_latency_begin();
 	must_sys(kill(pid, SIGKILL));
 	must_sys(waitpid(pid, &status, 0));
 }
@@ -328,7 +328,7 @@ static void owner_exits(unsigned int scale)
 	pid_t pid;
 
 	owner_end(owner_begin(b, false, false));
-	control = stretch_end(NULL);
+	control = sched_latency_end(NULL);
 	pid = owner_begin(b, true, false);
 	owner_end(pid);
 	report_beside("an owner is killed, alternating pages", control);
@@ -353,20 +353,20 @@ static void many_areas(unsigned int scale)
 
 	b.va = va;
 	areas_make(va, n);
-	stretch_begin();
+	sched_latency_begin();
 	free(workset_get(&rig.c, VFIO_IOPF_WORKING_SET_AGE, &size));
 	report("WORKING_SET_SAVE, many areas");
-	stretch_begin();
+	sched_latency_begin();
 	must(vfio_unmap_flags(&rig.c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, NULL));
 	report("UNMAP_DMA of many areas");
 
 	areas_make(va, n);
 	touch(&rig.sim[0], &b, IOPF_SIM_OP_READ, 2 * MEM_PAGE);
-	stretch_begin();
+	sched_latency_begin();
 	must_sys(madvise(va, n * MEM_PAGE, MADV_DONTNEED));
 	report("MADV_DONTNEED of many areas, used");
 	touch(&rig.sim[0], &b, IOPF_SIM_OP_READ, 2 * MEM_PAGE);
-	stretch_begin();
+	sched_latency_begin();
 	must(vfio_unmap_flags(&rig.c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, NULL));
 	report("UNMAP_DMA of many areas, used");
 	mem_unmap(va, n * MEM_PAGE);
@@ -378,7 +378,7 @@ static void prefault_and_cancel(const struct simbuf *b, unsigned int us, const c
 	struct vfio_iopf_prefault_status s;
 	uint64_t id;
 
-	stretch_begin();
+	sched_latency_begin();
 	must(prefault_start(&rig.c, &range, 1, PREFAULT_READ, -1, &id));
 	usleep(us);
 	must(prefault_cancel(&rig.c, id, &s));
@@ -400,58 +400,58 @@ static void huge_area(unsigned int scale)
 	rig_map(&rig, &b);
 	must(vfio_unmap_flags(&rig.c, b.iova, b.len, VFIO_DMA_UNMAP_FLAG_VADDR, NULL));
 	prefault_and_cancel(&b, 5000, "cancelling a prefault of frozen memory");
-	stretch_begin();
+	sched_latency_begin();
 	must(prefault_start(&rig.c, &range, 1, PREFAULT_READ, -1, &id));
 	prefault_wait(&rig.c, id, &s);
 	report("a prefault of frozen memory");
 	must(vfio_map_flags(&rig.c, b.va, b.iova, b.len, VFIO_DMA_MAP_FLAG_VADDR));
 
-	stretch_begin();
+	sched_latency_begin();
 	policy_count(rig_bdf(0), "resident");
 	report("reading 'resident'");
-	stretch_begin();
+	sched_latency_begin();
 	policy_count(rig_bdf(0), "pinned");
 	report("reading 'pinned'");
-	stretch_begin();
+	sched_latency_begin();
 	free(workset_get(&rig.c, VFIO_IOPF_WORKING_SET_AGE, &size));
 	report("WORKING_SET_SAVE");
-	stretch_begin();
+	sched_latency_begin();
 	must(dirty_track(&rig.c, true));
 	report("starting to track writes, many chunks");
 	dirty_map_init(&map, b.iova, b.len);
 	/* The pages of the bitmap are the process's own affair. */
 	memset(map.bits, 0, map.words * sizeof(*map.bits));
-	stretch_begin();
+	sched_latency_begin();
 	must(dirty_get(&rig.c, &map));
 	report("a report of dirty pages");
 	dirty_map_free(&map);
 	must(dirty_track(&rig.c, false));
-	stretch_begin();
+	sched_latency_begin();
 	must(budget_set(rig_bdf(0), "resident_max", 1ull << 40));
 	report("the first limit, many chunks");
-	stretch_begin();
+	sched_latency_begin();
 	budget_none(rig_bdf(0));
 	report("the last limit goes, many chunks");
 	must(sample_set("interval_ms", 1000));
-	stretch_begin();
+	sched_latency_begin();
 	must(sample_set("interval_ms", 0));
 	report("an end of sampling, many chunks");
-	stretch_begin();
+	sched_latency_begin();
 	must(vfio_dev_attach(&second, &rig.c, rig_bdf(2), VFIO_TYPE1v2_IOMMU));
 	report("one more IOMMU, many chunks");
-	stretch_begin();
+	sched_latency_begin();
 	must(vfio_dev_detach(&second));
 	report("one IOMMU less, many chunks");
 	vfio_dev_close(&second);
 	/* A fork goes over memory that has been used only. */
 	*(volatile char *)b.va = 1;
-	stretch_begin();
+	sched_latency_begin();
 	host_fork(&b);
 	report("fork, many chunks");
-	stretch_begin();
+	sched_latency_begin();
 	must_sys(munmap(b.va, b.len));
 	report("munmap, many chunks");
-	stretch_begin();
+	sched_latency_begin();
 	rig_unmap(&rig, &b);
 	report("UNMAP_DMA, many chunks");
 }
@@ -472,21 +472,21 @@ static void many_policies(unsigned int scale)
 	b.va = reserve(b.len);
 	rig_map(&rig, &b);
 	policies_make(&b, n);
-	stretch_begin();
+	sched_latency_begin();
 	must(policy_lock(&rig.c, b.iova + b.len - MEM_PAGE, MEM_PAGE, 0, &id));
 	report("LOCK beside many policies");
-	stretch_begin();
+	sched_latency_begin();
 	must(policy_unlock(&rig.c, id, 0));
 	report("UNLOCK beside many policies");
-	stretch_begin();
+	sched_latency_begin();
 	must(policy_set(&rig.c, b.iova, b.len, VFIO_IOPF_POLICY_DEFAULT));
 	report("POLICY over many policies");
 	policies_make(&b, n);
-	stretch_begin();
+	sched_latency_begin();
 	must(policy_default(rig_bdf(0), "prefault"));
 	report("a default policy beside many policies");
 	must(policy_default(rig_bdf(0), "device"));
-	stretch_begin();
+	sched_latency_begin();
 	rig_unmap(&rig, &b);
 	report("UNMAP_DMA of many policies");
 	mem_unmap(b.va, b.len);
@@ -501,13 +501,13 @@ static void container_ends(unsigned int scale)
 	b.va = va;
 	areas_make(va, n);
 	touch(&rig.sim[0], &b, IOPF_SIM_OP_READ, 2 * MEM_PAGE);
-	stretch_begin();
+	sched_latency_begin();
 	rig_close(&rig);
 	report("a container with many areas ends");
 	mem_unmap(va, n * MEM_PAGE);
 }
 
-void stretch_cases(unsigned int scale, stretch_report_fn fn)
+void sched_latency_cases(unsigned int scale, sched_latency_fn fn)
 {
 	told = fn;
 	rig_load("devices=3 iommu.second=0x4", "");

@@ -186,7 +186,7 @@ static uint64_t check_list(struct rig *r, const struct simbuf *b)
 	tap_is(ctl("list -i 0"), 0, "list");
 	id = number("id");
 	tap_is(number("pid"), getpid(), "list: whose it is");
-	tap_ok(says("command", "\"t_ctl\""), "list: its name (%.20s)", value("command"));
+	tap_ok(says("command", "\"t_iopfctl\""), "list: its name (%.20s)", value("command"));
 	tap_ok(strstr(value("devices"), bdf), "list: its device");
 	tap_is(number("mapped"), b->len, "list: what is mapped");
 	tap_is(number("resident"), 0, "list: nothing is resident");
@@ -324,7 +324,7 @@ static void check_name(void)
 	must(prctl(PR_SET_NAME, "a\nb\033[m\\\303\274"));
 	must(vfio_container_open(&c));
 	must(vfio_dev_open(&d, &c, rig_bdf(0), VFIO_TYPE1v2_IOMMU));
-	must(prctl(PR_SET_NAME, "t_ctl"));
+	must(prctl(PR_SET_NAME, "t_iopfctl"));
 	must_be(!ctl("list -i 0"));
 	tap_ok(says("command", "\"a\\\\nb\\\\e[m\\\\\\\\\303\274\""),
 	       "list: a strange name (%.40s)",

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hundreds of faults wait for memory that comes in one piece: whoever has waited for a part of it
- * answers the others, too. Each group gets one answer, also when the device is taken away
- * at that very moment.
+ * Hundreds of faults wait for memory that is provided in one piece. A worker whose own page is
+ * there also answers the other faults. Each group gets one answer, also if the device leaves at
+ * that moment.
  *
  * vm: --mem 1024 --cpus 2
  */
@@ -19,7 +19,7 @@
 #define SEED	100
 #define ROUNDS	20
 
-/* All there is to wait for, and who brings it. */
+/* The memory that the faults wait for, and its provider. */
 struct piece {
 	struct provider p;
 	struct simbuf b;
@@ -35,7 +35,7 @@ static uint64_t count(const char *name)
 
 static void piece_start(struct piece *o, struct rig *r)
 {
-	uint64_t slow = count("parked");
+	uint64_t parked = count("parked");
 	unsigned int i, spins = 0;
 
 	o->b = (struct simbuf){ mem_anon(LEN), RIG_IOVA, LEN };
@@ -51,7 +51,7 @@ static void piece_start(struct piece *o, struct rig *r)
 		must(sim_submit(&r->sim[0], &cmd));
 	}
 	sim_ring(&r->sim[0]);
-	while (count("parked") - slow < GROUPS)
+	while (count("parked") - parked < GROUPS)
 		sim_nap(&spins);
 }
 
@@ -73,31 +73,34 @@ static void piece_end(struct piece *o)
 
 static void check_all(struct rig *r)
 {
-	uint64_t swept = count("coalesced"), success = sim_count(rig_bdf(0), "responses_success");
-	uint64_t stray = sim_count(rig_bdf(0), "responses_unexpected");
+	uint64_t unexpected = sim_count(rig_bdf(0), "responses_unexpected");
+	uint64_t success = sim_count(rig_bdf(0), "responses_success");
+	uint64_t coalesced = count("coalesced");
 	struct piece o = { .first = 0 };
 	struct iopf_sim_cpl cpl;
 	unsigned int i, bad = 0;
 
 	piece_start(&o, r);
-	tap_is(count("coalesced") - swept, 0, "nothing is answered before it is there");
+	tap_is(count("coalesced") - coalesced, 0, "no fault is answered before its page is there");
 	piece_copy(&o);
 	for (i = 0; i < ENGINES; i++) {
 		sim_wait(&r->sim[0], &cpl);
 		bad += cpl.status != IOPF_SIM_ST_OK;
 	}
-	tap_is(bad, 0, "all of it is right");
+	tap_is(bad, 0, "all data is right");
 	tap_is(sim_count(rig_bdf(0), "responses_success") - success, GROUPS,
 	       "each group is answered");
-	tap_is(sim_count(rig_bdf(0), "responses_unexpected") - stray, 0, "and once");
-	swept = count("coalesced") - swept;
-	tap_ok(swept > GROUPS / 4, "many by a worker of another: %llu", (unsigned long long)swept);
+	tap_is(sim_count(rig_bdf(0), "responses_unexpected") - unexpected, 0,
+	       "no group is answered twice");
+	coalesced = count("coalesced") - coalesced;
+	tap_ok(coalesced > GROUPS / 4, "many are answered by a worker of another fault: %llu",
+	       (unsigned long long)coalesced);
 	rig_same(&o.b, SEED, "the CPU sees the same");
 	rig_unmap(r, &o.b);
 	piece_end(&o);
 }
 
-/* Half of it, from the end: who has a worker goes on waiting, and so do those before the others. */
+/* The second half comes in one piece. The faults of the first half go on waiting. */
 static void check_half(struct rig *r)
 {
 	struct piece o = { .first = LEN / 2 };
@@ -112,12 +115,12 @@ static void check_half(struct rig *r)
 		sim_wait(&r->sim[0], &cpl);
 		bad += cpl.status != IOPF_SIM_ST_OK;
 	}
-	tap_is(bad, 0, "half in one piece, half page by page: all of it is right");
+	tap_is(bad, 0, "half in one piece, half page by page: all data is right");
 	rig_unmap(r, &o.b);
 	piece_end(&o);
 }
 
-/* It comes while the device is taken away. */
+/* The memory comes while the device leaves. */
 static void check_detach(struct rig *r)
 {
 	uint64_t before = 0, after = 0;
@@ -140,7 +143,7 @@ static void check_detach(struct rig *r)
 		piece_end(&o);
 		rig_open(r, 1, VFIO_TYPE1v2_IOMMU);
 	}
-	tap_is(after - before, GROUPS, "taken away under it: each group was answered");
+	tap_is(after - before, GROUPS, "the device leaves: each group was answered");
 }
 
 int main(void)

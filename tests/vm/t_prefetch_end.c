@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device goes in order, and is had ahead of in the background, while threads of the process sleep
- * in memory that nobody provides, for other devices. Sleepers keep nobody from running ahead.
- * Meanwhile the device leaves and comes back, or the whole container ends: the sleepers are
- * interrupted then, though nobody ever provides the memory, and nothing of the container is
- * used after it has gone (only the debug kernel sees that for sure).
+ * Prefetching goes on in the background while all workers of other devices sleep for memory that
+ * nobody provides. Meanwhile the device leaves and comes back, or the whole container ends. The end
+ * interrupts the sleepers, although nobody ever provides the memory. Nothing of the container is
+ * used after it is freed (only the debug kernel is sure to notice that).
  *
- * Who still works is seen by the uses of the module: each thread and each parked fault has one.
+ * The use count of the module tells how many still work: each thread and each parked fault has a
+ * reference.
  *
  * vm: --mem 1024
  */
@@ -15,22 +15,22 @@
 #include "rig.h"
 #include "uffd.h"
 
-/* Each has as many workers as it may (fault.c), together nearly all that a process has (pool.h). */
+/* Each device has its limit of workers (fault.c). Together it is nearly the limit of a process. */
 #define SLEEPERS	7
 #define WORKERS		IOPF_SIM_MAX_PRG
-/* The last device goes in order. */
+/* The last device makes the stream. */
 #define RUNNER		SLEEPERS
 #define HELD_PAGES	(SLEEPERS * WORKERS)
 #define HELD_LEN	(HELD_PAGES * MEM_PAGE)
-/* From 8 MiB on a stream is had ahead by the worker, as far as there is memory. */
+/* From 8 MiB on the background worker prefetches for a stream, to the end of the memory. */
 #define LEN		(64 * MiB)
 #define GONE_THROUGH	(24 * MiB)
 
 /**
- * struct stage - who sleeps, and who runs
+ * struct stage - the sleepers and the stream
  * @r: the devices
  * @held: memory that nobody provides
- * @b: memory that is there
+ * @b: memory that is present
  * @uffd: of @held
  */
 struct stage {
@@ -48,7 +48,7 @@ static uint64_t uses(void)
 	return n;
 }
 
-/* Until the module is used so often and no more. */
+/* Waits until the module has @want users. */
 static void uses_become(uint64_t want, const char *what)
 {
 	unsigned int spins = 0;
@@ -58,7 +58,7 @@ static void uses_become(uint64_t want, const char *what)
 	tap_is(uses(), want, "%s", what);
 }
 
-/* All workers asleep, each for a page of its own. */
+/* Puts all workers to sleep, each for a page of its own. */
 static void stage_sleep(struct stage *s)
 {
 	unsigned int i;
@@ -90,13 +90,13 @@ static void stage_close(struct stage *s)
 	mem_unmap(s->b.va, LEN);
 }
 
-/* The device goes in order: how often it has to ask. */
+/* The device makes a stream. Returns the number of its faults. */
 static uint64_t stage_run(struct stage *s)
 {
 	uint64_t before = iopf_count(rig_bdf(RUNNER), "faults");
 	size_t off;
 
-	/* Gone from the IOMMU, and there again for the CPU. */
+	/* Unmap the pages from the IOMMU, and populate them for the CPU. */
 	mem_drop(s->b.va, LEN);
 	for (off = 0; off < LEN; off += MEM_PAGE)
 		((volatile char *)s->b.va)[off] = 0;
@@ -104,8 +104,8 @@ static uint64_t stage_run(struct stage *s)
 	return iopf_count(rig_bdf(RUNNER), "faults") - before;
 }
 
-/* It goes to the end of the memory, which the device has not reached. */
-static void check_ahead(struct stage *s, const char *what)
+/* Prefetching goes beyond the last page that the device has used. */
+static void check_prefetch(struct stage *s, const char *what)
 {
 	uint64_t ahead = iopf_count(rig_bdf(RUNNER), "prefetched"), got = 0;
 	unsigned int spins = 0;
@@ -119,14 +119,14 @@ static void check_ahead(struct stage *s, const char *what)
 	       (unsigned long long)got);
 }
 
-/* The device goes in order, beside threads that sleep. */
+/* The device makes a stream while the workers sleep. */
 static void stage_beside(struct stage *s)
 {
 	uint64_t before = uses();
 
 	stage_sleep(s);
 	tap_ok(uses() - before >= HELD_PAGES, "each of %u faults waits", HELD_PAGES);
-	check_ahead(s, "beside threads that sleep it runs");
+	check_prefetch(s, "workers sleep: prefetching goes on");
 }
 
 /* The device leaves and comes back, and the others stay. */
@@ -140,7 +140,7 @@ static void check_device(struct stage *s)
 	before = uses();
 	stage_beside(s);
 	vfio_dev_close(&s->r.vfio[RUNNER]);
-	tap_ok(uses() - before >= HELD_PAGES, "its device leaves, and the others still wait");
+	tap_ok(uses() - before >= HELD_PAGES, "the device leaves, and the other faults still wait");
 	must(vfio_dev_open(&s->r.vfio[RUNNER], &s->r.c, rig_bdf(RUNNER), VFIO_TYPE1v2_IOMMU));
 	must(sim_up(&s->r.sim[RUNNER], &s->r.vfio[RUNNER], NULL));
 	rig_both_ways(&s->r.sim[RUNNER], &some, 1, "the device is back");
@@ -149,11 +149,11 @@ static void check_device(struct stage *s)
 		sim_wait(&s->r.sim[i], &cpl);
 		bad += cpl.status != IOPF_SIM_ST_OK;
 	}
-	tap_is(bad, 0, "then all get their memory");
+	tap_is(bad, 0, "the memory is provided: all devices get theirs");
 	rig_both_ways(&s->r.sim[RUNNER], &some, 3, "the device goes on");
 }
 
-/* The container ends, with all in it. */
+/* The container ends while the workers sleep. */
 static void check_container(struct stage *s)
 {
 	s->uffd = uffd_missing(s->held.va, HELD_LEN);
@@ -162,7 +162,7 @@ static void check_container(struct stage *s)
 	rig_clean(&s->r);
 	rig_close(&s->r);
 	rig_balanced();
-	uses_become(0, "the container has ended, and nobody waits any more");
+	uses_become(0, "the container has ended, and no worker waits any more");
 	close(s->uffd);
 }
 
@@ -173,10 +173,10 @@ int main(void)
 	rig_backend_only();
 	rig_load("devices=8", "");
 	stage_open(&s);
-	check_ahead(&s, "with nobody asleep it runs");
+	check_prefetch(&s, "no worker sleeps: prefetching goes on");
 	check_device(&s);
 	check_container(&s);
 	stage_close(&s);
-	tap_errno_is(rig_unload_soon(), 0, "and the module can go");
+	tap_errno_is(rig_unload_soon(), 0, "the module can be unloaded");
 	return tap_done();
 }
