@@ -385,26 +385,26 @@ static void prefault_and_cancel(const struct simbuf *b, unsigned int us, const c
 	report(name);
 }
 
-/* As many chunks as there may be, with nothing in them. */
-static void huge_area(unsigned int scale)
+/* A prefault of memory without an address makes a chunk for each 2 MiB, and maps nothing. */
+static void chunks_make(const struct simbuf *b)
 {
-	struct simbuf b = { .iova = 1ull << 40, .len = (1ull << 37) * scale };
-	struct vfio_iopf_range range = { b.iova, b.len };
+	struct vfio_iopf_range range = { b->iova, b->len };
 	struct vfio_iopf_prefault_status s;
-	struct vfio_dev second;
-	struct dirty_map map;
-	size_t size;
 	uint64_t id;
 
-	b.va = reserve(b.len);
-	rig_map(&rig, &b);
-	must(vfio_unmap_flags(&rig.c, b.iova, b.len, VFIO_DMA_UNMAP_FLAG_VADDR, NULL));
-	prefault_and_cancel(&b, 5000, "cancelling a prefault of frozen memory");
+	must(vfio_unmap_flags(&rig.c, b->iova, b->len, VFIO_DMA_UNMAP_FLAG_VADDR, NULL));
+	prefault_and_cancel(b, 5000, "cancelling a prefault of frozen memory");
 	sched_latency_begin();
 	must(prefault_start(&rig.c, &range, 1, PREFAULT_READ, -1, &id));
 	prefault_wait(&rig.c, id, &s);
 	report("a prefault of frozen memory");
-	must(vfio_map_flags(&rig.c, b.va, b.iova, b.len, VFIO_DMA_MAP_FLAG_VADDR));
+	must(vfio_map_flags(&rig.c, b->va, b->iova, b->len, VFIO_DMA_MAP_FLAG_VADDR));
+}
+
+static void chunks_read(const struct simbuf *b)
+{
+	struct dirty_map map;
+	size_t size;
 
 	sched_latency_begin();
 	policy_count(rig_bdf(0), "resident");
@@ -418,14 +418,20 @@ static void huge_area(unsigned int scale)
 	sched_latency_begin();
 	must(dirty_track(&rig.c, true));
 	report("starting to track writes, many chunks");
-	dirty_map_init(&map, b.iova, b.len);
-	/* The pages of the bitmap are the process's own affair. */
+	dirty_map_init(&map, b->iova, b->len);
+	/* The pages of the bitmap are populated before. */
 	memset(map.bits, 0, map.words * sizeof(*map.bits));
 	sched_latency_begin();
 	must(dirty_get(&rig.c, &map));
 	report("a report of dirty pages");
 	dirty_map_free(&map);
 	must(dirty_track(&rig.c, false));
+}
+
+static void chunks_change(void)
+{
+	struct vfio_dev second;
+
 	sched_latency_begin();
 	must(budget_set(rig_bdf(0), "resident_max", 1ull << 40));
 	report("the first limit, many chunks");
@@ -443,7 +449,19 @@ static void huge_area(unsigned int scale)
 	must(vfio_dev_detach(&second));
 	report("one IOMMU less, many chunks");
 	vfio_dev_close(&second);
-	/* A fork goes over memory that has been used only. */
+}
+
+/* The maximum number of chunks, with nothing mapped in them. */
+static void huge_area(unsigned int scale)
+{
+	struct simbuf b = { .iova = 1ull << 40, .len = (1ull << 37) * scale };
+
+	b.va = reserve(b.len);
+	rig_map(&rig, &b);
+	chunks_make(&b);
+	chunks_read(&b);
+	chunks_change();
+	/* fork() copies only memory that has been used. */
 	*(volatile char *)b.va = 1;
 	sched_latency_begin();
 	host_fork(&b);

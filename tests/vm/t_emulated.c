@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * An emulated device (mdev-style) alone in its container: pinning, unpinning, dma_rw, the
- * notification of unmapping, accounting, dirty pages. Each check runs with stock type1, then with
- * the backend, and expects the same results. Two checks leave out stock type1. It has a lock
- * inversion: it calls dma_unmap() of the device under a mutex that it also takes inside the mutex
- * for unpinning. And pinning in a loop during unmapping can trigger its BUG_ON().
+ * notification of unmapping, accounting. Each check runs with stock type1, then with the backend,
+ * and expects the same results. Stock type1 is left out twice. It has a lock inversion, which
+ * lockdep reports: it calls dma_unmap() of the device under a mutex that it also takes inside the
+ * mutex for unpinning. And pinning in a loop during unmapping can trigger its BUG_ON().
  *
  * vm: --mem 1024
  */
@@ -18,89 +18,53 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "dirty.h"
+#include "emulated.h"
 #include "mdev.h"
 #include "rig.h"
-#include "uffd.h"
 
-#define VFIO_PAGES	512	/* what VFIO pins at once */
-#define PAGES		(VFIO_PAGES + 1)
-#define LEN		(PAGES * MEM_PAGE)
+#define VFIO_PAGES	EMULATED_VFIO_PAGES
+#define PAGES		EMULATED_PAGES
+#define LEN		EMULATED_LEN
 #define LIMIT		8	/* pages that the user in check_limit() may lock */
 
-/**
- * struct bench - a container with an emulated device and nothing else
- * @c: the container
- * @m: the device
- * @b: memory, mapped
- */
-struct bench {
-	struct vfio_container c;
-	struct mdev m;
-	struct simbuf b;
-};
-
-static uint64_t page(const struct bench *t, unsigned int n)
-{
-	return t->b.iova + n * MEM_PAGE;
-}
-
-static size_t locked_pages(void)
-{
-	return (mem_status_kb(0, "VmLck") + mem_status_kb(0, "VmPin")) * 1024 / MEM_PAGE;
-}
-
-/* Check the number of pins of the device, and the charge for them. */
-static void holds(struct bench *t, unsigned int pages, unsigned int pins, const char *what)
-{
-	struct iopf_sim_mdev_status status = mdev_status(&t->m);
-
-	tap_ok(status.pages == pages && status.pins == pins && locked_pages() == pages,
-	       "%s: %u pages, %u pins, charged once", what, pages, pins);
-	if (status.pages != pages || status.pins != pins || locked_pages() != pages)
-		tap_diag("%llu pages, %llu pins, %zu pages charged",
-			 (unsigned long long)status.pages, (unsigned long long)status.pins,
-			 locked_pages());
-}
-
-static void check_pin(struct bench *t)
+static void check_pin(struct emulated *t)
 {
 	struct mdev *m = &t->m;
 
-	tap_errno_is(mdev_pin(m, page(t, 0), 1, MDEV_RW), 1, "a page is pinned");
-	holds(t, 1, 1, "pinned");
-	tap_errno_is(mdev_pin(m, page(t, 0), 1, MDEV_R), 1, "and once more");
-	holds(t, 1, 2, "pinned twice");
-	tap_errno_is(mdev_unpin(m, page(t, 0), 1), 0, "unpinned");
-	holds(t, 1, 1, "unpinned once");
-	tap_errno_is(mdev_unpin(m, page(t, 0), 1), 0, "unpinned again");
-	holds(t, 0, 0, "unpinned twice");
-	tap_errno_is(mdev_unpin(m, page(t, 0), 1), -ENOENT, "there is nothing left to unpin");
+	tap_errno_is(mdev_pin(m, emulated_page(t, 0), 1, MDEV_RW), 1, "a page is pinned");
+	emulated_holds(t, 1, 1, "pinned");
+	tap_errno_is(mdev_pin(m, emulated_page(t, 0), 1, MDEV_R), 1, "and once more");
+	emulated_holds(t, 1, 2, "pinned twice");
+	tap_errno_is(mdev_unpin(m, emulated_page(t, 0), 1), 0, "unpinned");
+	emulated_holds(t, 1, 1, "unpinned once");
+	tap_errno_is(mdev_unpin(m, emulated_page(t, 0), 1), 0, "unpinned again");
+	emulated_holds(t, 0, 0, "unpinned twice");
+	tap_errno_is(mdev_unpin(m, emulated_page(t, 0), 1), -ENOENT, "no pin is left");
 
-	tap_errno_is(mdev_pin(m, page(t, 1), VFIO_PAGES, MDEV_RW), VFIO_PAGES,
+	tap_errno_is(mdev_pin(m, emulated_page(t, 1), VFIO_PAGES, MDEV_RW), VFIO_PAGES,
 		     "as many as VFIO pins at once");
-	holds(t, VFIO_PAGES, VFIO_PAGES, "all of them");
-	tap_errno_is(mdev_pin(m, page(t, 0), 5, MDEV_RW), 5, "some overlap");
-	holds(t, VFIO_PAGES + 1, VFIO_PAGES + 5, "with some twice");
-	tap_errno_is(mdev_unpin(m, page(t, 3), 7), 0, "some unpinned");
-	holds(t, VFIO_PAGES + 1 - 5, VFIO_PAGES + 5 - 7, "without those");
+	emulated_holds(t, VFIO_PAGES, VFIO_PAGES, "all of them");
+	tap_errno_is(mdev_pin(m, emulated_page(t, 0), 5, MDEV_RW), 5, "some overlap");
+	emulated_holds(t, VFIO_PAGES + 1, VFIO_PAGES + 5, "with some twice");
+	tap_errno_is(mdev_unpin(m, emulated_page(t, 3), 7), 0, "some unpinned");
+	emulated_holds(t, VFIO_PAGES + 1 - 5, VFIO_PAGES + 5 - 7, "without those");
 	tap_errno_is(mdev_reset(m), 0, "reset");
-	holds(t, 0, 0, "after a reset");
+	emulated_holds(t, 0, 0, "after a reset");
 
-	tap_errno_is(mdev_pin(m, page(t, 0), PAGES, MDEV_RW), -E2BIG, "more is refused");
-	tap_errno_is(mdev_pin(m, page(t, 0), 0, MDEV_RW), -EINVAL, "none is refused");
-	holds(t, 0, 0, "nothing was pinned by that");
+	tap_errno_is(mdev_pin(m, emulated_page(t, 0), PAGES, MDEV_RW), -E2BIG, "more is refused");
+	tap_errno_is(mdev_pin(m, emulated_page(t, 0), 0, MDEV_RW), -EINVAL, "none is refused");
+	emulated_holds(t, 0, 0, "nothing was pinned by that");
 }
 
 /* Access through the pinned pages. */
-static void check_pinned_data(struct bench *t)
+static void check_pinned_data(struct emulated *t)
 {
 	const size_t off = 3 * MEM_PAGE - 24, len = 4 * MEM_PAGE + 16;
 	struct mdev *m = &t->m;
 	pid_t pid;
 
 	mem_drop(t->b.va, LEN);
-	must(mdev_pin(m, page(t, 2), 6, MDEV_RW));
+	must(mdev_pin(m, emulated_page(t, 2), 6, MDEV_RW));
 	tap_is(mem_resident(t->b.va, LEN), 6, "pinning memory that was not there populates it");
 	tap_is(simbuf_nonzero(&t->b, 0, LEN), 0, "with zeros");
 	simbuf_fill(&t->b, 0, LEN, 1);
@@ -124,7 +88,7 @@ static void check_pinned_data(struct bench *t)
 
 	tap_errno_is(mdev_fill(m, MDEV_PINNED, &t->b, 0, MEM_PAGE, 5), -ENOENT,
 		     "what is not pinned can't be reached");
-	must(mdev_pin(m, page(t, 0), 1, MDEV_R));
+	must(mdev_pin(m, emulated_page(t, 0), 1, MDEV_R));
 	tap_errno_is(mdev_fill(m, MDEV_PINNED, &t->b, 0, MEM_PAGE, 5), -EACCES,
 		     "what is pinned for reading can't be written");
 	must(mdev_reset(m));
@@ -136,7 +100,7 @@ struct ranges {
 	struct simbuf rw, ro, wo, rw2;
 };
 
-static struct ranges ranges_map(struct bench *t)
+static struct ranges ranges_map(struct emulated *t)
 {
 	char *va = mem_anon(8 * MEM_PAGE);
 	uint64_t iova = 2 * RIG_IOVA;
@@ -154,7 +118,7 @@ static struct ranges ranges_map(struct bench *t)
 	return r;
 }
 
-static void ranges_unmap(struct bench *t, struct ranges *r)
+static void ranges_unmap(struct emulated *t, struct ranges *r)
 {
 	must(vfio_unmap(&t->c, r->rw.iova, r->rw.len));
 	must(vfio_unmap(&t->c, r->rw2.iova, r->rw2.len));
@@ -163,14 +127,14 @@ static void ranges_unmap(struct bench *t, struct ranges *r)
 	mem_unmap(r->rw.va, 8 * MEM_PAGE);
 }
 
-static void check_pin_errors(struct bench *t)
+static void check_pin_errors(struct emulated *t)
 {
 	struct simbuf gone = { mem_anon(4 * MEM_PAGE), 3 * RIG_IOVA, 4 * MEM_PAGE };
 	struct ranges r = ranges_map(t);
 	struct mdev *m = &t->m;
 
 	tap_errno_is(mdev_pin(m, RIG_IOVA - MEM_PAGE, 1, MDEV_R), -EINVAL, "pin: not mapped");
-	tap_errno_is(mdev_pin(m, page(t, PAGES - 1), 2, MDEV_R), -EINVAL,
+	tap_errno_is(mdev_pin(m, emulated_page(t, PAGES - 1), 2, MDEV_R), -EINVAL,
 		     "pin: over the end of what is mapped");
 	tap_errno_is(mdev_pin(m, -MEM_PAGE, 1, MDEV_R), -EINVAL, "pin: the last page there is");
 	tap_errno_is(mdev_pin(m, r.ro.iova, 1, MDEV_W), -EPERM, "pin: read-only, for writing");
@@ -178,7 +142,7 @@ static void check_pin_errors(struct bench *t)
 	tap_errno_is(mdev_pin(m, r.wo.iova, 1, MDEV_R), -EPERM, "pin: write-only, for reading");
 	tap_errno_is(mdev_pin(m, r.rw2.iova, 4, MDEV_RW), -EPERM,
 		     "pin: beyond the rights of the second range");
-	holds(t, 0, 0, "nothing was pinned by that");
+	emulated_holds(t, 0, 0, "nothing was pinned by that");
 
 	tap_errno_is(mdev_pin(m, r.rw.iova, 4, MDEV_RW), 4, "pin: over the end of a range");
 	simbuf_fill(&r.rw2, 0, r.rw2.len, 1);
@@ -189,10 +153,10 @@ static void check_pin_errors(struct bench *t)
 	/* A failure does not change the number of earlier pins. */
 	tap_errno_is(mdev_pin(m, r.rw2.iova, 4, MDEV_W), -EPERM,
 		     "pin: some again, then one that can't be");
-	holds(t, 8, 8, "as before");
+	emulated_holds(t, 8, 8, "as before");
 	must(mdev_unpin(m, r.rw.iova, 6));
 	must(mdev_unpin(m, r.wo.iova, 2));
-	holds(t, 0, 0, "after that");
+	emulated_holds(t, 0, 0, "after that");
 	ranges_unmap(t, &r);
 
 	must(vfio_map(&t->c, gone.va, gone.iova, gone.len));
@@ -202,14 +166,14 @@ static void check_pin_errors(struct bench *t)
 	must_sys(mprotect((char *)gone.va + 3 * MEM_PAGE, MEM_PAGE, PROT_NONE));
 	tap_errno_is(mdev_pin(m, gone.iova + 3 * MEM_PAGE, 1, MDEV_R), -EFAULT,
 		     "pin: memory without access");
-	holds(t, 0, 0, "nothing was pinned by that");
+	emulated_holds(t, 0, 0, "nothing was pinned by that");
 	must(vfio_unmap(&t->c, gone.iova, gone.len));
 	mem_unmap(gone.va, 2 * MEM_PAGE);
 	mem_unmap((char *)gone.va + 3 * MEM_PAGE, MEM_PAGE);
 }
 
 /* A range of a process that has exited. */
-static void check_gone_process(struct bench *t)
+static void check_gone_process(struct emulated *t)
 {
 	uint64_t iova = 3 * RIG_IOVA, word = 0;
 	int status;
@@ -228,7 +192,7 @@ static void check_gone_process(struct bench *t)
 	must(vfio_unmap(&t->c, iova, MEM_PAGE));
 }
 
-static void check_dma_rw(struct bench *t, enum mdev_way way)
+static void check_dma_rw(struct emulated *t, enum mdev_way way)
 {
 	const size_t off = 5 * MEM_PAGE - 40, len = 3 * MEM_PAGE + 8;
 	const char *how = mdev_way_name(way);
@@ -238,7 +202,7 @@ static void check_dma_rw(struct bench *t, enum mdev_way way)
 	uint64_t word = 1;
 
 	mem_drop(t->b.va, LEN);
-	tap_errno_is(mdev_read(m, way, page(t, 1), &word, 8), 0, "%s: memory not there yet", how);
+	tap_errno_is(mdev_read(m, way, emulated_page(t, 1), &word, 8), 0, "%s: absent memory", how);
 	tap_is(word, 0, "%s: is zero", how);
 	simbuf_fill(&t->b, 0, LEN, 1);
 	tap_is((uint64_t)mdev_differs(m, way, &t->b, off, len, 1), 0, "%s: reads", how);
@@ -252,7 +216,7 @@ static void check_dma_rw(struct bench *t, enum mdev_way way)
 	tap_ok(!mdev_read(m, way, t->b.iova + 77, &c, 1) && c == *byte, "%s: reads a byte", how);
 	c = (char)~c;
 	tap_ok(!mdev_write(m, way, t->b.iova + 77, &c, 1) && c == *byte, "%s: writes a byte", how);
-	holds(t, 0, 0, how);
+	emulated_holds(t, 0, 0, how);
 
 	tap_errno_is(mdev_fill(m, way, &r.rw, 8, 4 * MEM_PAGE - 16, 4), 0,
 		     "%s: over the end of a range", how);
@@ -281,7 +245,7 @@ static void check_dma_rw(struct bench *t, enum mdev_way way)
 }
 
 /* The memory is that of the right process, even if another process or a kernel thread calls. */
-static void check_other_process(struct bench *t)
+static void check_other_process(struct emulated *t)
 {
 	uint64_t word = 0;
 	pid_t pid;
@@ -298,11 +262,11 @@ static void check_other_process(struct bench *t)
 	}
 	must_sys(waitpid(pid, &status, 0));
 	tap_is((unsigned int)status, 0, "called by another process: the memory of the right one");
-	holds(t, 1, 1, "and charged to it");
+	emulated_holds(t, 1, 1, "and charged to it");
 	must(mdev_reset(&t->m));
 }
 
-static void check_unmap(struct bench *t)
+static void check_unmap(struct emulated *t)
 {
 	struct simbuf a = { mem_anon(4 * MEM_PAGE), 2 * RIG_IOVA, 4 * MEM_PAGE };
 	struct simbuf b = { mem_anon(4 * MEM_PAGE), 2 * RIG_IOVA + a.len, 4 * MEM_PAGE };
@@ -321,7 +285,7 @@ static void check_unmap(struct bench *t)
 	tap_is(status.unmaps, before + 1, "the device was told once");
 	tap_ok(status.unmap_iova == a.iova && status.unmap_size == a.len, "what");
 	tap_is(status.unpinned, 4, "and gave its pins back");
-	holds(t, 1, 1, "the other range");
+	emulated_holds(t, 1, 1, "the other range");
 	simbuf_fill(&b, 0, b.len, 1);
 	tap_is((uint64_t)mdev_differs(m, MDEV_PINNED, &b, MEM_PAGE, MEM_PAGE, 1), 0,
 	       "which is as it was");
@@ -330,7 +294,7 @@ static void check_unmap(struct bench *t)
 	/* New memory at the same address. */
 	must(vfio_map(&t->c, (char *)b.va + MEM_PAGE, a.iova, 2 * MEM_PAGE));
 	must(mdev_pin(m, a.iova, 2, MDEV_RW));
-	holds(t, 3, 3, "the same page at two addresses");
+	emulated_holds(t, 3, 3, "the same page at two addresses");
 	must(mdev_fill(m, MDEV_PINNED, &a, 0, MEM_PAGE, 2));
 	tap_is((uint64_t)mdev_differs(m, MDEV_PINNED,
 				      &(struct simbuf){ NULL, b.iova + MEM_PAGE, MEM_PAGE },
@@ -340,7 +304,7 @@ static void check_unmap(struct bench *t)
 	tap_errno_is(vfio_unmap_flags(&t->c, a.iova, a.len + b.len, 0, &size), 0,
 		     "two ranges are unmapped");
 	tap_is(size, 2 * MEM_PAGE + b.len, "both");
-	holds(t, 0, 0, "after that");
+	emulated_holds(t, 0, 0, "after that");
 
 	must(vfio_map(&t->c, a.va, a.iova, a.len));
 	must(vfio_map(&t->c, b.va, b.iova, b.len));
@@ -349,7 +313,7 @@ static void check_unmap(struct bench *t)
 	tap_errno_is(vfio_unmap_flags(&t->c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, &size), 0,
 		     "everything is unmapped");
 	tap_is(size, a.len + b.len + LEN, "all of it");
-	holds(t, 0, 0, "after that");
+	emulated_holds(t, 0, 0, "after that");
 	must(vfio_map(&t->c, t->b.va, t->b.iova, LEN));
 
 	/* A device that unpins late is notified again. */
@@ -359,13 +323,13 @@ static void check_unmap(struct bench *t)
 	before = mdev_status(m).unmaps;
 	tap_errno_is(vfio_unmap(&t->c, a.iova, a.len), 0, "unmapped, with a slow device");
 	tap_is(mdev_status(m).unmaps, before + 4, "the device was told again");
-	holds(t, 0, 0, "after that");
+	emulated_holds(t, 0, 0, "after that");
 	mem_unmap(a.va, a.len);
 	mem_unmap(b.va, b.len);
 }
 
 /* More ranges than the number of notifications for one range. */
-static void check_unmap_many(struct bench *t)
+static void check_unmap_many(struct emulated *t)
 {
 	const unsigned int ranges = 40;
 	struct simbuf a = { mem_anon(ranges * MEM_PAGE), 2 * RIG_IOVA, ranges * MEM_PAGE };
@@ -382,11 +346,11 @@ static void check_unmap_many(struct bench *t)
 		     "%u ranges with pins are unmapped, with a slow device", ranges);
 	tap_is(size, a.len, "all of them");
 	tap_is(mdev_status(m).unmaps, before + ranges + 5, "the device was told of each");
-	holds(t, 0, 0, "after that");
+	emulated_holds(t, 0, 0, "after that");
 	mem_unmap(a.va, a.len);
 }
 
-static void check_vaddr(struct bench *t)
+static void check_vaddr(struct emulated *t)
 {
 	uint32_t vaddr = VFIO_DMA_UNMAP_FLAG_VADDR;
 
@@ -397,145 +361,6 @@ static void check_vaddr(struct bench *t)
 		     "nor for all at once");
 	tap_errno_is(mdev_pin(&t->m, t->b.iova, 1, MDEV_R), 1, "everything is still there");
 	must(mdev_unpin(&t->m, t->b.iova, 1));
-}
-
-/* Dirty pages */
-
-static int get_bitmap(struct bench *t)
-{
-	struct dirty_map m;
-	int err;
-
-	dirty_map_init(&m, t->b.iova, LEN);
-	err = dirty_get(&t->c, &m);
-	dirty_map_free(&m);
-	return err;
-}
-
-/* Check that the report contains exactly pages [first, first + n) and, if not 0, page @more. */
-static void dirty_is(struct bench *t, unsigned int first, unsigned int n, unsigned int more,
-		     const char *what)
-{
-	bool want[PAGES] = { };
-	struct dirty_map m;
-
-	memset(want + first, true, n);
-	if (more)
-		want[more] = true;
-	dirty_map_init(&m, t->b.iova, LEN);
-	if (tap_errno_is(dirty_get(&t->c, &m), 0, "dirty: %s: bitmap", what))
-		tap_is(dirty_differs(&m, want), 0, "dirty: %s: exactly the right pages", what);
-	dirty_map_free(&m);
-}
-
-static void check_dirty(struct bench *t)
-{
-	struct vfio_iommu_type1_info *info = vfio_get_info(&t->c);
-	struct mdev *m = &t->m;
-	bool offered;
-
-	must_be(info);
-	offered = vfio_info_cap(info, VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION);
-	free(info);
-	if (!offered) {
-		tap_skip("it does not say that it tracks dirty pages", "dirty pages");
-		return;
-	}
-	must(mdev_pin(m, page(t, 10), 4, MDEV_RW));
-	tap_errno_is(get_bitmap(t), -EINVAL, "dirty: no bitmap before it starts");
-	tap_errno_is(dirty_track(&t->c, true), 0, "dirty: starts");
-	dirty_is(t, 10, 4, 0, "pinned before");
-	dirty_is(t, 10, 4, 0, "still pinned");
-	must(mdev_unpin(m, page(t, 10), 4));
-	/* The last bitmap reported it; it may have been written since. */
-	dirty_is(t, 10, 4, 0, "unpinned, once");
-	dirty_is(t, 0, 0, 0, "then no more");
-	must(mdev_pin(m, page(t, 20), 3, MDEV_R));
-	must(mdev_unpin(m, page(t, 20), 3));
-	dirty_is(t, 20, 3, 0, "pinned and unpinned");
-	dirty_is(t, 0, 0, 0, "then no more");
-	simbuf_fill(&t->b, 0, LEN, 1);
-	dirty_is(t, 0, 0, 0, "written by the CPU");
-	must((int)mdev_differs(m, MDEV_DMA_RW, &t->b, 0, MEM_PAGE, 1));
-	dirty_is(t, 0, 0, 0, "read by dma_rw");
-	must(mdev_fill(m, MDEV_DMA_RW, &t->b, 30 * MEM_PAGE - 8, MEM_PAGE + 16, 1));
-	dirty_is(t, 29, 3, 0, "written by dma_rw");
-	dirty_is(t, 0, 0, 0, "then no more");
-	must(mdev_fill(m, MDEV_DMA_RW_KTHREAD, &t->b, (PAGES - 1) * MEM_PAGE, MEM_PAGE, 1));
-	must(mdev_pin(m, page(t, 40), 1, MDEV_RW));
-	dirty_is(t, 40, 1, PAGES - 1, "written by a kernel thread, and pinned");
-	dirty_is(t, 40, 1, 0, "pinned");
-	must(mdev_reset(m));
-	tap_errno_is(dirty_track(&t->c, false), 0, "dirty: stops");
-	tap_errno_is(get_bitmap(t), -EINVAL, "dirty: no bitmap after that");
-	tap_errno_is(dirty_track(&t->c, true), 0, "dirty: starts again");
-	dirty_is(t, 0, 0, 0, "a new start");
-	must(dirty_track(&t->c, false));
-}
-
-/**
- * struct report - a report of dirty pages, which is held while it is copied to user space
- * @t: of whose container
- * @m: the report
- * @last: it comes with unmapping
- * @ret: what it has returned
- */
-struct report {
-	struct bench *t;
-	struct dirty_map m;
-	bool last;
-	int ret;
-};
-
-static void *report_run(void *arg)
-{
-	struct report *rp = arg;
-
-	rp->ret = rp->last ? dirty_unmap(&rp->t->c, &rp->m) : dirty_get(&rp->t->c, &rp->m);
-	return NULL;
-}
-
-/* The device unpins, and writes, while a report is held. No page that it has had is left out. */
-static void check_report(struct bench *t, bool last)
-{
-	static char zero[MEM_PAGE] __attribute__((aligned(MEM_PAGE)));
-	const char *what = last ? "the last report" : "a report";
-	struct report rp = { .t = t, .last = last };
-	void *held = mem_anon(MEM_PAGE);
-	int uffd = uffd_missing(held, MEM_PAGE), ret;
-	struct dirty_map next;
-	unsigned int lost = 0;
-	pthread_t thread;
-
-	dirty_map_init(&rp.m, t->b.iova, LEN);
-	free(rp.m.bits);
-	rp.m.bits = held;
-	dirty_map_init(&next, t->b.iova, LEN);
-	must(dirty_track(&t->c, true));
-	must_be(mdev_pin(&t->m, page(t, 1), 3, MDEV_RW) == 3);
-	must_be(!pthread_create(&thread, NULL, report_run, &rp));
-	uffd_asked(uffd);
-	/* With unmapping the device has been told to, and has done so. */
-	tap_errno_is(mdev_unpin(&t->m, page(t, 1), 3), last ? -ENOENT : 0,
-		     "%s is held: the device unpins", what);
-	ret = (int)mdev_fill(&t->m, MDEV_DMA_RW, &t->b, 9 * MEM_PAGE, MEM_PAGE, 1);
-	tap_ok(!ret || last, "%s is held: the device writes (%d)", what, ret);
-	must(uffd_give(uffd, (uintptr_t)held, zero, MEM_PAGE));
-	pthread_join(thread, NULL);
-	tap_errno_is(rp.ret, 0, "%s is made", what);
-	if (!last)
-		must(dirty_get(&t->c, &next));
-	for (unsigned int i = 1; i < 4; i++)
-		lost += !dirty_page(&rp.m, i) && !dirty_page(&next, i);
-	lost += !ret && !dirty_page(&rp.m, 9) && !dirty_page(&next, 9);
-	tap_is(lost, 0, "%s, or the next one, has each page", what);
-	must(dirty_track(&t->c, false));
-	if (last)
-		must(vfio_map(&t->c, t->b.va, t->b.iova, LEN));
-	holds(t, 0, 0, "after a report that was held");
-	close(uffd);
-	mem_unmap(held, MEM_PAGE);
-	dirty_map_free(&next);
 }
 
 /* A thread that pins, mapped or not. */
@@ -563,7 +388,7 @@ static void *pinner_run(void *arg)
 	return NULL;
 }
 
-static void check_race(struct bench *t)
+static void check_race(struct emulated *t)
 {
 	struct simbuf a = { mem_anon(4 * MEM_PAGE), 2 * RIG_IOVA, 4 * MEM_PAGE };
 	struct pinner p = { .m = &t->m, .iova = a.iova };
@@ -581,59 +406,42 @@ static void check_race(struct bench *t)
 	pthread_join(thread, NULL);
 	tap_is(bad, 0, "unmapped, 300 times, while the device pins and unpins");
 	tap_is(p.wrong, 0, "whose pins succeeded or found nothing mapped");
-	holds(t, 0, 0, "after that");
+	emulated_holds(t, 0, 0, "after that");
 	mem_unmap(a.va, a.len);
 }
 
 /* Ends */
 
-static struct bench bench_open(int type)
-{
-	struct bench t = { .b = { mem_anon(LEN), RIG_IOVA, LEN } };
-
-	must(vfio_container_open(&t.c));
-	must(mdev_open(&t.m, &t.c, 0, type));
-	must(vfio_map(&t.c, t.b.va, t.b.iova, LEN));
-	return t;
-}
-
-static void bench_close(struct bench *t)
-{
-	mdev_close(&t->m);
-	vfio_container_close(&t->c);
-	mem_unmap(t->b.va, LEN);
-}
-
 static void check_close(int type)
 {
-	struct bench t = bench_open(type);
+	struct emulated t = emulated_open(type);
 
 	must(mdev_pin(&t.m, t.b.iova, 5, MDEV_RW));
 	mdev_put(&t.m);
-	tap_is(locked_pages(), 0, "closing the device unpins");
+	tap_is(emulated_charged(), 0, "closing the device unpins");
 	must(mdev_get(&t.m));
-	holds(&t, 0, 0, "opened again");
+	emulated_holds(&t, 0, 0, "opened again");
 	must(mdev_pin(&t.m, t.b.iova, 5, MDEV_RW));
-	holds(&t, 5, 5, "the mapping is still there");
+	emulated_holds(&t, 5, 5, "the mapping is still there");
 	/* The container exists as long as its groups. */
 	vfio_container_close(&t.c);
-	holds(&t, 5, 5, "the container is closed first");
+	emulated_holds(&t, 5, 5, "the container is closed first");
 	tap_errno_is(rig_unload(), -EAGAIN, "pages are pinned: unloading is refused, at once");
-	holds(&t, 5, 5, "and they stay");
+	emulated_holds(&t, 5, 5, "and they stay");
 	tap_is((uint64_t)mdev_fill(&t.m, MDEV_DMA_RW, &t.b, 0, MEM_PAGE, 1), 0, "and works on");
-	bench_close(&t);
-	tap_is(locked_pages(), 0, "and when all is closed nothing is pinned");
+	emulated_close(&t);
+	tap_is(emulated_charged(), 0, "and when all is closed nothing is pinned");
 }
 
 static void check_type1(void)
 {
-	struct bench t = bench_open(VFIO_TYPE1_IOMMU);
+	struct emulated t = emulated_open(VFIO_TYPE1_IOMMU);
 
 	tap_errno_is(mdev_pin(&t.m, t.b.iova, 1, MDEV_R), -EACCES, "type 1 has no pinning");
 	tap_errno_is(mdev_fill(&t.m, MDEV_DMA_RW, &t.b, 0, MEM_PAGE, 1), 0, "but dma_rw");
 	tap_is(simbuf_differs(&t.b, 0, MEM_PAGE, 1), 0, "which writes");
 	tap_errno_is(vfio_unmap(&t.c, t.b.iova, LEN), 0, "unmapped");
-	bench_close(&t);
+	emulated_close(&t);
 }
 
 /* Steps of a child. Its exit status tells whether all succeeded. */
@@ -652,26 +460,26 @@ static void step(bool right, const char *what, int line)
 /* Run as a user with RLIMIT_MEMLOCK of LIMIT pages. */
 static void limited(void)
 {
-	struct bench t = bench_open(VFIO_TYPE1v2_IOMMU);
+	struct emulated t = emulated_open(VFIO_TYPE1v2_IOMMU);
 
-	STEP(locked_pages() == 0);
+	STEP(emulated_charged() == 0);
 	STEP(mdev_pin(&t.m, t.b.iova, LIMIT + 1, MDEV_R) == -ENOMEM);
-	STEP(locked_pages() == 0 && mdev_status(&t.m).pins == 0);
+	STEP(emulated_charged() == 0 && mdev_status(&t.m).pins == 0);
 	STEP(mdev_pin(&t.m, t.b.iova, LIMIT, MDEV_RW) == LIMIT);
-	STEP(locked_pages() == LIMIT);
+	STEP(emulated_charged() == LIMIT);
 	STEP(mdev_pin(&t.m, t.b.iova + LIMIT * MEM_PAGE, 1, MDEV_R) == -ENOMEM);
 	/* Pinned pages are not charged again. */
 	STEP(mdev_pin(&t.m, t.b.iova, LIMIT, MDEV_R) == LIMIT);
 	STEP(mdev_pin(&t.m, t.b.iova + MEM_PAGE, LIMIT, MDEV_R) == -ENOMEM);
-	STEP(locked_pages() == LIMIT && mdev_status(&t.m).pins == 2 * LIMIT);
+	STEP(emulated_charged() == LIMIT && mdev_status(&t.m).pins == 2 * LIMIT);
 	STEP(!mdev_unpin(&t.m, t.b.iova, LIMIT));
 	STEP(!mdev_unpin(&t.m, t.b.iova, 1));
 	STEP(mdev_pin(&t.m, t.b.iova + LIMIT * MEM_PAGE, 1, MDEV_R) == 1);
-	STEP(locked_pages() == LIMIT);
+	STEP(emulated_charged() == LIMIT);
 	STEP(!mdev_fill(&t.m, MDEV_PINNED, &t.b, MEM_PAGE, MEM_PAGE, 1));
 	STEP(!simbuf_differs(&t.b, MEM_PAGE, MEM_PAGE, 1));
-	bench_close(&t);
-	STEP(locked_pages() == 0);
+	emulated_close(&t);
+	STEP(emulated_charged() == 0);
 }
 
 static void check_limit(void)
@@ -689,13 +497,10 @@ static void check_limit(void)
 
 static void run(bool stock)
 {
-	struct bench t;
+	struct emulated t;
 
-	tap_diag("%s", stock ? "stock type1" : "the backend");
-	rig_load("devices=1 mdev.devices=1", stock ? NULL : "");
-	t = bench_open(VFIO_TYPE1v2_IOMMU);
-	tap_is(iopf_serves_me(), !stock, "served by who should");
-	holds(&t, 0, 0, "mapped");
+	emulated_begin(&t, stock);
+	emulated_holds(&t, 0, 0, "mapped");
 	tap_is(mem_resident(t.b.va, LEN), 0, "mapping populates nothing");
 	check_pin(&t);
 	check_pinned_data(&t);
@@ -707,15 +512,9 @@ static void run(bool stock)
 	check_unmap(&t);
 	check_unmap_many(&t);
 	check_vaddr(&t);
-	check_dirty(&t);
-	/* Stock type1 keeps all others waiting while a report is held. */
-	if (!stock) {
-		check_report(&t, false);
-		check_report(&t, true);
+	if (!stock)
 		check_race(&t);
-	}
-	bench_close(&t);
-	tap_is(locked_pages(), 0, "nothing is pinned");
+	emulated_end(&t);
 	check_close(VFIO_TYPE1v2_IOMMU);
 	check_type1();
 	check_limit();
@@ -724,13 +523,6 @@ static void run(bool stock)
 
 int main(void)
 {
-	bool stock_only = rig_stock();
-
-	if (access("/proc/lockdep", F_OK))
-		run(true);
-	else
-		tap_skip("lockdep would report its deadlock", "stock type1");
-	if (!stock_only)
-		run(false);
+	emulated_run(run);
 	return tap_done();
 }

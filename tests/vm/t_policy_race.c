@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Policies, locks and the container's default change at random, while two devices use the memory
- * and others take it away: by MADV_DONTNEED, by mprotect(), by fork() and collapsing, by unmapping
- * it for the devices and mapping it again, some of it with a policy.
+ * Policies, locks and the container's default change at random, while two devices use the memory.
+ * Meanwhile threads take the memory away: by MADV_DONTNEED, mprotect(), fork(), collapsing,
+ * UNMAP_DMA and MAP_DMA, some of it with a policy.
  *
- * Each piece of memory has a rule. What nobody drops has one owner, a device that writes and
- * verifies it over and over, and never finds a wrong word or an error. What is dropped, or comes
- * and goes, has one pattern for ever: each word is the pattern's, or zero.
+ * Each buffer has a rule. No thread drops buffer A. A device writes and verifies it again and
+ * again, and never finds a wrong word or an error. Buffers B and C have one pattern: each word is
+ * the pattern's, or zero.
  *
  * vm: --mem 1024
  */
@@ -29,7 +29,7 @@
 #define MADV_COLLAPSE 25
 #endif
 
-/* A: kept; B: dropped and protected; C: unmapped and mapped. */
+/* A: never dropped; B: dropped and protected; C: unmapped and mapped again. */
 static struct simbuf a = { .iova = RIG_IOVA, .len = LEN };
 static struct simbuf b = { .iova = RIG_IOVA + LEN, .len = LEN };
 static struct simbuf c = { .iova = RIG_IOVA + 2 * LEN, .len = LEN };
@@ -53,10 +53,10 @@ static uint64_t pages_at(unsigned int *seed, uint64_t *size)
 
 /**
  * struct flipper - a thread that changes policies
- * @seed: of what it does
+ * @seed: of its random choices
  * @done: calls that succeeded
- * @failed: calls that failed as they may: something was not there
- * @wrong: an error that can't be, or 0
+ * @failed: calls that failed with an error that may be: something was absent
+ * @wrong: an error that must not be, or 0
  */
 struct flipper {
 	unsigned int seed;
@@ -83,7 +83,7 @@ static int flip(unsigned int *seed)
 		ret = policy_lock(&rig.c, iova, size, 0, &id);
 		if (ret)
 			return ret;
-		/* Some stay until what is mapped there goes. */
+		/* Some locks stay until their memory is unmapped. */
 		return rand_r(seed) % 8 && policy_unlock(&rig.c, id, 0) == -EINVAL ? -ERANGE : 0;
 	default:
 		return policy_set(&rig.c, iova, size, (uint32_t)rand_r(seed) % 4);
@@ -108,7 +108,7 @@ static void *flipper_run(void *arg)
 	return NULL;
 }
 
-/* What the host does to memory. A keeps its content. */
+/* The host takes memory away. A keeps its content. */
 static void *taker_run(void *arg)
 {
 	unsigned int seed = 3, rounds = 0;
@@ -124,7 +124,7 @@ static void *taker_run(void *arg)
 			must_sys(mprotect((char *)b.va + off, len, PROT_READ | PROT_WRITE));
 			break;
 		case 1:
-			/* Where it can't be, that is well. */
+			/* It may fail. */
 			madvise((char *)a.va + (off & ~(MEM_HUGE - 1)), MEM_HUGE, MADV_COLLAPSE);
 			break;
 		case 2:
@@ -149,7 +149,7 @@ static void *mapper_run(void *arg)
 	while (!stopped()) {
 		unsigned int spins = 0;
 
-		/* It may be so that all of it has to be pinned, and that is all right. */
+		/* The policy may pin all of it. */
 		must(vfio_unmap(&rig.c, c.iova, c.len));
 		must(rand_r(&seed) % 2 ? vfio_map(&rig.c, c.va, c.iova, c.len)
 				       : policy_map(&rig.c, &c, (uint32_t)rand_r(&seed) % 4));
@@ -160,8 +160,8 @@ static void *mapper_run(void *arg)
 	return NULL;
 }
 
-/* Words that are neither the pattern's nor zero. */
-static size_t astray(const struct simbuf *buf)
+/* Returns the number of words that are neither the pattern's nor zero. */
+static size_t wrong_words(const struct simbuf *buf)
 {
 	const uint64_t *word = buf->va;
 	size_t i, bad = 0;
@@ -171,15 +171,70 @@ static size_t astray(const struct simbuf *buf)
 	return bad;
 }
 
-int main(void)
+/* Changes policies until all changes are done, while threads take the memory away. */
+static void change(struct flipper flipper[2], struct dma *kept)
+{
+	unsigned int taken = 0, mapped = 0, i;
+	pthread_t flips[2], taker, mapper;
+
+	must_be(!pthread_create(&taker, NULL, taker_run, &taken));
+	must_be(!pthread_create(&mapper, NULL, mapper_run, &mapped));
+	for (i = 0; i < 2; i++)
+		must_be(!pthread_create(&flips[i], NULL, flipper_run, &flipper[i]));
+	for (i = 0; i < 2; i++)
+		pthread_join(flips[i], NULL);
+	dma_wait_rounds(kept, 1);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(taker, NULL);
+	pthread_join(mapper, NULL);
+	tap_diag("%u times memory was taken away, %u times unmapped and mapped", taken, mapped);
+}
+
+static void check_race(void)
 {
 	struct flipper flipper[2] = { { .seed = 1 }, { .seed = 2 } };
-	pthread_t flips[2], taker, mapper;
-	unsigned int taken = 0, mapped = 0, i;
 	struct iopf_sim_cmd cmds[2];
 	struct dma kept, loose;
 	uint64_t bad;
 
+	cmds[0] = sim_cmd(IOPF_SIM_OP_WRITE, &b, 0, LEN, SEED);
+	cmds[1] = sim_cmd(IOPF_SIM_OP_WRITE, &c, 0, LEN, SEED);
+	dma_start_both(&kept, &rig.sim[0], &a, SEED + 1);
+	dma_start(&loose, &rig.sim[1], cmds, 2);
+	change(flipper, &kept);
+	tap_is(dma_stop(&kept), 0, "A is right all the time");
+	dma_describe(&kept);
+	bad = dma_stop(&loose);
+	tap_is(bad - loose.status[IOPF_SIM_ST_INVALID], 0,
+	       "each write to B and C succeeds or is refused");
+	dma_describe(&loose);
+	for (unsigned int i = 0; i < 2; i++) {
+		tap_errno_is(flipper[i].wrong, 0, "changes succeed, or fail as they may");
+		tap_ok(flipper[i].done > FLIPS / 4, "%u changes succeeded, %u failed",
+		       flipper[i].done, flipper[i].failed);
+	}
+	tap_is(wrong_words(&b), 0, "B: the pattern or zero");
+	tap_is(wrong_words(&c), 0, "C: the pattern or zero");
+}
+
+/* Pins everything. Then the charges and the data must be right. */
+static void check_end(void)
+{
+	must(policy_default(rig.vfio[0].bdf, "fault"));
+	/* MADV_DONTNEED of a pinned page gives the CPU another page than the device. */
+	rig_unmap(&rig, &b);
+	rig_map(&rig, &b);
+	must(policy_set(&rig.c, RIG_IOVA, 3 * LEN, VFIO_IOPF_POLICY_PIN));
+	tap_is(policy_locked_kb(), 3 * LEN / 1024, "at the end all is pinned and charged");
+	rig_both_ways(&rig.sim[1], &b, 91, "at the end");
+	rig_unmap(&rig, &a);
+	rig_unmap(&rig, &b);
+	rig_unmap(&rig, &c);
+	tap_is(policy_locked_kb(), 0, "unmapped: nothing is charged");
+}
+
+int main(void)
+{
 	rig_backend_only();
 	rig_open(&rig, 2, VFIO_TYPE1v2_IOMMU);
 	a.va = mem_thp(LEN);
@@ -188,47 +243,8 @@ int main(void)
 	rig_map(&rig, &a);
 	rig_map(&rig, &b);
 	rig_map(&rig, &c);
-
-	cmds[0] = sim_cmd(IOPF_SIM_OP_WRITE, &b, 0, LEN, SEED);
-	cmds[1] = sim_cmd(IOPF_SIM_OP_WRITE, &c, 0, LEN, SEED);
-	dma_start_both(&kept, &rig.sim[0], &a, SEED + 1);
-	dma_start(&loose, &rig.sim[1], cmds, 2);
-	must_be(!pthread_create(&taker, NULL, taker_run, &taken));
-	must_be(!pthread_create(&mapper, NULL, mapper_run, &mapped));
-	for (i = 0; i < 2; i++)
-		must_be(!pthread_create(&flips[i], NULL, flipper_run, &flipper[i]));
-	for (i = 0; i < 2; i++)
-		pthread_join(flips[i], NULL);
-	dma_wait_rounds(&kept, 1);
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-	pthread_join(taker, NULL);
-	pthread_join(mapper, NULL);
-	tap_is(dma_stop(&kept), 0, "what nobody drops is right all the time");
-	dma_describe(&kept);
-	bad = dma_stop(&loose);
-	tap_is(bad - loose.status[IOPF_SIM_ST_INVALID], 0,
-	       "what is dropped and unmapped is written or refused");
-	dma_describe(&loose);
-	for (i = 0; i < 2; i++) {
-		tap_errno_is(flipper[i].wrong, 0, "changes that succeed or fail as they may");
-		tap_ok(flipper[i].done > FLIPS / 4, "%u of them did, %u could not be",
-		       flipper[i].done, flipper[i].failed);
-	}
-	tap_diag("%u times memory was taken away, %u times unmapped and mapped", taken, mapped);
-	tap_is(astray(&b), 0, "what is dropped: the pattern or zero");
-	tap_is(astray(&c), 0, "what comes and goes: the pattern or zero");
-
-	must(policy_default(rig.vfio[0].bdf, "fault"));
-	/* Who drops what is pinned has another page than the device from then on. */
-	rig_unmap(&rig, &b);
-	rig_map(&rig, &b);
-	must(policy_set(&rig.c, RIG_IOVA, 3 * LEN, VFIO_IOPF_POLICY_PIN));
-	tap_is(policy_locked_kb(), 3 * LEN / 1024, "in the end all is charged that is pinned");
-	rig_both_ways(&rig.sim[1], &b, 91, "in the end");
-	rig_unmap(&rig, &a);
-	rig_unmap(&rig, &b);
-	rig_unmap(&rig, &c);
-	tap_is(policy_locked_kb(), 0, "unmapped: nothing is charged");
+	check_race();
+	check_end();
 	rig_clean(&rig);
 	rig_close(&rig);
 	rig_balanced();

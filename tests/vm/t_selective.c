@@ -187,70 +187,95 @@ static void lose_page(const struct simbuf *b, size_t off)
 	close(fd);
 }
 
-/* Attached first, then mapped. */
-static void check_window_map(struct simbuf *b)
+/* Mapped memory is pinned where it is in a window, and faults elsewhere. */
+static void check_window_faults(struct rig *r, const struct simbuf *b)
 {
-	struct simbuf beyond = { mem_anon(MiB), b->iova + LEN, MiB };
-	struct simbuf outside = { mem_anon(MiB), b->iova + 512 * MiB, MiB };
 	const char *bdf = rig_bdf(0);
 	uint64_t unexpected;
-	struct dma dma;
-	struct rig r;
-	unsigned int i;
 
-	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
-	tap_ok(!*iopf_text(bdf, "reason"), "windows: nobody has to answer for it (%s)",
+	tap_ok(!*iopf_text(bdf, "reason"), "windows: no mediator and no lock is needed (%s)",
 	       iopf_text(bdf, "reason"));
-	rig_map(&r, b);
+	rig_map(r, b);
 	held_is_there(bdf, b, "mapped");
-	faults_beside(&r, 0, b, "mapped");
+	faults_beside(r, 0, b, "mapped");
 	unexpected = iopf_count(bdf, "unexpected_locked");
-	rig_status_is(sim_ask(&r.sim[0], b, WINDOW_OFF - 4 * MEM_PAGE, 12 * MEM_PAGE),
-		      IOPF_SIM_ST_OK, "asked for around the beginning of a window");
+	rig_status_is(sim_ask(&r->sim[0], b, WINDOW_OFF - 4 * MEM_PAGE, 12 * MEM_PAGE),
+		      IOPF_SIM_ST_OK, "page requests around the beginning of a window");
 	tap_is(iopf_count(bdf, "unexpected_locked"), unexpected + 8,
 	       "each page in the window is unexpected");
+}
 
-	/* What comes into a window, and what doesn't. */
-	rig_map(&r, &outside);
-	policy_pinned_is(bdf, HELD, "mapped where no window is");
-	rig_map(&r, &beyond);
-	policy_pinned_is(bdf, HELD + MiB, "mapped where a window goes on");
-	tap_is(mem_resident(beyond.va, MiB), MiB / MEM_PAGE, "where a window goes on: it is there");
-	rig_both_ways(&r.sim[0], &beyond, 23, "mapped where a window goes on");
-	rig_unmap(&r, &beyond);
-	rig_unmap(&r, &outside);
+/* Only memory in a window is pinned. */
+static void check_window_place(struct rig *r, const struct simbuf *beyond,
+			       const struct simbuf *outside)
+{
+	const char *bdf = rig_bdf(0);
+
+	rig_map(r, outside);
+	policy_pinned_is(bdf, HELD, "mapped outside all windows");
+	rig_map(r, beyond);
+	policy_pinned_is(bdf, HELD + MiB, "mapped in the rest of a window");
+	tap_is(mem_resident(beyond->va, MiB), MiB / MEM_PAGE, "the rest of a window: it is there");
+	rig_both_ways(&r->sim[0], beyond, 23, "mapped in the rest of a window");
+	rig_unmap(r, beyond);
+	rig_unmap(r, outside);
 	policy_pinned_is(bdf, HELD, "unmapped again");
+}
 
-	/* Its unmapping lets go, each time, also while the device is at work elsewhere. */
-	rig_map(&r, &outside);
-	simbuf_fill(&outside, 0, MiB, 25);
-	dma_start_both(&dma, &r.sim[0], &outside, 25);
-	for (i = 0; i < 8; i++) {
-		rig_unmap(&r, b);
+/* Each unmapping unpins, also while the device does DMA to other memory. */
+static void check_window_unmap(struct rig *r, const struct simbuf *b, const struct simbuf *outside)
+{
+	struct dma dma;
+
+	rig_map(r, outside);
+	simbuf_fill(outside, 0, MiB, 25);
+	dma_start_both(&dma, &r->sim[0], outside, 25);
+	for (unsigned int i = 0; i < 8; i++) {
+		rig_unmap(r, b);
 		must_be(!policy_locked_kb());
 		mem_drop(b->va, LEN);
 		must_be(!mem_resident(b->va, LEN));
-		rig_map(&r, b);
+		rig_map(r, b);
 		must_be(policy_locked_kb() == HELD / 1024);
 		dma_wait_rounds(&dma, i % 4 == 0);
 	}
 	tap_is(dma_stop(&dma), 0, "mapped and unmapped under DMA: data right");
-	held_is_there(bdf, b, "mapped and unmapped under DMA");
-	rig_unmap(&r, b);
-	policy_pinned_is(bdf, 0, "unmapped");
+	held_is_there(rig_bdf(0), b, "mapped and unmapped under DMA");
+	rig_unmap(r, b);
+	policy_pinned_is(rig_bdf(0), 0, "unmapped");
+}
 
-	/* Memory that is missing in a window is missed at once, elsewhere when it is used. */
+/* A missing page fails MAP_DMA if it is in a window, and a later access otherwise. */
+static void check_window_missing(struct rig *r, struct simbuf *b)
+{
+	const char *bdf = rig_bdf(0);
+
 	lose_page(b, WINDOW_OFF + WINDOW_LEN - MEM_PAGE);
-	tap_errno_is(vfio_map(&r.c, b->va, b->iova, LEN), -EFAULT, "a page of a window is missing");
+	tap_errno_is(vfio_map(&r->c, b->va, b->iova, LEN), -EFAULT,
+		     "a page of a window is missing");
 	policy_pinned_is(bdf, 0, "a page of a window is missing");
-	tap_errno_is(vfio_unmap(&r.c, b->iova, LEN), -ENOENT, "nothing is mapped");
+	tap_errno_is(vfio_unmap(&r->c, b->iova, LEN), -ENOENT, "nothing is mapped");
 	mem_unmap(b->va, LEN);
 	b->va = mem_anon(LEN);
 	lose_page(b, 4 * MiB);
-	rig_map(&r, b);
+	rig_map(r, b);
 	policy_pinned_is(bdf, HELD, "a page elsewhere is missing");
-	rig_status_is(sim_write(&r.sim[0], b, 4 * MiB, 8, 27, NULL), IOPF_SIM_ST_INVALID,
+	rig_status_is(sim_write(&r->sim[0], b, 4 * MiB, 8, 27, NULL), IOPF_SIM_ST_INVALID,
 		      "a page elsewhere is missing: used");
+}
+
+/* The device is attached first. Then memory is mapped. */
+static void check_window_map(struct simbuf *b)
+{
+	struct simbuf beyond = { mem_anon(MiB), b->iova + LEN, MiB };
+	struct simbuf outside = { mem_anon(MiB), b->iova + 512 * MiB, MiB };
+	struct rig r;
+
+	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
+	check_window_faults(&r, b);
+	check_window_place(&r, &beyond, &outside);
+	check_window_unmap(&r, b, &outside);
+	check_window_missing(&r, b);
 	rig_clean(&r);
 	rig_close(&r);
 	policy_charged_is(0, "closed with a window held");
