@@ -37,6 +37,7 @@ struct iopf_text_word {
 int iopf_cursor_blame(const struct iopf_cursor *c, const struct iopf_text_word *w, const char *why);
 struct iopf_text_word iopf_cursor_word(struct iopf_cursor *c);
 void iopf_cursor_source(const struct iopf_cursor *c, struct iopf_rule *r, const char *end);
+int iopf_cursor_room(struct iopf_cursor *c, unsigned int nr, unsigned int max);
 int iopf_cursor_match(struct iopf_cursor *c, struct iopf_rule *r, const struct iopf_text_word *w,
 		      unsigned long *seen);
 int iopf_cursor_lines(const char *text, size_t len, struct iopf_devtable_error *err,

@@ -397,16 +397,31 @@ int iopf_cursor_lines(const char *text, size_t len, struct iopf_devtable_error *
 	return 0;
 }
 
+/**
+ * iopf_cursor_room() - check that a table has room for one more rule
+ * @c: position of the rule
+ * @nr: number of rules in the table
+ * @max: number of rules for which there is memory
+ *
+ * Return: 0 or -EINVAL.
+ */
+int iopf_cursor_room(struct iopf_cursor *c, unsigned int nr, unsigned int max)
+{
+	struct iopf_cursor first = *c;
+	struct iopf_text_word w = iopf_cursor_word(&first);
+
+	if (nr == min_t(unsigned int, max, IOPF_DEVTABLE_MAX_RULES))
+		return iopf_cursor_blame(c, &w, "more than 1024 rules");
+	return 0;
+}
+
 static int add_rule(struct iopf_cursor *c, const char *end, void *data)
 {
 	struct iopf_devtable *t = data;
-	struct iopf_cursor first = *c;
-	struct iopf_text_word w = iopf_cursor_word(&first);
-	int ret;
+	int ret = iopf_cursor_room(c, t->nr, t->max);
 
-	if (t->nr == min_t(unsigned int, t->max, IOPF_DEVTABLE_MAX_RULES))
-		return iopf_cursor_blame(c, &w, "more than 1024 rules");
-	ret = parse_rule(c, &t->rule[t->nr]);
+	if (!ret)
+		ret = parse_rule(c, &t->rule[t->nr]);
 	if (ret)
 		return ret;
 	iopf_cursor_source(c, &t->rule[t->nr], end);

@@ -282,13 +282,10 @@ static int parse_rule(struct iopf_cursor *c, struct iopf_limit_rule *r)
 static int add_rule(struct iopf_cursor *c, const char *end, void *data)
 {
 	struct iopf_limtable *t = data;
-	struct iopf_cursor first = *c;
-	struct iopf_text_word w = iopf_cursor_word(&first);
-	int ret;
+	int ret = iopf_cursor_room(c, t->nr, t->max);
 
-	if (t->nr == min_t(unsigned int, t->max, IOPF_DEVTABLE_MAX_RULES))
-		return iopf_cursor_blame(c, &w, "more than 1024 rules");
-	ret = parse_rule(c, &t->rule[t->nr]);
+	if (!ret)
+		ret = parse_rule(c, &t->rule[t->nr]);
 	if (ret)
 		return ret;
 	iopf_cursor_source(c, &t->rule[t->nr].match, end);

@@ -38,7 +38,7 @@ const char *sysfs_root(void)
 	return root;
 }
 
-static int vpath(char path[PATH_MAX], const char *fmt, va_list args)
+static int make_path(char path[PATH_MAX], const char *fmt, va_list args)
 {
 	int n = snprintf(path, PATH_MAX, "%s/", root);
 
@@ -47,30 +47,31 @@ static int vpath(char path[PATH_MAX], const char *fmt, va_list args)
 	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
+/* Makes a path from fmt and the arguments behind it. Returns 0 or a negative errno. */
+#define PATH_FROM(path) ({					\
+	va_list args_;						\
+	int ret_;						\
+								\
+	va_start(args_, fmt);					\
+	ret_ = make_path(path, fmt, args_);			\
+	va_end(args_);						\
+	ret_;							\
+})
+
 /** sysfs_there() - whether the path exists */
 bool sysfs_there(const char *fmt, ...)
 {
 	char path[PATH_MAX];
-	va_list args;
-	int ret;
 
-	va_start(args, fmt);
-	ret = vpath(path, fmt, args);
-	va_end(args);
-	return !ret && !access(path, F_OK);
+	return !PATH_FROM(path) && !access(path, F_OK);
 }
 
 /** sysfs_writable() - whether this user may write to the path */
 bool sysfs_writable(const char *fmt, ...)
 {
 	char path[PATH_MAX];
-	va_list args;
-	int ret;
 
-	va_start(args, fmt);
-	ret = vpath(path, fmt, args);
-	va_end(args);
-	return !ret && !access(path, W_OK);
+	return !PATH_FROM(path) && !access(path, W_OK);
 }
 
 static int read_fd(int fd, char *buf, size_t size, size_t *len)
@@ -102,15 +103,11 @@ static int read_path(const char *path, char *buf, size_t size, size_t *len)
 	return ret;
 }
 
-/* Read a line of text without its newline, and append a NUL. */
-static int read_vline(char *buf, size_t size, size_t *len, const char *fmt, va_list args)
+/* Reads a line of text without its newline, and appends a NUL. */
+static int read_line(const char *path, char *buf, size_t size, size_t *len)
 {
-	char path[PATH_MAX];
-	int ret = vpath(path, fmt, args);
+	int ret = read_path(path, buf, size, len);
 
-	*len = 0;
-	if (!ret)
-		ret = read_path(path, buf, size, len);
 	if (ret)
 		*len = 0;
 	while (*len && buf[*len - 1] == '\n')
@@ -119,11 +116,11 @@ static int read_vline(char *buf, size_t size, size_t *len, const char *fmt, va_l
 	return ret;
 }
 
-/* The same, of a file that contains no NUL. */
-static int read_vtext(char *buf, size_t size, const char *fmt, va_list args)
+/* The same for a file that contains no NUL. */
+static int read_text(const char *path, char *buf, size_t size)
 {
 	size_t len;
-	int ret = read_vline(buf, size, &len, fmt, args);
+	int ret = read_line(path, buf, size, &len);
 
 	if (!ret && strlen(buf) != len)
 		ret = -EINVAL;
@@ -142,13 +139,11 @@ static int read_vtext(char *buf, size_t size, const char *fmt, va_list args)
  */
 int sysfs_read(char *buf, size_t size, const char *fmt, ...)
 {
-	va_list args;
-	int ret;
+	char path[PATH_MAX];
+	int ret = PATH_FROM(path);
 
-	va_start(args, fmt);
-	ret = read_vtext(buf, size, fmt, args);
-	va_end(args);
-	return ret;
+	buf[0] = 0;
+	return ret ? ret : read_text(path, buf, size);
 }
 
 static int parse_u64(const char *text, uint64_t *value)
@@ -172,13 +167,11 @@ static int parse_u64(const char *text, uint64_t *value)
  */
 int sysfs_read_u64(uint64_t *value, const char *fmt, ...)
 {
-	char text[64];
-	va_list args;
-	int ret;
+	char path[PATH_MAX], text[64];
+	int ret = PATH_FROM(path);
 
-	va_start(args, fmt);
-	ret = read_vtext(text, sizeof(text), fmt, args);
-	va_end(args);
+	if (!ret)
+		ret = read_text(path, text, sizeof(text));
 	*value = 0;
 	return ret ? ret : parse_u64(text, value);
 }
@@ -194,12 +187,8 @@ int sysfs_read_u64(uint64_t *value, const char *fmt, ...)
 int sysfs_read_all(char **text, size_t *len, const char *fmt, ...)
 {
 	char path[PATH_MAX];
-	va_list args;
-	int ret;
+	int ret = PATH_FROM(path);
 
-	va_start(args, fmt);
-	ret = vpath(path, fmt, args);
-	va_end(args);
 	if (ret)
 		return ret;
 	*text = malloc(SYSFS_MAX + 1);
@@ -245,12 +234,9 @@ static int write_path(const char *path, const char *text, size_t len)
 int sysfs_write(const char *text, const char *fmt, ...)
 {
 	char path[PATH_MAX], *line;
-	va_list args;
 	int ret, len;
 
-	va_start(args, fmt);
-	ret = vpath(path, fmt, args);
-	va_end(args);
+	ret = PATH_FROM(path);
 	if (ret)
 		return ret;
 	len = asprintf(&line, "%s\n", text);
@@ -272,12 +258,8 @@ int sysfs_write(const char *text, const char *fmt, ...)
 int sysfs_write_all(const char *text, size_t len, const char *fmt, ...)
 {
 	char path[PATH_MAX];
-	va_list args;
-	int ret;
+	int ret = PATH_FROM(path);
 
-	va_start(args, fmt);
-	ret = vpath(path, fmt, args);
-	va_end(args);
 	return ret ? ret : write_path(path, text, len);
 }
 
@@ -292,14 +274,10 @@ int sysfs_write_all(const char *text, size_t len, const char *fmt, ...)
 int sysfs_link(char *buf, size_t size, const char *fmt, ...)
 {
 	char path[PATH_MAX], target[PATH_MAX];
-	va_list args;
-	int ret;
+	int ret = PATH_FROM(path);
 	const char *name;
 	ssize_t n;
 
-	va_start(args, fmt);
-	ret = vpath(path, fmt, args);
-	va_end(args);
 	buf[0] = 0;
 	if (ret)
 		return ret;
@@ -323,14 +301,12 @@ int sysfs_link(char *buf, size_t size, const char *fmt, ...)
  */
 struct json_object *sysfs_number(const char *fmt, ...)
 {
-	char text[64];
-	va_list args;
+	char path[PATH_MAX], text[64];
 	uint64_t value;
-	int ret;
+	int ret = PATH_FROM(path);
 
-	va_start(args, fmt);
-	ret = read_vtext(text, sizeof(text), fmt, args);
-	va_end(args);
+	if (!ret)
+		ret = read_text(path, text, sizeof(text));
 	if (ret)
 		return NULL;
 	if (!strcmp(text, "max"))
@@ -346,13 +322,11 @@ struct json_object *sysfs_number(const char *fmt, ...)
  */
 struct json_object *sysfs_flag(const char *fmt, ...)
 {
-	char text[64];
-	va_list args;
-	int ret;
+	char path[PATH_MAX], text[64];
+	int ret = PATH_FROM(path);
 
-	va_start(args, fmt);
-	ret = read_vtext(text, sizeof(text), fmt, args);
-	va_end(args);
+	if (!ret)
+		ret = read_text(path, text, sizeof(text));
 	return ret ? NULL : json_object_new_boolean(strcmp(text, "0") && strcmp(text, "N"));
 }
 
@@ -364,14 +338,12 @@ struct json_object *sysfs_flag(const char *fmt, ...)
  */
 struct json_object *sysfs_text(const char *fmt, ...)
 {
-	char text[1024];
-	va_list args;
+	char path[PATH_MAX], text[1024];
 	size_t len;
-	int ret;
+	int ret = PATH_FROM(path);
 
-	va_start(args, fmt);
-	ret = read_vline(text, sizeof(text), &len, fmt, args);
-	va_end(args);
+	if (!ret)
+		ret = read_line(path, text, sizeof(text), &len);
 	return ret ? NULL : json_object_new_string_len(text, (int)len);
 }
 
@@ -385,13 +357,9 @@ struct json_object *sysfs_text(const char *fmt, ...)
 int sysfs_list(struct sysfs_names *names, const char *fmt, ...)
 {
 	char path[PATH_MAX];
-	va_list args;
 	struct dirent **found;
-	int ret, n;
+	int ret = PATH_FROM(path), n;
 
-	va_start(args, fmt);
-	ret = vpath(path, fmt, args);
-	va_end(args);
 	*names = (struct sysfs_names){ 0 };
 	if (ret)
 		return ret;

@@ -158,51 +158,47 @@ static inline struct iopf_devtable *devtable_alloc(const char *text, size_t len)
 	return t;
 }
 
+/* A comparison: the table, devices, and the rule that the model finds for each device. */
+struct devtable_comparison {
+	struct iopf_devtable *t;
+	const struct iopf_id *ids;
+	size_t nr_ids;
+	const struct iopf_rule *want[8];
+};
+
+static inline void devtable_compare_line(unsigned int nr, const char *s, size_t n,
+					 unsigned int line, const struct model_line *l, void *data)
+{
+	struct devtable_comparison *c = data;
+	const struct iopf_rule *r = &c->t->rule[nr];
+
+	(void)n;
+	CHECK(nr < c->t->max);
+	CHECK(r->line == line);
+	CHECK(r->text == s + l->first);
+	CHECK(!l->source_len || r->source == s + l->source);
+	devtable_compare_rule(r, l);
+	for (size_t i = 0; i < c->nr_ids; i++)
+		if (!c->want[i] && devtable_model_match(l->rule, &c->ids[i]))
+			c->want[i] = r;
+}
+
 /* Checks a text against the model, and each device in @ids against the table. */
 static inline void devtable_compare(const char *text, size_t len, const struct iopf_id *ids,
 				    size_t nr_ids)
 {
-	struct iopf_devtable *t = devtable_alloc(text, len);
+	struct devtable_comparison c = {
+		.t = devtable_alloc(text, len), .ids = ids, .nr_ids = nr_ids,
+	};
 	struct iopf_devtable_error err = { .line = 12345 };
-	const struct iopf_rule *want[8] = { };
-	struct model_line l;
-	unsigned int line = 1, nr = 0;
-	size_t at = 0;
-	int ret = iopf_devtable_parse(t, text, len, &err);
+	int ret = iopf_devtable_parse(c.t, text, len, &err), nr;
 
-	CHECK(nr_ids <= ARRAY_SIZE(want));
-	CHECK(len <= IOPF_DEVTABLE_MAX_TEXT);
-	for (; at < len; line++) {
-		const char *newline = memchr(text + at, '\n', len - at);
-		size_t n = newline ? (size_t)(newline - text) - at : len - at;
-
-		model_line(&devtable_grammar, text + at, n, &l);
-		if (l.kind == LINE_BAD) {
-			CHECK(ret == -EINVAL);
-			model_line_compare_error(&l, text + at, line, &err);
-			free(t);
-			return;
-		}
-		if (l.kind == LINE_RULE) {
-			const struct iopf_rule *r = &t->rule[nr++];
-
-			CHECK(nr <= t->max);
-			CHECK(r->line == line);
-			CHECK(r->text == text + at + l.first);
-			CHECK(!l.source_len || r->source == text + at + l.source);
-			devtable_compare_rule(r, &l);
-			for (size_t i = 0; i < nr_ids; i++)
-				if (!want[i] && devtable_model_match(l.rule, &ids[i]))
-					want[i] = r;
-		}
-		at += n + 1;
-	}
-	CHECK(!ret);
-	CHECK(err.line == 12345);
-	CHECK(t->nr == nr);
-	for (size_t i = 0; i < nr_ids; i++)
-		CHECK(iopf_devtable_match(t, &ids[i]) == want[i]);
-	free(t);
+	CHECK(nr_ids <= ARRAY_SIZE(c.want));
+	nr = model_text(&devtable_grammar, text, len, ret, &err, devtable_compare_line, &c);
+	CHECK(nr < 0 || c.t->nr == (unsigned int)nr);
+	for (size_t i = 0; nr >= 0 && i < nr_ids; i++)
+		CHECK(iopf_devtable_match(c.t, &ids[i]) == c.want[i]);
+	free(c.t);
 }
 
 #endif /* IOPF_CORE_TEST_MODEL_DEVTABLE_H */

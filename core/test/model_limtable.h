@@ -199,51 +199,46 @@ static inline struct iopf_limtable *limtable_alloc(const char *text, size_t len)
 	return t;
 }
 
+/* A comparison: the table, subjects, and the rule that the model finds for each subject. */
+struct limtable_comparison {
+	struct iopf_limtable *t;
+	const struct iopf_subject *subjects;
+	size_t nr_subjects;
+	const struct iopf_limit_rule *want[8];
+};
+
+static inline void limtable_compare_line(unsigned int nr, const char *s, size_t n,
+					 unsigned int line, const struct model_line *l, void *data)
+{
+	struct limtable_comparison *c = data;
+	const struct iopf_limit_rule *r = &c->t->rule[nr];
+
+	CHECK(nr < c->t->max);
+	CHECK(r->match.line == line);
+	CHECK(r->match.text >= s);
+	CHECK(r->match.text + r->match.len <= s + n);
+	limtable_compare_settings(r, l->rule);
+	for (size_t i = 0; i < c->nr_subjects; i++)
+		if (!c->want[i] && limtable_model_match(l->rule, &c->subjects[i]))
+			c->want[i] = r;
+}
+
 /* Checks a text against the model, and each subject against the table. */
 static inline void limtable_compare(const char *text, size_t len,
 				    const struct iopf_subject *subjects, size_t nr_subjects)
 {
-	struct iopf_limtable *t = limtable_alloc(text, len);
+	struct limtable_comparison c = {
+		.t = limtable_alloc(text, len), .subjects = subjects, .nr_subjects = nr_subjects,
+	};
 	struct iopf_devtable_error err = { .line = 12345 };
-	const struct iopf_limit_rule *want[8] = { };
-	struct model_line l;
-	unsigned int line = 1, nr = 0;
-	size_t at = 0;
-	int ret = iopf_limtable_parse(t, text, len, &err);
+	int ret = iopf_limtable_parse(c.t, text, len, &err), nr;
 
-	CHECK(nr_subjects <= ARRAY_SIZE(want));
-	CHECK(len <= IOPF_DEVTABLE_MAX_TEXT);
-	for (; at < len; line++) {
-		const char *newline = memchr(text + at, '\n', len - at);
-		size_t n = newline ? (size_t)(newline - text) - at : len - at;
-
-		model_line(&limtable_grammar, text + at, n, &l);
-		if (l.kind == LINE_BAD) {
-			CHECK(ret == -EINVAL);
-			model_line_compare_error(&l, text + at, line, &err);
-			free(t);
-			return;
-		}
-		if (l.kind == LINE_RULE) {
-			const struct iopf_limit_rule *r = &t->rule[nr++];
-
-			CHECK(nr <= t->max);
-			CHECK(r->match.line == line);
-			CHECK(r->match.text >= text + at);
-			CHECK(r->match.text + r->match.len <= text + at + n);
-			limtable_compare_settings(r, l.rule);
-			for (size_t i = 0; i < nr_subjects; i++)
-				if (!want[i] && limtable_model_match(l.rule, &subjects[i]))
-					want[i] = r;
-		}
-		at += n + 1;
-	}
-	CHECK(!ret);
-	CHECK(err.line == 12345);
-	CHECK(t->nr == nr);
-	for (size_t i = 0; i < nr_subjects; i++)
-		CHECK(iopf_limtable_match(t, &subjects[i]) == want[i]);
-	free(t);
+	CHECK(nr_subjects <= ARRAY_SIZE(c.want));
+	nr = model_text(&limtable_grammar, text, len, ret, &err, limtable_compare_line, &c);
+	CHECK(nr < 0 || c.t->nr == (unsigned int)nr);
+	for (size_t i = 0; nr >= 0 && i < nr_subjects; i++)
+		CHECK(iopf_limtable_match(c.t, &subjects[i]) == c.want[i]);
+	free(c.t);
 }
 
 #endif /* IOPF_CORE_TEST_MODEL_LIMTABLE_H */

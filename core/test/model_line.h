@@ -128,4 +128,47 @@ static inline void model_line_compare_error(const struct model_line *l, const ch
 	CHECK(err->why && *err->why);
 }
 
+/**
+ * model_text() - check the parse of a whole text against the model
+ * @g: the grammar
+ * @text: the text
+ * @len: its length
+ * @ret: what the parser has returned
+ * @err: the error that it has set; its line was 12345 before
+ * @rule: checks a rule: its number from 0, its line, and @data
+ * @data: for @rule
+ *
+ * Return: the number of rules; -1 if the parser is right to refuse the text.
+ */
+static inline int model_text(const struct model_grammar *g, const char *text, size_t len, int ret,
+			     const struct iopf_devtable_error *err,
+			     void (*rule)(unsigned int nr, const char *s, size_t n,
+					  unsigned int line, const struct model_line *l,
+					  void *data),
+			     void *data)
+{
+	unsigned int line = 1;
+	struct model_line l;
+	int nr = 0;
+
+	CHECK(len <= IOPF_DEVTABLE_MAX_TEXT);
+	for (size_t at = 0; at < len; line++) {
+		const char *newline = memchr(text + at, '\n', len - at);
+		size_t n = newline ? (size_t)(newline - text) - at : len - at;
+
+		model_line(g, text + at, n, &l);
+		if (l.kind == LINE_BAD) {
+			CHECK(ret == -EINVAL);
+			model_line_compare_error(&l, text + at, line, err);
+			return -1;
+		}
+		if (l.kind == LINE_RULE)
+			rule(nr++, text + at, n, line, &l, data);
+		at += n + 1;
+	}
+	CHECK(!ret);
+	CHECK(err->line == 12345);
+	return nr;
+}
+
 #endif /* IOPF_CORE_TEST_MODEL_LINE_H */

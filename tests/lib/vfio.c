@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tap.h"
 #include "vfio.h"
 
 int vfio_container_open(struct vfio_container *c)
@@ -31,6 +32,22 @@ int vfio_container_open(struct vfio_container *c)
 int vfio_ioctl(struct vfio_container *c, unsigned long request, void *arg)
 {
 	return ioctl(c->fd, request, arg) ? -errno : 0;
+}
+
+void vfio_head_refused(struct vfio_container *c, unsigned long request, const void *arg,
+		       uint32_t flag, const char *prefix)
+{
+	const uint32_t argsz = *(const uint32_t *)arg;
+	uint32_t *copy = malloc(argsz);
+
+	must_be(copy);
+	memcpy(copy, arg, argsz);
+	copy[0] = argsz - 1;
+	tap_errno_is(vfio_ioctl(c, request, copy), -EINVAL, "%sargsz too small", prefix);
+	copy[0] = argsz;
+	copy[1] = flag;
+	tap_errno_is(vfio_ioctl(c, request, copy), -EINVAL, "%san unknown flag", prefix);
+	free(copy);
 }
 
 void vfio_container_close(struct vfio_container *c)

@@ -54,6 +54,17 @@ int vfio_container_open(struct vfio_container *c);
 /** vfio_ioctl() - call an ioctl of the container; returns 0 or a negative errno */
 int vfio_ioctl(struct vfio_container *c, unsigned long request, void *arg);
 
+/**
+ * vfio_head_refused() - decide two points: an ioctl refuses a short argsz, and an unknown flag
+ * @c: the container
+ * @request: the ioctl; its structure begins with argsz and flags
+ * @arg: an argument with valid argsz and flags
+ * @flag: the unknown flag
+ * @prefix: for the points
+ */
+void vfio_head_refused(struct vfio_container *c, unsigned long request, const void *arg,
+		       uint32_t flag, const char *prefix);
+
 /** vfio_container_close() - close the container; it may be closed already */
 void vfio_container_close(struct vfio_container *c);
 

@@ -81,53 +81,93 @@ static void others_go_on(struct rig *r, struct rig *apart, const char *what)
 	mem_unmap(far.va, LEN);
 }
 
-/* A device sends more than it may, for memory that nobody provides. */
-static void check_waiting(struct rig *r, struct rig *apart)
-{
-	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
-	uint64_t slow = count("parked"), deferred = count("deferred");
-	uint64_t answered = sim_count(rig_bdf(0), "responses_unexpected");
-	struct iopf_sim_cmd cmd;
-	struct iopf_sim_cpl cpl;
-	unsigned int spins = 0;
+/**
+ * struct flood - more faults than a device may have, for memory that nobody provides
+ * @b: the memory
+ * @p: its provider
+ * @parked: faults that were parked or deferred
+ * @deferred: those of them that were deferred
+ * @answered: responses to the extra groups, at the beginning
+ */
+struct flood {
+	struct simbuf b;
 	struct provider p;
-	size_t before;
+	uint64_t parked;
+	uint64_t deferred;
+	uint64_t answered;
+};
 
-	provider_open(&p, &b, SEED);
-	provider_start(&p, true);
-	rig_map(r, &b);
-	before = mem_cgroup_stat("kernel");
+static uint64_t flood_answered(const struct flood *f)
+{
+	return sim_count(rig_bdf(0), "responses_unexpected") - f->answered;
+}
+
+static void flood_map(struct flood *f, struct rig *r)
+{
+	*f = (struct flood){
+		.b = { mem_anon(LEN), RIG_IOVA, LEN },
+		.parked = count("parked"),
+		.deferred = count("deferred"),
+		.answered = sim_count(rig_bdf(0), "responses_unexpected"),
+	};
+	provider_open(&f->p, &f->b, SEED);
+	provider_start(&f->p, true);
+	rig_map(r, &f->b);
+}
+
+/* Sends the faults, and waits until all but @waiting are deferred. */
+static void flood_begin(struct flood *f, struct rig *r, unsigned int waiting)
+{
+	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_VERIFY, &f->b, 0, MEM_PAGE, SEED);
+	unsigned int spins = 0;
+
 	sim_knob(rig_bdf(0), "retry_limit", 1u << 30);
 	sim_knob(rig_bdf(0), "extra_groups", FLOOD);
-	cmd = sim_cmd(IOPF_SIM_OP_VERIFY, &b, 0, MEM_PAGE, SEED);
 	must(sim_submit(&r->sim[0], &cmd));
 	sim_ring(&r->sim[0]);
 	/* The device itself asks again and again. */
-	while (count("deferred") - deferred < FLOOD + 2 - WAITING)
+	while (count("deferred") - f->deferred < FLOOD + 2 - waiting)
 		sim_nap(&spins);
-	deferred = count("deferred") - deferred;
-	slow = count("parked") - slow;
-	tap_ok(slow - deferred >= WAITING && slow - deferred <= WAITING + 10,
-	       "of %llu faults %u wait, the others are deferred: %llu", (unsigned long long)slow,
-	       WAITING, (unsigned long long)deferred);
-	tap_ok(sim_count(rig_bdf(0), "responses_unexpected") - answered >= FLOOD - WAITING,
-	       "those have been answered");
-	tap_ok(charged("kernel", before + WAITING * 200ul),
-	       "those that wait are charged: %zu bytes for each",
-	       (mem_cgroup_stat("kernel") - before) / WAITING);
-	others_go_on(r, apart, "a flood");
-	provider_release(&p);
+	f->deferred = count("deferred") - f->deferred;
+	f->parked = count("parked") - f->parked;
+}
+
+/* Provides the memory. Each fault must be answered once. */
+static void flood_end(struct flood *f, struct rig *r)
+{
+	struct iopf_sim_cpl cpl;
+	unsigned int spins = 0;
+
+	provider_release(&f->p);
 	sim_wait(&r->sim[0], &cpl);
 	rig_status_is((int)cpl.status, IOPF_SIM_ST_OK, "the device gets its memory in the end");
-	spins = 0;
-	while (sim_count(rig_bdf(0), "responses_unexpected") - answered < FLOOD)
+	while (flood_answered(f) < FLOOD)
 		sim_nap(&spins);
-	tap_is(sim_count(rig_bdf(0), "responses_unexpected") - answered, FLOOD,
-	       "each of the flood's groups was answered, once");
+	tap_is(flood_answered(f), FLOOD, "each of the extra groups was answered once");
 	sim_knob(rig_bdf(0), "retry_limit", 1000);
-	rig_unmap(r, &b);
-	provider_stop(&p);
-	mem_unmap(b.va, LEN);
+	rig_unmap(r, &f->b);
+	provider_stop(&f->p);
+}
+
+/* A device sends more than it may. The excess is deferred. */
+static void check_waiting(struct rig *r, struct rig *apart)
+{
+	struct flood f;
+	size_t before;
+
+	flood_map(&f, r);
+	before = mem_cgroup_stat("kernel");
+	flood_begin(&f, r, WAITING);
+	tap_ok(f.parked - f.deferred >= WAITING && f.parked - f.deferred <= WAITING + 10,
+	       "of %llu faults %u wait, the others are deferred: %llu",
+	       (unsigned long long)f.parked, WAITING, (unsigned long long)f.deferred);
+	tap_ok(flood_answered(&f) >= FLOOD - WAITING, "the deferred faults have been answered");
+	tap_ok(charged("kernel", before + WAITING * 200ul),
+	       "the waiting faults are charged: %zu bytes for each",
+	       (mem_cgroup_stat("kernel") - before) / WAITING);
+	others_go_on(r, apart, "a flood");
+	flood_end(&f, r);
+	mem_unmap(f.b.va, LEN);
 	given_back("kernel", before + WAITING * 100ul, "a flood");
 }
 
@@ -144,17 +184,11 @@ static void fill_up(const char *cgroup)
 	mem_unmap(other, LEN);
 }
 
-/* The same flood; the cgroup that pays for what waits has no room. */
+/* The same flood, but the cgroup that pays for waiting faults has no room. */
 static void check_reserve(struct rig *apart)
 {
-	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
 	struct simbuf far = { mem_anon(LEN), RIG_IOVA, LEN };
-	uint64_t slow = count("parked"), deferred = count("deferred");
-	uint64_t answered = sim_count(rig_bdf(0), "responses_unexpected");
-	struct iopf_sim_cmd cmd;
-	struct iopf_sim_cpl cpl;
-	unsigned int spins = 0;
-	struct provider p;
+	struct flood f;
 	struct rig r;
 
 	cgroup_make("payer");
@@ -162,42 +196,22 @@ static void check_reserve(struct rig *apart)
 	rig_open_at(&r, 0, 1, VFIO_TYPE1v2_IOMMU);
 	cgroup_make("others");
 	cgroup_enter("others");
-	provider_open(&p, &b, SEED);
-	provider_start(&p, true);
-	rig_map(&r, &b);
-	/* So that the chunk is there. */
-	must_be(sim_read(&r.sim[0], &(struct simbuf){ b.va, b.iova + LEN, LEN }, 0, 8, NULL));
-	sim_knob(rig_bdf(0), "retry_limit", 1u << 30);
-	sim_knob(rig_bdf(0), "extra_groups", FLOOD);
+	flood_map(&f, &r);
+	/* Make the chunk. */
+	must_be(sim_read(&r.sim[0], &(struct simbuf){ f.b.va, f.b.iova + LEN, LEN }, 0, 8, NULL));
 	fill_up("payer");
-	cmd = sim_cmd(IOPF_SIM_OP_VERIFY, &b, 0, MEM_PAGE, SEED);
-	must(sim_submit(&r.sim[0], &cmd));
-	sim_ring(&r.sim[0]);
-	while (count("deferred") - deferred < FLOOD + 2 - RESERVE - AHEAD)
-		sim_nap(&spins);
-	deferred = count("deferred") - deferred;
-	slow = count("parked") - slow;
-	tap_ok(slow - deferred >= RESERVE && slow - deferred <= RESERVE + AHEAD,
-	       "no room: of %llu faults %llu wait, by the reserve", (unsigned long long)slow,
-	       (unsigned long long)(slow - deferred));
+	flood_begin(&f, &r, RESERVE + AHEAD);
+	tap_ok(f.parked - f.deferred >= RESERVE && f.parked - f.deferred <= RESERVE + AHEAD,
+	       "no room: of %llu faults %llu wait, by the reserve", (unsigned long long)f.parked,
+	       (unsigned long long)(f.parked - f.deferred));
 	rig_map(apart, &far);
 	rig_both_ways(&apart->sim[0], &far, SEED, "no room: another container");
 	rig_unmap(apart, &far);
 	cgroup_set("payer", "memory.max", "max");
-	provider_release(&p);
-	sim_wait(&r.sim[0], &cpl);
-	rig_status_is((int)cpl.status, IOPF_SIM_ST_OK, "the device gets its memory in the end");
-	spins = 0;
-	while (sim_count(rig_bdf(0), "responses_unexpected") - answered < FLOOD)
-		sim_nap(&spins);
-	tap_is(sim_count(rig_bdf(0), "responses_unexpected") - answered, FLOOD,
-	       "each of the flood's groups was answered, once");
-	sim_knob(rig_bdf(0), "retry_limit", 1000);
-	rig_unmap(&r, &b);
-	provider_stop(&p);
+	flood_end(&f, &r);
 	rig_clean(&r);
 	rig_close(&r);
-	mem_unmap(b.va, LEN);
+	mem_unmap(f.b.va, LEN);
 	mem_unmap(far.va, LEN);
 	cgroup_remove("payer");
 	cgroup_enter(NULL);
@@ -205,7 +219,7 @@ static void check_reserve(struct rig *apart)
 }
 
 /* A group of more requests than a device may have outstanding. */
-static void check_long_group(struct rig *r, struct rig *apart)
+static void check_extra_requests(struct rig *r, struct rig *apart)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
 
@@ -535,7 +549,7 @@ int main(void)
 	rig_open_at(&r, 0, 2, VFIO_TYPE1v2_IOMMU);
 	rig_open_at(&apart, 2, 1, VFIO_TYPE1v2_IOMMU);
 	check_waiting(&r, &apart);
-	check_long_group(&r, &apart);
+	check_extra_requests(&r, &apart);
 	check_scattered(&r);
 	check_log(&r, &apart);
 	rig_clean(&r);

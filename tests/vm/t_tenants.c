@@ -152,27 +152,26 @@ static void make_file(struct first *f)
 	f->b.len = FILE_LEN;
 }
 
-static void begin_disk(struct first *f)
+static void disk_limit(const char *rbps)
 {
 	char text[64], name[32];
 	int fd = must_sys(open("/mnt/first", O_RDONLY));
 
 	cgroup_disk(fd, name);
 	close(fd);
-	snprintf(text, sizeof(text), "%s rbps=4096", name);
+	snprintf(text, sizeof(text), "%s rbps=%s", name, rbps);
 	cgroup_set("first", "io.max", text);
+}
+
+static void begin_disk(struct first *f)
+{
 	(void)f;
+	disk_limit("4096");
 }
 
 static void relieve_disk(void)
 {
-	char text[64], name[32];
-	int fd = must_sys(open("/mnt/first", O_RDONLY));
-
-	cgroup_disk(fd, name);
-	close(fd);
-	snprintf(text, sizeof(text), "%s rbps=max", name);
-	cgroup_set("first", "io.max", text);
+	disk_limit("max");
 }
 
 /* A file system that does not answer. */
