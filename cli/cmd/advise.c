@@ -316,7 +316,7 @@ static int evaluate(struct advise *a)
 	if (!a->load.fault_ns)
 		return ctl_fail(CTL_FAILED,
 				"container %s: the module does not measure the duration of faults; "
-				"set its parameter latency",
+				"set its parameter latency_sampling",
 				a->container);
 	read_limits(a);
 	pinned = read_limit(a, "pinned", 4096, 1);
@@ -389,7 +389,7 @@ const struct cmd cmd_advise = {
 	.summary = "Recommend a limit of resident memory for a container in use",
 	.help = "  -a, --apply        set resident_max to the recommended limit\n"
 		"  -d, --slowdown P   acceptable slowdown of the devices in percent (5)\n"
-		"  -i, --interval MS  interval between two looks at the same memory (100)\n"
+		"  -i, --interval MS  interval between two samples of a chunk (100)\n"
 		"  -m, --max N        maximum number of sampled chunks of 2 MiB (1024)\n"
 		"  -n, --steps N      number of limits in the table (12)\n"
 		"  -s, --seconds S    duration of sampling (30); a signal ends it early\n"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CPU addresses that no process can have: not canonical, the kernel's, beyond the end of the
- * address space, or beginning before and ending beyond it. Each is given to every ioctl that takes
- * a CPU address. The results are those of stock type1, which takes some of them. No device may get
- * anything there: the CPU's page tables, indexed by some bits of an address, would lead to memory
- * of the same process that was never mapped for it.
+ * CPU addresses that no process can have: not canonical, in the kernel's range, beyond the end of
+ * the address space, or across its end. The test gives each of them to every ioctl that takes a
+ * CPU address. The results are those of stock type1, which accepts some of them. No device may
+ * reach memory through such an address. A walk that indexed the CPU's page tables with some of its
+ * bits would lead to memory of the same process that was never mapped for the device.
  *
  * vm: --mem 1024
  */

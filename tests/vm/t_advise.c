@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What iopfctl advise predicts is what happens. A device goes through a load while the container
- * is sampled, without a limit; then through the same load at each of some limits, the first time
- * to settle, and then its faults are counted. The prediction is to be within a tenth, or within one
- * fault in a hundred uses where there are hardly any: there what is left to chance, a block that is
- * just kept or just goes, is no small part of them.
+ * The prediction of iopfctl advise agrees with measurement. A device runs a load while the
+ * container is sampled without a limit. Then the device runs the same load at several limits. At
+ * each limit the first run reaches a steady state, and the faults of the second run are counted.
+ * The prediction must be within a tenth of the measured number, or within one fault per hundred
+ * uses where faults are few.
  *
- * Where a load has a steep curve, chance makes one round differ from the next by a tenth. The
- * prediction is of the mean, so the mean of several rounds is compared with it.
+ * At a steep part of the curve one round differs from the next by a tenth. The prediction is for
+ * the mean, so the test compares it with the mean of several rounds.
  *
- * Blocks have sixteen pages that are there, so that a fault maps all of them, and lie in no
- * order, so that none is mapped ahead. Limits are such that a loop or a scan neither just fits
- * nor just does not, nor comes back just soon enough to count as used (at about half of it): there
- * it is a matter of one block how much of it faults.
+ * A block has sixteen present pages, so that one fault maps all of them. The blocks are in random
+ * order, so that no page is prefetched. The limits avoid three points at which a single block
+ * decides: where a loop or a scan just fits, where it just does not fit, and where (at about half
+ * of its size) its blocks come back just soon enough to count as used.
  *
- * On the instruction clock: how much the device does between two looks at a block is then the same
- * on any machine.
+ * The test runs on the instruction clock. So the number of uses between two samples of a block is
+ * the same on any machine.
  *
  * vm: --mem 1024 --icount --test-timeout 600 --add cli/iopfctl
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Anonymous memory: DMA into memory nobody touched, in every order, with odd alignments,
- * through a mapping far larger than memory; reads of memory that is not there; the zero page.
+ * Anonymous memory: DMA to memory that has never been used, in every order, with odd alignments,
+ * through a mapping far larger than memory; reads of absent memory; the zero page.
  *
  * vm: --mem 1024
  * also: no5lvl pti numa

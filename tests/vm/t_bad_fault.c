@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page requests that must not succeed: outside every range, beyond the range's permission, for
- * memory the process does not have. Each is answered INVALID (never FAILURE, which would take
- * the device's PRI away), counted, told to the log at a limited rate, and disturbs nobody else.
+ * Page requests that must fail: outside every range, without the permission of the range, for
+ * memory that the process does not have. The backend answers each of them INVALID. It never
+ * answers FAILURE, which would disable the device's PRI. It counts them, logs them at a limited
+ * rate, and no other device is disturbed.
  *
  * vm: --mem 1024
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every ioctl input that has to be refused: the errno is the one of stock type1, which is asked
- * first in the same run, and nothing is changed by it.
+ * Each ioctl argument that has to be refused. The errno is that of stock type1, which the same run
+ * asks first. A refused ioctl changes nothing.
  *
  * vm: --mem 1024
  */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What an owner or a device can make the kernel hold is bounded, and charged to the owner
- * (docs/internals/bounds.md). Each bound is reached: what comes then is an error or an answer,
- * others go on, and what was charged is given back.
+ * The memory and threads that an owner or a device can make the kernel hold are bounded, and
+ * charged to the owner (docs/internals/bounds.md). The test reaches each bound. Beyond it the
+ * owner gets an error, or the device an answer. Other owners and devices go on. The charges are
+ * given back.
  *
  * vm: --mem 1024
  */

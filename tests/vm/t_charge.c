@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is brought in for a device is charged, limited and placed as if the owner's CPU had touched
- * it: page cache, CPU page tables, hugetlb, I/O, memory.high, memory policies and cpusets.
+ * Memory that the backend populates for a device is charged, limited and placed as if the owner's
+ * CPU had touched it: page cache, CPU page tables, hugetlb, I/O, memory.high, memory policies and
+ * cpusets.
  *
  * vm: --mem 1024 --append numa=fake=2 --swap 512 --disk 256
  */

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Conformance: the same ioctl sequences on stock type1 and on the backend, step by step, and every
- * result, errno, byte, bitmap and charge compared. Hundreds of sequences by hand, and generated
- * ones, which are shrunk when they differ. docs/internals/compat.md lists what is meant
- * to differ; each entry must be seen.
+ * Conformance: the test runs the same sequences of ioctls on stock type1 and on the backend. After
+ * each step it compares results, errno, data, bitmaps and charges. There are hundreds of written
+ * sequences, and generated ones. A generated sequence that differs is shrunk.
+ * docs/internals/compat.md lists the intended differences. Each of them must be seen.
  *
  * Three rounds are possible: against the backend with devices that may fault; against the backend
- * serving devices that may not, where it can (parameter serve_pinned); and, with NOBACKEND=1, stock
- * against stock, which checks the test: there nothing may differ.
+ * with devices that may not fault, where it serves them (parameter serve_pinned); and, with
+ * NOBACKEND=1, stock type1 against itself. The last one tests the test: nothing may differ.
  *
  * CONFORM_SEED and CONFORM_COUNT in the environment, or iopf.conform_seed= and iopf.conform_count=
- * on the kernel's command line: first seed and number of the generated sequences. CONFORM_ONLY:
- * only that part ("map", "dirty", ..., "generated", "control").
+ * on the kernel's command line, set the first seed and the number of the generated sequences.
+ * CONFORM_ONLY selects one part ("map", "dirty", ..., "generated", "control").
  *
  * vm: --mem 768 --swap 512 --disk 256 --pmem 32 --test-timeout 900
  */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Negative control: where addresses that no process can have are looked up all the same, a device
- * reaches memory that was never mapped for it, and the check of t_address notices.
+ * Negative control: a switch makes the backend look up addresses that no process can have. Then a
+ * device reaches memory that was never mapped for it, and the check of t_address notices.
  *
- * What is reached is the test's own, and stays for as long as it is.
+ * The memory that the device reaches belongs to the test, and stays allocated.
  *
  * vm: --mem 1024 --variant controls
  */

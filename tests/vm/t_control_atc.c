@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Negative control: with the device's ATC not invalidated, the checks of the suite notice: a
- * stale translation is used.
+ * Negative control: a switch of the simulator leaves the device's ATC without invalidations. Then
+ * the device uses a stale translation, and the checks of the suite notice.
  *
  * vm: --mem 768 --swap 512 --variant controls
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Negative control: with faults that map whatever the budget says, more is mapped than the
- * maximum, and the check notices.
+ * Negative control: a switch makes faults ignore the budget. Then more than the maximum is mapped,
+ * and the check notices.
  *
  * vm: --mem 1024 --variant controls
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Negative control: with clean pages mapped writable, so that a device's write leaves the CPU's
- * page clean, data written after a swap-in is lost at the next swap-out, and the swap check
- * notices.
+ * Negative control: a switch makes the backend map clean pages writable. Then a write of the
+ * device leaves the CPU's page clean. Data that is written after a swap-in is lost at the next
+ * swap-out, and the check of swapping notices.
  *
  * vm: --mem 768 --swap 512 --variant controls
  * also: zswap

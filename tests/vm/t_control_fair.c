@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Negative control: when a device may have all the workers of its container, devices that flood
- * starve another one, and the check of t_fair notices.
+ * Negative control: a switch lets one device have all the workers of its container. Then devices
+ * with a flood of faults starve another device, and the check of t_fair notices.
  *
  * vm: --mem 1024 --cpus 2 --variant controls
  */

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Negative control: with the MMU notifier doing nothing, the checks of the suite notice: the
- * device reads memory that was given back, and writes into memory that is no longer at the
- * address.
+ * Negative control: a switch disables the MMU notifier. Then the device reads memory that was
+ * freed, and writes to memory that is no longer at the address. The checks of the suite notice.
  *
- * Where a write goes astray it goes to a file's memory that is still there, so nobody else's
- * memory is damaged; freed memory is only read.
+ * The wrong writes go to memory of a file that still exists, so they damage no other memory. Freed
+ * memory is only read.
  *
  * vm: --mem 768 --swap 512 --variant controls
  */

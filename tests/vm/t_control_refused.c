@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Negative control: where memory that is not for devices is mapped like any other, a device gets
- * what a driver has mapped with VM_IO, and the check of t_gup notices.
+ * Negative control: a switch makes the backend map memory that devices must not reach. Then a
+ * device reaches memory that a driver has mapped with VM_IO, and the check of t_gup notices.
  *
  * vm: --mem 1024 --variant controls
  */

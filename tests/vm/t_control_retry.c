@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Negative control: with the check for invalidations in progress off, a fault that meets one
- * maps the page that is just going away, and the data check notices.
+ * Negative control: a switch disables the check for invalidations in progress. Then a fault during
+ * an invalidation maps the page that is going away, and the check of the data notices.
  *
- * The invalidation is made to linger, so that the device's fault falls into it. As in
- * t_control_notifier the page that goes away is another file's, so that stray writes hit nobody.
+ * The backend delays the end of the invalidation, so that the device's fault falls into it. As in
+ * t_control_notifier, the page that goes away belongs to a file, so that wrong writes damage no
+ * other memory.
  *
  * vm: --mem 1024 --cpus 2 --variant controls
  */

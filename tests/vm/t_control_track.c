@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Negative control: with pages that become writable unnoticed while writes are tracked, a copy that
- * follows the reports misses what the device wrote, and the migration check notices.
+ * Negative control: a switch lets pages become writable during dirty tracking without a note. Then
+ * a copy that follows the reports misses writes of the device, and the check of the migration
+ * notices.
  *
  * vm: --mem 1024 --variant controls
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Groups come to and leave a container while it holds mappings and other devices work in it.
+ * Groups join and leave a container that has mappings, while other devices do DMA in it.
  *
  * vm: --mem 1024
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The device table: each kind of rule, who wins, what is built in, what a device gets of a new
- * table and when, and tables with mistakes, which change nothing. That a device faults, or
- * doesn't, is seen by its page requests and by what is pinned, not only by what sysfs says.
+ * The device table: each kind of rule, precedence, the built-in rules, which devices get a new
+ * table and when, and tables with errors, which change nothing. The test checks whether a device
+ * faults by its page requests and by the pinned memory, not only by sysfs.
  *
  * vm: --mem 1024
  */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Dirty tracking without hardware support: a report names exactly the pages that the device wrote,
- * once, for any kind of memory and any changes of it; a failed report loses nothing; in a
- * migration, a copy that follows the reports while the device writes is equal at the end.
+ * Dirty tracking without hardware support. A report names exactly the pages that the device has
+ * written, once. This holds for any kind of memory and any change of it. A failed report loses
+ * nothing. In a migration, a copy that follows the reports while the device writes is equal at the
+ * end.
  *
  * vm: --mem 768 --swap 512 --disk 256
  * also: no5lvl pti zswap numa

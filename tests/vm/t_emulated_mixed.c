@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An emulated device (mdev-style) in one container with devices that do DMA: they reach the same
- * memory, whoever joined first; each leaves without disturbing the other; what is pinned is
- * charged once, and for as long as somebody pins it. With stock type1, then with the backend,
- * where a device that may not fault joins and leaves too.
+ * An emulated device (mdev-style) in one container with devices that do DMA. They reach the same
+ * memory, in whatever order they joined. Each leaves without disturbing the others. A pinned page
+ * is charged once, as long as a device pins it. The test runs with stock type1, then with the
+ * backend. There a device that may not fault also joins and leaves.
  *
- * What is charged: all of the memory while a device that can't fault is there (with stock type1
- * each of them), otherwise what the emulated device has pinned.
+ * All memory is charged while a device that can't fault is in the container (with stock type1:
+ * each device). Otherwise the pages that the emulated device has pinned are charged.
  *
  * vm: --mem 1024
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The process dies while DMA runs: by a signal, by exit, with the container's descriptors in
- * another process that lives on, and after it handed the container to another process.
+ * The process dies while DMA runs: by a signal, by exit, while another process still has the
+ * descriptors of the container, and after it has passed the container to another process.
  *
  * vm: --mem 1024
  */

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Each call in the path of faults fails, one after the other: the first, the second, and so on,
- * until a run has no such call. A kprobe returns in place of the function, on any kernel. In each
- * run the devices read and write in several ways. Each of their commands ends. Then each byte is
- * what it should be. While writes are tracked exactly the pages that were written are reported.
- * What the backend says is mapped is what the IOMMU maps, and no more than the budget permits.
+ * Each call in the path of a fault fails, one after the other: the first call, the second, and so
+ * on, until a run has no such call. A kprobe returns in place of the function, so this works on
+ * any kernel. In each run the devices read and write in several ways. Each of their commands ends.
+ * Then each byte has the right value. Dirty tracking reports exactly the pages that were written.
+ * The backend's count of mapped memory equals the IOMMU's, and does not exceed the budget.
  *
- * Faults are answered in place, by threads of the process, and ahead of use; memory is prefaulted,
- * pinned by a policy and locked (a mediator's is, too).
+ * Faults are answered by the IOMMU's thread, by threads of the process, and by prefetching. Memory
+ * is prefaulted, pinned by a policy, and locked (also by a mediator).
  *
- * Calls fail that come right from the backend, and that have no effect when they fail. Left out:
+ * Only calls that the backend itself makes fail, and only those that have no effect when they
+ * fail. These are left out:
  *
- *	handle_mm_fault() with VM_FAULT_RETRY	whoever returns that has dropped the mmap lock
- *	iommu_unmap(), iommu_unmap_fast()	they don't fail for what is mapped
- *	get_mem_cgroup_from_mm()		it does not fail
- *	iopf_group_response()			it returns nothing
- *	__account_locked_vm()			it gives back, too, which does not fail: t_policy
- *	xas_store(), xas_nomem()		what fails in there is not the backend's own call
- *	mmget_not_zero()			inlined
+ * 	handle_mm_fault() with VM_FAULT_RETRY	the callee has dropped the mmap lock
+ * 	iommu_unmap(), iommu_unmap_fast()	they don't fail for mapped memory
+ * 	get_mem_cgroup_from_mm()		it does not fail
+ * 	iopf_group_response()			it returns nothing
+ * 	__account_locked_vm()			it also uncharges, which does not fail: t_policy
+ * 	xas_store(), xas_nomem()		the call that fails is not the backend's own
+ * 	mmget_not_zero()			inlined
  *
  * vm: --mem 1024
  */

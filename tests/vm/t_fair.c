@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * While one device has hundreds of faults that wait for memory nobody provides, nobody else waits:
- * another device of the container, another container, and whoever takes the flooding device away.
+ * A device has hundreds of faults that wait for memory that nobody provides. Nobody else waits for
+ * them: not another device of the container, not another container, and not a process that
+ * detaches the device.
  *
  * vm: --mem 1024
  */

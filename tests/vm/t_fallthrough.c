@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that may not or can't fault: the container falls through to stock type1, and the log
- * and sysfs say who serves and why. Also devices whose interrupts could hurt the host.
+ * Devices that may not or can't fault: stock type1 serves the container, and the log and sysfs
+ * name the backend and the reason. The test also has devices whose interrupts are not remapped.
  *
  * vm: --mem 1024
  */

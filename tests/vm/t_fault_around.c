@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fault-around and prefetch: they save faults; fault-around maps no page that the CPU does not
- * have; random accesses trigger no prefetch; idle memory does not look used.
+ * Fault-around and prefetching. Both save faults. Fault-around maps only pages that the CPU has.
+ * Random accesses start no prefetching. Idle memory does not become young.
  *
  * vm: --mem 1024
  * also: no5lvl numa

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A private mapping of a file: the device reads the file, and what it writes stays out of it.
+ * A private mapping of a file: the device reads the file. A write of the device does not reach the
+ * file.
  *
  * vm: --mem 768 --swap 512 --disk 256
  * also: no5lvl pti numa

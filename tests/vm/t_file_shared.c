@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A shared mapping of a file on a disk: what the device writes is in the file, whatever
- * write-back and dropped caches do to its pages, and survives unmounting.
+ * A shared mapping of a file on a disk: a write of the device reaches the file. It survives
+ * write-back, dropped caches, and unmounting.
  *
  * vm: --mem 768 --swap 512 --disk 256
  * also: no5lvl pti numa

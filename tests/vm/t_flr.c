@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Function level reset while the device is waiting for faults, again and again: every page
- * request is answered or forgotten, no response meets a request it does not belong to, no DMA
- * after.
+ * Function level reset while the device waits for faults, again and again. Each page request is
+ * answered or forgotten. No response goes to a request that it does not belong to. No DMA happens
+ * after the reset.
  *
  * vm: --mem 1024
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * fork and copy on write, both ways: the device belongs to the parent's memory, and
- * never writes into the child's copy nor loses a write because of it.
+ * fork() and copy on write, in both directions: the device uses the memory of the parent. It never
+ * writes to the copy of the child, and loses no write because of the copy.
  *
  * vm: --mem 1024
  * also: no5lvl pti numa

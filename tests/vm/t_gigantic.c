@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Huge pages of 1 GiB: one fault and one leaf for all of it, and never anything else beside that
- * leaf. Whatever needs smaller mappings (dirty tracking, pinning, an IOMMU that has no such leaves,
- * a range that has only a part) gets those, and the leaf comes back after it.
+ * Huge pages of 1 GiB. One fault and one leaf map all of it. No smaller leaf exists beside that
+ * leaf. Dirty tracking, pinning, an IOMMU without such leaves, and a range that covers only a part
+ * get smaller mappings. Afterwards the leaf comes back.
  *
  * vm: --mem 5120 --cpus 2 --append hugepagesz=1G --append hugepages=1
  * also: no5lvl

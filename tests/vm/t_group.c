@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An IOMMU group of two devices: they join and leave together, share a domain, and fault
- * separately. One faults by page requests, the other stalls; a third device has its own group. The
- * devices share the properties of the group (backend, permission to fault), but not those of a
- * device (faults, reset, counters).
+ * An IOMMU group of two devices. They join and leave together, share a domain, and fault
+ * separately. One device faults by page requests, the other stalls. A third device has its own
+ * group. The devices share the properties of the group (backend, permission to fault), but not
+ * those of a device (faults, reset, counters).
  *
  * vm: --mem 1024
  */

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What get_user_pages() refuses no device gets: each kind of memory, in each state its pages can
- * be in, for reading and for writing. A module asks pin_user_pages(), without FOLL_LONGTERM; the
- * device and who has memory made ready for it are compared with that, page by page. Devices' memory
- * (VM_PFNMAP), which GUP refuses and stock type1 maps, is t_pfnmap's.
+ * No device gets memory that get_user_pages() refuses: each kind of memory, in each state of its
+ * pages, for reading and for writing. A module asks pin_user_pages(), without FOLL_LONGTERM. The
+ * test compares this with the device's accesses and with prefaulting, page by page. t_pfnmap tests
+ * memory of devices (VM_PFNMAP), which GUP refuses and stock type1 maps.
  *
- * Memory that must not be mapped is looked for in the IOMMU before a device uses it: secret memory
- * is not in the kernel's map, by which the simulated device would look for it.
+ * Before a device uses memory that must not be mapped, the test looks for it in the IOMMU. The
+ * simulated device could not detect that it reaches secret memory, because that memory is not in
+ * the kernel's direct map.
  *
  * vm: --mem 768 --swap 512 --disk 256 --pmem 32 --test-timeout 900
  * also: numa

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Leaves of 2 MiB that lose a part, and pages that become a huge one: what is left comes back by a
- * fault or two rather than one for each page, a collapsed chunk by one, and not a byte is lost
- * meanwhile on a device that goes on in the rest of the leaf.
+ * Leaves of 2 MiB that lose a part, and small pages that become a huge page. The rest of a split
+ * leaf comes back by one or two faults, not by one fault per page. A collapsed chunk comes back by
+ * one fault. Meanwhile a device works in the rest of the leaf, and no data is lost.
  *
  * vm: --mem 5120 --cpus 2 --append hugepagesz=1G --append hugepages=1
  * also: no5lvl pti numa

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A process that is killed while it waits for a container's lock ends at once. One process unmaps
- * many areas, in a cgroup that has hardly any processor time, so it has the lock for long. Others
- * that share the container wait for the lock in each ioctl, and are killed.
+ * many areas, in a cgroup with hardly any processor time, so it holds the lock for long. Other
+ * processes that share the container wait for the lock in each ioctl, and are killed.
  *
  * vm: --mem 1024
  */

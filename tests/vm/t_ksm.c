@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KSM: pages merged under the device are read through the merge, and a write of the device
- * breaks it for that page only.
+ * KSM: the device reads pages that KSM has merged. A write of the device breaks the sharing for
+ * that page only.
  *
  * vm: --mem 1024
  * also: no5lvl pti numa

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How long faults took, as the backend tells: each fault counted once, for its device and its
- * container, wherever the device goes; phases that add up; percentiles in order; reset, and
- * the switch.
+ * The latency of faults, as the backend reports it. Each fault is counted once, for its device and
+ * its container, also if the device moves to another container. The phases add up. Percentiles are
+ * in order. Reset, and the parameter that switches it off.
  *
  * vm: --mem 1024 --test-timeout 300
  */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Limits outlive a container: what an administrator has set holds for the next container of the
- * same device or owner, whoever sets it up. Rules by device, user and cgroup hold from the start,
- * before the first fault and the first pin. Where groups join, the stricter counts.
+ * Limits outlive a container. The values that an administrator has set hold for the next container
+ * of the same device or owner, whoever opens it. Rules by device, user and cgroup hold from the
+ * start, before the first fault and the first pin. If several groups join, the strictest value
+ * counts.
  *
  * vm: --mem 1024
  */

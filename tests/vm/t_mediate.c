@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The interface for kernel drivers that know where their device does not fault, used by a module
- * that does what it is told. What is locked is held, now and when it is mapped anew; that there is
- * a mediator answers for a selective device; and the mediator may come and go at any time, before
- * the device is attached, while it does DMA, after it has left.
+ * The interface for kernel drivers that know where their device does not fault. A test module uses
+ * it. Ranges that it locks are pinned, now and when they are mapped again. A mediator is enough
+ * for a selective device. The mediator may come and go at any time: before the device is attached,
+ * while it does DMA, after it has left.
  *
  * vm: --mem 1024
  */

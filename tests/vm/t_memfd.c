@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * memfd (shmem), shared: data moves through the file, holes are punched under the device,
- * the file is truncated and grown again.
+ * memfd (shmem), shared: data goes through the file. The test punches holes under the device, and
+ * truncates and extends the file.
  *
  * vm: --mem 1024
  * also: no5lvl pti numa

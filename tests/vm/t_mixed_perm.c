@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mappings with different permissions: read-only, write-only, both, adjacent and of the same
- * memory; and read-only memory mapped for reading.
+ * Mappings with different permissions: read-only, write-only, both; adjacent, and of the same
+ * memory; and read-only memory that is mapped for reading.
  *
  * vm: --mem 1024
  * also: no5lvl pti numa

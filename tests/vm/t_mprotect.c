@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mprotect under a mapping: the device may do what the process may, no more, from the
- * moment mprotect returns.
+ * mprotect() of mapped memory: from the return of mprotect() on, the device has no more
+ * permissions than the process.
  *
  * vm: --mem 1024
  * also: no5lvl pti numa

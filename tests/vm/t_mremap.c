@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mremap and munmap under a mapping. A mapping is a range of addresses: the device reaches the
- * memory that the process has there now. Where the process has none, the response is INVALID.
+ * mremap() and munmap() of mapped memory. A mapping is a range of addresses: the device reaches
+ * the memory that the process has there now. If the process has none, the response is INVALID.
  *
  * vm: --mem 1024
  * also: no5lvl pti numa

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device brings in more than its owner's memory cgroup may have. Then the OOM killer chooses in
- * that cgroup, as for the CPU's own accesses: the owner, whose device stops, or another process of
- * the cgroup, and the device goes on. Whoever is in another cgroup notices nothing. Where nobody
- * may be killed, the device is told to ask again, and gets its memory when there is room. A request
- * to have memory ready kills nobody: it ends.
+ * A device populates more memory than the owner's memory cgroup may have. Then the OOM killer
+ * chooses a process of that cgroup, as for the CPU's own accesses: the owner, whose device stops,
+ * or another process of the cgroup, and the device goes on. Processes of other cgroups are not
+ * affected. If no process may be killed, the device is told to ask again, and gets its memory when
+ * there is room. A prefault request kills no process: it ends.
  *
  * vm: --mem 1024
  */

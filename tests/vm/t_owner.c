@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The threads of the owner's process that populate its memory: when there are any, what they do to
- * fork, exec, signals, the freezer and the end of the process, while they wait for memory that
- * another process holds back. A dead owner's device does no more DMA.
+ * The threads of the owner's process that populate its memory: when they exist, and their effect
+ * on fork, exec, signals, the freezer and the end of the process, while they wait for memory that
+ * another process does not provide. The device of a dead owner does no more DMA.
  *
  * vm: --mem 1024
  */

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory that is another device's (VM_PFNMAP): the BAR of device 1, mapped by this process through
- * vfio-pci, mapped for the DMA of device 0 in another container. The owner may take it back at any
- * time: when memory decoding is switched off, or the device reset, vfio-pci takes the BAR
- * out of the CPU's page tables, and device 0 must lose it with that. With stock type1 it keeps
- * it, so those parts are for the backend only.
+ * Memory of another device (VM_PFNMAP). This process maps the BAR of device 1 through vfio-pci,
+ * and maps it for the DMA of device 0 in another container. vfio-pci may revoke the BAR at any
+ * time: when memory decoding is disabled, or the device is reset, it removes the BAR from the
+ * CPU's page tables. Then device 0 must lose access, too. With stock type1 device 0 keeps access,
+ * so those parts are for the backend only.
  *
- * Where the BAR is held (policy, lock) it is mapped as long as it is there, and nobody is charged.
+ * A policy or a lock keeps the BAR mapped as long as it is present. Nobody is charged for it.
  *
- * Page 0 of the BAR has the registers, page 3 is memory that nothing in the device looks at.
+ * Page 0 of the BAR has the registers. Page 3 is memory without a function.
  *
  * vm: --mem 1024
  * also: no5lvl

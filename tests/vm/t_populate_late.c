@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory is not populated late: when an ioctl has said that the container does not use a CPU
- * address any more (UNMAP_DMA, with VFIO_DMA_UNMAP_FLAG_VADDR or without), faults and requests to
- * prefault that were under way touch no other page there.
+ * Memory is not populated late. An ioctl says that the container does not use a CPU address any
+ * more: UNMAP_DMA, with or without VFIO_DMA_UNMAP_FLAG_VADDR. Faults and prefault requests that
+ * are in progress then touch no further page at that address.
  *
- * Who sleeps in the memory's userfaultfd at that moment is no exception, when it wakes up.
+ * This also holds for a worker that sleeps in the memory's userfaultfd at that moment, when it
+ * wakes up.
  *
  * vm: --mem 1024
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO_IOPF_PREFAULT: a device does not fault on prefaulted memory of any kind; the end of a
- * request is signalled; cancelling, unmapping, closing the container, and a userfaultfd that
- * provides no pages leave nothing behind, and block nothing; dirty tracking sees no writes; a
+ * VFIO_IOPF_PREFAULT. A device does not fault on prefaulted memory of any kind. The end of a
+ * request is signalled. Cancelling, unmapping, closing the container, and a userfaultfd that
+ * provides no pages leave nothing behind, and block nobody. Dirty tracking sees no writes. A
  * request fails when memory is short.
  *
  * vm: --mem 1024

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Quotas: a container at its quota is slowed and gets all it wanted in the end; another one does
- * not notice.
+ * Quotas: a container at its quota becomes slower, and completes all its work. Another container
+ * is not affected.
  *
  * vm: --mem 1024
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory that is not for devices, or not there: what MAP_DMA says with stock type1 and with the
- * backend, and what the device is told that comes to it nevertheless. Then memory that is for
- * devices although it is unusual: a page of 1 GiB.
+ * Memory that devices must not reach, and absent memory: the result of MAP_DMA with stock type1
+ * and with the backend, and the response to a device that accesses it. Then unusual memory that
+ * devices may reach: a page of 1 GiB.
  *
  * vm: --mem 2560 --append hugepagesz=1G --append hugepages=1
  * also: no5lvl

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The descriptors of a container in use are closed in every order, with DMA running and with
- * the BAR mapped or not; nothing is left, and everything works again after.
+ * The descriptors of a container in use are closed in every order, with DMA in progress, and with
+ * the BAR mapped or not. Nothing is left, and everything works again afterwards.
  *
  * vm: --mem 1024
  */

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ioctls of a container against its end. The VFIO core calls the backend without a lock, so a
- * thread can be anywhere in an ioctl while another takes the last group out, which releases the
- * container, and even puts it in again, which makes another one under the same file.
+ * ioctls of a container against its release. The VFIO core calls the backend without a lock. So a
+ * thread can be anywhere in an ioctl while another thread detaches the last group, which releases
+ * the container. That thread may even attach the group again, which makes another container under
+ * the same file.
  *
- * First at known places: a userfaultfd holds the ioctl where it reads its argument or, with the
- * container locked, writes its answer. Then at random.
+ * First the test holds the ioctl at known places: a userfaultfd blocks it where it reads its
+ * argument, or where it writes its answer with the container locked. Then the threads run at
+ * random.
  *
- * Not made with stock type1, which uses memory after it is freed there.
+ * The test does not run with stock type1, which uses freed memory here.
  *
  * vm: --mem 1024
  */

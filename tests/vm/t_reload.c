@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * vfio_iommu_type1 is loaded after the backend: again, or for the first time. The VFIO core asks
- * who registered last first, so the backend has to register again, or say that it is not asked.
- * Containers in service go on. Both modules can be unloaded, in either order.
+ * the module first that registered last. So the backend has to register again, or report that it
+ * is not asked. Containers in use are not affected. Both modules can be unloaded, in either order.
  *
  * vm: --mem 1024
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sampling a container: the log contains used memory, once for each look at it, and no idle memory;
- * sampling loses neither data nor dirty pages; areas come and go; sampling starts and stops under
- * DMA, and reports its cost. Without sampling there are no looks.
+ * Sampling of a container. The log has used memory, one event for each sample, and no idle memory.
+ * Sampling loses neither data nor dirty pages. Areas come and go. Sampling starts and stops under
+ * DMA, and reports its cost. Without sampling no chunk is unmapped for it.
  *
  * vm: --mem 1024 --icount
  */

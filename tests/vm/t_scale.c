@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Very many of everything that user space can have the backend keep: policies, areas, locks, pins
- * of emulated devices. They are made in ascending, descending and random order of addresses, and
- * go one by one or all at a time.
+ * Large numbers of all that user space can make the backend keep: policies, areas, locks, and pins
+ * of emulated devices. The test makes them in ascending, descending and random order of addresses,
+ * and removes them one by one or all at once.
  *
  * vm: --mem 1024
  */

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that fault in some of their accesses only: all is pinned for them until user space says
- * that it has locked what they can't fault in; and again when it takes that back. While the device
- * runs, with another beside it, and failing cleanly.
+ * Devices that fault on some of their accesses only. All memory is pinned for them until user
+ * space declares that it has locked the ranges in which they can't fault, and again when user
+ * space takes that back. The device does DMA meanwhile, beside another device. Failures have no
+ * effect.
  *
- * Or the administrator has declared windows in which they can't: what is mapped there is resident,
- * pinned and charged before VFIO_IOMMU_MAP_DMA returns, or before the device has been attached,
- * and as long as both last; the rest faults.
+ * Or the administrator has declared windows in which the devices can't fault. Memory in a window
+ * is populated, pinned and charged before VFIO_IOMMU_MAP_DMA returns, or before the device is
+ * attached, and as long as both last. The rest faults.
  *
  * vm: --mem 1024
  */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Simulator: the address translation cache. A translation is kept until it is invalidated;
- * without the invalidation (atc_ignore_inv) its next use is noticed, counted, and no DMA
- * happens.
+ * Simulator: the address translation cache. The device keeps a translation until it is
+ * invalidated. Without the invalidation (atc_ignore_inv) the next use is noticed and counted, and
+ * no DMA happens.
  *
- * On stock type1, so that the simulator alone is looked at.
+ * The test uses stock type1, so that it tests the simulator alone.
  *
  * vm: --mem 1024
  */

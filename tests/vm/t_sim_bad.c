@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Simulator: commands and ring registers that make no sense are refused, whatever
- * they hold, and the device works on.
+ * Simulator: the device refuses invalid commands and ring registers, with any content, and works
+ * on.
  *
  * vm: --mem 1024
  */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Simulator: page requests. Groups of several pages, many outstanding, an overflowing queue,
- * late, lost, doubled and reordered responses, devices that misbehave, and devices that stall.
- * Data is right throughout, and whatever was lost on purpose, a reset gets the device back.
+ * Simulator: page requests. Groups of several pages, many outstanding requests, an overflow of the
+ * queue; late, lost, doubled and reordered responses; devices that misbehave, and devices that
+ * stall. The data is right all the time. After any loss that a knob causes, a reset makes the
+ * device usable again.
  *
  * vm: --mem 1024
  */

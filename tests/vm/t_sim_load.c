@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Simulator: modules load, refuse to go while in use, go, and load again with other
- * parameters.
+ * Simulator: modules load, refuse to be unloaded while in use, are unloaded, and load again with
+ * other parameters.
  *
  * vm: --mem 1024
  */

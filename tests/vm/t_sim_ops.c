@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Simulator: every opcode in every order moves the right bytes, with rings in the BAR and
- * in host memory.
+ * Simulator: every opcode moves the right bytes in every order, with rings in the BAR and in host
+ * memory.
  *
  * vm: --mem 1024
  */

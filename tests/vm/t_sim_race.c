@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The page table of the simulated IOMMU, which is mapped into without a lock: threads of a kernel
- * module (kmod/test/pagetable.c) map and unmap runs in the same tables and in neighbouring ones,
- * so few that tables get empty and are unlinked, kept and made anew all the time. Afterwards
- * everything is unmapped, and every table freed.
+ * The page table of the simulated IOMMU, which maps without a lock. Threads of a kernel module
+ * (kmod/test/pagetable.c) map and unmap runs of pages in the same tables and in neighbouring ones.
+ * There are so few pages that tables become empty, and are unlinked, kept and made again all the
+ * time. At the end everything is unmapped, and every table is freed.
  *
- * What it would catch: an entry that is lost since its table was unlinked while somebody was
- * mapping into it (the page leads nowhere, is not there to be unmapped, or KASAN complains); a
- * count of entries that is too low (the same) or too high (a table is never freed, and stands in
- * the way of a leaf of 2 MiB); two that both have the same page (it leads elsewhere).
+ * The test would notice these bugs:
  *
- * Two processors: with one, the few instructions that matter are hardly ever interrupted.
+ *    an entry is lost, because its table was unlinked while a thread mapped into it: the page leads
+ *      nowhere, can't be unmapped, or KASAN complains
+ *    a count of entries is too low: the same
+ *    a count of entries is too high: the table is never freed, and prevents a leaf of 2 MiB
+ *    two threads have the same page: it leads elsewhere
+ *
+ * The machine has two processors. With one, the few instructions that matter are hardly ever
+ * interrupted.
  *
  * vm: --mem 1024 --cpus 2
  */

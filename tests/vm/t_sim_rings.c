@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Simulator: rings. Many laps, a full submission ring, a completion ring nobody
- * empties, several engines with commands in flight, by kicks only, no kick, disable and enable.
+ * Simulator: rings. Many laps, a full submission ring, a completion ring that is never emptied,
+ * several engines with commands in flight, an idle device that only a kick wakes, no kick, disable
+ * and enable.
  *
  * vm: --mem 1024
  */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Simulator: hot-unplug of a device that is in use, then a rescan of the bus.
+ * Simulator: hot-unplug of a device in use, then a rescan of the bus.
  *
- * vfio-pci asks its user for the device (REQ eventfd) and the removal waits until it is given
- * back, so the removal runs in a thread of its own.
+ * vfio-pci requests the device from its user (REQ eventfd). The removal waits until the user gives
+ * the device back. So a thread of its own does the removal.
  *
  * vm: --mem 1024
  */

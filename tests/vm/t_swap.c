@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Swap to a disk: data that the device wrote survives several cycles, in anonymous memory and in
- * shmem. Only this test shows a lost dirty bit: the host drops the page as clean, and old data
- * comes back.
+ * Swap to a disk: data that the device has written survives several cycles, in anonymous memory
+ * and in shmem. Only this test shows a lost dirty bit: the host drops the page as clean, and old
+ * data comes back.
  *
  * vm: --mem 768 --swap 512 --disk 256
  * also: no5lvl pti zswap numa

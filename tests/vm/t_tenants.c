@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two tenants, whose devices are behind one IOMMU: one thread of its driver takes the faults of
- * both. The first one's memory can't be had: user space keeps it (userfaultfd, FUSE), its cgroup
- * has no room, its disk is throttled, its pages are being migrated, its address space is in use.
- * Meanwhile the second one's faults are answered, those that wait for a thread of its own, too.
+ * Two tenants whose devices are behind one IOMMU. One thread of its driver takes the faults of
+ * both. The first tenant's memory is not available: user space withholds it (userfaultfd, FUSE),
+ * its cgroup has no room, its disk is throttled, its pages are being migrated, its address space
+ * is locked. Meanwhile the second tenant's faults are answered, also those that wait for a thread
+ * of its own process.
  *
- * Nothing depends on time: the first one's faults wait from before the second one's until after.
+ * Nothing depends on time: the faults of the first tenant wait from before those of the second
+ * until after them.
  *
  * vm: --mem 1024 --append numa=fake=2 --swap 512 --disk 256 --module fuse
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Transparent huge pages: mapped as a whole, split under the device, collapsed under it.
+ * Transparent huge pages: the backend maps them as a whole. They are split and collapsed under the
+ * device.
  *
  * vm: --mem 1024
  * also: no5lvl pti numa

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A budget below what is used: devices get on all the same, with the smallest budget and many
- * engines; user space is told, and told when it is over; what is hottest is pinned within its
- * allowance, and let go when the host wants its memory.
+ * A budget below the working set. Devices make progress, also with the smallest budget and many
+ * engines. User space is notified of the beginning and of the end. The hottest blocks are pinned
+ * within the limit, and unpinned when the host is short of memory.
  *
  * vm: --mem 1024
  */

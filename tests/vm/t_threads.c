@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How many threads populate memory that waits for user space: so many for a process, whatever
- * containers it has; so many for a user, whatever processes; few for what nobody waits for; and no
- * more than its cgroup lets it have. Beyond that faults wait in order, and each is answered.
+ * The number of threads that populate memory while it waits for user space. There is a limit for a
+ * process, for all of its containers; a limit for a user, for all of its processes; a low limit
+ * for work that nobody waits for; and the limit of its cgroup. Beyond a limit, faults wait in
+ * order, and each is answered.
  *
  * vm: --mem 1024
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two devices, one by PRI and one by stall: in one container they share every mapping, in two
- * containers nothing, even with the same memory and the same IOVA.
+ * Two devices, one with PRI and one that stalls. In one container they share every mapping. In two
+ * containers they share nothing, even with the same memory and the same IOVA.
  *
  * vm: --mem 1024
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO_TYPE1_IOMMU and VFIO_TYPE1v2_IOMMU: both are served, data moves in both, and unmapping
- * follows the rules of each, exactly as stock type1's does: every step is done with stock type1
- * first and the results are compared.
+ * VFIO_TYPE1_IOMMU and VFIO_TYPE1v2_IOMMU: the backend serves both. Data moves in both. Unmapping
+ * follows the rules of each type. Each step runs with stock type1 first, and the results are
+ * compared.
  *
  * vm: --mem 1024
  */

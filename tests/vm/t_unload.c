@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The backend can't be unloaded while a container uses it, from the first group to the last
- * descriptor, and can be right after; many times, with and without use in between.
+ * descriptor. It can be unloaded right afterwards. The test repeats this many times, with and
+ * without use in between.
  *
  * vm: --mem 1024
  */

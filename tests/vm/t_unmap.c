@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO_IOMMU_UNMAP_DMA under running DMA: from its return the device reaches nothing there; its
- * page requests are answered INVALID. Partial unmaps are refused (type 1 v2).
+ * VFIO_IOMMU_UNMAP_DMA while DMA is in progress. From its return on the device reaches nothing at
+ * these addresses. Its page requests are answered INVALID. Partial unmaps are refused (type 1 v2).
  *
  * vm: --mem 1024
  */

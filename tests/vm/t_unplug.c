@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device is unplugged while it waits for page faults, by the bus and by the whole simulator
- * going away; the container and other devices live on.
+ * A device is unplugged while it waits for page faults, from the bus, and by the removal of the
+ * whole simulator. The container and other devices are not affected.
  *
  * vm: --mem 1024
  */

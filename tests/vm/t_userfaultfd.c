@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * userfaultfd: the device faults on a missing page, a thread of the process provides it. What
- * post-copy migration and lazy restore stand on.
+ * userfaultfd: the device faults on a missing page, and a thread of the process provides the page.
+ * Post-copy migration and lazy restore depend on this.
  *
  * vm: --mem 1024
  * also: no5lvl pti numa

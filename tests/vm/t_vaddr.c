@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Changing the CPU address of mapped memory under a running device (live update of a VMM): while
- * the address is invalid the device goes on with what is mapped and otherwise waits; afterwards it
- * goes on at the new address, in the same process or another one. Nothing is lost, and what is
- * pinned is charged to who owns it now. What would have to pin is refused meanwhile, and has
- * changed nothing; what is held stays, and can be let go.
+ * The CPU address of mapped memory changes while a device runs (live update of a VMM). While the
+ * address is invalid the device uses mapped pages, and waits for others. Afterwards it goes on at
+ * the new address, in the same process or another one. Nothing is lost. Pinned memory is charged
+ * to its new owner. Meanwhile an ioctl that would have to pin is refused, and changes nothing.
+ * Holds stay, and can be released.
  *
  * vm: --mem 1024
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a budget has unmapped, and no device has missed since, does not look used to the host: when
- * it reclaims memory, that goes first, and what devices use stays.
+ * A budget has unmapped a page, and no device has missed it since. Then the page is not young for
+ * the host. Reclaim takes such pages first, and leaves those that devices use.
  *
  * vm: --mem 768 --swap 512 --disk 256
  * also: zswap numa
