@@ -2,12 +2,14 @@
 /*
  * A budget below the working set. Devices make progress, also with the smallest budget and many
  * engines. User space is notified of the beginning and of the end. The hottest blocks are pinned
- * within the limit, and unpinned when the host is short of memory.
+ * within the limit, and unpinned when the host is short of memory. Nothing waits for the owner's
+ * address space to pin them.
  *
- * vm: --mem 1024
+ * vm: --mem 1024 --module fuse
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +17,7 @@
 
 #include "budget.h"
 #include "dma.h"
+#include "slowfs.h"
 
 #define LEN		(MiB)
 #define STEP		(2 * MiB)
@@ -190,6 +193,54 @@ static void check_hot(struct rig *r)
 	mem_unmap(b.va, b.len);
 }
 
+/* Reads the address space while it waits for the file system. */
+static void *read_self(void *arg)
+{
+	int fd = must_sys(open("/proc/self/mem", O_RDONLY));
+	char c;
+
+	must_be(pread(fd, &c, 1, (off_t)(uintptr_t)arg) == 1);
+	close(fd);
+	return arg;
+}
+
+/*
+ * Pins are charged under the lock of the owner's address space. Another thread of it has that lock
+ * for as long as it likes. Whoever would hold more gives up, as if pinning had failed, and
+ * everything else in the budget goes on.
+ */
+static void check_busy(struct rig *r)
+{
+	pthread_t reader;
+	struct simbuf b;
+	struct dma d;
+	void *slow;
+
+	slowfs_start();
+	slow = slowfs_mem(0, MEM_PAGE);
+	must(budget_set(bdf, "resident_max", BUDGET_LEAST + HOT * MEM_PAGE));
+	must(budget_set(bdf, "hot_pinned_max", MEM_PAGE));
+	begin(r, &b, &d);
+	wait_value("hot_pinned", is_some, "a page is held");
+	slowfs_hold();
+	must_be(!pthread_create(&reader, NULL, read_self, slow));
+	must_be(slowfs_held());
+	must(budget_set(bdf, "hot_pinned_max", HOT * MEM_PAGE));
+	wait_value("hot_pinned", is_zero, "the address space is in use: let go");
+	must(budget_set(bdf, "resident_max", 2 * BLOCKS * MEM_PAGE));
+	wait_value("thrashing", is_zero, "room for all");
+	slowfs_release();
+	must_be(!pthread_join(reader, NULL));
+	must(budget_set(bdf, "resident_max", BUDGET_LEAST + HOT * MEM_PAGE));
+	wait_value("hot_pinned", is_some, "it is not in use any more: held again");
+	tap_is(dma_stop(&d), 0, "the device got on all the time");
+	budget_none(bdf);
+	must(budget_set(bdf, "hot_pinned_max", 0));
+	rig_unmap(r, &b);
+	mem_unmap(b.va, b.len);
+	slowfs_stop();
+}
+
 int main(void)
 {
 	struct rig r;
@@ -202,6 +253,7 @@ int main(void)
 	check_progress(&r, 32);
 	check_told(&r);
 	check_hot(&r);
+	check_busy(&r);
 	rig_clean(&r);
 	rig_close(&r);
 	rig_unpinned("in the end nothing is pinned");

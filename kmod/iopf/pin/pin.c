@@ -69,8 +69,12 @@
 /* How often pinning one page is tried against others' changes of what is mapped. */
 #define PIN_TRIES 10000
 
-/* Charge pages to a process. May wait for whoever uses its address space. */
-static int charge(struct task_struct *task, struct mm_struct *mm, bool lock_cap, long pages)
+/*
+ * Charge pages to a process. Waits for whoever uses its address space, unless @now: then -EINTR,
+ * as job_pin() says it.
+ */
+static int charge(struct task_struct *task, struct mm_struct *mm, bool lock_cap, long pages,
+		  bool now)
 {
 	int ret;
 
@@ -78,7 +82,10 @@ static int charge(struct task_struct *task, struct mm_struct *mm, bool lock_cap,
 		return 0;
 	if (!mmget_not_zero(mm))
 		return -ESRCH;
-	ret = mmap_write_lock_killable(mm);
+	if (now)
+		ret = down_write_trylock(&mm->mmap_lock) ? 0 : -EINTR;
+	else
+		ret = mmap_write_lock_killable(mm);
 	if (!ret) {
 		ret = __account_locked_vm(mm, pages, true, task, lock_cap);
 		mmap_write_unlock(mm);
@@ -169,8 +176,11 @@ void iopf_pin_settle(struct iopf_container *c)
 	bool killed;
 
 	while (unlikely(READ_ONCE(c->owing)) && current->mm) {
-		scoped_guard(mutex, &c->lock)
-			m = owing_mm(c);
+		/* The worker gives back the charges of who is killed. */
+		if (mutex_lock_killable(&c->lock))
+			break;
+		m = owing_mm(c);
+		mutex_unlock(&c->lock);
 		if (!m)
 			break;
 		killed = mmap_write_lock_killable(m->mm);
@@ -312,7 +322,7 @@ static int job_do(struct pin_job *job)
 	}
 	for (unsigned int i = 0; i < n; i++)
 		count += iopf_pin_counts(job->pages[i]) && !test_bit(i, job->charged);
-	ret = charge(job->task, job->m->mm, job->lock_cap, count);
+	ret = charge(job->task, job->m->mm, job->lock_cap, count, job->now);
 	if (ret) {
 		unpin_user_pages(job->pages, n);
 		return ret;
