@@ -23,13 +23,13 @@
 #include <linux/atomic.h>
 #include <linux/cleanup.h>
 #include <linux/gfp.h>
-#include <linux/kprobes.h>
 #include <linux/mutex.h>
 #include <linux/pgtable.h>
 #include <linux/ptrace.h>
 #include <linux/string.h>
 
 #include "command.h"
+#include "divert.h"
 
 static DEFINE_MUTEX(failure_lock);
 static char failure_symbol[KSYM_NAME_LEN];
@@ -104,6 +104,7 @@ static int failure_arm(const char *symbol)
 	failure_probe = (struct kprobe){
 		.symbol_name = failure_symbol,
 		.pre_handler = failure_before,
+		.post_handler = divert_after,
 	};
 	ret = register_kprobe(&failure_probe);
 	failure_armed = !ret;

@@ -10,11 +10,12 @@
  * migrate vs unload: before the unload, user space writes 0 and lets its migrations end.
  */
 #include <linux/debugfs.h>
-#include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/wait.h>
+
+#include "divert.h"
 
 static struct dentry *holder_dir;
 static DECLARE_WAIT_QUEUE_HEAD(holder_wait);
@@ -43,6 +44,7 @@ static int holder_probe(struct kprobe *p, struct pt_regs *regs)
 static struct kprobe holder_kprobe = {
 	.symbol_name = "folio_mc_copy",
 	.pre_handler = holder_probe,
+	.post_handler = divert_after,
 };
 
 static int process_get(void *data, u64 *val)
