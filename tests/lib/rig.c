@@ -38,6 +38,11 @@ bool rig_stock(void)
 	return rig_no_backend || (env && *env && *env != '0');
 }
 
+bool rig_debug_kernel(void)
+{
+	return !access("/proc/lockdep", F_OK);
+}
+
 void rig_backend_only(void)
 {
 	if (rig_stock())

@@ -54,6 +54,14 @@ bool rig_stock(void);
 /** rig_backend_only() - skip the whole test with stock type1 */
 void rig_backend_only(void);
 
+/**
+ * rig_debug_kernel() - whether the kernel has lockdep, KASAN and other checkers
+ *
+ * Everything takes about nine times longer there, even on the instruction clock. A test whose sizes
+ * or pauses depend on that asks.
+ */
+bool rig_debug_kernel(void);
+
 /** rig_bdf() - the name of simulated device @n */
 const char *rig_bdf(unsigned int n);
 

@@ -328,7 +328,7 @@ int main(void)
 	bool stock_only = rig_stock();
 
 	/* See t_emulated about lockdep. */
-	if (access("/proc/lockdep", F_OK)) {
+	if (!rig_debug_kernel()) {
 		run(true, true);
 		run(true, false);
 	} else {
