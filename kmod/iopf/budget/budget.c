@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Budgets: how much of a container may be mapped and pinned, and what goes to make room.
+ * Budgets: how much of a space may be mapped and pinned, and what goes to make room.
  *
  * The lists and the policy are core/budget.h; its blocks are chunks. This file says when they are
- * asked, and evicts; limits.c is how they are set and read. A container without limits is not
- * budgeted: nothing is counted, and all that its faults pay is a look at iopf_container.budgeted.
+ * asked, and evicts; limits.c is how they are set and read. A space without limits is not
+ * budgeted: nothing is counted, and all that its faults pay is a look at iopf_space.budgeted.
  *
  * To evict is to unmap. The memory itself stays the process's; the host finds it unused when it
  * looks (mm.c: not mapped is not young), and decides.
@@ -45,9 +45,6 @@
 
 #include "../lib/controls.h"
 #include "../lib/params.h"
-#include "../map/area.h"
-#include "../map/chunk.h"
-#include "../vfio/container.h"
 #include "budget.h"
 
 /* How long a page stays mapped at least: time for the device to try again. */
@@ -65,11 +62,6 @@
 /* How often it is tried to make room, at half a millisecond and more each time. */
 #define ROOM_TRIES	2000
 
-static struct iopf_evictor *chunk_evictor(const struct iopf_chunk *chunk)
-{
-	return chunk->area->container->evictor;
-}
-
 /* Whether @work has something to do; kicked at most once until it has looked. */
 static bool evictor_kick(struct iopf_evictor *k)
 {
@@ -83,22 +75,20 @@ static bool evictor_kick(struct iopf_evictor *k)
 
 /**
  * iopf_evictor_reserve() - room for what a fault is about to map
- * @chunk: the chunk, locked; its container is budgeted
+ * @k: the evictor; the space is budgeted
+ * @map: what is mapped of the chunk, which is locked
  * @around: pages of the window; out: 1 when there is no room for more
  * @reserved: out: how many are reserved, to be given back by iopf_evictor_settle()
  * @huge: out: whether a leaf of 2 MiB may take the place of what is mapped
  *
  * Return: 0 or -EDQUOT.
  */
-int iopf_evictor_reserve(struct iopf_chunk *chunk, unsigned int *around, unsigned int *reserved,
-			 bool *huge)
+int iopf_evictor_reserve(struct iopf_evictor *k, const struct iopf_chunkmap *map,
+			 unsigned int *around, unsigned int *reserved, bool *huge)
 {
-	unsigned int present = iopf_chunkmap_mapped(&chunk->map), all = IOPF_CHUNK_PAGES - present;
+	unsigned int all = IOPF_CHUNK_PAGES - iopf_chunkmap_mapped(map);
 	unsigned int window = clamp(*around, 1U, IOPF_CHUNK_PAGES);
-	struct iopf_evictor *k = chunk_evictor(chunk);
 	int ret = 0;
-
-	lockdep_assert_held(&chunk->lock);
 
 	if (iopf_broken(budget))
 		return 0;
@@ -121,21 +111,19 @@ int iopf_evictor_reserve(struct iopf_chunk *chunk, unsigned int *around, unsigne
 
 /**
  * iopf_evictor_reserve_ahead() - room for what nobody waits for
- * @chunk: the chunk, locked; its container is budgeted
+ * @k: the evictor; the space is budgeted
+ * @map: what is mapped of the chunk, which is locked
  * @pages: how many there are to map at most, as far as they are not one leaf
  * @reserved: out: how many are reserved, to be given back by iopf_evictor_settle()
  *
  * Return: whether there is.
  */
-bool iopf_evictor_reserve_ahead(struct iopf_chunk *chunk, unsigned int pages,
-				unsigned int *reserved)
+bool iopf_evictor_reserve_ahead(struct iopf_evictor *k, const struct iopf_chunkmap *map,
+				unsigned int pages, unsigned int *reserved)
 {
-	struct iopf_evictor *k = chunk_evictor(chunk);
 	/* An empty chunk may get a leaf, whatever part of it is asked for. */
-	unsigned int all = iopf_chunkmap_empty(&chunk->map) ? IOPF_CHUNK_PAGES : pages;
+	unsigned int all = iopf_chunkmap_empty(map) ? IOPF_CHUNK_PAGES : pages;
 	bool room;
-
-	lockdep_assert_held(&chunk->lock);
 
 	spin_lock(&k->lock);
 	room = iopf_budget_reserve(&k->lru, all, false);
@@ -147,23 +135,23 @@ bool iopf_evictor_reserve_ahead(struct iopf_chunk *chunk, unsigned int pages,
 
 /**
  * iopf_evictor_settle() - count what a chunk has mapped
- * @chunk: the chunk, locked; its container is budgeted
+ * @k: the evictor; the space is budgeted
+ * @block: the chunk's, which is locked
+ * @map: what is mapped of it
  * @reserved: what was reserved for it
  * @why: why it may have changed
  */
-void iopf_evictor_settle(struct iopf_chunk *chunk, unsigned int reserved, enum iopf_settle why)
+void iopf_evictor_settle(struct iopf_evictor *k, struct iopf_block *block,
+			 const struct iopf_chunkmap *map, unsigned int reserved,
+			 enum iopf_settle why)
 {
-	unsigned int pages = iopf_chunkmap_mapped(&chunk->map);
-	unsigned int pinned = iopf_chunkmap_pinned(&chunk->map);
-	struct iopf_evictor *k = chunk_evictor(chunk);
+	unsigned int pages = iopf_chunkmap_mapped(map), pinned = iopf_chunkmap_pinned(map);
 	bool kick;
-
-	lockdep_assert_held(&chunk->lock);
 
 	spin_lock(&k->lock);
 	if (reserved)
 		iopf_budget_unreserve(&k->lru, reserved);
-	iopf_budget_settle(&k->lru, &chunk->block, pages, pinned, why, ktime_get_ns());
+	iopf_budget_settle(&k->lru, block, pages, pinned, why, ktime_get_ns());
 	kick = evictor_kick(k);
 	spin_unlock(&k->lock);
 	if (kick)
@@ -172,35 +160,31 @@ void iopf_evictor_settle(struct iopf_chunk *chunk, unsigned int reserved, enum i
 
 /**
  * iopf_evictor_forget() - a chunk is charged for no more
- * @chunk: the chunk, locked; it may never have been
+ * @k: the evictor
+ * @block: the chunk's, which is locked; it may never have been
  */
-void iopf_evictor_forget(struct iopf_chunk *chunk)
+void iopf_evictor_forget(struct iopf_evictor *k, struct iopf_block *block)
 {
-	struct iopf_evictor *k = chunk_evictor(chunk);
-
-	lockdep_assert_held(&chunk->lock);
-
 	spin_lock(&k->lock);
-	iopf_budget_forget(&k->lru, &chunk->block);
+	iopf_budget_forget(&k->lru, block);
 	spin_unlock(&k->lock);
 }
 
 /**
  * iopf_evictor_may_evict() - whether a chunk may go
- * @chunk: the chunk, locked
+ * @k: the evictor
+ * @block: the chunk's, which is locked
+ * @frozen: its area is, so what is mapped would not come back: it may not
  */
-bool iopf_evictor_may_evict(struct iopf_chunk *chunk)
+bool iopf_evictor_may_evict(struct iopf_evictor *k, struct iopf_block *block, bool frozen)
 {
-	struct iopf_evictor *k = chunk_evictor(chunk);
 	u64 now = ktime_get_ns();
 	bool may;
 
-	lockdep_assert_held(&chunk->lock);
-
 	spin_lock(&k->lock);
-	may = iopf_budget_may_evict(&k->lru, &chunk->block, now);
-	if (may && READ_ONCE(chunk->area->frozen)) {
-		iopf_budget_spare(&k->lru, &chunk->block, now);
+	may = iopf_budget_may_evict(&k->lru, block, now);
+	if (may && frozen) {
+		iopf_budget_spare(&k->lru, block, now);
 		may = false;
 	}
 	spin_unlock(&k->lock);
@@ -223,58 +207,50 @@ static unsigned int evictor_evict(struct iopf_evictor *k, bool look)
 		spin_unlock(&k->lock);
 		if (!block)
 			break;
-		pages = iopf_chunk_evict(container_of(block, struct iopf_chunk, block), look);
+		pages = k->ops->evict(block, look);
 	}
 	return pages;
 }
 
 /**
  * iopf_evictor_make_room() - have something go
- * @c: the container, which is not going away
+ * @k: the evictor, whose space is not going away
  * @pages: how much there should be room for
  *
  * Context: process context, with none of the chunks' locks; does not sleep.
  * Return: pages that have gone; 0: nothing may go now.
  */
-unsigned int iopf_evictor_make_room(struct iopf_container *c, unsigned int pages)
+unsigned int iopf_evictor_make_room(struct iopf_evictor *k, unsigned int pages)
 {
 	unsigned int all = 0, gone;
 
-	while (all < pages && (gone = evictor_evict(c->evictor, false)))
+	while (all < pages && (gone = evictor_evict(k, false)))
 		all += gone;
 	return all;
 }
 
 /**
  * iopf_evictor_reserve_pin() - room for pages that are about to be pinned
- * @chunk: the chunk, not locked
- * @n: pages, none of which is pinned
- * @reserved: out: how many are reserved, to be given back by iopf_evictor_settle()
+ * @k: the evictor; the space is budgeted
+ * @n: pages, none of which is pinned; they are given back by iopf_evictor_settle()
  *
- * Context: process context, under the container's lock; sleeps.
+ * Context: process context, under the space's lock; sleeps.
  * Return: 0; -ENOMEM: more than may be pinned, or there is no room; -EINTR.
  */
-int iopf_evictor_reserve_pin(struct iopf_chunk *chunk, unsigned int n, unsigned int *reserved)
+int iopf_evictor_reserve_pin(struct iopf_evictor *k, unsigned int n)
 {
-	struct iopf_container *c = chunk->area->container;
 	int ret;
 
-	lockdep_assert_held(&c->lock);
-
-	if (likely(!READ_ONCE(c->budgeted)))
-		return 0;
 	for (unsigned int tries = 0; tries < ROOM_TRIES; tries++) {
 		/* Some of them may be mapped, but need not be any more when they get pinned. */
-		spin_lock(&c->evictor->lock);
-		ret = iopf_budget_reserve_pinned(&c->evictor->lru, n, n);
-		spin_unlock(&c->evictor->lock);
-		if (ret != -EAGAIN) {
-			*reserved = ret ? 0 : n;
+		spin_lock(&k->lock);
+		ret = iopf_budget_reserve_pinned(&k->lru, n, n);
+		spin_unlock(&k->lock);
+		if (ret != -EAGAIN)
 			return ret;
-		}
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		if (!iopf_evictor_make_room(c, n))
+		if (!iopf_evictor_make_room(k, n))
 			usleep_range(500, 1000);
 	}
 	return -ENOMEM;
@@ -282,33 +258,42 @@ int iopf_evictor_reserve_pin(struct iopf_chunk *chunk, unsigned int n, unsigned 
 
 /**
  * iopf_evictor_full() - whether nothing should be mapped that nobody waits for
- * @c: the container, budgeted
+ * @k: the evictor; the space is budgeted
  */
-bool iopf_evictor_full(struct iopf_container *c)
+bool iopf_evictor_full(struct iopf_evictor *k)
 {
 	bool full;
 
-	spin_lock(&c->evictor->lock);
-	full = iopf_budget_excess(&c->evictor->lru);
-	spin_unlock(&c->evictor->lock);
+	spin_lock(&k->lock);
+	full = iopf_budget_excess(&k->lru);
+	spin_unlock(&k->lock);
 	return full;
 }
 
-int iopf_evictor_enter_slow(struct iopf_container *c)
+/**
+ * iopf_evictor_enter() - see iopf_space_enter()
+ * @k: the evictor; the space is budgeted
+ */
+int iopf_evictor_enter(struct iopf_evictor *k)
 {
 	int turn;
 
-	spin_lock(&c->evictor->lock);
-	turn = iopf_budget_enter(&c->evictor->lru);
-	spin_unlock(&c->evictor->lock);
+	spin_lock(&k->lock);
+	turn = iopf_budget_enter(&k->lru);
+	spin_unlock(&k->lock);
 	return turn;
 }
 
-void iopf_evictor_leave_slow(struct iopf_container *c, int turn)
+/**
+ * iopf_evictor_leave() - see iopf_space_leave()
+ * @k: the evictor
+ * @turn: of iopf_evictor_enter()
+ */
+void iopf_evictor_leave(struct iopf_evictor *k, int turn)
 {
-	spin_lock(&c->evictor->lock);
-	iopf_budget_leave(&c->evictor->lru, turn);
-	spin_unlock(&c->evictor->lock);
+	spin_lock(&k->lock);
+	iopf_budget_leave(&k->lru, turn);
+	spin_unlock(&k->lock);
 }
 
 /* Tell who polls, if thrashing has begun or ended. */
@@ -354,12 +339,12 @@ static void evictor_work(struct work_struct *work)
 	unsigned long delay;
 	unsigned int n = 0;
 
-	while (iopf_evictor_full(k->container) && n++ < BATCH && evictor_evict(k, false))
+	while (iopf_evictor_full(k) && n++ < BATCH && evictor_evict(k, false))
 		cond_resched();
 	for (n = 0; n < BATCH && evictor_evict(k, true); n++)
 		cond_resched();
 	evictor_tell(k);
-	iopf_hot_work(k, k->told);
+	k->ops->looked(k->space, k->told);
 	delay = evictor_rest(k);
 	if (delay)
 		queue_delayed_work(iopf_wq, &k->work, delay);
@@ -367,11 +352,13 @@ static void evictor_work(struct work_struct *work)
 
 /**
  * iopf_evictor_create() - a budget without limits
- * @c: whose
+ * @space: whose
+ * @ops: what others do for it
  *
  * Return: its evictor, or NULL.
  */
-struct iopf_evictor *iopf_evictor_create(struct iopf_container *c)
+struct iopf_evictor *iopf_evictor_create(struct iopf_space *space,
+					 const struct iopf_evictor_ops *ops)
 {
 	struct iopf_evictor *k = kzalloc(sizeof(*k), GFP_KERNEL_ACCOUNT);
 
@@ -381,9 +368,9 @@ struct iopf_evictor *iopf_evictor_create(struct iopf_container *c)
 	mutex_init(&k->setting);
 	iopf_budget_init(&k->lru, ktime_get_ns(), EPOCH);
 	k->lru.limits.min_residency = STAY_DEFAULT;
-	k->container = c;
+	k->ops = ops;
+	k->space = space;
 	INIT_DELAYED_WORK(&k->work, evictor_work);
-	iopf_hot_begin(k);
 	return k;
 }
 
@@ -391,25 +378,22 @@ struct iopf_evictor *iopf_evictor_create(struct iopf_container *c)
  * iopf_evictor_end() - nothing is mapped any more, and nobody can set a limit
  * @k: the evictor
  *
- * Context: process context, not under the container's lock.
+ * Context: process context, not under the space's lock.
  */
 void iopf_evictor_end(struct iopf_evictor *k)
 {
-	iopf_hot_end(k);
 	cancel_delayed_work_sync(&k->work);
-	iopf_hot_forget(k);
 	WARN_ON(iopf_budget_mapped(&k->lru) || k->lru.reserved);
 }
 
 /**
- * iopf_evictor_free() - the container is being freed
+ * iopf_evictor_free() - the space is being freed
  * @k: its evictor, or NULL
  */
 void iopf_evictor_free(struct iopf_evictor *k)
 {
 	if (!k)
 		return;
-	iopf_hot_end(k);
 	sysfs_put(k->thrashing);
 	mutex_destroy(&k->setting);
 	kfree(k);

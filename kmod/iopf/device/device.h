@@ -89,6 +89,7 @@ struct iopf_stats {
  * @news: limits what the log says of who serves it, which its owner can change as often as he likes
  * @latency: how long its faults took, while it is attached; see latency.c
  * @latency_past: and before; NULL until it is attached the first time
+ * @latency_shared: the past of its container, while it is attached
  * @latency_dir: where that is to be read
  * @streams_lock: protects @streams; a leaf
  * @streams: where it goes through memory in order
@@ -125,9 +126,28 @@ struct iopf_device {
 	struct ratelimit_state news;
 	struct iopf_latency __percpu *latency;
 	struct iopf_latency_past *latency_past;
+	struct iopf_latency_past *latency_shared;
 	struct kobject *latency_dir;
 	spinlock_t streams_lock; /* leaf */
 	struct iopf_streams streams;
+};
+
+/**
+ * struct iopf_devices_ops - what others do for devices
+ * @sysfs: shows and stores the files of a device's directory
+ * @publish: the directory is there; 0 or a negative error number, with nothing left in it
+ * @unpublish: the directory is about to go; waits for who uses what @publish has made
+ * @unbind: the device is about to be unbound from its VFIO driver; without our locks
+ * @unclaim: the device has left its VFIO driver; under iopf_devices_lock
+ * @forget: a device of this name has left its VFIO driver, be it one that is not known
+ */
+struct iopf_devices_ops {
+	const struct sysfs_ops *sysfs;
+	int (*publish)(struct iopf_device *d);
+	void (*unpublish)(struct iopf_device *d);
+	void (*unbind)(struct iopf_device *d);
+	void (*unclaim)(struct iopf_device *d);
+	void (*forget)(const char *name);
 };
 
 extern struct mutex iopf_devices_lock;
@@ -138,19 +158,14 @@ static inline u64 iopf_device_window_owner(const struct iopf_range *windows, uns
 	return (unsigned long)&windows[i];
 }
 
-int iopf_devices_init(struct kobject *root);
+int iopf_devices_init(struct kobject *root, const struct iopf_devices_ops *ops);
 void iopf_devices_exit(void);
 
 int iopf_devices_each(int (*fn)(struct iopf_device *d, void *data), void *data);
 struct iopf_device *iopf_device_get(struct device *dev);
 void iopf_device_put(struct iopf_device *d);
-struct iopf_container *iopf_device_enter(struct iopf_device *d, bool interruptible);
-bool iopf_device_in(struct iopf_device *d, const struct iopf_container *c);
-void iopf_device_leave(struct iopf_container *c);
 void iopf_device_served(struct iopf_device *d, const char *by, const char *reason);
 void iopf_device_released(struct iopf_device *d);
-void iopf_device_claimed(struct iopf_device *d, struct iopf_container *c);
-void iopf_device_unclaimed(struct iopf_device *d);
 void iopf_devices_set_behind(bool behind);
 
 static inline void iopf_device_count(struct iopf_device *d, enum iopf_stat stat, u64 n)

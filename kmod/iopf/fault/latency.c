@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How long faults take: histograms for each device and each container, in phases.
+ * How long faults take: histograms for each device and each space, in phases.
  *
  * What is measured: every fault that is answered, from the call of our handler to the end of the
  * response. What comes before, in the device, the IOMMU and its driver, nobody here can see. The
@@ -16,7 +16,7 @@
  * be populated.
  *
  * Memory: 6.1 KiB for each processor and attached device; 12 KiB for each device that has ever
- * been attached and for each container, for what was measured by devices that have left.
+ * been attached and for each space, for what was measured by devices that have left.
  *
  * Invariants: what a device measures is in its processors' histograms for as long as it is
  * attached, and counts for the device and for the container. When it leaves, it goes to the past of
@@ -40,12 +40,10 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
-#include <linux/sysfs.h>
 
 #include "../device/device.h"
-#include "../vfio/attach.h"
-#include "../vfio/container.h"
 #include "latency.h"
+#include "queue.h"
 
 DEFINE_STATIC_KEY_TRUE(iopf_latency_on);
 
@@ -86,12 +84,6 @@ struct iopf_latency_past {
 	struct iopf_hist_sum hist[IOPF_PHASE_NR];
 };
 
-/* A value of a histogram, for people. */
-static u64 value_to_ns(u64 value)
-{
-	return iopf_clock_ns(value << IOPF_LATENCY_SHIFT);
-}
-
 void iopf_timing_begin_phases(struct iopf_timing *t, struct iopf_device *d)
 {
 	this_cpu_write(d->latency->skip, (int)READ_ONCE(latency_every) - 1);
@@ -110,11 +102,12 @@ void iopf_timing_add_phases(struct iopf_device *d, const struct iopf_timing *t)
 /**
  * iopf_latency_attach() - a device is about to be attached
  * @d: the device
+ * @shared: the past of its container
  *
  * Context: under iopf_devices_lock.
  * Return: 0 or -ENOMEM.
  */
-int iopf_latency_attach(struct iopf_device *d)
+int iopf_latency_attach(struct iopf_device *d, struct iopf_latency_past *shared)
 {
 	lockdep_assert_held(&iopf_devices_lock);
 
@@ -123,6 +116,7 @@ int iopf_latency_attach(struct iopf_device *d)
 		d->latency_past = kvzalloc(sizeof(*d->latency_past), GFP_KERNEL);
 	if (!d->latency_past)
 		return -ENOMEM;
+	d->latency_shared = shared;
 	d->latency = alloc_percpu_gfp(struct iopf_latency, GFP_KERNEL_ACCOUNT);
 	return d->latency ? 0 : -ENOMEM;
 }
@@ -172,245 +166,21 @@ static void latency_peek(const struct iopf_device *d, enum iopf_phase phase,
 /**
  * iopf_latency_detach() - a device has been detached, or was not attached after all
  * @d: the device, after iopf_latency_attach(), be it that failed; no fault of it is under way
- * @c: its container
  *
  * Context: under iopf_devices_lock.
  */
-void iopf_latency_detach(struct iopf_device *d, struct iopf_container *c)
+void iopf_latency_detach(struct iopf_device *d)
 {
 	lockdep_assert_held(&iopf_devices_lock);
 
 	if (!d->latency)
 		return;
 	for (enum iopf_phase phase = 0; phase < IOPF_PHASE_NR; phase++)
-		latency_peek(d, phase, &c->latency_past->hist[phase]);
+		latency_peek(d, phase, &d->latency_shared->hist[phase]);
 	latency_take(d, d->latency_past);
 	free_percpu(d->latency);
 	d->latency = NULL;
-}
-
-/* sysfs: a directory "latency" in that of each device and container */
-
-/**
- * struct latency_dir - the directory
- * @kobj: the directory
- * @d: the device, or
- * @c: the container
- *
- * Whichever it is outlives the files: kobject_del() waits for their readers.
- */
-struct latency_dir {
-	struct kobject kobj;
-	struct iopf_device *d;
-	struct iopf_container *c;
-};
-
-struct latency_attr {
-	struct attribute attr;
-	ssize_t (*show)(const struct iopf_hist_sum *sum, char *buf);
-	enum iopf_phase phase;
-};
-
-static void dir_sum(struct latency_dir *dir, enum iopf_phase phase, struct iopf_hist_sum *sum)
-{
-	struct iopf_attach *at;
-
-	guard(mutex)(&iopf_devices_lock);
-	if (dir->d) {
-		if (dir->d->latency_past)
-			iopf_hist_merge(sum, &dir->d->latency_past->hist[phase]);
-		if (dir->d->latency)
-			latency_peek(dir->d, phase, sum);
-		return;
-	}
-	iopf_hist_merge(sum, &dir->c->latency_past->hist[phase]);
-	/* The list of groups does not change without this lock. */
-	list_for_each_entry(at, &dir->c->attaches, node)
-		for (unsigned int i = 0; i < at->nr_devices; i++)
-			latency_peek(at->device[i], phase, sum);
-}
-
-static void dir_reset(struct latency_dir *dir)
-{
-	struct iopf_device *d = dir->d;
-	struct iopf_attach *at;
-
-	guard(mutex)(&iopf_devices_lock);
-	if (d) {
-		if (d->latency)
-			latency_take(d, d->attach->container->latency_past);
-		if (d->latency_past)
-			memset(d->latency_past, 0, sizeof(*d->latency_past));
-		return;
-	}
-	list_for_each_entry(at, &dir->c->attaches, node)
-		for (unsigned int i = 0; i < at->nr_devices; i++)
-			latency_take(at->device[i], at->device[i]->latency_past);
-	memset(dir->c->latency_past, 0, sizeof(*dir->c->latency_past));
-}
-
-static u64 percentile_ns(const struct iopf_hist_sum *sum, unsigned int permille)
-{
-	return value_to_ns(iopf_hist_percentile(sum, permille));
-}
-
-static ssize_t summary_show(const struct iopf_hist_sum *sum, char *buf)
-{
-	int len = sysfs_emit(buf, "count %llu sum %llu", iopf_hist_total(sum),
-			     iopf_clock_ns(sum->sum));
-
-	return len + sysfs_emit_at(buf, len, " p50 %llu p90 %llu p99 %llu p99.9 %llu max %llu\n",
-				   percentile_ns(sum, 500), percentile_ns(sum, 900),
-				   percentile_ns(sum, 990), percentile_ns(sum, 999),
-				   percentile_ns(sum, 1000));
-}
-
-/* A page has room for all lines up to some million faults in each bucket, and then for most. */
-#define LINE_MAX_LEN 40
-
-static ssize_t buckets_show(const struct iopf_hist_sum *sum, char *buf)
-{
-	int len = 0;
-
-	for (unsigned int i = 0; i < IOPF_HIST_BUCKETS && len < PAGE_SIZE - LINE_MAX_LEN; i++)
-		if (sum->count[i])
-			len += sysfs_emit_at(buf, len, "%llu %llu\n",
-					     value_to_ns(iopf_hist_first(i)), sum->count[i]);
-	return len;
-}
-
-#define LATENCY_ATTR(_name, _show, _phase) \
-	static const struct latency_attr latency_##_name = { \
-		.attr = { .name = #_name, .mode = 0444 }, \
-		.show = _show, \
-		.phase = _phase, \
-	}
-
-LATENCY_ATTR(queueing, summary_show, IOPF_PHASE_QUEUEING);
-LATENCY_ATTR(queueing_buckets, buckets_show, IOPF_PHASE_QUEUEING);
-LATENCY_ATTR(walk, summary_show, IOPF_PHASE_WALK);
-LATENCY_ATTR(walk_buckets, buckets_show, IOPF_PHASE_WALK);
-LATENCY_ATTR(populate, summary_show, IOPF_PHASE_POPULATE);
-LATENCY_ATTR(populate_buckets, buckets_show, IOPF_PHASE_POPULATE);
-LATENCY_ATTR(map, summary_show, IOPF_PHASE_MAP);
-LATENCY_ATTR(map_buckets, buckets_show, IOPF_PHASE_MAP);
-LATENCY_ATTR(respond, summary_show, IOPF_PHASE_RESPOND);
-LATENCY_ATTR(respond_buckets, buckets_show, IOPF_PHASE_RESPOND);
-LATENCY_ATTR(total, summary_show, IOPF_PHASE_TOTAL);
-LATENCY_ATTR(total_buckets, buckets_show, IOPF_PHASE_TOTAL);
-
-static const struct latency_attr latency_reset = {
-	.attr = { .name = "reset", .mode = 0200 },
-};
-
-static const struct attribute *const latency_attrs[] = {
-	&latency_queueing.attr,
-	&latency_queueing_buckets.attr,
-	&latency_walk.attr,
-	&latency_walk_buckets.attr,
-	&latency_populate.attr,
-	&latency_populate_buckets.attr,
-	&latency_map.attr,
-	&latency_map_buckets.attr,
-	&latency_respond.attr,
-	&latency_respond_buckets.attr,
-	&latency_total.attr,
-	&latency_total_buckets.attr,
-	&latency_reset.attr,
-	NULL,
-};
-
-static ssize_t latency_attr_show(struct kobject *kobj, struct attribute *attr, char *buf)
-{
-	const struct latency_attr *a = container_of_const(attr, struct latency_attr, attr);
-	struct iopf_hist_sum *sum;
-	ssize_t ret;
-
-	if (!a->show)
-		return -EIO;
-	sum = kzalloc(sizeof(*sum), GFP_KERNEL);
-	if (!sum)
-		return -ENOMEM;
-	dir_sum(container_of(kobj, struct latency_dir, kobj), a->phase, sum);
-	ret = a->show(sum, buf);
-	kfree(sum);
-	return ret;
-}
-
-static ssize_t latency_attr_store(struct kobject *kobj, struct attribute *attr, const char *buf,
-				  size_t count)
-{
-	bool reset;
-	int ret;
-
-	if (attr != &latency_reset.attr)
-		return -EIO;
-	ret = kstrtobool(buf, &reset);
-	if (ret)
-		return ret;
-	if (!reset)
-		return -EINVAL;
-	dir_reset(container_of(kobj, struct latency_dir, kobj));
-	return count;
-}
-
-static const struct sysfs_ops latency_sysfs_ops = {
-	.show = latency_attr_show,
-	.store = latency_attr_store,
-};
-
-static void dir_free(struct kobject *kobj)
-{
-	kfree(container_of(kobj, struct latency_dir, kobj));
-}
-
-static const struct kobj_type latency_ktype = {
-	.sysfs_ops = &latency_sysfs_ops,
-	.release = dir_free,
-};
-
-/**
- * iopf_latency_dir_create() - the directory "latency" of a device or a container
- * @parent: its directory
- * @d: the device, or
- * @c: the container, with its @latency_past
- *
- * Return: the directory, or NULL.
- */
-struct kobject *iopf_latency_dir_create(struct kobject *parent, struct iopf_device *d,
-					struct iopf_container *c)
-{
-	struct latency_dir *dir = kzalloc(sizeof(*dir), GFP_KERNEL);
-
-	if (!dir)
-		return NULL;
-	dir->d = d;
-	dir->c = c;
-	if (kobject_init_and_add(&dir->kobj, &latency_ktype, parent, "latency"))
-		goto err_put;
-	if (sysfs_create_files(&dir->kobj, (const struct attribute *const *)latency_attrs))
-		goto err_del;
-	return &dir->kobj;
-
-err_del:
-	kobject_del(&dir->kobj);
-err_put:
-	kobject_put(&dir->kobj);
-	return NULL;
-}
-
-/**
- * iopf_latency_dir_destroy() - remove it, once nobody reads it any more
- * @dir: the directory, or NULL
- *
- * Context: without iopf_devices_lock, which the readers take.
- */
-void iopf_latency_dir_destroy(struct kobject *dir)
-{
-	if (!dir)
-		return;
-	kobject_del(dir);
-	kobject_put(dir);
+	d->latency_shared = NULL;
 }
 
 /**
@@ -421,4 +191,58 @@ void iopf_latency_dir_destroy(struct kobject *dir)
 struct iopf_latency_past *iopf_latency_past_alloc(void)
 {
 	return kvzalloc(sizeof(struct iopf_latency_past), GFP_KERNEL_ACCOUNT);
+}
+
+/**
+ * iopf_latency_sum() - what was measured of a phase
+ * @d: of this device, or NULL:
+ * @past: in a container, by devices that have left
+ * @queues: and by those of its attached groups, a list of struct iopf_fault_queue
+ * @phase: the phase
+ * @sum: it is added to this
+ */
+void iopf_latency_sum(struct iopf_device *d, const struct iopf_latency_past *past,
+		      const struct list_head *queues, enum iopf_phase phase,
+		      struct iopf_hist_sum *sum)
+{
+	struct iopf_fault_queue *fq;
+
+	guard(mutex)(&iopf_devices_lock);
+	if (d) {
+		if (d->latency_past)
+			iopf_hist_merge(sum, &d->latency_past->hist[phase]);
+		if (d->latency)
+			latency_peek(d, phase, sum);
+		return;
+	}
+	iopf_hist_merge(sum, &past->hist[phase]);
+	/* The list of groups does not change without this lock. */
+	list_for_each_entry(fq, queues, node)
+		for (unsigned int i = 0; i < fq->nr_devices; i++)
+			latency_peek(fq->device[i], phase, sum);
+}
+
+/**
+ * iopf_latency_reset() - begin to measure anew
+ * @d: as of iopf_latency_sum()
+ * @past: as of iopf_latency_sum()
+ * @queues: as of iopf_latency_sum()
+ */
+void iopf_latency_reset(struct iopf_device *d, struct iopf_latency_past *past,
+			const struct list_head *queues)
+{
+	struct iopf_fault_queue *fq;
+
+	guard(mutex)(&iopf_devices_lock);
+	if (d) {
+		if (d->latency)
+			latency_take(d, d->latency_shared);
+		if (d->latency_past)
+			memset(d->latency_past, 0, sizeof(*d->latency_past));
+		return;
+	}
+	list_for_each_entry(fq, queues, node)
+		for (unsigned int i = 0; i < fq->nr_devices; i++)
+			latency_take(fq->device[i], fq->device[i]->latency_past);
+	memset(past, 0, sizeof(*past));
 }

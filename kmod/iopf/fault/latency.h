@@ -3,14 +3,13 @@
 #define IOPF_LATENCY_H
 
 #include <linux/jump_label.h>
-#include <linux/kobject.h>
+#include <linux/list.h>
 #include <linux/percpu.h>
 
 #include "../../../core/hist.h"
 #include "../device/device.h"
 #include "../lib/timing.h"
 
-struct iopf_container;
 struct iopf_latency_past;
 
 /*
@@ -79,11 +78,13 @@ static inline void iopf_timing_end(struct iopf_timing *t, struct iopf_device *d)
 	iopf_latency_add(d, IOPF_PHASE_TOTAL, end - t->start);
 }
 
-int iopf_latency_attach(struct iopf_device *d);
-void iopf_latency_detach(struct iopf_device *d, struct iopf_container *c);
+int iopf_latency_attach(struct iopf_device *d, struct iopf_latency_past *shared);
+void iopf_latency_detach(struct iopf_device *d);
 struct iopf_latency_past *iopf_latency_past_alloc(void);
-struct kobject *iopf_latency_dir_create(struct kobject *parent, struct iopf_device *d,
-					struct iopf_container *c);
-void iopf_latency_dir_destroy(struct kobject *dir);
+void iopf_latency_sum(struct iopf_device *d, const struct iopf_latency_past *past,
+		      const struct list_head *queues, enum iopf_phase phase,
+		      struct iopf_hist_sum *sum);
+void iopf_latency_reset(struct iopf_device *d, struct iopf_latency_past *past,
+			const struct list_head *queues);
 
 #endif /* IOPF_LATENCY_H */

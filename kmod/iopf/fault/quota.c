@@ -18,17 +18,12 @@
  * provides a page, which may be never, and what has been had ahead stays until it is used. Neither
  * could be had back in bounded time, so whoever lent would be without, or the quota be exceeded.
  *
- * Locking: the container's lock; iopf_attach.lock inside. Reading waits for neither.
+ * Locking: the container's lock; iopf_fault_queue.lock inside. Reading waits for neither.
  */
-#include <linux/cleanup.h>
 #include <linux/kernel.h>
-#include <linux/kstrtox.h>
-#include <linux/sysfs.h>
+#include <linux/list.h>
 
-#include "../vfio/attach.h"
-#include "../vfio/container.h"
-#include "../vfio/limits.h"
-#include "fault.h"
+#include "queue.h"
 #include "quota.h"
 
 /*
@@ -40,113 +35,44 @@
 
 /**
  * iopf_quota_share() - divide the quotas anew
- * @c: the container, locked; a quota has changed, or a group come or gone
+ * @queues: the attached groups, a list of struct iopf_fault_queue; one has come or gone, or a quota
+ *          has changed
+ * @fault_workers_max: of their faults that wait, how many may have a worker; UINT_MAX: no limit
+ * @prefetch_max: prefetched pages not used yet, at most; UINT_MAX: no limit
+ *
+ * Context: under the space's lock.
  */
-void iopf_quota_share(struct iopf_container *c)
+void iopf_quota_share(struct list_head *queues, unsigned int fault_workers_max,
+		      unsigned int prefetch_max)
 {
 	unsigned int groups = 0, devices = 0;
-	struct iopf_attach *at;
+	struct iopf_fault_queue *fq;
 
-	lockdep_assert_held(&c->lock);
-
-	list_for_each_entry(at, &c->attaches, node) {
+	list_for_each_entry(fq, queues, node) {
 		groups++;
-		devices += at->nr_devices;
+		devices += fq->nr_devices;
 	}
-	list_for_each_entry(at, &c->attaches, node) {
-		WRITE_ONCE(at->max_workers,
-			   clamp(c->fault_workers_max / groups, 1U, IOPF_DEVICE_WORKERS));
-		WRITE_ONCE(at->max_ahead,
-			   c->prefetch_max == UINT_MAX ? UINT_MAX : c->prefetch_max / devices);
-		iopf_fault_more_workers(at);
+	list_for_each_entry(fq, queues, node) {
+		WRITE_ONCE(fq->max_workers,
+			   clamp(fault_workers_max / groups, 1U, IOPF_DEVICE_WORKERS));
+		WRITE_ONCE(fq->max_ahead,
+			   prefetch_max == UINT_MAX ? UINT_MAX : prefetch_max / devices);
+		iopf_fault_more_workers(fq);
 	}
 }
-
-static ssize_t quota_emit(char *buf, unsigned int quota)
-{
-	if (quota == UINT_MAX)
-		return sysfs_emit(buf, "max\n");
-	return sysfs_emit(buf, "%u\n", quota);
-}
-
-static ssize_t quota_set(struct iopf_container *c, enum iopf_setting setting, const char *buf,
-			 size_t count, unsigned int least)
-{
-	unsigned int value = UINT_MAX;
-	int ret = 0;
-
-	if (!sysfs_streq(buf, "max"))
-		ret = kstrtouint(buf, 0, &value);
-	if (!ret && value < least)
-		ret = -EINVAL;
-	if (!ret)
-		ret = iopf_limits_set(c, setting, value == UINT_MAX ? IOPF_SETTING_MAX : value);
-	return ret ?: count;
-}
-
-static ssize_t fault_workers_max_show(struct iopf_container *c, char *buf)
-{
-	return quota_emit(buf, READ_ONCE(c->fault_workers_max));
-}
-
-static ssize_t fault_workers_max_store(struct iopf_container *c, const char *buf, size_t count)
-{
-	return quota_set(c, IOPF_SETTING_FAULT_WORKERS_MAX, buf, count, 1);
-}
-
-static ssize_t prefetch_max_show(struct iopf_container *c, char *buf)
-{
-	return quota_emit(buf, READ_ONCE(c->prefetch_max));
-}
-
-static ssize_t prefetch_max_store(struct iopf_container *c, const char *buf, size_t count)
-{
-	return quota_set(c, IOPF_SETTING_PREFETCH_MAX, buf, count, 0);
-}
-
-/* Faults that have a worker now. */
-static ssize_t faults_parked_show(struct iopf_container *c, char *buf)
-{
-	struct iopf_attach *at;
-	unsigned int n = 0;
-
-	guard(mutex)(&iopf_devices_lock);
-	list_for_each_entry(at, &c->attaches, node)
-		n += READ_ONCE(at->workers);
-	return sysfs_emit(buf, "%u\n", n);
-}
-
-static const struct iopf_container_attr quota_fault_workers_max = {
-	.attr = { .name = "fault_workers_max", .mode = 0644 },
-	.show = fault_workers_max_show,
-	.store = fault_workers_max_store,
-};
-
-static const struct iopf_container_attr quota_prefetch_max = {
-	.attr = { .name = "prefetch_max", .mode = 0644 },
-	.show = prefetch_max_show,
-	.store = prefetch_max_store,
-};
-
-static const struct iopf_container_attr quota_faults_parked = {
-	.attr = { .name = "fault_workers", .mode = 0444 },
-	.show = faults_parked_show,
-};
-
-static const struct attribute *const quota_attrs[] = {
-	&quota_fault_workers_max.attr,
-	&quota_prefetch_max.attr,
-	&quota_faults_parked.attr,
-	NULL,
-};
 
 /**
- * iopf_quota_add_files() - have the quotas in sysfs
- * @c: the container, whose directory is there; with it the files go
+ * iopf_quota_used() - faults that have a worker now
+ * @queues: the attached groups
  *
- * Return: 0 or a negative error number.
+ * Context: under iopf_devices_lock.
  */
-int iopf_quota_add_files(struct iopf_container *c)
+unsigned int iopf_quota_used(const struct list_head *queues)
 {
-	return sysfs_create_files(&c->kobj, (const struct attribute *const *)quota_attrs);
+	const struct iopf_fault_queue *fq;
+	unsigned int n = 0;
+
+	list_for_each_entry(fq, queues, node)
+		n += READ_ONCE(fq->workers);
+	return n;
 }

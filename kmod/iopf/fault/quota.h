@@ -2,9 +2,10 @@
 #ifndef IOPF_QUOTA_H
 #define IOPF_QUOTA_H
 
-struct iopf_container;
+struct list_head;
 
-void iopf_quota_share(struct iopf_container *c);
-int iopf_quota_add_files(struct iopf_container *c);
+void iopf_quota_share(struct list_head *queues, unsigned int fault_workers_max,
+		      unsigned int prefetch_max);
+unsigned int iopf_quota_used(const struct list_head *queues);
 
 #endif /* IOPF_QUOTA_H */

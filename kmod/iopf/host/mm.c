@@ -42,9 +42,6 @@
  * chunk lock. Nothing that is taken here may be held across an allocation that
  * reclaims.
  */
-#include <linux/fs.h>
-#include <linux/iommu.h>
-#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -52,21 +49,12 @@
 
 #include "../lib/controls.h"
 #include "../lib/params.h"
-#include "../map/area.h"
-#include "../map/chunk.h"
-#include "../pin/pin.h"
-#include "../vfio/container.h"
+#include "charge.h"
 #include "mm.h"
 #include "pool.h"
 
-/* Processes that a container follows at most; docs/internals/bounds.md says so. */
-#define IOPF_MMS_MAX	1024
-
-/* How long the end of a container waits for its processes' threads. */
-#define LEAVE_TIME	HZ
-
-/* Areas that one look of the host goes through at most. */
-#define LOOK_AREAS	64
+/* Ranges that one look of the host goes through at most. */
+#define LOOK_RANGES	64
 
 /* Add @delta to the counters of [first, last]. Each start is undone by its end. */
 static void inv_add(struct iopf_mm *m, unsigned long first, unsigned long last, int delta)
@@ -97,30 +85,20 @@ bool iopf_mm_busy_anywhere(const struct iopf_mm *m)
 	return busy;
 }
 
-/* The part of an area that lies in CPU addresses [first, last]. */
-static struct iopf_range area_part(const struct iopf_area *area, unsigned long first,
-				   unsigned long last)
+static struct iopf_mm_range *range_first(struct iopf_mm *m, unsigned long first,
+					 unsigned long last)
 {
-	const struct interval_tree_node *node = &area->hva;
+	struct interval_tree_node *node = interval_tree_iter_first(&m->ranges, first, last);
 
-	return (struct iopf_range){
-		.first = area->range.first + (max(first, node->start) - node->start),
-		.last = area->range.first + (min(last, node->last) - node->start),
-	};
+	return node ? container_of(node, struct iopf_mm_range, node) : NULL;
 }
 
-static struct iopf_area *area_first(struct iopf_mm *m, unsigned long first, unsigned long last)
+static struct iopf_mm_range *range_next(struct iopf_mm_range *range, unsigned long first,
+					unsigned long last)
 {
-	struct interval_tree_node *node = interval_tree_iter_first(&m->areas, first, last);
+	struct interval_tree_node *node = interval_tree_iter_next(&range->node, first, last);
 
-	return node ? container_of(node, struct iopf_area, hva) : NULL;
-}
-
-static struct iopf_area *area_next(struct iopf_area *area, unsigned long first, unsigned long last)
-{
-	struct interval_tree_node *node = interval_tree_iter_next(&area->hva, first, last);
-
-	return node ? container_of(node, struct iopf_area, hva) : NULL;
+	return node ? container_of(node, struct iopf_mm_range, node) : NULL;
 }
 
 /**
@@ -128,8 +106,8 @@ static struct iopf_area *area_next(struct iopf_area *area, unsigned long first, 
  * @m: whose
  * @first: first address
  * @last: last address
- * @area: where to go on: visited, so that it stays in the tree; NULL before the first one
- * @left: what is left of it
+ * @range: where to go on: visited, so that it stays in the tree; NULL before the first one
+ * @from: address in it to go on from
  * @zapped: pages that have been unmapped of it
  * @work: a worker's who goes on
  */
@@ -137,31 +115,38 @@ struct mm_zap {
 	struct iopf_mm *m;
 	unsigned long first;
 	unsigned long last;
-	struct iopf_area *area;
-	struct iopf_range left;
+	struct iopf_mm_range *range;
+	unsigned long from;
 	unsigned int zapped;
 	struct work_struct work;
 };
 
-static void zap_enter(struct mm_zap *z, struct iopf_area *area)
+static void zap_enter(struct mm_zap *z, struct iopf_mm_range *range)
 {
-	z->area = area;
+	z->range = range;
 	z->zapped = 0;
-	if (area)
-		z->left = area_part(area, z->first, z->last);
+	if (range)
+		z->from = max(z->first, range->node.start);
 }
 
-/* Go on with an area that others may have waited for meanwhile, to take it out of the tree. */
+/* Unmap of the range at hand, until somebody else wants the processor. False: that was all. */
+static bool zap_range(struct mm_zap *z)
+{
+	return z->m->ops->zap_some(z->range, &z->from, min(z->last, z->range->node.last),
+				   &z->zapped);
+}
+
+/* Go on with a range that others may have waited for meanwhile, to take it out of the tree. */
 static void zap_resume(struct mm_zap *z)
 {
 	/* It can't be freed before the tree's lock is dropped. */
-	if (atomic_dec_and_test(&z->area->visitors))
-		wake_up_var(&z->area->visitors);
+	if (atomic_dec_and_test(&z->range->visitors))
+		wake_up_var(&z->range->visitors);
 }
 
 /*
- * Unmap what is mapped, all of it, or with @may_stop until somebody else wants the processor. An
- * area that comes while the lock is dropped need not be met: its faults find that the addresses
+ * Unmap what is mapped, all of it, or with @may_stop until somebody else wants the processor. A
+ * range that comes while the lock is dropped need not be met: its faults find that the addresses
  * are being invalidated. Returns whether there is anything left.
  */
 static bool mm_zap_some(struct mm_zap *z, bool may_stop)
@@ -169,23 +154,20 @@ static bool mm_zap_some(struct mm_zap *z, bool may_stop)
 	struct iopf_mm *m = z->m;
 
 	read_lock(&m->lock);
-	if (unlikely(z->area))
+	if (unlikely(z->range))
 		zap_resume(z);
 	else
-		zap_enter(z, area_first(m, z->first, z->last));
-	while (z->area) {
-		if (!iopf_area_zap_some(z->area, &z->left, &z->zapped)) {
-			if (unlikely(z->zapped && READ_ONCE(z->area->mmio)))
-				iopf_container_repair(m->container);
-			zap_enter(z, area_next(z->area, z->first, z->last));
-		}
-		if (unlikely(may_stop && z->area && need_resched())) {
-			atomic_inc(&z->area->visitors);
+		zap_enter(z, range_first(m, z->first, z->last));
+	while (z->range) {
+		if (!zap_range(z))
+			zap_enter(z, range_next(z->range, z->first, z->last));
+		if (unlikely(may_stop && z->range && need_resched())) {
+			atomic_inc(&z->range->visitors);
 			break;
 		}
 	}
 	read_unlock(&m->lock);
-	return z->area;
+	return z->range;
 }
 
 static void zap_work(struct work_struct *work)
@@ -217,34 +199,29 @@ static void mm_zap(struct iopf_mm *m, unsigned long first, unsigned long last, b
 /*
  * Whether the device has used anything in [first, last] since the last look, as far as is known,
  * or, without @age, whether anything is mapped. The caller has a lock of the page tables. So
- * there is a bound of what is looked at: where more areas share the memory, it is in use.
+ * there is a bound of what is looked at: where more ranges share the memory, it is in use.
  */
 static bool mm_look(struct iopf_mm *m, unsigned long first, unsigned long last, bool age)
 {
-	unsigned int areas = 0;
-	struct iopf_area *area;
-	bool used = false;
+	struct iopf_mm_range *range;
+	bool used = false, aged = false;
+	unsigned int ranges = 0;
 
 	read_lock(&m->lock);
-	for (area = area_first(m, first, last); area; area = area_next(area, first, last)) {
-		struct iopf_range range = area_part(area, first, last);
+	for (range = range_first(m, first, last); range && !used;
+	     range = range_next(range, first, last)) {
+		unsigned long from = max(first, range->node.start);
+		unsigned long to = min(last, range->node.last);
 
-		if (++areas > LOOK_AREAS) {
+		if (++ranges > LOOK_RANGES)
 			used = true;
-			break;
-		}
-		if (!age) {
-			used = iopf_area_mapped(area, &range);
-			if (used)
-				break;
-		} else if (iopf_area_age(area, &range)) {
-			used = true;
-			if (unlikely(READ_ONCE(area->mmio)))
-				iopf_container_repair(area->container);
-		}
+		else if (!age)
+			used = m->ops->mapped(range, from, to);
+		else
+			aged |= m->ops->age(range, from, to);
 	}
 	read_unlock(&m->lock);
-	return used;
+	return used || aged;
 }
 
 static int iopf_mm_invalidate_start(struct mmu_notifier *notifier,
@@ -352,20 +329,29 @@ static void mm_prime_lockdep(struct iopf_mm *m)
 #endif
 }
 
-static struct iopf_mm *mm_create(struct iopf_container *container, struct mm_struct *mm)
+/**
+ * iopf_mm_create() - begin to follow a process
+ * @mm: its memory
+ * @ops: what to do when its memory changes
+ *
+ * Context: process context of the process; waits for its address space.
+ * Return: it, with a reference for the notifier, which iopf_mm_end() drops; or an error pointer:
+ * -ENOMEM; -EINTR; -ESRCH: the process ends.
+ */
+struct iopf_mm *iopf_mm_create(struct mm_struct *mm, const struct iopf_mm_ops *ops)
 {
 	struct iopf_mm *m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
 	int ret;
 
 	if (!m)
 		return ERR_PTR(-ENOMEM);
-	m->container = container;
+	m->ops = ops;
 	m->mm = mm;
-	m->areas = RB_ROOT_CACHED;
+	m->ranges = RB_ROOT_CACHED;
 	m->notifier.ops = &iopf_mm_notifier_ops;
 	refcount_set(&m->refs, 1);
 	rwlock_init(&m->lock);
-	INIT_WORK(&m->settle, iopf_pin_settle_work);
+	INIT_WORK(&m->settle, iopf_charge_settle_work);
 	mm_prime_lockdep(m);
 
 	m->pool = iopf_pool_join(m);
@@ -386,101 +372,51 @@ static struct iopf_mm *mm_create(struct iopf_container *container, struct mm_str
 	return m;
 }
 
-/* What was stopped with another process that shared the memory stays so: there is a new one. */
-static struct iopf_mm *mm_find(struct iopf_container *container, struct mm_struct *mm)
-{
-	struct iopf_mm *m;
-
-	lockdep_assert_held(&container->lock);
-
-	list_for_each_entry(m, &container->mms, node)
-		if (m->mm == mm && !READ_ONCE(m->exited))
-			return m;
-	return NULL;
-}
-
-/* Callbacks may go on for a moment. They find no area, and use nothing but @m. */
-static void mm_end(struct iopf_mm *m)
+/**
+ * iopf_mm_end() - follow a process no more
+ * @m: the process; no range of it is left in the tree
+ *
+ * Callbacks may go on for a moment. They find no range, and use nothing but @m.
+ */
+void iopf_mm_end(struct iopf_mm *m)
 {
 	iopf_pool_leave(m->pool, m);
 	mmu_notifier_put(&m->notifier);
 }
 
-/* Whether the container can follow another process. */
-static bool mm_has_room(struct iopf_container *c)
-{
-	iopf_container_reap_mms(c);
-	return list_count_nodes(&c->mms) < IOPF_MMS_MAX;
-}
-
 /**
- * iopf_mm_follow() - see to it that the calling process is followed
- * @c: the container, not locked
- *
- * Before it maps anything: registering waits for its address space, which may be in use for as
- * long as it likes.
- *
- * Return: 0 with the container locked, or a negative error number without: -ENOSPC: it follows as
- * many as it may; -ESRCH: the process ends; -EINTR: the caller is killed.
+ * iopf_mm_add() - have a range of a process's memory told of its changes
+ * @m: the process
+ * @range: its addresses are set
  */
-int iopf_mm_follow(struct iopf_container *c)
+void iopf_mm_add(struct iopf_mm *m, struct iopf_mm_range *range)
 {
-	struct iopf_mm *m = NULL, *found;
-	bool room;
-
-	for (;;) {
-		if (mutex_lock_killable(&c->lock)) {
-			if (m)
-				mm_end(m);
-			return -EINTR;
-		}
-		/* Without groups nothing can be mapped. */
-		if (!current->mm || iopf_container_groupless(c))
-			break;
-		found = mm_find(c, current->mm);
-		if (found || m)
-			break;
-		room = mm_has_room(c);
-		mutex_unlock(&c->lock);
-		if (!room)
-			return -ENOSPC;
-		m = mm_create(c, current->mm);
-		if (IS_ERR(m))
-			return PTR_ERR(m);
-	}
-	if (!m)
-		return 0;
-	if (!found && !iopf_container_groupless(c)) {
-		list_add(&m->node, &c->mms);
-		return 0;
-	}
-	mutex_unlock(&c->lock);
-	mm_end(m);
-	return mutex_lock_killable(&c->lock);
+	write_lock(&m->lock);
+	interval_tree_insert(&range->node, &m->ranges);
+	write_unlock(&m->lock);
 }
 
 /**
- * iopf_mm_get() - the calling process's memory, as a container sees it
- * @container: the container
- * @mm: current->mm
+ * iopf_mm_remove() - undo iopf_mm_add()
+ * @m: the process
+ * @range: the range
  *
- * Context: process context, under the container's lock.
- * Return: it, with a reference for the caller's area; or an error pointer: -ENODEV without groups;
- * -EAGAIN: it is not followed, see iopf_mm_follow().
+ * Context: process context; waits for notifiers that go through the range.
  */
-struct iopf_mm *iopf_mm_get(struct iopf_container *container, struct mm_struct *mm)
+void iopf_mm_remove(struct iopf_mm *m, struct iopf_mm_range *range)
 {
-	struct iopf_mm *m = mm ? mm_find(container, mm) : NULL;
-
-	/* A process that shared the memory may have ended just now. */
-	if (!m)
-		return ERR_PTR(mm && !iopf_container_groupless(container) ? -EAGAIN : -ENODEV);
-	refcount_inc(&m->refs);
-	return m;
+	write_lock(&m->lock);
+	while (unlikely(atomic_read(&range->visitors))) {
+		write_unlock(&m->lock);
+		wait_var_event(&range->visitors, !atomic_read(&range->visitors));
+		write_lock(&m->lock);
+	}
+	interval_tree_remove(&range->node, &m->ranges);
+	write_unlock(&m->lock);
 }
 
 /**
- * iopf_mm_put() - drop a reference taken with iopf_mm_get()
+ * iopf_mm_put() - drop a reference to a process that is followed
  * @m: the process
  *
  * Context: any that may take a spinlock.
@@ -492,147 +428,6 @@ void iopf_mm_put(struct iopf_mm *m)
 		mmdrop(m->mm);
 		kfree(m);
 	}
-}
-
-/**
- * iopf_mm_unregister() - stop following a process and drop the container's reference
- * @m: the process; no area of it is left in the tree
- *
- * Callbacks that run are not waited for.
- *
- * Context: process context, under the container's lock.
- */
-void iopf_mm_unregister(struct iopf_mm *m)
-{
-	lockdep_assert_held(&m->container->lock);
-	WARN_ON(!RB_EMPTY_ROOT(&m->areas.rb_root));
-
-	list_del(&m->node);
-	mm_end(m);
-}
-
-/**
- * iopf_mms_end() - the container ends: stop following all processes
- * @c: the container, locked, without areas
- * @ended: out: for iopf_mms_wait()
- */
-void iopf_mms_end(struct iopf_container *c, struct list_head *ended)
-{
-	struct iopf_mm *m, *next;
-
-	lockdep_assert_held(&c->lock);
-
-	list_for_each_entry_safe(m, next, &c->mms, node) {
-		refcount_inc(&m->refs);
-		iopf_mm_unregister(m);
-		list_add_tail(&m->node, ended);
-		cond_resched();
-	}
-}
-
-/**
- * iopf_mms_wait() - give threads of processes that are not followed any more some time to leave
- * @ended: of iopf_mms_end(); empty afterwards
- *
- * They hold the module.
- */
-void iopf_mms_wait(struct list_head *ended)
-{
-	struct iopf_mm *m, *next;
-	long left = LEAVE_TIME;
-
-	list_for_each_entry_safe(m, next, ended, node) {
-		left = iopf_pool_wait(m->pool, left);
-		iopf_mm_put(m);
-	}
-}
-
-/**
- * iopf_mm_populate_mmio() - have a page of devices' memory in the CPU's page tables
- * @mm: whose; the caller holds it by mmgrab()
- * @vaddr: its address
- * @write: for writing
- * @now: don't wait for the address space
- *
- * Return: 0; -ENOENT: it is no device's memory; -EBUSY: the address space is in use; -ESRCH,
- * -EINTR, -EFAULT.
- */
-int iopf_mm_populate_mmio(struct mm_struct *mm, unsigned long vaddr, bool write, bool now)
-{
-	unsigned int flags = FAULT_FLAG_REMOTE | (write ? FAULT_FLAG_WRITE : 0);
-	struct vm_area_struct *vma;
-	int ret = now ? -EBUSY : -EINTR;
-
-	if (!mmget_not_zero(mm))
-		return -ESRCH;
-	if (now ? mmap_read_trylock(mm) : !mmap_read_lock_killable(mm)) {
-		vma = vma_lookup(mm, vaddr);
-		if (!vma || !(vma->vm_flags & VM_PFNMAP))
-			ret = -ENOENT;
-		else if (!(vma->vm_flags & (write ? VM_WRITE : VM_READ)) ||
-			 handle_mm_fault(vma, vaddr, flags, NULL) & VM_FAULT_ERROR)
-			ret = -EFAULT;
-		else
-			ret = 0;
-		mmap_read_unlock(mm);
-	}
-	mmput_async(mm);
-	return ret;
-}
-
-/* The rules of get_user_pages() that need no page: what no device may ever use. */
-static bool vma_permits(struct vm_area_struct *vma, vm_flags_t need)
-{
-	if ((vma->vm_flags & (VM_IO | VM_PFNMAP)) == VM_IO)
-		return false;
-	if (vma->vm_flags & VM_SHADOW_STACK)
-		return false;
-	if (vma->vm_file && file_inode(vma->vm_file)->i_sb->s_magic == SECRETMEM_MAGIC)
-		return false;
-	return vma->vm_flags & need;
-}
-
-/**
- * iopf_mm_check() - whether memory exists and permits what a device shall do
- * @mm: the calling process's
- * @first: first address
- * @last: last address
- * @prot: IOMMU_READ, IOMMU_WRITE
- *
- * The error that pinning would have found, at the price of a look at each VMA. Files that are
- * persistent memory can be used but not pinned for long: when the range fails, it is they that
- * pinning met first.
- *
- * Return: 0; -EFAULT; -EOPNOTSUPP in a range with a file that is persistent memory.
- */
-int iopf_mm_check(struct mm_struct *mm, unsigned long first, unsigned long last, int prot)
-{
-	vm_flags_t need = prot & IOMMU_WRITE ? VM_WRITE : VM_READ;
-	unsigned long next = first;
-	struct vm_area_struct *vma;
-	int ret = -EFAULT;
-
-	VMA_ITERATOR(vmi, mm, first);
-
-	if (!iopf_mm_may_have(mm, first, last - first + 1))
-		return -EFAULT;
-	mmap_read_lock(mm);
-	for_each_vma_range(vmi, vma, last) {
-		cond_resched();
-		if (vma->vm_start > next)
-			break;
-		if (vma_is_fsdax(vma))
-			ret = -EOPNOTSUPP;
-		if (!vma_permits(vma, need))
-			break;
-		next = vma->vm_end;
-		if (next - 1 >= last)
-			break;
-	}
-	if (next > first && next - 1 >= last)
-		ret = 0;
-	mmap_read_unlock(mm);
-	return ret;
 }
 
 /* The module ends: no notifier's callback is called any more, or runs. */

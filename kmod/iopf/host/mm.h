@@ -3,6 +3,7 @@
 #define IOPF_MM_H
 
 #include <linux/atomic.h>
+#include <linux/interval_tree.h>
 #include <linux/mm_types.h>
 #include <linux/mmu_notifier.h>
 #include <linux/rbtree.h>
@@ -12,24 +13,52 @@
 
 #include "../../../core/chunkmap.h"
 
-struct iopf_container;
 struct iopf_pool;
 
 /* Counters of invalidations in progress: one for each 2 MiB of CPU addresses, modulo this. */
 #define IOPF_INV_BUCKETS 64
 
 /**
- * struct iopf_mm - a process whose memory a container uses
+ * struct iopf_mm_range - CPU addresses of a process at which somebody maps memory for devices
+ * @node: first and last address, in the process's tree, under its lock
+ * @visitors: notifiers that have dropped that lock, and have a worker go on from this range; they
+ *            keep it in the tree
+ */
+struct iopf_mm_range {
+	struct interval_tree_node node;
+	atomic_t visitors;
+};
+
+/**
+ * struct iopf_mm_ops - what is done when the memory of a process changes
+ * @zap_some: unmap what is mapped and not pinned from *@from to @last, until somebody else wants
+ *            the processor. Adds the pages to *@zapped, which is 0 at first. Returns whether
+ *            there is anything left, *@from on.
+ * @mapped: whether any page of the addresses is mapped
+ * @age: unmap what is mapped and not pinned, to see whether it is used. Of many addresses not all
+ *       is unmapped at a time. Returns whether there was anything.
+ *
+ * Context: under iopf_mm.lock, maybe in reclaim. The addresses are of the range.
+ */
+struct iopf_mm_ops {
+	bool (*zap_some)(struct iopf_mm_range *range, unsigned long *from, unsigned long last,
+			 unsigned int *zapped);
+	bool (*mapped)(struct iopf_mm_range *range, unsigned long first, unsigned long last);
+	bool (*age)(struct iopf_mm_range *range, unsigned long first, unsigned long last);
+};
+
+/**
+ * struct iopf_mm - a process whose memory is mapped for devices, as one address space has it
  * @notifier: tells of every change to the CPU's page tables
- * @container: whose
+ * @ops: what to do when its memory changes
  * @mm: the process's memory; held (mmgrab), not kept alive
- * @node: in the container's list of mms, under its lock
- * @refs: one for each area, and one for the notifier
+ * @node: in the list of whoever follows it, under his lock
+ * @refs: one for each range, and one for the notifier
  * @pool: the process's threads, referenced
  * @pool_node: in the pool's list, under its setup lock
- * @lock: protects @areas
- * @areas: the areas by CPU address; they may overlap
- * @owed: charged pages that are to be given back when @mm's lock can be had; see pin.c
+ * @lock: protects @ranges
+ * @ranges: where its memory is mapped, by CPU address; they may overlap
+ * @owed: charged pages that are to be given back when @mm's lock can be had; see charge.c
  * @settle: does that
  * @exited: the address space is going or gone
  * @stopped: and nothing of it is mapped any more, but for what is pinned
@@ -39,14 +68,14 @@ struct iopf_pool;
  */
 struct iopf_mm {
 	struct mmu_notifier notifier;
-	struct iopf_container *container;
+	const struct iopf_mm_ops *ops;
 	struct mm_struct *mm;
 	struct list_head node;
 	refcount_t refs;
 	struct iopf_pool *pool;
 	struct list_head pool_node;
 	rwlock_t lock;
-	struct rb_root_cached areas;
+	struct rb_root_cached ranges;
 	bool exited;
 	bool stopped;
 	atomic_long_t owed;
@@ -104,10 +133,13 @@ static inline bool iopf_mm_may_have(const struct mm_struct *mm, unsigned long va
  * @seq: of the container: counts the times that CPU addresses have ceased to be its business, see
  *       iopf_area_forget_vaddr(); outlives the container
  * @seen: its value then
+ * @memcg: the container's memory cgroup, which lives as long as @seq does: most likely that of the
+ *         process whose the address is. Or NULL.
  */
 struct iopf_vaddr_seen {
 	const atomic_t *seq;
 	int seen;
+	struct mem_cgroup *memcg;
 };
 
 /**
@@ -123,12 +155,11 @@ static inline bool iopf_vaddr_changed(const struct iopf_vaddr_seen *seen)
 }
 
 void iopf_mms_exit(void);
-int iopf_mm_follow(struct iopf_container *c);
-struct iopf_mm *iopf_mm_get(struct iopf_container *container, struct mm_struct *mm);
+struct iopf_mm *iopf_mm_create(struct mm_struct *mm, const struct iopf_mm_ops *ops);
+void iopf_mm_end(struct iopf_mm *m);
 void iopf_mm_put(struct iopf_mm *m);
-void iopf_mm_unregister(struct iopf_mm *m);
-void iopf_mms_end(struct iopf_container *c, struct list_head *ended);
-void iopf_mms_wait(struct list_head *ended);
+void iopf_mm_add(struct iopf_mm *m, struct iopf_mm_range *range);
+void iopf_mm_remove(struct iopf_mm *m, struct iopf_mm_range *range);
 void iopf_mm_stop(struct iopf_mm *m);
 bool iopf_mm_busy_anywhere(const struct iopf_mm *m);
 int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write,

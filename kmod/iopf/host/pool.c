@@ -168,19 +168,12 @@ void iopf_pool_remove(struct iopf_pool *pool)
 	iopf_pool_attend(pool);
 }
 
-/**
- * iopf_pool_put() - drop a reference
- * @pool: the pool, or NULL
- *
- * Context: any that may take a spinlock.
- */
-void iopf_pool_put(struct iopf_pool *pool)
+/* The rest of iopf_pool_put(): it may be the last reference. */
+void iopf_pool_put_last(struct iopf_pool *pool)
 {
 	struct iopf_pool_user *unused = NULL;
 	bool last;
 
-	if (!pool || refcount_dec_not_one(&pool->refs))
-		return;
 	spin_lock(&pools_lock);
 	last = refcount_dec_and_test(&pool->refs);
 	if (last) {

@@ -100,7 +100,7 @@ void iopf_pool_unuse(struct iopf_pool *pool);
 struct iopf_pool *iopf_pool_join(struct iopf_mm *m);
 long iopf_pool_wait(struct iopf_pool *pool, long timeout);
 void iopf_pool_leave(struct iopf_pool *pool, struct iopf_mm *m);
-void iopf_pool_put(struct iopf_pool *pool);
+void iopf_pool_put_last(struct iopf_pool *pool);
 void iopf_pool_queue(struct iopf_pool *pool, struct iopf_job *job);
 bool iopf_pool_cancel(struct iopf_pool *pool, struct iopf_job *job);
 
@@ -108,6 +108,18 @@ static inline struct iopf_pool *iopf_pool_get(struct iopf_pool *pool)
 {
 	refcount_inc(&pool->refs);
 	return pool;
+}
+
+/**
+ * iopf_pool_put() - drop a reference
+ * @pool: the pool, or NULL
+ *
+ * Context: any that may take a spinlock.
+ */
+static inline void iopf_pool_put(struct iopf_pool *pool)
+{
+	if (pool && !refcount_dec_not_one(&pool->refs))
+		iopf_pool_put_last(pool);
 }
 
 #endif /* IOPF_POOL_H */

@@ -58,7 +58,7 @@ static bool own_thread(const struct mm_struct *mm)
 }
 
 /* Whether a node has @pages pages to spare; with @huge, 2 MiB in one piece. */
-static bool node_has_room(int node, unsigned int pages, bool huge)
+static __always_inline bool node_has_room(int node, unsigned int pages, bool huge)
 {
 	struct zone *zones = NODE_DATA(node)->node_zones;
 
@@ -108,17 +108,10 @@ static void policy_return(struct mempolicy *policy)
 		iopf_mpol_put(iopf_mpol_exchange(NULL));
 }
 
-/*
- * A copy of the memory policy of the process's main thread; of mode MPOL_DEFAULT if there is none.
- * False: this thread can't have one, or the owner may not have memory of all nodes.
- */
-static bool policy_copy(struct mm_struct *mm, struct mempolicy *copy)
+static noinline bool policy_copy_nodes(struct mm_struct *mm, struct mempolicy *copy)
 {
 	struct task_struct *owner;
 
-	copy->mode = MPOL_DEFAULT;
-	if (nr_online_nodes == 1)
-		return true;
 	if (!(current->flags & PF_KTHREAD) || current->mempolicy)
 		return false;
 	guard(rcu)();
@@ -134,6 +127,16 @@ static bool policy_copy(struct mm_struct *mm, struct mempolicy *copy)
 	return true;
 }
 
+/*
+ * A copy of the memory policy of the process's main thread; of mode MPOL_DEFAULT if there is none.
+ * False: this thread can't have one, or the owner may not have memory of all nodes.
+ */
+static bool policy_copy(struct mm_struct *mm, struct mempolicy *copy)
+{
+	copy->mode = MPOL_DEFAULT;
+	return nr_online_nodes == 1 || policy_copy_nodes(mm, copy);
+}
+
 /* Have the caller allocate by a copy; until policy_unset(). */
 static void policy_set(struct mempolicy *copy)
 {
@@ -147,17 +150,23 @@ static void policy_unset(const struct mempolicy *copy)
 		iopf_mpol_exchange(NULL);
 }
 
-/* The same for each node that a policy names: without any, for the nearest one. */
-static bool policy_has_room(const struct mempolicy *policy, unsigned int pages, bool huge)
+static noinline bool nodes_have_room(const nodemask_t *nodes, unsigned int pages, bool huge)
 {
 	int node;
 
-	if (policy->mode == MPOL_DEFAULT || nodes_empty(policy->nodes))
-		return node_has_room(numa_mem_id(), pages, huge);
-	for_each_node_mask(node, policy->nodes)
+	for_each_node_mask(node, *nodes)
 		if (!node_state(node, N_MEMORY) || !node_has_room(node, pages, huge))
 			return false;
 	return true;
+}
+
+/* The same for each node that a policy names: without any, for the nearest one. */
+static __always_inline bool policy_has_room(const struct mempolicy *policy, unsigned int pages,
+					    bool huge)
+{
+	if (likely(policy->mode == MPOL_DEFAULT) || nodes_empty(policy->nodes))
+		return node_has_room(numa_mem_id(), pages, huge);
+	return nodes_have_room(&policy->nodes, pages, huge);
 }
 
 /* Shared memory has policies by its pages. */
@@ -193,16 +202,20 @@ static bool shmem_has_room(struct inode *inode, pgoff_t index, unsigned int page
 }
 
 /* Whether there is room where the memory's own policy wants a page, if it has one. */
-static bool vma_has_room(struct vm_area_struct *vma, unsigned long vaddr, bool huge)
+static noinline bool vma_policy_has_room(struct vm_area_struct *vma, unsigned long vaddr,
+					 bool huge)
 {
 	unsigned int pages = huge ? HPAGE_PMD_NR : 1;
 
-	if (nr_online_nodes == 1)
-		return true;
 	if (!vma_is_anonymous(vma))
 		return shmem_has_room(file_inode(vma->vm_file), linear_page_index(vma, vaddr),
 				      pages, huge);
 	return !vma->vm_policy || policy_has_room(vma->vm_policy, pages, huge);
+}
+
+static bool vma_has_room(struct vm_area_struct *vma, unsigned long vaddr, bool huge)
+{
+	return nr_online_nodes == 1 || vma_policy_has_room(vma, vaddr, huge);
 }
 #else
 static struct mempolicy *policy_borrow(struct mm_struct *mm)
@@ -233,12 +246,14 @@ static bool vma_has_room(struct vm_area_struct *vma, unsigned long vaddr, bool h
 #endif
 
 /* Whether @pages pages can be charged without reclaim or a penalty. */
-static bool memcg_has_room(struct mem_cgroup *memcg, unsigned int pages)
+static __always_inline bool memcg_has_room(struct mem_cgroup *memcg, unsigned int pages)
 {
 #ifdef CONFIG_MEMCG
-	/* What is charged ahead, too. */
+	struct mem_cgroup *parent;
+
+	/* What is charged ahead, too. The root has no limits. */
 	pages += MEMCG_CHARGE_BATCH;
-	for (; memcg; memcg = parent_mem_cgroup(memcg)) {
+	for (; memcg && (parent = parent_mem_cgroup(memcg)); memcg = parent) {
 		const struct page_counter *counter = &memcg->memory;
 		unsigned long limit = min(READ_ONCE(counter->max), READ_ONCE(counter->high));
 
@@ -253,7 +268,9 @@ static bool memcg_has_room(struct mem_cgroup *memcg, unsigned int pages)
  * struct place - where pages are populated without waiting
  * @own: in a thread of the process
  * @roomy: otherwise: there is room for a page of 2 MiB beside all that is wanted
- * @memcg: otherwise: who pays, referenced
+ * @pmd: otherwise: see iopf_walk_entry()
+ * @memcg: otherwise: who pays
+ * @held: that is referenced
  * @old: who paid before
  * @policy: in a thread of the process: what it has borrowed
  * @copy: otherwise: the main thread's policy; so large that nobody zeroes it
@@ -261,32 +278,57 @@ static bool memcg_has_room(struct mem_cgroup *memcg, unsigned int pages)
 struct place {
 	bool own;
 	bool roomy;
+	bool held;
+	const unsigned long *pmd;
 	struct mem_cgroup *memcg;
 	struct mem_cgroup *old;
 	struct mempolicy *policy;
 	struct mempolicy copy;
 };
 
-static bool place_has_room(const struct place *place, unsigned int pages, bool huge)
+static __always_inline bool place_has_room(const struct place *place, unsigned int pages,
+					   bool huge)
 {
 	pages += TABLE_PAGES;
 	return memcg_has_room(place->memcg, pages) && policy_has_room(&place->copy, pages, huge);
 }
 
+static noinline bool place_has_any_room(const struct place *place, unsigned int pages)
+{
+	return place_has_room(place, pages, false);
+}
+
+/* Whether that is a process's memory cgroup. */
+static __always_inline bool memcg_is(const struct mm_struct *mm, const struct mem_cgroup *memcg)
+{
+#ifdef CONFIG_MEMCG
+	guard(rcu)();
+	return mem_cgroup_from_task(rcu_dereference(mm->owner)) == memcg;
+#else
+	return true;
+#endif
+}
+
 /* False: it is to be done elsewhere. */
-static bool place_begin(struct place *place, struct mm_struct *mm, unsigned int pages)
+static __always_inline bool place_begin(struct place *place, struct mm_struct *mm,
+					unsigned int pages, struct mem_cgroup *likely_memcg)
 {
 	place->own = own_thread(mm);
-	if (place->own) {
+	if (unlikely(place->own)) {
 		place->policy = policy_borrow(mm);
 		return true;
 	}
-	if (!policy_copy(mm, &place->copy))
+	if (unlikely(!policy_copy(mm, &place->copy)))
 		return false;
-	place->memcg = get_mem_cgroup_from_mm(mm);
+	place->pmd = NULL;
+	place->memcg = likely_memcg;
+	place->held = !memcg_is(mm, likely_memcg);
+	if (unlikely(place->held))
+		place->memcg = get_mem_cgroup_from_mm(mm);
 	place->roomy = place_has_room(place, pages + HPAGE_PMD_NR, true);
-	if (unlikely(!place->roomy && !place_has_room(place, pages, false))) {
-		mem_cgroup_put(place->memcg);
+	if (unlikely(!place->roomy) && !place_has_any_room(place, pages)) {
+		if (place->held)
+			mem_cgroup_put(place->memcg);
 		return false;
 	}
 	place->old = set_active_memcg(place->memcg);
@@ -294,15 +336,16 @@ static bool place_begin(struct place *place, struct mm_struct *mm, unsigned int 
 	return true;
 }
 
-static void place_end(const struct place *place)
+static __always_inline void place_end(const struct place *place)
 {
-	if (place->own) {
+	if (unlikely(place->own)) {
 		policy_return(place->policy);
 		return;
 	}
 	policy_unset(&place->copy);
 	set_active_memcg(place->old);
-	mem_cgroup_put(place->memcg);
+	if (unlikely(place->held))
+		mem_cgroup_put(place->memcg);
 }
 
 /* Whether what the CPU does is permitted, as fixup_user_fault() asks. */
@@ -414,7 +457,7 @@ long iopf_mm_pin(struct mm_struct *mm, unsigned long vaddr, unsigned int n, unsi
  * Whether a page of shared memory is there or can be had at once. What other drivers and file
  * systems do is their own affair.
  */
-static bool shmem_at_once(struct vm_area_struct *vma, unsigned long vaddr)
+static noinline bool shmem_at_once(struct vm_area_struct *vma, unsigned long vaddr)
 {
 	struct address_space *mapping = vma->vm_file ? vma->vm_file->f_mapping : NULL;
 	struct folio *folio;
@@ -435,12 +478,12 @@ static bool may_be_huge(const struct vm_area_struct *vma, unsigned long vaddr)
 }
 
 /* In the context that reports faults: whether a page can be had without waiting. */
-static bool page_at_once(const struct place *place, struct vm_area_struct *vma,
+static __always_inline bool page_at_once(struct place *place, struct vm_area_struct *vma,
 			 unsigned long vaddr)
 {
 	bool huge;
 
-	switch (iopf_walk_entry(vma->vm_mm, vaddr)) {
+	switch (iopf_walk_entry(vma, vaddr, &place->pmd)) {
 	case IOPF_ENTRY_OTHER:
 		return false;
 	case IOPF_ENTRY_NO_TABLE:
@@ -453,8 +496,8 @@ static bool page_at_once(const struct place *place, struct vm_area_struct *vma,
 }
 
 /* One page, without waiting. False: that is not possible. */
-static bool populate_page_now(const struct place *place, struct vm_area_struct *vma,
-			      unsigned long vaddr, bool write, bool *locked)
+static __always_inline bool populate_page_now(struct place *place, struct vm_area_struct *vma,
+					      unsigned long vaddr, bool write, bool *locked)
 {
 	unsigned int flags = FAULT_FLAG_REMOTE | FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_RETRY_NOWAIT |
 			     (write ? FAULT_FLAG_WRITE : 0);
@@ -499,7 +542,7 @@ bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned in
 		mmput_async(mm);
 		return false;
 	}
-	if (place_begin(&place, mm, pages)) {
+	if (place_begin(&place, mm, pages, seen->memcg)) {
 		for (; done < pages && locked; done++, vaddr += PAGE_SIZE) {
 			if (iopf_vaddr_changed(seen))
 				break;
@@ -559,7 +602,7 @@ void iopf_mm_bring_back(struct mm_struct *mm, unsigned long vaddr, unsigned int 
 	vma = vma_lookup(mm, vaddr);
 	if (vma && vma_is_anonymous(vma))
 		near = pages_near(vma, vaddr, pages, write, own_thread(mm));
-	if (near && place_begin(&place, mm, pages)) {
+	if (near && place_begin(&place, mm, pages, seen->memcg)) {
 		/* One that is not there yet keeps none of the others from being read. */
 		for_each_set_bit(i, &near, BITS_PER_LONG) {
 			if (iopf_vaddr_changed(seen))

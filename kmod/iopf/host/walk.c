@@ -401,28 +401,32 @@ static __always_inline bool entry_moved(const unsigned long *at, unsigned long e
 	return unlikely(READ_ONCE(*at) != entry);
 }
 
-/* One level down: where the entry is and what it says. False: the table is on its way out. */
+/*
+ * One level down: where the entry is and what it says. False: the table is on its way out, which it
+ * is not where the mmap lock keeps it (@kept).
+ */
 static __always_inline bool walk_below(const unsigned long **at, unsigned long *entry,
 				       unsigned long frame, unsigned long vaddr,
-				       unsigned int shift)
+				       unsigned int shift, bool kept)
 {
 	const unsigned long *above = *at;
 	unsigned long table = *entry;
 
 	*at = entry_below(table, frame, vaddr, shift);
 	*entry = READ_ONCE(**at);
-	return !entry_moved(above, table);
+	return kept || !entry_moved(above, table);
 }
 
 /*
  * The entry of an address that is either a leaf or refers to the table of 4 KiB pages. 0: there is
  * none, or the tables are on their way out.
+ * @kept: under the mmap lock, with memory at the address: the tables above stay
  * @where: out: where it is, if @size is PMD_SIZE
  * @size: out: what a leaf there maps
  */
 static __always_inline unsigned long walk_down(struct mm_struct *mm, unsigned long vaddr,
-					       unsigned long frame, const unsigned long **where,
-					       unsigned long *size)
+					       unsigned long frame, bool kept,
+					       const unsigned long **where, unsigned long *size)
 {
 	const unsigned long *at = (unsigned long *)mm->pgd + pgd_index(vaddr);
 	unsigned long entry = READ_ONCE(*at);
@@ -431,14 +435,14 @@ static __always_inline unsigned long walk_down(struct mm_struct *mm, unsigned lo
 	*size = PUD_SIZE;
 	if (!(entry & _PAGE_PRESENT))
 		return 0;
-	if (pgtable_l5_enabled() && (!walk_below(&at, &entry, frame, vaddr, P4D_SHIFT) ||
+	if (pgtable_l5_enabled() && (!walk_below(&at, &entry, frame, vaddr, P4D_SHIFT, kept) ||
 				     !(entry & _PAGE_PRESENT)))
 		return 0;
-	if (!walk_below(&at, &entry, frame, vaddr, PUD_SHIFT))
+	if (!walk_below(&at, &entry, frame, vaddr, PUD_SHIFT, kept))
 		return 0;
 	if (unlikely(!entry_is_table(entry)))
 		return entry;
-	if (!walk_below(&at, &entry, frame, vaddr, PMD_SHIFT))
+	if (!walk_below(&at, &entry, frame, vaddr, PMD_SHIFT, kept))
 		return 0;
 	*where = at;
 	*size = PMD_SIZE;
@@ -451,7 +455,7 @@ static __always_inline bool walk_pmd(struct mm_struct *mm, unsigned long vaddr, 
 {
 	const unsigned int nr = runs->nr, next = runs->next;
 	const unsigned long frame = frame_mask(), *pmd;
-	unsigned long size, entry = walk_down(mm, vaddr, frame, &pmd, &size);
+	unsigned long size, entry = walk_down(mm, vaddr, frame, false, &pmd, &size);
 	bool refused = runs->refused, on;
 
 	if (likely(size == PMD_SIZE && entry_is_table(entry))) {
@@ -551,7 +555,7 @@ unsigned int iopf_walk_leaves(struct mm_struct *mm, unsigned long vaddr, unsigne
 		return 0;
 	max = min(max, PTRS_PER_PMD - pmd_index(vaddr));
 	local_irq_disable();
-	walk_down(mm, vaddr, frame_mask(), &pmd, &size);
+	walk_down(mm, vaddr, frame_mask(), false, &pmd, &size);
 	while (size == PMD_SIZE && n < max && (READ_ONCE(pmd[n]) & want) == want)
 		n++;
 	local_irq_enable();
@@ -597,7 +601,7 @@ unsigned long iopf_walk_near(struct mm_struct *mm, unsigned long vaddr, unsigned
 	if (walk_beyond(mm, vaddr, (unsigned long)n << PAGE_SHIFT))
 		return 0;
 	local_irq_disable();
-	entry = walk_down(mm, vaddr, frame, &p, &size);
+	entry = walk_down(mm, vaddr, frame, true, &p, &size);
 	if (size == PMD_SIZE && entry_is_table(entry)) {
 		p = entry_below(entry, frame, vaddr, PAGE_SHIFT);
 		for (unsigned int i = 0; i < n; i++)
@@ -610,23 +614,32 @@ unsigned long iopf_walk_near(struct mm_struct *mm, unsigned long vaddr, unsigned
 
 /**
  * iopf_walk_entry() - what the CPU has for an address, for who is about to populate it
- * @mm: whose page tables
+ * @vma: the memory there, under the mmap lock
  * @vaddr: the address
+ * @pmd: kept from one page to the next, without dropping the lock or leaving a PMD out; NULL before
+ *       the first one
  *
  * A guess: entries change while they are read.
  *
  * Context: interrupts on.
  */
-enum iopf_entry iopf_walk_entry(struct mm_struct *mm, unsigned long vaddr)
+enum iopf_entry iopf_walk_entry(const struct vm_area_struct *vma, unsigned long vaddr,
+				const unsigned long **pmd)
 {
-	const unsigned long frame = frame_mask(), *p;
+	const unsigned long frame = frame_mask();
 	enum iopf_entry found = IOPF_ENTRY_OTHER;
-	unsigned long entry, size;
+	unsigned long entry, size = PMD_SIZE;
 
-	if (!iopf_mm_may_have(mm, vaddr, PAGE_SIZE))
-		return IOPF_ENTRY_OTHER;
+	lockdep_assert_held(&vma->vm_mm->mmap_lock);
+
+	/* The table of 4 KiB pages may go while they are on. */
 	local_irq_disable();
-	entry = walk_down(mm, vaddr, frame, &p, &size);
+	if (*pmd && vaddr & ~PMD_MASK)
+		entry = READ_ONCE(**pmd);
+	else
+		entry = walk_down(vma->vm_mm, vaddr, frame, true, pmd, &size);
+	if (size != PMD_SIZE)
+		*pmd = NULL;
 	if (!entry) {
 		found = IOPF_ENTRY_NO_TABLE;
 	} else if (size == PMD_SIZE && entry_is_table(entry)) {

@@ -83,6 +83,7 @@ void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int page, uns
 unsigned int iopf_walk_leaves(struct mm_struct *mm, unsigned long vaddr, unsigned int max);
 unsigned long iopf_walk_near(struct mm_struct *mm, unsigned long vaddr, unsigned int n, bool write,
 			     bool swapped);
-enum iopf_entry iopf_walk_entry(struct mm_struct *mm, unsigned long vaddr);
+enum iopf_entry iopf_walk_entry(const struct vm_area_struct *vma, unsigned long vaddr,
+				const unsigned long **pmd);
 
 #endif /* IOPF_WALK_H */

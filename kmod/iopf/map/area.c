@@ -5,11 +5,11 @@
  * An area is found by its IOVA under RCU (faults) and by its CPU address under its
  * mm's lock (notifier). It is published last and withdrawn first:
  *
- *   create: fill in; into the mm's tree; into the container's tree
- *   destroy: out of the container's tree; dead; kill the chunks; out of the
+ *   create: fill in; into the mm's tree; into the space's tree
+ *   destroy: out of the space's tree; dead; kill the chunks; out of the
  *            mm's tree; free after a grace period, with chunks and spans
  *
- * From the moment the container's tree has forgotten it new faults find no address;
+ * From the moment the space's tree has forgotten it new faults find no address;
  * those that found it before meet dead chunks. iopf_areas_destroy() returns with
  * nothing mapped. Areas that go at the same time share the grace period.
  *
@@ -25,7 +25,7 @@
  * uses the old address.
  *
  * Chunks are made on the first touch and stay until the area goes. Making one
- * reads the container's current set of domains under the lock of @chunks;
+ * reads the space's current set of domains under the lock of @chunks;
  * changing the set passes through the same lock before it moves the chunks, so each
  * chunk is either made with the new set or moved to it.
  */
@@ -34,18 +34,14 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-#include "../budget/sample.h"
 #include "../host/mm.h"
 #include "../lib/backlog.h"
 #include "../lib/params.h"
-#include "../vfio/container.h"
+#include "space.h"
 #include "area.h"
 #include "chunk.h"
 #include "hint.h"
 #include "span.h"
-
-/* Chunks that one look of the host takes at most. More are for the next look. */
-#define AGE_CHUNKS	8
 
 /* Chunks that are freed at a time. */
 #define FREE_BATCH	64
@@ -134,63 +130,50 @@ static void area_free_work(struct work_struct *work)
 	area_free(first);
 }
 
-/* Into the tree of the mm's areas by CPU address. */
+/* Have its process tell of changes at its CPU addresses. */
 static void area_follow(struct iopf_area *area)
 {
-	area->hva.start = area->vaddr;
-	area->hva.last = area->vaddr + (unsigned long)(area->range.last - area->range.first);
-	write_lock(&area->mm->lock);
-	interval_tree_insert(&area->hva, &area->mm->areas);
-	write_unlock(&area->mm->lock);
+	area->cpu.node.start = area->vaddr;
+	area->cpu.node.last = area->vaddr + (unsigned long)(area->range.last - area->range.first);
+	iopf_mm_add(area->mm, &area->cpu);
 }
 
 static void area_unfollow(struct iopf_area *area)
 {
-	write_lock(&area->mm->lock);
-	while (unlikely(atomic_read(&area->visitors))) {
-		write_unlock(&area->mm->lock);
-		wait_var_event(&area->visitors, !atomic_read(&area->visitors));
-		write_lock(&area->mm->lock);
-	}
-	interval_tree_remove(&area->hva, &area->mm->areas);
-	write_unlock(&area->mm->lock);
+	iopf_mm_remove(area->mm, &area->cpu);
 }
 
 /**
  * iopf_area_create() - an area of the calling process's memory, not yet published
- * @container: whose
+ * @space: whose
+ * @mm: the process, referenced: the area takes the reference over, be it that this fails
  * @range: I/O virtual addresses, checked
  * @vaddr: CPU address, checked
  * @prot: IOMMU_READ, IOMMU_WRITE
  *
- * Context: process context, under the container's lock.
- * Return: the area, in its mm's tree; the caller puts it into the container's tree
+ * Context: process context, under the space's lock.
+ * Return: the area, in its mm's tree; the caller puts it into the space's tree
  * or destroys it. An error pointer otherwise.
  */
-struct iopf_area *iopf_area_create(struct iopf_container *container,
+struct iopf_area *iopf_area_create(struct iopf_space *space, struct iopf_mm *mm,
 				   const struct iopf_range *range, unsigned long vaddr, int prot)
 {
 	struct iopf_area *area;
-	struct iopf_mm *mm;
 
-	lockdep_assert_held(&container->lock);
-
-	mm = iopf_mm_get(container, current->mm);
-	if (IS_ERR(mm))
-		return ERR_CAST(mm);
+	lockdep_assert_held(&space->lock);
 
 	area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
 	if (!area) {
 		iopf_mm_put(mm);
 		return ERR_PTR(-ENOMEM);
 	}
-	area->container = container;
-	area->id = ++container->last_area;
+	area->space = space;
+	area->id = ++space->last_area;
 	area->mm = mm;
 	area->range = *range;
 	area->vaddr = vaddr;
 	area->prot = prot;
-	area->huge_ok = container->huge_ok;
+	area->huge_ok = space->huge_ok;
 	area->task = get_task_struct(current->group_leader);
 	area->lock_cap = capable(CAP_IPC_LOCK);
 	/* Without that their nodes are not charged, whatever the flags of a store. */
@@ -205,7 +188,7 @@ struct iopf_area *iopf_area_create(struct iopf_container *container,
 
 /**
  * iopf_area_next_chunk() - go through the chunks of an area
- * @area: the area, under its container's lock
+ * @area: the area, under its space's lock
  * @chunk: the one before; NULL: begin
  * @index: kept for the next call
  *
@@ -243,47 +226,60 @@ static void area_kill(struct iopf_area *area)
 
 /**
  * iopf_areas_destroy() - unmap areas for good and free them
- * @areas: of one container, linked by their @gone, out of the container's tree already, with
+ * @areas: of one space, linked by their @gone, out of the space's tree already, with
  *         nothing pinned; empty afterwards
  *
- * Context: process context, under the container's lock.
+ * Context: process context, under the space's lock.
  */
 void iopf_areas_destroy(struct list_head *areas)
 {
 	struct iopf_area *area, *first;
-	struct iopf_container *c;
+	struct iopf_space *space;
 	bool frozen = false;
 
 	first = list_first_entry_or_null(areas, struct iopf_area, gone);
 	if (!first)
 		return;
-	c = first->container;
-	lockdep_assert_held(&c->lock);
+	space = first->space;
+	lockdep_assert_held(&space->lock);
 
 	list_for_each_entry(area, areas, gone) {
 		frozen |= area->frozen;
 		area_kill(area);
 		cond_resched();
 	}
-	iopf_area_forget_vaddr(c);
+	iopf_area_forget_vaddr(space);
 	list_for_each_entry(area, areas, gone) {
 		area_unfollow(area);
 		cond_resched();
 	}
-	/* Nobody can find their chunks, as the container's tree has forgotten the areas. */
-	iopf_hint_renew(&c->generation);
+	/* Nobody can find their chunks, as the space's tree has forgotten the areas. */
+	iopf_hint_renew(&space->generation);
 	/* Faults that waited for them find that there is no such address. */
 	if (frozen)
-		iopf_backlog_resume(c->faults);
+		iopf_backlog_resume(space->faults);
 	/* The first has the others in its list. */
 	list_del_init(areas);
 	queue_rcu_work(iopf_wq, &first->free_work);
 }
 
+/*
+ * A chunk has been made, and is about to be published: whether it counts for those who sample the
+ * space. Then iopf_watch_unmade() takes it back.
+ */
+static bool chunk_made(struct iopf_space *space, struct iopf_chunk *chunk)
+{
+	if (!static_branch_unlikely(&iopf_sample_on) || !READ_ONCE(space->sampled))
+		return false;
+	iopf_watch_new(space->watch, iopf_chunk_block(chunk), &chunk->look);
+	return true;
+}
+
 static int area_store_chunk(struct iopf_area *area, unsigned long index,
 			    struct iopf_chunk **chunk)
 {
-	struct iopf_chunk *other;
+	const gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT;
+	struct iopf_chunk *other = NULL;
 	bool counts;
 	int ret;
 
@@ -291,19 +287,22 @@ static int area_store_chunk(struct iopf_area *area, unsigned long index,
 
 	if (area->dead)
 		return -ESHUTDOWN;
-	other = xa_load(&area->chunks, index);
-	if (other) {
-		iopf_chunk_free(*chunk);
-		*chunk = other;
-		return 0;
+	(*chunk)->domains = area->space->domains;
+	counts = chunk_made(area->space, *chunk);
+	ret = __xa_insert(&area->chunks, index, *chunk, gfp);
+	if (unlikely(ret == -EBUSY)) {
+		other = xa_load(&area->chunks, index);
+		/* The place was reserved only. */
+		if (!other)
+			ret = xa_err(__xa_store(&area->chunks, index, *chunk, gfp));
 	}
-	(*chunk)->domains = area->container->domains;
-	counts = iopf_sample_made(*chunk);
-	ret = xa_err(__xa_store(&area->chunks, index, *chunk,
-				GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT));
 	if (unlikely(ret) && counts)
-		iopf_sample_unmade(*chunk);
-	return ret;
+		iopf_watch_unmade(area->space->watch, &(*chunk)->look);
+	if (likely(!other))
+		return ret;
+	iopf_chunk_free(*chunk);
+	*chunk = other;
+	return 0;
 }
 
 /**
@@ -325,7 +324,7 @@ struct iopf_chunk *iopf_area_chunk(struct iopf_area *area, u64 iova, gfp_t gfp)
 	if (likely(chunk))
 		return chunk;
 
-	old = set_active_memcg(area->container->memcg);
+	old = set_active_memcg(area->space->memcg);
 	chunk = iopf_chunk_alloc(area, iova, gfp);
 	if (!chunk)
 		ret = -ENOMEM;
@@ -362,12 +361,12 @@ static unsigned int area_store_chunks(struct iopf_area *area, struct xa_state *x
 		struct iopf_chunk *chunk = chunks[stored];
 		bool counts;
 
-		chunk->domains = area->container->domains;
-		counts = iopf_sample_made(chunk);
+		chunk->domains = area->space->domains;
+		counts = chunk_made(area->space, chunk);
 		xas_store(xas, chunk);
 		if (unlikely(xas_error(xas))) {
 			if (counts)
-				iopf_sample_unmade(chunk);
+				iopf_watch_unmade(area->space->watch, &chunk->look);
 			break;
 		}
 		if (++stored == n)
@@ -403,7 +402,7 @@ unsigned int iopf_area_chunks(struct iopf_area *area, u64 iova, unsigned int n,
 	if (there)
 		return there;
 
-	old = set_active_memcg(area->container->memcg);
+	old = set_active_memcg(area->space->memcg);
 	if (iopf_chunks_alloc(area, iova, n, chunks, gfp)) {
 		do {
 			xas_lock(&xas);
@@ -429,28 +428,28 @@ unsigned int iopf_area_chunks(struct iopf_area *area, u64 iova, unsigned int n,
  */
 bool iopf_area_vaddr_begin(const struct iopf_chunk *chunk, struct iopf_vaddr_seen *seen)
 {
-	const struct iopf_area *area = chunk->area;
+	const struct iopf_backlog *faults = chunk->area->space->faults;
 
-	seen->seq = &area->container->faults->vaddr_seq;
+	seen->memcg = faults->memcg;
+	seen->seq = &faults->vaddr_seq;
 	/* Pairs with iopf_area_forget_vaddr(). */
 	seen->seen = atomic_read_acquire(seen->seq);
-	/* As in chunk_may_map(). */
-	return !READ_ONCE(chunk->dead) && !smp_load_acquire(&area->frozen);
+	return !READ_ONCE(chunk->dead) && iopf_area_has_vaddr(chunk->area);
 }
 
 /**
  * iopf_area_forget_vaddr() - nobody shall populate at CPU addresses that were taken before this
- * @container: the container; what says that they are not to be taken is said already
+ * @space: the space; what says that they are not to be taken is said already
  *
  * Those of areas that are neither frozen nor dead are taken anew.
  * Who is in the middle of a page when this returns may still have it, and no more; see
  * iopf_vaddr_changed().
  */
-void iopf_area_forget_vaddr(struct iopf_container *container)
+void iopf_area_forget_vaddr(struct iopf_space *space)
 {
 	/* Pairs with iopf_area_vaddr_begin(). */
 	smp_mb__before_atomic();
-	atomic_inc(&container->faults->vaddr_seq);
+	atomic_inc(&space->faults->vaddr_seq);
 }
 
 /**
@@ -460,11 +459,11 @@ void iopf_area_forget_vaddr(struct iopf_container *container)
  * Their faults wait. What is mapped stays. Before mm and vaddr may change, the caller waits
  * for a grace period.
  *
- * Context: process context, under the container's lock.
+ * Context: process context, under the space's lock.
  */
 void iopf_area_freeze(struct iopf_area *area)
 {
-	lockdep_assert_held(&area->container->lock);
+	lockdep_assert_held(&area->space->lock);
 
 	WRITE_ONCE(area->frozen, true);
 	/* A chunk that is made after this meets a frozen area; the others are in the array. */
@@ -476,15 +475,15 @@ void iopf_area_freeze(struct iopf_area *area)
  * iopf_area_thaw() - let devices go on
  * @area: frozen
  *
- * Context: process context, under the container's lock.
+ * Context: process context, under the space's lock.
  */
 void iopf_area_thaw(struct iopf_area *area)
 {
-	lockdep_assert_held(&area->container->lock);
+	lockdep_assert_held(&area->space->lock);
 
 	/* The address before the permission to use it. Pairs with chunk_fault_locked(). */
 	smp_store_release(&area->frozen, false);
-	iopf_backlog_resume(area->container->faults);
+	iopf_backlog_resume(area->space->faults);
 }
 
 /**
@@ -495,7 +494,7 @@ void iopf_area_thaw(struct iopf_area *area)
  *
  * What is mapped without a pin is unmapped; what is pinned stays as it is.
  *
- * Context: process context, under the container's lock.
+ * Context: process context, under the space's lock.
  */
 void iopf_area_rebase(struct iopf_area *area, struct iopf_mm *mm, unsigned long vaddr)
 {
@@ -503,7 +502,7 @@ void iopf_area_rebase(struct iopf_area *area, struct iopf_mm *mm, unsigned long 
 	struct iopf_mm *old = area->mm;
 	unsigned int zapped = 0;
 
-	lockdep_assert_held(&area->container->lock);
+	lockdep_assert_held(&area->space->lock);
 	WARN_ON(!area->frozen);
 
 	/* While the old mm still tells of its changes. */
@@ -516,170 +515,13 @@ void iopf_area_rebase(struct iopf_area *area, struct iopf_mm *mm, unsigned long 
 	iopf_mm_put(old);
 }
 
-/* The pages of @chunk that lie in @range. */
-static void chunk_part(const struct iopf_chunk *chunk, const struct iopf_range *range,
-		       unsigned int *first, unsigned int *last)
-{
-	u64 end = chunk->iova + (IOPF_CHUNK_SIZE - 1);
-
-	*first = range->first > chunk->iova ? iopf_chunkmap_page(range->first) : 0;
-	*last = range->last < end ? iopf_chunkmap_page(range->last) : IOPF_CHUNK_PAGES - 1;
-}
-
-/* The same, until somebody else wants the processor: then @range is what is left of it. */
-static bool area_zap_chunks_some(struct iopf_area *area, struct iopf_range *range,
-				 unsigned int *all)
-{
-	struct iopf_chunk *chunk;
-	unsigned int first, last, zapped;
-	unsigned long index;
-
-	xa_for_each_range(&area->chunks, index, chunk, iopf_area_chunk_index(area, range->first),
-			  iopf_area_chunk_index(area, range->last)) {
-		chunk_part(chunk, range, &first, &last);
-		zapped = iopf_chunk_zap(chunk, first, last, false);
-		if (zapped)
-			WRITE_ONCE(chunk->lost, true);
-		*all += zapped;
-		if (need_resched() && range->last - chunk->iova >= IOPF_CHUNK_SIZE) {
-			range->first = chunk->iova + IOPF_CHUNK_SIZE;
-			return true;
-		}
-	}
-	return false;
-}
-
-/**
- * iopf_area_zap_some() - unmap what is mapped and not pinned in a range, until somebody else wants
- *                        the processor
- * @area: the area
- * @range: within it; out: what is left of it
- * @zapped: incremented by the pages unmapped
- *
- * Context: any that may take a spinlock.
- * Return: whether there is anything left.
- */
-bool iopf_area_zap_some(struct iopf_area *area, struct iopf_range *range, unsigned int *zapped)
-{
-	for (;;) {
-		struct iopf_range part = *range;
-
-		/* There are spans or chunks mapped in a GiB, never both. */
-		if (!xa_empty(&area->spans))
-			part.last = min(range->first | (IOPF_SPAN_SIZE - 1), range->last);
-		*zapped += iopf_spans_zap(area, &part);
-		if (area_zap_chunks_some(area, &part, zapped)) {
-			range->first = part.first;
-			return true;
-		}
-		if (part.last == range->last)
-			return false;
-		range->first = part.last + 1;
-		if (need_resched())
-			return true;
-	}
-}
-
-/**
- * iopf_area_zap_chunks() - unmap what chunks map and is not pinned in a range
- * @area: the area
- * @range: within it
- * @age: see iopf_chunk_zap()
- *
- * Context: any that may take a spinlock.
- * Return: pages unmapped.
- */
-unsigned int iopf_area_zap_chunks(struct iopf_area *area, const struct iopf_range *range,
-				  bool age)
-{
-	unsigned int all = 0, zapped, first, last, aged = 0;
-	struct iopf_chunk *chunk;
-	unsigned long index;
-
-	xa_for_each_range(&area->chunks, index, chunk, iopf_area_chunk_index(area, range->first),
-			  iopf_area_chunk_index(area, range->last)) {
-		chunk_part(chunk, range, &first, &last);
-		zapped = iopf_chunk_zap(chunk, first, last, age);
-		if (zapped)
-			WRITE_ONCE(chunk->lost, true);
-		all += zapped;
-		/* The answer is known, and who asks has a lock of the page tables. */
-		if (age && zapped && ++aged == AGE_CHUNKS)
-			break;
-	}
-	return all;
-}
-
-/*
- * Whether there may be something to take, as the look at one page finds out that reclaim asks for
- * by the hundred, mostly in vain. Without a lock: what is mapped after this is for the next look.
- */
-static bool area_may_be_mapped(struct iopf_area *area, const struct iopf_range *range)
-{
-	struct iopf_chunk *chunk;
-
-	if (range->first >> PAGE_SHIFT != range->last >> PAGE_SHIFT || !xa_empty(&area->spans))
-		return true;
-	chunk = iopf_area_chunk_there(area, range->first);
-	return chunk && iopf_chunkmap_lookup(&chunk->map, iopf_chunkmap_page(range->first),
-					     false) != IOPF_MISS;
-}
-
-/**
- * iopf_area_age() - unmap what is mapped and not pinned in a range, to see whether it is used
- * @area: the area
- * @range: within it
- *
- * See iopf_chunk_zap(). Of a large range not all is unmapped at a time.
- *
- * Context: any that may take a spinlock.
- * Return: pages unmapped.
- */
-unsigned int iopf_area_age(struct iopf_area *area, const struct iopf_range *range)
-{
-	unsigned int zapped;
-
-	if (!area_may_be_mapped(area, range))
-		return 0;
-	zapped = iopf_spans_zap(area, range);
-	return zapped + iopf_area_zap_chunks(area, range, true);
-}
-
-/**
- * iopf_area_mapped() - whether any page of a range is mapped
- * @area: the area
- * @range: within it
- *
- * Context: any that may take a spinlock.
- */
-bool iopf_area_mapped(struct iopf_area *area, const struct iopf_range *range)
-{
-	struct iopf_chunk *chunk;
-	unsigned long index;
-	unsigned int first, last;
-	bool mapped = iopf_spans_mapped(area, range);
-
-	if (mapped)
-		return true;
-	xa_for_each_range(&area->chunks, index, chunk, iopf_area_chunk_index(area, range->first),
-			  iopf_area_chunk_index(area, range->last)) {
-		chunk_part(chunk, range, &first, &last);
-		spin_lock(&chunk->lock);
-		mapped = find_next_bit(chunk->map.present, last + 1, first) <= last;
-		spin_unlock(&chunk->lock);
-		if (mapped)
-			return true;
-	}
-	return false;
-}
-
 /**
  * iopf_area_set_domains() - move the chunks of an area to another set of domains
  * @area: the area
- * @domains: the set, already the container's
+ * @domains: the set, already the space's
  * @added: a domain that is new in it, or NULL
  *
- * Context: process context, under the container's lock.
+ * Context: process context, under the space's lock.
  * Return: 0, or a negative error number when pinned pages could not be mapped in
  * @added: the caller goes back to the old set.
  */

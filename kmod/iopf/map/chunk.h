@@ -2,56 +2,18 @@
 #ifndef IOPF_CHUNK_H
 #define IOPF_CHUNK_H
 
-#include <linux/iommu.h>
 #include <linux/jiffies.h>
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 
 #include "../../../core/budget.h"
 #include "../../../core/window.h"
+#include "../budget/watch.h"
+#include "domains.h"
 
 struct iommu_domain;
 struct iopf_area;
 struct iopf_timing;
-
-/**
- * struct iopf_domain - an IOMMU domain of a container
- * @iommu: the domain; its page sizes are narrowed to what we use
- * @pgsizes: the page sizes that its IOMMU has
- * @coherent: its devices can't bypass the CPU's caches (no-snoop is ignored)
- */
-struct iopf_domain {
-	struct iommu_domain *iommu;
-	u64 pgsizes;
-	bool coherent;
-};
-
-/**
- * struct iopf_domains - the IOMMU domains of a container at one time
- * @nr: how many
- * @domain: the domains; a mapping goes into each
- *
- * Never changes once published; a container that gains or loses a domain
- * makes a new one and moves its chunks over, see iopf_container_set_domains().
- */
-struct iopf_domains {
-	unsigned int nr;
-	struct iopf_domain domain[] __counted_by(nr);
-};
-
-/**
- * enum iopf_look - what a chunk is to those who sample its container; see sample.c
- * @IOPF_LOOK_NONE: it is not watched
- * @IOPF_LOOK_NEW: it has not been mapped yet
- * @IOPF_LOOK_BACK: it has been seen used
- * @IOPF_LOOK_AWAY: it has been unmapped to see whether it is used
- */
-enum iopf_look {
-	IOPF_LOOK_NONE,
-	IOPF_LOOK_NEW,
-	IOPF_LOOK_BACK,
-	IOPF_LOOK_AWAY,
-};
 
 /**
  * struct iopf_chunk - what is mapped of an area in one 2 MiB of IOVA; found under RCU, freed with
@@ -69,11 +31,11 @@ enum iopf_look {
  * @refill: a 2 MiB leaf went for the sake of a part of it, and the rest has not been mapped again.
  *          Under @lock.
  * @whole: pinned at a time, from one run of memory: a domain may have it as a leaf of 2 MiB. So
- *         it is unpinned at a time, too. Changes under the container's lock.
+ *         it is unpinned at a time, too. Changes under the space's lock.
  * @lost: the host has taken something away since heat was last counted; a hint, without a lock
  * @heat: how often it came back after that, up to IOPF_HEAT_MAX; see workset.c. Under @lock.
  * @look: enum iopf_look; changes under @lock
- * @block: what the container's budget has been charged for it; under the budget's lock, and the
+ * @block: what the space's budget has been charged for it; under the budget's lock, and the
  *         pages under @lock, too. All zero where there is no budget.
  */
 struct iopf_chunk {
@@ -128,10 +90,17 @@ static inline bool iopf_chunk_full(const struct iopf_chunk *chunk, unsigned int 
 		find_next_zero_bit(chunk->map.present, w.last + 1, w.first) > w.last);
 }
 
-void iopf_domains_unmap(const struct iopf_domains *domains, unsigned int nr, u64 iova,
-			size_t size);
-int iopf_domains_map(const struct iopf_domains *domains, u64 iova, phys_addr_t phys, size_t size,
-		     int prot, gfp_t gfp);
+/* Its name for those who sample the space: the number of its first page. */
+static inline u64 iopf_chunk_block(const struct iopf_chunk *chunk)
+{
+	return (chunk->iova >> PAGE_SHIFT) + chunk->first;
+}
+
+/* Pages that are mapped and not pinned. */
+static inline unsigned int iopf_chunk_loose(const struct iopf_chunk *chunk)
+{
+	return iopf_chunkmap_mapped(&chunk->map) - iopf_chunkmap_pinned(&chunk->map);
+}
 
 int iopf_chunk_cache_init(void);
 void iopf_chunk_cache_exit(void);
@@ -155,7 +124,7 @@ void iopf_chunk_dirty(struct iopf_chunk *chunk, unsigned int page, unsigned int 
 unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsigned int last,
 			    bool age);
 bool iopf_chunk_look(struct iopf_chunk *chunk);
-unsigned int iopf_chunk_evict(struct iopf_chunk *chunk, bool look);
+unsigned int iopf_chunk_evict(struct iopf_block *block, bool look);
 void iopf_chunk_kill(struct iopf_chunk *chunk);
 void iopf_chunk_charge(struct iopf_chunk *chunk, bool budgeted);
 void iopf_chunk_move(struct iopf_chunk *chunk, const struct iopf_domains *domains,

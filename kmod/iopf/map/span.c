@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Spans: leaves of 1 GiB, where the CPU has one (hugetlb), all IOMMUs of the container can, and I/O
+ * Spans: leaves of 1 GiB, where the CPU has one (hugetlb), all IOMMUs of the space can, and I/O
  * and CPU addresses agree within 1 GiB. One fault then serves what would have been 512 chunks.
  *
  * A span is made when such a leaf of the CPU is first met, and stays until the area goes. While it
@@ -42,7 +42,7 @@
 #include "../host/mm.h"
 #include "../host/walk.h"
 #include "../lib/controls.h"
-#include "../vfio/container.h"
+#include "space.h"
 #include "chunk.h"
 #include "span.h"
 
@@ -76,8 +76,8 @@ bool iopf_span_possible(struct iopf_area *area, const struct iopf_domains *domai
 
 	/* Pinned pages are gone before spans may come. Pairs with iopf_spans_allow(). */
 	if (!area->huge_ok || smp_load_acquire(&area->no_spans) ||
-	    READ_ONCE(area->container->tracking) || READ_ONCE(area->container->sampled) ||
-	    READ_ONCE(area->container->budgeted))
+	    READ_ONCE(area->space->tracking) || READ_ONCE(area->space->sampled) ||
+	    READ_ONCE(area->space->budgeted))
 		return false;
 	if (first < area->range.first || first + (IOPF_SPAN_SIZE - 1) > area->range.last ||
 	    !IS_ALIGNED(iopf_area_vaddr(area, first), IOPF_SPAN_SIZE))
@@ -107,7 +107,7 @@ static struct iopf_span *span_get(struct iopf_area *area, u64 iova)
 	xa_lock(&area->spans);
 	other = xa_load(&area->spans, span_index(iova));
 	if (!area->dead && !other) {
-		span->domains = area->container->domains;
+		span->domains = area->space->domains;
 		ret = xa_err(__xa_store(&area->spans, span_index(iova), span, gfp));
 	}
 	xa_unlock(&area->spans);
@@ -122,7 +122,7 @@ static void span_unmap(struct iopf_span *span)
 	lockdep_assert_held(&span->lock);
 
 	iopf_domains_unmap(span->domains, span->domains->nr, span->iova, IOPF_SPAN_SIZE);
-	iopf_container_count(span->area->container, -(long)IOPF_SPAN_PAGES);
+	iopf_space_count(span->area->space, -(long)IOPF_SPAN_PAGES);
 	/* Pairs with iopf_span_mapped(). */
 	smp_store_release(&span->mapped, false);
 }
@@ -148,7 +148,7 @@ static void spans_clear(struct iopf_area *area, const struct iopf_domains *domai
 	struct iopf_span *span;
 	unsigned long index;
 
-	lockdep_assert_held(&area->container->lock);
+	lockdep_assert_held(&area->space->lock);
 
 	/* A span that is made after this sees what was said; the others are in the array. */
 	xa_lock(&area->spans);
@@ -209,7 +209,7 @@ static int span_map(struct iopf_span *span, phys_addr_t phys, bool writable)
 		WRITE_ONCE(span->mapped, false);
 		return ret;
 	}
-	iopf_container_count(area->container, IOPF_SPAN_PAGES);
+	iopf_space_count(area->space, IOPF_SPAN_PAGES);
 	WRITE_ONCE(span->writable, writable);
 	return 0;
 }
@@ -329,7 +329,7 @@ bool iopf_spans_mapped(struct iopf_area *area, const struct iopf_range *range)
  *
  * Afterwards there are none until it becomes true again.
  *
- * Context: process context, under the container's lock.
+ * Context: process context, under the space's lock.
  */
 void iopf_spans_flush(struct iopf_area *area)
 {
@@ -340,7 +340,7 @@ void iopf_spans_flush(struct iopf_area *area)
  * iopf_spans_forbid() - have nothing but chunks map the area: it is going to be pinned
  * @area: the area
  *
- * Context: process context, under the container's lock.
+ * Context: process context, under the space's lock.
  */
 void iopf_spans_forbid(struct iopf_area *area)
 {
@@ -352,11 +352,11 @@ void iopf_spans_forbid(struct iopf_area *area)
  * iopf_spans_allow() - undo iopf_spans_forbid()
  * @area: the area; nothing is pinned
  *
- * Context: process context, under the container's lock.
+ * Context: process context, under the space's lock.
  */
 void iopf_spans_allow(struct iopf_area *area)
 {
-	lockdep_assert_held(&area->container->lock);
+	lockdep_assert_held(&area->space->lock);
 
 	/* Pairs with iopf_span_possible(). */
 	smp_store_release(&area->no_spans, false);
@@ -365,9 +365,9 @@ void iopf_spans_allow(struct iopf_area *area)
 /**
  * iopf_spans_move() - move spans to another set of domains; they are unmapped by that
  * @area: the area
- * @domains: the set, already the container's
+ * @domains: the set, already the space's
  *
- * Context: process context, under the container's lock.
+ * Context: process context, under the space's lock.
  */
 void iopf_spans_move(struct iopf_area *area, const struct iopf_domains *domains)
 {
@@ -379,7 +379,7 @@ void iopf_spans_move(struct iopf_area *area, const struct iopf_domains *domains)
  * iopf_spans_kill() - unmap all leaves for good
  * @area: being removed; says so already
  *
- * Context: process context, under the container's lock.
+ * Context: process context, under the space's lock.
  */
 void iopf_spans_kill(struct iopf_area *area)
 {

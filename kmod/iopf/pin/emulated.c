@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Emulated devices (mdev and the like): devices without DMA of their own, whose drivers
- * pin pages of the container's memory, or copy to and from it.
+ * pin pages of the space's memory, or copy to and from it.
  *
  * Such a device needs nothing to be mapped or pinned ahead of it, so it shares a
- * container with faulting devices at no cost. What its driver pins stays resident and is charged
+ * space with faulting devices at no cost. What its driver pins stays resident and is charged
  * to RLIMIT_MEMLOCK, unless it is pinned and charged anyway. Pins are counted per
  * page: the first pins, the last unpins.
  *
  * Unmapping a range with pins: the drivers are told (dma_unmap) and must unpin. They do so through
- * iopf_emulated_unpin(), so the container's lock is dropped meanwhile, and the caller
+ * iopf_emulated_unpin(), so the space's lock is dropped meanwhile, and the caller
  * looks at everything anew. Until it is done nothing can be pinned in the area (-EINVAL, as if it
  * were gone): otherwise a driver that pins again and again could keep it.
  *
  * unmap vs release: while drivers are told without the lock, other threads may unmap everything and
- * take the groups out. The caller's reference keeps the container; devices that are on the list
+ * take the groups out. The caller's reference keeps the space; devices that are on the list
  * wait for the telling before they go. unmap vs unmap: each marks the areas again when it has
  * the lock; the second finds what the first has left, or nothing.
  *
  * pinning, dma_rw vs user space: both wait for it as long as it likes, and hold no lock meanwhile.
  * dma_rw vs unmap: unmapping waits for it, as it would under stock type1, but nobody else.
  *
- * Locking: iopf_container.lock protects pins, groups and the list of devices. The list
+ * Locking: iopf_space.lock protects pins, groups and the list of devices. The list
  * does not change while drivers are told: whoever wants to change it waits for that. (A mutex
- * for it, taken both around and inside the container's, could deadlock.)
+ * for it, taken both around and inside the space's, could deadlock.)
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -38,15 +38,13 @@
 #include "../host/mm.h"
 #include "../host/run.h"
 #include "../map/area.h"
-#include "../vfio/attach.h"
-#include "../vfio/container.h"
-#include "../vfio/dirty.h"
 #include "emulated.h"
 #include "pin.h"
+#include "pins.h"
 
 /**
  * struct emulated - a group of an emulated device
- * @node: in the container's list
+ * @node: in the space's list
  * @group: the group
  */
 struct emulated {
@@ -64,11 +62,11 @@ struct emulated_pin {
 	unsigned int count;
 };
 
-static struct emulated *emulated_find(struct iopf_container *c, struct iommu_group *group)
+static struct emulated *emulated_find(struct iopf_space *space, struct iommu_group *group)
 {
 	struct emulated *e;
 
-	list_for_each_entry(e, &c->emulated, node)
+	list_for_each_entry(e, &space->pins->emulated.groups, node)
 		if (e->group == group)
 			return e;
 	return NULL;
@@ -76,44 +74,45 @@ static struct emulated *emulated_find(struct iopf_container *c, struct iommu_gro
 
 /**
  * iopf_emulated_attach() - attach an emulated device's group
- * @c: the container, locked
+ * @space: the space, locked
  * @group: the group
  *
  * Return: 0; -EINVAL when it is attached already; -ENOMEM.
  */
-int iopf_emulated_attach(struct iopf_container *c, struct iommu_group *group)
+int iopf_emulated_attach(struct iopf_space *space, struct iommu_group *group)
 {
 	struct emulated *e;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&space->lock);
 
-	if (emulated_find(c, group))
+	if (emulated_find(space, group))
 		return -EINVAL;
 	e = kzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
 	if (!e)
 		return -ENOMEM;
 	e->group = group;
-	list_add_tail(&e->node, &c->emulated);
+	list_add_tail(&e->node, &space->pins->emulated.groups);
+	space->emulated_groups++;
 	return 0;
 }
 
 /**
  * iopf_emulated_each() - do something with each emulated device
- * @c: the container, locked
+ * @space: the space, locked
  * @fn: does it; anything but 0 ends the tour
  * @data: for @fn
  *
  * Return: what @fn returned last, or 0.
  */
-int iopf_emulated_each(struct iopf_container *c, int (*fn)(struct device *dev, void *data),
+int iopf_emulated_each(struct iopf_space *space, int (*fn)(struct device *dev, void *data),
 		       void *data)
 {
 	struct emulated *e;
 	int ret = 0;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&space->lock);
 
-	list_for_each_entry(e, &c->emulated, node) {
+	list_for_each_entry(e, &space->pins->emulated.groups, node) {
 		ret = iommu_group_for_each_dev(e->group, data, fn);
 		if (ret)
 			break;
@@ -123,61 +122,63 @@ int iopf_emulated_each(struct iopf_container *c, int (*fn)(struct device *dev, v
 
 /**
  * iopf_emulated_detach() - detach an emulated device's group
- * @c: the container, locked
+ * @space: the space, locked
  * @group: any group
  *
  * Return: whether it was one.
  */
-bool iopf_emulated_detach(struct iopf_container *c, struct iommu_group *group)
+bool iopf_emulated_detach(struct iopf_space *space, struct iommu_group *group)
 {
-	struct emulated *e = emulated_find(c, group);
+	struct emulated *e = emulated_find(space, group);
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&space->lock);
 
 	if (!e)
 		return false;
 	list_del(&e->node);
+	space->emulated_groups--;
 	kfree(e);
 	return true;
 }
 
-/* The container's lock, when no driver is being told of unmapping. */
-static void devices_lock(struct iopf_container *c)
+/* The space's lock, when no driver is being told of unmapping. */
+static void devices_lock(struct iopf_space *space)
 {
-	mutex_lock(&c->lock);
-	while (c->notifying) {
-		mutex_unlock(&c->lock);
-		wait_event(c->notified, !READ_ONCE(c->notifying));
-		mutex_lock(&c->lock);
+	mutex_lock(&space->lock);
+	while (space->pins->emulated.notifying) {
+		mutex_unlock(&space->lock);
+		wait_event(space->pins->emulated.notified,
+			   !READ_ONCE(space->pins->emulated.notifying));
+		mutex_lock(&space->lock);
 	}
 }
 
 /**
  * iopf_emulated_register() - a device wants to be told of unmapping
- * @c: the container
+ * @space: the space
  * @vdev: the device
  */
-void iopf_emulated_register(struct iopf_container *c, struct vfio_device *vdev)
+void iopf_emulated_register(struct iopf_space *space, struct vfio_device *vdev)
 {
 	if (!vdev->ops->dma_unmap)
 		return;
-	devices_lock(c);
-	list_add(&vdev->iommu_entry, &c->devices);
-	mutex_unlock(&c->lock);
+	devices_lock(space);
+	list_add(&vdev->iommu_entry, &space->pins->emulated.devices);
+	mutex_unlock(&space->lock);
 }
 
 /**
  * iopf_emulated_unregister() - a device wants to be told of unmapping no more
- * @c: the container
+ * @space: the space
  * @vdev: the device
  */
-void iopf_emulated_unregister(struct iopf_container *c, struct vfio_device *vdev)
+void iopf_emulated_unregister(struct iopf_space *space, struct vfio_device *vdev)
 {
 	if (!vdev->ops->dma_unmap)
 		return;
-	devices_lock(c);
+	devices_lock(space);
 	list_del(&vdev->iommu_entry);
-	mutex_unlock(&c->lock);
+	mutex_unlock(&space->lock);
 }
 
 static unsigned long area_index(const struct iopf_area *area, u64 iova)
@@ -186,12 +187,12 @@ static unsigned long area_index(const struct iopf_area *area, u64 iova)
 }
 
 /*
- * Pin a page for its first user: pin_one() goes on. The container's lock is dropped meanwhile.
+ * Pin a page for its first user: pin_one() goes on. The space's lock is dropped meanwhile.
  * -EAGAIN: look again.
  */
 static int pin_first(struct iopf_area *area, u64 iova)
 {
-	struct iopf_container *c = area->container;
+	struct iopf_space *space = area->space;
 	struct emulated_pin *pin;
 	int ret;
 
@@ -207,8 +208,8 @@ static int pin_first(struct iopf_area *area, u64 iova)
 	ret = xa_err(xa_store(&area->pins, area_index(area, iova), pin, GFP_KERNEL_ACCOUNT));
 	if (ret)
 		goto err_unpin;
-	if (c->tracking)
-		iopf_dirty_mark(area, iova, PAGE_SIZE);
+	if (space->tracking)
+		iopf_area_dirty(area, iova, PAGE_SIZE);
 	return 0;
 
 err_unpin:
@@ -220,16 +221,16 @@ err_free:
 	return ret == -ESRCH ? -ENODEV : ret;
 }
 
-static int pin_one(struct iopf_container *c, u64 iova, int prot, struct page **page)
+static int pin_one(struct iopf_space *space, u64 iova, int prot, struct page **page)
 {
 	struct emulated_pin *pin = NULL;
 	struct iopf_area *area;
 	int ret;
 
 	while (!pin) {
-		if (c->vaddr_invalid)
+		if (space->vaddr_invalid)
 			return -EBUSY;
-		area = mtree_load(&c->areas, iova);
+		area = mtree_load(&space->areas, iova);
 		/* An unmapping that has made its report does not look at pins again. */
 		if (!area || area->leaving || area->reported || area->coming)
 			return -EINVAL;
@@ -246,9 +247,9 @@ static int pin_one(struct iopf_container *c, u64 iova, int prot, struct page **p
 }
 
 /* Undo one pin_one(). False: there is none. */
-static bool unpin_one(struct iopf_container *c, u64 iova)
+static bool unpin_one(struct iopf_space *space, u64 iova)
 {
-	struct iopf_area *area = mtree_load(&c->areas, iova);
+	struct iopf_area *area = mtree_load(&space->areas, iova);
 	struct emulated_pin *pin;
 
 	if (!area)
@@ -261,8 +262,8 @@ static bool unpin_one(struct iopf_container *c, u64 iova)
 	 * bit already, and looks at the pages that are still pinned when it ends. The chunk and its
 	 * marks are there, so this can't fail.
 	 */
-	if (c->tracking)
-		iopf_dirty_mark(area, iova, PAGE_SIZE);
+	if (space->tracking)
+		iopf_area_dirty(area, iova, PAGE_SIZE);
 	xa_erase(&area->pins, area_index(area, iova));
 	if (iopf_pin_counts(pin->page) && !iopf_pin_counted(area, iova))
 		iopf_pin_uncharge(area, 1);
@@ -273,46 +274,36 @@ static bool unpin_one(struct iopf_container *c, u64 iova)
 
 /**
  * iopf_emulated_pin() - pin pages for a driver (vfio_pin_pages())
- * @c: the container
- * @group: the device's group
+ * @space: the space
  * @iova: first address
  * @npage: pages
  * @prot: IOMMU_READ, IOMMU_WRITE: what the driver wants to do
  * @pages: out: the pages
  *
- * Return: @npage; or a negative error number with nothing pinned: -EACCES for a type 1 (not v2)
- * container; -EBUSY while a CPU address is invalid; -EINVAL when no device would be told
+ * Return: @npage; or a negative error number with nothing pinned: -EBUSY while a CPU address is invalid; -EINVAL when no device would be told
  * of unmapping, or nothing is mapped there; -EPERM beyond the mapping's permission; what
  * pinning returns; -ENOMEM over RLIMIT_MEMLOCK.
  */
-int iopf_emulated_pin(struct iopf_container *c, struct iommu_group *group, u64 iova, int npage,
-		      int prot, struct page **pages)
+int iopf_emulated_pin(struct iopf_space *space, u64 iova, int npage, int prot,
+		      struct page **pages)
 {
-	struct iopf_attach *at;
 	int i, ret;
 
-	if (!c->v2)
-		return -EACCES;
+	lockdep_assert_held(&space->lock);
 
-	guard(mutex)(&c->lock);
-
-	if (list_empty(&c->devices) && !c->vaddr_invalid)
+	if (list_empty(&space->pins->emulated.devices) && !space->vaddr_invalid)
 		return -EINVAL;
 	for (i = 0; i < npage; i++) {
-		ret = pin_one(c, iova + ((u64)i << PAGE_SHIFT), prot, &pages[i]);
+		ret = pin_one(space, iova + ((u64)i << PAGE_SHIFT), prot, &pages[i]);
 		if (ret)
 			goto err_unpin;
 	}
-	/* A driver that pins what its device uses says thereby what the device may write. */
-	list_for_each_entry(at, &c->attaches, node)
-		if (at->group == group)
-			at->dirty_scope = true;
 	return npage;
 
 err_unpin:
 	pages[i] = NULL;
 	while (i--) {
-		unpin_one(c, iova + ((u64)i << PAGE_SHIFT));
+		unpin_one(space, iova + ((u64)i << PAGE_SHIFT));
 		pages[i] = NULL;
 	}
 	return ret;
@@ -320,24 +311,24 @@ err_unpin:
 
 /**
  * iopf_emulated_unpin() - undo iopf_emulated_pin() (vfio_unpin_pages())
- * @c: the container
+ * @space: the space
  * @iova: first address
  * @npage: pages
  */
-void iopf_emulated_unpin(struct iopf_container *c, u64 iova, int npage)
+void iopf_emulated_unpin(struct iopf_space *space, u64 iova, int npage)
 {
 	int i;
 
-	guard(mutex)(&c->lock);
+	guard(mutex)(&space->lock);
 	for (i = 0; i < npage; i++)
-		if (!unpin_one(c, iova + ((u64)i << PAGE_SHIFT)))
+		if (!unpin_one(space, iova + ((u64)i << PAGE_SHIFT)))
 			break;
 	WARN_ON(i != npage);
 }
 
 /**
- * struct emulated_copy - a driver copies, without the container's lock
- * @node: in the container's list
+ * struct emulated_copy - a driver copies, without the space's lock
+ * @node: in the space's list
  * @range: where; unmapping it waits
  */
 struct emulated_copy {
@@ -458,60 +449,60 @@ static int rw_copy(struct iopf_mm *m, void __user *user, void *data, size_t coun
 	return current->mm != m->mm || rw_bytes(user, data, count, write) ? -EFAULT : 0;
 }
 
-/* Copy within one area; the container's lock is dropped meanwhile. */
+/* Copy within one area; the space's lock is dropped meanwhile. */
 static int rw_area(struct iopf_area *area, u64 iova, void *data, size_t count, bool write)
 {
-	struct iopf_container *c = area->container;
+	struct iopf_space *space = area->space;
 	struct emulated_copy copy = { .range = { iova, iova + (count - 1) } };
 	void __user *user = (void __user *)iopf_area_vaddr(area, iova);
 	struct iopf_mm *m = area->mm;
 	int ret;
 
 	refcount_inc(&m->refs);
-	list_add(&copy.node, &c->copies);
-	iopf_container_unlock_to_wait(c);
+	list_add(&copy.node, &space->pins->emulated.copies);
+	iopf_space_unlock_to_wait(space);
 	ret = rw_copy(m, user, data, count, write);
-	iopf_container_relock(c);
+	iopf_space_relock(space);
 	list_del(&copy.node);
-	WRITE_ONCE(c->copied, c->copied + 1);
-	wake_up_all(&c->notified);
+	WRITE_ONCE(space->pins->emulated.copied, space->pins->emulated.copied + 1);
+	wake_up_all(&space->pins->emulated.notified);
 	iopf_mm_put(m);
 	return ret;
 }
 
 /* Where a driver writes is dirty: before, and after if a report was made in between. */
-static int rw_dirty(struct iopf_container *c, u64 iova, size_t count)
+static int rw_dirty(struct iopf_space *space, u64 iova, size_t count)
 {
-	struct iopf_area *area = mtree_load(&c->areas, iova);
+	struct iopf_area *area = mtree_load(&space->areas, iova);
 
-	if (!c->tracking || !area || area->range.last < iova + (count - 1))
+	if (!space->tracking || !area || area->range.last < iova + (count - 1))
 		return 0;
-	return iopf_dirty_mark(area, iova, count);
+	return iopf_area_dirty(area, iova, count);
 }
 
 /**
- * iopf_emulated_rw() - copy to or from the container's memory (vfio_dma_rw())
- * @c: the container
+ * iopf_emulated_rw() - copy to or from the space's memory (vfio_dma_rw())
+ * @space: the space
  * @iova: first address
  * @data: the kernel's side
  * @count: bytes
- * @write: to the container's memory
+ * @write: to the space's memory
  *
  * By the rule of stock type1 the memory must be mapped for reading even to be written.
  *
  * Return: 0; -EBUSY while a CPU address is invalid; -EINVAL where nothing is mapped; -EPERM
  * beyond the mapping's permission or when its process is gone; -EFAULT.
  */
-int iopf_emulated_rw(struct iopf_container *c, u64 iova, void *data, size_t count, bool write)
+int iopf_emulated_rw(struct iopf_space *space, u64 iova, void *data, size_t count, bool write)
 {
 	int need = IOMMU_READ | (write ? IOMMU_WRITE : 0), ret;
 
-	guard(mutex)(&c->lock);
+	guard(mutex)(&space->lock);
 
-	if (c->vaddr_invalid)
+	if (space->vaddr_invalid)
 		return -EBUSY;
 	while (count) {
-		struct iopf_area *area = mtree_load(&c->areas, iova);
+		struct iopf_area *area = mtree_load(&space->areas, iova);
 		size_t now;
 
 		/* What is written after the last report would be in none. */
@@ -520,13 +511,13 @@ int iopf_emulated_rw(struct iopf_container *c, u64 iova, void *data, size_t coun
 		if ((area->prot & need) != need)
 			return -EPERM;
 		now = min_t(u64, count, area->range.last - iova + 1);
-		ret = write ? rw_dirty(c, iova, now) : 0;
+		ret = write ? rw_dirty(space, iova, now) : 0;
 		if (ret)
 			return ret;
 		ret = rw_area(area, iova, data, now, write);
 		/* With chunks made before this can't fail, unless others have been there since. */
 		if (write)
-			rw_dirty(c, iova, now);
+			rw_dirty(space, iova, now);
 		if (ret)
 			return ret;
 		count -= now;
@@ -538,12 +529,12 @@ int iopf_emulated_rw(struct iopf_container *c, u64 iova, void *data, size_t coun
 
 /**
  * iopf_emulated_wait() - wait for drivers that copy to or from what is about to be unmapped
- * @c: the container, locked; unlocked meanwhile
+ * @space: the space, locked; unlocked meanwhile
  * @range: nothing more is copied there
  *
  * Return: 0: there are none; 1: look at everything anew; -EINTR.
  */
-int iopf_emulated_wait(struct iopf_container *c, const struct iopf_range *range)
+int iopf_emulated_wait(struct iopf_space *space, const struct iopf_range *range)
 {
 	struct emulated_copy *copy;
 	struct iopf_range part;
@@ -551,38 +542,39 @@ int iopf_emulated_wait(struct iopf_container *c, const struct iopf_range *range)
 	bool any = false;
 	int ret;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&space->lock);
 
-	list_for_each_entry(copy, &c->copies, node)
+	list_for_each_entry(copy, &space->pins->emulated.copies, node)
 		any |= iopf_range_intersect(&part, &copy->range, range);
 	if (!any)
 		return 0;
-	copied = c->copied;
-	mutex_unlock(&c->lock);
-	ret = wait_event_killable(c->notified, READ_ONCE(c->copied) != copied);
-	mutex_lock(&c->lock);
+	copied = space->pins->emulated.copied;
+	mutex_unlock(&space->lock);
+	ret = wait_event_killable(space->pins->emulated.notified,
+				  READ_ONCE(space->pins->emulated.copied) != copied);
+	mutex_lock(&space->lock);
 	return ret ? -EINTR : 1;
 }
 
 /**
  * iopf_emulated_notify_unmap() - tell all devices that an area is about to go
- * @c: the container, locked; unlocked meanwhile
+ * @space: the space, locked; unlocked meanwhile
  * @area: has pins; may be gone when this returns
  */
-void iopf_emulated_notify_unmap(struct iopf_container *c, struct iopf_area *area)
+void iopf_emulated_notify_unmap(struct iopf_space *space, struct iopf_area *area)
 {
 	u64 iova = area->range.first, size = iopf_area_size(area);
 	struct vfio_device *vdev;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&space->lock);
 
-	c->notifying++;
-	mutex_unlock(&c->lock);
-	list_for_each_entry(vdev, &c->devices, iommu_entry)
+	space->pins->emulated.notifying++;
+	mutex_unlock(&space->lock);
+	list_for_each_entry(vdev, &space->pins->emulated.devices, iommu_entry)
 		vdev->ops->dma_unmap(vdev, iova, size);
-	mutex_lock(&c->lock);
-	if (!--c->notifying)
-		wake_up_all(&c->notified);
+	mutex_lock(&space->lock);
+	if (!--space->pins->emulated.notifying)
+		wake_up_all(&space->pins->emulated.notified);
 }
 
 /**

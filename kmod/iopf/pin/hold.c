@@ -15,7 +15,7 @@
  * They know nothing of each other and may overlap. Who comes finds all pinned, or has it pinned and
  * comes again (iopf_pin_run()); who goes has what nobody else covers unpinned. So coming is all or
  * nothing, too: should it fail, what nobody covers (without the one who came) is unpinned. Nothing
- * is covered in a container without a real device, for there is no domain that could know the
+ * is covered in a space without a real device, for there is no domain that could know the
  * pages; see attach.c.
  *
  * A hold lies in one area and goes with it. What is wanted of several areas are several holds of
@@ -27,11 +27,11 @@
  *   again if a leaf went for the part.
  * hold vs 1 GiB leaves: an area has none while any part of it is held.
  * hold vs invalidation: pinned pages stay. Devices' memory goes and is had again; see pin.c.
- * hold vs stray faults: a fault in a guarded range is none of the container's business (see
+ * hold vs stray faults: a fault in a guarded range is none of the space's business (see
  *   fault.c). Faults look it up under @holds_lock, a leaf; the tree is changed under that
- *   and the container's lock. The hold enters the tree when all of it is pinned.
+ *   and the space's lock. The hold enters the tree when all of it is pinned.
  *
- * Locking: the container's.
+ * Locking: the space's.
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
@@ -41,15 +41,15 @@
 #include "../map/area.h"
 #include "../map/chunk.h"
 #include "../map/span.h"
-#include "../vfio/attach.h"
-#include "../vfio/container.h"
 #include "hold.h"
 #include "pin.h"
+#include "pins.h"
 #include "policy.h"
 
-static struct iopf_hold *hold_first(struct iopf_container *c, u64 first, u64 last)
+static struct iopf_hold *hold_first(struct iopf_space *space, u64 first, u64 last)
 {
-	struct interval_tree_node *node = interval_tree_iter_first(&c->holds, first, last);
+	struct interval_tree_node *node =
+		interval_tree_iter_first(&space->pins->holds.tree, first, last);
 
 	return node ? container_of(node, struct iopf_hold, node) : NULL;
 }
@@ -61,22 +61,24 @@ static struct iopf_hold *hold_next(struct iopf_hold *hold, u64 first, u64 last)
 	return node ? container_of(node, struct iopf_hold, node) : NULL;
 }
 
-static void hold_insert(struct iopf_container *c, struct iopf_hold *hold)
+static void hold_insert(struct iopf_space *space, struct iopf_hold *hold)
 {
-	spin_lock(&c->holds_lock);
-	interval_tree_insert(&hold->node, &c->holds);
-	WRITE_ONCE(c->guards, c->guards + iopf_hold_guards(hold->kind));
-	c->locks += hold->kind == IOPF_HOLD_LOCK;
-	spin_unlock(&c->holds_lock);
+	spin_lock(&space->pins->holds.lock);
+	interval_tree_insert(&hold->node, &space->pins->holds.tree);
+	WRITE_ONCE(space->pins->holds.guards,
+		   space->pins->holds.guards + iopf_hold_guards(hold->kind));
+	space->pins->holds.locks += hold->kind == IOPF_HOLD_LOCK;
+	spin_unlock(&space->pins->holds.lock);
 }
 
-static void hold_delete(struct iopf_container *c, struct iopf_hold *hold)
+static void hold_delete(struct iopf_space *space, struct iopf_hold *hold)
 {
-	spin_lock(&c->holds_lock);
-	interval_tree_remove(&hold->node, &c->holds);
-	WRITE_ONCE(c->guards, c->guards - iopf_hold_guards(hold->kind));
-	c->locks -= hold->kind == IOPF_HOLD_LOCK;
-	spin_unlock(&c->holds_lock);
+	spin_lock(&space->pins->holds.lock);
+	interval_tree_remove(&hold->node, &space->pins->holds.tree);
+	WRITE_ONCE(space->pins->holds.guards,
+		   space->pins->holds.guards - iopf_hold_guards(hold->kind));
+	space->pins->holds.locks -= hold->kind == IOPF_HOLD_LOCK;
+	spin_unlock(&space->pins->holds.lock);
 	kfree(hold);
 }
 
@@ -88,17 +90,17 @@ static void hold_delete(struct iopf_container *c, struct iopf_hold *hold)
  */
 bool iopf_hold_covers(struct iopf_area *area, u64 iova, u64 *last)
 {
-	struct iopf_container *c = area->container;
+	struct iopf_space *space = area->space;
 	struct iopf_hold *hold;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&space->lock);
 
 	*last = area->range.last;
-	if (list_empty(&c->attaches))
+	if (!space->groups)
 		return false;
-	if (area->pinned || iopf_policy_at(c, iova, last) == IOPF_POLICY_PIN)
+	if (area->pinned || iopf_policy_at(space, iova, last) == IOPF_POLICY_PIN)
 		return true;
-	hold = hold_first(c, iova, *last);
+	hold = hold_first(space, iova, *last);
 	if (!hold)
 		return false;
 	/* The first is the one that begins first. */
@@ -198,9 +200,9 @@ void iopf_hold_drain(struct iopf_area *area, const struct iopf_range *range)
 	struct iopf_range part;
 
 	/* Nothing has been pinned of it, or who pins does this at the end. */
-	if (area->container->pinning)
-		area->container->undrained = true;
-	if (!area->no_spans || area->container->pinning)
+	if (area->space->pins->pinning)
+		area->space->pins->undrained = true;
+	if (!area->no_spans || area->space->pins->pinning)
 		return;
 	while (next_uncovered(area, at, last, &part)) {
 		iopf_pin_drop(area, &part);
@@ -216,43 +218,43 @@ void iopf_hold_drain(struct iopf_area *area, const struct iopf_range *range)
 
 /**
  * iopf_hold_fill_all() - pin what is to be pinned, and is not
- * @c: the container, locked
+ * @space: the space, locked
  *
  * Return: as iopf_hold_fill().
  */
-int iopf_hold_fill_all(struct iopf_container *c)
+int iopf_hold_fill_all(struct iopf_space *space)
 {
 	unsigned long index = 0;
 	struct iopf_area *area;
 	int ret = 0;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&space->lock);
 
 	area = NULL;
-	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX))) {
+	while ((area = iopf_space_next_area(space, area, &index, ULONG_MAX))) {
 		ret = iopf_hold_fill(area, &area->range);
 		if (ret)
 			break;
 	}
 	/* Where no range has a policy of its own, this holds for all of the others, too. */
-	if (ret == -EAGAIN && mtree_empty(&c->policies))
-		c->missing.last = U64_MAX;
+	if (ret == -EAGAIN && mtree_empty(&space->pins->policies.tree))
+		space->pins->missing.last = U64_MAX;
 	return ret;
 }
 
 /**
  * iopf_hold_drain_all() - unpin what nobody wants pinned
- * @c: the container, locked
+ * @space: the space, locked
  */
-void iopf_hold_drain_all(struct iopf_container *c)
+void iopf_hold_drain_all(struct iopf_space *space)
 {
 	unsigned long index = 0;
 	struct iopf_area *area;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&space->lock);
 
 	area = NULL;
-	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX)))
+	while ((area = iopf_space_next_area(space, area, &index, ULONG_MAX)))
 		iopf_hold_drain(area, &area->range);
 }
 
@@ -289,16 +291,16 @@ void iopf_hold_area_undo(struct iopf_area *area)
  */
 void iopf_hold_area_end(struct iopf_area *area)
 {
-	struct iopf_container *c = area->container;
+	struct iopf_space *space = area->space;
 	struct iopf_hold *hold;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&space->lock);
 
-	while ((hold = hold_first(c, area->range.first, area->range.last))) {
-		hold_delete(c, hold);
+	while ((hold = hold_first(space, area->range.first, area->range.last))) {
+		hold_delete(space, hold);
 		cond_resched();
 	}
-	iopf_policy_forget(c, &area->range);
+	iopf_policy_forget(space, &area->range);
 	area->pinned = false;
 	if (area->no_spans)
 		iopf_pin_drop(area, &area->range);
@@ -319,16 +321,16 @@ int iopf_hold_add_area(struct iopf_area *area, const struct iopf_range *range,
 		       enum iopf_hold_kind kind, u64 owner)
 {
 	struct iopf_range part, whole = iopf_range_pages(range);
-	struct iopf_container *c = area->container;
+	struct iopf_space *space = area->space;
 	struct iopf_hold *hold;
 	int ret = 0;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&space->lock);
 
 	if (!iopf_range_intersect(&part, &area->range, &whole))
 		return 0;
 	/* A lock of many areas is as many holds. */
-	if (kind == IOPF_HOLD_LOCK && c->locks >= VFIO_IOPF_LOCKS_MAX)
+	if (kind == IOPF_HOLD_LOCK && space->pins->holds.locks >= VFIO_IOPF_LOCKS_MAX)
 		return -ENOSPC;
 	hold = kzalloc(sizeof(*hold), GFP_KERNEL_ACCOUNT);
 	if (!hold)
@@ -338,20 +340,20 @@ int iopf_hold_add_area(struct iopf_area *area, const struct iopf_range *range,
 	hold->kind = kind;
 	hold->owner = owner;
 	/* Otherwise it waits for a domain. */
-	if (!list_empty(&c->attaches))
+	if (space->groups)
 		ret = iopf_pin_require(area, &part);
 	if (ret) {
 		iopf_hold_drain(area, &part);
 		kfree(hold);
 		return ret;
 	}
-	hold_insert(c, hold);
+	hold_insert(space, hold);
 	return 0;
 }
 
 /**
  * iopf_hold_add() - hold what is mapped of a range
- * @c: the container, locked
+ * @space: the space, locked
  * @range: made to be of whole pages; where no area is, nothing is held
  * @kind: who wants it
  * @owner: who of that kind; it holds nothing of @range yet
@@ -360,7 +362,7 @@ int iopf_hold_add_area(struct iopf_area *area, const struct iopf_range *range,
  * Return: 0 with all of it resident, pinned and charged; or the error of iopf_pin_require() or
  * -ENOMEM, and nothing has changed.
  */
-int iopf_hold_add(struct iopf_container *c, const struct iopf_range *range,
+int iopf_hold_add(struct iopf_space *space, const struct iopf_range *range,
 		  enum iopf_hold_kind kind, u64 owner)
 {
 	struct iopf_range whole = iopf_range_pages(range);
@@ -368,14 +370,14 @@ int iopf_hold_add(struct iopf_container *c, const struct iopf_range *range,
 	struct iopf_area *area;
 	int ret;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&space->lock);
 
 	area = NULL;
-	while ((area = iopf_container_next_area(c, area, &index, whole.last))) {
+	while ((area = iopf_space_next_area(space, area, &index, whole.last))) {
 		ret = iopf_hold_add_area(area, &whole, kind, owner);
 		if (ret) {
-			c->missing.last = whole.last;
-			iopf_hold_remove(c, range, kind, owner);
+			space->pins->missing.last = whole.last;
+			iopf_hold_remove(space, range, kind, owner);
 			return ret;
 		}
 	}
@@ -384,31 +386,31 @@ int iopf_hold_add(struct iopf_container *c, const struct iopf_range *range,
 
 /**
  * iopf_hold_remove() - undo iopf_hold_add()
- * @c: the container, locked
+ * @space: the space, locked
  * @range: what is held of it by this owner goes; the holds lie in it as a whole
  * @kind: who wanted it
  * @owner: who of that kind
  *
  * Return: whether there was any.
  */
-bool iopf_hold_remove(struct iopf_container *c, const struct iopf_range *range,
+bool iopf_hold_remove(struct iopf_space *space, const struct iopf_range *range,
 		      enum iopf_hold_kind kind, u64 owner)
 {
 	struct iopf_range whole = iopf_range_pages(range);
 	struct iopf_hold *hold, *next;
 	bool any = false;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&space->lock);
 
-	for (hold = hold_first(c, whole.first, whole.last); hold; hold = next) {
+	for (hold = hold_first(space, whole.first, whole.last); hold; hold = next) {
 		struct iopf_range part = { .first = hold->node.start, .last = hold->node.last };
 
 		cond_resched();
 		next = hold_next(hold, whole.first, whole.last);
 		if (hold->kind != kind || hold->owner != owner)
 			continue;
-		hold_delete(c, hold);
-		iopf_hold_drain(mtree_load(&c->areas, part.first), &part);
+		hold_delete(space, hold);
+		iopf_hold_drain(mtree_load(&space->areas, part.first), &part);
 		any = true;
 	}
 	return any;
@@ -420,36 +422,37 @@ bool iopf_hold_remove(struct iopf_container *c, const struct iopf_range *range,
  */
 void iopf_hold_area_renew(struct iopf_area *area)
 {
-	struct iopf_container *c = area->container;
+	struct iopf_space *space = area->space;
 	u64 first = area->range.first, last = area->range.last;
 	struct iopf_hold *hold, *next;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&space->lock);
 
-	for (hold = hold_first(c, first, last); hold; hold = next) {
+	for (hold = hold_first(space, first, last); hold; hold = next) {
 		next = hold_next(hold, first, last);
 		if (hold->kind == IOPF_HOLD_WINDOW || hold->kind == IOPF_HOLD_MEDIATOR)
-			hold_delete(c, hold);
+			hold_delete(space, hold);
 	}
 }
 
 /**
- * iopf_hold_stray() - whether devices don't fault at an address
- * @c: the container
+ * iopf_hold_guarded() - whether devices don't fault at an address
+ * @space: the space
  * @iova: the address
  *
  * Context: any that may take a spinlock.
  */
-bool iopf_hold_stray(struct iopf_container *c, u64 iova)
+bool iopf_hold_guarded(struct iopf_space *space, u64 iova)
 {
 	struct iopf_hold *hold;
-	bool stray = false;
+	bool guarded = false;
 
-	if (!READ_ONCE(c->guards))
+	if (!READ_ONCE(space->pins->holds.guards))
 		return false;
-	spin_lock(&c->holds_lock);
-	for (hold = hold_first(c, iova, iova); hold && !stray; hold = hold_next(hold, iova, iova))
-		stray = iopf_hold_guards(hold->kind);
-	spin_unlock(&c->holds_lock);
-	return stray;
+	spin_lock(&space->pins->holds.lock);
+	for (hold = hold_first(space, iova, iova); hold && !guarded;
+	     hold = hold_next(hold, iova, iova))
+		guarded = iopf_hold_guards(hold->kind);
+	spin_unlock(&space->pins->holds.lock);
+	return guarded;
 }

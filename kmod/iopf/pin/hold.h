@@ -6,7 +6,7 @@
 #include <linux/types.h>
 
 struct iopf_area;
-struct iopf_container;
+struct iopf_space;
 struct iopf_range;
 
 /**
@@ -33,7 +33,7 @@ static inline bool iopf_hold_guards(enum iopf_hold_kind kind)
 
 /**
  * struct iopf_hold - a part of an area that is held
- * @node: its I/O virtual addresses, in the container's tree
+ * @node: its I/O virtual addresses, in the space's tree
  * @kind: who wants it
  * @owner: who of that kind
  */
@@ -43,19 +43,19 @@ struct iopf_hold {
 	u64 owner;
 };
 
-int iopf_hold_add(struct iopf_container *c, const struct iopf_range *range,
+int iopf_hold_add(struct iopf_space *space, const struct iopf_range *range,
 		  enum iopf_hold_kind kind, u64 owner);
 int iopf_hold_add_area(struct iopf_area *area, const struct iopf_range *range,
 		       enum iopf_hold_kind kind, u64 owner);
-bool iopf_hold_remove(struct iopf_container *c, const struct iopf_range *range,
+bool iopf_hold_remove(struct iopf_space *space, const struct iopf_range *range,
 		      enum iopf_hold_kind kind, u64 owner);
 bool iopf_hold_covers(struct iopf_area *area, u64 iova, u64 *last);
-bool iopf_hold_stray(struct iopf_container *c, u64 iova);
+bool iopf_hold_guarded(struct iopf_space *space, u64 iova);
 
 int iopf_hold_fill(struct iopf_area *area, const struct iopf_range *range);
 void iopf_hold_drain(struct iopf_area *area, const struct iopf_range *range);
-int iopf_hold_fill_all(struct iopf_container *c);
-void iopf_hold_drain_all(struct iopf_container *c);
+int iopf_hold_fill_all(struct iopf_space *space);
+void iopf_hold_drain_all(struct iopf_space *space);
 int iopf_hold_area(struct iopf_area *area);
 void iopf_hold_area_undo(struct iopf_area *area);
 void iopf_hold_area_renew(struct iopf_area *area);

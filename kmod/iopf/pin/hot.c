@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hot blocks: what a container that thrashes holds pinned, within its allowance (hot_pinned_max).
+ * Hot blocks: what a space that thrashes holds pinned, within its allowance (hot_pinned_max).
  *
  * While more is used than there is room for, each block that is used goes and comes back all the
  * time, and the budget's order can't help it. So some of those that came back most often are held
@@ -15,10 +15,10 @@
  *
  * hot vs unmap: a hold goes with its area; what is noted here of it is void then, and stays so
  *   until all is let go.
- * shrinker vs work: reclaim must not wait for the container's lock. It says what it wants, and the
+ * shrinker vs work: reclaim must not wait for the space's lock. It says what it wants, and the
  *   work does it.
  *
- * Locking: the evictor's work takes the container's lock. hots_lock is a leaf.
+ * Locking: the evictor's work takes the space's lock. hots_lock is a leaf.
  */
 #include <linux/atomic.h>
 #include <linux/cleanup.h>
@@ -32,10 +32,10 @@
 #include "../lib/params.h"
 #include "../map/area.h"
 #include "../map/chunk.h"
-#include "../vfio/container.h"
 #include "hold.h"
 #include "hot.h"
 #include "pin.h"
+#include "pins.h"
 
 /* Blocks looked at to find the next, which must have come back so often, and held per turn. */
 #define HOT_LOOKS	256
@@ -64,12 +64,10 @@ static unsigned long hot_scan(struct shrinker *shrinker, struct shrink_control *
 
 	spin_lock(&hots_lock);
 	list_for_each_entry(h, &hots, node) {
-		struct iopf_evictor *k = container_of(h, struct iopf_evictor, hots);
-
 		if (!READ_ONCE(h->pages))
 			continue;
 		WRITE_ONCE(h->cool, true);
-		mod_delayed_work(iopf_wq, &k->work, 0);
+		mod_delayed_work(iopf_wq, &h->space->evictor->work, 0);
 	}
 	spin_unlock(&hots_lock);
 	/* Nothing is free yet. */
@@ -118,8 +116,9 @@ static unsigned int chunk_run(const struct iopf_chunk *chunk, unsigned int *firs
 }
 
 /* What is to be held next, @room pages at most. How many pages; 0: nothing. */
-static unsigned int hot_choose(struct iopf_evictor *k, unsigned long room, struct iopf_range *range)
+static unsigned int hot_choose(struct iopf_hots *h, unsigned long room, struct iopf_range *range)
 {
+	struct iopf_evictor *k = h->space->evictor;
 	unsigned int n, first = 0;
 	struct iopf_chunk *chunk;
 	struct iopf_block *block;
@@ -144,12 +143,12 @@ static unsigned int hot_choose(struct iopf_evictor *k, unsigned long room, struc
 	return n;
 }
 
-static int hot_try(struct iopf_container *c, void *range)
+static int hot_try(struct iopf_space *space, void *range)
 {
-	return iopf_hold_add(c, range, IOPF_HOLD_HOT, 0);
+	return iopf_hold_add(space, range, IOPF_HOLD_HOT, 0);
 }
 
-static int hot_hold(struct iopf_evictor *k, const struct iopf_range *range, unsigned int n)
+static int hot_hold(struct iopf_hots *h, const struct iopf_range *range, unsigned int n)
 {
 	struct hot_range *hot = kmalloc(sizeof(*hot), GFP_KERNEL);
 	int ret;
@@ -157,44 +156,45 @@ static int hot_hold(struct iopf_evictor *k, const struct iopf_range *range, unsi
 	if (!hot)
 		return -ENOMEM;
 	hot->range = *range;
-	scoped_guard(mutex, &k->container->lock)
-		ret = iopf_pin_run_now(k->container, hot_try, &hot->range);
+	scoped_guard(mutex, &h->space->lock)
+		ret = iopf_pin_run_now(h->space, hot_try, &hot->range);
 	if (ret) {
 		kfree(hot);
 		return ret;
 	}
-	list_add(&hot->node, &k->hots.ranges);
-	WRITE_ONCE(k->hots.pages, k->hots.pages + n);
+	list_add(&hot->node, &h->ranges);
+	WRITE_ONCE(h->pages, h->pages + n);
 	atomic_long_add(n, &hot_pages);
 	return 0;
 }
 
-static void hot_let_go(struct iopf_evictor *k)
+static void hot_let_go(struct iopf_hots *h)
 {
 	struct hot_range *hot, *next;
 
-	list_for_each_entry_safe(hot, next, &k->hots.ranges, node) {
-		scoped_guard(mutex, &k->container->lock)
-			iopf_hold_remove(k->container, &hot->range, IOPF_HOLD_HOT, 0);
+	list_for_each_entry_safe(hot, next, &h->ranges, node) {
+		scoped_guard(mutex, &h->space->lock)
+			iopf_hold_remove(h->space, &hot->range, IOPF_HOLD_HOT, 0);
 		list_del(&hot->node);
 		kfree(hot);
 		cond_resched();
 	}
-	atomic_long_sub(k->hots.pages, &hot_pages);
-	WRITE_ONCE(k->hots.pages, 0);
+	atomic_long_sub(h->pages, &hot_pages);
+	WRITE_ONCE(h->pages, 0);
 }
 
-static void hot_cool(struct iopf_evictor *k)
+static void hot_cool(struct iopf_hots *h)
 {
-	hot_let_go(k);
-	k->hots.cooling = true;
-	k->hots.until = jiffies + HOT_COOLING;
+	hot_let_go(h);
+	h->cooling = true;
+	h->until = jiffies + HOT_COOLING;
 }
 
 /* Pages that may be held beside those that are; negative: too much is pinned. */
-static long hot_room(struct iopf_evictor *k)
+static long hot_room(struct iopf_hots *h)
 {
-	unsigned long max = READ_ONCE(k->hots.max), have = k->hots.pages;
+	struct iopf_evictor *k = h->space->evictor;
+	unsigned long max = READ_ONCE(h->max), have = h->pages;
 	u64 pinned, high;
 
 	spin_lock(&k->lock);
@@ -208,69 +208,74 @@ static long hot_room(struct iopf_evictor *k)
 
 /**
  * iopf_hot_work() - hold more, or let go
- * @k: whose work this is
- * @thrashing: whether the container thrashes
+ * @space: whose budget has been looked at
+ * @thrashing: whether the space thrashes
  *
- * Context: process context; takes the container's lock.
+ * Context: process context; takes the space's lock.
  */
-void iopf_hot_work(struct iopf_evictor *k, bool thrashing)
+void iopf_hot_work(struct iopf_space *space, bool thrashing)
 {
-	struct iopf_hots *h = &k->hots;
+	struct iopf_hots *h = &space->pins->hots;
 	struct iopf_range range;
 	unsigned int n;
 	long room;
 
-	if (xchg(&h->cool, false) || hot_room(k) < 0)
-		hot_cool(k);
+	if (xchg(&h->cool, false) || hot_room(h) < 0)
+		hot_cool(h);
 	if (h->cooling && time_before(jiffies, h->until))
 		return;
 	h->cooling = false;
 	if (!thrashing) {
-		hot_let_go(k);
+		hot_let_go(h);
 		return;
 	}
 	for (unsigned int i = 0; i < HOT_BATCH; i++) {
-		room = hot_room(k);
+		room = hot_room(h);
 		if (room <= 0)
 			return;
-		n = hot_choose(k, room, &range);
+		n = hot_choose(h, room, &range);
 		if (!n)
 			return;
-		if (hot_hold(k, &range, n)) {
-			hot_cool(k);
+		if (hot_hold(h, &range, n)) {
+			hot_cool(h);
 			return;
 		}
 	}
 }
 
 /**
- * iopf_hot_begin() - a container that holds nothing yet
- * @k: its evictor
+ * iopf_hot_begin() - a space that holds nothing yet
+ * @h: its
+ * @space: it
  */
-void iopf_hot_begin(struct iopf_evictor *k)
+void iopf_hot_begin(struct iopf_hots *h, struct iopf_space *space)
 {
-	INIT_LIST_HEAD(&k->hots.ranges);
+	h->space = space;
+	INIT_LIST_HEAD(&h->ranges);
 	spin_lock(&hots_lock);
-	list_add(&k->hots.node, &hots);
+	list_add(&h->node, &hots);
 	spin_unlock(&hots_lock);
 }
 
 /**
- * iopf_hot_end() - the container is going: the host need not ask it for anything
- * @k: the evictor, whose work ends after this
+ * iopf_hot_end() - the space is going: the host need not ask it for anything
+ * @h: its; the evictor's work ends after this
  */
-void iopf_hot_end(struct iopf_evictor *k)
+void iopf_hot_end(struct iopf_hots *h)
 {
+	/* It never began. */
+	if (!h->space)
+		return;
 	spin_lock(&hots_lock);
-	list_del_init(&k->hots.node);
+	list_del_init(&h->node);
 	spin_unlock(&hots_lock);
 }
 
 /**
- * iopf_hot_forget() - nothing is held any more, and the work has ended
- * @k: the evictor
+ * iopf_hot_forget() - nothing is held any more, and the evictor's work has ended
+ * @h: the space's
  */
-void iopf_hot_forget(struct iopf_evictor *k)
+void iopf_hot_forget(struct iopf_hots *h)
 {
-	hot_let_go(k);
+	hot_let_go(h);
 }

@@ -5,10 +5,11 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
-struct iopf_evictor;
+struct iopf_space;
 
 /**
  * struct iopf_hots - what is held because it is hot
+ * @space: whose
  * @node: in the list of all that hold something, or may
  * @max: pages that may be held; read without a lock
  * @pages: pages that are, or were before they were unmapped; read without a lock
@@ -18,6 +19,7 @@ struct iopf_evictor;
  * @cool: the host wants its memory back; set without a lock
  */
 struct iopf_hots {
+	struct iopf_space *space;
 	struct list_head node;
 	unsigned long max;
 	unsigned long pages;
@@ -29,9 +31,9 @@ struct iopf_hots {
 
 int iopf_hot_init(void);
 void iopf_hot_exit(void);
-void iopf_hot_begin(struct iopf_evictor *k);
-void iopf_hot_work(struct iopf_evictor *k, bool thrashing);
-void iopf_hot_end(struct iopf_evictor *k);
-void iopf_hot_forget(struct iopf_evictor *k);
+void iopf_hot_begin(struct iopf_hots *h, struct iopf_space *space);
+void iopf_hot_work(struct iopf_space *space, bool thrashing);
+void iopf_hot_end(struct iopf_hots *h);
+void iopf_hot_forget(struct iopf_hots *h);
 
 #endif /* IOPF_HOT_H */

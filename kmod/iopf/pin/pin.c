@@ -8,7 +8,7 @@
  *
  * Memory of devices (VM_PFNMAP) has no pages to pin. It is mapped by the fault path, hence
  * under the notifier's protection, and held as if pinned. When its owner revokes
- * it, a device that can't fault would never get it back, so the container keeps
+ * it, a device that can't fault would never get it back, so the space keeps
  * trying until the memory is there again or its mapping gone: iopf_pin_repair().
  *
  * Pinning works on a running device: pages that were mapped without a pin
@@ -16,20 +16,20 @@
  * to go on.
  *
  * Pinning, and charging for it, waits for user space for as long as user space likes, so it is done
- * without the container's lock. Who wants something pinned tries under the lock; when
+ * without the space's lock. Who wants something pinned tries under the lock; when
  * something is not pinned, it takes back what it did, has it pinned ahead without the lock, and
  * tries again: iopf_pin_run(). So nobody meets a change that is half done.
  *
- * pinning vs unpinning: while anything is being pinned ahead (iopf_container.pinning) nothing is
+ * pinning vs unpinning: while anything is being pinned ahead (iopf_space.pinning) nothing is
  *   unpinned for want of a reason; the last one to end does that for all.
- * pinning vs unmapping, new addresses: iopf_container.serial tells that an area may be gone, or
+ * pinning vs unmapping, new addresses: iopf_space.serial tells that an area may be gone, or
  *   elsewhere; pages that were pinned then are let go again.
  * pinning vs the last group's end: without a domain there are no pinned pages; see attach.c.
- * pinning vs unbinding, the container's end: some who want memory pinned hold what others wait for:
+ * pinning vs unbinding, the space's end: some who want memory pinned hold what others wait for:
  *   the VFIO core's locks of a group that joins, a file in sysfs that is to be removed. They wait
- *   for a thread of the process (iopf_pin_run_held()), and leave it when a device of the container
- *   is unbound, or the container ends: iopf_pin_end(). Either the wait is in the container's list
- *   by then, or it finds the reason (iopf_container.unbinding, ended). The thread may be in a wait
+ *   for a thread of the process (iopf_pin_run_held()), and leave it when a device of the space
+ *   is unbound, or the space ends: iopf_pin_end(). Either the wait is in the space's list
+ *   by then, or it finds the reason (iopf_space.unbinding, ended). The thread may be in a wait
  *   that nobody can end. It uses nothing but its job; whatever it has pinned and charged by the end
  *   it gives back itself.
  *
@@ -37,9 +37,8 @@
  * error comes first: pages that are not reserved count, once, whether they are pinned here, or for
  * an emulated device (emulated.c), or both.
  *
- * Locking: everything here runs under the container's lock, but for what may wait. Charges are
- * given back without waiting for the process's mmap_lock: if it is in use, by a worker later
- * (iopf_mm.owed), and by the process itself before its ioctl returns.
+ * Locking: everything here runs under the space's lock, but for what may wait. Charges are
+ * given back without waiting for the process's mmap lock, see host/charge.c.
  */
 #include <linux/cleanup.h>
 #include <linux/delay.h>
@@ -52,6 +51,7 @@
 #include <linux/slab.h>
 
 #include "../budget/budget.h"
+#include "../host/charge.h"
 #include "../host/mm.h"
 #include "../host/run.h"
 #include "../lib/params.h"
@@ -59,9 +59,9 @@
 #include "../map/area.h"
 #include "../map/chunk.h"
 #include "../map/span.h"
-#include "../vfio/container.h"
 #include "hold.h"
 #include "pin.h"
+#include "pins.h"
 
 /* How often mapping a device's memory is tried against invalidations and lack of memory. */
 #define MMIO_ATTEMPTS 64
@@ -70,90 +70,24 @@
 #define PIN_TRIES 10000
 
 /*
- * Charge pages to a process. Waits for whoever uses its address space, unless @now: then -EINTR,
- * as job_pin() says it.
+ * Give back charged pages, under the space's lock or, without @space, when nobody waits for it. If
+ * they can't be at once, the process does before its ioctl returns, or a worker.
  */
-static int charge(struct task_struct *task, struct mm_struct *mm, bool lock_cap, long pages,
-		  bool now)
+static void uncharge(struct iopf_space *space, struct iopf_mm *m, long pages)
 {
-	int ret;
-
-	if (!pages)
-		return 0;
-	if (!mmget_not_zero(mm))
-		return -ESRCH;
-	if (now)
-		ret = down_write_trylock(&mm->mmap_lock) ? 0 : -EINTR;
-	else
-		ret = mmap_write_lock_killable(mm);
-	if (!ret) {
-		ret = __account_locked_vm(mm, pages, true, task, lock_cap);
-		mmap_write_unlock(mm);
-	}
-	mmput_async(mm);
-	return ret;
-}
-
-/* Give back what could not be at once. */
-static void settle(struct iopf_mm *m)
-{
-	long pages;
-
-	lockdep_assert_held_write(&m->mm->mmap_lock);
-
-	pages = atomic_long_read(&m->owed);
-	if (!pages)
-		return;
-	__account_locked_vm(m->mm, pages, false, current, true);
-	/* Who finds none finds them given back. */
-	atomic_long_sub_return_release(pages, &m->owed);
-}
-
-/**
- * iopf_pin_settle_work() - give back charges once the process's address space can be locked
- * @work: iopf_mm.settle
- */
-void iopf_pin_settle_work(struct work_struct *work)
-{
-	struct iopf_mm *m = container_of(work, struct iopf_mm, settle);
-
-	mmap_write_lock(m->mm);
-	settle(m);
-	mmap_write_unlock(m->mm);
-	iopf_mm_put(m);
-}
-
-/*
- * Give back charged pages, under the container's lock or, without @c, when nobody waits for it: so
- * without waiting for whoever uses the address space, which the process can have last as long as it
- * likes.
- */
-static void uncharge(struct iopf_container *c, struct iopf_mm *m, long pages)
-{
-	if (!pages)
-		return;
-	atomic_long_add(pages, &m->owed);
-	if (down_write_trylock(&m->mm->mmap_lock)) {
-		settle(m);
-		mmap_write_unlock(m->mm);
-		return;
-	}
-	if (c)
-		WRITE_ONCE(c->owing, true);
-	refcount_inc(&m->refs);
-	if (!queue_work(iopf_wq, &m->settle))
-		iopf_mm_put(m);
+	if (!iopf_charge_undo(m, pages) && space)
+		WRITE_ONCE(space->pins->owing, true);
 }
 
 /* A view of the caller's memory that is owed charges, with a reference, or NULL. */
-static struct iopf_mm *owing_mm(struct iopf_container *c)
+static struct iopf_mm *owing_mm(struct iopf_space *space)
 {
 	bool owing = false;
 	struct iopf_mm *m;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&space->lock);
 
-	list_for_each_entry(m, &c->mms, node) {
+	list_for_each_entry(m, &space->mms, node) {
 		if (!atomic_long_read_acquire(&m->owed))
 			continue;
 		owing = true;
@@ -162,35 +96,29 @@ static struct iopf_mm *owing_mm(struct iopf_container *c)
 			return m;
 		}
 	}
-	WRITE_ONCE(c->owing, owing);
+	WRITE_ONCE(space->pins->owing, owing);
 	return NULL;
 }
 
 /**
  * iopf_pin_settle() - the caller is about to return to user space, which may look at its charges
- * @c: the container, not locked
+ * @space: the space, not locked
  */
-void iopf_pin_settle(struct iopf_container *c)
+void iopf_pin_settle(struct iopf_space *space)
 {
 	struct iopf_mm *m;
-	bool killed;
+	int ret = 0;
 
-	while (unlikely(READ_ONCE(c->owing)) && current->mm) {
+	while (unlikely(READ_ONCE(space->pins->owing)) && current->mm && !ret) {
 		/* The worker gives back the charges of who is killed. */
-		if (mutex_lock_killable(&c->lock))
+		if (mutex_lock_killable(&space->lock))
 			break;
-		m = owing_mm(c);
-		mutex_unlock(&c->lock);
+		m = owing_mm(space);
+		mutex_unlock(&space->lock);
 		if (!m)
 			break;
-		killed = mmap_write_lock_killable(m->mm);
-		if (!killed) {
-			settle(m);
-			mmap_write_unlock(m->mm);
-		}
+		ret = iopf_charge_settle(m);
 		iopf_mm_put(m);
-		if (killed)
-			break;
 	}
 }
 
@@ -201,9 +129,9 @@ void iopf_pin_settle(struct iopf_container *c)
  */
 void iopf_pin_uncharge(struct iopf_area *area, long pages)
 {
-	lockdep_assert_held(&area->container->lock);
+	lockdep_assert_held(&area->space->lock);
 
-	uncharge(area->container, area->mm, pages);
+	uncharge(area->space, area->mm, pages);
 	area->locked -= pages;
 }
 
@@ -215,7 +143,7 @@ void iopf_pin_uncharge(struct iopf_area *area, long pages)
  * @lock_cap: the new owner is not limited
  *
  * Return: 0; -ENOMEM and nothing has changed; -EAGAIN: the same, for the new owner's address space
- * is in use, and the caller waits for it without the container's lock.
+ * is in use, and the caller waits for it without the space's lock.
  */
 int iopf_pin_charge_new_owner(struct iopf_area *area, struct task_struct *task,
 			      struct mm_struct *mm, bool lock_cap)
@@ -223,7 +151,7 @@ int iopf_pin_charge_new_owner(struct iopf_area *area, struct task_struct *task,
 	long pages = area->locked;
 	int ret;
 
-	lockdep_assert_held(&area->container->lock);
+	lockdep_assert_held(&area->space->lock);
 
 	if (!pages)
 		return 0;
@@ -232,7 +160,7 @@ int iopf_pin_charge_new_owner(struct iopf_area *area, struct task_struct *task,
 	ret = __account_locked_vm(mm, pages, true, task, lock_cap);
 	mmap_write_unlock(mm);
 	if (!ret)
-		uncharge(area->container, area->mm, pages);
+		uncharge(area->space, area->mm, pages);
 	return ret;
 }
 
@@ -256,9 +184,9 @@ enum pin_wait {
 };
 
 /**
- * struct pin_job - pages that are being pinned, without the container's lock
+ * struct pin_job - pages that are being pinned, without the space's lock
  * @run: for having it done by a thread of the process; has the reference of whoever pins
- * @node: in iopf_container.waits, under its waits_lock
+ * @node: in iopf_space.waits, under its waits_lock
  * @m: whose, referenced
  * @task: whose RLIMIT_MEMLOCK counts, referenced
  * @lock_cap: it is not limited
@@ -322,7 +250,7 @@ static int job_do(struct pin_job *job)
 	}
 	for (unsigned int i = 0; i < n; i++)
 		count += iopf_pin_counts(job->pages[i]) && !test_bit(i, job->charged);
-	ret = charge(job->task, job->m->mm, job->lock_cap, count, job->now);
+	ret = iopf_charge(job->task, job->m->mm, job->lock_cap, count, job->now);
 	if (ret) {
 		unpin_user_pages(job->pages, n);
 		return ret;
@@ -338,14 +266,14 @@ static int job_run(struct iopf_run *run)
 	return job_do(container_of(run, struct pin_job, run));
 }
 
-/* What nobody has taken over is given back. No lock is held, or the container's. */
-static void job_undo(struct pin_job *job, struct iopf_container *c)
+/* What nobody has taken over is given back. No lock is held, or the space's. */
+static void job_undo(struct pin_job *job, struct iopf_space *space)
 {
 	if (!job->pinned)
 		return;
 	job->pinned = false;
 	unpin_user_pages(job->pages, job->n);
-	uncharge(c, job->m, job->count);
+	uncharge(space, job->m, job->count);
 }
 
 static void job_free(struct iopf_run *run)
@@ -381,7 +309,7 @@ static struct pin_job *job_create(struct iopf_area *area, u64 iova, unsigned int
 	return job;
 }
 
-/* The container is as it was: the pages are the caller's now. */
+/* The space is as it was: the pages are the caller's now. */
 static void job_take(struct pin_job *job)
 {
 	job->pinned = false;
@@ -402,18 +330,18 @@ static int job_hand_over(struct pin_job *job)
 }
 
 /* The same, until iopf_pin_end(). */
-static int job_wait_held(struct pin_job *job, struct iopf_container *c)
+static int job_wait_held(struct pin_job *job, struct iopf_space *space)
 {
 	int ret;
 
-	scoped_guard(spinlock, &c->waits_lock) {
+	scoped_guard(spinlock, &space->pins->waits_lock) {
 		/* Pairs with who says so before iopf_pin_end(). */
-		if (READ_ONCE(c->unbinding) || READ_ONCE(c->ended))
+		if (READ_ONCE(space->pins->unbinding) || READ_ONCE(space->pins->ended))
 			return -ENODEV;
-		list_add(&job->node, &c->waits);
+		list_add(&job->node, &space->pins->waits);
 	}
 	ret = job_hand_over(job);
-	scoped_guard(spinlock, &c->waits_lock)
+	scoped_guard(spinlock, &space->pins->waits_lock)
 		list_del_init(&job->node);
 	return ret == -ECANCELED ? -ENODEV : ret;
 }
@@ -422,10 +350,10 @@ static int job_wait_held(struct pin_job *job, struct iopf_container *c)
  * Do it where it is charged as the process's own accesses are. What waits for nothing brings
  * nothing in.
  */
-static int job_wait(struct pin_job *job, struct iopf_container *c, enum pin_wait wait)
+static int job_wait(struct pin_job *job, struct iopf_space *space, enum pin_wait wait)
 {
 	if (wait == PIN_HELD)
-		return job_wait_held(job, c);
+		return job_wait_held(job, space);
 	if (wait == PIN_NOW || current->mm == job->m->mm)
 		return job_do(job);
 	return job_hand_over(job);
@@ -433,17 +361,17 @@ static int job_wait(struct pin_job *job, struct iopf_container *c, enum pin_wait
 
 /**
  * iopf_pin_end() - have those leave who wait in iopf_pin_run_held()
- * @c: the container, not locked; iopf_container.unbinding or ended says why, to latecomers, too
+ * @space: the space, not locked; iopf_space.unbinding or ended says why, to latecomers, too
  *
  * Context: process context.
  */
-void iopf_pin_end(struct iopf_container *c)
+void iopf_pin_end(struct iopf_space *space)
 {
 	struct pin_job *job;
 
 	for (;;) {
-		scoped_guard(spinlock, &c->waits_lock) {
-			job = list_first_entry_or_null(&c->waits, struct pin_job, node);
+		scoped_guard(spinlock, &space->pins->waits_lock) {
+			job = list_first_entry_or_null(&space->pins->waits, struct pin_job, node);
 			if (job) {
 				list_del_init(&job->node);
 				iopf_run_get(&job->run);
@@ -476,7 +404,7 @@ static int pin_mmio(struct iopf_area *area, struct iopf_chunk *chunk, unsigned i
 			continue;
 		if (ret == -ENOENT)
 			return -EAGAIN;
-		if (ret == -EDQUOT && iopf_evictor_make_room(area->container, 1))
+		if (ret == -EDQUOT && iopf_evictor_make_room(area->space->evictor, 1))
 			continue;
 		if (ret != -EBUSY && ret != -ENOMEM && ret != -EDQUOT)
 			return ret;
@@ -511,34 +439,34 @@ static long job_install(struct pin_job *job, struct iopf_area *area, struct iopf
 	if (ret)
 		return ret;
 	job_take(job);
-	uncharge(area->container, job->m, job->count - count);
+	uncharge(area->space, job->m, job->count - count);
 	area->locked += count;
 	return job->n;
 }
 
 /*
- * Pin the next pages of a chunk, at most @gap; the container's lock is dropped meanwhile. How many,
+ * Pin the next pages of a chunk, at most @gap; the space's lock is dropped meanwhile. How many,
  * or a negative error number; -EAGAIN: the area may be gone.
  */
 static long pin_some(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page,
 		     unsigned int gap, enum pin_wait wait)
 {
 	struct pin_job *job = job_create(area, chunk->iova + ((u64)page << PAGE_SHIFT), gap);
-	struct iopf_container *c = area->container;
-	u64 serial = c->serial;
+	struct iopf_space *space = area->space;
+	u64 serial = space->serial;
 	long n;
 
 	if (!job)
 		return -ENOMEM;
 	job->now = wait == PIN_NOW;
-	iopf_container_unlock_to_wait(c);
-	n = job_wait(job, c, wait);
-	iopf_container_relock(c);
+	iopf_space_unlock_to_wait(space);
+	n = job_wait(job, space, wait);
+	iopf_space_relock(space);
 	if (!n) {
-		n = serial == c->serial && c->domains->nr ?
+		n = serial == space->serial && space->domains->nr ?
 			    job_install(job, area, chunk, page) : -EAGAIN;
 		if (n < 0)
-			job_undo(job, c);
+			job_undo(job, space);
 	}
 	iopf_run_put(&job->run);
 	return n;
@@ -588,9 +516,9 @@ static struct iopf_range first_part(const struct iopf_area *area, u64 at, u64 la
 }
 
 /* Pin what is mapped of a range, before anything depends on it. */
-static int pin_ahead(struct iopf_container *c, const struct iopf_range *range, enum pin_wait wait)
+static int pin_ahead(struct iopf_space *space, const struct iopf_range *range, enum pin_wait wait)
 {
-	struct mem_cgroup *old = set_active_memcg(c->memcg);
+	struct mem_cgroup *old = set_active_memcg(space->memcg);
 	unsigned int tries = 0;
 	struct iopf_range part;
 	u64 at = range->first;
@@ -598,10 +526,10 @@ static int pin_ahead(struct iopf_container *c, const struct iopf_range *range, e
 
 	while (!ret) {
 		unsigned long index = at;
-		struct iopf_area *area = mt_find(&c->areas, &index, range->last);
+		struct iopf_area *area = mt_find(&space->areas, &index, range->last);
 
 		/* Nothing is pinned where no domain could know it. */
-		if (!area || !c->domains->nr)
+		if (!area || !space->domains->nr)
 			break;
 		part = first_part(area, at, range->last);
 		ret = pin_part(area, &part, wait);
@@ -626,31 +554,31 @@ static int pin_ahead(struct iopf_container *c, const struct iopf_range *range, e
  * @iova: the page's address; no emulated device has it pinned
  * @page: out: the page
  *
- * Context: process context, under the container's lock, which is dropped meanwhile.
+ * Context: process context, under the space's lock, which is dropped meanwhile.
  * Return: 0; -EAGAIN: all may be different, look again; what pinning and charging return: then the
  * area may be gone, too.
  */
 int iopf_pin_page(struct iopf_area *area, u64 iova, struct page **page)
 {
 	unsigned long index = (iova - area->range.first) >> PAGE_SHIFT;
-	struct iopf_container *c = area->container;
+	struct iopf_space *space = area->space;
 	bool counted = iopf_pin_counted(area, iova);
 	struct pin_job *job = job_create(area, iova, 1);
-	u64 serial = c->serial;
+	u64 serial = space->serial;
 	int ret;
 
 	if (!job)
 		return -ENOMEM;
 	if (counted)
 		__set_bit(0, job->charged);
-	iopf_container_unlock_to_wait(c);
-	ret = job_wait(job, c, PIN_ALONE);
-	iopf_container_relock(c);
+	iopf_space_unlock_to_wait(space);
+	ret = job_wait(job, space, PIN_ALONE);
+	iopf_space_relock(space);
 	if (!ret && job->mmio)
 		ret = -EFAULT;
-	if (!ret && (serial != c->serial || area->leaving || area->reported ||
+	if (!ret && (serial != space->serial || area->leaving || area->reported ||
 		     xa_load(&area->pins, index) || iopf_pin_counted(area, iova) != counted)) {
-		job_undo(job, c);
+		job_undo(job, space);
 		ret = fatal_signal_pending(current) ? -EINTR : -EAGAIN;
 	}
 	if (!ret) {
@@ -667,18 +595,18 @@ int iopf_pin_page(struct iopf_area *area, u64 iova, struct page **page)
  * @area: the area
  * @range: whole pages of it
  *
- * Context: process context, under the container's lock.
+ * Context: process context, under the space's lock.
  * Return: 0; -EBUSY while its CPU address is invalid; -EAGAIN: it is not, and iopf_pin_run() knows
  * where to go on.
  */
 int iopf_pin_require(struct iopf_area *area, const struct iopf_range *range)
 {
-	struct iopf_container *c = area->container;
+	struct iopf_space *space = area->space;
 	struct iopf_range part = { };
 	struct iopf_chunk *chunk;
 	unsigned int page, gap;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&space->lock);
 
 	/* What is written through a pin after the last report would be in none. */
 	if (area->vaddr_invalid || area->reported)
@@ -689,7 +617,7 @@ int iopf_pin_require(struct iopf_area *area, const struct iopf_range *range)
 		chunk = iopf_area_chunk_there(area, part.first);
 		if (!area->no_spans || !chunk ||
 		    iopf_chunk_unpinned(chunk, &page, iopf_chunkmap_page(part.last), &gap)) {
-			c->missing = (struct iopf_range){ part.first, range->last };
+			space->pins->missing = (struct iopf_range){ part.first, range->last };
 			return -EAGAIN;
 		}
 		if (part.last == range->last)
@@ -699,81 +627,81 @@ int iopf_pin_require(struct iopf_area *area, const struct iopf_range *range)
 }
 
 /* Do something that wants memory pinned, again and again until it is. */
-static int pin_run(struct iopf_container *c, iopf_pin_fn fn, void *data, enum pin_wait wait)
+static int pin_run(struct iopf_space *space, iopf_pin_fn fn, void *data, enum pin_wait wait)
 {
 	unsigned int rounds = 0;
 	bool ahead = false;
 	int ret;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&space->lock);
 
-	while ((ret = fn(c, data)) == -EAGAIN) {
-		struct iopf_range missing = c->missing;
+	while ((ret = fn(space, data)) == -EAGAIN) {
+		struct iopf_range missing = space->pins->missing;
 
 		if (ahead && wait == PIN_NOW)
 			ret = -EBUSY;
-		c->pinning += !ahead;
+		space->pins->pinning += !ahead;
 		ahead = true;
 		rounds++;
 		if (ret == -EAGAIN)
-			ret = pin_ahead(c, &missing, wait);
+			ret = pin_ahead(space, &missing, wait);
 		if (ret)
 			break;
 	}
 	/* In vain, or for what has changed by now. */
 	if (ret || rounds > 1)
-		c->undrained = true;
+		space->pins->undrained = true;
 	/* That, and what others could not unpin meanwhile. It is a walk over all areas. */
-	if (ahead && !--c->pinning && c->undrained) {
-		c->undrained = false;
-		iopf_hold_drain_all(c);
+	if (ahead && !--space->pins->pinning && space->pins->undrained) {
+		space->pins->undrained = false;
+		iopf_hold_drain_all(space);
 	}
 	return ret;
 }
 
 /**
  * iopf_pin_run() - do something that wants memory pinned
- * @c: the container, locked; unlocked while something is waited for, so all may change
+ * @space: the space, locked; unlocked while something is waited for, so all may change
  * @fn: does it, or fails and has changed nothing: with -EAGAIN when iopf_pin_require() did. It is
  *      called until it does not, and has to find everything anew each time.
  * @data: for @fn
  *
- * What is not pinned gets pinned without the container's lock: that waits for user space for as
+ * What is not pinned gets pinned without the space's lock: that waits for user space for as
  * long as user space likes. What has been pinned stays until it is over.
  *
- * Context: process context; the caller holds no lock but the container's that others need.
+ * Context: process context; the caller holds no lock but the space's that others need.
  * Return: what @fn returns, never -EAGAIN; or what kept memory from being pinned: -ENOMEM over
  * RLIMIT_MEMLOCK or out of memory; -EFAULT without memory or permission; -ESRCH when its process is
  * gone; -EBUSY while its CPU address is invalid; -EINTR when a signal came.
  */
-int iopf_pin_run(struct iopf_container *c, iopf_pin_fn fn, void *data)
+int iopf_pin_run(struct iopf_space *space, iopf_pin_fn fn, void *data)
 {
-	return pin_run(c, fn, data, PIN_ALONE);
+	return pin_run(space, fn, data, PIN_ALONE);
 }
 
 /**
  * iopf_pin_run_held() - the same for whoever holds what others may wait for
- * @c: the container, locked
+ * @space: the space, locked
  * @fn: as of iopf_pin_run()
  * @data: for @fn
  *
- * Return: as iopf_pin_run(); -ENODEV when it has to wait and a device of the container is being
- * unbound, or the container has ended.
+ * Return: as iopf_pin_run(); -ENODEV when it has to wait and a device of the space is being
+ * unbound, or the space has ended.
  */
-int iopf_pin_run_held(struct iopf_container *c, iopf_pin_fn fn, void *data)
+int iopf_pin_run_held(struct iopf_space *space, iopf_pin_fn fn, void *data)
 {
-	return pin_run(c, fn, data, PIN_HELD);
+	return pin_run(space, fn, data, PIN_HELD);
 }
 
 /**
  * iopf_pin_run_now() - the same for what waits for nothing: what is not there is not pinned
- * @c: the container, locked
+ * @space: the space, locked
  * @fn: as of iopf_pin_run()
  * @data: for @fn
  */
-int iopf_pin_run_now(struct iopf_container *c, iopf_pin_fn fn, void *data)
+int iopf_pin_run_now(struct iopf_space *space, iopf_pin_fn fn, void *data)
 {
-	return pin_run(c, fn, data, PIN_NOW);
+	return pin_run(space, fn, data, PIN_NOW);
 }
 
 /* Unpin what is pinned in [page, last]. How many pages were charged for that. */
@@ -801,7 +729,7 @@ static long drop_chunk(struct iopf_area *area, struct iopf_chunk *chunk, unsigne
  *
  * What was pinned as a whole 2 MiB, and is not in @range as such, stays.
  *
- * Context: process context, under the container's lock.
+ * Context: process context, under the space's lock.
  */
 void iopf_pin_drop(struct iopf_area *area, const struct iopf_range *range)
 {
@@ -810,7 +738,7 @@ void iopf_pin_drop(struct iopf_area *area, const struct iopf_range *range)
 	struct page **pages;
 	long charged = 0;
 
-	lockdep_assert_held(&area->container->lock);
+	lockdep_assert_held(&area->space->lock);
 
 	pages = kmalloc_array(IOPF_CHUNK_PAGES, sizeof(*pages), GFP_KERNEL | __GFP_NOFAIL);
 	xa_for_each_range(&area->chunks, index, chunk, iopf_area_chunk_index(area, range->first),
@@ -835,16 +763,16 @@ void iopf_pin_drop(struct iopf_area *area, const struct iopf_range *range)
  * @area: the area
  * @iova: its address
  *
- * Context: process context, under the container's lock.
+ * Context: process context, under the space's lock.
  */
 bool iopf_pin_counted(struct iopf_area *area, u64 iova)
 {
 	struct iopf_chunk *chunk = iopf_area_chunk_there(area, iova);
 	unsigned int page = iopf_chunkmap_page(iova);
 
-	lockdep_assert_held(&area->container->lock);
+	lockdep_assert_held(&area->space->lock);
 
-	/* Only devices' memory gets or loses its bits without the container's lock. */
+	/* Only devices' memory gets or loses its bits without the space's lock. */
 	return chunk && test_bit(page, iopf_chunkmap_pins(&chunk->map)) &&
 	       !test_bit(page, iopf_chunkmap_mmio(&chunk->map));
 }
@@ -865,19 +793,19 @@ static bool repair_wants(struct iopf_area *area, struct iopf_chunk *chunk, unsig
  */
 static int repair_page(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page)
 {
-	struct iopf_container *c = area->container;
+	struct iopf_space *space = area->space;
 	struct iopf_mm *m = area->mm;
-	u64 serial = c->serial;
+	u64 serial = space->serial;
 	bool write = area->prot & IOMMU_WRITE;
 	unsigned long vaddr = iopf_area_vaddr(area, chunk->iova + ((u64)page << PAGE_SHIFT));
 	int ret;
 
 	refcount_inc(&m->refs);
-	iopf_container_unlock_to_wait(c);
+	iopf_space_unlock_to_wait(space);
 	ret = iopf_mm_populate_mmio(m->mm, vaddr, write, true);
-	iopf_container_relock(c);
+	iopf_space_relock(space);
 	iopf_mm_put(m);
-	if (serial != c->serial)
+	if (serial != space->serial)
 		return -EAGAIN;
 	if (ret)
 		return ret;
@@ -906,22 +834,19 @@ static int repair_chunk(struct iopf_area *area, struct iopf_chunk *chunk, bool *
 	return 0;
 }
 
-/**
- * iopf_pin_repair() - try to map again what owners of devices' memory have revoked
- * @area: the area
- *
- * Context: process context, under the container's lock, which is dropped in between.
- * Return: 1: some of it that is to be pinned is still missing and may come back; 0; -EAGAIN: look
- * at all areas anew, for others have changed them.
+/*
+ * Try to map again what owners of devices' memory have revoked of an area. 1: some of it that is to
+ * be pinned is still missing and may come back; -EAGAIN: look at all areas anew, for others have
+ * changed them. The space's lock is dropped in between.
  */
-int iopf_pin_repair(struct iopf_area *area)
+static int repair_area(struct iopf_area *area)
 {
 	struct iopf_chunk *chunk;
 	unsigned long index;
 	bool missing = false;
 	int ret;
 
-	lockdep_assert_held(&area->container->lock);
+	lockdep_assert_held(&area->space->lock);
 
 	if (!READ_ONCE(area->mmio) || area->vaddr_invalid)
 		return 0;
@@ -932,4 +857,35 @@ int iopf_pin_repair(struct iopf_area *area)
 			return ret;
 	}
 	return missing;
+}
+
+/**
+ * iopf_pin_repair_all() - try to map again what owners of devices' memory have revoked
+ * @space: the address space, whose @repair this is
+ *
+ * If some of it may come back, this is done again later.
+ *
+ * Context: process context.
+ */
+void iopf_pin_repair_all(struct iopf_space *space)
+{
+	unsigned long index = 0, delay;
+	struct iopf_area *area;
+	int missing = 0, ret;
+
+	scoped_guard(mutex, &space->lock) {
+		area = NULL;
+		while ((area = iopf_space_next_area(space, area, &index, ULONG_MAX))) {
+			ret = repair_area(area);
+			missing |= ret;
+			/* The space has changed: from the start, some time later. */
+			if (ret < 0)
+				break;
+		}
+	}
+	if (!missing)
+		return;
+	delay = min(2 * READ_ONCE(space->repair_delay) + 1, (unsigned long)HZ);
+	WRITE_ONCE(space->repair_delay, delay);
+	queue_delayed_work(iopf_wq, &space->repair, delay);
 }

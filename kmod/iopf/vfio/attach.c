@@ -36,23 +36,21 @@
 #include "../budget/budget.h"
 #include "../device/device.h"
 #include "../device/table.h"
-#include "../fault/ahead.h"
-#include "../fault/fault.h"
+#include "../fault/queue.h"
 #include "../fault/latency.h"
-#include "../fault/quota.h"
 #include "../lib/params.h"
-#include "../map/area.h"
-#include "../map/chunk.h"
-#include "../map/span.h"
 #include "../pin/emulated.h"
 #include "../pin/hold.h"
-#include "../pin/mediate.h"
 #include "../pin/pin.h"
-#include "../pin/policy.h"
+#include "aperture.h"
 #include "attach.h"
 #include "container.h"
+#include "devices.h"
 #include "dirty.h"
+#include "domain.h"
 #include "limits.h"
+#include "mediate.h"
+#include "policies.h"
 
 static const char reason_disabled[] = IOPF_REASON_DISABLED
 	": it, or another one of its group, is not enabled (device table, or its sysfs file mode)";
@@ -61,8 +59,6 @@ static const char reason_no_iopf[] = IOPF_REASON_IOMMU_REFUSED
 static const char reason_unsafe[] = IOPF_REASON_UNSAFE_INTERRUPTS
 	": its interrupts are not remapped (module parameter allow_unsafe_interrupts)";
 static const char reason_failed[] = IOPF_REASON_FAILED ": attaching it here failed";
-static const char reason_pages[] = IOPF_REASON_PAGE_SIZE
-	": its IOMMU has no pages as small as the CPU's";
 static const char reason_pinned[] = IOPF_REASON_PINNED
 	": it may not fault, so its container is pinned";
 static const char reason_unanswered[] = IOPF_REASON_UNDECLARED
@@ -93,39 +89,31 @@ static int collect_device(struct device *dev, void *data)
 	return 0;
 }
 
-static void attach_free(struct iopf_attach *at)
+static void attach_free(struct iopf_fault_queue *fq)
 {
-	for (unsigned int i = 0; i < at->nr_devices; i++)
-		if (at->device[i])
-			iopf_device_put(at->device[i]);
-	mempool_destroy(at->reserve);
-	kfree(at);
-}
+	struct iopf_attach *at = container_of(fq, struct iopf_attach, faults);
 
-/**
- * iopf_attach_put() - drop a reference
- * @at: the attachment
- */
-void iopf_attach_put(struct iopf_attach *at)
-{
-	if (refcount_dec_and_test(&at->refs))
-		attach_free(at);
+	for (unsigned int i = 0; i < fq->nr_devices; i++)
+		if (fq->device[i])
+			iopf_device_put(fq->device[i]);
+	iopf_fq_end(fq);
+	kfree(at);
 }
 
 /* Have the devices, which are this attachment's from here on, or none of them. */
 static int attach_claim(struct iopf_attach *at, struct device **dev)
 {
-	for (unsigned int i = 0; i < at->nr_devices; i++) {
+	for (unsigned int i = 0; i < at->faults.nr_devices; i++) {
 		struct iopf_device *d = iopf_device_get(dev[i]);
 
 		if (IS_ERR(d))
 			return PTR_ERR(d);
-		at->device[i] = d;
+		at->faults.device[i] = d;
 	}
 	guard(mutex)(&iopf_devices_lock);
-	for (unsigned int i = 0; i < at->nr_devices; i++) {
-		at->device[i]->attach = at;
-		iopf_device_claimed(at->device[i], at->container);
+	for (unsigned int i = 0; i < at->faults.nr_devices; i++) {
+		at->faults.device[i]->attach = at;
+		iopf_device_claimed(at->faults.device[i], at->container);
 	}
 	return 0;
 }
@@ -134,13 +122,13 @@ static int attach_claim(struct iopf_attach *at, struct device **dev)
 static void attach_unclaim(struct iopf_attach *at, bool left)
 {
 	guard(mutex)(&iopf_devices_lock);
-	for (unsigned int i = 0; i < at->nr_devices; i++) {
-		iopf_latency_detach(at->device[i], at->container);
-		at->device[i]->attach = NULL;
-		iopf_device_unclaimed(at->device[i]);
+	for (unsigned int i = 0; i < at->faults.nr_devices; i++) {
+		iopf_latency_detach(at->faults.device[i]);
+		at->faults.device[i]->attach = NULL;
+		iopf_device_unclaimed(at->faults.device[i]);
 		if (left)
-			iopf_device_released(at->device[i]);
-		iopf_table_released(at->device[i]);
+			iopf_device_released(at->faults.device[i]);
+		iopf_table_released(at->faults.device[i]);
 	}
 }
 
@@ -155,27 +143,19 @@ static struct iopf_attach *attach_alloc(struct iopf_container *c, struct iommu_g
 	iommu_group_for_each_dev(group, &nr, count_device);
 	if (!nr)
 		return ERR_PTR(-ENODEV);
-	at = kzalloc(struct_size(at, device, nr), GFP_KERNEL_ACCOUNT);
+	at = kzalloc(struct_size(at, faults.device, nr), GFP_KERNEL_ACCOUNT);
 	collect.dev = kcalloc(nr, sizeof(*collect.dev), GFP_KERNEL);
 	if (!at || !collect.dev) {
 		ret = -ENOMEM;
 		goto err_free;
 	}
-	at->nr_devices = nr;
+	at->faults.nr_devices = nr;
 	at->container = c;
 	at->group = group;
 	at->failed = reason_failed;
-	/* Until it is in the container's list. */
-	at->max_workers = 1;
-	refcount_set(&at->refs, 1);
-	spin_lock_init(&at->lock);
-	INIT_LIST_HEAD(&at->waiting);
-	INIT_LIST_HEAD(&at->parked);
-	INIT_WORK(&at->run_work, iopf_ahead_work);
-	init_waitqueue_head(&at->idle);
 
 	collect.max = nr;
-	ret = iopf_fault_reserve(at) ?:
+	ret = iopf_fq_init(&at->faults, &c->space, attach_free) ?:
 	      iommu_group_for_each_dev(group, &collect, collect_device);
 	if (!ret && collect.nr != nr)
 		ret = -EAGAIN;
@@ -185,10 +165,10 @@ static struct iopf_attach *attach_alloc(struct iopf_container *c, struct iommu_g
 		put_device(collect.dev[i]);
 	kfree(collect.dev);
 	if (ret) {
-		attach_free(at);
+		iopf_fq_put(&at->faults);
 		return ERR_PTR(ret);
 	}
-	iopf_fault_room(at);
+	iopf_fault_room(&at->faults);
 	return at;
 
 err_free:
@@ -200,21 +180,21 @@ err_free:
 static void attach_served(struct iopf_attach *at, const char *by, const char *reason)
 {
 	guard(mutex)(&iopf_devices_lock);
-	for (unsigned int i = 0; i < at->nr_devices; i++)
-		iopf_device_served(at->device[i], by, reason);
+	for (unsigned int i = 0; i < at->faults.nr_devices; i++)
+		iopf_device_served(at->faults.device[i], by, reason);
 }
 
 static void attach_faults_off(struct iopf_attach *at, unsigned int nr)
 {
 	while (nr--)
-		iommu_dev_disable_feature(at->device[nr]->dev, IOMMU_DEV_FEAT_IOPF);
+		iommu_dev_disable_feature(at->faults.device[nr]->dev, IOMMU_DEV_FEAT_IOPF);
 }
 
 /* Whether a device may not fault at all. NULL, or why. */
 static const char *attach_barred(const struct iopf_attach *at)
 {
-	for (unsigned int i = 0; i < at->nr_devices; i++)
-		if (!at->device[i]->enabled)
+	for (unsigned int i = 0; i < at->faults.nr_devices; i++)
+		if (!at->faults.device[i]->enabled)
 			return reason_pinned;
 	return NULL;
 }
@@ -223,8 +203,8 @@ static const char *attach_barred(const struct iopf_attach *at)
 static const char *attach_unanswered(const struct iopf_attach *at)
 {
 	guard(mutex)(&iopf_devices_lock);
-	for (unsigned int i = 0; i < at->nr_devices; i++) {
-		const struct iopf_device *d = at->device[i];
+	for (unsigned int i = 0; i < at->faults.nr_devices; i++) {
+		const struct iopf_device *d = at->faults.device[i];
 
 		if (d->mode == IOPF_MODE_SELECTIVE && !d->nr_windows &&
 		    !iopf_mediate_answers(d) && !at->container->complete)
@@ -236,13 +216,13 @@ static const char *attach_unanswered(const struct iopf_attach *at)
 /* Turn page faults on for each device. NULL, or why it can't be: reason_no_iopf. */
 static const char *attach_faults_on(struct iopf_attach *at)
 {
-	for (unsigned int i = 0; i < at->nr_devices; i++) {
-		if (iommu_dev_enable_feature(at->device[i]->dev, IOMMU_DEV_FEAT_IOPF)) {
+	for (unsigned int i = 0; i < at->faults.nr_devices; i++) {
+		if (iommu_dev_enable_feature(at->faults.device[i]->dev, IOMMU_DEV_FEAT_IOPF)) {
 			attach_faults_off(at, i);
 			return reason_no_iopf;
 		}
 	}
-	iopf_fault_room(at);
+	iopf_fault_room(&at->faults);
 	return NULL;
 }
 
@@ -252,8 +232,8 @@ static int attach_latency_on(struct iopf_attach *at)
 	int ret = 0;
 
 	guard(mutex)(&iopf_devices_lock);
-	for (unsigned int i = 0; !ret && i < at->nr_devices; i++)
-		ret = iopf_latency_attach(at->device[i]);
+	for (unsigned int i = 0; !ret && i < at->faults.nr_devices; i++)
+		ret = iopf_latency_attach(at->faults.device[i], at->container->latency_past);
 	return ret;
 }
 
@@ -261,300 +241,17 @@ static int attach_latency_on(struct iopf_attach *at)
 static void attach_list(struct iopf_container *c, struct iopf_attach *at)
 {
 	guard(mutex)(&iopf_devices_lock);
-	list_add_tail(&at->node, &c->attaches);
+	list_add_tail(&at->faults.node, &c->attaches);
+	c->space.groups++;
 	at->listed = true;
 }
 
 static void attach_unlist(struct iopf_attach *at)
 {
 	guard(mutex)(&iopf_devices_lock);
-	list_del(&at->node);
+	list_del(&at->faults.node);
+	at->container->space.groups--;
 	at->listed = false;
-}
-
-/* Aperture and reserved regions */
-
-static unsigned int count_resv(struct list_head *regions)
-{
-	struct iommu_resv_region *region;
-	unsigned int n = 0;
-
-	list_for_each_entry(region, regions, list)
-		n++;
-	return n;
-}
-
-static void resv_free(struct list_head *regions)
-{
-	struct iommu_resv_region *region, *next;
-
-	list_for_each_entry_safe(region, next, regions, list) {
-		list_del(&region->list);
-		kfree(region);
-	}
-}
-
-static void limit_aperture(struct iopf_iovas *iovas, const struct iommu_domain *domain)
-{
-	struct iopf_range aperture = {
-		.first = domain->geometry.aperture_start,
-		.last = domain->geometry.aperture_end,
-	};
-
-	iopf_iovas_limit(iovas, &aperture);
-}
-
-/* The usable addresses for all domains and attached groups, and for @more's as well, if given. */
-static struct iopf_iovas *compute_iovas(struct iopf_container *c, struct iopf_attach *more)
-{
-	struct iommu_resv_region *region;
-	struct iopf_iovas *iovas;
-	struct iopf_attach *at;
-	LIST_HEAD(regions);
-	unsigned int max;
-	int ret;
-
-	list_for_each_entry(at, &c->attaches, node) {
-		ret = iommu_get_group_resv_regions(at->group, &regions);
-		if (ret)
-			goto err_free;
-	}
-	if (more) {
-		ret = iommu_get_group_resv_regions(more->group, &regions);
-		if (ret)
-			goto err_free;
-	}
-
-	max = count_resv(&regions) + 1;
-	iovas = kzalloc(struct_size(iovas, range, max), GFP_KERNEL_ACCOUNT);
-	if (!iovas) {
-		ret = -ENOMEM;
-		goto err_free;
-	}
-	iovas->max = max;
-	iovas->nr = 1;
-	iovas->range[0] = (struct iopf_range){ .first = 0, .last = U64_MAX };
-	for (unsigned int i = 0; i < c->domains->nr; i++)
-		limit_aperture(iovas, c->domains->domain[i].iommu);
-	if (more)
-		limit_aperture(iovas, more->domain);
-	list_for_each_entry(region, &regions, list) {
-		struct iopf_range hole;
-
-		if (region->type == IOMMU_RESV_DIRECT_RELAXABLE ||
-		    iopf_range_init(&hole, region->start, region->length))
-			continue;
-		iopf_iovas_exclude(iovas, &hole);
-	}
-	resv_free(&regions);
-	return iovas;
-
-err_free:
-	resv_free(&regions);
-	return ERR_PTR(ret);
-}
-
-/*
- * Where MSIs are translated like other writes (Arm), their doorbells are mapped in a window that
- * the IOMMU driver names.
- */
-static int attach_msi(struct iopf_attach *at)
-{
-	struct iommu_resv_region *region, *window = NULL;
-	bool hardware = false;
-	LIST_HEAD(regions);
-	int ret;
-
-	ret = iommu_get_group_resv_regions(at->group, &regions);
-	list_for_each_entry(region, &regions, list) {
-		hardware |= region->type == IOMMU_RESV_MSI;
-		if (region->type == IOMMU_RESV_SW_MSI)
-			window = region;
-	}
-	if (!ret && window && !hardware)
-		ret = iommu_get_msi_cookie(at->domain, window->start);
-	resv_free(&regions);
-	/* Not a kind of domain, or of kernel, that would need one. */
-	return ret == -ENODEV ? 0 : ret;
-}
-
-/* All areas must lie in the addresses that are left. */
-static bool areas_fit(struct iopf_container *c, const struct iopf_iovas *iovas)
-{
-	unsigned long index = 0;
-	struct iopf_area *area;
-
-	area = NULL;
-	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX)))
-		if (!iopf_iovas_contain(iovas, &area->range))
-			return false;
-	return true;
-}
-
-/* Domains */
-
-static u64 container_pgsizes(struct iopf_container *c)
-{
-	u64 pgsizes = PAGE_MASK;
-
-	for (unsigned int i = 0; i < c->domains->nr; i++)
-		pgsizes &= c->domains->domain[i].pgsizes;
-	return pgsizes;
-}
-
-static int domain_create(struct iopf_attach *at, bool huge_ok, struct iopf_domain *d)
-{
-	struct iommu_domain *domain = iommu_paging_domain_alloc(at->device[0]->dev);
-
-	if (IS_ERR(domain))
-		return PTR_ERR(domain);
-	if (!(domain->pgsize_bitmap & PAGE_SIZE)) {
-		at->failed = reason_pages;
-		iommu_domain_free(domain);
-		return -EINVAL;
-	}
-	d->iommu = domain;
-	d->pgsizes = domain->pgsize_bitmap;
-	/*
-	 * Some IOMMUs make one leaf of any power of two, and unmap the whole leaf
-	 * when asked for part of it. We must know what a leaf is: a page, a chunk, or a span.
-	 */
-	domain->pgsize_bitmap &= PAGE_SIZE | (huge_ok ? IOPF_CHUNK_SIZE | IOPF_SPAN_SIZE : 0);
-	domain->iopf_handler = iopf_fault_handler;
-	d->coherent = false;
-	return 0;
-}
-
-static struct iopf_domains *domains_with(const struct iopf_domains *old,
-					 const struct iopf_domain *domain)
-{
-	struct iopf_domains *new = kzalloc(struct_size(new, domain, old->nr + 1),
-					   GFP_KERNEL_ACCOUNT);
-
-	if (!new)
-		return NULL;
-	new->nr = old->nr + 1;
-	for (unsigned int i = 0; i < old->nr; i++)
-		new->domain[i] = old->domain[i];
-	new->domain[old->nr] = *domain;
-	return new;
-}
-
-/* In place of @old, which goes: needs no memory that could be missing. */
-static struct iopf_domains *domains_without(const struct iopf_domains *old,
-					    struct iommu_domain *domain)
-{
-	struct iopf_domains *new = kzalloc(struct_size(new, domain, old->nr - 1),
-					   GFP_KERNEL | __GFP_NOFAIL);
-
-	new->nr = old->nr - 1;
-	for (unsigned int i = 0, j = 0; i < old->nr; i++)
-		if (old->domain[i].iommu != domain)
-			new->domain[j++] = old->domain[i];
-	return new;
-}
-
-/* Attach to a domain that the container has, if one will do. */
-static bool attach_shared(struct iopf_container *c, struct iopf_attach *at)
-{
-	for (unsigned int i = 0; i < c->domains->nr; i++) {
-		struct iommu_domain *domain = c->domains->domain[i].iommu;
-
-		if (!iommu_attach_group_handle(domain, at->group, &at->handle)) {
-			at->domain = domain;
-			return true;
-		}
-	}
-	return false;
-}
-
-static int attach_check(struct iopf_container *c, struct iopf_attach *at,
-			struct iopf_iovas **iovas)
-{
-	*iovas = compute_iovas(c, at);
-	if (IS_ERR(*iovas))
-		return PTR_ERR(*iovas);
-	if (!(*iovas)->nr || !areas_fit(c, *iovas)) {
-		kfree(*iovas);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-/*
- * Attach to a domain of its own, then put the pinned pages into it: nobody can let the devices do
- * DMA before this has returned.
- */
-static int attach_own(struct iopf_container *c, struct iopf_attach *at, struct iopf_iovas **iovas)
-{
-	struct iopf_domains *domains;
-	struct iopf_domain domain;
-	int ret;
-
-	ret = domain_create(at, c->huge_ok, &domain);
-	if (ret)
-		return ret;
-	ret = iommu_attach_group_handle(domain.iommu, at->group, &at->handle);
-	if (ret)
-		goto err_free;
-	at->domain = domain.iommu;
-	/*
-	 * With the devices attached and nothing mapped: earlier, VT-d agrees for all devices that
-	 * come, and refuses those whose IOMMU can't; later, it refuses.
-	 */
-	domain.coherent = domain.iommu->ops->enforce_cache_coherency &&
-			  domain.iommu->ops->enforce_cache_coherency(domain.iommu);
-	ret = attach_msi(at);
-	if (ret)
-		goto err_detach;
-	/* Before pinned pages go where the domain can't have them, with whatever error. */
-	ret = attach_check(c, at, iovas);
-	if (ret)
-		goto err_detach;
-	domains = domains_with(c->domains, &domain);
-	if (!domains) {
-		ret = -ENOMEM;
-		goto err_free_iovas;
-	}
-	ret = iopf_container_set_domains(c, domains, domain.iommu);
-	if (ret) {
-		kfree(domains);
-		goto err_free_iovas;
-	}
-	return 0;
-
-err_free_iovas:
-	kfree(*iovas);
-err_detach:
-	iopf_fault_drain(at);
-	iommu_detach_group_handle(domain.iommu, at->group);
-err_free:
-	iommu_domain_free(domain.iommu);
-	return ret;
-}
-
-/* What is held waits for the next domain that could know it, and so does what is being pinned. */
-static void attach_unpin(struct iopf_container *c)
-{
-	unsigned int pinning = c->pinning;
-
-	c->pinning = 0;
-	iopf_hold_drain_all(c);
-	c->pinning = pinning;
-}
-
-static void attach_undo(struct iopf_container *c, struct iopf_attach *at)
-{
-	struct iopf_attach *other;
-
-	if (list_empty(&c->attaches))
-		attach_unpin(c);
-	iommu_detach_group_handle(at->domain, at->group);
-	list_for_each_entry(other, &c->attaches, node)
-		if (other->domain == at->domain)
-			return;
-	iopf_container_set_domains(c, domains_without(c->domains, at->domain), NULL);
-	iommu_domain_free(at->domain);
 }
 
 /* Hold what is mapped in windows. */
@@ -564,7 +261,7 @@ static int windows_hold(struct iopf_container *c, const struct iopf_range *windo
 	int ret = 0;
 
 	for (unsigned int i = 0; !ret && i < nr; i++)
-		ret = iopf_hold_add(c, &windows[i], IOPF_HOLD_WINDOW,
+		ret = iopf_hold_add(&c->space, &windows[i], IOPF_HOLD_WINDOW,
 				    iopf_device_window_owner(windows, i));
 	return ret;
 }
@@ -573,15 +270,15 @@ static void windows_unhold(struct iopf_container *c, const struct iopf_range *wi
 			   unsigned int nr)
 {
 	for (unsigned int i = 0; i < nr; i++)
-		iopf_hold_remove(c, &windows[i], IOPF_HOLD_WINDOW,
+		iopf_hold_remove(&c->space, &windows[i], IOPF_HOLD_WINDOW,
 				 iopf_device_window_owner(windows, i));
 }
 
 /* The group is on the container's list, or off it again: what is pinned beside it follows. */
 static void attach_unhold(struct iopf_container *c, struct iopf_attach *at)
 {
-	for (unsigned int i = 0; i < at->nr_devices; i++)
-		windows_unhold(c, at->device[i]->windows, at->device[i]->nr_windows);
+	for (unsigned int i = 0; i < at->faults.nr_devices; i++)
+		windows_unhold(c, at->faults.device[i]->windows, at->faults.device[i]->nr_windows);
 }
 
 /* A group has left: the policy can't get stronger by that, and to get weaker needs nothing. */
@@ -596,9 +293,10 @@ static int attach_hold(struct iopf_container *c, struct iopf_attach *at)
 
 	/* What has been wanted while there was no domain. */
 	if (list_is_singular(&c->attaches))
-		ret = iopf_hold_fill_all(c);
-	for (unsigned int i = 0; !ret && i < at->nr_devices; i++)
-		ret = windows_hold(c, at->device[i]->windows, at->device[i]->nr_windows);
+		ret = iopf_hold_fill_all(&c->space);
+	for (unsigned int i = 0; !ret && i < at->faults.nr_devices; i++)
+		ret = windows_hold(c, at->faults.device[i]->windows,
+				   at->faults.device[i]->nr_windows);
 	return ret ?: iopf_policy_refresh(c);
 }
 
@@ -615,17 +313,18 @@ static const char *attach_reason(struct iopf_attach *at)
 }
 
 /* The group has its domain: have pinned what is to be for it, and make it one of the list. */
-static int attach_join(struct iopf_container *c, void *data)
+static int attach_join(struct iopf_space *space, void *data)
 {
+	struct iopf_container *c = iopf_space_container(space);
 	struct iopf_attach *at = data;
 	int ret;
 
 	/* What its devices are may have changed while memory was pinned, and what is mapped. */
-	if (c->vaddr_invalid)
+	if (c->space.vaddr_invalid)
 		return -EBUSY;
 	at->reason = attach_reason(at);
-	at->faulting = !at->reason;
-	if (!at->faulting) {
+	at->faults.faulting = !at->reason;
+	if (!at->faults.faulting) {
 		ret = iopf_container_pin(c);
 		if (ret)
 			return ret;
@@ -635,7 +334,7 @@ static int attach_join(struct iopf_container *c, void *data)
 	if (ret) {
 		attach_unlist(at);
 		attach_unhold(c, at);
-		if (!at->faulting)
+		if (!at->faults.faulting)
 			iopf_container_unpin(c);
 	}
 	return ret;
@@ -647,25 +346,19 @@ static int attach_locked(struct iopf_container *c, struct iopf_attach *at,
 	struct iopf_iovas *iovas;
 	int ret;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.lock);
 
-	if (attach_shared(c, at)) {
-		ret = attach_check(c, at, &iovas);
-		if (ret)
-			goto err_detach;
-	} else {
-		ret = attach_own(c, at, &iovas);
-		if (ret)
-			return ret;
-	}
+	ret = iopf_domain_join(c, at, &iovas);
+	if (ret)
+		return ret;
 	/* For what is mapped while memory is pinned. */
 	swap(c->iovas, iovas);
-	ret = iopf_pin_run_held(c, attach_join, at);
+	ret = iopf_pin_run_held(&c->space, attach_join, at);
 	if (ret)
 		goto err_iovas;
 	kfree(iovas);
-	c->pgsizes = container_pgsizes(c);
-	iopf_quota_share(c);
+	c->pgsizes = iopf_domain_pgsizes(c);
+	iopf_container_share(c);
 	return 0;
 
 err_iovas:
@@ -675,27 +368,27 @@ err_iovas:
 	iopf_mediate_detach(c, at);
 	swap(c->iovas, iovas);
 	kfree(iovas);
-err_detach:
-	iopf_fault_drain(at);
-	attach_undo(c, at);
+	iopf_fault_drain(&at->faults);
+	iopf_domain_leave(c, at);
 	return ret;
 }
 
 /* Whether a container with this group as its first real one is for stock type1. */
 static bool attach_refused(struct iopf_container *c)
 {
-	return iopf_container_groupless(c) && !READ_ONCE(iopf_serve_pinned);
+	return iopf_space_groupless(&c->space) && !READ_ONCE(iopf_serve_pinned);
 }
 
-static int emulated_join(struct iopf_container *c, void *group)
+static int emulated_join(struct iopf_space *space, void *group)
 {
-	int ret = iopf_emulated_attach(c, group);
+	struct iopf_container *c = iopf_space_container(space);
+	int ret = iopf_emulated_attach(&c->space, group);
 
 	if (ret)
 		return ret;
 	ret = iopf_policy_refresh(c);
 	if (ret)
-		iopf_emulated_detach(c, group);
+		iopf_emulated_detach(&c->space, group);
 	return ret;
 }
 
@@ -708,13 +401,13 @@ static int attach_group(struct iopf_container *c, struct iommu_group *group, boo
 	int ret;
 
 	/* It could need pinning. */
-	if (c->vaddr_invalid)
+	if (c->space.vaddr_invalid)
 		return -EBUSY;
-	list_for_each_entry(at, &c->attaches, node)
+	list_for_each_entry(at, &c->attaches, faults.node)
 		if (at->group == group)
 			return -EINVAL;
 	if (emulated)
-		return iopf_pin_run_held(c, emulated_join, group);
+		return iopf_pin_run_held(&c->space, emulated_join, group);
 
 	at = attach_alloc(c, group);
 	if (IS_ERR(at))
@@ -722,7 +415,7 @@ static int attach_group(struct iopf_container *c, struct iommu_group *group, boo
 
 	if (!READ_ONCE(iopf_allow_unsafe_interrupts) && !iommu_group_has_isolated_msi(group)) {
 		pr_warn_ratelimited(IOPF_DRIVER_NAME ": no interrupt remapping; the module parameter allow_unsafe_interrupts permits use without it\n");
-		if (iopf_container_groupless(c))
+		if (iopf_space_groupless(&c->space))
 			attach_served(at, served_type1, reason_unsafe);
 		ret = -EPERM;
 		goto err_unclaim;
@@ -750,10 +443,10 @@ static int attach_group(struct iopf_container *c, struct iommu_group *group, boo
 
 err_faults_off:
 	if (at->iopf_on)
-		attach_faults_off(at, at->nr_devices);
+		attach_faults_off(at, at->faults.nr_devices);
 err_unclaim:
 	attach_unclaim(at, false);
-	iopf_attach_put(at);
+	iopf_fq_put(&at->faults);
 	return ret;
 }
 
@@ -778,38 +471,38 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 	int ret;
 
 	/* No limit is being set meanwhile. Of a new container that takes no time. */
-	if (mutex_lock_killable(&c->evictor->setting))
+	if (mutex_lock_killable(&c->space.evictor->setting))
 		return -EINTR;
-	ret = mutex_lock_killable(&c->lock);
+	ret = mutex_lock_killable(&c->space.lock);
 	if (ret) {
-		mutex_unlock(&c->evictor->setting);
+		mutex_unlock(&c->space.evictor->setting);
 		return ret;
 	}
 	ret = iopf_limits_join(c, group, &undo);
-	mutex_unlock(&c->evictor->setting);
+	mutex_unlock(&c->space.evictor->setting);
 	if (ret) {
-		mutex_unlock(&c->lock);
+		mutex_unlock(&c->space.lock);
 		return ret;
 	}
 	/* It may wait for user space, without the container's lock. */
 	ret = attach_group(c, group, emulated, &undo);
-	mutex_unlock(&c->lock);
+	mutex_unlock(&c->space.lock);
 
-	mutex_lock(&c->evictor->setting);
-	mutex_lock(&c->lock);
+	mutex_lock(&c->space.evictor->setting);
+	mutex_lock(&c->space.lock);
 	if (ret)
 		iopf_limits_undo(c, &undo);
 	else
 		iopf_limits_joined(c, &undo);
-	mutex_unlock(&c->lock);
-	mutex_unlock(&c->evictor->setting);
+	mutex_unlock(&c->space.lock);
+	mutex_unlock(&c->space.evictor->setting);
 	return ret;
 }
 
 /* The last group takes the areas with it. */
 static void detach_last(struct iopf_container *c)
 {
-	if (iopf_container_groupless(c))
+	if (iopf_space_groupless(&c->space))
 		iopf_container_unmap_all(c);
 }
 
@@ -825,43 +518,43 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 	struct iopf_attach *at, *found = NULL;
 	struct iopf_iovas *iovas;
 
-	guard(mutex)(&c->lock);
+	guard(mutex)(&c->space.lock);
 
-	if (iopf_emulated_detach(c, group)) {
+	if (iopf_emulated_detach(&c->space, group)) {
 		detach_last(c);
 		return;
 	}
-	list_for_each_entry(at, &c->attaches, node)
+	list_for_each_entry(at, &c->attaches, faults.node)
 		if (at->group == group)
 			found = at;
 	if (WARN_ON(!found))
 		return;
 	at = found;
 
-	iopf_fault_drain(at);
+	iopf_fault_drain(&at->faults);
 	attach_unlist(at);
-	iopf_quota_share(c);
+	iopf_container_share(c);
 	detach_last(c);
 	if (!at->dirty_scope)
 		iopf_dirty_mark_all(c);
 	/* The domains know where the pinned pages are. */
-	if (!at->faulting)
+	if (!at->faults.faulting)
 		iopf_container_unpin(c);
 	attach_unhold(c, at);
 	attach_weaken(c);
 	iopf_mediate_detach(c, at);
-	attach_undo(c, at);
+	iopf_domain_leave(c, at);
 	if (at->iopf_on)
-		attach_faults_off(at, at->nr_devices);
+		attach_faults_off(at, at->faults.nr_devices);
 
-	iovas = compute_iovas(c, NULL);
+	iovas = iopf_aperture_compute(c, NULL);
 	if (!IS_ERR(iovas)) {
 		kfree(c->iovas);
 		c->iovas = iovas;
 	}
-	c->pgsizes = container_pgsizes(c);
+	c->pgsizes = iopf_domain_pgsizes(c);
 	attach_unclaim(at, true);
-	iopf_attach_put(at);
+	iopf_fq_put(&at->faults);
 }
 
 /**
@@ -875,11 +568,27 @@ struct iommu_domain *iopf_attach_domain(struct iopf_container *c, struct iommu_g
 {
 	struct iopf_attach *at;
 
-	guard(mutex)(&c->lock);
-	list_for_each_entry(at, &c->attaches, node)
+	guard(mutex)(&c->space.lock);
+	list_for_each_entry(at, &c->attaches, faults.node)
 		if (at->group == group)
 			return at->domain;
 	return ERR_PTR(-ENODEV);
+}
+
+/**
+ * iopf_attach_dirty_scope() - a group's driver pins what its device uses
+ * @c: the container, locked
+ * @group: the group
+ *
+ * Thereby it says what the device may write.
+ */
+void iopf_attach_dirty_scope(struct iopf_container *c, struct iommu_group *group)
+{
+	struct iopf_attach *at;
+
+	list_for_each_entry(at, &c->attaches, faults.node)
+		if (at->group == group)
+			at->dirty_scope = true;
 }
 
 /**
@@ -896,7 +605,7 @@ int iopf_attach_update(struct iopf_attach *at)
 	const char *reason;
 	int ret;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.lock);
 
 	/* It looks for itself when it goes on. */
 	if (!at->listed)
@@ -905,7 +614,7 @@ int iopf_attach_update(struct iopf_attach *at)
 	if (reason == reason_no_iopf)
 		return -ENODEV;
 	if (reason) {
-		if (!at->faulting)
+		if (!at->faults.faulting)
 			return 0;
 		ret = iopf_container_pin(c);
 		if (ret)
@@ -914,9 +623,9 @@ int iopf_attach_update(struct iopf_attach *at)
 		 * Page faults stay on in the IOMMU: an access to the gap where a page
 		 * was replaced by its pinned self has to be answered.
 		 */
-		WRITE_ONCE(at->faulting, false);
-	} else if (!at->faulting) {
-		WRITE_ONCE(at->faulting, true);
+		WRITE_ONCE(at->faults.faulting, false);
+	} else if (!at->faults.faulting) {
+		WRITE_ONCE(at->faults.faulting, true);
 		iopf_container_unpin(c);
 	}
 	attach_served(at, served_here, reason ?: "");

@@ -271,12 +271,12 @@ static int keep_each(struct iopf_container *c, int (*fn)(struct device *dev, voi
 	struct iopf_attach *at;
 	int ret;
 
-	list_for_each_entry(at, &c->attaches, node) {
+	list_for_each_entry(at, &c->attaches, faults.node) {
 		ret = iommu_group_for_each_dev(at->group, data, fn);
 		if (ret)
 			return ret;
 	}
-	return iopf_emulated_each(c, fn, data);
+	return iopf_emulated_each(&c->space, fn, data);
 }
 
 /**
@@ -292,9 +292,9 @@ struct iopf_keep *iopf_keep_begin(struct iopf_container *c)
 	unsigned int nr = 1;
 	int ret;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.lock);
 
-	if (iopf_container_groupless(c))
+	if (iopf_space_groupless(&c->space))
 		return ERR_PTR(-ENODEV);
 	keep_each(c, keep_count, &nr);
 	keep = kzalloc(struct_size(keep, kept, nr), GFP_KERNEL);

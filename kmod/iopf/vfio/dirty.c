@@ -70,7 +70,7 @@ static void mark_pins(struct iopf_area *area)
 	void *pin;
 
 	xa_for_each(&area->pins, index, pin) {
-		iopf_dirty_mark(area, area->range.first + ((u64)index << PAGE_SHIFT), PAGE_SIZE);
+		iopf_area_dirty(area, area->range.first + ((u64)index << PAGE_SHIFT), PAGE_SIZE);
 		cond_resched();
 	}
 }
@@ -102,19 +102,19 @@ int iopf_dirty_start(struct iopf_container *c)
 	unsigned long index = 0;
 	struct iopf_area *area;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.lock);
 
-	if (c->tracking)
+	if (c->space.tracking)
 		return 0;
 	area = NULL;
-	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX)))
+	while ((area = iopf_space_next_area(&c->space, area, &index, ULONG_MAX)))
 		if (iopf_area_pages(area) > IOPF_DIRTY_PAGES_MAX)
 			return -EINVAL;
 
-	WRITE_ONCE(c->tracking, true);
+	WRITE_ONCE(c->space.tracking, true);
 	index = 0;
 	area = NULL;
-	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX)))
+	while ((area = iopf_space_next_area(&c->space, area, &index, ULONG_MAX)))
 		area_track(area);
 	return 0;
 }
@@ -127,9 +127,9 @@ int iopf_dirty_start(struct iopf_container *c)
  */
 void iopf_dirty_stop(struct iopf_container *c)
 {
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.lock);
 
-	WRITE_ONCE(c->tracking, false);
+	WRITE_ONCE(c->space.tracking, false);
 }
 
 /* Whether any attached group writes what it likes, rather than what its driver pins. */
@@ -137,7 +137,7 @@ static bool pins_dirty(struct iopf_container *c)
 {
 	struct iopf_attach *at;
 
-	list_for_each_entry(at, &c->attaches, node)
+	list_for_each_entry(at, &c->attaches, faults.node)
 		if (!at->dirty_scope)
 			return true;
 	return false;
@@ -199,7 +199,7 @@ static struct iopf_area *report_area(struct report *r, u64 *first)
 	unsigned long index = r->at;
 	struct iopf_area *area;
 
-	mt_for_each(&r->c->areas, area, index, r->last) {
+	mt_for_each(&r->c->space.areas, area, index, r->last) {
 		cond_resched();
 		if (!report_has(r->base, r->last, r->leaving, area))
 			continue;
@@ -275,7 +275,7 @@ static bool report_collect(struct report *r)
 	struct iopf_area *area;
 	u64 first = 0;
 
-	lockdep_assert_held(&r->c->lock);
+	lockdep_assert_held(&r->c->space.lock);
 
 	r->nr = 0;
 	area = r->done ? NULL : report_area(r, &first);
@@ -324,7 +324,7 @@ int iopf_dirty_report(struct iopf_container *c, const struct iopf_range *range, 
 	int ret = 0;
 
 	lockdep_assert_held(&c->reporting);
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.lock);
 
 	if (!r)
 		return -ENOMEM;
@@ -335,9 +335,9 @@ int iopf_dirty_report(struct iopf_container *c, const struct iopf_range *range, 
 	r->data = data;
 	r->leaving = leaving;
 	while (!ret && report_collect(r)) {
-		iopf_container_unlock_to_wait(c);
+		iopf_space_unlock_to_wait(&c->space);
 		ret = report_copy(r);
-		iopf_container_relock(c);
+		iopf_space_relock(&c->space);
 	}
 	kfree(r);
 	return ret;
@@ -357,10 +357,10 @@ void iopf_dirty_report_end(struct iopf_container *c, const struct iopf_range *ra
 	struct iopf_chunk *chunk;
 	struct iopf_area *area;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.lock);
 
 	area = NULL;
-	while ((area = iopf_container_next_area(c, area, &index, range->last))) {
+	while ((area = iopf_space_next_area(&c->space, area, &index, range->last))) {
 		if (!report_has(range->first, range->last, leaving, area))
 			continue;
 		chunk = NULL;
@@ -388,46 +388,17 @@ int iopf_dirty_get(struct iopf_container *c, u64 iova, u64 size, const struct vf
 
 	if (mutex_lock_killable(&c->reporting))
 		return -EINTR;
-	ret = mutex_lock_killable(&c->lock);
+	ret = mutex_lock_killable(&c->space.lock);
 	if (!ret) {
 		ret = -EINVAL;
-		if (c->tracking && !iopf_container_bisected(c, &range)) {
+		if (c->space.tracking && !iopf_container_bisected(c, &range)) {
 			ret = iopf_dirty_report(c, &range, bitmap->data, false);
 			iopf_dirty_report_end(c, &range, false, !ret);
 		}
-		mutex_unlock(&c->lock);
+		mutex_unlock(&c->space.lock);
 	}
 	mutex_unlock(&c->reporting);
 	return ret;
-}
-
-/**
- * iopf_dirty_mark() - note that somebody else than a device writes to memory
- * @area: the area
- * @iova: first address
- * @size: bytes, within the area
- *
- * Return: 0 or -ENOMEM; always 0 where chunks have been made.
- */
-int iopf_dirty_mark(struct iopf_area *area, u64 iova, u64 size)
-{
-	u64 last = iova + (size - 1);
-
-	lockdep_assert_held(&area->container->lock);
-
-	for (;;) {
-		struct iopf_chunk *chunk = iopf_area_chunk(area, iova, GFP_KERNEL_ACCOUNT);
-		u64 end = min(iova | (IOPF_CHUNK_SIZE - 1), last);
-		unsigned int first = iopf_chunkmap_page(iova);
-
-		if (IS_ERR(chunk))
-			return PTR_ERR(chunk);
-		iopf_chunk_dirty(chunk, first, iopf_chunkmap_page(end) - first + 1);
-		if (end == last)
-			return 0;
-		iova = end + 1;
-		cond_resched();
-	}
 }
 
 /**
@@ -443,12 +414,12 @@ void iopf_dirty_mark_all(struct iopf_container *c)
 	struct iopf_area *area;
 	unsigned long i, index = 0;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.lock);
 
-	if (!c->tracking)
+	if (!c->space.tracking)
 		return;
 	area = NULL;
-	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX))) {
+	while ((area = iopf_space_next_area(&c->space, area, &index, ULONG_MAX))) {
 		chunk = NULL;
 		while ((chunk = iopf_area_next_chunk(area, chunk, &i)))
 			iopf_chunk_dirty_pinned(chunk);

@@ -28,7 +28,6 @@ int iopf_dirty_report(struct iopf_container *c, const struct iopf_range *range, 
 		      bool leaving);
 void iopf_dirty_report_end(struct iopf_container *c, const struct iopf_range *range, bool leaving,
 			   bool made);
-int iopf_dirty_mark(struct iopf_area *area, u64 iova, u64 size);
 void iopf_dirty_mark_all(struct iopf_container *c);
 
 #endif /* IOPF_DIRTY_H */

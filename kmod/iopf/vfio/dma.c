@@ -35,16 +35,17 @@
 #include "../host/mm.h"
 #include "../lib/tree.h"
 #include "../map/area.h"
+#include "../map/mms.h"
 #include "../pin/emulated.h"
 #include "../pin/hold.h"
-#include "../pin/mediate.h"
 #include "../pin/pin.h"
 #include "../pin/policy.h"
-#include "../prefetch/prefault.h"
-#include "../prefetch/prefaults.h"
+#include "../prefault/request.h"
+#include "../prefault/requests.h"
 #include "container.h"
 #include "dirty.h"
 #include "dma.h"
+#include "mediate.h"
 
 /* How often drivers of emulated devices are asked to unpin before they are given up. */
 #define NOTIFY_ATTEMPTS 10
@@ -57,7 +58,7 @@ static u64 container_pgsize(const struct iopf_container *c)
 /* Whether all that is to be pinned of an area is, or -EAGAIN. */
 static int map_held(struct iopf_container *c, struct iopf_area *area)
 {
-	int ret = c->pinners ? iopf_hold_area(area) : 0;
+	int ret = c->pins.pinners ? iopf_hold_area(area) : 0;
 
 	ret = ret ?: iopf_mediate_area(area);
 	return ret ?: iopf_hold_fill(area, &area->range);
@@ -71,13 +72,14 @@ struct map_commit {
 
 static struct iopf_area *commit_area(struct iopf_container *c, const struct map_commit *commit)
 {
-	struct iopf_area *area = mtree_load(&c->areas, commit->first);
+	struct iopf_area *area = mtree_load(&c->space.areas, commit->first);
 
 	return area && area->id == commit->id ? area : NULL;
 }
 
-static int map_commit(struct iopf_container *c, void *data)
+static int map_commit(struct iopf_space *space, void *data)
 {
+	struct iopf_container *c = iopf_space_container(space);
 	struct iopf_area *area = commit_area(c, data);
 	int ret;
 
@@ -102,7 +104,7 @@ static int map_pin(struct iopf_container *c, struct iopf_area *area)
 	int ret;
 
 	area->coming = true;
-	ret = iopf_pin_run(c, map_commit, &commit);
+	ret = iopf_pin_run(&c->space, map_commit, &commit);
 	if (ret) {
 		area = commit_area(c, &commit);
 		if (area)
@@ -116,25 +118,29 @@ static int map_area(struct iopf_container *c, const struct iopf_range *range,
 		    const struct iopf_range *va, int prot, enum iopf_policy policy)
 {
 	struct iopf_area *area;
+	struct iopf_mm *mm;
 	LIST_HEAD(gone);
 	bool wait;
 	int ret = 0;
 
-	iopf_container_reap_mms(c);
-	area = iopf_area_create(c, range, va->first, prot);
+	iopf_mms_reap(&c->space);
+	mm = iopf_mms_get(&c->space, current->mm);
+	if (IS_ERR(mm))
+		return PTR_ERR(mm);
+	area = iopf_area_create(&c->space, mm, range, va->first, prot);
 	if (IS_ERR(area))
 		return PTR_ERR(area);
 	c->dma_avail--;
 	if (policy != IOPF_POLICY_DEFAULT)
-		ret = iopf_policy_store(c, range, policy);
+		ret = iopf_policy_store(&c->space, range, policy);
 	if (!ret)
 		ret = map_held(c, area);
 	wait = ret == -EAGAIN;
 	if (!ret || wait)
-		ret = iopf_tree_store(&c->areas, range->first, range->last, area, false);
+		ret = iopf_tree_store(&c->space.areas, range->first, range->last, area, false);
 	if (!ret) {
-		WRITE_ONCE(c->nr_areas, c->nr_areas + 1);
-		WRITE_ONCE(c->area_pages, c->area_pages + iopf_area_pages(area));
+		WRITE_ONCE(c->space.nr_areas, c->space.nr_areas + 1);
+		WRITE_ONCE(c->space.area_pages, c->space.area_pages + iopf_area_pages(area));
 		return wait ? map_pin(c, area) : 0;
 	}
 
@@ -152,13 +158,13 @@ static int map_new(struct iopf_container *c, const struct iopf_range *range,
 	int ret;
 
 	/* Released since the caller looked; see container.c. */
-	if (iopf_container_groupless(c))
+	if (iopf_space_groupless(&c->space))
 		return -EINVAL;
 	if (!c->dma_avail)
 		return -ENOSPC;
 	if (!iopf_iovas_contain(c->iovas, range))
 		return -EINVAL;
-	if (c->tracking && (range->last - range->first) >> PAGE_SHIFT >= IOPF_DIRTY_PAGES_MAX)
+	if (c->space.tracking && (range->last - range->first) >> PAGE_SHIFT >= IOPF_DIRTY_PAGES_MAX)
 		return -EINVAL;
 	if (!current->mm)
 		return -ENODEV;
@@ -166,11 +172,11 @@ static int map_new(struct iopf_container *c, const struct iopf_range *range,
 	 * The error that pinning would have found; it finds it itself where it is done. A container
 	 * of emulated devices only touches no memory until they do, as in type1.
 	 */
-	if (!list_empty(&c->attaches) && !c->pinners && memory)
+	if (!list_empty(&c->attaches) && !c->pins.pinners && memory)
 		return memory;
 
-	if ((policy ?: c->default_policy) == IOPF_POLICY_PREFAULT) {
-		p = iopf_prefault_of_policy(c, range);
+	if ((policy ?: c->pins.policies.base) == IOPF_POLICY_PREFAULT) {
+		p = iopf_prefault_of_policy(&c->space, range);
 		/* By default it is a hint. */
 		if (IS_ERR(p) && policy != IOPF_POLICY_DEFAULT)
 			return PTR_ERR(p);
@@ -189,7 +195,7 @@ static int map_vaddr(struct iopf_container *c, struct iopf_area *area, unsigned 
 {
 	struct task_struct *task = current->group_leader;
 	bool lock_cap = capable(CAP_IPC_LOCK);
-	struct iopf_mm *mm = iopf_mm_get(c, current->mm);
+	struct iopf_mm *mm = iopf_mms_get(&c->space, current->mm);
 	int ret;
 
 	if (IS_ERR(mm))
@@ -204,15 +210,15 @@ static int map_vaddr(struct iopf_container *c, struct iopf_area *area, unsigned 
 		area->task = get_task_struct(task);
 		area->lock_cap = lock_cap;
 	}
-	c->serial++;
+	c->space.serial++;
 	iopf_area_rebase(area, mm, vaddr);
 	area->vaddr_invalid = false;
-	c->vaddr_invalid--;
+	c->space.vaddr_invalid--;
 	/* Whoever makes its last report has it frozen, too. */
 	if (!area->reported)
 		iopf_area_thaw(area);
 	if (area->mmio)
-		iopf_container_repair(c);
+		iopf_space_repair(&c->space);
 	return 0;
 }
 
@@ -224,7 +230,7 @@ static int map_locked(struct iopf_container *c, const struct vfio_iommu_type1_dm
 	struct iopf_area *area;
 	unsigned long index;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.lock);
 
 	if ((map->size | map->iova | map->vaddr) & (container_pgsize(c) - 1))
 		return -EINVAL;
@@ -232,7 +238,7 @@ static int map_locked(struct iopf_container *c, const struct vfio_iommu_type1_dm
 	    iopf_range_init(&va, map->vaddr, map->size))
 		return -EINVAL;
 	index = range.first;
-	area = mt_find(&c->areas, &index, range.last);
+	area = mt_find(&c->space.areas, &index, range.last);
 	if (!(map->flags & VFIO_DMA_MAP_FLAG_VADDR))
 		return area ? -EEXIST : map_new(c, &range, &va, prot, policy, memory);
 	if (!area)
@@ -275,11 +281,11 @@ int iopf_dma_map(struct iopf_container *c, const struct vfio_iommu_type1_dma_map
 	if (!set_vaddr && current->mm && !iopf_range_init(&va, map->vaddr, map->size))
 		memory = iopf_mm_check(current->mm, va.first, va.last, prot);
 	do {
-		ret = iopf_mm_follow(c);
+		ret = iopf_mms_follow(&c->space);
 		if (ret)
 			return ret;
 		ret = map_locked(c, map, prot, policy, memory);
-		mutex_unlock(&c->lock);
+		mutex_unlock(&c->space.lock);
 		/* The address space is in use. */
 		if (ret == -EAGAIN && mmap_write_lock_killable(current->mm))
 			return -EINTR;
@@ -310,7 +316,7 @@ static struct iopf_area *victims_next(struct victims *v)
 		if (v->done)
 			return NULL;
 		cond_resched();
-		area = mt_find(&v->c->areas, &v->index, v->range.last);
+		area = mt_find(&v->c->space.areas, &v->index, v->range.last);
 		if (!area)
 			return NULL;
 		/* Type 1: a range that starts inside an area unmaps nothing. */
@@ -354,7 +360,7 @@ static bool release_pins(struct iopf_container *c, struct victims *v)
 			continue;
 		}
 		/* It may be gone afterwards. The next begins after it, whatever has changed. */
-		iopf_emulated_notify_unmap(c, area);
+		iopf_emulated_notify_unmap(&c->space, area);
 		told = true;
 		v->index = last + 1;
 	}
@@ -406,16 +412,16 @@ static int invalidate_vaddr(struct iopf_container *c, struct victims *v, u64 *si
 		if (area->vaddr_invalid)
 			return -EINVAL;
 	for (area = victims_first(v); area; area = victims_next(v)) {
-		c->serial++;
+		c->space.serial++;
 		area->vaddr_invalid = true;
-		c->vaddr_invalid++;
+		c->space.vaddr_invalid++;
 		iopf_area_freeze(area);
 		*size += iopf_area_size(area);
 	}
 	/* Nobody uses the old addresses any more; see iopf_area_rebase(). */
 	if (*size)
 		synchronize_rcu();
-	iopf_area_forget_vaddr(c);
+	iopf_area_forget_vaddr(&c->space);
 	return 0;
 }
 
@@ -431,7 +437,7 @@ static int unmap_check(struct iopf_container *c, const struct vfio_iommu_type1_d
 		return -EINVAL;
 	if (all ? iova || size : (size & pgmask) || iopf_range_init(&v->range, iova, size))
 		return -EINVAL;
-	if (dirty && !c->tracking)
+	if (dirty && !c->space.tracking)
 		return -EINVAL;
 	return c->v2 && !all && iopf_container_bisected(c, &v->range) ? -EINVAL : 0;
 }
@@ -447,9 +453,9 @@ static int unmap_locked(struct iopf_container *c, struct vfio_iommu_type1_dma_un
 	LIST_HEAD(gone);
 	int ret;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.lock);
 
-	if (vaddr && !list_empty(&c->emulated))
+	if (vaddr && !list_empty(&c->pins.emulated.groups))
 		return -EBUSY;
 	ret = unmap_check(c, unmap, iova, size, &v);
 	if (ret)
@@ -462,7 +468,7 @@ static int unmap_locked(struct iopf_container *c, struct vfio_iommu_type1_dma_un
 			if (ret)
 				goto err_keep;
 		}
-		ret = iopf_emulated_wait(c, &v.range);
+		ret = iopf_emulated_wait(&c->space, &v.range);
 		if (ret < 0)
 			goto err_keep;
 		if (ret && unmap_check(c, unmap, iova, size, &v)) {
@@ -519,10 +525,10 @@ int iopf_dma_unmap(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *
 	unmap->size = 0;
 	if (report && mutex_lock_killable(&c->reporting))
 		return -EINTR;
-	ret = mutex_lock_killable(&c->lock);
+	ret = mutex_lock_killable(&c->space.lock);
 	if (!ret) {
 		ret = unmap_locked(c, unmap, unmap->iova, size, bitmap);
-		mutex_unlock(&c->lock);
+		mutex_unlock(&c->space.lock);
 	}
 	if (report)
 		mutex_unlock(&c->reporting);

@@ -32,29 +32,22 @@
  * iopf_evictor.setting and iopf_evictor.lock; single ones, and counters, are read without.
  */
 #include <linux/cleanup.h>
-#include <linux/ctype.h>
 #include <linux/delay.h>
 #include <linux/kernel.h>
-#include <linux/kstrtox.h>
 #include <linux/maple_tree.h>
 #include <linux/mutex.h>
 #include <linux/sched/signal.h>
-#include <linux/sysfs.h>
 #include <linux/timekeeping.h>
 
 #include "../budget/budget.h"
-#include "../fault/quota.h"
 #include "../lib/params.h"
 #include "../map/area.h"
 #include "../map/chunk.h"
 #include "../map/span.h"
 #include "../pin/pin.h"
-#include "../pin/policy.h"
 #include "container.h"
 #include "limits.h"
-
-/* What a page may be made to stay mapped at most. */
-#define STAY_MAX	NSEC_PER_SEC
+#include "policies.h"
 
 /* How often it is tried to get below a limit, at half a millisecond and more each time. */
 #define OBEY_TRIES	2000
@@ -66,11 +59,11 @@ static void charge_all(struct iopf_container *c, bool budgeted)
 	struct iopf_chunk *chunk;
 	struct iopf_area *area;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.lock);
 
-	WRITE_ONCE(c->budgeted, budgeted);
+	WRITE_ONCE(c->space.budgeted, budgeted);
 	area = NULL;
-	while ((area = iopf_container_next_area(c, area, &index, ULONG_MAX))) {
+	while ((area = iopf_space_next_area(&c->space, area, &index, ULONG_MAX))) {
 		if (budgeted)
 			iopf_spans_flush(area);
 		/* Who makes a chunk after this sees the flag; the others are in the array. */
@@ -120,23 +113,35 @@ static u64 limits_value(enum iopf_setting setting, u64 value)
 	return value == IOPF_SETTING_MAX ? IOPF_BUDGET_NONE : value >> PAGE_SHIFT;
 }
 
+/**
+ * iopf_limits_get() - a limit of the budget, as it is in force
+ * @c: the container
+ * @setting: one of the budget's
+ *
+ * Return: pages or nanoseconds; IOPF_BUDGET_NONE: no limit.
+ */
+u64 iopf_limits_get(struct iopf_container *c, enum iopf_setting setting)
+{
+	return READ_ONCE(*limits_field(&c->space.evictor->lru.limits, setting));
+}
+
 /* Put limits into force, as far as that is possible at once. */
 static int limits_enforce(struct iopf_container *c, const struct iopf_limits *limits)
 {
-	struct iopf_evictor *k = c->evictor;
+	struct iopf_evictor *k = c->space.evictor;
 	int ret;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.lock);
 
 	/* What is pinned has to be known. */
-	if (limits_any(limits) && !c->budgeted)
+	if (limits_any(limits) && !c->space.budgeted)
 		charge_all(c, true);
 	spin_lock(&k->lock);
 	ret = iopf_budget_check(&k->lru, limits);
 	if (!ret)
 		iopf_budget_limit(&k->lru, limits, ktime_get_ns());
 	spin_unlock(&k->lock);
-	if (c->budgeted && !limits_any(&k->lru.limits))
+	if (c->space.budgeted && !limits_any(&k->lru.limits))
 		charge_all(c, false);
 	return ret;
 }
@@ -162,7 +167,7 @@ static int limits_obey(struct iopf_evictor *k)
 			return 0;
 		if (signal_pending(current))
 			return -EINTR;
-		if (iopf_evictor_make_room(k->container, 1)) {
+		if (iopf_evictor_make_room(k, 1)) {
 			cond_resched();
 			continue;
 		}
@@ -177,7 +182,7 @@ static int limits_obey(struct iopf_evictor *k)
 /* One setting of a container has a value, or none. */
 static void settings_put(struct iopf_container *c, enum iopf_setting setting, bool set, u64 value)
 {
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.lock);
 
 	c->settings.value[setting] = value;
 	__assign_bit(setting, &c->settings.set, set);
@@ -190,14 +195,14 @@ static int limits_put(struct iopf_container *c, enum iopf_setting setting, u64 v
 	struct iopf_limits limits;
 	int ret;
 
-	lockdep_assert_held(&c->evictor->setting);
+	lockdep_assert_held(&c->space.evictor->setting);
 
-	if (mutex_lock_interruptible(&c->lock))
+	if (mutex_lock_interruptible(&c->space.lock))
 		return -EINTR;
 	*keep = iopf_keep_begin(c);
 	ret = PTR_ERR_OR_ZERO(*keep);
 	if (!ret) {
-		limits = c->evictor->lru.limits;
+		limits = c->space.evictor->lru.limits;
 		*limits_field(&limits, setting) = limits_value(setting, value);
 		ret = limits_enforce(c, &limits);
 		if (ret)
@@ -205,7 +210,7 @@ static int limits_put(struct iopf_container *c, enum iopf_setting setting, u64 v
 		else
 			settings_put(c, setting, true, value);
 	}
-	mutex_unlock(&c->lock);
+	mutex_unlock(&c->space.lock);
 	return ret;
 }
 
@@ -219,22 +224,30 @@ static int limits_back(struct iopf_container *c, enum iopf_setting setting,
 	struct iopf_limits limits;
 	int ret;
 
-	lockdep_assert_held(&c->evictor->setting);
+	lockdep_assert_held(&c->space.evictor->setting);
 
-	mutex_lock(&c->lock);
-	limits = c->evictor->lru.limits;
+	mutex_lock(&c->space.lock);
+	limits = c->space.evictor->lru.limits;
 	*limits_field(&limits, setting) = value;
 	ret = limits_enforce(c, &limits);
 	if (!ret)
 		settings_put(c, setting, old->set & BIT(setting), old->value[setting]);
-	mutex_unlock(&c->lock);
+	mutex_unlock(&c->space.lock);
 	return ret;
 }
 
-/* Set a limit of the budget, and keep it. */
-static int limits_set(struct iopf_container *c, enum iopf_setting setting, u64 value)
+/**
+ * iopf_limits_set_budget() - set a limit of the budget, obey it, and keep it
+ * @c: the container
+ * @setting: one of the budget's
+ * @value: to what
+ *
+ * Return: 0; -EINVAL: no device would get on with it; -EBUSY: more is pinned, or can't go;
+ * -ENODEV without a group; -EINTR; -ENOMEM. On error nothing has changed.
+ */
+int iopf_limits_set_budget(struct iopf_container *c, enum iopf_setting setting, u64 value)
 {
-	struct iopf_evictor *k = c->evictor;
+	struct iopf_evictor *k = c->space.evictor;
 	struct iopf_settings old;
 	struct iopf_keep *keep;
 	u64 before;
@@ -271,7 +284,7 @@ static void settings_apply_one(struct iopf_container *c, enum iopf_setting setti
 	switch (setting) {
 	case IOPF_SETTING_HOT_PINNED_MAX:
 		value = min_t(u64, value >> PAGE_SHIFT, LONG_MAX >> PAGE_SHIFT);
-		WRITE_ONCE(c->evictor->hots.max, value);
+		WRITE_ONCE(c->pins.hots.max, value);
 		break;
 	case IOPF_SETTING_FAULT_WORKERS_MAX:
 		WRITE_ONCE(c->fault_workers_max, min_t(u64, value, UINT_MAX));
@@ -300,23 +313,24 @@ int iopf_limits_set(struct iopf_container *c, enum iopf_setting setting, u64 val
 	struct iopf_keep *keep;
 	int ret;
 
-	if (mutex_lock_interruptible(&c->lock))
+	if (mutex_lock_interruptible(&c->space.lock))
 		return -EINTR;
 	keep = iopf_keep_begin(c);
 	ret = PTR_ERR_OR_ZERO(keep);
 	if (!ret) {
 		settings_apply_one(c, setting, value);
 		settings_put(c, setting, true, value);
-		iopf_quota_share(c);
+		iopf_container_share(c);
 		iopf_keep_end(keep, setting, value, true);
 	}
-	mutex_unlock(&c->lock);
+	mutex_unlock(&c->space.lock);
 	return ret;
 }
 
 /* A policy that is to be set, and kept, both or none. */
-static int limits_policy(struct iopf_container *c, void *data)
+static int limits_policy(struct iopf_space *space, void *data)
 {
+	struct iopf_container *c = iopf_space_container(space);
 	enum iopf_policy policy = *(enum iopf_policy *)data;
 	struct iopf_keep *keep = iopf_keep_begin(c);
 	int ret;
@@ -344,10 +358,10 @@ int iopf_limits_set_policy(struct iopf_container *c, enum iopf_policy policy)
 
 	if (mutex_lock_interruptible(&c->setting))
 		return -EINTR;
-	ret = mutex_lock_interruptible(&c->lock);
+	ret = mutex_lock_interruptible(&c->space.lock);
 	if (!ret) {
-		ret = iopf_pin_run_held(c, limits_policy, &policy);
-		mutex_unlock(&c->lock);
+		ret = iopf_pin_run_held(&c->space, limits_policy, &policy);
+		mutex_unlock(&c->space.lock);
 	}
 	mutex_unlock(&c->setting);
 	return ret;
@@ -358,7 +372,7 @@ int iopf_limits_set_policy(struct iopf_container *c, enum iopf_policy policy)
 /* Put all that is set into force; on error nothing has changed. */
 static int settings_apply(struct iopf_container *c, const struct iopf_settings *s)
 {
-	struct iopf_limits limits = c->evictor->lru.limits;
+	struct iopf_limits limits = c->space.evictor->lru.limits;
 	int ret;
 
 	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++)
@@ -390,14 +404,14 @@ int iopf_limits_join(struct iopf_container *c, struct iommu_group *group,
 	struct iopf_settings s = c->settings;
 	int ret;
 
-	lockdep_assert_held(&c->evictor->setting);
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.evictor->setting);
+	lockdep_assert_held(&c->space.lock);
 
 	*undo = (struct iopf_limits_undo){
 		.settings = c->settings,
 		.joined = c->settings,
-		.limits = c->evictor->lru.limits,
-		.hot_pinned_max = c->evictor->hots.max,
+		.limits = c->space.evictor->lru.limits,
+		.hot_pinned_max = c->pins.hots.max,
 		.fault_workers_max = c->fault_workers_max,
 		.prefetch_max = c->prefetch_max,
 		.policy = c->policy,
@@ -408,7 +422,7 @@ int iopf_limits_join(struct iopf_container *c, struct iommu_group *group,
 	ret = settings_apply(c, &s);
 	if (!ret) {
 		undo->joined = s;
-		mod_delayed_work(iopf_wq, &c->evictor->work, 0);
+		mod_delayed_work(iopf_wq, &c->space.evictor->work, 0);
 	} else if (ret == -EBUSY) {
 		pr_notice_ratelimited(IOPF_DRIVER_NAME ": container %u: more is pinned than a group that would join may have\n",
 				      c->id);
@@ -434,8 +448,8 @@ void iopf_limits_joined(struct iopf_container *c, const struct iopf_limits_undo 
 {
 	struct iopf_keep *keep;
 
-	lockdep_assert_held(&c->evictor->setting);
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.evictor->setting);
+	lockdep_assert_held(&c->space.lock);
 
 	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++) {
 		if (!(c->settings.set & BIT(i)) || setting_same(&c->settings, &undo->joined, i))
@@ -461,7 +475,7 @@ static void undo_setting(struct iopf_container *c, const struct iopf_limits_undo
 	settings_put(c, setting, undo->settings.set & BIT(setting), undo->settings.value[setting]);
 	switch (setting) {
 	case IOPF_SETTING_HOT_PINNED_MAX:
-		WRITE_ONCE(c->evictor->hots.max, undo->hot_pinned_max);
+		WRITE_ONCE(c->pins.hots.max, undo->hot_pinned_max);
 		break;
 	case IOPF_SETTING_FAULT_WORKERS_MAX:
 		WRITE_ONCE(c->fault_workers_max, undo->fault_workers_max);
@@ -484,7 +498,7 @@ static void undo_setting(struct iopf_container *c, const struct iopf_limits_undo
  */
 void iopf_limits_undo_policy(struct iopf_container *c, const struct iopf_limits_undo *undo)
 {
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.lock);
 
 	if (undo_wants(c, undo, IOPF_SETTING_POLICY))
 		undo_setting(c, undo, IOPF_SETTING_POLICY);
@@ -497,11 +511,11 @@ void iopf_limits_undo_policy(struct iopf_container *c, const struct iopf_limits_
  */
 void iopf_limits_undo(struct iopf_container *c, const struct iopf_limits_undo *undo)
 {
-	struct iopf_limits limits = c->evictor->lru.limits, before = undo->limits;
+	struct iopf_limits limits = c->space.evictor->lru.limits, before = undo->limits;
 	unsigned long back = 0;
 
-	lockdep_assert_held(&c->evictor->setting);
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&c->space.evictor->setting);
+	lockdep_assert_held(&c->space.lock);
 
 	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++) {
 		if (!undo_wants(c, undo, i))
@@ -516,233 +530,4 @@ void iopf_limits_undo(struct iopf_container *c, const struct iopf_limits_undo *u
 	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++)
 		if (back & BIT(i))
 			undo_setting(c, undo, i);
-}
-
-/* sysfs */
-
-static ssize_t pages_emit(char *buf, u64 pages)
-{
-	if (pages == IOPF_BUDGET_NONE)
-		return sysfs_emit(buf, "max\n");
-	return sysfs_emit(buf, "%llu\n", pages << PAGE_SHIFT);
-}
-
-/* As a memory cgroup reads it: "max", or bytes with or without a suffix. */
-static int bytes_parse(const char *buf, u64 *bytes)
-{
-	char *end;
-
-	if (sysfs_streq(buf, "max")) {
-		*bytes = IOPF_SETTING_MAX;
-		return 0;
-	}
-	if (!isdigit(*buf))
-		return -EINVAL;
-	*bytes = memparse(buf, &end);
-	if (*end == '\n')
-		end++;
-	return *end ? -EINVAL : 0;
-}
-
-static ssize_t pages_show(struct iopf_container *c, enum iopf_setting setting, char *buf)
-{
-	return pages_emit(buf, READ_ONCE(*limits_field(&c->evictor->lru.limits, setting)));
-}
-
-static ssize_t pages_store(struct iopf_container *c, enum iopf_setting setting, const char *buf,
-			   size_t count)
-{
-	u64 bytes;
-
-	return bytes_parse(buf, &bytes) ?: limits_set(c, setting, bytes) ?: count;
-}
-
-#define LIMIT_SHOW(_name, _setting) \
-	static ssize_t _name##_show(struct iopf_container *c, char *buf) \
-	{ \
-		return pages_show(c, _setting, buf); \
-	}
-
-#define LIMIT_STORE(_name, _setting) \
-	static ssize_t _name##_store(struct iopf_container *c, const char *buf, size_t count) \
-	{ \
-		return pages_store(c, _setting, buf, count); \
-	}
-
-#define LIMIT_ATTR(_name) \
-	static const struct iopf_container_attr limits_##_name = { \
-		.attr = { .name = #_name, .mode = 0644 }, \
-		.show = _name##_show, \
-		.store = _name##_store, \
-	}
-
-LIMIT_SHOW(resident_high, IOPF_SETTING_RESIDENT_HIGH)
-LIMIT_STORE(resident_high, IOPF_SETTING_RESIDENT_HIGH)
-LIMIT_ATTR(resident_high);
-LIMIT_SHOW(resident_max, IOPF_SETTING_RESIDENT_MAX)
-LIMIT_STORE(resident_max, IOPF_SETTING_RESIDENT_MAX)
-LIMIT_ATTR(resident_max);
-LIMIT_SHOW(pinned_high, IOPF_SETTING_PINNED_HIGH)
-LIMIT_STORE(pinned_high, IOPF_SETTING_PINNED_HIGH)
-LIMIT_ATTR(pinned_high);
-LIMIT_SHOW(pinned_max, IOPF_SETTING_PINNED_MAX)
-LIMIT_STORE(pinned_max, IOPF_SETTING_PINNED_MAX)
-LIMIT_ATTR(pinned_max);
-
-static ssize_t aging_interval_show(struct iopf_container *c, char *buf)
-{
-	u64 aging_interval = READ_ONCE(c->evictor->lru.limits.aging_interval);
-
-	if (aging_interval == IOPF_BUDGET_NONE)
-		return sysfs_emit(buf, "max\n");
-	return sysfs_emit(buf, "%llu\n", aging_interval / NSEC_PER_SEC);
-}
-
-static ssize_t aging_interval_store(struct iopf_container *c, const char *buf, size_t count)
-{
-	u64 value = IOPF_SETTING_MAX;
-	u32 seconds;
-	int ret;
-
-	if (!sysfs_streq(buf, "max")) {
-		ret = kstrtou32(buf, 0, &seconds);
-		if (!ret && !seconds)
-			ret = -EINVAL;
-		if (ret)
-			return ret;
-		value = seconds;
-	}
-	return limits_set(c, IOPF_SETTING_AGING_INTERVAL, value) ?: count;
-}
-
-static ssize_t min_residency_show(struct iopf_container *c, char *buf)
-{
-	return sysfs_emit(buf, "%llu\n",
-			  READ_ONCE(c->evictor->lru.limits.min_residency) / NSEC_PER_USEC);
-}
-
-static ssize_t min_residency_store(struct iopf_container *c, const char *buf, size_t count)
-{
-	u32 us;
-	int ret;
-
-	ret = kstrtou32(buf, 0, &us);
-	if (!ret && us > STAY_MAX / NSEC_PER_USEC)
-		ret = -EINVAL;
-	return ret ?: limits_set(c, IOPF_SETTING_MIN_RESIDENCY, us) ?: count;
-}
-
-static ssize_t hot_pinned_max_show(struct iopf_container *c, char *buf)
-{
-	return sysfs_emit(buf, "%lu\n", READ_ONCE(c->evictor->hots.max) << PAGE_SHIFT);
-}
-
-static ssize_t hot_pinned_max_store(struct iopf_container *c, const char *buf, size_t count)
-{
-	u64 bytes;
-	int ret = bytes_parse(buf, &bytes) ?:
-					     iopf_limits_set(c, IOPF_SETTING_HOT_PINNED_MAX, bytes);
-
-	if (ret)
-		return ret;
-	mod_delayed_work(iopf_wq, &c->evictor->work, 0);
-	return count;
-}
-
-static ssize_t hot_show(struct iopf_container *c, char *buf)
-{
-	return sysfs_emit(buf, "%lu\n", READ_ONCE(c->evictor->hots.pages) << PAGE_SHIFT);
-}
-
-static ssize_t generations_show(struct iopf_container *c, char *buf)
-{
-	struct iopf_budget b;
-
-	spin_lock(&c->evictor->lock);
-	b = c->evictor->lru;
-	spin_unlock(&c->evictor->lock);
-	return sysfs_emit(buf, "inactive %llu\nactive %llu\nunevictable %llu\n",
-			  b.pages[IOPF_GEN_INACTIVE] << PAGE_SHIFT,
-			  b.pages[IOPF_GEN_ACTIVE] << PAGE_SHIFT,
-			  (b.pages[IOPF_GEN_UNEVICTABLE] + b.pinned) << PAGE_SHIFT);
-}
-
-#define COUNT_ATTR(_name, _expr) \
-	static ssize_t _name##_show(struct iopf_container *c, char *buf) \
-	{ \
-		const struct iopf_budget *b = &c->evictor->lru; \
-\
-		return sysfs_emit(buf, "%llu\n", (u64)(_expr)); \
-	} \
-	static const struct iopf_container_attr limits_##_name = { \
-		.attr = { .name = #_name, .mode = 0444 }, \
-		.show = _name##_show, \
-	}
-
-COUNT_ATTR(evicted, READ_ONCE(b->evicted));
-COUNT_ATTR(aged, READ_ONCE(b->aged));
-COUNT_ATTR(refaults, READ_ONCE(b->refaults));
-COUNT_ATTR(thrashing, READ_ONCE(b->thrashing));
-COUNT_ATTR(thrash_events, READ_ONCE(b->thrash_events));
-
-static const struct iopf_container_attr limits_aging_interval = {
-	.attr = { .name = "aging_interval", .mode = 0644 },
-	.show = aging_interval_show,
-	.store = aging_interval_store,
-};
-
-static const struct iopf_container_attr limits_min_residency = {
-	.attr = { .name = "min_residency", .mode = 0644 },
-	.show = min_residency_show,
-	.store = min_residency_store,
-};
-
-static const struct iopf_container_attr limits_hot_max = {
-	.attr = { .name = "hot_pinned_max", .mode = 0644 },
-	.show = hot_pinned_max_show,
-	.store = hot_pinned_max_store,
-};
-
-static const struct iopf_container_attr limits_hot = {
-	.attr = { .name = "hot_pinned", .mode = 0444 },
-	.show = hot_show,
-};
-
-static const struct iopf_container_attr limits_generations = {
-	.attr = { .name = "lru", .mode = 0444 },
-	.show = generations_show,
-};
-
-static const struct attribute *const limits_attrs[] = {
-	&limits_resident_high.attr,
-	&limits_resident_max.attr,
-	&limits_pinned_high.attr,
-	&limits_pinned_max.attr,
-	&limits_aging_interval.attr,
-	&limits_min_residency.attr,
-	&limits_generations.attr,
-	&limits_hot_max.attr,
-	&limits_hot.attr,
-	&limits_evicted.attr,
-	&limits_aged.attr,
-	&limits_refaults.attr,
-	&limits_thrashing.attr,
-	&limits_thrash_events.attr,
-	NULL,
-};
-
-/**
- * iopf_limits_add_files() - have what is set of a budget, and what became of it, in sysfs
- * @c: the container, whose directory is there; with it the files go
- *
- * Return: 0 or a negative error number.
- */
-int iopf_limits_add_files(struct iopf_container *c)
-{
-	int ret = sysfs_create_files(&c->kobj, (const struct attribute *const *)limits_attrs);
-
-	if (ret)
-		return ret;
-	c->evictor->thrashing = sysfs_get_dirent(c->kobj.sd, "thrashing");
-	return c->evictor->thrashing ? 0 : -ENOENT;
 }

@@ -28,7 +28,8 @@ struct iopf_limits_undo {
 	enum iopf_policy policy;
 };
 
-int iopf_limits_add_files(struct iopf_container *c);
+u64 iopf_limits_get(struct iopf_container *c, enum iopf_setting setting);
+int iopf_limits_set_budget(struct iopf_container *c, enum iopf_setting setting, u64 value);
 int iopf_limits_set(struct iopf_container *c, enum iopf_setting setting, u64 value);
 int iopf_limits_set_policy(struct iopf_container *c, enum iopf_policy policy);
 int iopf_limits_join(struct iopf_container *c, struct iommu_group *group,

@@ -8,6 +8,7 @@
  * ask for the first.
  */
 #include <linux/capability.h>
+#include <linux/cleanup.h>
 #include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -19,16 +20,16 @@
 #include "../../compat/vfio_driver.h"
 #include "../lib/params.h"
 #include "../pin/emulated.h"
-#include "../pin/lock.h"
 #include "../pin/pin.h"
-#include "../pin/policy.h"
-#include "../prefetch/prefault.h"
-#include "../prefetch/prefaults.h"
-#include "../prefetch/workset.h"
+#include "../prefault/request.h"
+#include "../prefault/requests.h"
+#include "../prefault/workset.h"
 #include "attach.h"
 #include "container.h"
 #include "dirty.h"
 #include "dma.h"
+#include "lock.h"
+#include "policies.h"
 #include "type1.h"
 
 static void *type1_open(unsigned long arg)
@@ -69,27 +70,36 @@ static struct iommu_domain *type1_group_domain(void *data, struct iommu_group *g
 static int type1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova, int npage,
 			   int prot, struct page **pages)
 {
-	return iopf_emulated_pin(iopf_container_of(data), group, iova, npage, prot, pages);
+	struct iopf_container *c = iopf_container_of(data);
+	int ret;
+
+	if (!c->v2)
+		return -EACCES;
+	guard(mutex)(&c->space.lock);
+	ret = iopf_emulated_pin(&c->space, iova, npage, prot, pages);
+	if (ret == npage)
+		iopf_attach_dirty_scope(c, group);
+	return ret;
 }
 
 static void type1_unpin_pages(void *data, dma_addr_t iova, int npage)
 {
-	iopf_emulated_unpin(iopf_container_of(data), iova, npage);
+	iopf_emulated_unpin(&iopf_container_of(data)->space, iova, npage);
 }
 
 static void type1_register_device(void *data, struct vfio_device *vdev)
 {
-	iopf_emulated_register(iopf_container_of(data), vdev);
+	iopf_emulated_register(&iopf_container_of(data)->space, vdev);
 }
 
 static void type1_unregister_device(void *data, struct vfio_device *vdev)
 {
-	iopf_emulated_unregister(iopf_container_of(data), vdev);
+	iopf_emulated_unregister(&iopf_container_of(data)->space, vdev);
 }
 
 static int type1_dma_rw(void *data, dma_addr_t iova, void *buf, size_t count, bool write)
 {
-	return iopf_emulated_rw(iopf_container_of(data), iova, buf, count, write);
+	return iopf_emulated_rw(&iopf_container_of(data)->space, iova, buf, count, write);
 }
 
 static int check_extension(struct iopf_container *c, unsigned long arg)
@@ -171,7 +181,7 @@ static long get_info(struct iopf_container *c, void __user *arg)
 	/* An older caller's structure ends before cap_offset. */
 	minsz = min_t(size_t, info.argsz, sizeof(info));
 
-	if (mutex_lock_killable(&c->lock))
+	if (mutex_lock_killable(&c->space.lock))
 		return -EINTR;
 	info.flags = VFIO_IOMMU_INFO_PGSIZES;
 	info.iova_pgsizes = c->pgsizes;
@@ -180,7 +190,7 @@ static long get_info(struct iopf_container *c, void __user *arg)
 		ret = add_dma_avail(c, &caps);
 	if (!ret)
 		ret = add_iova_ranges(c, &caps);
-	mutex_unlock(&c->lock);
+	mutex_unlock(&c->space.lock);
 	if (ret) {
 		kfree(caps.buf);
 		return ret;
@@ -267,13 +277,13 @@ static long dirty_start_or_stop(struct iopf_container *c, bool start)
 {
 	long ret = 0;
 
-	if (mutex_lock_killable(&c->lock))
+	if (mutex_lock_killable(&c->space.lock))
 		return -EINTR;
 	if (start)
 		ret = iopf_dirty_start(c);
 	else
 		iopf_dirty_stop(c);
-	mutex_unlock(&c->lock);
+	mutex_unlock(&c->space.lock);
 	return ret;
 }
 
@@ -334,7 +344,7 @@ static long prefault(struct iopf_container *c, void __user *arg)
 	if (prefault.argsz < sizeof(prefault) || !(prefault.flags & access) ||
 	    prefault.flags & ~(access | VFIO_IOPF_PREFAULT_EVENTFD))
 		return -EINVAL;
-	return prefault_start(iopf_prefault_of_ranges(c, &prefault),
+	return prefault_start(iopf_prefault_of_ranges(&c->space, &prefault),
 			      arg + offsetof(struct vfio_iopf_prefault, id));
 }
 
@@ -347,7 +357,7 @@ static long prefault_query(struct iopf_container *c, void __user *arg, bool canc
 		return -EFAULT;
 	if (status.argsz < sizeof(status) || status.flags)
 		return -EINVAL;
-	ret = iopf_prefaults_query(c, &status, cancel);
+	ret = iopf_prefaults_query(&c->space, &status, cancel);
 	if (ret)
 		return ret;
 	return copy_to_user(arg, &status, sizeof(status)) ? -EFAULT : 0;
@@ -362,7 +372,7 @@ static long working_set_get(struct iopf_container *c, void __user *arg)
 		return -EFAULT;
 	if (set.argsz < sizeof(set) || set.flags & ~VFIO_IOPF_WORKING_SET_AGE)
 		return -EINVAL;
-	ret = iopf_workset_export(c, &set);
+	ret = iopf_workset_export(&c->space, &set);
 	if (ret && ret != -ENOSPC)
 		return ret;
 	return copy_to_user(arg, &set, sizeof(set)) ? -EFAULT : ret;
@@ -377,7 +387,7 @@ static long working_set_put(struct iopf_container *c, void __user *arg)
 	if (set.argsz < sizeof(set) || set.flags & ~VFIO_IOPF_WORKING_SET_EVENTFD ||
 	    set.reserved)
 		return -EINVAL;
-	return prefault_start(iopf_workset_import(c, &set),
+	return prefault_start(iopf_workset_import(&c->space, &set),
 			      arg + offsetof(struct vfio_iopf_working_set_restore, id));
 }
 
@@ -393,7 +403,8 @@ static long policy(struct iopf_container *c, void __user *arg)
 	/* If the answer can't be given, nothing is to have changed. */
 	if (copy_to_user(arg, &policy, sizeof(policy)))
 		return -EFAULT;
-	ret = policy.flags ? iopf_policy_get(c, &policy) : iopf_policy_set(c, &policy);
+	ret = policy.flags ? iopf_policy_get(&c->space, &policy) :
+			     iopf_policy_set(&c->space, &policy);
 	if (ret)
 		return ret;
 	return copy_to_user(arg, &policy, sizeof(policy)) ? -EFAULT : 0;
@@ -504,7 +515,7 @@ static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
 	if (!c)
 		return -EINVAL;
 	ret = container_ioctl(c, cmd, (void __user *)arg);
-	iopf_pin_settle(c);
+	iopf_pin_settle(&c->space);
 	iopf_container_put(c);
 	return ret;
 }

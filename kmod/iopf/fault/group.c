@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Groups of page requests: one attempt at all requests of a group.
+ *
+ * Each attempt populates one run of pages. The first attempt looks at all requests, so that one that
+ * can't be served ends the group at once. The following attempts begin at the first request that has
+ * not been served, and end behind the run to populate. So the work is linear in the number of
+ * requests. What has been served in an earlier attempt may be unmapped by the time of the answer;
+ * the device then asks again.
+ *
+ * Unexpected faults: a device that may not fault, and any device where memory is locked for it,
+ * finds all that it may use mapped. A fault all the same is counted and answered, and brings nothing
+ * in: iopf_fault_filter(). For other devices that costs nothing: it is looked at only where nothing
+ * had to be mapped.
+ */
+#include <linux/cleanup.h>
+#include <linux/iommu.h>
+#include <linux/sched.h>
+
+#include "../map/area.h"
+#include "../map/chunk.h"
+#include "../map/space.h"
+#include "answer.h"
+#include "group.h"
+#include "queue.h"
+#include "request.h"
+#include "want.h"
+
+/* Requests of a group that are looked at before the processor is offered. */
+#define SCAN_REQUESTS 32
+
+/*
+ * The requests of a group from @from on, without sleeping for them: all of them, or up to the first
+ * one that neither is served nor joins the run of pages to populate. want->from is the first that
+ * is not served; @some: whether any was.
+ */
+static int group_scan(struct iopf_fault_queue *fq, struct iopf_device *d, struct iopf_group *group,
+		      struct iopf_fault *from, bool all, struct iopf_want *want,
+		      struct iopf_served *served, struct iopf_timing *timing, bool *some)
+{
+	struct iopf_fault *fault = from;
+	unsigned int seen = 0;
+	int ret = 0;
+
+	*some = false;
+	list_for_each_entry_from(fault, &group->faults, list) {
+		unsigned int joined = want->pool ? want->pages : 0;
+		int one = fault_request(fq->space, d, &fault->fault.prm, want, served, timing);
+
+		/* What can't be served decides, then what there is to wait for. */
+		if (one && !fault_must_wait(one))
+			return one;
+		*some |= !one;
+		if (one && !ret)
+			want->from = fault;
+		else if (one && !all && want->pages == joined)
+			break;
+		if (one && ret != -ENOENT && ret != -EAGAIN)
+			ret = one;
+		if (ret && ret != -ENOENT && !all)
+			break;
+		if (++seen % SCAN_REQUESTS == 0)
+			cond_resched();
+	}
+	return ret;
+}
+
+/*
+ * All requests of a group, or those that have not been served yet. Those that can be served are,
+ * even when another has to wait.
+ */
+int iopf_fault_group(struct iopf_fault_queue *fq, struct iopf_device *d, struct iopf_group *group,
+		     struct iopf_want *want, struct iopf_served *served, struct iopf_timing *timing)
+{
+	struct iopf_fault *first = list_first_entry(&group->faults, struct iopf_fault, list);
+	bool some, all = !want->from;
+	int ret;
+
+	if (unlikely(group->fault_count > READ_ONCE(fq->max_requests))) {
+		iopf_fault_complain(d, &group->last_fault.fault.prm, "is of a group too large");
+		return -E2BIG;
+	}
+	ret = group_scan(fq, d, group, want->from ?: first, all, want, served, timing, &some);
+	/* There may never be room for all; let the device go on with what it has got. */
+	if (unlikely(ret == -EDQUOT) && !all && !some)
+		ret = group_scan(fq, d, group, first, false, want, served, timing, &some);
+	return unlikely(ret == -EDQUOT) && some ? 0 : ret;
+}
+
+/* What a request of a device that may not fault finds, under RCU. */
+enum filtered {
+	FILTERED_HIT,
+	FILTERED_MISS,
+	FILTERED_MMIO,
+};
+
+static enum filtered fault_filter_request(struct iopf_space *space, struct iopf_device *d,
+					  const struct iommu_fault_page_request *prm)
+{
+	bool write = prm->perm & IOMMU_FAULT_PERM_WRITE;
+	struct iopf_area *area = mtree_load(&space->areas, prm->addr);
+	struct iopf_chunk *chunk;
+
+	if (!area || !(area->prot & (write ? IOMMU_WRITE : IOMMU_READ))) {
+		iopf_fault_complain(d, prm,
+				    "is outside any mapped range, or beyond its permission");
+		return FILTERED_MISS;
+	}
+	chunk = iopf_area_chunk_there(area, prm->addr);
+	if (chunk && iopf_chunk_serves(chunk, iopf_chunkmap_page(prm->addr), write))
+		return FILTERED_HIT;
+	/* Its owner may have taken it back, and given it again. */
+	return READ_ONCE(area->mmio) ? FILTERED_MMIO : FILTERED_MISS;
+}
+
+/*
+ * A group of a device that may not fault. All that is mapped is pinned for it, so it can't be about
+ * anything that is missing, and nothing is brought in: SUCCESS for what is mapped. It
+ * may be from before, or about the gap in which a page is replaced by its pinned self. -EAGAIN: the
+ * fault is to be handled as any other, as the device has become one that may, or it is about
+ * other devices' memory.
+ */
+int iopf_fault_filter(struct iopf_fault_queue *fq, struct iopf_device *d, struct iopf_group *group)
+{
+	struct iopf_fault *fault;
+	int ret = 0;
+
+	list_for_each_entry(fault, &group->faults, list) {
+		enum filtered found;
+
+		scoped_guard(rcu) found = fault_filter_request(fq->space, d, &fault->fault.prm);
+		/* Said before anything is unpinned, and the look came under the chunk's lock. */
+		if (found != FILTERED_HIT && READ_ONCE(fq->faulting))
+			return -EAGAIN;
+		iopf_fault_unexpected(d, &fault->fault.prm, IOPF_STAT_UNEXPECTED_DISABLED);
+		if (found == FILTERED_MMIO)
+			return -EAGAIN;
+		if (found == FILTERED_MISS)
+			ret = -EPERM;
+	}
+	return ret;
+}

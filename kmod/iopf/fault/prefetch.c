@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Ahead: what is done for a device after its fault has been answered.
+ *
+ * A fault is answered when its own pages and a small window around them are mapped, so that no
+ * device waits for what others might want. Then, in the same context:
+ *
+ *   the rest    of the 2 MiB, if the whole window was there: as far as there is no gap
+ *   ahead       what the device will want next, if it goes in order (core/stream.h): pages that
+ *               the CPU has are mapped, those that it has not are populated, if the
+ *               ones before were absent, too, and if that needs no waiting
+ *   swapped     where the host looks for what is not used there is none of that, but
+ *               what it has swapped out of a window comes back together
+ *
+ * That takes no longer than what one fault may cause: 2 MiB of pages that are there, or
+ * AHEAD_LEAVES leaves of that size, or IOPF_AHEAD_ABSENT pages that are not. The rest of a long
+ * stream is had by a worker, a slice of that size at a time, each stream in turn. A stream over
+ * memory that is there does not fault any more once the worker is ahead of the device.
+ *
+ * Bounds: IOPF_AHEAD_PRESENT and IOPF_AHEAD_ABSENT pages at a time, less for devices that do not
+ * use what they get. What is there already is mapped only; nothing is taken from a disk.
+ *
+ * after vs detach: who goes on after the answer counts as active in the attachment, which detaching
+ *   waits for; the worker takes a count for each slice, and a dead attachment gives none.
+ * after vs unmap, invalidation: all looks are fresh, under RCU and the chunk's lock, as for faults.
+ *   What window_unmap_clean() sees is a hint: it unmaps, under the chunk's lock, as an invalidation
+ *   would, what is mapped by then, never what is pinned, and loses no dirty page. A page that has
+ *   become writable meanwhile is missed once more, one of an area frozen meanwhile when it thaws.
+ * after vs freeze: where an area has no CPU address, none is read; what is populated at one that
+ *   was read before ends with it, see iopf_vaddr_changed().
+ * after vs exit: as for faults, see iopf_mm_populate_now().
+ * The worker holds references as a parked fault does: attachment, queue, module.
+ */
+#include <linux/iommu.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+
+#include "../device/device.h"
+#include "../host/mm.h"
+#include "../host/walk.h"
+#include "../lib/backlog.h"
+#include "../lib/params.h"
+#include "../map/area.h"
+#include "../map/chunk.h"
+#include "../map/hint.h"
+#include "../map/space.h"
+#include "prefetch.h"
+#include "queue.h"
+
+/* Pages to have ahead that are there: 1 GiB, for which page tables take 2 MiB. */
+#define IOPF_AHEAD_PRESENT	(SZ_1G / PAGE_SIZE)
+/*
+ * Pages to populate ahead. A fault costs about as much as zeroing a third of a page, so with this
+ * many the faults are 1 % of it; and other devices wait no longer than that takes.
+ */
+#define IOPF_AHEAD_ABSENT	32U
+/* Leaves of 2 MiB to map at a time: less work than a chunk of 4 KiB pages. */
+#define AHEAD_LEAVES		16U
+
+/* The area of an address, if it permits the access; under RCU. */
+static struct iopf_area *ahead_area(struct iopf_space *space, u64 iova, bool write)
+{
+	struct iopf_area *area = mtree_load(&space->areas, iova);
+
+	return area && area->prot & (write ? IOMMU_WRITE : IOMMU_READ) ? area : NULL;
+}
+
+/* The chunk of an address in an area, if there is one or it can be made; under RCU. */
+static struct iopf_chunk *area_chunk(struct iopf_area *area, u64 iova)
+{
+	struct iopf_chunk *chunk = iopf_area_chunk(area, iova, GFP_NOWAIT | __GFP_NOWARN);
+
+	return IS_ERR(chunk) || iopf_chunk_aged(chunk) ? NULL : chunk;
+}
+
+/* The chunk of an address that permits the access, if there is one or it can be made; under RCU. */
+static struct iopf_chunk *ahead_chunk(struct iopf_space *space, u64 iova, bool write)
+{
+	/* As in fault_find(), which has looked here a moment ago. */
+	struct iopf_chunk *chunk = iopf_hint_get(smp_load_acquire(&space->generation), iova);
+	struct iopf_area *area;
+
+	if (likely(chunk && chunk->area->prot & (write ? IOMMU_WRITE : IOMMU_READ)))
+		return iopf_chunk_aged(chunk) ? NULL : chunk;
+	area = ahead_area(space, iova, write);
+	return area ? area_chunk(area, iova) : NULL;
+}
+
+/* Pages from @iova on to the end of the chunk, at most @pages. */
+static unsigned int ahead_slice(const struct iopf_chunk *chunk, u64 iova, unsigned int pages)
+{
+	return min(pages, chunk->last - iopf_chunkmap_page(iova) + 1);
+}
+
+/*
+ * The chunk of an address, or where the CPU has leaves of 2 MiB side by side, those of as many of
+ * them as are to be had: making them one by one would be the greater part of mapping them. How
+ * many; under RCU.
+ */
+static unsigned int ahead_chunks(struct iopf_area *area, u64 iova, unsigned int pages,
+				 struct iopf_chunk *chunks[AHEAD_LEAVES])
+{
+	unsigned int max = min(pages / IOPF_CHUNK_PAGES, AHEAD_LEAVES);
+	unsigned long vaddr;
+
+	max = min_t(u64, max, (area->range.last - iova + 1) >> IOPF_CHUNK_SHIFT);
+	/*
+	 * A frozen area may be given another address and process, see iopf_area_rebase(). Pairs
+	 * with iopf_area_thaw().
+	 */
+	if (smp_load_acquire(&area->frozen))
+		return 0;
+	if (max > 1 && area->huge_ok && !iopf_chunkmap_page(iova)) {
+		vaddr = iopf_area_vaddr(area, iova);
+		max = IS_ALIGNED(vaddr, IOPF_CHUNK_SIZE) ?
+			      iopf_walk_leaves(area->mm->mm, vaddr, max) : 0;
+		if (max > 1)
+			return iopf_area_chunks(area, iova, max, chunks);
+	}
+	chunks[0] = area_chunk(area, iova);
+	return chunks[0] ? 1 : 0;
+}
+
+/*
+ * Have pages side by side that the CPU has: how many. As far as they go within one chunk; where
+ * that is one leaf, which is little work, within AHEAD_LEAVES of them.
+ */
+static unsigned int ahead_present(struct iopf_fault_queue *fq, struct iopf_device *d, u64 iova,
+				  unsigned int pages, bool write)
+{
+	struct iopf_chunk *chunks[AHEAD_LEAVES];
+	unsigned int mapped = 0, had = 0, n = 0;
+	struct iopf_area *area;
+
+	rcu_read_lock();
+	area = ahead_area(fq->space, iova, write);
+	if (area)
+		n = ahead_chunks(area, iova, pages, chunks);
+	for (unsigned int i = 0; i < n && !iopf_chunk_aged(chunks[i]); i++) {
+		unsigned int page = iopf_chunkmap_page(iova), slice, got;
+
+		slice = ahead_slice(chunks[i], iova, pages - had);
+		got = iopf_chunk_have(chunks[i], page, page + slice - 1, write, &mapped);
+		had += got;
+		iova += (u64)got << PAGE_SHIFT;
+		if (got < slice || !READ_ONCE(chunks[i]->map.huge))
+			break;
+	}
+	rcu_read_unlock();
+	if (mapped)
+		iopf_device_count(d, IOPF_STAT_MAPPED, mapped);
+	return had;
+}
+
+/* Have pages side by side that the CPU need not have, as far as they go within one chunk. */
+static unsigned int ahead_absent(struct iopf_fault_queue *fq, struct iopf_device *d, u64 iova,
+				 unsigned int pages, bool write)
+{
+	struct iopf_space *space = fq->space;
+	unsigned int page = iopf_chunkmap_page(iova), mapped = 0, had = 0;
+	struct iopf_vaddr_seen seen;
+	struct iopf_chunk *chunk;
+	struct mm_struct *mm;
+	unsigned long vaddr;
+
+	rcu_read_lock();
+	chunk = ahead_chunk(space, iova, write);
+	if (!chunk || !iopf_area_vaddr_begin(chunk, &seen)) {
+		rcu_read_unlock();
+		return 0;
+	}
+	pages = ahead_slice(chunk, iova, pages);
+	mm = chunk->area->mm->mm;
+	vaddr = iopf_area_vaddr(chunk->area, iova);
+	mmgrab(mm);
+	rcu_read_unlock();
+
+	iopf_mm_populate_now(mm, vaddr, pages, write, &seen);
+	mmdrop(mm);
+	/* Whatever the address is by now. */
+	rcu_read_lock();
+	chunk = ahead_chunk(space, iova, write);
+	if (chunk) {
+		pages = ahead_slice(chunk, iova, pages);
+		had = iopf_chunk_have(chunk, page, page + pages - 1, write, &mapped);
+	}
+	rcu_read_unlock();
+	if (mapped)
+		iopf_device_count(d, IOPF_STAT_MAPPED, mapped);
+	return had;
+}
+
+/* Have one slice of what is ahead: how many of its pages have been dealt with, 0 at the end. */
+static unsigned int ahead_step(struct iopf_fault_queue *fq, const struct iopf_runner *r,
+			       bool absent)
+{
+	unsigned int pages = r->stride == 1 ? r->pages : 1;
+	u64 iova = r->page << PAGE_SHIFT;
+
+	return absent ? ahead_absent(fq, r->d, iova, pages, r->write) :
+			ahead_present(fq, r->d, iova, pages, r->write);
+}
+
+static void runner_advance(struct iopf_runner *r, unsigned int pages)
+{
+	r->page += (u64)r->stride * pages;
+	r->pages -= pages;
+	iopf_device_count(r->d, IOPF_STAT_PREFETCHED, pages);
+}
+
+/* Tell the streams what could not be had. */
+static void runner_short(const struct iopf_runner *r)
+{
+	if (!r->pages)
+		return;
+	scoped_guard(spinlock, &r->d->streams_lock)
+		iopf_streams_short(&r->d->streams, r->next, r->pages, r->write);
+}
+
+/* Leave the rest to the worker. */
+static void runner_queue(struct iopf_fault_queue *fq, const struct iopf_runner *r)
+{
+	struct iopf_backlog *q = fq->space->faults;
+	bool queued = false;
+
+	spin_lock(&fq->lock);
+	if (!fq->dead && fq->nr_runners < IOPF_RUNNERS) {
+		fq->runner[fq->nr_runners++] = *r;
+		queued = true;
+		if (!fq->running) {
+			fq->running = true;
+			fq->run_queue = q;
+			refcount_inc(&fq->refs);
+			refcount_inc(&q->refs);
+			/* The container's use of the module keeps it from going before this. */
+			__module_get(THIS_MODULE);
+			queue_work(q->wq, &fq->run_work);
+		}
+	}
+	spin_unlock(&fq->lock);
+	if (!queued)
+		runner_short(r);
+}
+
+/* Take the first runner to work on, which keeps its slot. */
+static bool runner_take(struct iopf_fault_queue *fq, struct iopf_runner *r)
+{
+	bool any;
+
+	spin_lock(&fq->lock);
+	any = !fq->dead && fq->nr_runners;
+	if (any) {
+		*r = fq->runner[0];
+		fq->active++;
+	} else {
+		fq->running = false;
+		fq->nr_runners = 0;
+	}
+	spin_unlock(&fq->lock);
+	return any;
+}
+
+/* The other runners have their turn; one that is at its end goes. */
+static void runner_give_back(struct iopf_fault_queue *fq, const struct iopf_runner *r, bool end)
+{
+	spin_lock(&fq->lock);
+	memmove(fq->runner, fq->runner + 1, (fq->nr_runners - 1) * sizeof(*r));
+	if (end)
+		fq->nr_runners--;
+	else
+		fq->runner[fq->nr_runners - 1] = *r;
+	spin_unlock(&fq->lock);
+	iopf_fq_leave(fq);
+}
+
+/**
+ * iopf_prefetch_work() - run ahead of the devices of an attachment
+ * @work: the attachment's
+ */
+void iopf_prefetch_work(struct work_struct *work)
+{
+	struct iopf_fault_queue *fq = container_of(work, struct iopf_fault_queue, run_work);
+	/* Not by way of the space, which may be gone by now. */
+	struct iopf_backlog *q = fq->run_queue;
+	struct iopf_runner r;
+
+	while (runner_take(fq, &r)) {
+		unsigned int had = ahead_step(fq, &r, false);
+
+		runner_advance(&r, had);
+		if (!had)
+			runner_short(&r);
+		runner_give_back(fq, &r, !had || !r.pages);
+		cond_resched();
+	}
+	iopf_fq_put(fq);
+	iopf_backlog_put(q);
+	module_put(THIS_MODULE);
+}
+
+/* The rest of the chunk of an address whose window is mapped: how many pages from there on are. */
+static unsigned int ahead_rest(struct iopf_fault_queue *fq, struct iopf_device *d,
+			       const struct iopf_served *served, struct iopf_range *area)
+{
+	unsigned int page = iopf_chunkmap_page(served->iova), mapped = 0, pages = 0;
+	struct iopf_chunk *chunk;
+
+	rcu_read_lock();
+	chunk = ahead_chunk(fq->space, served->iova, served->write);
+	if (chunk) {
+		*area = chunk->area->range;
+		if (served->absent && !READ_ONCE(chunk->refill))
+			pages = find_next_zero_bit(chunk->map.present, chunk->last + 1, page) -
+				page;
+		else
+			pages = iopf_chunk_rest(chunk, page, served->write, &mapped);
+	}
+	rcu_read_unlock();
+	if (mapped)
+		iopf_device_count(d, IOPF_STAT_MAPPED, mapped);
+	return pages;
+}
+
+/* Whether the device seems to have used a page as it uses another now. */
+static bool chunk_used(const struct iopf_chunk *chunk, unsigned int page, bool write)
+{
+	return iopf_chunkmap_lookup(&chunk->map, page, write) == IOPF_HIT;
+}
+
+/*
+ * The pages of the window beside those that were served, on the side to which the device seems to
+ * go: it has used their neighbour on the other side. Under RCU.
+ */
+static bool window_beside(const struct iopf_chunk *chunk, const struct iopf_served *served,
+			  struct iopf_window *w)
+{
+	unsigned int first = iopf_chunkmap_page(served->iova);
+	unsigned int last = first + ahead_slice(chunk, served->iova, served->pages) - 1;
+	bool write = served->write;
+
+	iopf_window_around(w, last, READ_ONCE(iopf_fault_around), chunk->first, chunk->last);
+	if (last < w->last &&
+	    (last > first || (first > w->first && chunk_used(chunk, first - 1, write)))) {
+		w->first = last + 1;
+		return true;
+	}
+	if (first > w->first && last < w->last && chunk_used(chunk, last + 1, write)) {
+		w->last = first - 1;
+		return true;
+	}
+	return false;
+}
+
+/*
+ * What is mapped, but not for writing, would be made so page by page. Not mapped at all, it is
+ * mapped for writing all at once, by the next fault.
+ */
+static void window_unmap_clean(struct iopf_fault_queue *fq, const struct iopf_served *served,
+			       const struct iopf_window *w)
+{
+	struct iopf_chunk *chunk = NULL;
+	struct iopf_area *area;
+
+	rcu_read_lock();
+	area = ahead_area(fq->space, served->iova, true);
+	if (area)
+		chunk = iopf_area_chunk_there(area, served->iova);
+	if (chunk && !READ_ONCE(area->frozen) &&
+	    iopf_chunkmap_lookup(&chunk->map, w->first, true) == IOPF_UPGRADE &&
+	    iopf_chunkmap_lookup(&chunk->map, w->last, true) == IOPF_UPGRADE)
+		iopf_chunk_zap(chunk, w->first, w->last, false);
+	rcu_read_unlock();
+}
+
+/*
+ * Where the host looks for what is not used nothing is had ahead. But what it has swapped out comes
+ * back together: a device that has missed two pages side by side gets the rest of the window read,
+ * so that it waits for the disk at most once more, and not for each. What comes back is clean,
+ * so who then writes misses each page once more: the same holds for that.
+ */
+static void ahead_window(struct iopf_fault_queue *fq, const struct iopf_served *served)
+{
+	bool write = served->write && !READ_ONCE(fq->space->tracking);
+	struct iopf_chunk *chunk = NULL;
+	struct iopf_vaddr_seen seen;
+	struct mm_struct *mm = NULL;
+	struct iopf_area *area;
+	struct iopf_window w;
+	unsigned long vaddr;
+
+	rcu_read_lock();
+	area = ahead_area(fq->space, served->iova, served->write);
+	if (area)
+		chunk = iopf_area_chunk_there(area, served->iova);
+	if (chunk && iopf_chunk_aged(chunk) && window_beside(chunk, served, &w) &&
+	    iopf_area_vaddr_begin(chunk, &seen)) {
+		mm = area->mm->mm;
+		vaddr = iopf_area_vaddr(area, chunk->iova + ((u64)w.first << PAGE_SHIFT));
+		mmgrab(mm);
+	}
+	rcu_read_unlock();
+	if (!mm)
+		return;
+	/* They are mapped by the next fault, as what the CPU has in its window. */
+	iopf_mm_bring_back(mm, vaddr, w.last - w.first + 1, write, &seen);
+	mmdrop(mm);
+	if (write)
+		window_unmap_clean(fq, served, &w);
+}
+
+/**
+ * iopf_prefetch() - go on where a fault has been answered
+ * @fq: the attachment, entered
+ * @d: the device
+ * @served: what it got
+ *
+ * Context: the reporting context, or a worker; may sleep for memory.
+ */
+void iopf_prefetch(struct iopf_fault_queue *fq, struct iopf_device *d,
+		   const struct iopf_served *served)
+{
+	struct iopf_miss miss = {
+		.page = served->iova >> PAGE_SHIFT,
+		.bound = served->absent ? IOPF_AHEAD_ABSENT : IOPF_AHEAD_PRESENT,
+		.write = served->write,
+	};
+	struct iopf_range area;
+	struct iopf_ahead ahead;
+	struct iopf_runner r;
+	unsigned int done = 0;
+
+	miss.n = ahead_rest(fq, d, served, &area);
+	if (!miss.n) {
+		if (served->absent)
+			ahead_window(fq, served);
+		return;
+	}
+	miss.first = area.first >> PAGE_SHIFT;
+	miss.last = area.last >> PAGE_SHIFT;
+	scoped_guard(spinlock, &d->streams_lock) {
+		ahead = iopf_streams_miss(&d->streams, &miss);
+		iopf_streams_cut(&d->streams, &ahead, READ_ONCE(fq->max_ahead), miss.write);
+	}
+	iopf_device_count(d, IOPF_STAT_PREFETCH_USED, ahead.used);
+	iopf_device_count(d, IOPF_STAT_PREFETCH_WASTED, ahead.wasted);
+
+	r = (struct iopf_runner){
+		.d = d,
+		.page = ahead.page,
+		.stride = ahead.stride,
+		.pages = ahead.pages,
+		.next = ahead.next,
+		.write = served->write,
+	};
+	while (r.pages && done < (served->absent ? IOPF_AHEAD_ABSENT : IOPF_CHUNK_PAGES)) {
+		unsigned int had = ahead_step(fq, &r, served->absent);
+
+		if (!had)
+			break;
+		runner_advance(&r, had);
+		done += had;
+	}
+	if (!r.pages)
+		return;
+	if (done && !served->absent)
+		runner_queue(fq, &r);
+	else
+		runner_short(&r);
+}

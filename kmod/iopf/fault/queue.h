@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_QUEUE_H
+#define IOPF_QUEUE_H
+
+#include <linux/iommu.h>
+#include <linux/list.h>
+#include <linux/mempool.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "../device/device.h"
+
+struct iopf_backlog;
+struct iopf_space;
+
+/* Streams of the group's devices that are being served in the background at a time. */
+#define IOPF_RUNNERS 8
+
+/**
+ * struct iopf_runner - what is still to be prefetched for a device
+ * @d: the device
+ * @page: the first page
+ * @stride: pages from one to the next; 1: side by side
+ * @pages: how many
+ * @next: what the stream is to miss after that; see core/stream.h
+ * @write: for writing
+ */
+struct iopf_runner {
+	struct iopf_device *d;
+	u64 page;
+	s64 stride;
+	unsigned int pages;
+	u64 next;
+	bool write;
+};
+
+/**
+ * struct iopf_fault_queue - the faults of an attached group of devices
+ * @handle: how the IOMMU core finds us when a device of the group faults
+ * @space: where it is attached; outlives the attachment
+ * @release: frees it, and what it is a part of
+ * @refs: one for the attachment, one for each waiting or parked fault
+ * @node: in the container's list; changes under its lock and iopf_devices_lock
+ * @faulting: page faults are used; otherwise all is pinned for the group. Under the space's lock.
+ * @lock: protects @dead, @waiting, @parked, @requests, @workers and @active
+ * @dead: being detached: take no more faults
+ * @waiting: faults that wait for one of its workers, in order
+ * @parked: faults that have a worker and wait for memory, and nothing of ours
+ * @requests: page requests of faults that wait, or are handled by a worker
+ * @max_requests: how many there may be of them, and in a group; see iopf_fault_room()
+ * @reserve: memory for such faults
+ * @workers: workers it has
+ * @max_workers: workers it may have; at least 1, see quota.c
+ * @max_ahead: pages that may be prefetched for each of its devices and not used yet; see quota.c
+ * @active: faults being handled out of the reporting context, and what is done after an answer;
+ *          never for long
+ * @running: @run_work is queued, with references as of a parked fault. Under @lock.
+ * @nr_runners: how many there are. Under @lock.
+ * @runner: what @run_work has to do. Under @lock.
+ * @run_queue: where @run_work is queued; the container may be gone before it runs. Under @lock.
+ * @run_work: see prefetch.c
+ * @idle: woken when @active falls to zero
+ * @nr_devices: devices in the group
+ * @device: the devices
+ */
+struct iopf_fault_queue {
+	struct iommu_attach_handle handle;
+	struct iopf_space *space;
+	void (*release)(struct iopf_fault_queue *fq);
+	refcount_t refs;
+	struct list_head node;
+	bool faulting;
+	spinlock_t lock; /* leaf */
+	bool dead;
+	struct list_head waiting;
+	struct list_head parked;
+	unsigned int requests;
+	unsigned int max_requests;
+	mempool_t *reserve;
+	unsigned int workers;
+	unsigned int max_workers;
+	unsigned int max_ahead;
+	unsigned int active;
+	bool running;
+	unsigned int nr_runners;
+	struct iopf_runner runner[IOPF_RUNNERS];
+	struct iopf_backlog *run_queue;
+	struct work_struct run_work;
+	wait_queue_head_t idle;
+	unsigned int nr_devices;
+	struct iopf_device *device[] __counted_by(nr_devices);
+};
+
+int iopf_fault_cache_init(void);
+void iopf_fault_cache_exit(void);
+int iopf_fq_init(struct iopf_fault_queue *fq, struct iopf_space *space,
+		 void (*release)(struct iopf_fault_queue *fq));
+void iopf_fq_end(struct iopf_fault_queue *fq);
+void iopf_fault_room(struct iopf_fault_queue *fq);
+void iopf_fault_more_workers(struct iopf_fault_queue *fq);
+void iopf_fault_drain(struct iopf_fault_queue *fq);
+
+/**
+ * iopf_fq_put() - drop a reference
+ * @fq: the queue
+ */
+static inline void iopf_fq_put(struct iopf_fault_queue *fq)
+{
+	if (refcount_dec_and_test(&fq->refs))
+		fq->release(fq);
+}
+
+/**
+ * iopf_fq_device() - the device of a group that a fault is from
+ * @fq: the group's queue
+ * @dev: the device
+ *
+ * Return: it. A device can't join a group that user space owns, so it is there.
+ */
+static inline struct iopf_device *iopf_fq_device(struct iopf_fault_queue *fq, struct device *dev)
+{
+	for (unsigned int i = 1; i < fq->nr_devices; i++)
+		if (fq->device[i]->dev == dev)
+			return fq->device[i];
+	return fq->device[0];
+}
+
+/**
+ * iopf_fq_enter() - begin to use the attachment after the answer to a fault
+ * @fq: the queue
+ *
+ * Return: whether it is not dead; then detaching waits for iopf_fq_leave().
+ */
+static inline bool iopf_fq_enter(struct iopf_fault_queue *fq)
+{
+	bool alive;
+
+	spin_lock(&fq->lock);
+	alive = !fq->dead;
+	fq->active += alive;
+	spin_unlock(&fq->lock);
+	return alive;
+}
+
+static inline void iopf_fq_leave(struct iopf_fault_queue *fq)
+{
+	spin_lock(&fq->lock);
+	if (!--fq->active)
+		wake_up(&fq->idle);
+	spin_unlock(&fq->lock);
+}
+
+#endif /* IOPF_QUEUE_H */

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Pages that a fault wants and the CPU does not have: a run of them is populated at a time.
+ *
+ * want vs freeze, unmap: the run's address is taken under RCU, and whoever populates it is told when
+ *   it ceases to be the container's business, see iopf_vaddr_changed().
+ */
+#include <linux/mm.h>
+
+#include "../host/pool.h"
+#include "../lib/params.h"
+#include "../map/area.h"
+#include "../map/chunk.h"
+#include "prefetch.h"
+#include "want.h"
+
+/*
+ * The pages of a group mostly lie side by side: a run is populated at once. What does not join the
+ * run has its turn after it.
+ */
+static void want_join(struct iopf_want *want, const struct iopf_area *area, u64 iova, bool write)
+{
+	unsigned long vaddr = iopf_area_vaddr(area, iova);
+
+	if (want->pool != area->mm->pool || want->write != write || want->pages == WANT_PAGES)
+		return;
+	if (vaddr == want->vaddr + ((unsigned long)want->pages << PAGE_SHIFT)) {
+		want->pages++;
+	} else if (vaddr + PAGE_SIZE == want->vaddr) {
+		want->vaddr = vaddr;
+		want->iova = iova;
+		want->pages++;
+	}
+}
+
+/**
+ * iopf_want_page() - note that a page is missing
+ * @want: what is wanted already
+ * @chunk: the page's, found under RCU
+ * @iova: its address
+ * @write: for writing
+ *
+ * Return: whether that is noted. Otherwise the area has just lost its address, or is gone.
+ */
+bool iopf_want_page(struct iopf_want *want, const struct iopf_chunk *chunk, u64 iova, bool write)
+{
+	const struct iopf_area *area = chunk->area;
+
+	iova &= PAGE_MASK;
+	if (want->pool) {
+		/* The run's look at the count came before this, too. */
+		if (READ_ONCE(chunk->dead) || !iopf_area_has_vaddr(area))
+			return false;
+		want_join(want, area, iova, write);
+		return true;
+	}
+	if (!iopf_area_vaddr_begin(chunk, &want->seen))
+		return false;
+	want->pool = iopf_pool_get(area->mm->pool);
+	want->vaddr = iopf_area_vaddr(area, iova);
+	want->pages = 1;
+	want->write = write;
+	want->iova = iova;
+	return true;
+}
+
+/* The wanted pages have been populated. With fault_around off there is to be nothing else. */
+struct iopf_served iopf_want_served(const struct iopf_want *want)
+{
+	return (struct iopf_served){
+		.iova = want->iova,
+		.pages = READ_ONCE(iopf_fault_around) ? want->pages : 0,
+		.write = want->write,
+		.absent = true,
+	};
+}

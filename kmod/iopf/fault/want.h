@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_WANT_H
+#define IOPF_WANT_H
+
+#include "../host/mm.h"
+#include "../host/pool.h"
+
+struct iopf_chunk;
+struct iopf_fault;
+struct iopf_served;
+
+/* Pages of one run: so that populating them in place stays below a million instructions. */
+#define WANT_PAGES 128
+
+/**
+ * struct iopf_want - a run of pages to have faulted in
+ * @pool: threads of the process whose they are, referenced; NULL when nothing is wanted
+ * @vaddr: first address
+ * @pages: how many
+ * @write: for writing
+ * @iova: I/O virtual address of the first
+ * @seen: when @vaddr was taken from its area
+ * @from: the first request of the group that has not been served; NULL before the first attempt.
+ *        It belongs to whom the group belongs to.
+ */
+struct iopf_want {
+	struct iopf_pool *pool;
+	unsigned long vaddr;
+	unsigned int pages;
+	bool write;
+	u64 iova;
+	struct iopf_vaddr_seen seen;
+	struct iopf_fault *from;
+};
+
+bool iopf_want_page(struct iopf_want *want, const struct iopf_chunk *chunk, u64 iova, bool write);
+struct iopf_served iopf_want_served(const struct iopf_want *want);
+
+static inline void iopf_want_drop(struct iopf_want *want)
+{
+	if (want->pool)
+		iopf_pool_put(want->pool);
+	want->pool = NULL;
+}
+
+/* Have what is wanted at once, if that needs no waiting. */
+static inline bool iopf_want_now(const struct iopf_want *want)
+{
+	return iopf_mm_populate_now(want->pool->mm, want->vaddr, want->pages, want->write,
+				    &want->seen);
+}
+
+#endif /* IOPF_WANT_H */

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The processes whose memory is mapped in an address space: at most IOPF_MMS_MAX of them.
+ *
+ * A process is followed (host/mm.c) from its first MAP_DMA on, until it has exited and none of its
+ * areas is left, or the space ends. A process that shares its memory with one that has exited is
+ * followed anew.
+ *
+ * following vs exit: registering a notifier waits for the process's address space, so it is done
+ *   without the space's lock; then the space is looked at again.
+ *
+ * Locking: the space's lock protects its list of processes.
+ */
+#include <linux/mm.h>
+#include <linux/sched.h>
+
+#include "../host/mm.h"
+#include "../host/pool.h"
+#include "area.h"
+#include "mms.h"
+#include "space.h"
+
+/* Processes that a space follows at most; docs/internals/bounds.md says so. */
+#define IOPF_MMS_MAX	1024
+
+/* How long the end of a space waits for its processes' threads. */
+#define LEAVE_TIME	HZ
+
+/* What was stopped with another process that shared the memory stays so: there is a new one. */
+static struct iopf_mm *mm_find(struct iopf_space *space, struct mm_struct *mm)
+{
+	struct iopf_mm *m;
+
+	lockdep_assert_held(&space->lock);
+
+	list_for_each_entry(m, &space->mms, node)
+		if (m->mm == mm && !READ_ONCE(m->exited))
+			return m;
+	return NULL;
+}
+
+/* Stop following a process, of which no area is left in the tree. Callbacks may run still. */
+static void mm_unfollow(struct iopf_mm *m)
+{
+	WARN_ON(!RB_EMPTY_ROOT(&m->ranges.rb_root));
+	list_del(&m->node);
+	iopf_mm_end(m);
+}
+
+/**
+ * iopf_mms_reap() - drop processes that are gone: their notifiers serve nobody
+ * @space: the address space, locked
+ */
+void iopf_mms_reap(struct iopf_space *space)
+{
+	struct iopf_mm *m, *next;
+
+	lockdep_assert_held(&space->lock);
+
+	list_for_each_entry_safe(m, next, &space->mms, node)
+		if (READ_ONCE(m->exited) && RB_EMPTY_ROOT(&m->ranges.rb_root))
+			mm_unfollow(m);
+}
+
+/* Whether the space can follow another process. */
+static bool mm_has_room(struct iopf_space *space)
+{
+	iopf_mms_reap(space);
+	return list_count_nodes(&space->mms) < IOPF_MMS_MAX;
+}
+
+/**
+ * iopf_mms_follow() - see to it that the calling process is followed
+ * @space: the address space, not locked
+ *
+ * Before it maps anything: registering waits for its address space, which may be in use for as
+ * long as it likes.
+ *
+ * Return: 0 with the space locked, or a negative error number without: -ENOSPC: it follows as
+ * many as it may; -ESRCH: the process ends; -EINTR: the caller is killed.
+ */
+int iopf_mms_follow(struct iopf_space *space)
+{
+	struct iopf_mm *m = NULL, *found;
+	bool room;
+
+	for (;;) {
+		if (mutex_lock_killable(&space->lock)) {
+			if (m)
+				iopf_mm_end(m);
+			return -EINTR;
+		}
+		/* Without groups nothing can be mapped. */
+		if (!current->mm || iopf_space_groupless(space))
+			break;
+		found = mm_find(space, current->mm);
+		if (found || m)
+			break;
+		room = mm_has_room(space);
+		mutex_unlock(&space->lock);
+		if (!room)
+			return -ENOSPC;
+		m = iopf_mm_create(current->mm, &iopf_area_mm_ops);
+		if (IS_ERR(m))
+			return PTR_ERR(m);
+	}
+	if (!m)
+		return 0;
+	if (!found && !iopf_space_groupless(space)) {
+		list_add(&m->node, &space->mms);
+		return 0;
+	}
+	mutex_unlock(&space->lock);
+	iopf_mm_end(m);
+	return mutex_lock_killable(&space->lock);
+}
+
+/**
+ * iopf_mms_get() - the calling process's memory, as the space sees it
+ * @space: the address space
+ * @mm: current->mm
+ *
+ * Context: process context, under the space's lock.
+ * Return: it, with a reference for the caller's area; or an error pointer: -ENODEV without groups;
+ * -EAGAIN: it is not followed, see iopf_mms_follow().
+ */
+struct iopf_mm *iopf_mms_get(struct iopf_space *space, struct mm_struct *mm)
+{
+	struct iopf_mm *m = mm ? mm_find(space, mm) : NULL;
+
+	/* A process that shared the memory may have ended just now. */
+	if (!m)
+		return ERR_PTR(mm && !iopf_space_groupless(space) ? -EAGAIN : -ENODEV);
+	refcount_inc(&m->refs);
+	return m;
+}
+
+/**
+ * iopf_mms_end() - the space ends: stop following all processes
+ * @space: the address space, locked, without areas
+ * @ended: out: for iopf_mms_wait()
+ */
+void iopf_mms_end(struct iopf_space *space, struct list_head *ended)
+{
+	struct iopf_mm *m, *next;
+
+	lockdep_assert_held(&space->lock);
+
+	list_for_each_entry_safe(m, next, &space->mms, node) {
+		refcount_inc(&m->refs);
+		mm_unfollow(m);
+		list_add_tail(&m->node, ended);
+		cond_resched();
+	}
+}
+
+/**
+ * iopf_mms_wait() - give threads of processes that are not followed any more some time to leave
+ * @ended: of iopf_mms_end(); empty afterwards
+ *
+ * They hold the module.
+ */
+void iopf_mms_wait(struct list_head *ended)
+{
+	struct iopf_mm *m, *next;
+	long left = LEAVE_TIME;
+
+	list_for_each_entry_safe(m, next, ended, node) {
+		left = iopf_pool_wait(m->pool, left);
+		iopf_mm_put(m);
+	}
+}

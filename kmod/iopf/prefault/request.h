@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_REQUEST_H
+#define IOPF_REQUEST_H
+
+#include <linux/list.h>
+#include <linux/refcount.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+#include "../../../core/range.h"
+#include "../../../core/workset.h"
+#include "../host/pool.h"
+#include "slice.h"
+
+struct eventfd_ctx;
+struct iopf_space;
+struct iopf_prefaults;
+struct mem_cgroup;
+struct vfio_iopf_prefault;
+
+/* See requests.c. Before DONE it is under way; from then on nothing of it changes. */
+enum prefault_state {
+	PREFAULT_WAITING,
+	PREFAULT_ACTIVE,
+	PREFAULT_ASLEEP,
+	PREFAULT_DONE,
+	PREFAULT_FAILED,
+	PREFAULT_CANCELLED,
+};
+
+/**
+ * struct iopf_prefault - a request
+ * @work: the worker's, in the set's queue
+ * @job: the worker's, in @pool
+ * @pool: where @job has been queued last, referenced, or NULL
+ * @refs: one for being in the list, one for the worker, one for each ioctl at it
+ * @ps: the set it belongs to, referenced
+ * @node: in the set's list, unless it is new or forgotten
+ * @id: its number
+ * @state: see requests.c
+ * @stop: asks the worker to end it
+ * @error: why it failed, negative
+ * @eventfd: to be signalled, or NULL
+ * @pages: how many it is about
+ * @already_mapped: pages that were mapped already
+ * @mapped: pages that have been mapped
+ * @failed: pages that could not be mapped
+ * @write: for writing
+ * @policy: it follows from a policy, so it goes over what is mapped, with whatever permission
+ * @rest: it is about what has no policy of its own, found as it goes on; at most @pages
+ * @rest_at: from here on
+ * @ranges: what it is about, or NULL
+ * @nr_ranges: how many
+ * @next_range: the next
+ * @data: a working set that it is about instead, or NULL
+ * @walk: where in it
+ * @chunk: the chunk of it that is being gone through
+ * @next_page: from here on
+ * @in_range: it is at a range
+ * @left: what is left of it
+ * @in_slice: it is at a slice of that
+ * @slice: the slice
+ *
+ * @pool, from @node to @eventfd, and what is counted, all is under the set's lock; @id is constant.
+ * What it is about is constant until the worker has begun, then the worker's.
+ */
+struct iopf_prefault {
+	struct work_struct work;
+	struct iopf_job job;
+	struct iopf_pool *pool;
+	refcount_t refs;
+	struct iopf_prefaults *ps;
+	struct list_head node;
+	u64 id;
+	enum prefault_state state;
+	bool stop;
+	int error;
+	struct eventfd_ctx *eventfd;
+	u64 pages;
+	u64 already_mapped;
+	u64 mapped;
+	u64 failed;
+	bool write;
+	bool policy;
+	bool rest;
+	u64 rest_at;
+	struct iopf_range *ranges;
+	unsigned int nr_ranges;
+	unsigned int next_range;
+	u8 *data;
+	struct iopf_workset_walk walk;
+	struct iopf_workset_chunk chunk;
+	unsigned int next_page;
+	bool in_range;
+	struct iopf_range left;
+	bool in_slice;
+	struct iopf_slice slice;
+};
+
+struct iopf_prefault *iopf_prefault_of_ranges(struct iopf_space *space,
+					      const struct vfio_iopf_prefault *arg);
+struct iopf_prefault *iopf_prefault_of_workset(struct iopf_space *space, u8 *data, size_t size,
+					       int eventfd);
+struct iopf_prefault *iopf_prefault_of_policy(struct iopf_space *space,
+					      const struct iopf_range *range);
+u64 iopf_prefault_id(const struct iopf_prefault *p);
+int iopf_prefault_run(struct iopf_prefault *p, struct iopf_space *space,
+		      struct mem_cgroup *memcg);
+void iopf_prefault_forget(struct iopf_prefault *p);
+void iopf_prefault_put(struct iopf_prefault *p);
+
+#endif /* IOPF_REQUEST_H */

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IOPF_SLICE_H
+#define IOPF_SLICE_H
+
+#include <linux/types.h>
+
+#include "../../../core/range.h"
+#include "../host/mm.h"
+
+struct iopf_space;
+struct iopf_pool;
+struct mem_cgroup;
+
+/**
+ * enum iopf_slice_state - what a slice needs next
+ * @IOPF_SLICE_DONE: nothing: all that can be mapped is
+ * @IOPF_SLICE_WANT: pages the CPU does not have: iopf_slice_populate()
+ * @IOPF_SLICE_WAIT: memory for the IOMMU's tables, or that an invalidation be over:
+ *                   iopf_slice_wait()
+ */
+enum iopf_slice_state {
+	IOPF_SLICE_DONE,
+	IOPF_SLICE_WANT,
+	IOPF_SLICE_WAIT,
+};
+
+/**
+ * struct iopf_slice - pages to be mapped ahead of their use, in one area and one chunk
+ * @range: I/O virtual addresses, whole pages
+ * @write: for writing
+ * @good: pages that are mapped well enough, when last looked at
+ * @present: those that were in the beginning
+ * @begun: it has been looked at
+ * @skipped: what is left of it is given up
+ * @at: the address to go on from: before it nothing more can be done
+ * @populated: the address that populating has come to
+ * @tries: attempts at the page at @at
+ * @pool: threads of the process whose pages are wanted, referenced; or NULL
+ * @vaddr: the first
+ * @pages: how many
+ * @seen: when @vaddr was taken from its area
+ */
+struct iopf_slice {
+	struct iopf_range range;
+	bool write;
+	unsigned int good;
+	unsigned int present;
+	bool begun;
+	bool skipped;
+	u64 at;
+	u64 populated;
+	unsigned int tries;
+	struct iopf_pool *pool;
+	unsigned long vaddr;
+	unsigned int pages;
+	struct iopf_vaddr_seen seen;
+};
+
+static inline unsigned int iopf_slice_pages(const struct iopf_slice *s)
+{
+	return ((s->range.last - s->range.first) >> PAGE_SHIFT) + 1;
+}
+
+bool iopf_slice_cut(struct iopf_space *space, const struct iopf_range *range, bool write,
+		    bool strict, struct iopf_slice *s);
+enum iopf_slice_state iopf_slice_map(struct iopf_space *space, struct iopf_slice *s);
+int iopf_slice_populate(struct iopf_slice *s, const bool *stop);
+int iopf_slice_wait(struct iopf_slice *s, struct mem_cgroup *memcg);
+void iopf_slice_end(struct iopf_slice *s);
+
+#endif /* IOPF_SLICE_H */
