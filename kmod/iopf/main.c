@@ -3,7 +3,7 @@
  * vfio_iommu_iopf: a VFIO IOMMU backend that maps memory when the device faults.
  *
  * Start and end; the parameters are in params.c. Where to read on: type1.c (what user space
- * calls), container.c, attach.c, then fault.c, chunk.c and mm.c, which are the product.
+ * calls), container.c, attach.c, then fault/, map/ and host/, which are the product.
  */
 #include <linux/init.h>
 #include <linux/kobject.h>
@@ -31,103 +31,134 @@
 
 static struct kobject *iopf_kobj;
 
+static int clock_init(void)
+{
+	iopf_clock_init();
+	return 0;
+}
+
+/* Whoever wants memory back may wait for it. */
+static int zap_wq_init(void)
+{
+	iopf_zap_wq = alloc_workqueue(IOPF_DRIVER_NAME "_zap", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return iopf_zap_wq ? 0 : -ENOMEM;
+}
+
+static void zap_wq_exit(void)
+{
+	destroy_workqueue(iopf_zap_wq);
+}
+
+static int wq_init(void)
+{
+	iopf_wq = alloc_workqueue(IOPF_DRIVER_NAME, WQ_UNBOUND, 0);
+	return iopf_wq ? 0 : -ENOMEM;
+}
+
+static void wq_exit(void)
+{
+	/* Areas are freed by RCU, then by the workqueue. */
+	rcu_barrier();
+	destroy_workqueue(iopf_wq);
+}
+
+static int kobj_init(void)
+{
+	iopf_kobj = kobject_create_and_add("vfio_iopf", kernel_kobj);
+	return iopf_kobj ? 0 : -ENOMEM;
+}
+
+static void kobj_exit(void)
+{
+	kobject_put(iopf_kobj);
+}
+
+static int table_init(void)
+{
+	return iopf_table_init(iopf_kobj);
+}
+
+static void table_exit(void)
+{
+	iopf_table_exit(iopf_kobj);
+}
+
+static int defaults_init(void)
+{
+	return iopf_defaults_init(iopf_kobj);
+}
+
+static void defaults_exit(void)
+{
+	iopf_defaults_exit(iopf_kobj);
+}
+
+static int containers_init(void)
+{
+	return iopf_containers_init(iopf_kobj, iopf_parts);
+}
+
+static int devices_init(void)
+{
+	return iopf_devices_init(iopf_kobj, &iopf_parts_devices);
+}
+
+static int front_init(void)
+{
+	return iopf_front_init(iopf_kobj);
+}
+
+static void front_exit(void)
+{
+	iopf_front_exit(iopf_kobj);
+}
+
+/* What the module begins with, in order; it ends in the reverse order. */
+static const struct {
+	int (*init)(void);
+	void (*exit)(void);
+} steps[] = {
+	{ clock_init },
+	{ iopf_chunk_cache_init, iopf_chunk_cache_exit },
+	{ iopf_fault_cache_init, iopf_fault_cache_exit },
+	{ iopf_hints_init, iopf_hints_exit },
+	{ zap_wq_init, zap_wq_exit },
+	{ iopf_hot_init, iopf_hot_exit },
+	{ iopf_pools_init, iopf_pools_exit },
+	{ NULL, iopf_mms_exit },
+	{ wq_init, wq_exit },
+	{ kobj_init, kobj_exit },
+	{ table_init, table_exit },
+	{ defaults_init, defaults_exit },
+	{ containers_init, iopf_containers_exit },
+	{ devices_init, iopf_devices_exit },
+	{ front_init, front_exit },
+};
+
+/* The end of the first @n steps. */
+static void steps_undo(unsigned int n)
+{
+	while (n--)
+		if (steps[n].exit)
+			steps[n].exit();
+}
+
 static int __init iopf_init(void)
 {
-	int ret;
+	for (unsigned int i = 0; i < ARRAY_SIZE(steps); i++) {
+		int ret = steps[i].init ? steps[i].init() : 0;
 
-	iopf_clock_init();
-	ret = iopf_chunk_cache_init();
-	if (ret)
-		return ret;
-	ret = iopf_fault_cache_init();
-	if (ret)
-		goto err_chunk_cache;
-
-	ret = iopf_hints_init();
-	if (ret)
-		goto err_fault_cache;
-
-	ret = iopf_hot_init();
-	if (ret)
-		goto err_hints;
-
-	ret = iopf_pools_init();
-	if (ret)
-		goto err_hot;
-
-	ret = -ENOMEM;
-	iopf_wq = alloc_workqueue(IOPF_DRIVER_NAME, WQ_UNBOUND, 0);
-	if (!iopf_wq)
-		goto err_pools;
-	/* Whoever wants memory back may wait for it. */
-	iopf_zap_wq = alloc_workqueue(IOPF_DRIVER_NAME "_zap", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	if (!iopf_zap_wq)
-		goto err_wq;
-	iopf_kobj = kobject_create_and_add("vfio_iopf", kernel_kobj);
-	if (!iopf_kobj)
-		goto err_zap_wq;
-	ret = iopf_table_init(iopf_kobj);
-	if (ret)
-		goto err_kobj;
-	ret = iopf_defaults_init(iopf_kobj);
-	if (ret)
-		goto err_table;
-	ret = iopf_containers_init(iopf_kobj, iopf_parts);
-	if (ret)
-		goto err_defaults;
-	ret = iopf_devices_init(iopf_kobj, &iopf_parts_devices);
-	if (ret)
-		goto err_containers;
-	ret = iopf_front_init(iopf_kobj);
-	if (ret)
-		goto err_devices;
+		if (ret) {
+			steps_undo(i);
+			return ret;
+		}
+	}
 	return 0;
-
-err_devices:
-	iopf_devices_exit();
-err_containers:
-	iopf_containers_exit();
-err_defaults:
-	iopf_defaults_exit(iopf_kobj);
-err_table:
-	iopf_table_exit(iopf_kobj);
-err_kobj:
-	kobject_put(iopf_kobj);
-err_zap_wq:
-	destroy_workqueue(iopf_zap_wq);
-err_wq:
-	destroy_workqueue(iopf_wq);
-err_pools:
-	iopf_pools_exit();
-err_hot:
-	iopf_hot_exit();
-err_hints:
-	iopf_hints_exit();
-err_fault_cache:
-	iopf_fault_cache_exit();
-err_chunk_cache:
-	iopf_chunk_cache_exit();
-	return ret;
 }
 
 static void __exit iopf_exit(void)
 {
-	iopf_front_exit(iopf_kobj);
-	iopf_devices_exit();
-	iopf_containers_exit();
-	iopf_defaults_exit(iopf_kobj);
-	iopf_table_exit(iopf_kobj);
-	kobject_put(iopf_kobj);
-	/* Areas are freed by RCU, then by the workqueue. */
-	rcu_barrier();
-	destroy_workqueue(iopf_wq);
-	iopf_mms_exit();
-	iopf_pools_exit();
-	iopf_hot_exit();
-	destroy_workqueue(iopf_zap_wq);
-	iopf_hints_exit();
-	iopf_fault_cache_exit();
-	iopf_chunk_cache_exit();
+	steps_undo(ARRAY_SIZE(steps));
 }
 
 module_init(iopf_init);

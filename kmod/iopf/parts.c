@@ -17,7 +17,9 @@
 #include "lib/params.h"
 #include "map/area.h"
 #include "map/chunk.h"
+#include "parts.h"
 #include "pin/hot.h"
+#include "pin/mmio.h"
 #include "pin/pin.h"
 #include "pin/pins.h"
 #include "prefault/requests.h"
@@ -31,7 +33,6 @@
 #include "vfio/container.h"
 #include "vfio/devices.h"
 #include "vfio/part.h"
-#include "parts.h"
 
 /* The address space */
 

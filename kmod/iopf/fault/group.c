@@ -29,6 +29,12 @@
 /* Requests of a group that are looked at before the processor is offered. */
 #define SCAN_REQUESTS 32
 
+/* What a group waits for, of what its requests wait for. */
+static int scan_result(int ret, int one)
+{
+	return one && ret != -ENOENT && ret != -EAGAIN ? one : ret;
+}
+
 /*
  * The requests of a group from @from on, without sleeping for them: all of them, or up to the first
  * one that neither is served nor joins the run of pages to populate. want->from is the first that
@@ -55,8 +61,7 @@ static int group_scan(struct iopf_fault_queue *fq, struct iopf_device *d, struct
 			want->from = fault;
 		else if (one && !all && want->pages == joined)
 			break;
-		if (one && ret != -ENOENT && ret != -EAGAIN)
-			ret = one;
+		ret = scan_result(ret, one);
 		if (ret && ret != -ENOENT && !all)
 			break;
 		if (++seen % SCAN_REQUESTS == 0)

@@ -30,22 +30,18 @@
  * such, since the tables, indexed by some bits of it only, would have it for another address: one
  * that the notifier, asked by the number, does not know to be mapped.
  *
- * Refused: what GUP refuses too (secretmem, what drivers say is not for it, pages without a struct
- * page that are not a device's memory), in whatever state its pages are; t_gup compares. PROT_NONE
+ * Refused: see refuse.c. PROT_NONE
  * and NUMA-hinting entries, which are without the user bit, look like absent ones and go through a
  * CPU fault.
  */
-#include <linux/cleanup.h>
-#include <linux/hugetlb.h>
-#include <linux/maple_tree.h>
-#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
-#include <linux/rcupdate.h>
+#include <linux/swap.h>
 #include <linux/swapops.h>
 
 #include "../lib/controls.h"
 #include "mm.h"
+#include "refuse.h"
 #include "walk.h"
 
 #ifndef CONFIG_X86_64
@@ -57,84 +53,6 @@
 #ifndef CONFIG_MMU_GATHER_RCU_TABLE_FREE
 #error "vfio-iopf: the page-table walk needs CONFIG_MMU_GATHER_RCU_TABLE_FREE"
 #endif
-
-/*
- * Whether a page is anonymous, shared memory's, or a file's in the page cache, by a look at one
- * word. Those are for devices; so are others that have to be looked at more closely.
- *
- * Secret memory, whose pages are not in the kernel's own map, is not swap-backed. It is put on an
- * LRU list some time, but always the unevictable one: before it is said to be on a list it is said
- * to be unevictable. What is not the first page of its folio has none of the flags.
- */
-static __always_inline bool page_is_common(const struct page *page)
-{
-	/* The flags may change at any time: either is an answer. */
-	unsigned long flags = data_race(page->flags);
-
-	return likely(flags & BIT(PG_swapbacked)) ||
-	       (flags & (BIT(PG_lru) | BIT(PG_unevictable))) == BIT(PG_lru);
-}
-
-/*
- * Whether the memory at an address is such that get_user_pages() has none of it. What a driver maps
- * does not say so by its pages. Where there is a present entry, and no invalidation in progress,
- * its VMA is in the tree, and is what the entry was made for.
- */
-static bool vma_has(struct mm_struct *mm, unsigned long vaddr, vm_flags_t any)
-{
-	struct vm_area_struct *vma;
-
-	guard(rcu)();
-	vma = mtree_load(&mm->mm_mt, vaddr);
-	return vma && READ_ONCE(vma->vm_flags) & any;
-}
-
-/* A page that is not common. The mapping stays: taking a page out of a file unmaps it first. */
-static noinline bool page_refused_slow(const struct iopf_runs *runs, unsigned int nr,
-				       const struct page *page)
-{
-	const struct folio *folio = page_folio(page);
-	unsigned long mapping = (unsigned long)READ_ONCE(folio->mapping);
-	const struct address_space *file;
-
-	/* Anonymous pages that may be dropped, or have only been swapped out in part. */
-	if (mapping & PAGE_MAPPING_ANON)
-		return false;
-	/* Secret memory has no large folios, and drivers' ones are of no file. */
-	if (folio_test_large(folio) && (mapping || folio_test_hugetlb(folio)))
-		return false;
-	if (mapping & PAGE_MAPPING_FLAGS)
-		return true;
-	file = (const struct address_space *)mapping;
-	if (file && file->host && file->host->i_sb->s_magic == SECRETMEM_MAGIC)
-		return true;
-	return vma_has(runs->mm, runs->base + ((unsigned long)nr << PAGE_SHIFT),
-		       VM_IO | VM_PFNMAP);
-}
-
-static __always_inline bool page_refused(const struct iopf_runs *runs, unsigned int nr,
-					 const struct page *page)
-{
-	return !page_is_common(page) && page_refused_slow(runs, nr, page) &&
-	       !iopf_broken(refused);
-}
-
-/*
- * Special entries have no page, or none to look at. The zero page is mapped like any other,
- * read-only, and files' persistent memory (DAX). Otherwise only memory of devices, by the rule of
- * stock type1: VM_PFNMAP, and no struct page or a reserved one.
- */
-static bool special_refused(const struct iopf_runs *runs, unsigned int nr, unsigned long pfn,
-			    unsigned long entry)
-{
-	if (is_zero_pfn(pfn))
-		return false;
-	if (pfn_valid(pfn) && !PageReserved(pfn_to_page(pfn)))
-		return true;
-	return !(entry & _PAGE_DEVMAP) &&
-	       !vma_has(runs->mm, runs->base + ((unsigned long)nr << PAGE_SHIFT), VM_PFNMAP) &&
-	       !iopf_broken(refused);
-}
 
 /*
  * Where an entry has the number of a frame, on this machine. Known to be one mask, or the compiler
@@ -212,8 +130,8 @@ static noinline bool walk_leaf(struct iopf_runs *runs, unsigned int n, unsigned 
 	bool special = entry & (_PAGE_SPECIAL | _PAGE_DEVMAP) || !pfn_valid(PHYS_PFN(phys));
 	unsigned int flags = entry_writable(entry, special) | IOPF_RUN_HUGE;
 
-	if (unlikely(special) ? special_refused(runs, runs->next, PHYS_PFN(phys), entry)
-			      : page_refused(runs, runs->next, pfn_to_page(PHYS_PFN(phys)))) {
+	if (unlikely(special) ? iopf_refuse_special(runs, runs->next, PHYS_PFN(phys), entry)
+			      : iopf_refuse_page(runs, runs->next, pfn_to_page(PHYS_PFN(phys)))) {
 		runs->refused = true;
 		runs->next += n;
 		return true;
@@ -264,7 +182,7 @@ static noinline void walk_special(struct iopf_runs *runs, unsigned int page, uns
 {
 	phys_addr_t phys = pte & PTE_PFN_MASK;
 
-	if (special_refused(runs, page, PHYS_PFN(phys), pte))
+	if (iopf_refuse_special(runs, page, PHYS_PFN(phys), pte))
 		runs->refused = true;
 	else
 		runs_add(runs, page, 1, phys, entry_writable(pte, true));
@@ -283,7 +201,7 @@ static noinline const unsigned long *walk_run(const struct iopf_runs *runs, unsi
 		pte += PAGE_SIZE;
 		page++;
 		if ((READ_ONCE(*p) ^ pte) & ENTRY_ALIKE ||
-		    page_refused(runs, page, pfn_to_page(PHYS_PFN(pte & PTE_PFN_MASK))))
+		    iopf_refuse_page(runs, page, pfn_to_page(PHYS_PFN(pte & PTE_PFN_MASK))))
 			break;
 	}
 	return p;
@@ -345,7 +263,7 @@ walk_pages(struct iopf_runs *runs, unsigned int page, const unsigned long *p,
 	const unsigned long *next = p + 1;
 	unsigned long after;
 
-	if (unlikely(page_refused(runs, page, pfn_to_page(PHYS_PFN(phys))))) {
+	if (unlikely(iopf_refuse_page(runs, page, pfn_to_page(PHYS_PFN(phys))))) {
 		runs->refused = true;
 		return next;
 	}

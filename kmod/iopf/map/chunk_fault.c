@@ -254,6 +254,26 @@ static noinline void fault_track(struct chunk_fault *f, bool mapped)
 	f->may_write = false;
 }
 
+static __always_inline bool fault_wants_leaf(const struct chunk_fault *f,
+					     const struct iopf_run *run)
+{
+	return chunk_fits_huge(f->chunk, run) && !(f->tracking && f->write) && likely(!f->no_huge);
+}
+
+/* The CPU has a leaf of 2 MiB or more there. -EXDEV: a leaf of 1 GiB may map it. */
+static __always_inline int fault_map_leaf(struct chunk_fault *f, const struct iopf_run *run)
+{
+	struct iopf_chunk *chunk = f->chunk;
+	int ret;
+
+	if (unlikely(run->flags & IOPF_RUN_GIANT && !f->no_span) &&
+	    iopf_span_possible(chunk->area, chunk->domains, chunk->iova))
+		return -EXDEV;
+	ret = iopf_chunk_map_huge(chunk, run, false, f->tracking, f->timing);
+	f->mapped += ret ? 0 : IOPF_CHUNK_PAGES;
+	return ret;
+}
+
 /* Map the page, and what is around it in the window. */
 static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup found,
 				     unsigned int around)
@@ -272,15 +292,8 @@ static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup fou
 		return runs.refused ? -EFAULT : -ENOENT;
 	if (!run_serves(chunk, run, f->write))
 		return -ENOENT;
-	if (unlikely(run->flags & IOPF_RUN_HUGE) && chunk_fits_huge(chunk, run) &&
-	    !(f->tracking && f->write) && likely(!f->no_huge)) {
-		if (unlikely(run->flags & IOPF_RUN_GIANT && !f->no_span) &&
-		    iopf_span_possible(chunk->area, chunk->domains, chunk->iova))
-			return -EXDEV;
-		ret = iopf_chunk_map_huge(chunk, run, false, f->tracking, f->timing);
-		f->mapped += ret ? 0 : IOPF_CHUNK_PAGES;
-		return ret;
-	}
+	if (unlikely(run->flags & IOPF_RUN_HUGE) && fault_wants_leaf(f, run))
+		return fault_map_leaf(f, run);
 
 	if (found == IOPF_UPGRADE)
 		iopf_chunk_zap_locked(chunk, f->page, f->page);

@@ -41,6 +41,7 @@
 #include "../map/area.h"
 #include "../map/chunk.h"
 #include "../map/span.h"
+#include "charge.h"
 #include "hold.h"
 #include "pin.h"
 #include "pins.h"

@@ -6,10 +6,7 @@
  * (FOLL_LONGTERM), mapped, and charged to RLIMIT_MEMLOCK. Faults and the
  * notifier leave it alone.
  *
- * Memory of devices (VM_PFNMAP) has no pages to pin. It is mapped by the fault path, hence
- * under the notifier's protection, and held as if pinned. When its owner revokes
- * it, a device that can't fault would never get it back, so the space keeps
- * trying until the memory is there again or its mapping gone: iopf_pin_repair().
+ * Memory of devices is the business of mmio.c.
  *
  * Pinning works on a running device: pages that were mapped without a pin
  * are replaced chunk by chunk, and a device that meets the gap faults and is told
@@ -25,398 +22,34 @@
  * pinning vs unmapping, new addresses: iopf_space.serial tells that an area may be gone, or
  *   elsewhere; pages that were pinned then are let go again.
  * pinning vs the last group's end: without a domain there are no pinned pages; see attach.c.
- * pinning vs unbinding, the space's end: some who want memory pinned hold what others wait for:
- *   the VFIO core's locks of a group that joins, a file in sysfs that is to be removed. They wait
- *   for a thread of the process (iopf_pin_run_held()), and leave it when a device of the space
- *   is unbound, or the space ends: iopf_pin_end(). Either the wait is in the space's list
- *   by then, or it finds the reason (iopf_space.unbinding, ended). The thread may be in a wait
- *   that nobody can end. It uses nothing but its job; whatever it has pinned and charged by the end
- *   it gives back itself.
- *
- * Charging follows stock type1 page by page, in the order of addresses, so that the same
- * error comes first: pages that are not reserved count, once, whether they are pinned here, or for
- * an emulated device (emulated.c), or both.
+ * pinning vs unbinding, the space's end: job.c.
  *
  * Locking: everything here runs under the space's lock, but for what may wait. Charges are
  * given back without waiting for the process's mmap lock, see host/charge.c.
  */
-#include <linux/cleanup.h>
-#include <linux/delay.h>
 #include <linux/iommu.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/sched/task.h>
 #include <linux/slab.h>
 
-#include "../budget/budget.h"
-#include "../host/charge.h"
 #include "../host/mm.h"
-#include "../host/run.h"
-#include "../lib/params.h"
-#include "../lib/timing.h"
 #include "../map/area.h"
 #include "../map/chunk.h"
 #include "../map/span.h"
+#include "charge.h"
 #include "hold.h"
+#include "job.h"
+#include "mmio.h"
 #include "pin.h"
 #include "pins.h"
-
-/* How often mapping a device's memory is tried against invalidations and lack of memory. */
-#define MMIO_ATTEMPTS 64
 
 /* How often pinning one page is tried against others' changes of what is mapped. */
 #define PIN_TRIES 10000
 
-/*
- * Give back charged pages, under the space's lock or, without @space, when nobody waits for it. If
- * they can't be at once, the process does before its ioctl returns, or a worker.
- */
-static void uncharge(struct iopf_space *space, struct iopf_mm *m, long pages)
-{
-	if (!iopf_charge_undo(m, pages) && space)
-		WRITE_ONCE(space->pins->owing, true);
-}
-
-/* A view of the caller's memory that is owed charges, with a reference, or NULL. */
-static struct iopf_mm *owing_mm(struct iopf_space *space)
-{
-	bool owing = false;
-	struct iopf_mm *m;
-
-	lockdep_assert_held(&space->lock);
-
-	list_for_each_entry(m, &space->mms, node) {
-		if (!atomic_long_read_acquire(&m->owed))
-			continue;
-		owing = true;
-		if (m->mm == current->mm) {
-			refcount_inc(&m->refs);
-			return m;
-		}
-	}
-	WRITE_ONCE(space->pins->owing, owing);
-	return NULL;
-}
-
-/**
- * iopf_pin_settle() - the caller is about to return to user space, which may look at its charges
- * @space: the space, not locked
- */
-void iopf_pin_settle(struct iopf_space *space)
-{
-	struct iopf_mm *m;
-	int ret = 0;
-
-	while (unlikely(READ_ONCE(space->pins->owing)) && current->mm && !ret) {
-		/* The worker gives back the charges of who is killed. */
-		if (mutex_lock_killable(&space->lock))
-			break;
-		m = owing_mm(space);
-		mutex_unlock(&space->lock);
-		if (!m)
-			break;
-		ret = iopf_charge_settle(m);
-		iopf_mm_put(m);
-	}
-}
-
-/**
- * iopf_pin_uncharge() - give charged pages of an area back to its owner
- * @area: the area
- * @pages: how many
- */
-void iopf_pin_uncharge(struct iopf_area *area, long pages)
-{
-	lockdep_assert_held(&area->space->lock);
-
-	uncharge(area->space, area->mm, pages);
-	area->locked -= pages;
-}
-
-/**
- * iopf_pin_charge_new_owner() - move an area's charge to another process
- * @area: the area; its task, mm and lock_cap are still the old owner's
- * @task: the new owner, who is calling
- * @mm: the new owner's
- * @lock_cap: the new owner is not limited
- *
- * Return: 0; -ENOMEM and nothing has changed; -EAGAIN: the same, for the new owner's address space
- * is in use, and the caller waits for it without the space's lock.
- */
-int iopf_pin_charge_new_owner(struct iopf_area *area, struct task_struct *task,
-			      struct mm_struct *mm, bool lock_cap)
-{
-	long pages = area->locked;
-	int ret;
-
-	lockdep_assert_held(&area->space->lock);
-
-	if (!pages)
-		return 0;
-	if (!down_write_trylock(&mm->mmap_lock))
-		return -EAGAIN;
-	ret = __account_locked_vm(mm, pages, true, task, lock_cap);
-	mmap_write_unlock(mm);
-	if (!ret)
-		uncharge(area->space, area->mm, pages);
-	return ret;
-}
-
-/* How many of @n pages, the first at @iova, are to be charged. */
-static long count_new(struct iopf_area *area, u64 iova, struct page **pages, unsigned int n)
-{
-	unsigned long index = (iova - area->range.first) >> PAGE_SHIFT;
-	long count = 0;
-
-	for (unsigned int i = 0; i < n; i++)
-		if (iopf_pin_counts(pages[i]) && !xa_load(&area->pins, index + i))
-			count++;
-	return count;
-}
-
-/* How memory that is pinned may be waited for. */
-enum pin_wait {
-	PIN_ALONE,	/* nobody else waits */
-	PIN_HELD,	/* others do: until iopf_pin_end() */
-	PIN_NOW,	/* not at all */
-};
-
-/**
- * struct pin_job - pages that are being pinned, without the space's lock
- * @run: for having it done by a thread of the process; has the reference of whoever pins
- * @node: in iopf_space.waits, under its waits_lock
- * @m: whose, referenced
- * @task: whose RLIMIT_MEMLOCK counts, referenced
- * @lock_cap: it is not limited
- * @write: for writing
- * @now: wait for nothing: what is not there is not pinned
- * @mmio: out: there is devices' memory, in the CPU's page tables
- * @vaddr: the first
- * @n: in: how many; out: how many have been pinned
- * @charged: those that are charged for an emulated device; in: already
- * @count: out: how many have been charged now
- * @pinned: out: @pages are pinned, @count charged, and both are the job's to give back
- * @pages: out: the pages
- */
-struct pin_job {
-	struct iopf_run run;
-	struct list_head node;
-	struct iopf_mm *m;
-	struct task_struct *task;
-	bool lock_cap;
-	bool write;
-	bool now;
-	bool mmio;
-	unsigned long vaddr;
-	unsigned int n;
-	DECLARE_BITMAP(charged, IOPF_CHUNK_PAGES);
-	long count;
-	bool pinned;
-	struct page *pages[];
-};
-
-/* Pin up to @n pages. How many, or a negative error number. */
-static long job_pin(struct pin_job *job)
-{
-	unsigned int flags = FOLL_LONGTERM | (job->write ? FOLL_WRITE : 0) |
-			     (job->now ? FOLL_NOFAULT : 0);
-	struct mm_struct *mm = job->m->mm;
-	long ret = -EINTR;
-
-	if (!mmget_not_zero(mm))
-		return -ESRCH;
-	if (job->now ? mmap_read_trylock(mm) : !mmap_read_lock_killable(mm)) {
-		ret = iopf_mm_pin(mm, job->vaddr, job->n, flags, job->pages);
-		mmap_read_unlock(mm);
-	}
-	mmput_async(mm);
-	return ret ?: -EFAULT;
-}
-
-/* All of it that may wait for user space, as long as it likes. 0 or a negative error number. */
-static int job_do(struct pin_job *job)
-{
-	long count = 0, n = job_pin(job);
-	int ret;
-
-	if (n == -EINTR)
-		return n;
-	if (n < 0) {
-		ret = iopf_mm_populate_mmio(job->m->mm, job->vaddr, job->write, job->now);
-		job->mmio = !ret;
-		return ret ? n : 0;
-	}
-	for (unsigned int i = 0; i < n; i++)
-		count += iopf_pin_counts(job->pages[i]) && !test_bit(i, job->charged);
-	ret = iopf_charge(job->task, job->m->mm, job->lock_cap, count, job->now);
-	if (ret) {
-		unpin_user_pages(job->pages, n);
-		return ret;
-	}
-	job->n = n;
-	job->count = count;
-	job->pinned = true;
-	return 0;
-}
-
-static int job_run(struct iopf_run *run)
-{
-	return job_do(container_of(run, struct pin_job, run));
-}
-
-/* What nobody has taken over is given back. No lock is held, or the space's. */
-static void job_undo(struct pin_job *job, struct iopf_space *space)
-{
-	if (!job->pinned)
-		return;
-	job->pinned = false;
-	unpin_user_pages(job->pages, job->n);
-	uncharge(space, job->m, job->count);
-}
-
-static void job_free(struct iopf_run *run)
-{
-	struct pin_job *job = container_of(run, struct pin_job, run);
-
-	job_undo(job, NULL);
-	put_task_struct(job->task);
-	iopf_mm_put(job->m);
-	kfree(job);
-}
-
-/* The next @n pages of an area, from @iova on. NULL: no memory. */
-static struct pin_job *job_create(struct iopf_area *area, u64 iova, unsigned int n)
-{
-	unsigned long index = (iova - area->range.first) >> PAGE_SHIFT;
-	struct pin_job *job = kzalloc(struct_size(job, pages, n), GFP_KERNEL);
-
-	if (!job)
-		return NULL;
-	iopf_run_init(&job->run, job_run, job_free);
-	INIT_LIST_HEAD(&job->node);
-	job->n = n;
-	job->m = area->mm;
-	refcount_inc(&job->m->refs);
-	job->task = get_task_struct(area->task);
-	job->lock_cap = area->lock_cap;
-	job->write = area->prot & IOMMU_WRITE;
-	job->vaddr = iopf_area_vaddr(area, iova);
-	for (unsigned int i = 0; i < n; i++)
-		if (xa_load(&area->pins, index + i))
-			__set_bit(i, job->charged);
-	return job;
-}
-
-/* The space is as it was: the pages are the caller's now. */
-static void job_take(struct pin_job *job)
-{
-	job->pinned = false;
-}
-
-/* Whether whoever wants memory pinned may be interrupted by any signal. */
-static bool pin_interruptible(const struct iopf_mm *m)
-{
-	/* An administrator may end a wait for somebody else's memory so. */
-	return current->mm != m->mm && !(current->flags & PF_KTHREAD);
-}
-
-/* Have a thread of the process do it. */
-static int job_hand_over(struct pin_job *job)
-{
-	return iopf_run_in(job->m->pool, &job->run,
-			   pin_interruptible(job->m) ? TASK_INTERRUPTIBLE : TASK_KILLABLE);
-}
-
-/* The same, until iopf_pin_end(). */
-static int job_wait_held(struct pin_job *job, struct iopf_space *space)
-{
-	int ret;
-
-	scoped_guard(spinlock, &space->pins->waits_lock) {
-		/* Pairs with who says so before iopf_pin_end(). */
-		if (READ_ONCE(space->pins->unbinding) || READ_ONCE(space->pins->ended))
-			return -ENODEV;
-		list_add(&job->node, &space->pins->waits);
-	}
-	ret = job_hand_over(job);
-	scoped_guard(spinlock, &space->pins->waits_lock)
-		list_del_init(&job->node);
-	return ret == -ECANCELED ? -ENODEV : ret;
-}
-
-/*
- * Do it where it is charged as the process's own accesses are. What waits for nothing brings
- * nothing in.
- */
-static int job_wait(struct pin_job *job, struct iopf_space *space, enum pin_wait wait)
-{
-	if (wait == PIN_HELD)
-		return job_wait_held(job, space);
-	if (wait == PIN_NOW || current->mm == job->m->mm)
-		return job_do(job);
-	return job_hand_over(job);
-}
-
-/**
- * iopf_pin_end() - have those leave who wait in iopf_pin_run_held()
- * @space: the space, not locked; iopf_space.unbinding or ended says why, to latecomers, too
- *
- * Context: process context.
- */
-void iopf_pin_end(struct iopf_space *space)
-{
-	struct pin_job *job;
-
-	for (;;) {
-		scoped_guard(spinlock, &space->pins->waits_lock) {
-			job = list_first_entry_or_null(&space->pins->waits, struct pin_job, node);
-			if (job) {
-				list_del_init(&job->node);
-				iopf_run_get(&job->run);
-			}
-		}
-		if (!job)
-			break;
-		iopf_run_cancel(&job->run);
-		iopf_run_put(&job->run);
-	}
-}
-
-/* Map one page of a device's memory and hold it. -EAGAIN: the CPU does not have it by now. */
-static int pin_mmio(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page)
-{
-	bool write = area->prot & IOMMU_WRITE;
-	/* No device waits for it. */
-	struct iopf_timing timing = { };
-	unsigned int mapped = 0;
-	int ret = -EBUSY;
-
-	WRITE_ONCE(area->mmio, true);
-	for (unsigned int attempt = 0; attempt < MMIO_ATTEMPTS; attempt++) {
-		/* Most are there already, mapped around the first. */
-		if (iopf_chunk_hold_mmio(chunk, page))
-			return 0;
-		ret = iopf_chunk_fault(chunk, page, write, IOPF_CHUNK_PAGES, &mapped,
-				       &timing);
-		if (!ret)
-			continue;
-		if (ret == -ENOENT)
-			return -EAGAIN;
-		if (ret == -EDQUOT && iopf_evictor_make_room(area->space->evictor, 1))
-			continue;
-		if (ret != -EBUSY && ret != -ENOMEM && ret != -EDQUOT)
-			return ret;
-		usleep_range(20, 20 + 50 * attempt);
-	}
-	if (ret == -EDQUOT)
-		ret = -ENOMEM;
-	return ret ?: -EBUSY;
-}
-
 /* Take over what has been pinned, if all is as it was. How many pages, or -errno. */
-static long job_install(struct pin_job *job, struct iopf_area *area, struct iopf_chunk *chunk,
+static long job_install(struct iopf_pin_job *job, struct iopf_area *area, struct iopf_chunk *chunk,
 			unsigned int page)
 {
 	u64 iova = chunk->iova + ((u64)page << PAGE_SHIFT);
@@ -425,21 +58,21 @@ static long job_install(struct pin_job *job, struct iopf_area *area, struct iopf
 	int ret;
 
 	if (job->mmio) {
-		ret = pin_mmio(area, chunk, page);
+		ret = iopf_pin_mmio(area, chunk, page);
 		return ret ?: 1;
 	}
 	/* Somebody else may have pinned some of it meanwhile. */
 	if (!iopf_chunk_unpinned(chunk, &first, page + job->n - 1, &gap) || first != page ||
 	    gap != job->n)
 		return -EAGAIN;
-	count = count_new(area, iova, job->pages, job->n);
+	count = iopf_pin_count_new(area, iova, job->pages, job->n);
 	if (count > job->count)
 		return -EAGAIN;
 	ret = iopf_chunk_pin(chunk, page, job->pages, job->n);
 	if (ret)
 		return ret;
-	job_take(job);
-	uncharge(area->space, job->m, job->count - count);
+	iopf_pin_job_take(job);
+	iopf_pin_give_back(area->space, job->m, job->count - count);
 	area->locked += count;
 	return job->n;
 }
@@ -451,7 +84,7 @@ static long job_install(struct pin_job *job, struct iopf_area *area, struct iopf
 static long pin_some(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page,
 		     unsigned int gap, enum pin_wait wait)
 {
-	struct pin_job *job = job_create(area, chunk->iova + ((u64)page << PAGE_SHIFT), gap);
+	struct iopf_pin_job *job = iopf_pin_job_create(area, chunk->iova + ((u64)page << PAGE_SHIFT), gap);
 	struct iopf_space *space = area->space;
 	u64 serial = space->serial;
 	long n;
@@ -460,22 +93,22 @@ static long pin_some(struct iopf_area *area, struct iopf_chunk *chunk, unsigned 
 		return -ENOMEM;
 	job->now = wait == PIN_NOW;
 	iopf_space_unlock_to_wait(space);
-	n = job_wait(job, space, wait);
+	n = iopf_pin_job_wait(job, space, wait);
 	iopf_space_relock(space);
 	if (!n) {
 		n = serial == space->serial && space->domains->nr ?
 			    job_install(job, area, chunk, page) : -EAGAIN;
 		if (n < 0)
-			job_undo(job, space);
+			iopf_pin_job_undo(job, space);
 	}
-	iopf_run_put(&job->run);
+	iopf_pin_job_put(job);
 	return n;
 }
 
 /* Whether whoever wants memory pinned wants it no more. */
 static bool pin_interrupted(const struct iopf_area *area)
 {
-	return pin_interruptible(area->mm) ? signal_pending(current) :
+	return iopf_pin_interruptible(area->mm) ? signal_pending(current) :
 					     fatal_signal_pending(current);
 }
 
@@ -563,7 +196,7 @@ int iopf_pin_page(struct iopf_area *area, u64 iova, struct page **page)
 	unsigned long index = (iova - area->range.first) >> PAGE_SHIFT;
 	struct iopf_space *space = area->space;
 	bool counted = iopf_pin_counted(area, iova);
-	struct pin_job *job = job_create(area, iova, 1);
+	struct iopf_pin_job *job = iopf_pin_job_create(area, iova, 1);
 	u64 serial = space->serial;
 	int ret;
 
@@ -572,21 +205,21 @@ int iopf_pin_page(struct iopf_area *area, u64 iova, struct page **page)
 	if (counted)
 		__set_bit(0, job->charged);
 	iopf_space_unlock_to_wait(space);
-	ret = job_wait(job, space, PIN_ALONE);
+	ret = iopf_pin_job_wait(job, space, PIN_ALONE);
 	iopf_space_relock(space);
 	if (!ret && job->mmio)
 		ret = -EFAULT;
 	if (!ret && (serial != space->serial || area->leaving || area->reported ||
 		     xa_load(&area->pins, index) || iopf_pin_counted(area, iova) != counted)) {
-		job_undo(job, space);
+		iopf_pin_job_undo(job, space);
 		ret = fatal_signal_pending(current) ? -EINTR : -EAGAIN;
 	}
 	if (!ret) {
-		job_take(job);
+		iopf_pin_job_take(job);
 		area->locked += job->count;
 		*page = job->pages[0];
 	}
-	iopf_run_put(&job->run);
+	iopf_pin_job_put(job);
 	return ret;
 }
 
@@ -715,7 +348,7 @@ static long drop_chunk(struct iopf_area *area, struct iopf_chunk *chunk, unsigne
 	for (; iopf_chunk_unpin(chunk, &page, last, pages, &n, &mmio); page += n) {
 		if (mmio)
 			continue;
-		charged += count_new(area, chunk->iova + ((u64)page << PAGE_SHIFT), pages, n);
+		charged += iopf_pin_count_new(area, chunk->iova + ((u64)page << PAGE_SHIFT), pages, n);
 		unpin_user_pages_dirty_lock(pages, n, area->prot & IOMMU_WRITE);
 		cond_resched();
 	}
@@ -756,136 +389,4 @@ void iopf_pin_drop(struct iopf_area *area, const struct iopf_range *range)
 	}
 	iopf_pin_uncharge(area, charged);
 	kfree(pages);
-}
-
-/**
- * iopf_pin_counted() - whether a page of memory is pinned, so that it is charged already
- * @area: the area
- * @iova: its address
- *
- * Context: process context, under the space's lock.
- */
-bool iopf_pin_counted(struct iopf_area *area, u64 iova)
-{
-	struct iopf_chunk *chunk = iopf_area_chunk_there(area, iova);
-	unsigned int page = iopf_chunkmap_page(iova);
-
-	lockdep_assert_held(&area->space->lock);
-
-	/* Only devices' memory gets or loses its bits without the space's lock. */
-	return chunk && test_bit(page, iopf_chunkmap_pins(&chunk->map)) &&
-	       !test_bit(page, iopf_chunkmap_mmio(&chunk->map));
-}
-
-/* Whether a page of a chunk is a device's, and is missing where it should be held. */
-static bool repair_wants(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page)
-{
-	u64 iova = chunk->iova + ((u64)page << PAGE_SHIFT), last;
-
-	/* Bits of pages that are missing are set by nobody else. */
-	return !test_bit(page, iopf_chunkmap_pins(&chunk->map)) &&
-	       iopf_hold_covers(area, iova, &last);
-}
-
-/*
- * One page, whose owner's address space is not waited for. -EAGAIN: the lock has been dropped, and
- * the area may be gone.
- */
-static int repair_page(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page)
-{
-	struct iopf_space *space = area->space;
-	struct iopf_mm *m = area->mm;
-	u64 serial = space->serial;
-	bool write = area->prot & IOMMU_WRITE;
-	unsigned long vaddr = iopf_area_vaddr(area, chunk->iova + ((u64)page << PAGE_SHIFT));
-	int ret;
-
-	refcount_inc(&m->refs);
-	iopf_space_unlock_to_wait(space);
-	ret = iopf_mm_populate_mmio(m->mm, vaddr, write, true);
-	iopf_space_relock(space);
-	iopf_mm_put(m);
-	if (serial != space->serial)
-		return -EAGAIN;
-	if (ret)
-		return ret;
-	ret = pin_mmio(area, chunk, page);
-	return ret == -EAGAIN ? -EBUSY : ret;
-}
-
-static int repair_chunk(struct iopf_area *area, struct iopf_chunk *chunk, bool *missing)
-{
-	int ret;
-
-	for (unsigned int page = chunk->first; page <= chunk->last; page++) {
-		if (!repair_wants(area, chunk, page))
-			continue;
-		ret = repair_page(area, chunk, page);
-		if (ret == -EAGAIN)
-			return ret;
-		/* Not a device's memory by now. */
-		if (ret == -ENOENT)
-			continue;
-		*missing |= ret;
-		if (ret)
-			return 0;
-		cond_resched();
-	}
-	return 0;
-}
-
-/*
- * Try to map again what owners of devices' memory have revoked of an area. 1: some of it that is to
- * be pinned is still missing and may come back; -EAGAIN: look at all areas anew, for others have
- * changed them. The space's lock is dropped in between.
- */
-static int repair_area(struct iopf_area *area)
-{
-	struct iopf_chunk *chunk;
-	unsigned long index;
-	bool missing = false;
-	int ret;
-
-	lockdep_assert_held(&area->space->lock);
-
-	if (!READ_ONCE(area->mmio) || area->vaddr_invalid)
-		return 0;
-	chunk = NULL;
-	while ((chunk = iopf_area_next_chunk(area, chunk, &index))) {
-		ret = repair_chunk(area, chunk, &missing);
-		if (ret)
-			return ret;
-	}
-	return missing;
-}
-
-/**
- * iopf_pin_repair_all() - try to map again what owners of devices' memory have revoked
- * @space: the address space, whose @repair this is
- *
- * If some of it may come back, this is done again later.
- *
- * Context: process context.
- */
-void iopf_pin_repair_all(struct iopf_space *space)
-{
-	unsigned long index = 0, delay;
-	struct iopf_area *area;
-	int missing = 0, ret;
-
-	scoped_guard(mutex, &space->lock) {
-		area = NULL;
-		while ((area = iopf_space_next_area(space, area, &index, ULONG_MAX))) {
-			ret = repair_area(area);
-			missing |= ret;
-			/* The space has changed: from the start, some time later. */
-			if (ret < 0)
-				break;
-		}
-	}
-	if (!missing)
-		return;
-	delay = min(2 * READ_ONCE(space->repair_delay) + 1, (unsigned long)HZ);
-	WRITE_ONCE(space->repair_delay, delay);
-	queue_delayed_work(iopf_wq, &space->repair, delay);
 }

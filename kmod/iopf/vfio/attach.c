@@ -18,10 +18,8 @@
  *
  * Domains are shared by groups whose IOMMU agrees to it, as in type1.
  *
- * Attaching and detaching run under the container's lock. From the time a group's devices are
- * known until the group has left, they are claimed (iopf_device.attach), so nobody changes what
- * they are but under that lock. The VFIO core attaches and detaches the groups of a container one
- * at a time.
+ * Attaching and detaching run under the container's lock, with the devices claimed (claim.c). The
+ * VFIO core attaches and detaches the groups of a container one at a time.
  *
  * Locking: the container's lock; iopf_devices_lock inside of it, for a moment at a time.
  */
@@ -36,14 +34,15 @@
 #include "../budget/budget.h"
 #include "../device/device.h"
 #include "../device/table.h"
-#include "../fault/queue.h"
 #include "../fault/latency.h"
+#include "../fault/queue.h"
 #include "../lib/params.h"
 #include "../pin/emulated.h"
 #include "../pin/hold.h"
 #include "../pin/pin.h"
 #include "aperture.h"
 #include "attach.h"
+#include "claim.h"
 #include "container.h"
 #include "devices.h"
 #include "dirty.h"
@@ -66,123 +65,6 @@ static const char reason_unanswered[] = IOPF_REASON_UNDECLARED
 
 static const char served_type1[] = "vfio_iommu_type1";
 static const char served_here[] = IOPF_DRIVER_NAME;
-
-static int count_device(struct device *dev, void *data)
-{
-	(*(unsigned int *)data)++;
-	return 0;
-}
-
-struct collect {
-	struct device **dev;
-	unsigned int nr;
-	unsigned int max;
-};
-
-static int collect_device(struct device *dev, void *data)
-{
-	struct collect *collect = data;
-
-	if (collect->nr == collect->max)
-		return -EAGAIN;
-	collect->dev[collect->nr++] = get_device(dev);
-	return 0;
-}
-
-static void attach_free(struct iopf_fault_queue *fq)
-{
-	struct iopf_attach *at = container_of(fq, struct iopf_attach, faults);
-
-	for (unsigned int i = 0; i < fq->nr_devices; i++)
-		if (fq->device[i])
-			iopf_device_put(fq->device[i]);
-	iopf_fq_end(fq);
-	kfree(at);
-}
-
-/* Have the devices, which are this attachment's from here on, or none of them. */
-static int attach_claim(struct iopf_attach *at, struct device **dev)
-{
-	for (unsigned int i = 0; i < at->faults.nr_devices; i++) {
-		struct iopf_device *d = iopf_device_get(dev[i]);
-
-		if (IS_ERR(d))
-			return PTR_ERR(d);
-		at->faults.device[i] = d;
-	}
-	guard(mutex)(&iopf_devices_lock);
-	for (unsigned int i = 0; i < at->faults.nr_devices; i++) {
-		at->faults.device[i]->attach = at;
-		iopf_device_claimed(at->faults.device[i], at->container);
-	}
-	return 0;
-}
-
-/* The devices have left, or were not attached after all: then who serves them has been said. */
-static void attach_unclaim(struct iopf_attach *at, bool left)
-{
-	guard(mutex)(&iopf_devices_lock);
-	for (unsigned int i = 0; i < at->faults.nr_devices; i++) {
-		iopf_latency_detach(at->faults.device[i]);
-		at->faults.device[i]->attach = NULL;
-		iopf_device_unclaimed(at->faults.device[i]);
-		if (left)
-			iopf_device_released(at->faults.device[i]);
-		iopf_table_released(at->faults.device[i]);
-	}
-}
-
-/* An attachment with its devices, claimed, not attached yet. */
-static struct iopf_attach *attach_alloc(struct iopf_container *c, struct iommu_group *group)
-{
-	struct collect collect = { };
-	struct iopf_attach *at;
-	unsigned int nr = 0;
-	int ret;
-
-	iommu_group_for_each_dev(group, &nr, count_device);
-	if (!nr)
-		return ERR_PTR(-ENODEV);
-	at = kzalloc(struct_size(at, faults.device, nr), GFP_KERNEL_ACCOUNT);
-	collect.dev = kcalloc(nr, sizeof(*collect.dev), GFP_KERNEL);
-	if (!at || !collect.dev) {
-		ret = -ENOMEM;
-		goto err_free;
-	}
-	at->faults.nr_devices = nr;
-	at->container = c;
-	at->group = group;
-	at->failed = reason_failed;
-
-	collect.max = nr;
-	ret = iopf_fq_init(&at->faults, &c->space, attach_free) ?:
-	      iommu_group_for_each_dev(group, &collect, collect_device);
-	if (!ret && collect.nr != nr)
-		ret = -EAGAIN;
-	if (!ret)
-		ret = attach_claim(at, collect.dev);
-	for (unsigned int i = 0; i < collect.nr; i++)
-		put_device(collect.dev[i]);
-	kfree(collect.dev);
-	if (ret) {
-		iopf_fq_put(&at->faults);
-		return ERR_PTR(ret);
-	}
-	iopf_fault_room(&at->faults);
-	return at;
-
-err_free:
-	kfree(collect.dev);
-	kfree(at);
-	return ERR_PTR(ret);
-}
-
-static void attach_served(struct iopf_attach *at, const char *by, const char *reason)
-{
-	guard(mutex)(&iopf_devices_lock);
-	for (unsigned int i = 0; i < at->faults.nr_devices; i++)
-		iopf_device_served(at->faults.device[i], by, reason);
-}
 
 static void attach_faults_off(struct iopf_attach *at, unsigned int nr)
 {
@@ -226,7 +108,7 @@ static const char *attach_faults_on(struct iopf_attach *at)
 	return NULL;
 }
 
-/* Time what faults the devices will have. Undone by attach_unclaim(), be it that it fails. */
+/* Time what faults the devices will have. Undone by iopf_claim_end(), be it that it fails. */
 static int attach_latency_on(struct iopf_attach *at)
 {
 	int ret = 0;
@@ -373,12 +255,6 @@ err_iovas:
 	return ret;
 }
 
-/* Whether a container with this group as its first real one is for stock type1. */
-static bool attach_refused(struct iopf_container *c)
-{
-	return iopf_space_groupless(&c->space) && !READ_ONCE(iopf_serve_pinned);
-}
-
 static int emulated_join(struct iopf_space *space, void *group)
 {
 	struct iopf_container *c = iopf_space_container(space);
@@ -392,13 +268,10 @@ static int emulated_join(struct iopf_space *space, void *group)
 	return ret;
 }
 
-/* The group has brought its limits along; @undo takes them back. */
-static int attach_group(struct iopf_container *c, struct iommu_group *group, bool emulated,
-			const struct iopf_limits_undo *undo)
+/* Whether a group can be attached at all. */
+static int attach_check(struct iopf_container *c, struct iommu_group *group)
 {
 	struct iopf_attach *at;
-	const char *reason;
-	int ret;
 
 	/* It could need pinning. */
 	if (c->space.vaddr_invalid)
@@ -406,46 +279,59 @@ static int attach_group(struct iopf_container *c, struct iommu_group *group, boo
 	list_for_each_entry(at, &c->attaches, faults.node)
 		if (at->group == group)
 			return -EINVAL;
-	if (emulated)
-		return iopf_pin_run_held(&c->space, emulated_join, group);
+	return 0;
+}
 
-	at = attach_alloc(c, group);
+/* Whether a group's interrupts are isolated, or need not be. */
+static int attach_check_msi(struct iopf_container *c, struct iopf_attach *at)
+{
+	if (READ_ONCE(iopf_allow_unsafe_interrupts) || iommu_group_has_isolated_msi(at->group))
+		return 0;
+	pr_warn_ratelimited(IOPF_DRIVER_NAME ": no interrupt remapping; the module parameter allow_unsafe_interrupts permits use without it\n");
+	if (iopf_space_groupless(&c->space))
+		iopf_claim_served(at, served_type1, reason_unsafe);
+	return -EPERM;
+}
+
+/* Have page faults on, as far as that can be; or leave the group to stock type1. */
+static int attach_begin(struct iopf_container *c, struct iopf_attach *at)
+{
+	const char *reason = attach_barred(at) ? reason_disabled : attach_faults_on(at);
+
+	at->iopf_on = !reason;
+	/* A container with this group as its first real one is for stock type1. */
+	if (reason && iopf_space_groupless(&c->space) && !READ_ONCE(iopf_serve_pinned)) {
+		iopf_claim_served(at, served_type1, reason);
+		return -ENODEV;
+	}
+	return attach_latency_on(at);
+}
+
+/* The group has brought its limits along; @undo takes them back. */
+static int attach_group(struct iopf_container *c, struct iommu_group *group,
+			const struct iopf_limits_undo *undo)
+{
+	struct iopf_attach *at = iopf_claim_group(c, group);
+	int ret;
+
 	if (IS_ERR(at))
 		return PTR_ERR(at);
-
-	if (!READ_ONCE(iopf_allow_unsafe_interrupts) && !iommu_group_has_isolated_msi(group)) {
-		pr_warn_ratelimited(IOPF_DRIVER_NAME ": no interrupt remapping; the module parameter allow_unsafe_interrupts permits use without it\n");
-		if (iopf_space_groupless(&c->space))
-			attach_served(at, served_type1, reason_unsafe);
-		ret = -EPERM;
-		goto err_unclaim;
-	}
-
-	reason = attach_barred(at) ? reason_disabled : attach_faults_on(at);
-	at->iopf_on = !reason;
-	if (reason && attach_refused(c)) {
-		attach_served(at, served_type1, reason);
-		ret = -ENODEV;
-		goto err_unclaim;
-	}
-	ret = attach_latency_on(at);
+	at->failed = reason_failed;
+	ret = attach_check_msi(c, at) ?: attach_begin(c, at);
 	if (ret)
-		goto err_faults_off;
+		goto err_end;
 	ret = attach_locked(c, at, undo);
-	if (ret) {
-		/* For a container's first group the VFIO core asks the next backend. */
-		if (list_empty(&c->attaches))
-			attach_served(at, served_type1, at->failed);
-		goto err_faults_off;
+	if (!ret) {
+		iopf_claim_served(at, served_here, at->reason ?: "");
+		return 0;
 	}
-	attach_served(at, served_here, at->reason ?: "");
-	return 0;
-
-err_faults_off:
+	/* For a container's first group the VFIO core asks the next backend. */
+	if (list_empty(&c->attaches))
+		iopf_claim_served(at, served_type1, at->failed);
+err_end:
 	if (at->iopf_on)
 		attach_faults_off(at, at->faults.nr_devices);
-err_unclaim:
-	attach_unclaim(at, false);
+	iopf_claim_end(at, false);
 	iopf_fq_put(&at->faults);
 	return ret;
 }
@@ -485,7 +371,11 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 		return ret;
 	}
 	/* It may wait for user space, without the container's lock. */
-	ret = attach_group(c, group, emulated, &undo);
+	ret = attach_check(c, group);
+	if (!ret && emulated)
+		ret = iopf_pin_run_held(&c->space, emulated_join, group);
+	else if (!ret)
+		ret = attach_group(c, group, &undo);
 	mutex_unlock(&c->space.lock);
 
 	mutex_lock(&c->space.evictor->setting);
@@ -553,7 +443,7 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 		c->iovas = iovas;
 	}
 	c->pgsizes = iopf_domain_pgsizes(c);
-	attach_unclaim(at, true);
+	iopf_claim_end(at, true);
 	iopf_fq_put(&at->faults);
 }
 
@@ -628,6 +518,6 @@ int iopf_attach_update(struct iopf_attach *at)
 		WRITE_ONCE(at->faults.faulting, true);
 		iopf_container_unpin(c);
 	}
-	attach_served(at, served_here, reason ?: "");
+	iopf_claim_served(at, served_here, reason ?: "");
 	return 0;
 }

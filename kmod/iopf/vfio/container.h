@@ -9,10 +9,11 @@
 #include <linux/types.h>
 
 #include "../../../core/iovas.h"
+#include "../../../core/limtable.h"
 #include "../../../core/mode.h"
 #include "../map/space.h"
 #include "../pin/pins.h"
-#include "defaults.h"
+#include "owner.h"
 
 struct iopf_latency_past;
 struct iopf_part;

@@ -15,10 +15,7 @@
  * container has already, is combined: the stricter value counts. limits.c applies it before the
  * group is attached, so before the first fault and the first pin.
  *
- * Who is the same owner: what an unprivileged user can't change. Of a container set up in a cgroup
- * other than the root it is that cgroup and all below it, for a process can go down and not up;
- * its user can be another one in a user namespace. In the root cgroup it is the user; and of root
- * there, who can set limits anyhow, the process.
+ * Who is the same owner: see owner.c.
  *
  * Kept values go when an administrator forgets them (/sys/kernel/vfio_iopf/limits_sticky), when the
  * device is unbound from its VFIO driver, when the owner's cgroup or process is gone. Only an
@@ -55,6 +52,7 @@
 #include "attach.h"
 #include "container.h"
 #include "defaults.h"
+#include "owner.h"
 
 #define KEPT_OWNERS	1024
 
@@ -107,83 +105,6 @@ static struct iopf_draft defaults_draft;
 static LIST_HEAD(defaults_kept);
 static unsigned int defaults_owners;
 
-/* Owners */
-
-/**
- * iopf_owner_init() - the current process as the owner of a container
- * @o: out
- */
-void iopf_owner_init(struct iopf_owner *o)
-{
-	o->uid = current_uid();
-	o->process = get_pid(task_tgid(current));
-	rcu_read_lock();
-	do {
-		o->cgroup = task_dfl_cgroup(current);
-	} while (!cgroup_tryget(o->cgroup));
-	rcu_read_unlock();
-}
-
-/**
- * iopf_owner_end() - undo iopf_owner_init()
- * @o: the owner, or zeroes
- */
-void iopf_owner_end(struct iopf_owner *o)
-{
-	put_pid(o->process);
-	if (o->cgroup)
-		cgroup_put(o->cgroup);
-	*o = (struct iopf_owner){ };
-}
-
-static void owner_copy(struct iopf_owner *to, const struct iopf_owner *o)
-{
-	*to = *o;
-	get_pid(to->process);
-	cgroup_get(to->cgroup);
-}
-
-static bool owner_rooted(const struct iopf_owner *o)
-{
-	return !cgroup_parent(o->cgroup);
-}
-
-/* Whether what is kept for @o is for @other, too. */
-static bool owner_covers(const struct iopf_owner *o, const struct iopf_owner *other)
-{
-	if (!owner_rooted(o))
-		return cgroup_is_descendant(other->cgroup, o->cgroup);
-	if (!uid_eq(o->uid, GLOBAL_ROOT_UID))
-		return uid_eq(o->uid, other->uid);
-	return o->process == other->process;
-}
-
-/* Whether there can be no more containers of it. */
-static bool owner_gone(const struct iopf_owner *o)
-{
-	if (!owner_rooted(o))
-		return !(o->cgroup->self.flags & CSS_ONLINE);
-	return uid_eq(o->uid, GLOBAL_ROOT_UID) && !pid_has_task(o->process, PIDTYPE_TGID);
-}
-
-static bool owner_equal(const struct iopf_owner *a, const struct iopf_owner *b)
-{
-	return owner_covers(a, b) && owner_covers(b, a);
-}
-
-/* The words of a rule for it. */
-static void owner_print(struct seq_buf *s, const struct iopf_owner *o, char *path)
-{
-	if (!owner_rooted(o)) {
-		cgroup_path(o->cgroup, path, PATH_MAX);
-		seq_buf_printf(s, "cgroup %s", path);
-	} else if (!uid_eq(o->uid, GLOBAL_ROOT_UID)) {
-		seq_buf_printf(s, "user %u", from_kuid(&init_user_ns, o->uid));
-	} else {
-		seq_buf_printf(s, "process %d", pid_nr(o->process));
-	}
-}
-
 /* What is kept */
 
 static void kept_free(struct kept *k)
@@ -210,7 +131,7 @@ static void kept_prune(void)
 
 	list_for_each_entry_safe(k, next, &defaults_kept, node)
 		if (!k->device && !k->users &&
-		    (owner_gone(&k->owner) || defaults_owners > KEPT_OWNERS))
+		    (iopf_owner_gone(&k->owner) || defaults_owners > KEPT_OWNERS))
 			kept_drop(k);
 }
 
@@ -223,7 +144,7 @@ static struct kept *kept_get(const char *device, const struct iopf_owner *owner)
 
 	list_for_each_entry(k, &defaults_kept, node)
 		if (device ? k->device && !strcmp(k->device, device) :
-			     !k->device && owner_equal(&k->owner, owner))
+			     !k->device && iopf_owner_equal(&k->owner, owner))
 			goto found;
 	k = kzalloc(sizeof(*k), GFP_KERNEL);
 	if (!k)
@@ -235,7 +156,7 @@ static struct kept *kept_get(const char *device, const struct iopf_owner *owner)
 			return NULL;
 		}
 	} else {
-		owner_copy(&k->owner, owner);
+		iopf_owner_copy(&k->owner, owner);
 		defaults_owners++;
 	}
 	list_add_tail(&k->node, &defaults_kept);
@@ -384,7 +305,7 @@ static int defaults_device(struct device *dev, void *data)
 	list_for_each_entry(k, &defaults_kept, node) {
 		if (k->device && !strcmp(k->device, subject.id.name))
 			own = k->settings;
-		else if (!k->device && owner_covers(&k->owner, ask->owner))
+		else if (!k->device && iopf_owner_covers(&k->owner, ask->owner))
 			iopf_settings_restrict(&others, &k->settings);
 	}
 	rule = iopf_limtable_match(defaults_table->rules, &subject);
@@ -482,7 +403,7 @@ static void kept_print_key(struct seq_buf *s, const struct kept *k, char *path)
 	if (k->device)
 		seq_buf_printf(s, "address %s", k->device);
 	else
-		owner_print(s, &k->owner, path);
+		iopf_owner_print(s, &k->owner, path);
 }
 
 static void kept_print(struct seq_buf *s, const struct kept *k, char *path)

@@ -2,34 +2,15 @@
 #ifndef IOPF_DEFAULTS_H
 #define IOPF_DEFAULTS_H
 
-#include <linux/uidgid_types.h>
-
 #include "../../../core/limtable.h"
 
-struct cgroup;
 struct iommu_group;
 struct iopf_container;
 struct iopf_keep;
 struct kobject;
-struct pid;
-
-/**
- * struct iopf_owner - who set a container up; does not change
- * @uid: the user
- * @cgroup: the cgroup (v2), referenced
- * @process: the process, referenced
- */
-struct iopf_owner {
-	kuid_t uid;
-	struct cgroup *cgroup;
-	struct pid *process;
-};
 
 int iopf_defaults_init(struct kobject *root);
 void iopf_defaults_exit(struct kobject *root);
-
-void iopf_owner_init(struct iopf_owner *o);
-void iopf_owner_end(struct iopf_owner *o);
 
 int iopf_defaults_get(struct iopf_container *c, struct iommu_group *group,
 		      struct iopf_settings *s);

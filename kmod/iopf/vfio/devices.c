@@ -29,6 +29,7 @@
 #include "../pin/pin.h"
 #include "attach.h"
 #include "container.h"
+#include "defaults.h"
 #include "devices.h"
 #include "policies.h"
 

@@ -36,6 +36,7 @@
 #include "../lib/tree.h"
 #include "../map/area.h"
 #include "../map/mms.h"
+#include "../pin/charge.h"
 #include "../pin/emulated.h"
 #include "../pin/hold.h"
 #include "../pin/pin.h"
@@ -442,62 +443,73 @@ static int unmap_check(struct iopf_container *c, const struct vfio_iommu_type1_d
 	return c->v2 && !all && iopf_container_bisected(c, &v->range) ? -EINVAL : 0;
 }
 
+/* Have nobody else use the areas: drivers unpin what they have pinned, and end their copies. */
+static int unmap_release(struct iopf_container *c,
+			 const struct vfio_iommu_type1_dma_unmap *unmap, u64 iova, u64 size,
+			 struct victims *v)
+{
+	int ret;
+
+	do {
+		while (release_pins(c, v)) {
+			ret = unmap_check(c, unmap, iova, size, v);
+			if (ret)
+				return ret;
+		}
+		ret = iopf_emulated_wait(&c->space, &v->range);
+		if (ret > 0 && unmap_check(c, unmap, iova, size, v))
+			return -EINVAL;
+	} while (ret > 0);
+	return ret;
+}
+
+/* Remove the areas. -EINTR: the owner is dying, and some are left. */
+static int unmap_remove(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *unmap,
+			struct victims *v)
+{
+	struct iopf_area *area;
+	unsigned int n = 0;
+	LIST_HEAD(gone);
+
+	for (area = victims_first(v); area; area = victims_next(v)) {
+		unmap->size += iopf_area_size(area);
+		list_add_tail(&area->gone, &gone);
+		/* Those that have been mapped since the report lie in between, and stay. */
+		if (++n % IOPF_REMOVE_BATCH && !v->reported)
+			continue;
+		iopf_container_remove_areas(c, &gone);
+		/* Who is dying learns nothing of it, and the rest goes with the container. */
+		if (!v->reported && fatal_signal_pending(current))
+			return -EINTR;
+	}
+	iopf_container_remove_areas(c, &gone);
+	return 0;
+}
+
 static int unmap_locked(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *unmap,
 			u64 iova, u64 size, const struct vfio_bitmap *bitmap)
 {
 	bool vaddr = unmap->flags & VFIO_DMA_UNMAP_FLAG_VADDR;
 	bool dirty = unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
 	struct victims v = { .c = c, .range = { .first = 0, .last = U64_MAX }, .cut_ok = c->v2 };
-	struct iopf_area *area;
-	unsigned int n = 0;
-	LIST_HEAD(gone);
 	int ret;
 
 	lockdep_assert_held(&c->space.lock);
 
-	if (vaddr && !list_empty(&c->pins.emulated.groups))
+	if (vaddr && c->space.emulated_groups)
 		return -EBUSY;
 	ret = unmap_check(c, unmap, iova, size, &v);
 	if (ret)
 		return ret;
 	if (vaddr)
 		return invalidate_vaddr(c, &v, &unmap->size);
-	do {
-		while (release_pins(c, &v)) {
-			ret = unmap_check(c, unmap, iova, size, &v);
-			if (ret)
-				goto err_keep;
-		}
-		ret = iopf_emulated_wait(&c->space, &v.range);
-		if (ret < 0)
-			goto err_keep;
-		if (ret && unmap_check(c, unmap, iova, size, &v)) {
-			ret = -EINVAL;
-			goto err_keep;
-		}
-	} while (ret);
-
-	if (dirty) {
+	ret = unmap_release(c, unmap, iova, size, &v);
+	if (!ret && dirty)
 		ret = report_victims(c, &v, bitmap);
-		if (ret)
-			goto err_keep;
-	}
-	for (area = victims_first(&v); area; area = victims_next(&v)) {
-		unmap->size += iopf_area_size(area);
-		list_add_tail(&area->gone, &gone);
-		/* Those that have been mapped since the report lie in between, and stay. */
-		if (++n % IOPF_REMOVE_BATCH && !v.reported)
-			continue;
-		iopf_container_remove_areas(c, &gone);
-		/* Who is dying learns nothing of it, and the rest goes with the container. */
-		if (!dirty && fatal_signal_pending(current))
-			goto err_keep;
-	}
-	iopf_container_remove_areas(c, &gone);
-	return 0;
-
-err_keep:
-	keep_victims(&v);
+	if (!ret)
+		ret = unmap_remove(c, unmap, &v);
+	if (ret)
+		keep_victims(&v);
 	return ret;
 }
 

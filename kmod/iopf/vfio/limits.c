@@ -46,6 +46,7 @@
 #include "../map/span.h"
 #include "../pin/pin.h"
 #include "container.h"
+#include "defaults.h"
 #include "limits.h"
 #include "policies.h"
 

@@ -19,6 +19,7 @@
 
 #include "../../compat/vfio_driver.h"
 #include "../lib/params.h"
+#include "../pin/charge.h"
 #include "../pin/emulated.h"
 #include "../pin/pin.h"
 #include "../prefault/request.h"

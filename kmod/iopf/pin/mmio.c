@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory of devices (VM_PFNMAP) that is held as if it were pinned.
+ *
+ * It has no pages to pin. It is mapped by the fault path, hence under the notifier's protection, and
+ * held. When its owner revokes it, a device that can't fault would never get it back, so the space
+ * keeps trying until the memory is there again or its mapping gone: iopf_pin_repair_all().
+ *
+ * Locking: the space's lock, which is dropped to populate.
+ */
+#include <linux/cleanup.h>
+#include <linux/delay.h>
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+
+#include "../budget/budget.h"
+#include "../host/mm.h"
+#include "../lib/params.h"
+#include "../lib/timing.h"
+#include "../map/area.h"
+#include "../map/chunk.h"
+#include "../map/space.h"
+#include "hold.h"
+#include "mmio.h"
+
+/* How often mapping a device's memory is tried against invalidations and lack of memory. */
+#define MMIO_ATTEMPTS 64
+
+/* Map one page of a device's memory and hold it. -EAGAIN: the CPU does not have it by now. */
+int iopf_pin_mmio(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page)
+{
+	bool write = area->prot & IOMMU_WRITE;
+	/* No device waits for it. */
+	struct iopf_timing timing = { };
+	unsigned int mapped = 0;
+	int ret = -EBUSY;
+
+	WRITE_ONCE(area->mmio, true);
+	for (unsigned int attempt = 0; attempt < MMIO_ATTEMPTS; attempt++) {
+		/* Most are there already, mapped around the first. */
+		if (iopf_chunk_hold_mmio(chunk, page))
+			return 0;
+		ret = iopf_chunk_fault(chunk, page, write, IOPF_CHUNK_PAGES, &mapped,
+				       &timing);
+		if (!ret)
+			continue;
+		if (ret == -ENOENT)
+			return -EAGAIN;
+		if (ret == -EDQUOT && iopf_evictor_make_room(area->space->evictor, 1))
+			continue;
+		if (ret != -EBUSY && ret != -ENOMEM && ret != -EDQUOT)
+			return ret;
+		usleep_range(20, 20 + 50 * attempt);
+	}
+	if (ret == -EDQUOT)
+		ret = -ENOMEM;
+	return ret ?: -EBUSY;
+}
+
+/* Whether a page of a chunk is a device's, and is missing where it should be held. */
+static bool repair_wants(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page)
+{
+	u64 iova = chunk->iova + ((u64)page << PAGE_SHIFT), last;
+
+	/* Bits of pages that are missing are set by nobody else. */
+	return !test_bit(page, iopf_chunkmap_pins(&chunk->map)) &&
+	       iopf_hold_covers(area, iova, &last);
+}
+
+/*
+ * One page, whose owner's address space is not waited for. -EAGAIN: the lock has been dropped, and
+ * the area may be gone.
+ */
+static int repair_page(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page)
+{
+	struct iopf_space *space = area->space;
+	struct iopf_mm *m = area->mm;
+	u64 serial = space->serial;
+	bool write = area->prot & IOMMU_WRITE;
+	unsigned long vaddr = iopf_area_vaddr(area, chunk->iova + ((u64)page << PAGE_SHIFT));
+	int ret;
+
+	refcount_inc(&m->refs);
+	iopf_space_unlock_to_wait(space);
+	ret = iopf_mm_populate_mmio(m->mm, vaddr, write, true);
+	iopf_space_relock(space);
+	iopf_mm_put(m);
+	if (serial != space->serial)
+		return -EAGAIN;
+	if (ret)
+		return ret;
+	ret = iopf_pin_mmio(area, chunk, page);
+	return ret == -EAGAIN ? -EBUSY : ret;
+}
+
+static int repair_chunk(struct iopf_area *area, struct iopf_chunk *chunk, bool *missing)
+{
+	int ret;
+
+	for (unsigned int page = chunk->first; page <= chunk->last; page++) {
+		if (!repair_wants(area, chunk, page))
+			continue;
+		ret = repair_page(area, chunk, page);
+		if (ret == -EAGAIN)
+			return ret;
+		/* Not a device's memory by now. */
+		if (ret == -ENOENT)
+			continue;
+		*missing |= ret;
+		if (ret)
+			return 0;
+		cond_resched();
+	}
+	return 0;
+}
+
+/*
+ * Try to map again what owners of devices' memory have revoked of an area. 1: some of it that is to
+ * be pinned is still missing and may come back; -EAGAIN: look at all areas anew, for others have
+ * changed them. The space's lock is dropped in between.
+ */
+static int repair_area(struct iopf_area *area)
+{
+	struct iopf_chunk *chunk;
+	unsigned long index;
+	bool missing = false;
+	int ret;
+
+	lockdep_assert_held(&area->space->lock);
+
+	if (!READ_ONCE(area->mmio) || area->vaddr_invalid)
+		return 0;
+	chunk = NULL;
+	while ((chunk = iopf_area_next_chunk(area, chunk, &index))) {
+		ret = repair_chunk(area, chunk, &missing);
+		if (ret)
+			return ret;
+	}
+	return missing;
+}
+
+/**
+ * iopf_pin_repair_all() - try to map again what owners of devices' memory have revoked
+ * @space: the address space, whose @repair this is
+ *
+ * If some of it may come back, this is done again later.
+ *
+ * Context: process context.
+ */
+void iopf_pin_repair_all(struct iopf_space *space)
+{
+	unsigned long index = 0, delay;
+	struct iopf_area *area;
+	int missing = 0, ret;
+
+	scoped_guard(mutex, &space->lock) {
+		area = NULL;
+		while ((area = iopf_space_next_area(space, area, &index, ULONG_MAX))) {
+			ret = repair_area(area);
+			missing |= ret;
+			/* The space has changed: from the start, some time later. */
+			if (ret < 0)
+				break;
+		}
+	}
+	if (!missing)
+		return;
+	delay = min(2 * READ_ONCE(space->repair_delay) + 1, (unsigned long)HZ);
+	WRITE_ONCE(space->repair_delay, delay);
+	queue_delayed_work(iopf_wq, &space->repair, delay);
+}
