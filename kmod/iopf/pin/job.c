@@ -141,15 +141,15 @@ static int job_wait_held(struct iopf_pin_job *job, struct iopf_space *space)
 {
 	int ret;
 
-	scoped_guard(spinlock, &space->pins->waits_lock) {
+	scoped_guard(spinlock, &space->pins->waits_lock)
+	{
 		/* Pairs with who says so before iopf_pin_end(). */
 		if (READ_ONCE(space->pins->unbinding) || READ_ONCE(space->pins->ended))
 			return -ENODEV;
 		list_add(&job->node, &space->pins->waits);
 	}
 	ret = job_hand_over(job);
-	scoped_guard(spinlock, &space->pins->waits_lock)
-		list_del_init(&job->node);
+	scoped_guard(spinlock, &space->pins->waits_lock) list_del_init(&job->node);
 	return ret == -ECANCELED ? -ENODEV : ret;
 }
 
@@ -177,8 +177,10 @@ void iopf_pin_end(struct iopf_space *space)
 	struct iopf_pin_job *job;
 
 	for (;;) {
-		scoped_guard(spinlock, &space->pins->waits_lock) {
-			job = list_first_entry_or_null(&space->pins->waits, struct iopf_pin_job, node);
+		scoped_guard(spinlock, &space->pins->waits_lock)
+		{
+			job = list_first_entry_or_null(&space->pins->waits, struct iopf_pin_job,
+						       node);
 			if (job) {
 				list_del_init(&job->node);
 				iopf_run_get(&job->run);

@@ -32,7 +32,7 @@ int iopf_pin_mmio(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int
 {
 	bool write = area->prot & IOMMU_WRITE;
 	/* No device waits for it. */
-	struct iopf_timing timing = { };
+	struct iopf_timing timing = {};
 	unsigned int mapped = 0;
 	int ret = -EBUSY;
 
@@ -41,8 +41,7 @@ int iopf_pin_mmio(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int
 		/* Most are there already, mapped around the first. */
 		if (iopf_chunk_hold_mmio(chunk, page))
 			return 0;
-		ret = iopf_chunk_fault(chunk, page, write, IOPF_CHUNK_PAGES, &mapped,
-				       &timing);
+		ret = iopf_chunk_fault(chunk, page, write, IOPF_CHUNK_PAGES, &mapped, &timing);
 		if (!ret)
 			continue;
 		if (ret == -ENOENT)
@@ -154,7 +153,8 @@ void iopf_pin_repair_all(struct iopf_space *space)
 	struct iopf_area *area;
 	int missing = 0, ret;
 
-	scoped_guard(mutex, &space->lock) {
+	scoped_guard(mutex, &space->lock)
+	{
 		area = NULL;
 		while ((area = iopf_space_next_area(space, area, &index, ULONG_MAX))) {
 			ret = repair_area(area);

@@ -84,7 +84,8 @@ static long job_install(struct iopf_pin_job *job, struct iopf_area *area, struct
 static long pin_some(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page,
 		     unsigned int gap, enum pin_wait wait)
 {
-	struct iopf_pin_job *job = iopf_pin_job_create(area, chunk->iova + ((u64)page << PAGE_SHIFT), gap);
+	struct iopf_pin_job *job =
+		iopf_pin_job_create(area, chunk->iova + ((u64)page << PAGE_SHIFT), gap);
 	struct iopf_space *space = area->space;
 	u64 serial = space->serial;
 	long n;
@@ -348,7 +349,8 @@ static long drop_chunk(struct iopf_area *area, struct iopf_chunk *chunk, unsigne
 	for (; iopf_chunk_unpin(chunk, &page, last, pages, &n, &mmio); page += n) {
 		if (mmio)
 			continue;
-		charged += iopf_pin_count_new(area, chunk->iova + ((u64)page << PAGE_SHIFT), pages, n);
+		charged +=
+			iopf_pin_count_new(area, chunk->iova + ((u64)page << PAGE_SHIFT), pages, n);
 		unpin_user_pages_dirty_lock(pages, n, area->prot & IOMMU_WRITE);
 		cond_resched();
 	}
