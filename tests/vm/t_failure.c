@@ -57,7 +57,6 @@
 #define VM_FAULT_SIGBUS	2
 #define NOMEM		((uint64_t)-ENOMEM)
 #define INTR		((uint64_t)-EINTR)
-#define XA_NOMEM	((uint64_t)-ENOMEM * 4 + 2)
 
 /**
  * struct call - a function that is to fail
@@ -84,7 +83,7 @@ static const struct call calls[] = {
 	{ "kmem_cache_alloc_bulk_noprof", 0, 2, 1, false, false },
 	{ "mempool_alloc_noprof", 0, 2, 1, true, false },
 	{ "mempool_alloc_noprof", 0, 2, 9, true, false },
-	{ "__xa_store", XA_NOMEM, 0, 1, true, false },
+	{ "__xa_insert", NOMEM, 0, 1, true, false },
 	{ "handle_mm_fault", VM_FAULT_OOM, 0, 2, true, false },
 	{ "handle_mm_fault", VM_FAULT_SIGBUS, 0, 2, true, false },
 	{ "down_read_trylock", 0, 0, 1, true, false },

@@ -28,25 +28,21 @@
  *
  * populate vs exit: a thread of the process keeps its memory by being one. In any other context
  *   mm_users is held while populating only, and the last user's exit is left to others.
- * borrow vs set_mempolicy: the policy is referenced, and goes with the last reference.
- *   A copy is for kernel threads only: readers of /proc/TID/numa_maps take references, but find
- *   no memory there.
+ * Memory policies: see nodes.c.
  *
  * Locking: the mmap lock; task_lock() for a moment.
  */
 #include <linux/cleanup.h>
 #include <linux/memcontrol.h>
-#include <linux/mempolicy.h>
 #include <linux/mm.h>
-#include <linux/nodemask.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/shmem_fs.h>
 
-#include "../../compat/mempolicy.h"
 #include "mm.h"
+#include "nodes.h"
 #include "walk.h"
 
 /* Page tables for some pages that lie side by side. */
@@ -56,194 +52,6 @@ static bool own_thread(const struct mm_struct *mm)
 {
 	return current->mm == mm && current->flags & PF_USER_WORKER;
 }
-
-/* Whether a node has @pages pages to spare; with @huge, 2 MiB in one piece. */
-static __always_inline bool node_has_room(int node, unsigned int pages, bool huge)
-{
-	struct zone *zones = NODE_DATA(node)->node_zones;
-
-	for (int i = ZONE_NORMAL; i >= 0; i--) {
-		struct zone *zone = &zones[i];
-		unsigned long nr_free = 0, keep;
-
-		if (!populated_zone(zone))
-			continue;
-		keep = high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_NORMAL];
-		if (zone_page_state(zone, NR_FREE_PAGES) <= keep + pages)
-			continue;
-		for (unsigned int order = PMD_ORDER; huge && order < NR_PAGE_ORDERS; order++)
-			nr_free += READ_ONCE(zone->free_area[order].nr_free);
-		if (!huge || nr_free)
-			return true;
-	}
-	return false;
-}
-
-#if defined(CONFIG_NUMA) && defined(CONFIG_MEMCG)
-/* Take the memory policy of the process's main thread, in a thread that has none. */
-static struct mempolicy *policy_borrow(struct mm_struct *mm)
-{
-	struct mempolicy *policy = NULL;
-	struct task_struct *owner;
-
-	if (nr_online_nodes == 1)
-		return NULL;
-	scoped_guard(rcu) {
-		owner = rcu_dereference(mm->owner);
-		if (owner) {
-			task_lock(owner);
-			policy = owner->mempolicy;
-			mpol_get(policy);
-			task_unlock(owner);
-		}
-	}
-	if (policy)
-		WARN_ON_ONCE(iopf_mpol_exchange(policy));
-	return policy;
-}
-
-static void policy_return(struct mempolicy *policy)
-{
-	if (policy)
-		iopf_mpol_put(iopf_mpol_exchange(NULL));
-}
-
-static noinline bool policy_copy_nodes(struct mm_struct *mm, struct mempolicy *copy)
-{
-	struct task_struct *owner;
-
-	if (!(current->flags & PF_KTHREAD) || current->mempolicy)
-		return false;
-	guard(rcu)();
-	owner = rcu_dereference(mm->owner);
-	if (!owner || !nodes_subset(node_states[N_MEMORY], owner->mems_allowed))
-		return false;
-	if (READ_ONCE(owner->mempolicy)) {
-		task_lock(owner);
-		if (owner->mempolicy)
-			*copy = *owner->mempolicy;
-		task_unlock(owner);
-	}
-	return true;
-}
-
-/*
- * A copy of the memory policy of the process's main thread; of mode MPOL_DEFAULT if there is none.
- * False: this thread can't have one, or the owner may not have memory of all nodes.
- */
-static bool policy_copy(struct mm_struct *mm, struct mempolicy *copy)
-{
-	copy->mode = MPOL_DEFAULT;
-	return nr_online_nodes == 1 || policy_copy_nodes(mm, copy);
-}
-
-/* Have the caller allocate by a copy; until policy_unset(). */
-static void policy_set(struct mempolicy *copy)
-{
-	if (unlikely(copy->mode != MPOL_DEFAULT))
-		iopf_mpol_exchange(copy);
-}
-
-static void policy_unset(const struct mempolicy *copy)
-{
-	if (unlikely(copy->mode != MPOL_DEFAULT))
-		iopf_mpol_exchange(NULL);
-}
-
-static noinline bool nodes_have_room(const nodemask_t *nodes, unsigned int pages, bool huge)
-{
-	int node;
-
-	for_each_node_mask(node, *nodes)
-		if (!node_state(node, N_MEMORY) || !node_has_room(node, pages, huge))
-			return false;
-	return true;
-}
-
-/* The same for each node that a policy names: without any, for the nearest one. */
-static __always_inline bool policy_has_room(const struct mempolicy *policy, unsigned int pages,
-					    bool huge)
-{
-	if (likely(policy->mode == MPOL_DEFAULT) || nodes_empty(policy->nodes))
-		return node_has_room(numa_mem_id(), pages, huge);
-	return nodes_have_room(&policy->nodes, pages, huge);
-}
-
-/* Shared memory has policies by its pages. */
-static const struct mempolicy *shmem_policy(struct shared_policy *shared, pgoff_t index)
-{
-	struct rb_node *node = shared->root.rb_node;
-
-	lockdep_assert_held(&shared->lock);
-
-	while (node) {
-		struct sp_node *part = rb_entry(node, struct sp_node, nd);
-
-		if (index >= part->start && index < part->end)
-			return part->policy;
-		node = index < part->start ? node->rb_left : node->rb_right;
-	}
-	return NULL;
-}
-
-static bool shmem_has_room(struct inode *inode, pgoff_t index, unsigned int pages, bool huge)
-{
-	struct shared_policy *shared = &SHMEM_I(inode)->policy;
-	const struct mempolicy *policy;
-	bool room;
-
-	if (!READ_ONCE(shared->root.rb_node))
-		return true;
-	read_lock(&shared->lock);
-	policy = shmem_policy(shared, index);
-	room = !policy || policy_has_room(policy, pages, huge);
-	read_unlock(&shared->lock);
-	return room;
-}
-
-/* Whether there is room where the memory's own policy wants a page, if it has one. */
-static noinline bool vma_policy_has_room(struct vm_area_struct *vma, unsigned long vaddr,
-					 bool huge)
-{
-	unsigned int pages = huge ? HPAGE_PMD_NR : 1;
-
-	if (!vma_is_anonymous(vma))
-		return shmem_has_room(file_inode(vma->vm_file), linear_page_index(vma, vaddr),
-				      pages, huge);
-	return !vma->vm_policy || policy_has_room(vma->vm_policy, pages, huge);
-}
-
-static bool vma_has_room(struct vm_area_struct *vma, unsigned long vaddr, bool huge)
-{
-	return nr_online_nodes == 1 || vma_policy_has_room(vma, vaddr, huge);
-}
-#else
-static struct mempolicy *policy_borrow(struct mm_struct *mm)
-{
-	return NULL;
-}
-
-static void policy_return(struct mempolicy *policy) { }
-
-static bool policy_copy(struct mm_struct *mm, struct mempolicy *copy)
-{
-	return true;
-}
-
-static void policy_set(struct mempolicy *copy) { }
-
-static void policy_unset(const struct mempolicy *copy) { }
-
-static bool policy_has_room(const struct mempolicy *policy, unsigned int pages, bool huge)
-{
-	return node_has_room(numa_mem_id(), pages, huge);
-}
-
-static bool vma_has_room(struct vm_area_struct *vma, unsigned long vaddr, bool huge)
-{
-	return true;
-}
-#endif
 
 /* Whether @pages pages can be charged without reclaim or a penalty. */
 static __always_inline bool memcg_has_room(struct mem_cgroup *memcg, unsigned int pages)
@@ -290,7 +98,8 @@ static __always_inline bool place_has_room(const struct place *place, unsigned i
 					   bool huge)
 {
 	pages += TABLE_PAGES;
-	return memcg_has_room(place->memcg, pages) && policy_has_room(&place->copy, pages, huge);
+	return memcg_has_room(place->memcg, pages) &&
+	       iopf_mempolicy_has_room(&place->copy, pages, huge);
 }
 
 static noinline bool place_has_any_room(const struct place *place, unsigned int pages)
@@ -315,10 +124,10 @@ static __always_inline bool place_begin(struct place *place, struct mm_struct *m
 {
 	place->own = own_thread(mm);
 	if (unlikely(place->own)) {
-		place->policy = policy_borrow(mm);
+		place->policy = iopf_mempolicy_borrow(mm);
 		return true;
 	}
-	if (unlikely(!policy_copy(mm, &place->copy)))
+	if (unlikely(!iopf_mempolicy_copy(mm, &place->copy)))
 		return false;
 	place->pmd = NULL;
 	place->memcg = likely_memcg;
@@ -332,17 +141,17 @@ static __always_inline bool place_begin(struct place *place, struct mm_struct *m
 		return false;
 	}
 	place->old = set_active_memcg(place->memcg);
-	policy_set(&place->copy);
+	iopf_mempolicy_borrow_copy(&place->copy);
 	return true;
 }
 
 static __always_inline void place_end(const struct place *place)
 {
 	if (unlikely(place->own)) {
-		policy_return(place->policy);
+		iopf_mempolicy_return(place->policy);
 		return;
 	}
-	policy_unset(&place->copy);
+	iopf_mempolicy_return_copy(&place->copy);
 	set_active_memcg(place->old);
 	if (unlikely(place->held))
 		mem_cgroup_put(place->memcg);
@@ -415,9 +224,9 @@ int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pag
 		return -EFAULT;
 	if (!own_thread(mm))
 		return -ESRCH;
-	policy = policy_borrow(mm);
+	policy = iopf_mempolicy_borrow(mm);
 	if (mmap_read_lock_killable(mm)) {
-		policy_return(policy);
+		iopf_mempolicy_return(policy);
 		return -ESRCH;
 	}
 	for (done = 0; done < pages; done++, vaddr += PAGE_SIZE) {
@@ -426,7 +235,7 @@ int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pag
 			break;
 	}
 	mmap_read_unlock(mm);
-	policy_return(policy);
+	iopf_mempolicy_return(policy);
 	return done ? 0 : ret;
 }
 
@@ -447,9 +256,9 @@ long iopf_mm_pin(struct mm_struct *mm, unsigned long vaddr, unsigned int n, unsi
 	long ret;
 
 	if (own_thread(mm))
-		policy = policy_borrow(mm);
+		policy = iopf_mempolicy_borrow(mm);
 	ret = pin_user_pages_remote(mm, vaddr, n, flags, pages, NULL);
-	policy_return(policy);
+	iopf_mempolicy_return(policy);
 	return ret;
 }
 
@@ -479,7 +288,7 @@ static bool may_be_huge(const struct vm_area_struct *vma, unsigned long vaddr)
 
 /* In the context that reports faults: whether a page can be had without waiting. */
 static __always_inline bool page_at_once(struct place *place, struct vm_area_struct *vma,
-			 unsigned long vaddr)
+					 unsigned long vaddr)
 {
 	bool huge;
 
@@ -489,9 +298,9 @@ static __always_inline bool page_at_once(struct place *place, struct vm_area_str
 	case IOPF_ENTRY_NO_TABLE:
 		huge = may_be_huge(vma, vaddr);
 		/* As a whole or not at all. */
-		return (place->roomy || !huge) && vma_has_room(vma, vaddr, huge);
+		return (place->roomy || !huge) && iopf_vma_has_room(vma, vaddr, huge);
 	default:
-		return vma_has_room(vma, vaddr, false);
+		return iopf_vma_has_room(vma, vaddr, false);
 	}
 }
 

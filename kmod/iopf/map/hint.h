@@ -6,8 +6,8 @@
  * which it was found. A space gets a new generation, which no other ever had, when chunks have
  * been taken out of its arrays and before they are freed after a grace period. So to whoever reads
  * the present generation in an RCU read-side section, a hint of that generation is a
- * chunk that is not freed before the end of the section, though it may be dead. The same goes for its
- * area.
+ * chunk that is not freed before the end of the section, though it may be dead. The same goes for
+ * its area.
  *
  * Who stores a hint has read the generation before it looked for the chunk: should chunks go
  * meanwhile, the hint is of a generation that is over.
