@@ -12,6 +12,7 @@
 #include "busy.h"
 #include "dma.h"
 #include "figures.h"
+#include "phase.h"
 #include "sample.h"
 
 #define GiB	(1ul << 30)
@@ -39,28 +40,34 @@ static struct sample mapped, unmapped;
 
 static void map_case(struct rig *r, const char *side, const struct map_case *c)
 {
-	char key[64];
+	char map[64], unmap[64];
 
+	snprintf(map, sizeof(map), "map_%s", c->name);
+	snprintf(unmap, sizeof(unmap), "unmap_%s", c->name);
 	for (unsigned int i = 0; i < c->times; i++) {
 		struct simbuf b = { .va = c->get(c->len), .iova = RIG_IOVA, .len = c->len };
 		uint64_t t0;
 
 		if (c->fill)
 			memset(b.va, 1, b.len);
+		phase_next(map, "-", 1, "call");
 		busy_settle();
+		phase_on();
 		t0 = now_ns();
 		must(vfio_map(&r->c, b.va, b.iova, b.len));
 		sample_add(&mapped, now_ns() - t0);
+		phase_off();
+		phase_next(unmap, "-", 1, "call");
 		busy_settle();
+		phase_on();
 		t0 = now_ns();
 		must(vfio_unmap(&r->c, b.iova, b.len));
 		sample_add(&unmapped, now_ns() - t0);
+		phase_off();
 		mem_unmap(b.va, b.len);
 	}
-	snprintf(key, sizeof(key), "map_%s", c->name);
-	sample_figures(&mapped, side, key);
-	snprintf(key, sizeof(key), "unmap_%s", c->name);
-	sample_figures(&unmapped, side, key);
+	sample_figures(&mapped, side, map);
+	sample_figures(&unmapped, side, unmap);
 }
 
 void map_costs(struct rig *r, const char *side)

@@ -22,7 +22,7 @@
 #include "../mark.h"
 #include "qemu.h"
 
-#define PHASES		32
+#define PHASES		64
 #define ADDRS_BITS	21
 #define ADDRS		(1u << ADDRS_BITS)	/* of instructions; a kernel's run has 300 000 */
 
