@@ -87,7 +87,7 @@ static void *watch(void *arg)
 
 		if (now > w->most)
 			w->most = now;
-		w->looks++;
+		w->reads++;
 	}
 	return NULL;
 }
@@ -131,9 +131,9 @@ void budget_check(struct rig *r)
 	most = budget_watch_end(&w);
 	for (i = 0; i < 2; i++)
 		tap_is(dma_stop(&d[i]), 0, "device %u: every byte is right", i);
-	tap_ok(most && most <= CHECK_MAX, "at most %lu KiB of %lu MiB mapped: %llu, in %llu looks",
+	tap_ok(most && most <= CHECK_MAX, "at most %lu KiB of %lu MiB mapped: %llu, in %llu reads",
 	       CHECK_MAX / 1024, 2 * CHECK_LEN / MiB, (unsigned long long)most / 1024,
-	       (unsigned long long)w.looks);
+	       (unsigned long long)w.reads);
 	evicted = budget_get(bdf, "evicted") - evicted;
 	tap_ok(evicted >= 2 * (CHECK_LEN - CHECK_MAX) / MEM_PAGE, "the rest has gone: %llu pages",
 	       (unsigned long long)evicted);

@@ -27,23 +27,23 @@ uint64_t budget_get(const char *bdf, const char *name);
 /** budget_gen() - bytes in a generation: "inactive", "active", "unevictable" */
 uint64_t budget_gen(const char *bdf, const char *gen);
 
-/** budget_none() - take all limits away */
+/** budget_none() - remove all limits */
 void budget_none(const char *bdf);
 
 /**
  * budget_mapped() - bytes that the simulated IOMMU maps, of all containers
  *
- * Exact at any moment as long as there are no leaves of 2 MiB; what the backend says in sysfs is a
- * sum of what it found in each chunk in turn.
+ * It is exact at any moment if there are no leaves of 2 MiB. The backend's number in sysfs is a sum
+ * over chunks that it visits one after the other.
  */
 uint64_t budget_mapped(void);
 
 /**
- * struct budget_watch - a thread that looks how much is mapped, all the time
+ * struct budget_watch - a thread that reads all the time how much is mapped
  * @thread: the thread
  * @stop: set by budget_watch_end()
- * @most: the most it saw
- * @looks: how often it looked
+ * @most: the largest value
+ * @reads: number of reads
  */
 struct budget_watch {
 	pthread_t thread;
@@ -58,7 +58,7 @@ void budget_watch(struct budget_watch *w);
 /** budget_watch_end() - end; the most that was mapped at a time */
 uint64_t budget_watch_end(struct budget_watch *w);
 
-/** budget_check() - decide points: two devices in a buffer that exceeds the maximum, each byte */
+/** budget_check() - decide points: two devices use a buffer larger than the maximum; each byte */
 void budget_check(struct rig *r);
 
 #endif /* TESTS_LIB_BUDGET_H */

@@ -11,13 +11,13 @@
 
 #define CGROUP_ROOT	"/sys/fs/cgroup"
 
-/** cgroup_use() - controllers, as in "+memory +io"; bails out when there are none */
+/** cgroup_use() - enable controllers, such as "+memory +io"; bails out on failure */
 void cgroup_use(const char *controllers);
 
 /** cgroup_has() - whether the kernel has a controller, as in "cpu" */
 bool cgroup_has(const char *controller);
 
-/** cgroup_make() - make a cgroup; one that is there already will do */
+/** cgroup_make() - make a cgroup, unless it exists */
 void cgroup_make(const char *name);
 
 /** cgroup_remove() - remove it; its processes have ended, or are about to */
@@ -29,16 +29,16 @@ int cgroup_try(const char *name, const char *file, const char *text);
 /** cgroup_set() - the same, bails out on failure */
 void cgroup_set(const char *name, const char *file, const char *text);
 
-/** cgroup_enter() - the calling process, with all its threads, goes there; NULL: to the root */
+/** cgroup_enter() - move this process with all its threads into a cgroup; NULL: into the root */
 void cgroup_enter(const char *name);
 
-/** cgroup_read() - the number in a file of it; -1 when there is none ("max") */
+/** cgroup_read() - read a number from a file of a cgroup; -1: it is not a number ("max") */
 long cgroup_read(const char *name, const char *file);
 
-/** cgroup_field() - the number after a word in a file of it, as in memory.stat; -1: not there */
+/** cgroup_field() - read the number after a word in a file, such as memory.stat; -1: absent */
 long cgroup_field(const char *name, const char *file, const char *field);
 
-/** cgroup_io() - a field of its io.stat for a disk, as in "rbytes"; 0: not there */
+/** cgroup_io() - read a field of io.stat for a disk, such as "rbytes"; 0: absent */
 long cgroup_io(const char *name, dev_t disk, const char *field);
 
 /** cgroup_disk() - the disk that a file is on, as io.max names it; @text has room for 32 bytes */

@@ -46,11 +46,11 @@ bool dirty_page(const struct dirty_map *m, size_t page);
 size_t dirty_count(const struct dirty_map *m);
 
 /**
- * dirty_differs() - pages that are not as wanted; describes the first one as a comment
+ * dirty_differs() - count pages that are not as expected; prints the first one as a comment
  * @m: the bitmap
- * @want: by page of the range, whether it is to be dirty; NULL: none is
+ * @want: for each page of the range, whether it must be dirty; NULL: no page
  *
- * Return: how many, 0 when the bitmap is exact
+ * Return: their number; 0: the bitmap is exact
  */
 size_t dirty_differs(const struct dirty_map *m, const bool *want);
 

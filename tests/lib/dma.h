@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * DMA in the background: a thread that keeps a device busy with the same commands, over and
- * over, while the test does something to the memory.
+ * DMA in the background: a thread makes a device execute the same commands again and again, while
+ * the test changes the memory.
  *
  * From dma_start() to dma_stop() the simdev belongs to the thread.
  */
@@ -20,8 +20,8 @@
  * struct dma - DMA in the background
  * @thread: the thread
  * @s: the device
- * @cmds: what it does, in turn
- * @n: how many of them
+ * @cmds: the commands, in order
+ * @n: number of @cmds
  * @stop: set by dma_stop()
  * @rounds: rounds completed so far
  * @status: completions by status

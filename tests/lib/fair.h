@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A flood: devices with hundreds of faults that wait for memory nobody provides, and the check
- * that others do not wait for them.
+ * A flood: devices have hundreds of faults that wait for memory that nobody provides. The check:
+ * others do not wait for them.
  */
 #ifndef TESTS_LIB_FAIR_H
 #define TESTS_LIB_FAIR_H
@@ -15,13 +15,13 @@
 #define FLOOD_LEN	(FLOOD_GROUPS * MEM_PAGE)
 
 /**
- * struct flood - devices that wait
- * @r: the rig; devices 0..@devices - 1, of 8 engines each, flood
- * @devices: how many
+ * struct flood - devices with faults that wait
+ * @r: the rig
+ * @devices: number of these devices: 0 to @devices - 1, of 8 engines each
  * @b: their memory, FLOOD_LEN each
- * @p: who provides it
- * @success: groups of each device answered well before
- * @unexpected: answers to none of its groups before
+ * @p: the provider of the memory
+ * @success: groups of each device that were answered SUCCESS before
+ * @unexpected: responses of each device before that belong to no group
  */
 struct flood {
 	struct rig *r;
@@ -32,22 +32,22 @@ struct flood {
 	uint64_t unexpected[FLOOD_MAX];
 };
 
-/** flood_start() - let them flood; back when all of their faults wait */
+/** flood_start() - send the faults, and wait until all of them wait */
 void flood_start(struct flood *f, struct rig *r, unsigned int devices);
 
-/** flood_waits() - decide a point: nothing of it has been answered */
+/** flood_waits() - decide a point: none of the faults has been answered */
 void flood_waits(struct flood *f);
 
 /** flood_end() - provide the memory; decide points: data, and one answer for each group */
 void flood_end(struct flood *f);
 
-/** flood_stop() - provide the memory and forget about it: for devices that were taken away */
+/** flood_stop() - provide the memory, and decide no points: for devices that have left */
 void flood_stop(struct flood *f);
 
 /**
- * fair_check() - decide points: while some devices flood, another one's faults, which have to wait
- * for a worker, are handled
- * @r: the rig; the last device is the other one, the rest flood
+ * fair_check() - decide points: during a flood the faults of another device, which need a worker,
+ * are answered
+ * @r: the rig; the last device is the other one
  */
 void fair_check(struct rig *r);
 

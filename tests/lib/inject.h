@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Faults injected into what this thread asks of the kernel (the debug kernel only): its n-th
- * allocation, or copy from or to user space, fails. So each failure of a system call can be had by
- * counting up.
+ * Fault injection into system calls of this thread (the debug kernel only): the n-th allocation,
+ * or the n-th copy from or to user space, fails. A test counts n up to reach each failure.
  */
 #ifndef TESTS_LIB_INJECT_H
 #define TESTS_LIB_INJECT_H
 
 #include <stdbool.h>
 
-/** inject_begin() - get ready; false: this kernel can't inject faults */
+/** inject_begin() - prepare; false: this kernel can't inject faults */
 bool inject_begin(void);
 
-/** inject_nth() - from now on count, and let number @n fail, from 1 on */
+/** inject_nth() - count from now on, and let call number @n fail; the first is 1 */
 void inject_nth(unsigned int n);
 
-/** inject_end() - count no more; whether it came to number @n of inject_nth() */
+/** inject_end() - stop; returns whether call number @n of inject_nth() was reached */
 bool inject_end(void);
 
 #endif /* TESTS_LIB_INJECT_H */

@@ -4,8 +4,8 @@
  *
  * The module is loaded by rig_load("... mdev.devices=1", ...).
  *
- * Unless said otherwise a function returns 0 or a negative errno; wrap it in must() where it
- * has to work. Nothing here knows which IOMMU backend serves the container.
+ * A function returns 0 or a negative errno, unless its comment says otherwise. Wrap it in must() if
+ * it has to succeed. The library does not depend on the backend that serves the container.
  */
 #ifndef TESTS_LIB_MDEV_H
 #define TESTS_LIB_MDEV_H
@@ -25,7 +25,7 @@
  * @MDEV_PINNED: through pages it has pinned
  * @MDEV_DMA_RW: vfio_dma_rw(), called by the process itself
  * @MDEV_DMA_RW_KTHREAD: vfio_dma_rw(), called by a kernel thread
- * @MDEV_WAYS: how many ways there are
+ * @MDEV_WAYS: number of ways
  */
 enum mdev_way {
 	MDEV_PINNED,
@@ -105,7 +105,7 @@ int mdev_fill(struct mdev *m, enum mdev_way way, const struct simbuf *b, size_t 
 int64_t mdev_differs(struct mdev *m, enum mdev_way way, const struct simbuf *b, size_t off,
 		     size_t len, uint64_t seed);
 
-/** mdev_status() - counters; bails out when they can't be had */
+/** mdev_status() - read the counters; bails out on failure */
 struct iopf_sim_mdev_status mdev_status(struct mdev *m);
 
 /** mdev_ignore() - ignore the next dma_unmap notifications */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Memory for tests: every kind the host's memory manager knows, ways to take it away,
- * and ways to see what became of it.
+ * Memory for tests: every kind that the kernel has, ways to take it away, and ways to read its
+ * state.
  *
- * The mmap helpers bail out when the memory can't be had (hugetlb returns NULL,
- * because its pool may be too small). The rest return 0 or a negative errno,
- * or a count.
+ * The functions that map memory bail out on failure. mem_hugetlb() returns NULL, because its pool
+ * may be too small. The others return 0 or a negative errno, or a count.
  *
  * Vocabulary: resident = present in this process's page table; swapped = its page table entry
  * is a swap entry. Both come from /proc/self/pagemap.
@@ -71,7 +70,7 @@ size_t mem_resident(const void *va, size_t len);
 /** mem_swapped() - swap entries in the range */
 size_t mem_swapped(const void *va, size_t len);
 
-/** mem_incore() - pages in core whoever maps them (mincore(2)): page cache, shmem */
+/** mem_incore() - pages in core, mapped by this process or not (mincore(2)): page cache, shmem */
 size_t mem_incore(const void *va, size_t len);
 
 /** mem_huge_kb() - AnonHugePages + ShmemPmdMapped + FilePmdMapped of the range, in KiB */
@@ -95,19 +94,19 @@ uint64_t mem_vmstat(const char *field);
 /** mem_pfn() - page frame of @va from pagemap, 0 when it is not present; needs CAP_SYS_ADMIN */
 uint64_t mem_pfn(const void *va);
 
-/** mem_have_swap() - is there any swap space */
+/** mem_have_swap() - whether there is swap space */
 bool mem_have_swap(void);
 
-/** mem_swap_is_disk() - is all swap space on a disk (no zram) */
+/** mem_swap_is_disk() - whether all swap space is on a disk (no zram) */
 bool mem_swap_is_disk(void);
 
 /**
- * mem_swap_out() - swap a range out and see that it is
+ * mem_swap_out() - swap a range out, and check the result
  * @va: first byte
  * @len: bytes
  *
- * MADV_PAGEOUT, then pressure from a memory cgroup of this process's own, until no page of the
- * range is in core or it stops helping.
+ * Uses MADV_PAGEOUT, then the pressure of a memory cgroup for this process, until no page of the
+ * range is in core, or no further page goes.
  *
  * Return: pages that are out of core now, the swap cache included
  */
@@ -123,17 +122,17 @@ size_t mem_swap_out(void *va, size_t len);
 int mem_pressure(size_t bytes);
 
 /**
- * mem_age() - have the host look which pages are used, all of the machine's
+ * mem_age() - make the kernel age all pages of the machine (multi-gen LRU)
  *
- * Return: 0, or -ENOENT when the kernel can't be told to (no multi-gen LRU, no debugfs)
+ * Return: 0; -ENOENT: the kernel has no multi-gen LRU or no debugfs
  */
 int mem_age(void);
 
 /**
- * mem_keep_still() - NUMA balancing off until the end of the test
+ * mem_keep_still() - disable NUMA balancing until the end of the test
  *
- * It takes pages away from everybody to see who uses them, when it likes. That is no matter for
- * data, but for who counts faults. Where there is one node there is none of it.
+ * NUMA balancing unmaps pages at any time, to see which node uses them. That changes the number of
+ * faults, but no data. A machine with one node has no NUMA balancing.
  */
 void mem_keep_still(void);
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A machine of QEMU's whose processor is this program: QEMU's qtest protocol, over two pipes.
+ * A QEMU machine whose processor is this program: QEMU's qtest protocol, over two pipes.
  *
- * QEMU runs as it is, with all its devices, but no guest code: what the guest's CPU would do,
- * port and memory accesses, is told by text commands. So a nested machine needs neither
- * firmware nor a system. Debian does not ship the accelerator called qtest; a machine that is
- * never started (-S) does as well.
+ * QEMU is unmodified and has all its devices, but runs no guest code. Text commands make the
+ * accesses of the guest's CPU to ports and memory. So a nested machine needs neither firmware nor a
+ * system. Debian's QEMU lacks the accelerator qtest. A machine that is never started (-S) works,
+ * too.
  *
- * Failures of set-up, and a QEMU that ends, bail out.
+ * If the set-up fails, or QEMU ends, the test bails out.
  */
 #ifndef TESTS_LIB_QTEST_H
 #define TESTS_LIB_QTEST_H
@@ -18,11 +18,11 @@
 #include <sys/types.h>
 
 /**
- * struct qtest - a machine in operation
+ * struct qtest - a running machine
  * @pid: QEMU
  * @to: its standard input
  * @from: its standard output
- * @line: what it said last
+ * @line: its last answer
  * @size: room in @line
  */
 struct qtest {
@@ -36,7 +36,7 @@ struct qtest {
 /**
  * qtest_start() - start QEMU
  * @q: out
- * @argv: program and arguments, NULL at the end; "-S -qtest stdio" is the caller's to give
+ * @argv: program and arguments, NULL at the end; must contain "-S -qtest stdio"
  */
 void qtest_start(struct qtest *q, const char * const argv[]);
 
@@ -60,7 +60,7 @@ void qtest_pci_write(struct qtest *q, unsigned int devfn, unsigned int reg, uint
  * @devfn: the device, on bus 0
  * @id: PCI_CAP_ID_*
  *
- * Return: where it is, 0 when there is none
+ * Return: its offset; 0: the device does not have it
  */
 unsigned int qtest_pci_find_cap(struct qtest *q, unsigned int devfn, unsigned int id);
 

@@ -3,7 +3,7 @@
  * Sampling of this test's container, by its files in sysfs: see kmod/iopf/budget/sample.c, and
  * core/sample.h for what the log looks like.
  *
- * The container is the one that was made last.
+ * The functions use the newest container.
  */
 #ifndef TESTS_LIB_SAMPLE_H
 #define TESTS_LIB_SAMPLE_H
@@ -29,13 +29,13 @@ int sample_head(struct iopf_sample_header *head);
  * sample_events() - events of the log
  * @from: number of the first
  * @event: out
- * @n: how many there is room for
+ * @n: room in @event
  *
- * Return: how many there were, or a negative errno
+ * Return: the number of events, or a negative errno
  */
 int sample_events(uint64_t from, struct iopf_sample_event *event, size_t n);
 
-/** sample_all() - have everything looked at that is mapped now: waits until nothing is mapped */
+/** sample_all() - wait until sampling has unmapped all chunks */
 void sample_all(void);
 
 #endif /* TESTS_LIB_SAMPLE_H */

@@ -5,15 +5,13 @@
  * One struct simdev is used by one thread at a time. Commands may be submitted while
  * others are in flight; completions come in the order the device writes them.
  *
- * Waiting yields the CPU and sleeps in short naps; it never decides a verdict by
- * time. A command that makes no progress for SIM_HANG_SECONDS is reported as a
- * hang, with the device's registers and counters, and the test bails out, except where
- * the caller asks for -ETIMEDOUT instead.
+ * Functions that wait yield the CPU, and sleep for short times. Time never decides a point. If a
+ * command makes no progress for SIM_HANG_SECONDS, the test prints registers and counters of the
+ * device, and bails out, unless the caller asks for -ETIMEDOUT.
  *
- * Data: the pattern at address a is iopf_sim_word(seed, a - origin). A struct simbuf is
- * memory of this process together with the address the device sees it at; its
- * pattern has its origin at the buffer's first byte, so the CPU and the
- * device agree about every word, whatever the IOVA.
+ * Data: the pattern at address a is iopf_sim_word(seed, a - origin). A struct simbuf is memory of
+ * this process with the IOVA of the device. The origin of its pattern is the first byte of the
+ * buffer. So the CPU and the device compute the same words at any IOVA.
  */
 #ifndef TESTS_LIB_SIMDEV_H
 #define TESTS_LIB_SIMDEV_H
@@ -28,9 +26,9 @@
 #define SIM_HANG_SECONDS	90
 
 /**
- * struct simbuf - memory the device may reach
- * @va: where this process sees it
- * @iova: where the device sees it
+ * struct simbuf - memory that the device may reach
+ * @va: address for this process
+ * @iova: address for the device
  * @len: bytes
  */
 struct simbuf {
@@ -40,7 +38,7 @@ struct simbuf {
 };
 
 /**
- * struct sim_rings - where the rings are and how long
+ * struct sim_rings - addresses and lengths of the rings
  * @sq_entries: 0 means the default (as many as fit into the BAR page)
  * @cq_entries: the same
  * @sq: memory for the submission ring; va NULL means in the BAR
@@ -56,7 +54,7 @@ struct sim_rings {
 };
 
 /**
- * struct simdev - a device in operation
+ * struct simdev - a running device
  * @vfio: the device
  * @sq: submission ring
  * @cq: completion ring
@@ -87,8 +85,7 @@ struct simdev {
  * @vfio: an open device, disabled (fresh, after FLR or after sim_down())
  * @rings: NULL means both in the BAR, default length
  *
- * Return: 0, -ENODEV when it is not a device of the kind, -EIO when it halted,
- * -ETIMEDOUT when it did neither
+ * Return: 0; -ENODEV: it is not a simulated device; -EIO: it halted; -ETIMEDOUT: it did not answer
  */
 int sim_up(struct simdev *s, struct vfio_dev *vfio, const struct sim_rings *rings);
 
@@ -131,7 +128,7 @@ int sim_run(struct simdev *s, const struct iopf_sim_cmd *cmd, struct iopf_sim_cp
 /** sim_start() - submit (bails out when the ring is full) and ring; wait with sim_wait() */
 void sim_start(struct simdev *s, const struct iopf_sim_cmd *cmd);
 
-/** sim_nap() - let others run: what every waiting loop here does; *@spins starts at 0 */
+/** sim_nap() - let other tasks run; each loop that waits calls it; *@spins starts at 0 */
 void sim_nap(unsigned int *spins);
 
 /** sim_status_name() - "OK", "INVALID", ... */
@@ -140,7 +137,7 @@ const char *sim_status_name(unsigned int status);
 /** sim_describe() - the registers of the device, as comments */
 void sim_describe(struct simdev *s);
 
-/* Commands. All of them: 4 KiB accesses, sequential, one request at a time; change after. */
+/* Commands. Defaults: sequential accesses of 4 KiB, one request at a time. */
 struct iopf_sim_cmd sim_cmd(unsigned int opcode, const struct simbuf *b, size_t off, size_t len,
 			    uint64_t seed);
 struct iopf_sim_cmd sim_cmd_copy(const struct simbuf *dst, size_t dst_off,
@@ -155,8 +152,8 @@ struct iopf_sim_cmd sim_cmd_nop(uint64_t cookie);
  * @stride: STRIDED, RANDOM: bytes between slots; at least @size for accesses that don't overlap
  * @order_seed: RANDOM
  *
- * STRIDED: as many accesses as fit. RANDOM: as many accesses as there are slots (so some slots
- * are met more than once and some never); set count after for another number.
+ * STRIDED: as many accesses as fit. RANDOM: as many accesses as there are slots, so that some slots
+ * are used more than once, and some never. Set count afterwards for another number.
  */
 void sim_cmd_order(struct iopf_sim_cmd *cmd, unsigned int order, uint32_t size, uint64_t stride,
 		   uint64_t order_seed);
@@ -172,29 +169,29 @@ int sim_checksum(struct simdev *s, const struct simbuf *b, size_t off, size_t le
 		 struct iopf_sim_cpl *cpl);
 int sim_copy(struct simdev *s, const struct simbuf *dst, size_t dst_off, const struct simbuf *src,
 	     size_t src_off, size_t len, struct iopf_sim_cpl *cpl);
-/** sim_ask() - ask for each page, whether the device has it or not, and use none */
+/** sim_ask() - send a page request for each page, also if it is mapped, and use none */
 int sim_ask(struct simdev *s, const struct simbuf *b, size_t off, size_t len);
 /** sim_touch() - read 8 bytes of every page */
 int sim_touch(struct simdev *s, const struct simbuf *b, size_t off, size_t len,
 	      struct iopf_sim_cpl *cpl);
 
-/* The CPU's side of the pattern. */
+/* The pattern, for the CPU. */
 
 /** simbuf_fill() - write the pattern into bytes [off, off + len) */
 void simbuf_fill(const struct simbuf *b, size_t off, size_t len, uint64_t seed);
 
 /**
- * simbuf_differs() - words that are not the pattern; describes the first one as a comment
+ * simbuf_differs() - count words that are not the pattern; prints the first one as a comment
  * @b: the buffer
- * @off: first byte to look at
+ * @off: first byte
  * @len: bytes
  * @seed: of the pattern
  *
- * Return: how many, 0 when every byte is right
+ * Return: their number; 0: each byte is right
  */
 size_t simbuf_differs(const struct simbuf *b, size_t off, size_t len, uint64_t seed);
 
-/** simbuf_sum() - what CHECKSUM should say */
+/** simbuf_sum() - the expected result of CHECKSUM */
 uint64_t simbuf_sum(const struct simbuf *b, size_t off, size_t len);
 
 /** simbuf_nonzero() - words that are not zero */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A file system in user space (FUSE) with a file whose reads wait until the test says so: memory
- * that is read from it takes as long as the test likes.
+ * A file system in user space (FUSE) with one file. Reads of the file wait until the test releases
+ * them. So a fault on a mapping of the file also waits.
  *
  * Needs the module fuse (vm: --module fuse).
  */
@@ -14,19 +14,19 @@
 /** slowfs_start() - mount it; reads are answered at once, with zeros */
 void slowfs_start(void);
 
-/** slowfs_stop() - the end of it; who waits gets an error */
+/** slowfs_stop() - stop the file system; reads that wait get an error */
 void slowfs_stop(void);
 
 /** slowfs_mem() - a private mapping of @len bytes, the @nr-th of such parts, not read yet */
 void *slowfs_mem(unsigned int nr, size_t len);
 
-/** slowfs_hold() - reads wait from now on */
+/** slowfs_hold() - from now on reads wait */
 void slowfs_hold(void);
 
-/** slowfs_held() - wait until one more read waits; whether there is one */
+/** slowfs_held() - wait until one more read waits; returns whether one does */
 bool slowfs_held(void);
 
-/** slowfs_release() - answer those that wait, and all that come */
+/** slowfs_release() - answer the reads that wait, and all later ones */
 void slowfs_release(void);
 
 #endif /* TESTS_LIB_SLOWFS_H */

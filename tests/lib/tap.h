@@ -32,7 +32,7 @@ void tap_plan(unsigned int points);
 /**
  * tap_ok() - decide one point
  * @pass: passed
- * @fmt: what the point says, without a newline
+ * @fmt: text of the point, without a newline
  *
  * Return: @pass
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Memory whose missing pages are the test's to give: a userfaultfd, by hand. Whoever touches such a
- * page sleeps until then. See provider.h for a thread that gives them.
+ * A userfaultfd: the test provides missing pages. A task that touches a missing page sleeps until
+ * the test provides it. provider.h has a thread that provides pages.
  */
 #ifndef TESTS_LIB_UFFD_H
 #define TESTS_LIB_UFFD_H
@@ -16,17 +16,17 @@
  * @features: UFFD_FEATURE_* to be asked for
  * @mode: UFFDIO_REGISTER_MODE_*
  *
- * Return: the userfaultfd, not blocking; closing it lets go whoever waits
+ * Return: the userfaultfd, not blocking; closing it wakes all tasks that wait
  */
 int uffd_open(const void *va, size_t len, uint64_t features, uint64_t mode);
 
 /** uffd_missing() - the same for missing pages */
 int uffd_missing(const void *va, size_t len);
 
-/** uffd_asked() - wait until somebody waits for a page: the address of it */
+/** uffd_asked() - wait until a task waits for a page; returns the address of the page */
 uint64_t uffd_asked(int uffd);
 
-/** uffd_give() - provide @len bytes of pages at @to with what is at @from; 0 or a negative errno */
+/** uffd_give() - provide pages: copy @len bytes from @from to @to; 0 or a negative errno */
 int uffd_give(int uffd, uint64_t to, const void *from, size_t len);
 
 #endif /* TESTS_LIB_UFFD_H */

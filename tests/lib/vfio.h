@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * VFIO as the tests use it: a container, the devices in it, their BAR 0 and
- * configuration space.
+ * VFIO for tests: a container, its devices, their BAR 0 and configuration space.
  *
- * Unless said otherwise a function returns 0 (or a file descriptor) or a negative
- * errno; wrap it in must() where it has to work. Nothing here knows which IOMMU
- * backend serves the container.
+ * A function returns 0 (or a file descriptor) or a negative errno, unless its comment says
+ * otherwise. Wrap it in must() if it has to succeed. The library does not depend on the backend
+ * that serves the container.
  */
 #ifndef TESTS_LIB_VFIO_H
 #define TESTS_LIB_VFIO_H
@@ -83,7 +82,7 @@ int vfio_group_open_id(int id);
 /** vfio_group_open() - the same for the group of @bdf */
 int vfio_group_open(const char *bdf);
 
-/** vfio_group_join() - an open group into a container, which gets this type if it has none yet */
+/** vfio_group_join() - put an open group into a container, which gets @type if it has none */
 int vfio_group_join(int group_fd, struct vfio_container *c, int type);
 
 /**
@@ -97,8 +96,8 @@ int vfio_group_join(int group_fd, struct vfio_container *c, int type);
 int vfio_group_attach(int id, struct vfio_container *c, int type);
 
 /**
- * vfio_dev_open() - all steps: group into the container, IOMMU type if none is set yet,
- * device, BAR 0, bus master on
+ * vfio_dev_open() - put the group into the container, set the IOMMU type if there is none, open the
+ * device, map BAR 0, enable bus mastering
  * @d: out
  * @c: an open container
  * @bdf: the device
@@ -106,13 +105,13 @@ int vfio_group_attach(int id, struct vfio_container *c, int type);
  */
 int vfio_dev_open(struct vfio_dev *d, struct vfio_container *c, const char *bdf, int type);
 
-/** vfio_dev_attach() - the first part of vfio_dev_open(): group into the container, IOMMU type */
+/** vfio_dev_attach() - the first part of vfio_dev_open(): the group and the IOMMU type */
 int vfio_dev_attach(struct vfio_dev *d, struct vfio_container *c, const char *bdf, int type);
 
-/** vfio_dev_get() - the second part: device fd, BAR 0, bus master on */
+/** vfio_dev_get() - the second part of vfio_dev_open(): the device, BAR 0, bus mastering */
 int vfio_dev_get(struct vfio_dev *d);
 
-/** vfio_dev_unmap_bar() - unmap BAR 0; fine when it is not mapped */
+/** vfio_dev_unmap_bar() - unmap BAR 0, if it is mapped */
 void vfio_dev_unmap_bar(struct vfio_dev *d);
 
 /** vfio_dev_put() - unmap BAR 0 and close the device fd; the group stays in the container */
@@ -133,7 +132,7 @@ int vfio_bus_master(struct vfio_dev *d, bool on);
 /** vfio_config_read() - @len 1, 2, 4 bytes of configuration space at @off */
 int vfio_config_read(struct vfio_dev *d, unsigned int off, unsigned int len, uint32_t *value);
 
-/** vfio_config_write() - the same, written */
+/** vfio_config_write() - write to configuration space in the same way */
 int vfio_config_write(struct vfio_dev *d, unsigned int off, unsigned int len, uint32_t value);
 
 /**
@@ -168,12 +167,12 @@ int vfio_map(struct vfio_container *c, const void *va, uint64_t iova, uint64_t s
  * @iova: first address
  * @size: bytes
  * @flags: VFIO_DMA_UNMAP_FLAG_*
- * @unmapped: out, may be NULL: bytes the kernel says it unmapped
+ * @unmapped: out, may be NULL: bytes that the kernel reports as unmapped
  */
 int vfio_unmap_flags(struct vfio_container *c, uint64_t iova, uint64_t size, uint32_t flags,
 		     uint64_t *unmapped);
 
-/** vfio_unmap() - unmap exactly this; -ENOENT when the kernel says it unmapped another size */
+/** vfio_unmap() - unmap exactly this range; -ENOENT: the kernel unmapped another size */
 int vfio_unmap(struct vfio_container *c, uint64_t iova, uint64_t size);
 
 /**
@@ -184,11 +183,11 @@ int vfio_unmap(struct vfio_container *c, uint64_t iova, uint64_t size);
  */
 struct vfio_iommu_type1_info *vfio_get_info(struct vfio_container *c);
 
-/** vfio_info_cap() - capability @id in what vfio_get_info() gave, or NULL */
+/** vfio_info_cap() - find capability @id in the result of vfio_get_info(); NULL: absent */
 const struct vfio_info_cap_header *vfio_info_cap(const struct vfio_iommu_type1_info *info,
 						 unsigned int id);
 
-/** vfio_avail() - mappings the container can still take (dma_avail), or -1 if it won't say */
+/** vfio_avail() - mappings that are left in the container (dma_avail); -1: not reported */
 int64_t vfio_avail(struct vfio_container *c);
 
 #endif /* TESTS_LIB_VFIO_H */

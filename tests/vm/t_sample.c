@@ -111,7 +111,7 @@ static void check_events(struct rig *r)
 	tap_is(head.interval, INTERVAL * 1000, "at this interval");
 	n = sample_events(head.first, event, BLOCKS * (ROUNDS + 1));
 	tap_is((uint64_t)n, BLOCKS * ROUNDS - ROUNDS * (ROUNDS - 1) / 2,
-	       "an event for each chunk that was used between two looks");
+	       "an event for each chunk that was used between two samples");
 	tap_is(head.next, (uint64_t)n, "the header says so");
 	for (round = 0, block = 0; round < ROUNDS && (int)right < n; round++) {
 		for (block = 0; block < BLOCKS - round; block++, right++) {

@@ -143,7 +143,7 @@ static void check_together(struct rig *r, const struct simbuf *b)
 
 	must(mem_write_file(PAGE_CLUSTER, "0"));
 	if (!looked_and_out(r, b)) {
-		tap_skip("this kernel can't be told to", "the host looks for unused pages");
+		tap_skip("no multi-gen LRU", "the kernel ages all pages");
 		return;
 	}
 	touch(r, b, one * WINDOW + 7);
@@ -185,7 +185,7 @@ static void check_together(struct rig *r, const struct simbuf *b)
 static void check_wide_window(struct rig *r, const struct simbuf *b)
 {
 	if (!looked_and_out(r, b)) {
-		tap_skip("this kernel can't be told to", "the host looks for unused pages");
+		tap_skip("no multi-gen LRU", "the kernel ages all pages");
 		return;
 	}
 	must(iopf_param("fault_around", 512));
