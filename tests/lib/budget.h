@@ -49,7 +49,7 @@ struct budget_watch {
 	pthread_t thread;
 	bool stop;
 	uint64_t most;
-	uint64_t looks;
+	uint64_t reads;
 };
 
 /** budget_watch() - begin */

@@ -85,7 +85,7 @@ static void invalidate(struct rig *r)
 			      &size));
 }
 
-/* Neither the device nor who has memory made ready for it gets anything. */
+/* Neither a device nor a prefault request reaches anything. */
 static void check_nothing(struct rig *r, const struct simbuf *b, const char *what)
 {
 	struct vfio_iopf_prefault_status s;
@@ -211,7 +211,9 @@ static char *last_page(void)
 	return NULL;
 }
 
-/* An area that begins in the address space and ends beyond it: what is in it is as any memory. */
+/*
+ * An area that begins in the address space and ends beyond it. The part inside is ordinary memory.
+ */
 static void check_end(void)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN }, in;

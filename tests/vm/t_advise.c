@@ -39,14 +39,15 @@
 #define PAGE		40
 #define ALL		(BLOCKS * WINDOW * MEM_PAGE)
 /*
- * Between two uses while there is sampling, and for how long a block is left alone: 15 uses. In a
- * loop each use is an event, and so many are what 1 % of the time allows. On the debug kernel an
- * event takes longer, by the instruction clock, too.
+/*
+ * Time between two uses during sampling, and the interval of a block: 15 uses. In a loop each use
+ * is an event. More samples would exceed 1 % of the time. On the debug kernel an event takes
+ * longer, by the instruction clock, too.
  */
 #define PAUSE_US	4000
 #define PAUSE_DEBUG_US	32000
 #define INTERVAL_USES	15
-/* Of what the command may take, of the time, in ppm. */
+/* The most time that sampling may take, in ppm. */
 #define SHARE_MAX	10000
 
 #define JSON	"/tmp/advise.json"
@@ -57,9 +58,9 @@ static const unsigned int eighths[] = { 2, 5, 7, 9 };
 
 static unsigned int pause_us;
 
-/* Where each block is. */
+/* The position of each block. */
 static size_t place[BLOCKS];
-/* What the command printed, without blanks and newlines. */
+/* The output of the command, without blanks and newlines. */
 static char said[65536];
 
 static uint64_t faults(void)
@@ -157,7 +158,7 @@ static void read_said(const char *file)
 	fclose(f);
 }
 
-/* Have it end, and read what it says: its exit status. */
+/* End the command and read its output. Returns its exit status. */
 static int end(pid_t pid)
 {
 	int status;
@@ -266,7 +267,7 @@ static void check_load(struct rig *r, const struct simbuf *b, enum load_kind kin
 	free(use);
 }
 
-/* Run it for a moment: its exit status; @said is what it complains of. */
+/* Run the command briefly. Returns its exit status; @said gets its message. */
 static int run(void)
 {
 	char command[128];

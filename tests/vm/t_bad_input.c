@@ -167,7 +167,9 @@ static void run(struct results *res, int type, bool stock)
 
 		res->unmap[i] = try_ioctl(r.c.fd, VFIO_IOMMU_UNMAP_DMA, &unmap);
 		res->unmap_size[i] = res->unmap[i] ? 0 : unmap.size;
-		/* What was not refused may have unmapped it, in type 1 more than in v2. */
+		/*
+		 * An ioctl that was not refused may have unmapped it: type 1 unmaps more than v2.
+		 */
 		if (vfio_map(&r.c, good.va, good.iova, LEN) == -EEXIST)
 			continue;
 		tap_diag("%s: \"%s\" unmapped the range", stock ? "stock" : "ours", u->what);

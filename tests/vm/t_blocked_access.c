@@ -15,7 +15,7 @@
 
 #include "blocked.h"
 
-/* Nobody waits that long. */
+/* A longer wait is a failure, in seconds. */
 #define PATIENCE	120
 
 /* An ioctl that is new has to be held, too. */
@@ -44,7 +44,7 @@ static void check_each(struct rig *r)
 	}
 }
 
-/* All at once, but for reports, of which one is made at a time, and what switches all to pinned. */
+/* All at once, without those that pin all memory. Only one report can be in progress. */
 static void check_all(struct rig *r)
 {
 	bool *held = calloc(blocked_count(), sizeof(*held)), report = false;
@@ -91,7 +91,7 @@ static void check_unbind(struct rig *r, unsigned int i, unsigned int device)
 	tap_is(blocked_end(i), -ENODEV, "%s: has failed", name);
 }
 
-/* Of the owner: its end is that of the rig. */
+/* It belongs to the owner. rig_close() closes it. */
 static void check_unbind_owner(struct rig *r)
 {
 	for (unsigned int i = 0; i < blocked_count(); i++) {

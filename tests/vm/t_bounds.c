@@ -24,10 +24,13 @@
 
 #define LEN		(1 * MiB)
 #define SEED		50
-/* Twice what the simulated device may have outstanding. */
+/* Twice the limit of outstanding requests of the simulated device. */
 #define WAITING		1024u
 #define FLOOD		4000u
-/* Faults that may wait without room in the owner's cgroup; and what it had charged ahead. */
+/*
+ * Faults that may wait if the owner's cgroup has no room; and the charges that the kernel made in
+ * advance.
+ */
 #define RESERVE		32u
 #define AHEAD		64u
 #define SCATTERED	IOPF_SIM_MAX_PRG_PAGES
@@ -43,7 +46,10 @@ static uint64_t count(const char *name)
 	return iopf_count(rig_bdf(0), name);
 }
 
-/* Wait until so much is charged: the kernel sums up every two seconds. Returns whether it is. */
+/*
+ * Waits until @least bytes are charged: the kernel sums up every two seconds. Returns whether they
+ * are.
+ */
 static bool charged(const char *field, size_t least)
 {
 	unsigned int spins = 0;
@@ -53,7 +59,7 @@ static bool charged(const char *field, size_t least)
 	return mem_cgroup_stat(field) >= least;
 }
 
-/* Wait until what is charged has fallen to @most. */
+/* Waits until the charge has fallen to @most. */
 static void given_back(const char *field, size_t most, const char *what)
 {
 	unsigned int spins = 0;
@@ -178,7 +184,7 @@ static void fill_up(const char *cgroup)
 	void *other = mem_anon(LEN);
 	char text[32];
 
-	/* What this processor has of it goes back when another one is charged. */
+	/* The kernel uncharges the stock of this processor when another cgroup is charged. */
 	memset(other, 1, LEN);
 	snprintf(text, sizeof(text), "%ld", cgroup_read(cgroup, "memory.current"));
 	cgroup_set(cgroup, "memory.max", text);
@@ -247,7 +253,7 @@ static void probe_write(const char *file, const char *text)
 	must(mem_write_file(path, "%s", text));
 }
 
-/* How often a page request has been looked at. */
+/* Returns how often the backend has looked at page requests. */
 static uint64_t probe_hits(void)
 {
 	unsigned long long hits, found = 0;
@@ -333,7 +339,7 @@ static void lines_limited(const char *needle, unsigned int began, const char *wh
 	tap_ok(lines && lines <= most, "%s: %u lines in the log", what, lines);
 }
 
-/* Whatever an owner, or a device, does again and again is said a few times. */
+/* The log has only a few lines about an event that an owner or a device repeats. */
 static void check_log(struct rig *r, struct rig *apart)
 {
 	struct simbuf nowhere = { NULL, RIG_IOVA + (1ull << 40), MEM_PAGE };
@@ -382,7 +388,7 @@ static void *reserve(size_t len)
 	return va;
 }
 
-/* As many areas as there may be. */
+/* The maximum number of areas. */
 static void check_areas(struct rig *r)
 {
 	char *va = mem_anon((MANY + 1) * MEM_PAGE);
@@ -404,7 +410,7 @@ static void check_areas(struct rig *r)
 	mem_unmap(va, (MANY + 1) * MEM_PAGE);
 }
 
-/* A policy for every other page, up to the limit; what does not make them more goes on. */
+/* A policy for every other page, up to the limit. A change that adds no policy still succeeds. */
 static void check_policies(struct rig *r)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = 3 * POLICIES * MEM_PAGE };
@@ -471,7 +477,9 @@ static void check_locks(struct rig *r)
 	mem_unmap(b.va, b.len);
 }
 
-/* Requests to prefault, those of policies, and what the device has touched of a sparse area. */
+/*
+ * Prefault requests, those of policies, and the chunks of a sparse area that a device has touched.
+ */
 static void check_requests(struct rig *r)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
@@ -499,7 +507,7 @@ static void check_requests(struct rig *r)
 	mem_unmap(b.va, b.len);
 }
 
-/* A page in each 128 MiB: what finds a chunk costs more than the chunk. */
+/* A page in each 128 MiB: the index of a chunk is larger than the chunk. */
 static void check_sparse(struct rig *r)
 {
 	const size_t step = 128 * MiB;

@@ -89,7 +89,7 @@ static void check_place(struct rig *r, int node, bool in_place, const char *what
 	mem_unmap(b.va, LEN);
 }
 
-/* By turns: each page has its node, wherever it is populated. */
+/* Interleaved: each page has its node, on whatever node it is populated. */
 static void interleave(struct rig *r, bool of_task)
 {
 	const char *what = of_task ? "set_mempolicy(INTERLEAVE)" : "mbind(INTERLEAVE)";
@@ -293,7 +293,7 @@ static void file_back(const struct simbuf *b, int fd)
 	close(fd);
 }
 
-/* What is read for the device, and written since it has written, is I/O of the owner. */
+/* Reads for the device, and the write-back of its writes, are I/O of the owner. */
 static void io(struct rig *r)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = 8 * MiB };
@@ -452,7 +452,10 @@ static void high(struct rig *r)
 	cgroup_enter(NULL);
 }
 
-/* What has no room is populated by the owner's threads, not where other owners' faults queue up. */
+/*
+ * If the cgroup has no room, the owner's threads populate the memory. Faults of other owners do not
+ * wait.
+ */
 static void full(struct rig *r)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = 256 * MEM_PAGE };
@@ -477,7 +480,10 @@ static void full(struct rig *r)
 	cgroup_enter(NULL);
 }
 
-/* In another process, in another cgroup, with another memory policy: how it ended. */
+/*
+ * Runs @fn in another process, in another cgroup, with another memory policy. Returns its exit
+ * status.
+ */
 static int by_another(int (*fn)(void))
 {
 	unsigned long mask = 1;
@@ -504,7 +510,7 @@ static int switch_on(void)
 	return iopf_enable(rig_bdf(0), true);
 }
 
-/* Somebody else has memory pinned: the owner pays for what that brings in. */
+/* Another process pins the memory of the owner. The owner is charged. */
 static void pinned_by_others(struct rig *r)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = 16 * MiB };

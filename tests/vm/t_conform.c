@@ -32,7 +32,7 @@
 #define COUNT		300
 /* Generated sequences that are shrunk and shown; the others are counted. */
 #define SHOWN		4
-/* Within so many sequences the control must find what was put there. */
+/* The control must find the planted difference within this number of sequences. */
 #define CONTROL		500
 
 static unsigned int total, steps, different;
@@ -65,7 +65,9 @@ static bool wanted(const char *part)
 	return !only || !*only || !strcmp(only, part);
 }
 
-/* What an empty container says is the sum of all backends: it must not change with ours there. */
+/*
+ * An empty container answers with the sum of all backends. The backend must not change the answer.
+ */
 static void extensions(int *result)
 {
 	struct vfio_container c;

@@ -14,7 +14,7 @@ static void breaks(struct rig *r, bool broken)
 	sim_knob(r->vfio[0].bdf, "atc_ignore_inv", broken);
 	if (broken)
 		return;
-	/* Whatever is still cached goes. */
+	/* Remove all cached translations. */
 	must(vfio_reset(&r->vfio[0]));
 	must(vfio_bus_master(&r->vfio[0], true));
 	must(sim_up(&r->sim[0], &r->vfio[0], NULL));

@@ -38,7 +38,7 @@ static void check_replaced(struct rig *r)
 	close(second);
 }
 
-/* The check of t_dontneed: dropped memory reads as zero, and is not what it was. */
+/* The check of t_dontneed: dropped memory reads as zero, and has no old data. */
 static void check_dropped(struct rig *r)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };

@@ -27,12 +27,12 @@
 #define WINDOW	" window=0x0-0xffffffffffffffff"
 #define UNKNOWN	"default - address * none"
 
-/* Device 0 is nobody's; the others say that they are what is built in. */
+/* Device 0 matches no built-in rule. The others have the IDs of built-in rules. */
 #define MODELS	"devices=4 model=0,0x19e5a250,0x808611fb,0x10027310"
 
 enum { PLAIN, STALLS, PARTLY, BROKEN };
 
-/* Write @len bytes to the table as programs do: what a write did not take is written next. */
+/* Writes @len bytes to the table as programs do: the rest of a short write is written next. */
 static int put_bytes(const char *text, size_t len)
 {
 	int fd = open(TABLE, O_WRONLY | O_CLOEXEC), err = 0;
@@ -76,7 +76,7 @@ static bool is(unsigned int n, const char *name, const char *want)
 	return !strcmp(iopf_text(rig_bdf(n), name), want);
 }
 
-/* One point: what a device's files say of mode and rule. */
+/* Decides one point: the files "mode" and "rule" of a device. */
 static bool ruled(unsigned int n, const char *mode, const char *rule, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
@@ -293,7 +293,7 @@ static void check_bad(void)
 		"many rules");
 }
 
-/* Texts of more than a page: what cat does, and what nobody should. */
+/* Texts of more than a page: as cat writes them, and in wrong pieces. */
 static void check_long(void)
 {
 	static char text[64 * 1024];
@@ -334,7 +334,7 @@ static void check_long(void)
 	close(fd);
 }
 
-/* A device in use has its ruling from a new table when it is released, not before. */
+/* A device in use gets the rule of a new table when it is released, not before. */
 static void check_in_use(void)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
@@ -362,7 +362,7 @@ static void check_in_use(void)
 	dma_wait_rounds(&dma, 1);
 	must(put("address 10f5:00:00.0 selective # newer\n"));
 	ruled(PLAIN, "arbitrary", "admin 1 address 10f5:00:00.0 arbitrary # old", "in use still");
-	/* The mode can be switched by hand, while DMA goes on. */
+	/* The file "mode" can be written while DMA runs. */
 	must(mem_write_file(KNOB_IOPF_DIR "/devices/10f5:00:00.0/mode", "none"));
 	tap_is(mem_status_kb(0, "VmLck"), LEN / 1024, "in use: switched by hand, it is pinned");
 	dma_wait_rounds(&dma, 1);
@@ -397,7 +397,7 @@ static void check_hotplug(void)
 	works(PLAIN, true, "iopf", "plugged in");
 }
 
-/* What the udev rule waits for: the kernel tells of the module once it has a table. */
+/* The udev rule waits for this event: the kernel announces the module when it has a table. */
 static void check_uevent(void)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK, .nl_groups = 1 };
@@ -426,7 +426,7 @@ static void check_uevent(void)
 	close(fd);
 }
 
-/* Whatever allocation fails on the way: the old table is in force, all of it, or the new one. */
+/* Any allocation fails: then the whole old table or the whole new table is in force. */
 static void check_no_memory(void)
 {
 	static const char old[] =
@@ -470,7 +470,10 @@ static void check_no_memory(void)
 		free(after);
 	}
 	tap_diag("%u allocations failed, each in its turn", failed);
-	/* What is copied, the table, its rules; of four devices the ruling and its text, ... */
+	/*
+	 * Allocations: the copied text, the table, its rules; for four devices the rule and its
+	 * text, ...
+	 */
 	tap_ok(failed >= 3 + 4 * 2, "no memory: the table is refused");
 	tap_is(wrong, 0, "no memory: with the right error, and nothing has changed");
 	tap_ok(done == sizeof(new) - 1 && !injected, "with memory it is taken");

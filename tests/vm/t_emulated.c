@@ -423,7 +423,7 @@ static void check_close(int type)
 	emulated_holds(&t, 0, 0, "opened again");
 	must(mdev_pin(&t.m, t.b.iova, 5, MDEV_RW));
 	emulated_holds(&t, 5, 5, "the mapping is still there");
-	/* The container exists as long as its groups. */
+	/* The container exists as long as it has groups. */
 	vfio_container_close(&t.c);
 	emulated_holds(&t, 5, 5, "the container is closed first");
 	tap_errno_is(rig_unload(), -EAGAIN, "pages are pinned: unloading is refused, at once");

@@ -115,7 +115,7 @@ static void *report_run(void *arg)
 	return NULL;
 }
 
-/* The device unpins, and writes, while a report is held. No page that it has had is left out. */
+/* The device unpins and writes while a report is held. No page that it has used is missing. */
 static void check_report(struct emulated *t, bool last)
 {
 	static char zero[MEM_PAGE] __attribute__((aligned(MEM_PAGE)));

@@ -46,7 +46,7 @@ static size_t locked_pages(void)
 	return (mem_status_kb(0, "VmLck") + mem_status_kb(0, "VmPin")) * 1024 / MEM_PAGE;
 }
 
-/* What the emulated device holds, and what is charged for all. */
+/* Checks the pins of the emulated device, and the charge for all devices. */
 static void charged(struct bench *t, unsigned int pins, const char *what)
 {
 	size_t want = pins;
@@ -76,7 +76,10 @@ static void leave(struct bench *t, unsigned int i)
 	t->joined[i] = false;
 }
 
-/* Everyone sees what anyone writes: the device, the emulated one in each way, and the CPU. */
+/*
+ * Data that one of them writes is visible to all: the device, the emulated device in each way, and
+ * the CPU.
+ */
 static void agree(struct bench *t, unsigned int i, size_t off, size_t len, uint64_t seed,
 		  const char *what)
 {
@@ -106,7 +109,7 @@ static void agree(struct bench *t, unsigned int i, size_t off, size_t len, uint6
 	tap_is((uint64_t)wrong, 0, "%s: what the CPU wrote is read by all", what);
 }
 
-/* The emulated device pins what the other has in use already, and the other way round. */
+/* The emulated device pins memory that the other device already uses, and the reverse. */
 static void check_together(struct bench *t)
 {
 	struct mdev *m = &t->m;
@@ -119,7 +122,7 @@ static void check_together(struct bench *t)
 	must(mdev_pin(m, t->a.iova + 32 * MEM_PAGE, 16, MDEV_RW));
 	agree(t, 0, 32 * MEM_PAGE, 16 * MEM_PAGE, 30, "pinned after the device came to it");
 
-	/* What it reads where nothing is may be a page of zeros that is everybody's. */
+	/* A read of absent memory may get the shared page of zeros. */
 	if (!t->stock) {
 		mem_drop((char *)t->a.va + 64 * MEM_PAGE, 16 * MEM_PAGE);
 		must_be(!sim_read(&t->r.sim[0], &t->a, 64 * MEM_PAGE, 16 * MEM_PAGE, NULL));
@@ -173,7 +176,7 @@ static void check_under_dma(struct bench *t)
 	charged(t, 16, "under DMA");
 }
 
-/* The emulated device goes on when the others leave. */
+/* The emulated device works on after the others have left. */
 static void check_left_alone(struct bench *t)
 {
 	struct mdev *m = &t->m;

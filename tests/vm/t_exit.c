@@ -15,7 +15,7 @@
 
 #define LEN	(8 * MiB)
 
-/* In a child: set up, say so, then DMA and drops for ever. */
+/* In a child: set up, report that, then do DMA and drop memory until killed. */
 static void busy_child(int said, unsigned int devices)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = LEN };

@@ -115,7 +115,7 @@ static struct simbuf stream;
 static struct model small, huge, wide, file;
 static struct model * const models[] = { &small, &huge, &wide, &file };
 
-/* What a run is about, and how many commands have had to be given again. */
+/* The function that fails, and the number of commands that were repeated. */
 static bool tracked;
 static bool budgeted;
 static unsigned int domains;
@@ -223,7 +223,7 @@ static unsigned int read_page(struct simdev *s, const struct model *m, size_t pa
 	return read_at(s, &m->b, page, seed, what);
 }
 
-/* Have some of it ready, which may fail: that makes no difference to who uses it later. */
+/* Prefault some of the memory. It may fail: later accesses must not differ. */
 static void prefault_some(struct rig *r)
 {
 	struct vfio_iopf_range range = {
@@ -268,7 +268,7 @@ static unsigned int ask(int ret, const char *what)
 	ask(ask_ret, what);					\
 })
 
-/* The devices use what is pinned and locked, too. While it is, it counts as written. */
+/* The devices also use pinned and locked memory. Pinned memory counts as written. */
 static unsigned int use_pinned(struct rig *r, struct simdev *s, struct simdev *other)
 {
 	uint64_t at = small.b.iova + PIN_FIRST * MEM_PAGE, size = PIN_PAGES * MEM_PAGE, id = 0;
@@ -289,7 +289,7 @@ static unsigned int use_pinned(struct rig *r, struct simdev *s, struct simdev *o
 	return wrong;
 }
 
-/* What the devices do in a run: @s writes, and the other one, if there is one, reads. */
+/* One run: @s writes; the other device, if there is one, reads. */
 static unsigned int use(struct rig *r)
 {
 	struct simdev *s = &r->sim[0], *other = &r->sim[r->devices - 1];
@@ -317,7 +317,7 @@ static unsigned int use(struct rig *r)
 	return wrong;
 }
 
-/* What is brought in ahead of use goes on for a moment. 0 or 1. */
+/* Waits for prefetching to end. Returns 0 or 1. */
 static unsigned int counters_differ(struct rig *r)
 {
 	uint64_t mapped = 0, resident = 0;
@@ -494,13 +494,13 @@ static void check_mode(unsigned int devices, bool track, bool budget)
 	budgeted = budget;
 	domains = devices;
 	rig_open(&r, devices, VFIO_TYPE1v2_IOMMU);
-	/* A container has what the last one of the same owner had. */
+	/* A container inherits the limits of the owner's last container. */
 	budget_none(r.vfio[0].bdf);
 	if (budget)
 		must(budget_set(r.vfio[0].bdf, "resident_max", BUDGET));
 	if (track)
 		must(dirty_track(&r.c, true));
-	/* Nothing fails: the same must be right, too. */
+	/* No call fails: all must be right, too. */
 	run_nth(&r, 0, "none", &wrong);
 	tap_is(wrong, 0, "no call fails");
 	for (unsigned int i = 0; i < ARRAY_SIZE(calls); i++)

@@ -50,7 +50,7 @@ static void check_reset(struct rig *r)
 	tap_errno_is(vfio_reset(&r->vfio[0]), 0, "a reset does not wait for the flood");
 	tap_errno_is(vfio_unmap(&r->c, f.b.iova, f.b.len), 0, "nor does unmapping its memory");
 	flood_stop(&f);
-	/* By threads that may take their time; what comes next counts responses of its own. */
+	/* Threads answer these faults at any time; the next check counts its own responses. */
 	while (responses(r->vfio[0].bdf) - before < FLOOD_GROUPS && spins < 20000)
 		sim_nap(&spins);
 	tap_is(responses(r->vfio[0].bdf) - before, FLOOD_GROUPS, "each orphan is answered");
@@ -58,7 +58,7 @@ static void check_reset(struct rig *r)
 	must(sim_up(&r->sim[0], &r->vfio[0], NULL));
 }
 
-/* It is taken away: what has a worker is cancelled, and what waits for one is, too. */
+/* The device leaves: faults with a worker and faults without one are cancelled. */
 static void check_detach(struct rig *r, struct rig *apart)
 {
 	struct simbuf far = { mem_anon(LEN), RIG_IOVA, LEN };

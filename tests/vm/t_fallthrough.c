@@ -51,7 +51,7 @@ static void unsafe(bool type1, bool iopf)
 	must(iopf_param("allow_unsafe_interrupts", iopf));
 }
 
-/* Attach device 0 to a container, and see who serves it. */
+/* Attaches device 0 to a container, and checks which backend serves it. */
 static void check_unsafe_one(int want, const char *by, const char *what)
 {
 	struct vfio_container c;
@@ -114,7 +114,7 @@ int main(void)
 	rig_unpinned("the enabled one");
 	rig_close(&r);
 
-	/* Switched on at run time, then off, while nobody has it open. */
+	/* Enabled at run time, then disabled, while no container has the device. */
 	tap_errno_is(iopf_enable(rig_bdf(1), true), 0, "enabled at run time");
 	rig_open_at(&r, 1, 1, VFIO_TYPE1v2_IOMMU);
 	rig_map(&r, &b);

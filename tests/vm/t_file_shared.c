@@ -59,7 +59,7 @@ static void check_write_back(struct rig *r, const struct simbuf *b)
 		if (sim_write(&r->sim[0], b, 0, LEN, 10 + round, NULL))
 			break;
 		must_sys(msync(b->va, LEN, MS_SYNC));
-		/* Now every page is clean; the device still has it mapped, or had. */
+		/* Now every page is clean. The device has it mapped, or has used it before. */
 		if (sim_write(&r->sim[0], b, 0, LEN, 20 + round, NULL))
 			break;
 		mem_sync_drop_caches();

@@ -25,7 +25,7 @@
 #define GIANT		(1024 * MiB)
 #define SIDE		(4 * MiB)
 #define GIANT_IOVA	0x140000000ull
-/* What is compared byte by byte: in two chunks amid the page. */
+/* The bytes to compare: in two chunks in the middle of the page. */
 #define PART_OFF	(700 * MiB + MEM_HUGE / 2)
 #define PART		MEM_HUGE
 
@@ -131,7 +131,7 @@ static void check_upgrade(struct rig *r, const struct simbuf *b)
 	rig_both_ways(&r->sim[0], &part, 20, "after that");
 }
 
-/* What happens to it under DMA. */
+/* Events under DMA. */
 static void drop(struct rig *r, const struct simbuf *b, char *beside)
 {
 	(void)r;
@@ -219,7 +219,7 @@ static void check_under_dma(struct rig *r, const struct simbuf *b, unsigned int 
 	leaves_are(1, 0, 0, "after that");
 }
 
-/* The range has no CPU address for a while: what is mapped stays, what is gone is waited for. */
+/* The range has no CPU address for a while: mapped pages stay, faults on others wait. */
 static void check_frozen(struct rig *r, const struct simbuf *b)
 {
 	struct simbuf part = part_of(b, PART_OFF);
@@ -268,7 +268,7 @@ static void check_tracking(struct rig *r, const struct simbuf *b)
 	tap_is(dirty_count(&m), 0, "reads make nothing dirty");
 	dirty_map_free(&m);
 	must(dirty_track(&r->c, false));
-	/* Over what chunks have mapped meanwhile. */
+	/* The leaf replaces what chunks have mapped meanwhile. */
 	touch(r, b, IOPF_SIM_OP_WRITE, IOPF_SIM_ORDER_STRIDED);
 	leaves_are(1, 0, 0, "no longer tracked");
 }
@@ -372,7 +372,7 @@ static void check_private(struct rig *r)
 	rig_unmap(r, &b);
 }
 
-/* The process is killed while the leaf is there and in use. */
+/* The process is killed while the leaf is mapped and in use. */
 static void check_killed(void)
 {
 	struct simbuf b = { .iova = GIANT_IOVA, .len = GIANT };

@@ -38,7 +38,7 @@
 #define POISON	3
 #define PLAIN	(1024 * MEM_PAGE)
 
-/* Where all of it is, one after the other: at a boundary of 2 MiB, with that much of room. */
+/* Addresses for each kind, one after the other: each at a boundary of 2 MiB, with as much space. */
 static char *place;
 static int pinner = -1;
 static int fd = -1;
@@ -236,7 +236,7 @@ static bool make_soft_dirty(void)
 	return true;
 }
 
-/* Whoever meets what the userfaultfd has gets an error, rather than to wait. */
+/* An access to the userfaultfd's memory gets an error, and does not wait. */
 static bool uffd_at(uint64_t mode, uint64_t features)
 {
 	fd = uffd_open(place, LEN, UFFD_FEATURE_SIGBUS | features, mode);
@@ -266,7 +266,7 @@ static bool make_uffd_minor(void)
 	int file = must_sys(memfd_create("gup", 0));
 
 	must_sys(ftruncate(file, LEN));
-	/* In the page cache, and in nobody's page table. */
+	/* In the page cache, and in no page table. */
 	for (size_t i = 0; i < LEN; i += MEM_PAGE)
 		must_be(pwrite(file, "x", 1, (off_t)i) == 1);
 	must_be(mmap(place, LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0) == place);
@@ -378,7 +378,7 @@ static const struct state {
 	{ "poisoned", state_poisoned },
 };
 
-/* What get_user_pages() says of a page. */
+/* The result of get_user_pages() for a page. */
 static int gup(unsigned int page, bool writes)
 {
 	char text[64];

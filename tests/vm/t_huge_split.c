@@ -31,7 +31,7 @@ static uint64_t faults(void)
 	return iopf_count(rig_bdf(0), "faults");
 }
 
-/* What is worth having beside a page may come after the device has gone on. */
+/* Pages around a fault may be mapped after its response. */
 static void leaves_are(uint64_t huge, uint64_t small, const char *what)
 {
 	unsigned int spins = 0;
@@ -64,7 +64,7 @@ static void write_part(struct rig *r, const struct simbuf *b, size_t off, size_t
 		must_be(sim_write(&r->sim[0], b, off, len, seed, NULL) == IOPF_SIM_ST_OK);
 }
 
-/* Memory anew, for a page table of the CPU that has been split stays so. */
+/* Map new memory: a page table of the CPU that has been split stays split. */
 static void renew(const struct simbuf *b, int advice)
 {
 	must_sys(mmap(b->va, b->len, PROT_READ | PROT_WRITE,
@@ -300,7 +300,10 @@ static void check_half(struct rig *r, const struct simbuf *b, bool first)
 	rig_same(&half, first ? 10 : 11, "after that");
 }
 
-/* Shared memory: what a hole leaves is no longer mapped by the CPU either, but there. */
+/*
+ * Shared memory: after a hole, the rest of the pages stay in the file, but the CPU does not map
+ * them.
+ */
 static void check_shmem(struct rig *r)
 {
 	struct simbuf b = { mem_aligned(2 * MEM_HUGE, MEM_HUGE), RIG_IOVA, 2 * MEM_HUGE };
@@ -354,7 +357,7 @@ int main(void)
 	srand(7);
 	must(mem_write_file(THP "enabled", "madvise"));
 	must(mem_write_file(THP "defrag", "always"));
-	/* It comes when it is called, lest it join what is to be apart. */
+	/* khugepaged runs only when the test asks, so that it collapses nothing else. */
 	must(mem_write_file(THP "khugepaged/scan_sleep_millisecs", "600000"));
 	mem_keep_still();
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);

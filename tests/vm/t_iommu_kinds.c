@@ -142,7 +142,7 @@ static void check_conflicts(struct mixed *m)
 	mixed_charged(m, b.len + outside.len, "under DMA");
 	rig_unmap(&m->r, &outside);
 
-	/* It can join after that memory is unmapped. */
+	/* It can join after the memory is unmapped. */
 	mixed_join(m, 1);
 	mixed_info_is(m, INFO_NARROW, "the second has joined");
 	mixed_agree(m, &b, 20, "the second has joined");

@@ -23,7 +23,7 @@
 #define ERR	"/tmp/iopfctl.err"
 #define TRIES	200
 
-/* Of enum ctl_exit. */
+/* See enum ctl_exit. */
 #define CTL_FAILED	1
 #define CTL_NOT_FOUND	3
 #define CTL_NO_MODULE	4
@@ -121,7 +121,7 @@ static void reason_is(const char *bdf, const char *want)
 	tap_ok(says("reason", quoted), "the reason is \"%s\" (%.60s)", want, value("reason"));
 }
 
-/* Open device @n alone, check who serves it, and close it. */
+/* Opens device @n alone, checks which backend serves it, and closes it. */
 static void serves(unsigned int n, const char *want, const char *what)
 {
 	struct vfio_container c;

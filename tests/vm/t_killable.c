@@ -159,7 +159,10 @@ static char state_of(pid_t pid)
 	return state;
 }
 
-/* Whether it gets to be so within a time that is long for all but who waits for the unmapping. */
+/*
+ * Returns whether the condition becomes true within a time that is long, but shorter than the
+ * unmapping.
+ */
 static bool gets_to(pid_t pid, char state)
 {
 	unsigned int spins = 0;
@@ -192,7 +195,7 @@ static void check(const char *name, void (*fn)(void))
 	must_sys(waitpid(pid, NULL, 0));
 }
 
-/* It has the lock when the first areas are gone. */
+/* The first areas are gone, so it has the lock. */
 static pid_t unmap_slowly(void)
 {
 	unsigned int spins = 0;
@@ -215,8 +218,8 @@ int main(void)
 
 	rig_backend_only();
 	/*
-	 * The test has to slow down whoever has the lock, by the same ratio on the debug kernel,
-	 * where the timer's interrupt alone uses up what is enough elsewhere.
+	 * The test has to slow down the task that has the lock. The ratio is the same on the debug
+	 * kernel, where the timer's interrupt alone uses up an amount that is enough elsewhere.
 	 */
 	if (!cgroup_has("cpu"))
 		tap_skip_all("this kernel has no cgroup controller for processors");

@@ -24,7 +24,7 @@ static uint64_t ksm(const char *name)
 	return value;
 }
 
-/* Run KSM until it has merged the pages of the range, as far as it will. */
+/* Runs KSM until it has merged as many pages of the range as it can. */
 static uint64_t merge(void)
 {
 	uint64_t scans = ksm("full_scans");

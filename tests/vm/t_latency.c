@@ -101,7 +101,7 @@ static void touch_unwatched(struct rig *r, unsigned int n, const struct simbuf *
 	must_be(sim_run(&r->sim[n], &cmd, NULL) == IOPF_SIM_ST_OK);
 }
 
-/* The same. Returns how many faults the device had, when they have been counted. */
+/* The same. Returns the number of faults of the device, after they have been counted. */
 static uint64_t touch(struct rig *r, unsigned int n, const struct simbuf *b, bool present)
 {
 	uint64_t before = iopf_count(r->vfio[n].bdf, "faults"), faults, every;
@@ -142,7 +142,7 @@ static void check_phases(struct rig *r, const struct simbuf *b)
 	       "as many as the device has had since it is there");
 }
 
-/* One in so many has its phases measured, unless it waits. */
+/* The phases of one fault in N are measured, unless it waits. */
 static void check_sample(struct rig *r, const struct simbuf *b)
 {
 	const char *device = latency_device(0);
@@ -218,7 +218,10 @@ static void join(struct rig *r, unsigned int n, struct vfio_container *c)
 	must(sim_up(&r->sim[n], &r->vfio[n], NULL));
 }
 
-/* Device 1 leaves for another container: what it did stays with the old one and with itself. */
+/*
+ * Device 1 moves to another container: its faults stay counted for the old container and for the
+ * device.
+ */
 static void check_move(struct rig *r, const struct simbuf *b)
 {
 	const char *d0 = latency_device(0), *d1 = latency_device(1);
@@ -282,7 +285,7 @@ static void *reader(void *dir)
 
 	while (!__atomic_load_n(&reader_stop, __ATOMIC_ACQUIRE)) {
 		for (i = 0; i < ARRAY_SIZE(phases); i++) {
-			/* It may be gone at any moment. */
+			/* The container may be released at any moment. */
 			reads += !knob_read_text(line, sizeof(line), "%s/%s", (char *)dir,
 						 phases[i]);
 			knob_read_text(line, sizeof(line), "%s/%s_buckets", (char *)dir, phases[i]);

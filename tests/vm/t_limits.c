@@ -26,7 +26,10 @@
 #define LIMITS	KNOB_IOPF_DIR "/limits"
 #define KEPT	KNOB_IOPF_DIR "/limits_sticky"
 #define CGROUP	"/sys/fs/cgroup"
-/* Owners whose limits are kept, as docs/internals/bounds.md has it; the first one's number. */
+/*
+ * Number of owners whose limits are kept (docs/internals/bounds.md), and the number of the first
+ * one.
+ */
 #define OWNERS	1024u
 #define FIRST	2000u
 
@@ -75,7 +78,7 @@ static void leave(struct vfio_container *c, struct vfio_dev *d)
 	vfio_container_close(c);
 }
 
-/* What a new container with device @n has of a limit. */
+/* Returns the value of a limit in a new container with device @n. */
 static uint64_t fresh(unsigned int n, const char *name)
 {
 	struct vfio_container c;
@@ -151,7 +154,7 @@ static bool child_has_none(unsigned int n)
 	return fresh(n, "resident_max") == NONE && fresh(n, "fault_workers_max") == NONE;
 }
 
-/* A user may not touch limits, nor what is kept. */
+/* An unprivileged user may write neither limits nor kept values. */
 static bool child_is_refused(unsigned int n)
 {
 	struct vfio_container c;
@@ -235,14 +238,14 @@ static bool set_as_user(unsigned int n)
 	struct vfio_dev d;
 	bool good;
 
-	/* The parent, who is root, sets the limit: told by a byte, it answers by another one. */
+	/* The parent is root and sets the limit. A byte asks for it, another byte answers. */
 	attach(&c, &d, n);
 	good = write(4, "", 1) == 1 && read(3, &(char){ 0 }, 1) == 1;
 	leave(&c, &d);
 	return good;
 }
 
-/* A container of a child as a user, or in a cgroup, gets a limit from us, who is root. */
+/* A container of a child, which is a user or in a cgroup, gets a limit from root. */
 static void limit_child(unsigned int n, bool user, const char *cgroup)
 {
 	int to[2], from[2], group = vfio_group_id(rig_bdf(n)), status;
@@ -327,7 +330,7 @@ static void check_owners(void)
 	must_be(!rmdir(CGROUP "/vm2"));
 }
 
-/* Set a limit for a user, who has device 0, and whose rights are root's all the same. */
+/* Sets a limit for a user that has device 0 and the rights of root. */
 static void limit_user(unsigned int uid)
 {
 	struct vfio_container c;
@@ -340,7 +343,7 @@ static void limit_user(unsigned int uid)
 	must_sys(setresuid(0, 0, 0));
 }
 
-/* What the user's container of device 1 has, for which itself nothing is kept. */
+/* Returns the limit of the user's container of device 1, which has no kept value itself. */
 static uint64_t user_has(unsigned int uid)
 {
 	uint64_t value;
@@ -365,7 +368,7 @@ static unsigned int owners(void)
 	return n;
 }
 
-/* In a child, in the root cgroup: as many owners as there may be, and some more. */
+/* In a child, in the root cgroup: the maximum number of owners, and some more. */
 static bool many_owners(unsigned int n)
 {
 	struct vfio_container c;
@@ -374,7 +377,7 @@ static bool many_owners(unsigned int n)
 	bool good;
 
 	must(mem_write_file(CGROUP "/cgroup.procs", "0"));
-	/* Its threads stay as long as it has a container. */
+	/* Its threads exist as long as it has a container. */
 	attach(&c, &d, n);
 	for (uid = FIRST; uid < FIRST + OWNERS; uid++)
 		limit_user(uid);
@@ -396,7 +399,7 @@ static void check_many_owners(void)
 	tap_is(owners(), 0, "all are forgotten");
 }
 
-/* In force before the first fault and the first pin. */
+/* The limits are in force before the first fault and the first pin. */
 static void check_rules(void)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
@@ -558,7 +561,9 @@ static void check_race(void)
 		uint64_t id, value = 3 + set;
 		char path[128], line[64];
 
-		/* It may be in no container, or in the next one by now: nothing here waits. */
+		/*
+		 * The device may be in no container, or in the next one already: do not wait here.
+		 */
 		must_be(spins < 60000);
 		sim_nap(&spins);
 		if (knob_read_try(&id, KNOB_IOPF_DIR "/devices/%s/container", rig_bdf(0)))

@@ -83,7 +83,7 @@ static void check_locks(struct rig *r, const struct simbuf *b)
 	policy_charged_is(MiB, "the other is left");
 }
 
-/* What is locked is held as well when it is mapped later, or not mapped at all. */
+/* A locked range is also pinned if it is mapped later. It may be without a mapping. */
 static void check_mapping(struct rig *r, const struct simbuf *b)
 {
 	rig_unmap(r, b);
@@ -104,7 +104,7 @@ static void check_mapping(struct rig *r, const struct simbuf *b)
 	policy_charged_is(0, "unlocked");
 }
 
-/* The mediator goes while its device is in use: pinned again, or what it has locked stays. */
+/* The mediator leaves while its device is in use: all is pinned again, or its locks stay. */
 static void check_leaving(struct rig *r, const struct simbuf *b)
 {
 	must(lock_range(b->iova, MiB));

@@ -104,7 +104,7 @@ static void fault_beyond(void)
 	_exit(0);
 }
 
-/* In a pinned container, the memory itself exceeds the limit. */
+/* In a pinned container the memory itself exceeds the limit. */
 static void pin_beyond(void)
 {
 	struct simbuf b;

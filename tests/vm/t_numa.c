@@ -16,7 +16,7 @@
 #define LEN	(8 * MiB)
 #define PAGES	(LEN / MEM_PAGE)
 
-/* Move every page of the range to @node; how many are there after. */
+/* Moves every page of the range to @node. Returns the number of pages that are there afterwards. */
 static unsigned long move_to(const struct simbuf *b, int node)
 {
 	static void *pages[PAGES];

@@ -27,7 +27,7 @@
 #define VICTIM	(16 * MiB)
 #define SEED	7
 
-/* Kinds of memory, and what brings it in. */
+/* Kinds of memory, and the ways to populate it. */
 enum kind { ANON, SHARED, MEMFD, THP };
 enum by { BY_WRITE, BY_PREFAULT, BY_CPU };
 

@@ -157,7 +157,7 @@ static void owner(enum wait wait, enum end end, int said, int word)
 		pause();
 }
 
-/* The device of a dead process can be had again, soon. */
+/* The device of a dead process can be opened again soon. */
 static bool open_again(struct rig *r)
 {
 	unsigned int spins = 0;
@@ -221,7 +221,7 @@ static void check_end(enum wait wait, enum end end, const char *what)
 	if (tap_ok(open_again(&r), "%s: its device can be had again", what))
 		rig_close(&r);
 	after = sim_count(rig_bdf(0), "bytes_written");
-	/* What is in flight within the device is not counted as stopped. */
+	/* Accesses in flight within the device may still complete. */
 	tap_ok(after - before <= 4 * MEM_PAGE, "%s: no DMA after that (%llu bytes)", what,
 	       (unsigned long long)(after - before));
 	close(uffd);
@@ -278,7 +278,7 @@ static void check_pause(enum end end, const char *what)
 		(void)rmdir(dir);
 }
 
-/* A user who may have no more threads is told so where memory is mapped. */
+/* MAP_DMA fails for a user who may have no more threads. */
 static void check_limit(void)
 {
 	struct rlimit none = { 1, 1 };
@@ -301,7 +301,7 @@ static void check_limit(void)
 	rig_balanced_soon();
 }
 
-/* What two processes share that share their memory, too. */
+/* Two processes that share their memory also share the threads. */
 struct shared {
 	struct rig r;
 	struct simbuf late;
@@ -309,7 +309,7 @@ struct shared {
 	int word;
 };
 
-/* It shares the memory of the one that opened the container, and lives on. */
+/* It shares the memory of the process that opened the container, and lives on. */
 static int heir(void *arg)
 {
 	struct shared *s = arg;
@@ -387,7 +387,7 @@ static void check_shared(void)
 	rig_balanced_soon();
 }
 
-/* As many processes as a container follows, all of which end. */
+/* The maximum number of processes that a container follows. All of them end. */
 #define PROCESSES 1024
 
 static int map_as(struct rig *r, void *va, unsigned int n)

@@ -56,7 +56,7 @@ static void owner_memory(struct bench *t, bool on)
 	must(vfio_config_write(d, PCI_COMMAND, 2, command));
 }
 
-/* The device registers are no pattern, but they say who they are. */
+/* The device registers contain no pattern, but an identification. */
 static void check_registers(struct bench *t)
 {
 	static uint64_t copy[MEM_PAGE / 8] __attribute__((aligned(MEM_PAGE)));
@@ -102,7 +102,7 @@ static void check_permission(struct bench *t)
 	must(vfio_unmap(&t->user.c, ro.iova, ro.len));
 }
 
-/* No access by device 0 while @what holds, and nothing changed by the attempt. */
+/* Device 0 has no access in the state @what, and an attempt changes nothing. */
 static void revoked_but(struct bench *t, uint64_t others, const char *what)
 {
 	uint64_t invalid = iopf_count(rig_bdf(0), "responses_invalid");
@@ -140,7 +140,7 @@ static void check_reset(struct bench *t)
 
 	must(vfio_reset(&t->owner.vfio[0]));
 	tap_is(leaves(), 0, "reset: nothing is mapped");
-	/* vfio-pci has put configuration space back as it was: decoding is on. */
+	/* vfio-pci has restored configuration space: decoding is enabled. */
 	rig_status_is(sim_checksum(&t->user.sim[0], &t->scratch, 0, MEM_PAGE, &sum, NULL),
 		      IOPF_SIM_ST_OK, "after the reset: read");
 	tap_is(sum, 0, "after the reset: zeros");
@@ -265,7 +265,7 @@ static void check_pinned_revoked(struct bench *t)
 	rig_both_ways(&t->user.sim[0], &t->scratch, 52, "given back");
 	tap_is(iopf_count(rig_bdf(0), "faults"), faults, "given back: no faults");
 
-	/* It need not be there for long, or at all. */
+	/* It may be mapped for a short time, or never. */
 	for (i = 0; i < 20; i++)
 		owner_memory(t, i & 1);
 	mapped_again(pages + 1, "revoked and given back 10 times");
@@ -281,7 +281,7 @@ static void check_pinned_revoked(struct bench *t)
 	mem_unmap(mem.va, mem.len);
 }
 
-/* A device that can't fault comes and goes; the BAR is revoked while it is there, or before. */
+/* A device that can't fault joins and leaves. The BAR is revoked before or meanwhile. */
 static void check_pinner(struct bench *t)
 {
 	uint64_t pages = t->bar.len / MEM_PAGE;
@@ -317,14 +317,14 @@ static void check_pinner(struct bench *t)
 	must(iopf_enable(rig_bdf(2), true));
 }
 
-/* How much is pinned, device's memory included, and how much of that is charged. */
+/* Checks the pinned amount, including device memory, and how much of it is charged. */
 static void held(uint64_t pinned, size_t charged, const char *what)
 {
 	tap_is(policy_count(rig_bdf(0), "pinned"), pinned, "%s: bytes held", what);
 	policy_charged_is(charged, what);
 }
 
-/* Nothing is mapped but @others; it gets as much time as the backend takes to try again. */
+/* Only @others is mapped. The check gives the backend time for retries. */
 static void stays_away(uint64_t others, const char *what)
 {
 	unsigned int naps;
@@ -372,7 +372,7 @@ static void check_policy(struct bench *t)
 	stays_away(0, "policy fault, given back");
 	rig_both_ways(&t->user.sim[0], &t->scratch, 74, "policy fault, given back");
 
-	/* What is not there can't be pinned, and is not, when it is there again. */
+	/* An absent BAR can't be pinned, and is not pinned when it comes back. */
 	owner_memory(t, false);
 	tap_errno_is(policy_set(c, t->bar.iova, t->bar.len, VFIO_IOPF_POLICY_PIN), -EFAULT,
 		     "revoked: it can't be pinned by policy");
@@ -480,7 +480,7 @@ struct churn {
 	bool stop;
 };
 
-/* The owner revokes and gives back, as long as it is let. */
+/* The owner revokes the BAR and grants it again, until it is stopped. */
 static void *churn_owner(void *arg)
 {
 	struct churn *ch = arg;
@@ -491,7 +491,7 @@ static void *churn_owner(void *arg)
 	return NULL;
 }
 
-/* Policies and locks come and go while the owner does as it likes and the device does DMA. */
+/* Policies and locks change while the owner revokes the BAR and the device does DMA. */
 static void check_held_race(struct bench *t)
 {
 	struct churn ch = { .t = t };

@@ -127,7 +127,9 @@ static void check_prefault(struct rig *r, bool vaddr)
 	mem_unmap(b.va, LEN);
 }
 
-/* Pages that are mapped for reading, to be had for writing: not where there is no address. */
+/*
+ * Pages that are mapped for reading are prefaulted for writing. Nothing happens without an address.
+ */
 static void check_upgrade(struct rig *r)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };

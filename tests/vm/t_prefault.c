@@ -312,7 +312,7 @@ static void check_meanwhile(struct rig *r)
 
 		mem_drop(b.va, LEN);
 		must(prefault_start(&r->c, &range, 1, RW, -1, &id));
-		/* How far the request goes first; it counts at the end of each 2 MiB. */
+		/* How far the request comes at first. It counts at the end of each 2 MiB. */
 		for (spins = 0, k = 0; k < 200 * (i % 8); k++) {
 			must(prefault_query(&r->c, id, &s));
 			if (s.mapped >= wait || s.state >= VFIO_IOPF_PREFAULT_STATE_DONE)

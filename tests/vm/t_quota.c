@@ -25,7 +25,7 @@ static uint64_t parked(const char *bdf)
 	return budget_get(bdf, "fault_workers");
 }
 
-/* What the other container does, whose memory is there: how many faults. None of them waits. */
+/* The other container uses present memory. Returns the number of its faults. None of them waits. */
 static uint64_t others_pass(struct rig *other, const char *what)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
@@ -74,7 +74,7 @@ static void check_faults(struct rig *r, struct rig *other)
 	must(budget_write(bdf, "fault_workers_max", "max"));
 }
 
-/* A stream over what is not there: counts the pages that are prefetched and not used yet. */
+/* A stream over absent memory. Counts the pages that are prefetched and not used yet. */
 static uint64_t stream(struct rig *r, uint64_t *had)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };
@@ -87,7 +87,7 @@ static uint64_t stream(struct rig *r, uint64_t *had)
 		uint64_t ahead;
 
 		must_be(sim_write(&r->sim[0], &b, page * MEM_PAGE, 8, 1, NULL) == IOPF_SIM_ST_OK);
-		/* The others were used, or had by streams that are over. */
+		/* The pages before were used, or prefetched for streams that have ended. */
 		ahead = mem_resident((char *)b.va + page * MEM_PAGE, LEN - page * MEM_PAGE);
 		if (ahead > most)
 			most = ahead;

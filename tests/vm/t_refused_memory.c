@@ -64,7 +64,7 @@ static void *kind_make(enum kind kind)
 	return va;
 }
 
-/* Nothing of it stays, whatever it was. */
+/* Nothing of it stays mapped. */
 static void kind_drop(enum kind kind, void *va)
 {
 	if (kind != NOWHERE)
@@ -112,7 +112,7 @@ static void check_secret(struct rig *r)
 	if (rig_stock())
 		return;
 
-	/* It takes the place of what was mapped. Stock type1 goes on with the pages it pinned. */
+	/* It replaces the mapped memory. Stock type1 goes on with the pages that it has pinned. */
 	b.va = mem_anon(LEN);
 	must(vfio_map(&r->c, b.va, b.iova, LEN));
 	rig_both_ways(&r->sim[0], &b, 1, "before it becomes secret");

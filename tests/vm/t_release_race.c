@@ -37,7 +37,7 @@ static void join(void)
 	must(vfio_dev_attach(&dev, &container, rig_bdf(0), VFIO_TYPE1v2_IOMMU));
 }
 
-/* The last group leaves, and comes back into what is another container below. */
+/* The last group leaves, and comes back. Then the same file has another container. */
 static void leave_and_return(void)
 {
 	must_sys(ioctl(dev.group_fd, VFIO_GROUP_UNSET_CONTAINER));

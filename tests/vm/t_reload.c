@@ -235,7 +235,7 @@ static void check_orders(const struct simbuf *b)
 
 static bool come_and_go_stop;
 
-/* Containers come and go; whoever serves them. */
+/* Containers are opened and closed. Either backend may serve them. */
 static void *come_and_go(void *count)
 {
 	struct vfio_container c;
@@ -266,7 +266,7 @@ static void check_race(const struct simbuf *b)
 	rig_load("devices=2", "");
 	must_be(!pthread_create(&thread, NULL, come_and_go, &count));
 	for (unsigned int i = 0; i < 200 && reloads < 20; i++) {
-		/* It may be serving one that was opened a moment after it had been loaded. */
+		/* It may serve a container that was opened just after it was loaded. */
 		if (!unload("vfio_iommu_type1")) {
 			load_type1();
 			reloads++;

@@ -145,7 +145,7 @@ static void check_areas(struct rig *r, unsigned int n)
 	mem_unmap(va, n * MEM_PAGE);
 }
 
-/* With what the device has touched of each. */
+/* With pages that the device has touched in each. */
 static void check_areas_used(struct rig *r, unsigned int n)
 {
 	char *va = reserve(n * MEM_PAGE);
@@ -227,7 +227,7 @@ int main(void)
 		check_locks(&r, by);
 	check_areas(&r, many(MORE));
 
-	/* With the container goes what is left. */
+	/* The rest goes with the container. */
 	left = many(AREAS);
 	areas_make(&r, reserve(left * MEM_PAGE), RANDOM, left);
 	rig_clean(&r);

@@ -85,7 +85,7 @@ static void check_under_dma(struct rig *r, const struct simbuf *b)
 	policy_charged_is(LEN, "in the end it is as in the beginning");
 }
 
-/* Another device in the container may fault anywhere; what is pinned is for the first. */
+/* Another device in the container may fault anywhere. Memory is pinned for the first device. */
 static void check_two(struct rig *r, const struct simbuf *b)
 {
 	must(complete(r));
@@ -146,7 +146,10 @@ static const struct part {
 	{ TAIL_OFF, MEM_PAGE, true },
 };
 
-/* The windows of device 0 are held, and nothing else is there. Memory nobody has touched. */
+/*
+ * The windows of device 0 are pinned, and nothing else is populated. The memory has never been
+ * used.
+ */
 static void held_is_there(const char *bdf, const struct simbuf *b, const char *what)
 {
 	size_t i;
@@ -176,7 +179,7 @@ static void faults_beside(struct rig *r, unsigned int n, const struct simbuf *b,
 	rig_both_ways(&r->sim[n], b, 21, what);
 }
 
-/* A page of memory that is mapped, and can't be had: of a file that ends before it. */
+/* Makes a page that is mapped but can't be populated: of a file that ends before it. */
 static void lose_page(const struct simbuf *b, size_t off)
 {
 	int fd;
@@ -328,7 +331,7 @@ static void check_window_join(struct simbuf *b)
 	tap_is(mem_resident(b->va, LEN), 0, "both have left: it can go");
 	rig_both_ways(&r.sim[0], b, 35, "both have left");
 
-	/* What can't be held keeps the device out, and changes nothing. */
+	/* If a window can't be pinned, the device can't join, and nothing changes. */
 	lose_page(b, WINDOW_OFF + MEM_PAGE);
 	tap_errno_is(vfio_dev_open(&first, &r.c, rig_bdf(0), VFIO_TYPE1v2_IOMMU), -EFAULT,
 		     "a page of its window is missing: it can't join");
@@ -343,7 +346,7 @@ static void check_window_join(struct simbuf *b)
 	b->va = mem_anon(LEN);
 }
 
-/* As a user who may lock one window, not two. */
+/* As a user who may lock one window, but not two. */
 static void limited(void)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };

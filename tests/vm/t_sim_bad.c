@@ -76,7 +76,7 @@ static void check_commands(struct simdev *s, const struct simbuf *b)
 	for (i = 0; i < ARRAY_SIZE(good.reserved); i++)
 		refused_with(s, good, cmd.reserved[i] = 1, "reserved word not zero");
 
-	/* Addresses may wrap; what is there is not mapped. */
+	/* Addresses may wrap. Nothing is mapped there. */
 	fails_with(s, good, cmd.iova = ~7ull, "iova + count * size wraps");
 	fails_with(s, good, cmd.count = ~0ull, "count * size wraps");
 	fails_with(s, random, cmd.slots = ~0ull, "slots * stride wraps");

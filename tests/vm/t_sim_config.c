@@ -11,7 +11,7 @@
 
 #include "rig.h"
 
-/* What the host's view (sysfs) says: vfio-pci shows its user a filtered space. */
+/* The host's view (sysfs): vfio-pci shows its user a filtered space. */
 static uint32_t host_read(const char *bdf, unsigned int off, unsigned int len)
 {
 	uint32_t value = 0;

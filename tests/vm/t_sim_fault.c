@@ -218,7 +218,7 @@ static void check_misbehaviour(struct rig *r, const struct simbuf *b)
 	tap_is(sim_knob_get(bdf, "stop_marker"), 0, "50 of them");
 
 	dma_wait_rounds(&dma, 1);
-	/* It shares the memory that is dropped here: a mismatch is not its fault. */
+	/* It shares the memory that the test drops: a mismatch is expected. */
 	dma_stop(&dma);
 	tap_is(dma.status[IOPF_SIM_ST_OK] + dma.status[IOPF_SIM_ST_MISMATCH], dma.rounds * 2,
 	       "the other device is not disturbed");

@@ -117,7 +117,7 @@ static void check_copy(struct simdev *s, const struct simbuf *b, const struct si
 static void check_order(struct simdev *s, const struct simbuf *b, const struct simbuf *src,
 			unsigned int order, uint32_t size, uint64_t stride, const char *rings)
 {
-	/* Not from the first page, to catch a base that is left out. */
+	/* Start after the first page, to notice a base that is left out. */
 	struct iopf_sim_cmd cmd = sim_cmd(IOPF_SIM_OP_WRITE, b, 4096, LEN - 8192, SEED);
 	char what[96];
 

@@ -47,7 +47,7 @@ static void check_in_flight(struct rig *r, const struct simbuf *b)
 			sim_nap(&spins);
 		must(vfio_reset(&r->vfio[0]));
 		check_zero(s, "reset in flight");
-		/* Nothing may be written any more. */
+		/* No write may happen any more. */
 		simbuf_fill(b, 0, b->len, 4);
 		for (i = 0; i < 50; i++)
 			sim_nap(&spins);

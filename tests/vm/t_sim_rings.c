@@ -66,7 +66,7 @@ static void check_full(struct simdev *s, const char *what)
 	take_all(s, s->sq_entries, what);
 }
 
-/* With nobody consuming, the device stops at CQ_ENTRIES completions, then goes on. */
+/* Without a consumer the device stops at CQ_ENTRIES completions. Then it goes on. */
 static void check_cq_limit(struct rig *r, const struct simbuf *ring)
 {
 	struct sim_rings rings = { .sq_entries = 32, .cq_entries = 4 };
@@ -85,7 +85,7 @@ static void check_cq_limit(struct rig *r, const struct simbuf *ring)
 	sim_ring(s);
 	while (sim_reg(s, IOPF_SIM_REG_CQ_TAIL) < 4)
 		sim_nap(&spins);
-	/* It must not go further; that it would, were the check missing, takes only a moment. */
+	/* It must stop there. Without the check it would go on within a moment. */
 	for (i = 0; i < 300; i++)
 		sim_nap(&spins);
 	tap_is(sim_reg(s, IOPF_SIM_REG_CQ_TAIL), 4, "a full completion ring stops the device");

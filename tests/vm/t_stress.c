@@ -135,7 +135,7 @@ static bool may_be_invalid(enum arena_kind k)
 	return k == FLAKY;
 }
 
-/* One command, with random page-request habits; complains unless it ends as it may. */
+/* Runs one command, with random habits of page requests. Reports an end that may not be. */
 static int stress_run(struct thread *t, struct simdev *s, struct iopf_sim_cmd *cmd,
 		      enum arena_kind k, const char *what)
 {
@@ -263,7 +263,7 @@ static void *drop_thread(void *arg)
 	return NULL;
 }
 
-/* Swaps, merges and forks, also what is kept. */
+/* Swaps, merges and forks, also the memory that is kept. */
 static void *reclaim_thread(void *arg)
 {
 	struct thread *t = arg;
@@ -303,7 +303,7 @@ static void *reclaim_thread(void *arg)
 	return NULL;
 }
 
-/* Changes what may be accessed, and who pins. */
+/* Changes permissions and pins. */
 static void *mapping_thread(void *arg)
 {
 	struct simbuf *b = &w.b[FLAKY];
@@ -422,7 +422,7 @@ static bool life(struct progress *p, uint64_t number, uint64_t *rng)
 	pid = must_sys(fork());
 	if (!pid)
 		worker(p, number, seed);
-	/* It bails out by itself when a device hangs; otherwise every thread gets on. */
+	/* The worker bails out itself if a device hangs. Otherwise every thread makes progress. */
 	while (!dead && !p->failed && !got_on(p, want)) {
 		sim_nap(&spins);
 		dead = waitpid(pid, &status, WNOHANG) == pid;

@@ -234,7 +234,7 @@ static bool sleeps(pid_t tid)
 	return paren && paren[2] == 'D';
 }
 
-/* What the process itself touches is there: the CPU's faults would wait, too. */
+/* Memory that the process itself touches is present: the CPU's faults would wait, too. */
 static void make_in_use(struct first *f)
 {
 	must_sys(mlockall(MCL_CURRENT));
@@ -304,7 +304,7 @@ static const struct hardship hardships[] = {
 	{ "migration", make_little, begin_migrate, end_migrate, NULL, false },
 };
 
-/* The first tenant. Its status says what went wrong. */
+/* The first tenant. Its exit status tells the error. */
 static void first(const struct hardship *h, int said, int word)
 {
 	static struct first f = { .b.iova = RIG_IOVA };
@@ -318,7 +318,7 @@ static void first(const struct hardship *h, int said, int word)
 	rig_open(&f.r, 1, VFIO_TYPE1v2_IOMMU);
 	h->make(&f);
 	rig_map(&f.r, &f.b);
-	/* What the CPU touches for that is in its page tables from now on. */
+	/* The pages that the CPU touches for this are in its page tables from now on. */
 	cmd = sim_cmd_nop(0);
 	must_be(sim_run(&f.r.sim[0], &cmd, NULL) == IOPF_SIM_ST_OK);
 	h->begin(&f);
@@ -327,7 +327,7 @@ static void first(const struct hardship *h, int said, int word)
 		sim_start(&f.r.sim[0], &cmd);
 	must_be(write(said, "s", 1) == 1);
 	must_be(read(word, &c, 1) == 1);
-	/* It did not wait. */
+	/* It has not waited. */
 	if (!f.busy && sim_poll(&f.r.sim[0], &cpl))
 		_exit(11);
 	must_be(write(said, "w", 1) == 1);
@@ -382,7 +382,9 @@ static void check(struct rig *r, const struct hardship *h)
 		sim_nap(&spins);
 	second(r, h->what);
 	must_be(write(word[1], "w", 1) == 1);
-	/* It has looked before things get easy: it says so, or ends. */
+	/*
+	 * The process reports that it has checked before the memory becomes available, or it ends.
+	 */
 	(void)!read(said[0], &c, 1);
 	if (h->relieve)
 		h->relieve();

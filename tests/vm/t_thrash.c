@@ -112,7 +112,7 @@ static int thrashing_open(void)
 	return must_sys(open(path, O_RDONLY | O_CLOEXEC));
 }
 
-/* Sleep until told that it is this now; what is told in between may be of before. */
+/* Sleeps until the file has this value. An earlier notification may be for an earlier value. */
 static void told(int fd, char want, const char *what)
 {
 	struct pollfd p = { .fd = fd, .events = POLLPRI };
@@ -133,7 +133,7 @@ static void check_told(struct rig *r)
 	int fd = thrashing_open();
 	char c;
 
-	/* Who has read it is told of the next change. */
+	/* A program that has read the file is notified of the next change. */
 	must_be(pread(fd, &c, 1, 0) == 1);
 	begin(r, &b, &d);
 	dma_wait_rounds(&d, 1);

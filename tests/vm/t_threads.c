@@ -23,14 +23,14 @@
 #include "rig.h"
 #include "uffd.h"
 
-/* As docs/internals/bounds.md has it. */
+/* The limits of docs/internals/bounds.md. */
 #define PROCESS_MOST	256u
 #define USER_MOST	1024u
 #define USER_FREE	8u
 #define BACKGROUND_MOST	16u
 #define DEVICE_MOST	32u
 
-/* Of each process: enough devices for more than it may have, in two containers. */
+/* For each process: enough devices in two containers to exceed its limit. */
 #define DEVICES		9u
 #define FIRST_ONES	5u
 #define PROCESSES	5u
@@ -73,7 +73,7 @@ static unsigned int threads(pid_t pid)
 	return n;
 }
 
-/* There get to be so many, and no more. */
+/* The number of threads reaches the limit, and stays there. */
 static void threads_are(pid_t pid, unsigned int want, const char *what)
 {
 	unsigned int spins = 0, i;
@@ -131,14 +131,14 @@ static void owner(unsigned int at, int word)
 	fault(&one, &b, 0);
 	fault(&two, &b, FIRST_ONES);
 	must_be(read(word, &c, 1) == 1);
-	/* Then there is zero everywhere. */
+	/* After that the memory is zero. */
 	close(uffd);
 	good = answered(&one);
 	good &= answered(&two);
 	_exit(good ? 0 : 1);
 }
 
-/* In a cgroup, or NULL: in its parent's. */
+/* Its cgroup; NULL: that of its parent. */
 static struct owner owner_start(unsigned int at, const char *cgroup)
 {
 	struct owner o;
@@ -200,7 +200,7 @@ static void check_cgroup(void)
 	cgroup_remove("few");
 }
 
-/* Of each container one request at a time; and a fault meanwhile. */
+/* One request at a time for each container, and a fault meanwhile. */
 static void check_background(void)
 {
 	static struct rig r[BACKGROUND_MOST + 4];
@@ -323,7 +323,7 @@ static void traced_start(struct traced *t)
 	trace(t);
 }
 
-/* It is killed, whatever its tracer does; threads that are traced are the tracer's to reap. */
+/* It is killed, also if it is traced. Its tracer reaps traced threads. */
 static void traced_kill(struct traced *t, const char *what)
 {
 	int status;

@@ -54,7 +54,7 @@ int main(void)
 		vfio_container_close(&empty);
 	}
 
-	/* Stock type1 is there behind it and takes over. */
+	/* Stock type1 is loaded behind the backend, and takes over. */
 	rig_load("devices=1", "");
 	tap_errno_is(unload(), 0, "unloaded");
 	memset(&r, 0, sizeof(r));

@@ -13,7 +13,7 @@
 
 #define LEN	(8 * MiB)
 
-/* What the device says about an access to nothing: on stock type1 it can't even ask. */
+/* The status of an access to an unmapped address: with stock type1 the device can't even ask. */
 static int nothing_there(void)
 {
 	return rig_stock() ? IOPF_SIM_ST_UNTRANSLATED : IOPF_SIM_ST_INVALID;
@@ -44,7 +44,7 @@ static void check_under_dma(struct rig *r, const struct simbuf *b)
 		if (i % 4)
 			dma_wait_rounds(&dma, 1);
 		rig_unmap(r, b);
-		/* Not one more byte from here on. */
+		/* No further byte is written. */
 		memset(b->va, 0, LEN / 8);
 		memcpy(copy, b->va, LEN);
 		dma_wait_rounds(&dma, 2);

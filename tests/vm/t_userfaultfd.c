@@ -91,7 +91,7 @@ static void check_held(struct rig *r)
 	mem_unmap(other.va, LEN);
 }
 
-/* Detach while a page is held back for ever: the device is closed, the process may exit. */
+/* Detach while a page is never provided: the device is closed, and the process can exit. */
 static void check_detach(struct rig *r)
 {
 	struct simbuf b = { mem_anon(LEN), RIG_IOVA, LEN };

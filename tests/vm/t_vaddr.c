@@ -97,7 +97,7 @@ static void check_under_dma(struct rig *r, struct simbuf *b, int fd)
 	dma_start_both(&dma, &r->sim[0], b, 20);
 	for (i = 0; i < 20; i++) {
 		must(invalidate(r));
-		/* Everything the device had is gone with this. */
+		/* All mappings of the device are gone with this. */
 		must_sys(madvise(at[(i + 1) % 2]->va, LEN, MADV_DONTNEED));
 		must(set_vaddr(r, at[i % 2]));
 		dma_wait_rounds(&dma, 1);
@@ -140,7 +140,7 @@ static void check_other_process(struct rig *r, struct simbuf *b, int fd)
 	must_sys(waitpid(pid, &status, 0));
 	tap_is(status, 0, "the other process sees the data");
 
-	/* It is gone, and its address with it. Back to this one. */
+	/* The process has exited, and its address with it. Back to this process. */
 	must(invalidate(r));
 	waits(r, b, 6, "owner gone");
 	tap_errno_is(set_vaddr(r, b), 0, "taken back");
@@ -208,7 +208,7 @@ static void check_pinned(struct rig *r, struct simbuf *b, int fd)
 	mem_unmap(other.va, LEN);
 }
 
-/* Nothing of what is asked for while an address is invalid is done, not even in part. */
+/* A request that comes while an address is invalid has no effect, not even in part. */
 static void refused(struct rig *r, const struct simbuf *b, const struct simbuf *more, size_t pinned,
 		    const char *what)
 {
@@ -263,7 +263,7 @@ static void check_held(struct rig *r, struct simbuf *b, int fd)
 	must_be(size == LEN);
 	refused(r, b, &more, 3 * MiB, "held");
 
-	/* What is held stays with the device, when the address it was held at is no more. */
+	/* Pinned pages stay with the device when the address at which they were pinned is gone. */
 	part.iova += MiB / 2;
 	part.len = MiB;
 	b->va = map_again(fd);
@@ -278,7 +278,7 @@ static void check_held(struct rig *r, struct simbuf *b, int fd)
 	rig_both_ways(&r->sim[0], &part, 34, "held: what is pinned");
 	policy_pinned_is(bdf, 3 * MiB, "held: memory unmapped");
 
-	/* Where all is valid everything goes on. */
+	/* If all addresses are valid, everything goes on. */
 	must(policy_set(&r->c, more.iova, MiB, VFIO_IOPF_POLICY_PIN));
 	policy_pinned_is(bdf, 4 * MiB, "held: the range beside it is pinned");
 	must(policy_set(&r->c, more.iova, MiB, VFIO_IOPF_POLICY_DEFAULT));
