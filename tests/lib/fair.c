@@ -125,7 +125,7 @@ void fair_check(struct rig *r)
 		sim_wait(other, &cpl);
 	rig_status_is(cpl.status, IOPF_SIM_ST_OK, "the other device has its memory");
 	tap_is(iopf_count(other->vfio->bdf, "parked") - slow, b.len / MEM_PAGE,
-	       "all its faults had to have a worker");
+	       "all its faults needed a worker");
 	rig_unmap(r, &b);
 	provider_stop(&p);
 	mem_unmap(b.va, b.len);

@@ -138,7 +138,7 @@ void mixed_agree(struct mixed *m, const struct simbuf *b, uint64_t seed, const c
 				wrong += !!sim_verify(&m->r.sim[j], b, 0, b->len,
 						      seed + 10 * i + 5, NULL);
 	}
-	tap_is(wrong, 0, "%s: what one writes all read", what);
+	tap_is(wrong, 0, "%s: all read the data of one", what);
 }
 
 void mixed_none_reach(struct mixed *m, const struct simbuf *b, const char *what)

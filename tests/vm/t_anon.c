@@ -21,7 +21,7 @@ static void check_untouched(struct rig *r)
 	if (!rig_stock())
 		tap_is(mem_resident(b.va, b.len), 0, "mapping makes nothing resident");
 	rig_unpinned("after the mapping");
-	rig_both_ways(&r->sim[0], &b, 1, "memory nobody touched");
+	rig_both_ways(&r->sim[0], &b, 1, "memory that has never been used");
 	rig_unpinned("after DMA");
 	rig_unmap(r, &b);
 	rig_same(&b, 2, "after unmapping");
@@ -98,15 +98,15 @@ static void check_zero_page(struct rig *r)
 	tap_is(sum, 0, "it is zero");
 	simbuf_fill(&b, 0, LEN, 8);
 	rig_status_is(sim_verify(&r->sim[0], &b, 0, LEN, 8, NULL), IOPF_SIM_ST_OK,
-		      "the device sees what the CPU writes after");
+		      "the device reads later writes of the CPU");
 
 	/* The same with the CPU's zero page there first, and the device the first to write. */
 	if (!rig_stock()) {
 		mem_drop(b.va, b.len);
 		tap_is(simbuf_nonzero(&b, 0, LEN), 0, "zero to the CPU");
 		rig_status_is(sim_checksum(&r->sim[0], &b, 0, LEN, &sum, NULL), IOPF_SIM_ST_OK,
-			      "and read by the device");
-		tap_is(sum, 0, "and to the device");
+			      "zero to the device");
+		tap_is(sum, 0, "the device reads zeros");
 		rig_status_is(sim_write(&r->sim[0], &b, 0, LEN, 9, NULL), IOPF_SIM_ST_OK,
 			      "the device writes over zero pages");
 		rig_same(&b, 9, "over zero pages");
@@ -135,7 +135,7 @@ static void check_sparse(struct rig *r)
 	}
 	wrong += sim_write(&r->sim[0], &b, len - 4096, 4096, 10, NULL) != IOPF_SIM_ST_OK;
 	wrong += simbuf_differs(&b, len - 4096, 4096, 10) != 0;
-	tap_is(wrong, 0, "and pages all over it work");
+	tap_is(wrong, 0, "pages in all parts of it work");
 	rig_unmap(r, &b);
 	mem_unmap(b.va, len);
 }

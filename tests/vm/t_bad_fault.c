@@ -26,7 +26,7 @@ static void check_outside(struct rig *r, const struct simbuf *b)
 
 		rig_status_is(sim_read(&r->sim[0], &there, 0, 8, &cpl), IOPF_SIM_ST_INVALID,
 			      "read at 0x%llx", (unsigned long long)there.iova);
-		tap_is(cpl.result, there.iova, "and it says where");
+		tap_is(cpl.result, there.iova, "the completion has the address");
 		rig_status_is(sim_write(&r->sim[0], &there, 0, 8, 1, NULL), IOPF_SIM_ST_INVALID,
 			      "write at 0x%llx", (unsigned long long)there.iova);
 	}
@@ -41,8 +41,8 @@ static void check_half(struct rig *r, const struct simbuf *b)
 
 	rig_status_is(sim_write(&r->sim[0], &wide, 0, 2 * LEN, 3, &cpl), IOPF_SIM_ST_INVALID,
 		      "write over the end");
-	tap_is(cpl.result, b->iova + LEN, "it stops at the end");
-	rig_same(b, 3, "and what is inside was written");
+	tap_is(cpl.result, b->iova + LEN, "the access stops at the end");
+	rig_same(b, 3, "the part inside was written");
 }
 
 static void check_memory(struct rig *r)
@@ -82,9 +82,9 @@ static void check_counted(struct rig *r)
 		wrong += sim_read(&r->sim[0], &there, 0, 8, NULL) != IOPF_SIM_ST_INVALID;
 	tap_is(wrong, 0, "%u bad requests are answered INVALID", ROUNDS);
 	tap_is(iopf_count(r->vfio[0].bdf, "responses_invalid") - invalid, ROUNDS,
-	       "and counted in sysfs");
+	       "sysfs counts them");
 	tap_is(sim_count(r->vfio[0].bdf, "responses_invalid") - answers, ROUNDS,
-	       "and the device got that many");
+	       "the device got the same number of responses");
 	/* Since the start of the test: the first ones may have used up the limit. */
 	lines = kmsg_count(r->vfio[0].bdf);
 	tap_ok(lines >= 1, "the log says it");

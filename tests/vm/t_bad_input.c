@@ -190,7 +190,7 @@ static void compare(const struct results *ours, const struct results *stock, con
 	for (i = 0; i < ARRAY_SIZE(map_cases); i++) {
 		tap_errno_is(ours->map[i], stock->map[i], "%s: map, %s", type, map_cases[i].what);
 		if (!stock->map[i])
-			tap_diag("which stock type1 allows");
+			tap_diag("stock type1 allows it");
 	}
 	for (i = 0; i < ARRAY_SIZE(unmap_cases); i++) {
 		tap_errno_is(ours->unmap[i], stock->unmap[i], "%s: unmap, %s", type,

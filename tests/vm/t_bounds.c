@@ -66,7 +66,7 @@ static void given_back(const char *field, size_t most, const char *what)
 
 	while (mem_cgroup_stat(field) > most && spins < 1500)
 		sim_nap(&spins);
-	tap_ok(mem_cgroup_stat(field) <= most, "%s: what was charged is given back", what);
+	tap_ok(mem_cgroup_stat(field) <= most, "%s: the charge is given back", what);
 }
 
 /* Others in the same container and in another one. */
@@ -404,7 +404,7 @@ static void check_areas(struct rig *r)
 	tap_ok(charged("slab", before + MANY * 300ul), "areas are charged: %zu bytes for each",
 	       (mem_cgroup_stat("slab") - before) / MANY);
 	must(vfio_unmap_flags(&r->c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, NULL));
-	tap_errno_is(vfio_map(&r->c, va, RIG_IOVA, MEM_PAGE), 0, "and one more when they are gone");
+	tap_errno_is(vfio_map(&r->c, va, RIG_IOVA, MEM_PAGE), 0, "they are gone: one more");
 	must(vfio_unmap(&r->c, RIG_IOVA, MEM_PAGE));
 	given_back("slab", before + MANY * 150ul, "areas");
 	mem_unmap(va, (MANY + 1) * MEM_PAGE);
@@ -438,7 +438,7 @@ static void check_policies(struct rig *r)
 	tap_errno_is(policy_set(&r->c, b.iova + 51 * MEM_PAGE, MEM_PAGE, VFIO_IOPF_POLICY_FAULT),
 		     0, "then there is room for one");
 	tap_errno_is(policy_set(&r->c, b.iova + 41 * MEM_PAGE, MEM_PAGE, VFIO_IOPF_POLICY_DEFAULT),
-		     -ENOSPC, "and none for a hole");
+		     -ENOSPC, "there is none for a hole");
 	rig_unmap(r, &b);
 	given_back("slab", before + POLICIES * 8ul, "policies");
 	rig_map(r, &b);
@@ -500,7 +500,7 @@ static void check_requests(struct rig *r)
 	while (!(ret = policy_set(&r->c, b.iova, MEM_PAGE, VFIO_IOPF_POLICY_PREFAULT)))
 		made++;
 	tap_errno_is(ret, -EBUSY, "after %u requests of policies there is no more", made);
-	tap_is(made, 1024, "that is what the header says");
+	tap_is(made, 1024, "the header has the same number");
 	provider_release(&p);
 	rig_unmap(r, &b);
 	provider_stop(&p);

@@ -65,7 +65,7 @@ static void check_live(struct rig *r)
 		       MAX / 1024 >> i);
 		budget_watch(&w);
 		dma_wait_rounds(&d, 1);
-		tap_ok(budget_watch_end(&w) <= MAX >> i, "and ever after");
+		tap_ok(budget_watch_end(&w) <= MAX >> i, "it stays so");
 	}
 	must(budget_set(bdf, "resident_max", 2 * MAX));
 	wait_until(resident_over, MAX, "raised: more is mapped");
@@ -140,7 +140,7 @@ static void check_scan(struct rig *r)
 		at = at + 48 <= BLOCKS ? at + 24 : HOT;
 	}
 	used = budget_gen(bdf, "active");
-	tap_ok(used >= HOT * MEM_PAGE / 2, "what is used is known to be: %llu pages",
+	tap_ok(used >= HOT * MEM_PAGE / 2, "the used pages are known as used: %llu",
 	       (unsigned long long)(used / MEM_PAGE));
 	for (i = 0; i < ROUNDS; i++) {
 		hot += pass(r, &b, 0, HOT);
@@ -149,9 +149,9 @@ static void check_scan(struct rig *r)
 	}
 	tap_ok(scanned >= ROUNDS * 100 / 2, "the scan faults: %llu times",
 	       (unsigned long long)scanned);
-	tap_ok(hot <= ROUNDS * HOT / 8, "what is used hardly does: %llu times of %u",
+	tap_ok(hot <= ROUNDS * HOT / 8, "used pages hardly miss: %llu times of %u",
 	       (unsigned long long)hot, ROUNDS * HOT);
-	tap_is(budget_get(bdf, "thrashing"), 0, "that is no thrashing");
+	tap_is(budget_get(bdf, "thrashing"), 0, "it is not thrashing");
 	must(budget_set(bdf, "min_residency", 2000));
 	budget_none(bdf);
 	rig_buffer_free(r, &b);
@@ -165,12 +165,12 @@ static void check_expiry(struct rig *r)
 	must(budget_set(bdf, "aging_interval", 1));
 	tap_is(budget_get(bdf, "aging_interval"), 1, "things expire after a second");
 	rig_both_ways(&r->sim[0], &b, 60, "meanwhile");
-	wait_until(resident_within, 0, "what is not used goes");
-	tap_ok(budget_get(bdf, "aged") - before >= LEN / MEM_PAGE, "and is counted");
+	wait_until(resident_within, 0, "unused memory is evicted");
+	tap_ok(budget_get(bdf, "aged") - before >= LEN / MEM_PAGE, "it is counted");
 	refaults = budget_get(bdf, "refaults");
 	must_be(sim_touch(&r->sim[0], &b, 0, b.len, NULL) == IOPF_SIM_ST_OK);
 	tap_ok(budget_get(bdf, "refaults") > refaults && budget_gen(bdf, "active"),
-	       "what comes back is used");
+	       "a page that comes back is used");
 	budget_none(bdf);
 	rig_buffer_free(r, &b);
 }
@@ -189,20 +189,20 @@ static void check_pinned(struct rig *r)
 	tap_is(budget_get(bdf, "pinned"), MiB, "it is still pinned");
 	before = faults();
 	must_be(sim_touch(&r->sim[0], &pin, 0, pin.len, NULL) == IOPF_SIM_ST_OK);
-	tap_is(faults() - before, 0, "and does not fault");
+	tap_is(faults() - before, 0, "the device does not fault on it");
 
 	tap_errno_is(budget_set(bdf, "resident_max", MiB), -EBUSY, "a maximum that it exceeds");
 	tap_errno_is(budget_set(bdf, "resident_max", MiB + BUDGET_LEAST - MEM_PAGE), -EBUSY,
 		     "a maximum that leaves too little beside it");
-	tap_is(budget_get(bdf, "resident_max"), 2 * MiB, "that has changed nothing");
+	tap_is(budget_get(bdf, "resident_max"), 2 * MiB, "nothing has changed");
 	must(budget_set(bdf, "resident_max", MiB + BUDGET_LEAST));
 	tap_ok(true, "a maximum that leaves just enough");
 	rig_both_ways(&r->sim[0], &b, 80, "with that");
 	tap_errno_is(budget_set(bdf, "pinned_max", MiB - MEM_PAGE), -EBUSY,
-		     "the same for what is pinned");
-	tap_is(budget_get(bdf, "pinned_max"), UINT64_MAX, "that has changed nothing");
+		     "the same for pinned memory");
+	tap_is(budget_get(bdf, "pinned_max"), UINT64_MAX, "nothing has changed");
 	tap_errno_is(policy_set(&r->c, b.iova + 4 * MiB, 2 * MEM_PAGE, VFIO_IOPF_POLICY_PIN),
-		     -ENOMEM, "pinning what would leave too little");
+		     -ENOMEM, "pinning that would leave too little");
 	must(budget_set(bdf, "resident_max", 8 * MiB));
 	must(budget_set(bdf, "pinned_max", 2 * MiB));
 	tap_errno_is(policy_set(&r->c, b.iova + 4 * MiB, MiB + MEM_PAGE, VFIO_IOPF_POLICY_PIN),
@@ -214,7 +214,7 @@ static void check_pinned(struct rig *r)
 	rig_both_ways(&r->sim[0], &b, 90, "after that");
 	must(policy_set(&r->c, b.iova, b.len, VFIO_IOPF_POLICY_FAULT));
 	tap_is(budget_get(bdf, "pinned"), 0, "unpinned");
-	tap_is(budget_gen(bdf, "unevictable"), 0, "and nothing is kept");
+	tap_is(budget_gen(bdf, "unevictable"), 0, "no value is kept");
 	budget_none(bdf);
 	rig_buffer_free(r, &b);
 }

@@ -321,7 +321,7 @@ static void io(struct rig *r)
 	rig_map(r, &b);
 	rig_status_is(sim_write(&r->sim[0], &b, 0, b.len, 2, NULL), 0, "device writes the file");
 	rig_unmap(r, &b);
-	rig_same(&b, 2, "what the device has written");
+	rig_same(&b, 2, "memory that the device has written");
 	file_back(&b, fd);
 	cgroup_enter(NULL);
 
@@ -333,7 +333,7 @@ static void io(struct rig *r)
 	       "reads for the device are charged to the owner");
 	tap_ok(cgroup_io("iocpu", disk, "wbytes") >= (long)b.len, "the CPU's writes are charged");
 	tap_ok(cgroup_io("iodev", disk, "wbytes") >= (long)b.len,
-	       "writes of what the device wrote are charged to the owner");
+	       "write-back for the device is charged to the owner");
 }
 
 static void page_tables(struct rig *r)
@@ -446,7 +446,7 @@ static void high(struct rig *r)
 	dev = cgroup_read("high2", "memory.current");
 	tap_diag("memory.high 24 MiB: after 96 MiB by CPU %ld MiB, by device %ld MiB",
 		 cpu >> 20, dev >> 20);
-	tap_ok(dev < 2 * cpu + (8 << 20), "memory.high holds for what the device faults in");
+	tap_ok(dev < 2 * cpu + (8 << 20), "memory.high applies to faults of the device");
 	rig_unmap(r, &b);
 	mem_unmap(b.va, b.len);
 	cgroup_enter(NULL);
@@ -532,7 +532,7 @@ static void pinned_by_others(struct rig *r)
 	tap_is(by_another(switch_off), 0, "another process switches the device off");
 	cached = cgroup_field("pin", "memory.stat", "file") - cached;
 	tap_diag("page cache charged to the owner: %ld KiB", cached >> 10);
-	tap_ok(cached > (long)b.len / 2, "what is pinned for that is charged to the owner");
+	tap_ok(cached > (long)b.len / 2, "the pinned memory is charged to the owner");
 	tap_is(by_another(switch_on), 0, "and on again");
 	rig_unmap(r, &b);
 	mem_unmap(b.va, b.len);

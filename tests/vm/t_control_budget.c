@@ -21,7 +21,7 @@ int main(void)
 	rig_backend_only();
 	rig_load("devices=2", "");
 	rig_open(&r, 2, VFIO_TYPE1v2_IOMMU);
-	control_check(&r, budget_check, breaks, "what is mapped is limited");
+	control_check(&r, budget_check, breaks, "the limit of mapped memory");
 	rig_clean(&r);
 	rig_close(&r);
 	rig_balanced();

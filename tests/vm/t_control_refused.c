@@ -46,7 +46,7 @@ int main(void)
 	rig_load("devices=1", "");
 	must_be(!system("insmod /iopf/modules/iopf_pinner.ko"));
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
-	control_check(&r, check, breaks, "refusing what is not for devices");
+	control_check(&r, check, breaks, "the refusal of memory that devices must not reach");
 	rig_clean(&r);
 	rig_close(&r);
 	rig_balanced();

@@ -80,7 +80,7 @@ static void check_kept(struct rig *r, const struct simbuf *b)
 	n += touch(r, b);
 	totals_are(n, n, "counted by the other one");
 	cpu_on(true);
-	totals_are(n, n, "which is back");
+	totals_are(n, n, "the processor is online again");
 	engine_on_cpu1();
 	n += touch(r, b);
 	totals_are(n, n, "and goes on");
@@ -110,7 +110,7 @@ static void check_moved(struct rig *r, const struct simbuf *b)
 	must(latency_reset(latency_device(0)));
 	totals_are(0, was, "the device is reset while it is off");
 	cpu_on(true);
-	totals_are(0, was, "and it is back");
+	totals_are(0, was, "the processor is online again");
 
 	engine_on_cpu1();
 	n = touch(r, b);
@@ -118,7 +118,7 @@ static void check_moved(struct rig *r, const struct simbuf *b)
 	must(latency_reset(latency_container()));
 	totals_are(n, 0, "the container is reset while it is off");
 	cpu_on(true);
-	totals_are(n, 0, "and it is back");
+	totals_are(n, 0, "the processor is online again");
 
 	engine_on_cpu1();
 	was = touch(r, b);
@@ -127,9 +127,9 @@ static void check_moved(struct rig *r, const struct simbuf *b)
 	leave(r);
 	totals_are(n, was, "the device leaves while it is off");
 	cpu_on(true);
-	totals_are(n, was, "and it is back");
+	totals_are(n, was, "the processor is online again");
 	join(r);
-	totals_are(n, was, "so is the device");
+	totals_are(n, was, "the device is back");
 }
 
 /* A processor goes offline and online under DMA: each fault is counted exactly once. */
@@ -153,7 +153,7 @@ static void check_under_dma(struct rig *r, const struct simbuf *b)
 	faults = iopf_count(rig_bdf(0), "faults") - before;
 	tap_is(latency_counted(latency_device(0), faults), faults,
 	       "each of %llu faults is counted once", (unsigned long long)faults);
-	tap_is(latency_count(latency_device(0), "walk"), faults, "and has walked once");
+	tap_is(latency_count(latency_device(0), "walk"), faults, "each has one walk");
 	rig_both_ways(&r->sim[0], b, 9, "after that");
 }
 

@@ -133,9 +133,9 @@ static void check_builtin(void)
 	char *text = get();
 
 	tap_ok(!strncmp(text, "builtin 1 pci 19e5:a250 arbitrary # Linux drivers/pci/quirks.c", 61),
-	       "the table has what is built in, with its source");
+	       "the table has the built-in rules with their sources");
 	tap_ok(strstr(text, "\n" UNKNOWN "\n") == text + strlen(text) - strlen(UNKNOWN) - 2,
-	       "and ends with what is unknown");
+	       "the last rule is for unknown devices");
 	free(text);
 	ruled(PLAIN, "none", UNKNOWN, "unknown");
 	ruled(STALLS, "arbitrary", "builtin 1 pci 19e5:a250 arbitrary # ", "built in");
@@ -196,9 +196,9 @@ static void check_precedence(void)
 	must(put("# first\npci 1:1 none\naddress 10f5:00:00.* arbitrary\npci 1234:* none\n"
 		 "pci 19e5:* none\npci 1002:* arbitrary\n"));
 	ruled(PLAIN, "arbitrary", "admin 3 ", "the first that matches");
-	ruled(STALLS, "none", "admin 5 ", "overrules what is built in");
+	ruled(STALLS, "none", "admin 5 ", "overrides the built-in rule");
 	ruled(PARTLY, "selective", "builtin ", "not in the administrator's");
-	ruled(BROKEN, "arbitrary", "admin 6 ", "overrules what is built in");
+	ruled(BROKEN, "arbitrary", "admin 6 ", "overrides the built-in rule");
 	works(PLAIN, true, "iopf", "arbitrary by the administrator");
 	works(STALLS, false, "type1", "none by the administrator");
 	text = get();
@@ -214,7 +214,7 @@ static void check_precedence(void)
 	ruled(STALLS, "arbitrary", "builtin 1 ", "an empty table");
 	must(mem_write_file(KNOB_IOPF_DIR "/devices/10f5:00:01.0/mode", "none"));
 	must(put("\n"));
-	ruled(STALLS, "arbitrary", "builtin 1 ", "a table takes the place of what was by hand");
+	ruled(STALLS, "arbitrary", "builtin 1 ", "a table overrides a mode that was written");
 }
 
 /* The parameter is stronger than everything, for a device that turns up or a table that is new. */
@@ -421,8 +421,8 @@ static void check_uevent(void)
 		seen += !strcmp(event, "add@/module/vfio_iommu_iopf");
 	}
 	tap_is(seen, 1, "the kernel tells of the module");
-	tap_errno_is(put("pci 1234:10f5 arbitrary\n"), 0, "which has a table");
-	ruled(PLAIN, "arbitrary", "admin 1 pci 1234:10f5 arbitrary", "and takes rules");
+	tap_errno_is(put("pci 1234:10f5 arbitrary\n"), 0, "it has a table");
+	ruled(PLAIN, "arbitrary", "admin 1 pci 1234:10f5 arbitrary", "it accepts rules");
 	close(fd);
 }
 

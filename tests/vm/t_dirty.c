@@ -114,7 +114,7 @@ static void check_failed_report(struct rig *r, const struct simbuf *b)
 	bad.bits = mmap(NULL, MEM_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must_be(bad.bits != MAP_FAILED);
 	tap_errno_is(dirty_get(&r->c, &bad), -EFAULT, "a bitmap that can't be written");
-	tap_errno_is(dirty_unmap(&r->c, &bad), -EFAULT, "nor when unmapping");
+	tap_errno_is(dirty_unmap(&r->c, &bad), -EFAULT, "nor does unmapping");
 	write_page(r, b, written, 9);
 	report_is(r, b, written, "after reports that failed");
 	munmap(bad.bits, MEM_PAGE);
@@ -133,7 +133,7 @@ static void check_unmap(struct rig *r, const struct simbuf *b)
 	tap_errno_is(dirty_unmap(&r->c, &m), 0, "unmapping with a report");
 	tap_is(dirty_differs(&m, written), 0, "the report is exact");
 	rig_status_is(sim_write(&r->sim[0], b, 0, MEM_PAGE, 1, NULL), IOPF_SIM_ST_INVALID,
-		      "and the range is gone");
+		      "the range is unmapped");
 	dirty_map_free(&m);
 	must(dirty_track(&r->c, false));
 	rig_map(r, b);

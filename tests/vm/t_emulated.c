@@ -33,7 +33,7 @@ static void check_pin(struct emulated *t)
 
 	tap_errno_is(mdev_pin(m, emulated_page(t, 0), 1, MDEV_RW), 1, "a page is pinned");
 	emulated_holds(t, 1, 1, "pinned");
-	tap_errno_is(mdev_pin(m, emulated_page(t, 0), 1, MDEV_R), 1, "and once more");
+	tap_errno_is(mdev_pin(m, emulated_page(t, 0), 1, MDEV_R), 1, "a page is pinned again");
 	emulated_holds(t, 1, 2, "pinned twice");
 	tap_errno_is(mdev_unpin(m, emulated_page(t, 0), 1), 0, "unpinned");
 	emulated_holds(t, 1, 1, "unpinned once");
@@ -69,11 +69,11 @@ static void check_pinned_data(struct emulated *t)
 	tap_is(simbuf_nonzero(&t->b, 0, LEN), 0, "with zeros");
 	simbuf_fill(&t->b, 0, LEN, 1);
 	tap_is((uint64_t)mdev_differs(m, MDEV_PINNED, &t->b, off, len, 1), 0,
-	       "the device finds what the CPU wrote");
+	       "the device reads the data of the CPU");
 	must(mdev_fill(m, MDEV_PINNED, &t->b, off, len, 2));
-	tap_is(simbuf_differs(&t->b, off, len, 2), 0, "the CPU finds what the device wrote");
+	tap_is(simbuf_differs(&t->b, off, len, 2), 0, "the CPU reads the data of the device");
 	tap_is(simbuf_differs(&t->b, 0, off, 1) +
-	       simbuf_differs(&t->b, off + len, LEN - off - len, 1), 0, "and nothing around it");
+	       simbuf_differs(&t->b, off + len, LEN - off - len, 1), 0, "nothing around it");
 
 	/* After fork(), the parent keeps the pinned pages. */
 	pid = must_sys(fork());
@@ -87,10 +87,10 @@ static void check_pinned_data(struct emulated *t)
 	       "also after a fork");
 
 	tap_errno_is(mdev_fill(m, MDEV_PINNED, &t->b, 0, MEM_PAGE, 5), -ENOENT,
-		     "what is not pinned can't be reached");
+		     "a page that is not pinned can't be accessed");
 	must(mdev_pin(m, emulated_page(t, 0), 1, MDEV_R));
 	tap_errno_is(mdev_fill(m, MDEV_PINNED, &t->b, 0, MEM_PAGE, 5), -EACCES,
-		     "what is pinned for reading can't be written");
+		     "a page that is pinned for reading can't be written");
 	must(mdev_reset(m));
 	rig_same(&t->b, 4, "unpinned");
 }
@@ -135,7 +135,7 @@ static void check_pin_errors(struct emulated *t)
 
 	tap_errno_is(mdev_pin(m, RIG_IOVA - MEM_PAGE, 1, MDEV_R), -EINVAL, "pin: not mapped");
 	tap_errno_is(mdev_pin(m, emulated_page(t, PAGES - 1), 2, MDEV_R), -EINVAL,
-		     "pin: over the end of what is mapped");
+		     "pin: over the end of the mapping");
 	tap_errno_is(mdev_pin(m, -MEM_PAGE, 1, MDEV_R), -EINVAL, "pin: the last page there is");
 	tap_errno_is(mdev_pin(m, r.ro.iova, 1, MDEV_W), -EPERM, "pin: read-only, for writing");
 	tap_errno_is(mdev_pin(m, r.ro.iova, 1, MDEV_RW), -EPERM, "pin: read-only, for both");
@@ -229,9 +229,9 @@ static void check_dma_rw(struct emulated *t, enum mdev_way way)
 
 	tap_errno_is(mdev_read(m, way, RIG_IOVA - 8, &word, 8), -EINVAL, "%s: not mapped", how);
 	tap_errno_is(mdev_read(m, way, t->b.iova + LEN - 8, byte, 16), -EINVAL,
-		     "%s: read over the end of what is mapped", how);
+		     "%s: read over the end of the mapping", how);
 	tap_errno_is(mdev_write(m, way, t->b.iova + LEN - 8, byte, 16), -EINVAL,
-		     "%s: write over the end of what is mapped", how);
+		     "%s: write over the end of the mapping", how);
 	tap_errno_is(mdev_read(m, way, r.ro.iova, &word, 8), 0, "%s: read, read-only", how);
 	tap_errno_is(mdev_write(m, way, r.ro.iova, &word, 8), -EPERM, "%s: write, read-only", how);
 	tap_errno_is(mdev_read(m, way, r.wo.iova, &word, 8), -EPERM, "%s: read, write-only", how);
@@ -262,7 +262,7 @@ static void check_other_process(struct emulated *t)
 	}
 	must_sys(waitpid(pid, &status, 0));
 	tap_is((unsigned int)status, 0, "called by another process: the memory of the right one");
-	emulated_holds(t, 1, 1, "and charged to it");
+	emulated_holds(t, 1, 1, "the page is charged to it");
 	must(mdev_reset(&t->m));
 }
 
@@ -284,12 +284,12 @@ static void check_unmap(struct emulated *t)
 	status = mdev_status(m);
 	tap_is(status.unmaps, before + 1, "the device was told once");
 	tap_ok(status.unmap_iova == a.iova && status.unmap_size == a.len, "what");
-	tap_is(status.unpinned, 4, "and gave its pins back");
+	tap_is(status.unpinned, 4, "it has released its pins");
 	emulated_holds(t, 1, 1, "the other range");
 	simbuf_fill(&b, 0, b.len, 1);
 	tap_is((uint64_t)mdev_differs(m, MDEV_PINNED, &b, MEM_PAGE, MEM_PAGE, 1), 0,
-	       "which is as it was");
-	tap_errno_is(mdev_pin(m, a.iova, 1, MDEV_R), -EINVAL, "what is unmapped can't be pinned");
+	       "its data has not changed");
+	tap_errno_is(mdev_pin(m, a.iova, 1, MDEV_R), -EINVAL, "an unmapped page can't be pinned");
 
 	/* New memory at the same address. */
 	must(vfio_map(&t->c, (char *)b.va + MEM_PAGE, a.iova, 2 * MEM_PAGE));
@@ -358,7 +358,7 @@ static void check_vaddr(struct emulated *t)
 	       "changing the address of a mapping is not offered");
 	tap_errno_is(vfio_unmap_flags(&t->c, t->b.iova, LEN, vaddr, NULL), -EBUSY, "nor possible");
 	tap_errno_is(vfio_unmap_flags(&t->c, 0, 0, vaddr | VFIO_DMA_UNMAP_FLAG_ALL, NULL), -EBUSY,
-		     "nor for all at once");
+		     "nor for all ranges at once");
 	tap_errno_is(mdev_pin(&t->m, t->b.iova, 1, MDEV_R), 1, "everything is still there");
 	must(mdev_unpin(&t->m, t->b.iova, 1));
 }
@@ -427,10 +427,10 @@ static void check_close(int type)
 	vfio_container_close(&t.c);
 	emulated_holds(&t, 5, 5, "the container is closed first");
 	tap_errno_is(rig_unload(), -EAGAIN, "pages are pinned: unloading is refused, at once");
-	emulated_holds(&t, 5, 5, "and they stay");
+	emulated_holds(&t, 5, 5, "the pins stay");
 	tap_is((uint64_t)mdev_fill(&t.m, MDEV_DMA_RW, &t.b, 0, MEM_PAGE, 1), 0, "and works on");
 	emulated_close(&t);
-	tap_is(emulated_charged(), 0, "and when all is closed nothing is pinned");
+	tap_is(emulated_charged(), 0, "all is closed: nothing is pinned");
 }
 
 static void check_type1(void)

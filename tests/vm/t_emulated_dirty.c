@@ -58,7 +58,7 @@ static void check_dirty(struct emulated *t)
 	offered = vfio_info_cap(info, VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION);
 	free(info);
 	if (!offered) {
-		tap_skip("it does not say that it tracks dirty pages", "dirty pages");
+		tap_skip("it does not offer dirty tracking", "dirty pages");
 		return;
 	}
 	must(mdev_pin(m, emulated_page(t, 10), 4, MDEV_RW));

@@ -91,14 +91,14 @@ static void agree(struct bench *t, unsigned int i, size_t off, size_t len, uint6
 	must_be(!sim_write(s, a, off, len, seed, NULL));
 	for (way = 0; way < MDEV_WAYS; way++)
 		wrong += !!mdev_differs(&t->m, way, a, off, len, seed);
-	tap_is((uint64_t)wrong, 0, "%s: what the device wrote is read in every way", what);
+	tap_is((uint64_t)wrong, 0, "%s: the data of the device is read in every way", what);
 	tap_is(simbuf_differs(a, off, len, seed), 0, "%s: and by the CPU", what);
 	for (way = 0; way < MDEV_WAYS; way++) {
 		seed++;
 		must(mdev_fill(&t->m, way, a, off, len, seed));
 		wrong = sim_verify(s, a, off, len, seed, NULL);
 		wrong += !!simbuf_differs(a, off, len, seed);
-		tap_is((uint64_t)wrong, 0, "%s: what is written by %s is read by the device", what,
+		tap_is((uint64_t)wrong, 0, "%s: the device reads the data written by %s", what,
 		       mdev_way_name(way));
 	}
 	seed++;
@@ -106,7 +106,7 @@ static void agree(struct bench *t, unsigned int i, size_t off, size_t len, uint6
 	wrong = sim_verify(s, a, off, len, seed, NULL);
 	for (way = 0; way < MDEV_WAYS; way++)
 		wrong += !!mdev_differs(&t->m, way, a, off, len, seed);
-	tap_is((uint64_t)wrong, 0, "%s: what the CPU wrote is read by all", what);
+	tap_is((uint64_t)wrong, 0, "%s: all read the data of the CPU", what);
 }
 
 /* The emulated device pins memory that the other device already uses, and the reverse. */
@@ -145,8 +145,8 @@ static void check_together(struct bench *t)
 	rig_status_is(sim_write(&t->r.sim[0], &t->b, 0, MEM_PAGE, 61, NULL),
 		      t->stock ? IOPF_SIM_ST_UNTRANSLATED : IOPF_SIM_ST_INVALID,
 		      "the device has no access any more");
-	tap_errno_is(mdev_pin(m, t->b.iova, 1, MDEV_R), -EINVAL, "nor has the emulated one");
-	rig_same(&t->b, 60, "what was unmapped");
+	tap_errno_is(mdev_pin(m, t->b.iova, 1, MDEV_R), -EINVAL, "nor has the emulated device");
+	rig_same(&t->b, 60, "the unmapped range");
 	mem_unmap(t->b.va, t->b.len);
 	t->b.len = 0;
 	charged(t, 16, "without it");
@@ -301,7 +301,7 @@ static void run(bool stock, bool emulated_first)
 		must(vfio_map(&t.r.c, t.a.va, t.a.iova, t.a.len));
 		must(mdev_open(&t.m, &t.r.c, 0, VFIO_TYPE1v2_IOMMU));
 	}
-	tap_is(iopf_serves_me(), !stock, "served by who should");
+	tap_is(iopf_serves_me(), !stock, "the right backend serves");
 	must(vfio_map(&t.r.c, t.b.va, t.b.iova, t.b.len));
 	charged(&t, 0, "nothing pinned yet");
 	check_together(&t);

@@ -44,10 +44,10 @@ static void check_still(struct rig *r, const struct simbuf *b)
 	requests = sim_count(bdf, "requests");
 	rig_both_ways(&r->sim[0], b, 3, "on");
 	tap_ok(sim_count(bdf, "requests") > requests, "on: the device asks again");
-	tap_errno_is(iopf_enable(bdf, true), 0, "switching on what is on is nothing");
+	tap_errno_is(iopf_enable(bdf, true), 0, "writing 1 again changes nothing");
 	tap_errno_is(iopf_enable(bdf, false), 0, "off");
-	tap_errno_is(iopf_enable(bdf, false), 0, "switching off what is off is nothing");
-	tap_is(pinned_kb(), LEN / 1024, "and pins once");
+	tap_errno_is(iopf_enable(bdf, false), 0, "writing 0 again changes nothing");
+	tap_is(pinned_kb(), LEN / 1024, "memory is pinned once");
 	tap_errno_is(iopf_enable(bdf, true), 0, "on");
 }
 

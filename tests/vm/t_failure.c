@@ -277,11 +277,11 @@ static unsigned int use_pinned(struct rig *r, struct simdev *s, struct simdev *o
 
 	wrong += ASK(policy_set(&r->c, at, size, VFIO_IOPF_POLICY_PIN), "pinned");
 	memset(small.written + PIN_FIRST, true, PIN_PAGES);
-	wrong += read_page(other, &small, PIN_FIRST + 3, 1, "what is pinned, read");
+	wrong += read_page(other, &small, PIN_FIRST + 3, 1, "pinned memory, read");
 	wrong += write_pages(s, &small, PIN_FIRST, 2, 12, 1, "then written");
 	wrong += ASK(policy_lock(&r->c, lock, LOCK_PAGES * MEM_PAGE, 0, &id), "locked");
 	memset(small.written + LOCK_FIRST, true, LOCK_PAGES);
-	wrong += write_pages(s, &small, LOCK_FIRST + 1, 2, 13, 1, "what is locked, written");
+	wrong += write_pages(s, &small, LOCK_FIRST + 1, 2, 13, 1, "locked memory, written");
 	wrong += pinned_differs(r, PIN_PAGES + LOCK_PAGES);
 	wrong += ASK(policy_unlock(&r->c, id, 0), "unlocked");
 	wrong += ASK(policy_set(&r->c, at, size, VFIO_IOPF_POLICY_DEFAULT), "not pinned");
@@ -313,7 +313,7 @@ static unsigned int use(struct rig *r)
 	wrong += use_pinned(r, s, other);
 	for (size_t i = 0; i < LONG_HUGE; i++)
 		wrong += read_at(other, &stream, i * HUGE_PAGES, 1, "a stream");
-	wrong += read_page(other, &small, 1, 3, "what was written, read");
+	wrong += read_page(other, &small, 1, 3, "written memory, read");
 	return wrong;
 }
 

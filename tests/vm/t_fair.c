@@ -48,7 +48,7 @@ static void check_reset(struct rig *r)
 
 	flood_start(&f, r, 1);
 	tap_errno_is(vfio_reset(&r->vfio[0]), 0, "a reset does not wait for the flood");
-	tap_errno_is(vfio_unmap(&r->c, f.b.iova, f.b.len), 0, "nor does unmapping its memory");
+	tap_errno_is(vfio_unmap(&r->c, f.b.iova, f.b.len), 0, "unmapping its memory does not wait");
 	flood_stop(&f);
 	/* Threads answer these faults at any time; the next check counts its own responses. */
 	while (responses(r->vfio[0].bdf) - before < FLOOD_GROUPS && spins < 20000)

@@ -18,7 +18,7 @@ static void backend_stock(const char *bdf, const char *what)
 	char by[128];
 
 	snprintf(by, sizeof(by), "%s", iopf_text(bdf, "backend"));
-	tap_ok(strstr(by, "type1"), "%s: sysfs says who serves (%s)", what, by);
+	tap_ok(strstr(by, "type1"), "%s: sysfs has the backend (%s)", what, by);
 	tap_ok(*iopf_text(bdf, "reason"), "%s: and why (%s)", what, iopf_text(bdf, "reason"));
 }
 
@@ -76,11 +76,11 @@ static void check_unsafe(void)
 
 	rig_load("devices=2", "");
 	unsafe(false, false);
-	check_unsafe_one(-EPERM, "", "unsafe interrupts, allowed by nobody");
+	check_unsafe_one(-EPERM, "", "unsafe interrupts, not allowed");
 	unsafe(true, false);
 	check_unsafe_one(0, "type1", "unsafe interrupts, allowed by stock type1 only");
 	tap_ok(strstr(iopf_text(rig_bdf(0), "reason"), "unsafe_interrupts:"),
-	       "and sysfs says why (%s)", iopf_text(rig_bdf(0), "reason"));
+	       "sysfs has the reason (%s)", iopf_text(rig_bdf(0), "reason"));
 	unsafe(false, true);
 	check_unsafe_one(0, "iopf", "unsafe interrupts, allowed here only");
 
@@ -88,8 +88,8 @@ static void check_unsafe(void)
 	rig_map(&r, &b);
 	unsafe(false, false);
 	tap_errno_is(vfio_dev_attach(&second, &r.c, rig_bdf(1), VFIO_TYPE1v2_IOMMU), -EPERM,
-		     "unsafe interrupts, not allowed any more: nobody joins");
-	rig_both_ways(&r.sim[0], &b, 1, "and who is there goes on");
+		     "unsafe interrupts, not allowed any more: no device joins");
+	rig_both_ways(&r.sim[0], &b, 1, "the attached device goes on");
 	unsafe(true, true);
 	rig_close(&r);
 	mem_unmap(b.va, b.len);

@@ -152,7 +152,7 @@ static void check_holes(struct rig *r)
 	before = faults();
 	touch_one(r, &b, 340);
 	tap_is(faults() - before, 1, "beyond the hole: a fault");
-	tap_is(leaves(), 3 + 100 - 1, "which maps the rest");
+	tap_is(leaves(), 3 + 100 - 1, "the next fault maps the rest");
 	tap_is(mem_resident(b.va, b.len), 4 + 100 - 1, "nothing was populated by that");
 	rig_buffer_free(r, &b);
 }
@@ -242,7 +242,7 @@ static void check_stride(struct rig *r, int stride)
 	       (unsigned long long)used);
 	resident = mem_resident(b.va, b.len);
 	tap_ok(resident >= n && resident <= n + 2 * AHEAD_MAX,
-	       "stride %d: what it touches is populated, hardly more: %zu", stride, resident);
+	       "stride %d: hardly more than the touched pages is populated: %zu", stride, resident);
 	rig_buffer_free(r, &b);
 }
 

@@ -37,8 +37,8 @@ int main(void)
 		      "the device reads the file from the disk");
 	rig_status_is(sim_write(&r.sim[0], &b, 0, LEN / 2, 2, NULL), IOPF_SIM_ST_OK,
 		      "the device writes half of it");
-	tap_is(simbuf_differs(&b, 0, LEN / 2, 2), 0, "the CPU sees what it wrote");
-	tap_is(simbuf_differs(&b, LEN / 2, LEN / 2, 1), 0, "and the file in the other half");
+	tap_is(simbuf_differs(&b, 0, LEN / 2, 2), 0, "the CPU reads the data of the device");
+	tap_is(simbuf_differs(&b, LEN / 2, LEN / 2, 1), 0, "the other half is the file's");
 	must_be(pread(fd, file.va, LEN, 0) == (ssize_t)LEN);
 	rig_same(&file, 1, "the file did not change");
 

@@ -85,7 +85,7 @@ static void check_outstanding(struct rig *r, const struct simbuf *b)
 	tap_errno_is(vfio_reset(&r->vfio[0]), 0, "a deaf device can be reset");
 	sim_knob(r->vfio[0].bdf, "resp_ignore", 0);
 	again(r);
-	rig_both_ways(&r->sim[0], b, 6, "and works again");
+	rig_both_ways(&r->sim[0], b, 6, "it works again");
 }
 
 int main(void)

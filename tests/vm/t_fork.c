@@ -71,7 +71,7 @@ static void check_device_writes(struct rig *r, const struct simbuf *b)
 	rig_status_is(sim_write(&r->sim[0], b, 0, LEN, 2, NULL), IOPF_SIM_ST_OK,
 		      "the device writes after the fork");
 	rig_same(b, 2, "the parent sees it");
-	tap_is((unsigned int)child_end(&c), 0, "the child sees what was before");
+	tap_is((unsigned int)child_end(&c), 0, "the child has the old data");
 }
 
 static void check_child_writes(struct rig *r, const struct simbuf *b)
@@ -109,7 +109,7 @@ static void check_parent_writes(struct rig *r, const struct simbuf *b)
 	rig_status_is(sim_write(&r->sim[0], b, 0, LEN, 8, NULL), IOPF_SIM_ST_OK,
 		      "the device writes the parent's copy");
 	rig_same(b, 8, "the parent's copy");
-	tap_is((unsigned int)child_end(&c), 0, "the child sees what was before");
+	tap_is((unsigned int)child_end(&c), 0, "the child has the old data");
 }
 
 static void check_under_dma(struct rig *r, const struct simbuf *b)

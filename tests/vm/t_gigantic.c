@@ -119,7 +119,7 @@ static void check_upgrade(struct rig *r, const struct simbuf *b)
 	touch(r, b, IOPF_SIM_OP_READ, IOPF_SIM_ORDER_STRIDED);
 	leaves_are(1, 0, 0, "read");
 	rig_status_is(sim_write(&r->sim[0], &part, 0, 8, 1, NULL), IOPF_SIM_ST_INVALID,
-		      "a write of what is read-only");
+		      "a write to read-only memory");
 	leaves_are(1, 0, 0, "the leaf is still there");
 	must_sys(mprotect(b->va, GIANT, PROT_READ | PROT_WRITE));
 	before = faults();
@@ -229,13 +229,13 @@ static void check_frozen(struct rig *r, const struct simbuf *b)
 
 	must(invalidate_vaddr(r));
 	rig_status_is(sim_write(&r->sim[0], &part, 0, PART, 45, NULL), IOPF_SIM_ST_OK,
-		      "the address is invalid: what is mapped can be used");
+		      "the address is invalid: mapped pages can be used");
 	leaves_are(1, 0, 0, "the address is invalid");
 	mem_drop(b->va, GIANT);
 	sim_start(&r->sim[0], &cmd);
 	while (spins < 1000 && !sim_poll(&r->sim[0], &cpl))
 		sim_nap(&spins);
-	tap_ok(spins == 1000, "what is gone is waited for");
+	tap_ok(spins == 1000, "a fault on an unmapped page waits");
 	leaves_are(0, 0, 0, "nothing is mapped meanwhile");
 	must(set_vaddr(r, b));
 	sim_wait(&r->sim[0], &cpl);
@@ -324,7 +324,7 @@ static void check_ranges(struct rig *r, char *va)
 	rig_both_ways(&r->sim[0], &right, 64, "right of it");
 	leaves_are(1, 0, 2 * PART / MEM_PAGE, "a larger range");
 	mem_drop(right.va, PART);
-	leaves_are(1, 0, PART / MEM_PAGE, "what is beside it is dropped");
+	leaves_are(1, 0, PART / MEM_PAGE, "the memory beside it is dropped");
 	mem_drop(va, GIANT);
 	leaves_are(0, 0, PART / MEM_PAGE, "it is dropped");
 	rig_unmap(r, &all);

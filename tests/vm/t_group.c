@@ -69,9 +69,9 @@ static void check_faults(struct rig *r, const struct simbuf *b)
 			was[i] = faults(i);
 		must_be(sim_touch(&r->sim[one], b, 0, LEN, NULL) == IOPF_SIM_ST_OK);
 		tap_is(faults(one) - was[one], PAGES, "device %u faults on each page", one);
-		tap_is(faults(!one), was[!one], "device %u has had none of them", !one);
+		tap_is(faults(!one), was[!one], "device %u has no fault", !one);
 		must_be(sim_touch(&r->sim[!one], b, 0, LEN, NULL) == IOPF_SIM_ST_OK);
-		tap_is(faults(!one), was[!one], "nor has it any of its own: it is one domain");
+		tap_is(faults(!one), was[!one], "nor does it fault: the domain is shared");
 		tap_is(latency_counted(latency_device(one), faults(one)), faults(one),
 		       "device %u: each is measured as its own", one);
 	}
@@ -154,11 +154,11 @@ static void check_enable(struct rig *r, const struct simbuf *b)
 		rig_both_ways(&r->sim[0], b, 30, "pinned: the first");
 		rig_both_ways(&r->sim[1], b, 32, "pinned: the second");
 		tap_is(faults(0) + faults(1), was, "neither has faulted");
-		tap_errno_is(iopf_enable(rig_bdf(one), true), 0, "it is switched on");
+		tap_errno_is(iopf_enable(rig_bdf(one), true), 0, "it is enabled");
 		tap_is(mem_status_kb(0, "VmLck"), 0, "nothing is pinned");
 		drop(b);
 		rig_both_ways(&r->sim[one], b, 34, "it faults again");
-		tap_ok(faults(0) + faults(1) > was, "that is, it asks");
+		tap_ok(faults(0) + faults(1) > was, "it sends page requests");
 	}
 }
 

@@ -297,18 +297,18 @@ static const struct kind kinds[] = {
 	{ "ext4, private", make_ext4_private, NULL },
 	{ "persistent memory", make_dax, "a file system of the test's goes with it" },
 	{ "hugetlb", make_hugetlb, NULL },
-	{ "secret", make_secret, "it is not in the kernel's map" },
+	{ "secret", make_secret, "it is not in the kernel's direct map" },
 	{ "locked", make_mlocked, NULL },
-	{ "secret, locked", make_secret_mlocked, "it is not in the kernel's map" },
-	{ "a driver's, VM_IO", make_driver_io, "it is a driver's" },
-	{ "a driver's", make_driver, "it is a driver's" },
+	{ "secret, locked", make_secret_mlocked, "it is not in the kernel's direct map" },
+	{ "a driver's, VM_IO", make_driver_io, "it belongs to a driver" },
+	{ "a driver's", make_driver, "it belongs to a driver" },
 	{ "PROT_NONE", make_none, NULL },
 	{ "read-only", make_read_only, NULL },
 	{ "forked", make_forked, NULL },
 	{ "soft-dirty", make_soft_dirty, NULL },
-	{ "userfaultfd, missing", make_uffd_missing, "it has none in the page table" },
+	{ "userfaultfd, missing", make_uffd_missing, "it has no entry in the page table" },
 	{ "userfaultfd, write-protected", make_uffd_wp, NULL },
-	{ "userfaultfd, minor", make_uffd_minor, "it has none in the page table" },
+	{ "userfaultfd, minor", make_uffd_minor, "it has no entry in the page table" },
 };
 
 static const char *state_fresh(void)
@@ -416,7 +416,7 @@ static void compare(struct rig *r, const struct simbuf *b, bool writes, const ch
 		if (status != IOPF_SIM_ST_OK && !gup(i, writes))
 			missed++;
 	}
-	tap_is(got, 0, "%s: what is refused the device does not get", what);
+	tap_is(got, 0, "%s: the device gets no refused page", what);
 	if (missed)
 		tap_diag("%s: it gets %u pages less", what, missed);
 }
@@ -468,7 +468,7 @@ int main(void)
 		for (j = 0; j < ARRAY_SIZE(states); j++)
 			check(&r, &kinds[i], &states[j]);
 	if (access("/dev/kvm", F_OK))
-		tap_skip("it takes KVM in the guest", "guest_memfd");
+		tap_skip("it needs KVM in the guest", "guest_memfd");
 	else
 		tap_skip("it can't be mmapped in this kernel", "guest_memfd");
 	rig_clean(&r);

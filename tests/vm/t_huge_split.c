@@ -115,7 +115,7 @@ static void check_into_hole(struct rig *r, const struct simbuf *b)
 	before = faults();
 	write_part(r, b, 105 * MEM_PAGE, MEM_PAGE, 1);
 	tap_is(faults() - before, 1, "a page of the hole: a fault");
-	leaves_are(0, PAGES - 20 + 1, "which maps what is left, too");
+	leaves_are(0, PAGES - 20 + 1, "the fault also maps the rest");
 	write_part(r, b, 0, b->len, 1);
 	rig_same(b, 1, "after the hole");
 }
@@ -155,10 +155,10 @@ static void check_protect(struct rig *r, const struct simbuf *b)
 	before = faults();
 	write_part(r, b, 0, 64 * MEM_PAGE, 2);
 	write_part(r, b, 128 * MEM_PAGE, b->len - 128 * MEM_PAGE, 2);
-	tap_is(faults() - before, 0, "what is not protected is writable");
+	tap_is(faults() - before, 0, "unprotected memory is writable");
 	rig_status_is(sim_write(&r->sim[0], b, 80 * MEM_PAGE, 8, 2, NULL), IOPF_SIM_ST_INVALID,
-		      "a write of what is");
-	tap_is(simbuf_differs(b, 64 * MEM_PAGE, 64 * MEM_PAGE, 1), 0, "what is has not changed");
+		      "a write to protected memory");
+	tap_is(simbuf_differs(b, 64 * MEM_PAGE, 64 * MEM_PAGE, 1), 0, "it has not changed");
 	must_sys(mprotect(va, b->len, PROT_READ | PROT_WRITE));
 	write_part(r, b, 0, b->len, 3);
 	rig_same(b, 3, "permitted again");

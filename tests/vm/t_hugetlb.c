@@ -24,7 +24,7 @@ static void check_kind(struct rig *r, bool shared)
 
 	b.va = mem_hugetlb(LEN, shared);
 	if (!b.va) {
-		tap_ok(false, "%s hugetlb memory could be had", kind);
+		tap_ok(false, "%s hugetlb memory is available", kind);
 		return;
 	}
 	rig_map(r, &b);

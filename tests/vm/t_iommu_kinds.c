@@ -253,7 +253,7 @@ static void check_msi(struct mixed *m)
 	rig_map(&m->r, &hardware);
 	tap_errno_is(mixed_try_join(m, 0), -EINVAL,
 		     "memory is mapped where the first has its MSIs");
-	mixed_agree(m, &hardware, 20, "which is memory like any other here");
+	mixed_agree(m, &hardware, 20, "it is ordinary memory here");
 	rig_unmap(&m->r, &hardware);
 	mixed_agree(m, &b, 30, "only the window");
 	mixed_close(m, "MSIs");
@@ -329,7 +329,7 @@ static void check_large(struct mixed *m)
 		mixed_agree(m, &b, 40, "2 MiB beside 64 KiB pages");
 		mixed_leave(m, 1);
 	} else {
-		tap_errno_is(mixed_try_join(m, 1), -EINVAL, "nor with other memory mapped");
+		tap_errno_is(mixed_try_join(m, 1), -EINVAL, "nor if other memory is mapped");
 	}
 	mixed_agree(m, &b, 50, "4 KiB pages");
 	mixed_close(m, "4 KiB pages");

@@ -105,7 +105,7 @@ static void check_gone(struct mixed *m)
 			wrong += !!sim_verify(&m->r.sim[j], &b, 0, LEN, 40 + i, NULL);
 		wrong += simbuf_differs(&b, 0, LEN, 40 + i);
 	}
-	tap_is(wrong, 0, "memory is dropped: all see what is there now");
+	tap_is(wrong, 0, "memory is dropped: all read the new data");
 	if (!mixed_holds(m)) {
 		mem_unmap(b.va, LEN);
 		mixed_none_reach(m, &b, "no memory any more");
@@ -130,7 +130,7 @@ static void check_gone(struct mixed *m)
 	mixed_charged(m, LEN / 2, "half is left");
 	tap_errno_is(vfio_unmap_flags(&m->r.c, part[0].iova, LEN / 8, 0, &unmapped), -EINVAL,
 		     "half a part can't be unmapped");
-	mixed_agree(m, &part[0], 90, "which changed nothing");
+	mixed_agree(m, &part[0], 90, "nothing has changed");
 	tap_errno_is(vfio_unmap_flags(&m->r.c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, &unmapped), 0,
 		     "everything unmapped");
 	tap_is(unmapped, LEN / 2, "everything unmapped");
@@ -354,9 +354,9 @@ static void held_is_had(struct mixed *m, unsigned int i, const struct simbuf *b,
 	requests = sim_count(bdf, "requests");
 	rig_status_is(sim_verify(&m->r.sim[i], b, HELD_FIRST * MEM_PAGE, HELD_PAGES * MEM_PAGE,
 				 seed, NULL), IOPF_SIM_ST_OK,
-		      "%s: device %u reads what is held", what, i);
+		      "%s: device %u reads the held part", what, i);
 	rig_status_is(sim_write(&m->r.sim[i], &page, 0, page.len, seed, NULL), IOPF_SIM_ST_OK,
-		      "%s: device %u writes what is held", what, i);
+		      "%s: device %u writes the held part", what, i);
 	rig_same(&page, seed, what);
 	tap_is(sim_count(bdf, "requests"), requests, "%s: without a fault", what);
 	if (mixed_holds(m))
@@ -364,7 +364,7 @@ static void held_is_had(struct mixed *m, unsigned int i, const struct simbuf *b,
 	mem_drop(b->va, HELD_FIRST * MEM_PAGE);
 	requests = sim_count(bdf, "requests");
 	rig_status_is(sim_touch(&m->r.sim[i], b, 0, HELD_FIRST * MEM_PAGE, NULL), IOPF_SIM_ST_OK,
-		      "%s: device %u uses what is not", what, i);
+		      "%s: device %u uses the other part", what, i);
 	tap_ok(sim_count(bdf, "requests") > requests, "%s: by faults", what);
 }
 
@@ -426,7 +426,7 @@ static void held_joined(struct held *h)
 	must(mixed_try_join(m, h->other));
 	tap_is(sim_iommu_count("leaves_4k"),
 	       m->second_faults ? 2 * (HELD_PAGES + 1) : 2 * (LEN + MEM_HUGE) / MEM_PAGE,
-	       "joined: what is held is mapped, in both domains");
+	       "joined: the held part is mapped in both domains");
 	mixed_leave(m, h->other);
 	dma_start_both(&dma, &m->r.sim[h->first], &h->huge, 5);
 	dma_wait_rounds(&dma, 1);

@@ -139,7 +139,7 @@ static void serves(unsigned int n, const char *want, const char *what)
 static void check_probe(void)
 {
 	verdict_is(rig_bdf(0), "possible", "not allowed");
-	tap_ok(strstr(said, "iopfctldeviceadd"), "and how to allow it");
+	tap_ok(strstr(said, "iopfctldeviceadd"), "the text says how to permit it");
 	serves(0, "vfio_iommu_type1", "not allowed");
 	reason_is(rig_bdf(0), "disabled");
 
@@ -147,8 +147,8 @@ static void check_probe(void)
 	       "device add --apply");
 	describe();
 	verdict_is(rig_bdf(0), "possible", "allowed, not used yet");
-	tap_ok(strstr(said, "enablespagefaultsfor"), "and what it depends on");
-	tap_ok(says("origin", "\"admin\""), "and who has allowed it");
+	tap_ok(strstr(said, "enablespagefaultsfor"), "the text has the condition");
+	tap_ok(says("origin", "\"admin\""), "the text has the origin");
 	serves(0, "vfio_iommu_iopf", "allowed");
 	tap_ok(!ctl("probe %s", rig_bdf(0)) && says("reason", "null"), "no reason against it");
 	verdict_is(rig_bdf(1), "possible", "not in the table");
@@ -188,7 +188,7 @@ static uint64_t check_list(struct rig *r, const struct simbuf *b)
 	tap_is(number("pid"), getpid(), "list: whose it is");
 	tap_ok(says("command", "\"t_iopfctl\""), "list: its name (%.20s)", value("command"));
 	tap_ok(strstr(value("devices"), bdf), "list: its device");
-	tap_is(number("mapped"), b->len, "list: what is mapped");
+	tap_is(number("mapped"), b->len, "list: mapped memory");
 	tap_is(number("resident"), 0, "list: nothing is resident");
 	tap_ok(says("faults_per_s", "null"), "list: no rate without an interval");
 
@@ -252,13 +252,13 @@ static uint64_t listed(uint64_t id, const char *key)
 static void check_refused(uint64_t id)
 {
 	tap_is(ctl("set %llu resident_high=64M pinned_max=1M", (unsigned long long)id), CTL_FAILED,
-	       "a limit below what is pinned is refused");
+	       "a limit below the pinned amount is refused");
 	describe();
 	tap_ok(strstr(said, "\"restored\":[\"resident_high\"]"),
-	       "and what was set before is put back");
+	       "earlier values are restored");
 	must_be(!ctl("list %llu -i 0", (unsigned long long)id));
 	tap_ok(says("resident_high", "\"max\"") && says("pinned_max", "\"max\""),
-	       "so nothing has changed");
+	       "nothing has changed");
 }
 
 /* Under DMA, a device is disabled and enabled, and a container is pinned and unpinned. */
@@ -267,12 +267,12 @@ static void check_pin(struct rig *r, const struct simbuf *b, uint64_t id)
 	const char *bdf = r->vfio[0].bdf;
 
 	tap_is(ctl("set --device %s enabled=0", bdf), 0, "set --device enabled=0");
-	tap_is(mem_status_kb(0, "VmLck"), LEN / 1024, "and all is pinned");
-	tap_is(listed(id, "pinned"), LEN, "list: what is pinned");
+	tap_is(mem_status_kb(0, "VmLck"), LEN / 1024, "all memory is pinned");
+	tap_is(listed(id, "pinned"), LEN, "list: pinned memory");
 	verdict_is(bdf, "possible", "switched off");
 	reason_is(bdf, "pinned");
 	tap_is(ctl("device mode %s arbitrary", bdf), 0, "device mode arbitrary");
-	tap_is(mem_status_kb(0, "VmLck"), 0, "and nothing is pinned");
+	tap_is(mem_status_kb(0, "VmLck"), 0, "nothing is pinned");
 
 	tap_is(ctl("set %llu policy=pin", (unsigned long long)id), 0, "set policy=pin");
 	describe();

@@ -236,7 +236,7 @@ int main(void)
 		check(calls[i].name, calls[i].fn);
 	cgroup_set(SLOW, "cpu.max", "max");
 	must_sys(waitpid(pid, &status, 0));
-	tap_is((unsigned int)status, 0, "who unmapped has done so");
+	tap_is((unsigned int)status, 0, "the process that unmaps has finished");
 	tap_is(policy_count(rig_bdf(0), "areas"), 0, "nothing is mapped any more");
 	rig_close(&rig);
 	cgroup_remove(SLOW);

@@ -88,7 +88,7 @@ int main(void)
 	       PAGES);
 	rig_status_is(sim_checksum(&r.sim[0], &b, 0, LEN, &sum, NULL), IOPF_SIM_ST_OK,
 		      "the device reads merged pages");
-	tap_is(sum, one, "and what it reads is right");
+	tap_is(sum, one, "the device reads the right data");
 
 	rig_status_is(sim_write(&r.sim[0], &b, 77 * MEM_PAGE, MEM_PAGE, 9, &cpl), IOPF_SIM_ST_OK,
 		      "the device writes one merged page");

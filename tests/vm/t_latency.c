@@ -132,14 +132,14 @@ static void check_phases(struct rig *r, const struct simbuf *b)
 	tap_is(latency_count(device, "map"), faults, "each of them mapped");
 	tap_is(latency_count(device, "queueing") + latency_count(device, "populate"), 0,
 	       "none was queueing, nothing was populated");
-	tap_is(latency_count(container, "total"), faults, "the container has had the same");
+	tap_is(latency_count(container, "total"), faults, "the container has the same number");
 
 	faults += touch(r, 0, b, false);
 	check_sums(device, faults);
 	tap_ok(latency_count(device, "populate") >= PAGES / 2, "memory was populated");
 	must(iopf_param("fault_around", 16));
 	tap_is(latency_count(device, "total"), iopf_count(r->vfio[0].bdf, "faults"),
-	       "as many as the device has had since it is there");
+	       "as many as the device had since it was attached");
 }
 
 /* The phases of one fault in N are measured, unless it waits. */
@@ -186,7 +186,7 @@ static void check_waits(struct rig *r)
 	flood_end(&f);
 	tap_is(latency_counted(device, FLOOD_GROUPS), FLOOD_GROUPS, "then each has");
 	tap_is(latency_count(device, "queueing"), FLOOD_GROUPS, "each was queueing");
-	tap_is(latency_count(device, "populate"), FLOOD_GROUPS, "and had its page populated");
+	tap_is(latency_count(device, "populate"), FLOOD_GROUPS, "its page was populated");
 	check_sums(device, FLOOD_GROUPS);
 	total = latency_summary(device, "total");
 	/* The first waited for release, the last for all others besides. */
@@ -199,7 +199,7 @@ static void check_waits(struct rig *r)
 	tap_errno_is(vfio_reset(&r->vfio[0]), 0, "the device is reset meanwhile");
 	flood_stop(&f);
 	tap_is(latency_counted(device, FLOOD_GROUPS), FLOOD_GROUPS,
-	       "what it forgot is counted, too");
+	       "cancelled faults are counted, too");
 	must_be(!vfio_unmap(&r->c, f.b.iova, f.b.len));
 	must(vfio_bus_master(&r->vfio[0], true));
 	must(sim_up(&r->sim[0], &r->vfio[0], NULL));
@@ -253,12 +253,12 @@ static void check_move(struct rig *r, const struct simbuf *b)
 	leave(r, 1);
 	tap_is(latency_count(old, "total"), was,
 	       "the second leaves: its container keeps its faults");
-	tap_is(latency_count(d1, "total"), more, "and so does it");
+	tap_is(latency_count(d1, "total"), more, "the device keeps its faults");
 	rig_open_at(&other, 2, 1, VFIO_TYPE1v2_IOMMU);
 	new = latency_container();
 	tap_ok(strcmp(new, old), "another container");
 	join(r, 1, &other.c);
-	tap_is(latency_count(new, "total"), 0, "it begins with nothing");
+	tap_is(latency_count(new, "total"), 0, "it starts at zero");
 	rig_map(&other, b);
 	f1 = touch(r, 1, b, true);
 	rig_unmap(&other, b);
@@ -324,7 +324,7 @@ static void check_unplug(struct rig *r, const struct simbuf *b)
 	       (unsigned long)reads[0], (unsigned long)reads[1]);
 	must(latency_reset(latency_device(1)));
 	faults = touch(r, 1, b, true);
-	tap_is(latency_count(latency_device(1), "total"), faults, "and measured again");
+	tap_is(latency_count(latency_device(1), "total"), faults, "latency is measured again");
 }
 
 static void check_param(void)

@@ -189,13 +189,13 @@ static void check_kept(void)
 	tap_ok(child_has_all(0), "another container: all limits are there");
 	tap_ok(in_child(child_has_all, 0, false), "another process");
 	tap_ok(in_child(child_has_all, 0, true), "another user");
-	tap_ok(in_child(child_is_refused, 0, true), "who may not change them");
+	tap_ok(in_child(child_is_refused, 0, true), "an unprivileged user can't change them");
 	tap_ok(child_has_all(1), "another device of the same process");
 	tap_ok(in_child(child_has_none, 2, false), "somebody else's device has none");
-	tap_ok(strstr(text_of(KEPT), "address 10f5:00:00.0 " KEPT_ALL), "what is kept can be read");
+	tap_ok(strstr(text_of(KEPT), "address 10f5:00:00.0 " KEPT_ALL), "kept values can be read");
 	tap_ok(strstr(text_of(LIMITS), "sticky - address 10f5:00:00.0 resident_high=786432 "),
 	       "beside the rules, too");
-	if (!tap_ok(!strstr(text_of(KEPT), "00:01.0"), "nothing is kept that nobody has set"))
+	if (!tap_ok(!strstr(text_of(KEPT), "00:01.0"), "only values that were set are kept"))
 		tap_diag("%s", text_of(KEPT));
 
 	/* Taken back: by a greater limit, by hand. */
@@ -204,8 +204,8 @@ static void check_kept(void)
 	leave(&c, &d);
 	tap_ok(fresh(0, "resident_max") == NONE && fresh(0, "fault_workers_max") == 4,
 	       "one limit is taken back where it was set");
-	tap_errno_is(forget("address 10f5:00:00.9"), -ENOENT, "what is not there is not forgotten");
-	tap_errno_is(forget("address 10f5:00:00"), -ENOENT, "nor part of a name");
+	tap_errno_is(forget("address 10f5:00:00.9"), -ENOENT, "an absent key can't be forgotten");
+	tap_errno_is(forget("address 10f5:00:00"), -ENOENT, "nor can part of a name");
 	tap_errno_is(forget("address 10f5:00:00.0"), 0, "the device's are forgotten");
 	tap_ok(fresh(0, "fault_workers_max") == 4, "the owner's are not");
 	snprintf(key, sizeof(key), "process %d\n", getpid());
@@ -317,7 +317,7 @@ static void check_owners(void)
 	tap_ok(in_child(child_in_other, 1, false), "not of one beside it");
 	tap_ok(in_child(child_has_none, 1, false), "not of the root");
 	must_be(!rmdir(CGROUP "/vm/sub") && !rmdir(CGROUP "/vm"));
-	tap_ok(!strstr(text_of(KEPT), "cgroup"), "it goes with the cgroup");
+	tap_ok(!strstr(text_of(KEPT), "cgroup"), "it is forgotten with the cgroup");
 	tap_ok(in_child(child_in_other, 1, false), "there is another one left");
 
 	/* Rules. */
@@ -414,11 +414,11 @@ static void check_rules(void)
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
 	tap_is(budget_get(rig_bdf(0), "resident_max"), MiB, "by a rule, the first that matches");
 	tap_errno_is(policy_map(&r.c, &b, VFIO_IOPF_POLICY_PIN), -ENOMEM,
-		     "what would pin more than its maximum fails at once");
-	tap_is(mem_status_kb(0, "VmLck"), 0, "and pins nothing");
+		     "a request beyond pinned_max fails at once");
+	tap_is(mem_status_kb(0, "VmLck"), 0, "it pins nothing");
 	rig_map(&r, &b);
 	rig_both_ways(&r.sim[0], &b, 1, "within its maximum");
-	tap_ok(budget_watch_end(&w) <= MiB, "which no fault exceeded, not the first one either");
+	tap_ok(budget_watch_end(&w) <= MiB, "no fault exceeded the limit, also not the first");
 	rig_close(&r);
 	tap_is(fresh(1, "resident_max"), 2 * MiB, "another device has another rule");
 	tap_is(fresh(1, "fault_workers_max"), NONE, "with nothing from the one before");
@@ -427,8 +427,8 @@ static void check_rules(void)
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
 	must(budget_write(rig_bdf(0), "resident_max", "3M"));
 	rig_close(&r);
-	tap_is(fresh(0, "resident_max"), 3 * MiB, "what was set live comes before the rule");
-	tap_is(fresh(0, "fault_workers_max"), 2, "where it says something");
+	tap_is(fresh(0, "resident_max"), 3 * MiB, "a kept value overrides the rule");
+	tap_is(fresh(0, "fault_workers_max"), 2, "if there is a kept value");
 	tap_is(fresh(1, "resident_max"), 2 * MiB, "another device's rule is not loosened by that");
 	forget_all();
 	must(rules("\n"));
@@ -450,25 +450,25 @@ static void check_join(void)
 	rig_both_ways(&r.sim[0], &b, 1, "alone");
 	must(vfio_dev_open(&second, &r.c, rig_bdf(1), VFIO_TYPE1v2_IOMMU));
 	tap_is(budget_get(rig_bdf(0), "resident_max"), MiB, "of two devices the stricter room");
-	tap_is(budget_get(rig_bdf(0), "fault_workers_max"), 2, "and fault_workers_max");
-	tap_is(budget_get(rig_bdf(0), "prefetch_max"), 9, "and what only one has");
+	tap_is(budget_get(rig_bdf(0), "fault_workers_max"), 2, "fault_workers_max, too");
+	tap_is(budget_get(rig_bdf(0), "prefetch_max"), 9, "a value that only one device has");
 	while (budget_mapped() > MiB)
 		usleep(1000);
 	rig_both_ways(&r.sim[0], &b, 3, "within the stricter");
-	tap_ok(budget_mapped() <= MiB, "which is obeyed");
+	tap_ok(budget_mapped() <= MiB, "the container obeys it");
 	vfio_dev_close(&second);
-	tap_is(budget_get(rig_bdf(0), "resident_max"), MiB, "who leaves takes nothing back");
+	tap_is(budget_get(rig_bdf(0), "resident_max"), MiB, "a device that leaves changes nothing");
 
 	/* More is pinned than the next may have. */
 	must(budget_write(rig_bdf(0), "resident_max", "max"));
 	must(policy_set(&r.c, b.iova, b.len, VFIO_IOPF_POLICY_PIN));
 	tap_errno_is(vfio_dev_attach(&second, &r.c, rig_bdf(2), VFIO_TYPE1v2_IOMMU), -EBUSY,
 		     "with more pinned than it may have it does not join");
-	tap_ok(budget_get(rig_bdf(0), "pinned_max") == NONE, "and nothing has changed");
+	tap_ok(budget_get(rig_bdf(0), "pinned_max") == NONE, "nothing has changed");
 	must(policy_set(&r.c, b.iova, b.len, VFIO_IOPF_POLICY_FAULT));
 	tap_errno_is(vfio_dev_attach(&second, &r.c, rig_bdf(2), VFIO_TYPE1v2_IOMMU), 0,
 		     "with less it does");
-	tap_is(budget_get(rig_bdf(0), "pinned_max"), MiB, "and brings its limit");
+	tap_is(budget_get(rig_bdf(0), "pinned_max"), MiB, "its limit counts");
 	vfio_dev_detach(&second);
 	vfio_dev_close(&second);
 
@@ -478,7 +478,7 @@ static void check_join(void)
 	must(budget_write(rig_bdf(0), "pinned_max", "max"));
 	tap_errno_is(vfio_dev_attach(&second, &r.c, rig_bdf(3), VFIO_TYPE1v2_IOMMU), -ENOMEM,
 		     "a pinner that may not pin all does not join");
-	tap_is(budget_get(rig_bdf(0), "pinned_max"), NONE, "and nothing has changed");
+	tap_is(budget_get(rig_bdf(0), "pinned_max"), NONE, "nothing has changed");
 	rig_both_ways(&r.sim[0], &b, 5, "after all that");
 	must(iopf_enable(rig_bdf(3), true));
 	rig_close(&r);
@@ -500,13 +500,13 @@ static void check_policy(void)
 	tap_is(mem_status_kb(0, "VmLck"), LEN / 1024, "a rule's policy: pinned when it is mapped");
 	rig_close(&r);
 	rig_open_at(&r, 1, 1, VFIO_TYPE1v2_IOMMU);
-	tap_errno_is(vfio_map(&r.c, b.va, b.iova, b.len), -ENOMEM, "and not beyond the maximum");
+	tap_errno_is(vfio_map(&r.c, b.va, b.iova, b.len), -ENOMEM, "no more than the maximum");
 	rig_close(&r);
 	rig_open_at(&r, 2, 1, VFIO_TYPE1v2_IOMMU);
 	rig_map(&r, &b);
 	tap_errno_is(vfio_dev_attach(&r.vfio[1], &r.c, rig_bdf(1), VFIO_TYPE1v2_IOMMU), -ENOMEM,
-		     "who brings a policy that can't be had does not join");
-	tap_is(mem_status_kb(0, "VmLck"), 0, "and nothing is pinned");
+		     "a device whose policy would fail does not join");
+	tap_is(mem_status_kb(0, "VmLck"), 0, "nothing is pinned");
 	rig_both_ways(&r.sim[0], &b, 1, "faults as before");
 	rig_close(&r);
 	must(rules("\n"));
@@ -531,7 +531,7 @@ static void check_bad(void)
 		tap_errno_is(rules(bad[i].text), -EINVAL, "iommu_refused: %s", bad[i].message);
 		tap_is(kmsg_count(bad[i].message), 1, "the log says why");
 	}
-	tap_is(fresh(0, "fault_workers_max"), 6, "and nothing has changed");
+	tap_is(fresh(0, "fault_workers_max"), 6, "nothing has changed");
 	must(rules("\n"));
 }
 
@@ -581,7 +581,7 @@ static void check_race(void)
 	__atomic_store_n(&regroup_stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
 	tap_is(set, 50, "limits were set while the owner regrouped");
-	tap_is(lost, 0, "and each was kept with the device");
+	tap_is(lost, 0, "each value was kept with the device");
 	tap_is(fresh(0, "fault_workers_max"), 52, "the last one holds");
 	forget_all();
 }

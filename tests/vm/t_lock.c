@@ -29,8 +29,8 @@ static void check_held(struct rig *r, const struct simbuf *b)
 	rig_both_ways(&r->sim[0], b, 1, "two locks");
 	requests = sim_count(r->vfio[0].bdf, "requests");
 	rig_status_is(sim_write(&r->sim[0], b, MiB / 2, 3 * MiB / 2, 3, NULL), IOPF_SIM_ST_OK,
-		      "the device uses what is locked");
-	tap_is(sim_count(r->vfio[0].bdf, "requests"), requests, "and faults for none of it");
+		      "the device uses locked memory");
+	tap_is(sim_count(r->vfio[0].bdf, "requests"), requests, "the device does not fault on it");
 	must(policy_unlock(&r->c, one, 0));
 	policy_charged_is(MiB, "the first is gone");
 	tap_errno_is(policy_unlock(&r->c, one, 0), -ENOENT, "it can't go twice");
@@ -104,7 +104,7 @@ static void check_unexpected(struct rig *r, const struct simbuf *b)
 	rig_status_is(sim_ask(&r->sim[0], b, MiB, 8 * MEM_PAGE), IOPF_SIM_ST_OK,
 		      "asked for where it is locked: the device goes on");
 	tap_is(iopf_count(bdf, "unexpected_locked"), 8, "each is unexpected");
-	tap_is(iopf_count(bdf, "pages_mapped"), mapped, "and brings nothing in");
+	tap_is(iopf_count(bdf, "pages_mapped"), mapped, "no page is mapped");
 	rig_status_is(sim_ask(&r->sim[0], b, MiB, 8 * MEM_PAGE), IOPF_SIM_ST_OK, "asked for again");
 	tap_is(kmsg_count("where memory is locked"), 1, "said once");
 	must(policy_unlock(&r->c, id, 0));
@@ -123,10 +123,10 @@ static void check_disabled(struct rig *r, const struct simbuf *b)
 	kmsg_mark();
 	mapped = iopf_count(bdf, "pages_mapped");
 	rig_status_is(sim_ask(&r->sim[0], b, 0, 8 * MEM_PAGE), IOPF_SIM_ST_OK,
-		      "it may not fault: what is mapped");
+		      "it may not fault: a mapped page");
 	tap_is(iopf_count(bdf, "unexpected_disabled"), 8, "each is unexpected");
 	rig_status_is(sim_read(&r->sim[0], &nowhere, 0, 8, NULL), IOPF_SIM_ST_INVALID,
-		      "it may not fault: what is not");
+		      "it may not fault: an unmapped page");
 	tap_is(iopf_count(bdf, "unexpected_disabled"), 9, "it is unexpected, too");
 	tap_is(iopf_count(bdf, "pages_mapped"), mapped, "nothing was brought in");
 	tap_is(kmsg_count("though the device may not fault"), 1, "said once");

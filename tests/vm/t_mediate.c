@@ -46,8 +46,8 @@ static int unlock_range(uint64_t iova, uint64_t size)
 static void check_detached(void)
 {
 	tap_errno_is(come(0), 0, "a mediator of a device that is not in use");
-	tap_errno_is(lock_range(RIG_IOVA, MEM_PAGE), -ENODEV, "has nothing to lock");
-	tap_errno_is(unlock_range(RIG_IOVA, MEM_PAGE), -ENOENT, "nor to unlock");
+	tap_errno_is(lock_range(RIG_IOVA, MEM_PAGE), -ENODEV, "it has nothing to lock");
+	tap_errno_is(unlock_range(RIG_IOVA, MEM_PAGE), -ENOENT, "there is nothing to unlock");
 	tap_errno_is(leave(), 0, "and goes");
 }
 
@@ -62,7 +62,7 @@ static void check_locks(struct rig *r, const struct simbuf *b)
 	tap_errno_is(lock_range(b->iova + MiB + 7, MiB - 9), 0, "it locks a range");
 	policy_charged_is(MiB, "whole pages");
 	tap_errno_is(lock_range(b->iova + MiB, MiB), 0, "once more");
-	tap_errno_is(lock_range(b->iova + MiB / 2, MiB), 0, "and another that overlaps");
+	tap_errno_is(lock_range(b->iova + MiB / 2, MiB), 0, "another range that overlaps");
 	policy_charged_is(3 * MiB / 2, "each page once");
 	tap_errno_is(lock_range(b->iova, 0), -EINVAL, "nothing");
 	tap_errno_is(lock_range(b->iova, -b->iova + 1), -EINVAL, "beyond the end");
@@ -70,7 +70,7 @@ static void check_locks(struct rig *r, const struct simbuf *b)
 	rig_both_ways(&r->sim[0], b, 1, "locked");
 	requests = sim_count(bdf, "requests");
 	must_be(sim_touch(&r->sim[0], b, MiB / 2, 3 * MiB / 2, NULL) == IOPF_SIM_ST_OK);
-	tap_is(sim_count(bdf, "requests"), requests, "no fault in what is locked");
+	tap_is(sim_count(bdf, "requests"), requests, "no fault on locked memory");
 	unexpected = iopf_count(bdf, "unexpected_locked");
 	rig_status_is(sim_ask(&r->sim[0], b, MiB, 4 * MEM_PAGE), IOPF_SIM_ST_OK, "asked for there");
 	tap_is(iopf_count(bdf, "unexpected_locked"), unexpected + 4, "each is unexpected");
@@ -109,16 +109,16 @@ static void check_leaving(struct rig *r, const struct simbuf *b)
 {
 	must(lock_range(b->iova, MiB));
 	must(leave());
-	policy_charged_is(LEN, "it has gone: all is pinned");
+	policy_charged_is(LEN, "the mediator has left: all is pinned");
 	rig_both_ways(&r->sim[0], b, 3, "it has gone");
 	must(come(0));
 	policy_charged_is(0, "another has come");
 	must(lock_range(b->iova, MiB));
 	must_sys(munmap((char *)b->va + 4 * MiB, MEM_PAGE));
 	must(leave());
-	policy_charged_is(MiB, "it has gone, not all can be pinned: what it had locked stays");
+	policy_charged_is(MiB, "the mediator has left, not all can be pinned: its locks stay");
 	rig_status_is(sim_write(&r->sim[0], b, 0, MiB, 5, NULL), IOPF_SIM_ST_OK,
-		      "and the device works on");
+		      "the device works on");
 	tap_errno_is(come(0), -EBUSY, "no other can come before the device has left");
 }
 

@@ -65,7 +65,7 @@ static void check_charge(void)
 	rig_status_is(sim_run(&r.sim[0], &cmd, NULL), IOPF_SIM_ST_OK, "the device is all over it");
 	after = mem_cgroup_stat("kernel");
 	tap_ok(after >= mapped + (size_t)BLOCKS * LEAST && after < mapped + (size_t)BLOCKS * MOST,
-	       "what that costs is charged: %zu bytes for each of %d blocks",
+	       "the cost is charged: %zu bytes for each of %d blocks",
 	       (after - mapped) / BLOCKS, BLOCKS);
 	rig_unmap(&r, &b);
 	/* Freed after a grace period. */
@@ -75,7 +75,7 @@ static void check_charge(void)
 		usleep(50000);
 	}
 	tap_ok(mem_cgroup_stat("kernel") <= mapped + (size_t)BLOCKS * LEAST / 8,
-	       "and given back when it is unmapped");
+	       "unmapped: the charge is given back");
 	rig_clean(&r);
 	rig_close(&r);
 	mem_unmap(b.va, LEN);

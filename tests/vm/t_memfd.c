@@ -32,7 +32,7 @@ static void check_through_file(struct rig *r, const struct simbuf *b, int fd)
 
 	simbuf_fill(&view, 0, LEN, 2);
 	rig_status_is(sim_verify(&r->sim[0], b, 0, LEN, 2, NULL), IOPF_SIM_ST_OK,
-		      "device reads what came through another mapping");
+		      "the device reads data written through another mapping");
 	memset(copy, 0x5a, LEN);
 	must_be(pwrite(fd, copy, LEN / 2, 0) == (ssize_t)LEN / 2);
 	tap_ok(!memcmp(b->va, copy, LEN / 2), "write(2) arrives");
@@ -52,11 +52,11 @@ static void check_punch(struct rig *r, const struct simbuf *b, int fd)
 	tap_is(mem_incore((char *)b->va + from, len), 0, "the hole has no pages");
 	rig_status_is(sim_checksum(&r->sim[0], b, from, len, &sum, NULL), IOPF_SIM_ST_OK,
 		      "the device reads the hole");
-	tap_is(sum, 0, "and it is zero");
+	tap_is(sum, 0, "the page is zero");
 	rig_status_is(sim_verify(&r->sim[0], b, 0, from, 4, NULL), IOPF_SIM_ST_OK,
-		      "what is before the hole is untouched");
+		      "data before the hole has not changed");
 	rig_status_is(sim_verify(&r->sim[0], b, from + len, LEN - from - len, 4, NULL),
-		      IOPF_SIM_ST_OK, "what is behind it is untouched");
+		      IOPF_SIM_ST_OK, "data behind the hole has not changed");
 	rig_status_is(sim_write(&r->sim[0], b, from, len, 4, NULL), IOPF_SIM_ST_OK,
 		      "the device fills the hole");
 	rig_same(b, 4, "after the hole is filled");
@@ -93,10 +93,10 @@ static void check_truncate(struct rig *r, const struct simbuf *b, int fd)
 	must_sys(ftruncate(fd, LEN / 2));
 	rig_status_is(sim_verify(&r->sim[0], b, 0, LEN, 7, &cpl), IOPF_SIM_ST_INVALID,
 		      "truncated: access behind the end of the file");
-	tap_is(cpl.result, b->iova + LEN / 2, "and it says where");
+	tap_is(cpl.result, b->iova + LEN / 2, "the completion has the address");
 	rig_status_is(sim_write(&r->sim[0], b, LEN - 4096, 4096, 7, NULL), IOPF_SIM_ST_INVALID,
 		      "write behind the end of the file");
-	rig_both_ways(&r->sim[0], &head, 8, "what is before the end");
+	rig_both_ways(&r->sim[0], &head, 8, "data before the end");
 	must_sys(ftruncate(fd, LEN));
 	rig_status_is(sim_checksum(&r->sim[0], b, LEN / 2, LEN / 2, &sum, NULL), IOPF_SIM_ST_OK,
 		      "grown again: readable");

@@ -39,7 +39,7 @@ static void check_text(struct rig *r, const struct simbuf *b)
 		      "the device reads it");
 	rig_same(b, rig_stock() ? 4 : 6, "read-only memory");
 	rig_status_is(sim_write(&r->sim[0], &text, 0, LEN, 8, NULL), forbidden(),
-		      "and can't write");
+		      "the device can't write");
 	close(fd);
 	unlink("/tmp/text");
 }
@@ -70,7 +70,7 @@ int main(void)
 		      "write-only: write");
 	rig_same(&b, 4, "write-only");
 	rig_status_is(sim_verify(&r.sim[0], &ro, 0, LEN, 4, NULL), IOPF_SIM_ST_OK,
-		      "and read through the read-only one");
+		      "the device reads through the read-only mapping");
 	rig_status_is(sim_read(&r.sim[0], &wo, 0, LEN, NULL), forbidden(), "write-only: read");
 
 	/* Forbidden copies write nothing. */

@@ -25,7 +25,7 @@ static void check_kind(struct rig *r, void *va, const char *kind)
 	must_sys(mprotect(b.va, LEN, PROT_READ));
 	rig_status_is(sim_write(&r->sim[0], &b, 0, LEN, 2, &cpl), IOPF_SIM_ST_INVALID,
 		      "PROT_READ: write");
-	tap_is(cpl.result, b.iova, "and it says where");
+	tap_is(cpl.result, b.iova, "the completion has the address");
 	rig_status_is(sim_verify(&r->sim[0], &b, 0, LEN, 1, NULL), IOPF_SIM_ST_OK,
 		      "PROT_READ: read");
 	rig_same(&b, 1, "nothing was written");

@@ -64,7 +64,7 @@ static void check_kind(struct rig *r, void *va, const char *kind)
 	}
 	dma_wait_rounds(&dma, 1);
 	tap_is(dma_stop(&dma), 0, "migration under DMA: data right");
-	tap_diag("%lu of %lu pages had arrived in the last move", there, (unsigned long)PAGES);
+	tap_diag("%lu of %lu pages arrived in the last move", there, (unsigned long)PAGES);
 	dma_describe(&dma);
 	rig_same(&b, 2, "after that");
 	rig_unmap(r, &b);

@@ -109,7 +109,7 @@ static void check_killed(struct rig *other, enum kind kind, enum by by, const ch
 	before = sim_count(rig_bdf(0), "bytes_written");
 	tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%s: the owner is killed", what);
 	tap_is((uint64_t)(kills("small") - small_kills), 1, "%s: by its cgroup, once", what);
-	tap_is((uint64_t)(kills("other") - other_kills), 0, "%s: nobody in another cgroup", what);
+	tap_is((uint64_t)(kills("other") - other_kills), 0, "%s: none of another cgroup", what);
 	tap_is(mem_vmstat("oom_kill") - all, 1, "%s: nor anywhere else", what);
 	rig_map(other, &b);
 	rig_both_ways(&other->sim[0], &b, SEED, "another cgroup's device");
@@ -132,7 +132,7 @@ static void check_request(enum kind kind, const char *what)
 		owner(kind, BY_PREFAULT);
 	must_sys(waitpid(pid, &status, 0));
 	tap_is((unsigned int)status, 0, "%s: ends with ENOMEM", what);
-	tap_is(mem_vmstat("oom_kill") - all, 0, "%s: nobody is killed", what);
+	tap_is(mem_vmstat("oom_kill") - all, 0, "%s: no process is killed", what);
 	cgroup_remove("small");
 }
 
@@ -196,7 +196,7 @@ static void check_victim(void)
 	must_sys(kill(pid, 0));
 	must_sys(waitpid(pid, &status, 0));
 	tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "another is killed: that one");
-	tap_is(mem_vmstat("oom_kill") - all, 1, "another is killed: nobody else");
+	tap_is(mem_vmstat("oom_kill") - all, 1, "another process is killed: no third one");
 	cgroup_remove("small");
 }
 
@@ -216,12 +216,12 @@ static void check_nobody(struct rig *r)
 	rig_map(r, &b);
 	sim_knob(rig_bdf(1), "retry_limit", 0);
 	status = sim_write(&r->sim[0], &b, 0, LEN, SEED, NULL);
-	tap_ok(status != IOPF_SIM_ST_OK, "nobody may be killed: the device ends with %s",
+	tap_ok(status != IOPF_SIM_ST_OK, "no process may be killed: the device ends with %s",
 	       sim_status_name((unsigned int)status));
 	must_be(write(max, "max", 3) == 3);
 	close(max);
 	sim_calm(rig_bdf(1));
-	tap_is(mem_vmstat("oom_kill") - all, 0, "nobody may be killed: nobody is");
+	tap_is(mem_vmstat("oom_kill") - all, 0, "no process may be killed: none is");
 	rig_status_is(sim_write(&r->sim[0], &b, 0, LEN, SEED, NULL), IOPF_SIM_ST_OK,
 		      "with room it has its memory");
 	rig_same(&b, SEED, "with room");

@@ -218,7 +218,7 @@ static void check_end(enum wait wait, enum end end, const char *what)
 		tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%s: dies", what);
 	else
 		tap_is((unsigned int)status, 0, "%s: its own status", what);
-	if (tap_ok(open_again(&r), "%s: its device can be had again", what))
+	if (tap_ok(open_again(&r), "%s: its device can be opened again", what))
 		rig_close(&r);
 	after = sim_count(rig_bdf(0), "bytes_written");
 	/* Accesses in flight within the device may still complete. */
@@ -372,7 +372,8 @@ static void check_shared(void)
 	must_sys(kill(pid, SIGKILL));
 	must_sys(waitpid(pid, &status, 0));
 	before = sim_count(rig_bdf(0), "bytes_written");
-	tap_is((unsigned int)kill(other, 0), 0, "the owner is killed, who shares its memory lives");
+	tap_is((unsigned int)kill(other, 0), 0,
+	       "the owner is killed, the process that shares its memory lives");
 	must_sys(usleep(100000));
 	after = sim_count(rig_bdf(0), "bytes_written");
 	tap_ok(after - before <= 4 * MEM_PAGE, "the owner's device does no more DMA (%llu bytes)",
@@ -417,7 +418,7 @@ static void check_many(void)
 	tap_errno_is(err, -ENOSPC, "a process too many maps memory");
 	tap_is(n - 1, PROCESSES, "those before it could");
 	must(vfio_unmap(&r.c, RIG_IOVA, MEM_PAGE));
-	tap_errno_is(map_as(&r, va, n), 0, "unmapped what one of them had: one more can");
+	tap_errno_is(map_as(&r, va, n), 0, "the memory of one is unmapped: one more can map");
 	must(vfio_unmap_flags(&r.c, RIG_IOVA, 2 * PROCESSES * MEM_PAGE, 0, NULL));
 	tap_errno_is(map_as(&r, va, 0), 0, "unmapped all");
 	rig_clean(&r);

@@ -129,7 +129,7 @@ static void check_decoding(struct bench *t)
 	revoked(t, "memory decoding off");
 	owner_memory(t, true);
 	rig_status_is(sim_verify(&t->user.sim[0], &t->scratch, 0, MEM_PAGE, 6, NULL),
-		      IOPF_SIM_ST_OK, "memory decoding on again: what it was");
+		      IOPF_SIM_ST_OK, "memory decoding on again: the old data");
 	rig_same(&t->scratch, 6, "memory decoding on again");
 	rig_both_ways(&t->user.sim[0], &t->scratch, 7, "memory decoding on again");
 }
@@ -198,7 +198,7 @@ static void check_amid(struct bench *t)
 		tap_is(simbuf_differs(&all, 0, MEM_PAGE, 22) +
 		       simbuf_differs(&all, MEM_PAGE, MEM_PAGE, 21) +
 		       simbuf_differs(&all, 2 * MEM_PAGE, MEM_PAGE, 22), 0,
-		       "what could be written was written");
+		       "the accessible part was written");
 	}
 	rig_unmap(&t->user, &all);
 	mem_unmap(all.va, all.len);
@@ -257,7 +257,7 @@ static void check_pinned_revoked(struct bench *t)
 	rig_status_is(sim_write(&t->user.sim[0], &t->scratch, 0, MEM_PAGE, 0, NULL),
 		      IOPF_SIM_ST_INVALID, "pinned, then revoked: write");
 	tap_errno_is(vfio_map(&t->user.c, more.va, more.iova, more.len), -EFAULT,
-		     "what is revoked can't be mapped for a device that may not fault");
+		     "a revoked BAR can't be mapped for a device that may not fault");
 	rig_both_ways(&t->user.sim[0], &mem, 50, "pinned, then revoked: memory");
 	owner_memory(t, true);
 	mapped_again(pages + 1, "given back");
@@ -273,8 +273,8 @@ static void check_pinned_revoked(struct bench *t)
 	must(iopf_enable(rig_bdf(0), true));
 	tap_errno_is(iopf_enable(rig_bdf(0), false), -EFAULT,
 		     "while it is revoked a device can't be told not to fault");
-	rig_both_ways(&t->user.sim[0], &mem, 54, "which has changed nothing: memory");
-	revoked_but(t, 1, "which has changed nothing");
+	rig_both_ways(&t->user.sim[0], &mem, 54, "nothing has changed: memory");
+	revoked_but(t, 1, "nothing has changed");
 	owner_memory(t, true);
 	rig_both_ways(&t->user.sim[0], &t->scratch, 56, "demand paging on, given back");
 	rig_unmap(&t->user, &mem);
@@ -378,7 +378,7 @@ static void check_policy(struct bench *t)
 		     "revoked: it can't be pinned by policy");
 	must(policy_get(c, t->bar.iova, &p));
 	tap_ok(p.policy == VFIO_IOPF_POLICY_FAULT && p.size == t->bar.len,
-	       "revoked: the policy is what it was");
+	       "revoked: the policy has not changed");
 	owner_memory(t, true);
 	stays_away(0, "not pinned, given back");
 	held(0, 0, "not pinned, given back");

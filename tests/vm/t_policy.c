@@ -158,7 +158,7 @@ static void check_huge_parts(struct rig *r, const struct simbuf *b)
 	pinned_is(r, b->len, "all but a lock may fault");
 	works(r, b, 19, "all but a lock may fault");
 	tap_is(sim_iommu_count("leaves_2m"), 1, "all but a lock may fault: it is a leaf still");
-	tap_is(sim_count(r->vfio[0].bdf, "requests"), requests, "and nothing did");
+	tap_is(sim_count(r->vfio[0].bdf, "requests"), requests, "no page did");
 	must(policy_unlock(&r->c, id, 0));
 	pinned_is(r, 0, "the last part is let go, and the leaf with it");
 	must(policy_set(&r->c, b->iova, b->len, DEFAULT));
@@ -230,14 +230,14 @@ static void check_default(struct rig *r, const struct simbuf *b)
 	pinned_is(r, LEN - MiB, "by default: all that has no policy of its own");
 	policy_is(r, b->iova + MiB, DEFAULT, PIN, LEN - MiB, "by default");
 	rig_map(r, &more);
-	pinned_is(r, LEN, "by default: what comes");
+	pinned_is(r, LEN, "by default: a new mapping");
 	rig_unmap(r, &more);
 	must(policy_map(&r->c, &more, FAULT));
 	pinned_is(r, LEN - MiB, "unless it comes with a policy");
-	works(r, &more, 31, "what came with a policy");
+	works(r, &more, 31, "a mapping with a policy");
 	rig_unmap(r, &more);
 	must(policy_set(&r->c, b->iova, MiB, DEFAULT));
-	pinned_is(r, LEN, "what gives up its own policy");
+	pinned_is(r, LEN, "a range that gives up its policy");
 
 	dma_start_both(&dma, &r->sim[0], b, 32);
 	for (i = 0; i < 8; i++) {
@@ -255,7 +255,7 @@ static void check_default(struct rig *r, const struct simbuf *b)
 	tap_is(mem_resident(b->va, LEN), LEN / MEM_PAGE, "prefault by default: it is there");
 	rig_map(r, &more);
 	prefaulted(r);
-	tap_is(mem_resident(more.va, MiB), MiB / MEM_PAGE, "prefault by default: what comes, too");
+	tap_is(mem_resident(more.va, MiB), MiB / MEM_PAGE, "prefault: a new mapping, too");
 	rig_unmap(r, &more);
 	pinned_is(r, 0, "prefault by default");
 
@@ -307,7 +307,7 @@ static void check_with_pinner(struct rig *r, const struct simbuf *b)
 	pinned_is(r, LEN, "fault: the device still may not");
 	must(policy_set(&r->c, b->iova, 2 * MiB, PIN));
 	must(iopf_enable(bdf, true));
-	pinned_is(r, 2 * MiB, "the device may again: what the policy says stays");
+	pinned_is(r, 2 * MiB, "the device may fault again: policy pin stays");
 	works(r, b, 51, "the policy alone");
 	must(policy_set(&r->c, b->iova, LEN, DEFAULT));
 }
@@ -328,7 +328,7 @@ static void check_dirty(struct rig *r, const struct simbuf *b)
 		for (page = dirty = 0; page < LEN / MEM_PAGE; page++)
 			dirty += dirty_page(&m, page) &&
 				 page >= MiB / MEM_PAGE && page < 2 * MiB / MEM_PAGE;
-		tap_is(dirty, MiB / MEM_PAGE, "report %d: what is pinned is dirty", i + 1);
+		tap_is(dirty, MiB / MEM_PAGE, "report %d: pinned memory is dirty", i + 1);
 		tap_is(dirty_page(&m, 0), !i, "report %d: the page that was written", i + 1);
 		dirty_map_free(&m);
 	}
@@ -399,7 +399,7 @@ static void check_hole(struct rig *r)
 	must(policy_set(&r->c, b.iova + 2 * MiB, MiB, PIN));
 	must_sys(munmap((char *)b.va + 6 * MiB, MEM_PAGE));
 	tap_errno_is(policy_set(&r->c, b.iova, LEN, PIN), -EFAULT, "a page is missing");
-	pinned_is(r, MiB, "what was pinned is");
+	pinned_is(r, MiB, "the pinned part is");
 	policy_is(r, b.iova, DEFAULT, FAULT, 2 * MiB, "what was not");
 	rig_unmap(r, &b);
 	tap_errno_is(policy_map(&r->c, &b, PIN), -EFAULT, "map: a page is missing");
@@ -447,7 +447,7 @@ static void check_limit(void)
 	if (!pid)
 		limited();
 	must_sys(waitpid(pid, &status, 0));
-	tap_is((unsigned int)status, 0, "a user who may lock 2 MiB gets that, and no more");
+	tap_is((unsigned int)status, 0, "a user with a limit of 2 MiB can pin 2 MiB, and no more");
 }
 
 int main(void)

@@ -142,7 +142,7 @@ static void check_upgrade(struct rig *r)
 	must_be(zero);
 	invalidate(r);
 	prefault_run(&r->c, &b, PREFAULT_WRITE, &s);
-	tap_is(mem_pfn(b.va), zero, "upgrade, address invalid: the page is what it was");
+	tap_is(mem_pfn(b.va), zero, "upgrade, address invalid: the page has not changed");
 	tap_is(mem_smaps_kb(b.va, LEN, "Anonymous"), 0,
 	       "upgrade, address invalid: no memory is taken");
 	set_vaddr(r, &b);

@@ -99,9 +99,9 @@ static void check_upgrade(struct rig *r)
 	simbuf_fill(&b, 2 * MiB, MiB, 9);
 	prefault_run(&r->c, &b, PREFAULT_WRITE, &s);
 	tap_ok(s.mapped >= PAGES - 256 && !s.failed && adds_up(&s),
-	       "what could be read only can be written");
+	       "a read-only page can be written");
 	before = faults();
-	tap_is(simbuf_differs(&b, 2 * MiB, MiB, 9), 0, "and what was in it stayed");
+	tap_is(simbuf_differs(&b, 2 * MiB, MiB, 9), 0, "its data has not changed");
 	rig_both_ways(&r->sim[0], &b, 4, "after that");
 	tap_is(faults() - before, 0, "without a fault");
 	rig_unmap(r, &b);
@@ -132,7 +132,7 @@ static void check_ranges(struct rig *r)
 	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_DONE, "when it is told it is the end");
 	tap_is(s.pages, 5 + 2 + 1 + 1, "whole pages");
 	tap_ok(s.mapped == 8 && s.already_mapped == 1 && adds_up(&s), "each once");
-	tap_is(mem_resident(b.va, LEN), 8, "and no others");
+	tap_is(mem_resident(b.va, LEN), 8, "no other page is");
 	rig_unmap(r, &b);
 	rig_unmap(r, &next);
 	mem_unmap(b.va, LEN);
@@ -163,7 +163,7 @@ static void check_bad_ranges(struct rig *r, const struct simbuf *b)
 	start_is(r, (struct vfio_iopf_range){ b->iova, 2 * LEN + 1 }, PREFAULT_READ, -ENOENT,
 		 "a byte after");
 	start_is(r, (struct vfio_iopf_range){ b->iova, LEN + 1 }, PREFAULT_WRITE, -EPERM,
-		 "for writing what is for reading");
+		 "a read-only range for writing");
 }
 
 static void check_bad_queries(struct rig *r)
@@ -172,7 +172,7 @@ static void check_bad_queries(struct rig *r)
 
 	tap_errno_is(prefault_query(&r->c, 0, &s), -ENOENT, "no request has this number");
 	tap_errno_is(prefault_query(&r->c, ~0ull, &s), -ENOENT, "nor this");
-	tap_errno_is(prefault_cancel(&r->c, ~0ull, &s), -ENOENT, "nor can it be cancelled");
+	tap_errno_is(prefault_cancel(&r->c, ~0ull, &s), -ENOENT, "no such request to cancel");
 	vfio_head_refused(&r->c, VFIO_IOPF_PREFAULT_QUERY, &s, 1, "query: ");
 	vfio_head_refused(&r->c, VFIO_IOPF_PREFAULT_CANCEL, &s, 1, "cancel: ");
 	tap_errno_is(vfio_ioctl(&r->c, VFIO_IOPF_PREFAULT_QUERY, NULL), -EFAULT,
@@ -216,11 +216,11 @@ static void check_bad(struct rig *r)
 		must(prefault_start(&r->c, &good, 1, RW, -1, &last));
 		prefault_wait(&r->c, last, &s);
 	}
-	tap_errno_is(prefault_query(&r->c, id, &s), -ENOENT, "what ended long ago is forgotten");
-	tap_errno_is(prefault_cancel(&r->c, last, &s), 0, "to cancel what has ended");
+	tap_errno_is(prefault_query(&r->c, id, &s), -ENOENT, "an old request is forgotten");
+	tap_errno_is(prefault_cancel(&r->c, last, &s), 0, "cancelling a request that has ended");
 	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_DONE, "changes nothing");
 	tap_is(prefault_knob("prefault_requests"), 0, "nothing is under way");
-	tap_ok(prefault_knob("prefault_pages") >= PAGES, "what was mapped is counted");
+	tap_ok(prefault_knob("prefault_pages") >= PAGES, "mapped pages are counted");
 	rig_unmap(r, &b);
 	must(vfio_unmap(&r->c, ro.iova, LEN));
 	mem_unmap(b.va, LEN);
@@ -255,13 +255,14 @@ static void check_held(struct rig *r)
 	must(prefault_start(&r->c, &free, 1, RW, -1, &second));
 	must(prefault_start(&r->c, &free, 1, PREFAULT_READ, -1, &third));
 	must(prefault_query(&r->c, second, &s));
-	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_WAITING, "and others for it");
+	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_WAITING, "others wait for it");
 	rig_both_ways(&r->sim[0], &other, 5, "but no device");
 	must(prefault_cancel(&r->c, third, &s));
 	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_CANCELLED, "one that has not begun is cancelled");
 	tap_ok(read(efd, &count, sizeof(count)) < 0 && errno == EAGAIN, "no end was told");
 	must(prefault_cancel(&r->c, first, &s));
-	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_CANCELLED, "so is the one that waits");
+	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_CANCELLED,
+	       "the request that waits is cancelled, too");
 	tap_ok(read(efd, &count, sizeof(count)) == sizeof(count) && count == 1, "now it is told");
 	prefault_wait(&r->c, second, &s);
 	tap_ok(s.state == VFIO_IOPF_PREFAULT_STATE_DONE && s.already_mapped == PAGES,
@@ -275,7 +276,7 @@ static void check_held(struct rig *r)
 		uffd_asked(uffd);
 		must(prefault_cancel(&r->c, id, &s));
 	}
-	knob_gets("prefault_requests", 0, "and so are all others");
+	knob_gets("prefault_requests", 0, "all others are cancelled, too");
 	/* The maximum number of requests, and one more. */
 	for (i = 0; i < VFIO_IOPF_REQUESTS_MAX; i++)
 		must(prefault_start(&r->c, &held, 1, RW, -1, &all[i]));
@@ -394,7 +395,7 @@ static void check_dirty(struct rig *r)
 	written[7] = true;
 	prefault_run(&r->c, &b, RW, &s);
 	must(dirty_get(&r->c, &m));
-	tap_is(dirty_differs(&m, written), 0, "but for what the device has written");
+	tap_is(dirty_differs(&m, written), 0, "except for writes of the device");
 	prefault_run(&r->c, &b, RW, &s);
 	must(dirty_get(&r->c, &m));
 	tap_is(dirty_differs(&m, NULL), 0, "once");
@@ -501,7 +502,7 @@ static void check_short(void)
 		_exit(beyond());
 	must_sys(waitpid(pid, &status, 0));
 	tap_ok(WIFEXITED(status) && !WEXITSTATUS(status),
-	       "more than may be had: ENOMEM, and nobody is killed (status 0x%x)", status);
+	       "beyond the limit: ENOMEM, and no process is killed (status 0x%x)", status);
 }
 
 /* The container ends while requests run, wait for others, and wait for a userfaultfd. */
@@ -542,7 +543,7 @@ static void check_nobody(void)
 	rig_map(&r, &b);
 	tap_is((unsigned int)ioctl(r.c.fd, VFIO_CHECK_EXTENSION, VFIO_IOPF_PREFAULT_EXT), 0,
 	       "stock type1 has no such extension");
-	tap_errno_is(prefault_start(&r.c, &range, 1, RW, -1, &id), -ENOTTY, "nor such an ioctl");
+	tap_errno_is(prefault_start(&r.c, &range, 1, RW, -1, &id), -ENOTTY, "no such ioctl");
 	rig_unmap(&r, &b);
 	rig_close(&r);
 	mem_unmap(b.va, MEM_PAGE);

@@ -65,12 +65,12 @@ static void check_faults(struct rig *r, struct rig *other)
 		sim_nap(&spins);
 	tap_is(parked(bdf), 2 * WORKERS, "a larger quota: more workers for those that wait");
 	must(budget_set(bdf, "fault_workers_max", 1));
-	tap_is(parked(bdf), 2 * WORKERS, "a smaller one: what is under way goes on");
+	tap_is(parked(bdf), 2 * WORKERS, "a smaller one: faults in progress go on");
 	flood_end(&f);
 	spins = 0;
 	while (parked(bdf))
 		sim_nap(&spins);
-	tap_is(parked(bdf), 0, "in the end no worker is left");
+	tap_is(parked(bdf), 0, "at the end no worker is left");
 	must(budget_write(bdf, "fault_workers_max", "max"));
 }
 

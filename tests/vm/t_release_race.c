@@ -146,7 +146,7 @@ static void check_late_all(void)
 	check_late("GET_INFO", VFIO_IOMMU_GET_INFO, &info, sizeof(info), 0, avail);
 	check_late("DIRTY_PAGES", VFIO_IOMMU_DIRTY_PAGES, &dirty, sizeof(dirty), 0, avail);
 	must(vfio_map(&container, b.va, b.iova, b.len));
-	check_late("UNMAP_DMA of what was there", VFIO_IOMMU_UNMAP_DMA, &unmap, sizeof(unmap), 0,
+	check_late("UNMAP_DMA of an old range", VFIO_IOMMU_UNMAP_DMA, &unmap, sizeof(unmap), 0,
 		   avail);
 	mem_unmap(b.va, b.len);
 }
@@ -194,7 +194,7 @@ static void check_report(void)
 	must_be(!pthread_create(&reporter, NULL, report_run, &report));
 	uffd_asked(uffd);
 	leave_and_return();
-	is_fresh(avail, "a report that nobody takes");
+	is_fresh(avail, "a report that is not read");
 	call_run(&late);
 	tap_errno_is(late.ret, 0, "MAP_DMA of the new container");
 	must(uffd_give(uffd, (uintptr_t)page, from, MEM_PAGE));
@@ -225,7 +225,7 @@ static void check_module(void)
 	must(uffd_give(uffd, (uintptr_t)page, from, MEM_PAGE));
 	pthread_join(thread, NULL);
 	close(uffd);
-	tap_errno_is(call.ret, 0, "which ends as if nothing had happened");
+	tap_errno_is(call.ret, 0, "it ends without an effect");
 	vfio_container_close(&container);
 	tap_errno_is(rig_unload_soon(), 0, "then it can go");
 	mem_unmap(page, MEM_PAGE);

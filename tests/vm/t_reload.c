@@ -127,7 +127,7 @@ static void check_in_use(const struct simbuf *b)
 	for (unsigned int i = 0; i < FRONTS; i++)
 		tap_ok(says(i, "vfio_iommu_iopf", ""), "device %u is in service as before", i);
 	tap_ok(says(4, "vfio_iommu_type1", "shadowed: "),
-	       "an unused device says who is asked first");
+	       "the reason of an unused device names the module that is asked first");
 	serves(b, 4, false, "while behind");
 	dma_wait_rounds(&dma, 2);
 	tap_is(dma_stop(&dma), 0, "DMA was not disturbed by any of it");
@@ -155,17 +155,17 @@ static void check_by_hand(const struct simbuf *b)
 	struct rig before, behind;
 
 	rig_load("devices=4", "stay_first=0");
-	tap_errno_is(knob_write_try(0, FRONT), -EINVAL, "nobody can ask to be behind");
+	tap_errno_is(knob_write_try(0, FRONT), -EINVAL, "writing 0 is refused");
 	tap_errno_is(knob_write_try(1, FRONT), 0, "in front already: nothing to do");
 	opens(&before, b, 0, true, "opened before");
 	kmsg_mark();
 	reload_type1();
 	tap_ok(!in_front(), "type1 is in front");
 	tap_is(kmsg_count(BEHIND), 1, "the log says so, once");
-	tap_ok(says(0, "vfio_iommu_iopf", ""), "who is in service has nothing to say");
+	tap_ok(says(0, "vfio_iommu_iopf", ""), "a device in use has no reason");
 	for (unsigned int i = 1; i < 4; i++)
 		tap_ok(says(i, "vfio_iommu_type1", "write 1 to /sys/kernel/vfio_iopf/first"),
-		       "device %u says who is asked first, and the way back", i);
+		       "the reason of device %u names the module, and the way back", i);
 	/* Opened a moment ago it would be somebody else's; see that one released says so, too. */
 	opens(&behind, &other, 1, false, "opened while behind");
 	rig_close(&before);

@@ -74,7 +74,7 @@ static void check_files(void)
 	must(sample_set("interval_ms", 100));
 	tap_errno_is(sample_set("max_chunks", 200), -EBUSY, "other numbers while sampling");
 	tap_is(sample_get("max_chunks"), 100, "change nothing");
-	tap_is(sample_get("interval_ms"), 100, "and sampling goes on");
+	tap_is(sample_get("interval_ms"), 100, "sampling goes on");
 	must(sample_set("interval_ms", 0));
 	tap_errno_is(sample_set("max_chunks", 1024), 0, "afterwards they do");
 }
@@ -154,7 +154,7 @@ static void check_new(struct rig *r)
 	sample_all();
 	rig_buffer_free(r, &b);
 	b = rig_buffer(r, LEN);
-	rig_both_ways(&r->sim[0], &b, 20, "and other memory at the same addresses");
+	rig_both_ways(&r->sim[0], &b, 20, "other memory at the same addresses");
 	must(sample_set("interval_ms", 0));
 	must(sample_head(&head));
 	n = sample_events(0, event, 2 * BLOCKS);
@@ -224,9 +224,9 @@ static void check_dma(struct rig *r)
 		must(sample_head(&head));
 	}
 	tap_ok(head.next > 4 * BLOCKS, "%llu events", (unsigned long long)head.next);
-	tap_ok(share > 100 && share <= SHARE_MAX, "that takes %llu ppm of the time",
+	tap_ok(share > 100 && share <= SHARE_MAX, "sampling takes %llu ppm of the time",
 	       (unsigned long long)share);
-	tap_ok(head.alone > head.interval, "so chunks are left alone for longer: %u us",
+	tap_ok(head.alone > head.interval, "the interval of a chunk is longer: %u us",
 	       head.alone);
 	/* Start and stop repeatedly; the last time, do not stop. */
 	for (i = 0; i < 20; i++) {

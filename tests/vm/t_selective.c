@@ -38,19 +38,19 @@ static void check_answer(struct rig *r, const struct simbuf *b)
 	const char *bdf = r->vfio[0].bdf;
 	uint64_t id, requests;
 
-	policy_charged_is(LEN, "nobody has answered for it");
-	tap_ok(strstr(iopf_text(bdf, "reason"), "undeclared:"), "and sysfs says so (%s)",
+	policy_charged_is(LEN, "no mediator and no lock");
+	tap_ok(strstr(iopf_text(bdf, "reason"), "undeclared:"), "sysfs has the reason (%s)",
 	       iopf_text(bdf, "reason"));
 	requests = sim_count(bdf, "requests");
-	rig_both_ways(&r->sim[0], b, 1, "nobody has answered");
-	tap_is(sim_count(bdf, "requests"), requests, "it faults not at all");
+	rig_both_ways(&r->sim[0], b, 1, "no mediator and no lock");
+	tap_is(sim_count(bdf, "requests"), requests, "it does not fault");
 
 	must(policy_lock(&r->c, b->iova, MiB, VFIO_IOPF_LOCK_COMPLETE, &id));
 	policy_charged_is(MiB, "all that matters is locked");
 	tap_ok(!*iopf_text(bdf, "reason"), "nothing to be said any more (%s)",
 	       iopf_text(bdf, "reason"));
 	mem_drop((char *)b->va + MiB, LEN - MiB);
-	rig_both_ways(&r->sim[0], b, 3, "it faults in the rest");
+	rig_both_ways(&r->sim[0], b, 3, "it faults on the rest");
 	tap_ok(sim_count(bdf, "requests") > requests, "as can be seen");
 
 	tap_errno_is(incomplete(r), 0, "taken back");
@@ -82,7 +82,7 @@ static void check_under_dma(struct rig *r, const struct simbuf *b)
 	tap_errno_is(err, 0, "answered, taken back, other modes, under DMA");
 	tap_is(dma_stop(&dma), 0, "data right");
 	dma_describe(&dma);
-	policy_charged_is(LEN, "in the end it is as in the beginning");
+	policy_charged_is(LEN, "at the end all is as at the beginning");
 }
 
 /* Another device in the container may fault anywhere. Memory is pinned for the first device. */
@@ -110,9 +110,9 @@ static void check_failing(struct rig *r, const struct simbuf *b)
 	policy_charged_is(0, "and is not");
 	rig_status_is(sim_write(&r->sim[0], b, 0, MiB, 17, NULL), IOPF_SIM_ST_OK,
 		      "the device faults on");
-	tap_errno_is(policy_mode(r->vfio[0].bdf, "none"), -EFAULT, "nor can it be switched off");
+	tap_errno_is(policy_mode(r->vfio[0].bdf, "none"), -EFAULT, "it can't be disabled");
 	tap_ok(!strcmp(iopf_text(r->vfio[0].bdf, "mode"), "selective") &&
-	       !strcmp(iopf_text(r->vfio[0].bdf, "enabled"), "1"), "it is what it was");
+	       !strcmp(iopf_text(r->vfio[0].bdf, "enabled"), "1"), "nothing has changed");
 	tap_errno_is(policy_mode(r->vfio[0].bdf, "partial"), -EINVAL, "no mode at all");
 	/* The answer is the container's: it goes with it. */
 }
@@ -311,9 +311,9 @@ static void check_window_join(struct simbuf *b)
 	must(sim_up(&sim, &first, NULL));
 	requests = sim_count(rig_bdf(0), "requests");
 	rig_status_is(sim_verify(&sim, b, WINDOW_OFF, WINDOW_LEN, 31, NULL), IOPF_SIM_ST_OK,
-		      "it reads what is in its window");
+		      "it reads memory in its window");
 	rig_status_is(sim_verify(&sim, b, TAIL_OFF, MEM_PAGE, 31, NULL), IOPF_SIM_ST_OK,
-		      "and what is in the other");
+		      "it reads memory in the other window");
 	tap_is(sim_count(rig_bdf(0), "requests"), requests, "without a fault");
 	must(vfio_dev_open(&third, &r.c, rig_bdf(2), VFIO_TYPE1v2_IOMMU));
 	policy_pinned_is(rig_bdf(0), BOTH, "another one whose window overlaps");
@@ -337,7 +337,7 @@ static void check_window_join(struct simbuf *b)
 		     "a page of its window is missing: it can't join");
 	policy_pinned_is(rig_bdf(1), 0, "it has not joined");
 	rig_status_is(sim_verify(&r.sim[0], b, 0, WINDOW_OFF, 36, NULL), IOPF_SIM_ST_OK,
-		      "it has not joined: the device there goes on");
+		      "it has not joined: the attached device goes on");
 	rig_clean(&r);
 	rig_close(&r);
 	policy_charged_is(0, "closed");
@@ -377,7 +377,7 @@ static void check_windows(struct simbuf *b)
 	if (!pid)
 		limited();
 	must_sys(waitpid(pid, &status, 0));
-	tap_is((unsigned int)status, 0, "a user can map what there is a limit for, and no more");
+	tap_is((unsigned int)status, 0, "a user can map up to the limit, and no more");
 	rig_balanced_soon();
 	tap_errno_is(rig_unload(), 0, "the modules can be unloaded");
 }

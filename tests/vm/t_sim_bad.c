@@ -27,7 +27,7 @@ static void refused(struct simdev *s, struct iopf_sim_cmd cmd, const char *what)
 
 	tap_is((unsigned int)sim_run(s, &cmd, &cpl), IOPF_SIM_ST_BAD_COMMAND, "iommu_refused: %s",
 	       what);
-	tap_is(cpl.bytes, 0, "and moves nothing: %s", what);
+	tap_is(cpl.bytes, 0, "no data moves: %s", what);
 }
 
 /* The command @good with one change made to it, called cmd. */
@@ -169,7 +169,7 @@ static void check_ring_regs(struct rig *r)
 			status = sim_reg(s, IOPF_SIM_REG_STATUS);
 		} while (!status && spins < 100000);
 		tap_is(status, IOPF_SIM_STATUS_HALTED, "halts: %s", bad[i].what);
-		tap_ok(sim_reg(s, IOPF_SIM_REG_ERROR), "and says an error: %s", bad[i].what);
+		tap_ok(sim_reg(s, IOPF_SIM_REG_ERROR), "an error is reported: %s", bad[i].what);
 	}
 	must(vfio_reset(&r->vfio[0]));
 	must(vfio_bus_master(&r->vfio[0], true));
@@ -196,7 +196,7 @@ static void check_ring_unreachable(struct rig *r)
 		err = sim_wait_for(s, &cpl, SIM_HANG_SECONDS);
 	}
 	tap_errno_is(err, -EIO, "halts when its ring can't be reached");
-	tap_ok(sim_reg(s, IOPF_SIM_REG_ERROR), "and says an error");
+	tap_ok(sim_reg(s, IOPF_SIM_REG_ERROR), "an error is reported");
 	must(vfio_reset(&r->vfio[0]));
 	must(vfio_bus_master(&r->vfio[0], true));
 	must(sim_up(s, &r->vfio[0], NULL));

@@ -82,7 +82,7 @@ static void check_flags(struct rig *r, const struct simbuf *b)
 	cmd.flags = IOPF_SIM_F_NO_FAULT;
 	rig_status_is(sim_run(&r->sim[0], &cmd, &cpl), IOPF_SIM_ST_UNTRANSLATED, "no-fault access");
 	tap_is(cpl.faults, 0, "asks for nothing");
-	tap_is(mem_resident(b->va, LEN), 0, "and nothing is there");
+	tap_is(mem_resident(b->va, LEN), 0, "no page is mapped");
 
 	cmd.flags = IOPF_SIM_F_READ_FIRST;
 	rig_status_is(sim_run(&r->sim[0], &cmd, &cpl), IOPF_SIM_ST_OK, "read first, then write");
@@ -179,7 +179,7 @@ static void check_lost(struct rig *r, const struct simbuf *b)
 	stuck(r, b, "a device that takes no responses");
 	sim_knob(bdf, "resp_ignore", 0);
 	fresh(b);
-	rig_both_ways(&r->sim[0], b, 25, "it takes them again");
+	rig_both_ways(&r->sim[0], b, 25, "it takes responses again");
 }
 
 static void check_misbehaviour(struct rig *r, const struct simbuf *b)

@@ -39,7 +39,7 @@ static void check_round(const char *args, unsigned int devices, unsigned int eng
 	/* The simulator itself can go at any time, as hardware can; see t_sim_unplug. */
 	if (!rig_stock()) {
 		tap_errno_is(rig_unload(), -EAGAIN, "[%s] the backend in use does not go", args);
-		rig_both_ways(&r.sim[0], &b, devices, "and nothing was disturbed");
+		rig_both_ways(&r.sim[0], &b, devices, "no module was disturbed");
 	}
 	rig_close(&r);
 	mem_unmap(b.va, b.len);

@@ -63,13 +63,13 @@ static void check_race(const char *kind, bool collide, unsigned int threads, uns
 
 	snprintf(what, sizeof(what), "%s, %u threads", kind, threads);
 	tap_errno_is(mem_write_file(COMMAND, "%s %u %u", kind, threads, steps), 0,
-		     "%s: each has what it has mapped, where it has mapped it", what);
+		     "%s: each thread has its own pages at their addresses", what);
 	tap_diag("%s: %u steps, %llu refused", what, threads * steps,
 		 (unsigned long long)(taken() - before));
 	tap_ok((taken() != before) == collide, "%s: %s", what,
-	       collide ? "some meet" : "nobody meets anybody");
+	       collide ? "some meet" : "no collisions");
 	tap_is(sim_iommu_count("map_collisions") - collisions, taken() - before,
-	       "%s: who meets somebody is refused", what);
+	       "%s: collisions are refused", what);
 	tap_is(sim_iommu_count("leaves_4k") + sim_iommu_count("leaves_2m"), 0,
 	       "%s: nothing is mapped in the end", what);
 	tap_is(sim_iommu_count("unmap_holes") + sim_iommu_count("unmap_splits"), 0,

@@ -200,7 +200,7 @@ static void dropped_round(struct thread *t, struct simdev *s, enum arena_kind k)
 	if (stress_run(t, s, &cmd, k, "copy"))
 		return;
 	if (alien_words(k, (char *)sink->va + at, off, n))
-		fail("device %u, arena %u: the device copies words nobody wrote", t->index, k);
+		fail("device %u, arena %u: the device copies wrong words", t->index, k);
 }
 
 static void *device_thread(void *arg)
@@ -252,7 +252,7 @@ static void *drop_thread(void *arg)
 			if (k == DROP_THP)
 				(void)madvise(b->va, b->len, 25 /* MADV_COLLAPSE */);
 			else if (alien_words(k, at, off, n))
-				fail("arena %u: the CPU finds words nobody wrote", k);
+				fail("arena %u: the CPU reads wrong words", k);
 			break;
 		}
 		if (!(rnd(&t->rng) % 4))

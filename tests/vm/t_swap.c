@@ -127,7 +127,7 @@ static bool written_together(struct rig *r, const struct simbuf *b, unsigned int
 		IOPF_SIM_ST_OK);
 	tap_ok(cpl.faults <= 2, "the rest of a window that is written: %llu faults",
 	       (unsigned long long)cpl.faults);
-	tap_is(simbuf_differs(b, first, WINDOW * MEM_PAGE, 72), 0, "and every byte of it");
+	tap_is(simbuf_differs(b, first, WINDOW * MEM_PAGE, 72), 0, "each byte of it is right");
 	return true;
 }
 
@@ -170,7 +170,7 @@ static void check_together(struct rig *r, const struct simbuf *b)
 	touch(r, b, up * WINDOW);
 	touch(r, b, up * WINDOW + 1);
 	resident = mem_resident((char *)b->va + up * WINDOW * MEM_PAGE, WINDOW * MEM_PAGE);
-	tap_ok(resident <= 3, "of what was never there hardly more than is used: %zu pages",
+	tap_ok(resident <= 3, "of untouched memory hardly more than the used pages: %zu",
 	       resident);
 	simbuf_fill(b, 0, LEN, 71);
 	tap_ok(out(b), "swapped out");

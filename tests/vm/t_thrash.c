@@ -163,17 +163,17 @@ static void check_hot(struct rig *r)
 	must(budget_set(bdf, "resident_max", BUDGET_LEAST + HOT * MEM_PAGE));
 	must(budget_set(bdf, "hot_pinned_max", HOT * MEM_PAGE));
 	begin(r, &b, &d);
-	wait_value("hot_pinned", is_some, "what is hottest is held");
+	wait_value("hot_pinned", is_some, "the hottest blocks are pinned");
 	dma_wait_rounds(&d, 1);
 	tap_ok(budget_get(bdf, "pinned") <= HOT * MEM_PAGE, "within its allowance: %llu pages",
 	       (unsigned long long)budget_get(bdf, "pinned") / MEM_PAGE);
-	tap_ok(budget_mapped() <= BUDGET_LEAST + HOT * MEM_PAGE, "and within the budget");
+	tap_ok(budget_mapped() <= BUDGET_LEAST + HOT * MEM_PAGE, "it is within the budget");
 	mem_sync_drop_caches();
 	wait_value("hot_pinned", is_zero, "the host is short of memory: let go");
 	tap_is(budget_get(bdf, "pinned"), 0, "nothing is pinned");
 	wait_value("hot_pinned", is_some, "later some is held again");
 	must(budget_set(bdf, "pinned_high", 0));
-	wait_value("hot_pinned", is_zero, "beyond the soft limit of what is pinned: let go");
+	wait_value("hot_pinned", is_zero, "above pinned_high: unpinned");
 	must(budget_write(bdf, "pinned_high", "max"));
 	wait_value("hot_pinned", is_some, "later some is held again");
 	must(budget_set(bdf, "resident_max", 2 * BLOCKS * MEM_PAGE));
@@ -256,7 +256,7 @@ int main(void)
 	check_busy(&r);
 	rig_clean(&r);
 	rig_close(&r);
-	rig_unpinned("in the end nothing is pinned");
+	rig_unpinned("at the end nothing is pinned");
 	rig_balanced();
 	return tap_done();
 }

@@ -218,15 +218,16 @@ static void check_background(void)
 		open_part(&r[i], i, 1, &b);
 		must(prefault_start(&r[i].c, &range, 1, PREFAULT_READ, -1, &id));
 	}
-	threads_are(getpid(), BACKGROUND_MOST, "requests of many containers: so many threads");
+	threads_are(getpid(), BACKGROUND_MOST, "requests of many containers: the limit of threads");
 	rig_map(&r[0], &own);
 	cmd = sim_cmd(IOPF_SIM_OP_READ, &own, 0, MEM_PAGE, 0);
 	sim_start(&r[0].sim[0], &cmd);
 	uffd_asked(mine);
-	threads_are(getpid(), BACKGROUND_MOST + 1, "and one for a fault");
+	threads_are(getpid(), BACKGROUND_MOST + 1, "one more thread for a fault");
 	close(mine);
 	sim_wait(&r[0].sim[0], &cpl);
-	rig_status_is((int)cpl.status, IOPF_SIM_ST_OK, "which is answered before the requests end");
+	rig_status_is((int)cpl.status, IOPF_SIM_ST_OK,
+		      "the fault is answered before the requests end");
 	close(uffd);
 	for (i = 0; i < ARRAY_SIZE(r); i++)
 		rig_close(&r[i]);

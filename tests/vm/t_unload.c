@@ -42,7 +42,7 @@ int main(void)
 			dma_start_both(&dma, &r.sim[0], &b, 1);
 			dma_wait_rounds(&dma, 1);
 			tap_errno_is(unload(), -EAGAIN, "busy with DMA running");
-			tap_is(dma_stop(&dma), 0, "which is not disturbed");
+			tap_is(dma_stop(&dma), 0, "the container is not disturbed");
 			vfio_dev_put(&r.vfio[0]);
 			tap_errno_is(unload(), -EAGAIN, "busy with the device closed");
 			rig_close(&r);

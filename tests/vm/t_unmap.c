@@ -96,7 +96,7 @@ static void check_partial(struct rig *r, const struct simbuf *b)
 	rig_both_ways(&r->sim[0], b, 9, "after refused unmaps");
 	tap_errno_is(vfio_unmap_flags(&r->c, b->iova - LEN, 3 * LEN, 0, &got), 0,
 		     "unmapping more than there is");
-	tap_is(got, LEN, "unmaps what there is");
+	tap_is(got, LEN, "unmaps all mapped ranges");
 	tap_errno_is(vfio_unmap_flags(&r->c, b->iova, LEN, 0, &got), 0, "unmapping nothing");
 	tap_is(got, 0, "unmaps nothing");
 	rig_balanced();

@@ -27,14 +27,14 @@ static void check_kind(struct rig *r, void *va, const char *kind)
 	provider_start(&p, false);
 
 	rig_status_is(sim_verify(&r->sim[0], &b, 0, LEN / 2, SEED, NULL), IOPF_SIM_ST_OK,
-		      "the device reads what the thread provides");
+		      "the device reads the data of the thread");
 	tap_is(provider_provided(&p, LEN / 2 / MEM_PAGE), LEN / 2 / MEM_PAGE,
 	       "each page was provided once");
 
 	cmd = sim_cmd(IOPF_SIM_OP_WRITE, &b, LEN / 2, LEN / 2, SEED + 1);
 	cmd.prg_depth = 8;
 	rig_status_is(sim_run(&r->sim[0], &cmd, NULL), IOPF_SIM_ST_OK,
-		      "the device writes over what the thread provides, 8 groups deep");
+		      "the device overwrites the data of the thread, 8 groups deep");
 	tap_is(provider_provided(&p, LEN / MEM_PAGE), LEN / MEM_PAGE,
 	       "each page was provided once");
 	tap_is(simbuf_differs(&b, 0, LEN / 2, SEED) +
@@ -69,7 +69,7 @@ static void check_held(struct rig *r)
 	tap_ok(!sim_poll(&r->sim[0], &cpl), "the first one still waits");
 	provider_release(&p);
 	sim_wait(&r->sim[0], &cpl);
-	rig_status_is(cpl.status, IOPF_SIM_ST_OK, "and gets its page in the end");
+	rig_status_is(cpl.status, IOPF_SIM_ST_OK, "it gets its page at the end");
 
 	/* Reset and unmap while the page is held back: neither may wait for it. */
 	must_sys(madvise(b.va, LEN, MADV_DONTNEED));
@@ -80,7 +80,7 @@ static void check_held(struct rig *r)
 	while (sim_count(r->vfio[0].bdf, "groups") == groups)
 		sim_nap(&spins);
 	tap_errno_is(vfio_reset(&r->vfio[0]), 0, "reset does not wait for user space");
-	tap_errno_is(vfio_unmap(&r->c, b.iova, LEN), 0, "nor does unmap");
+	tap_errno_is(vfio_unmap(&r->c, b.iova, LEN), 0, "unmapping does not wait");
 	provider_stop(&p);
 	must(vfio_bus_master(&r->vfio[0], true));
 	must(sim_up(&r->sim[0], &r->vfio[0], NULL));

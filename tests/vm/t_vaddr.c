@@ -69,8 +69,8 @@ static void check_same_process(struct rig *r, struct simbuf *b, int fd)
 	tap_errno_is(invalidate(r), 0, "the address becomes invalid");
 	tap_errno_is(invalidate(r), -EINVAL, "once");
 	rig_status_is(sim_write(&r->sim[0], b, 0, LEN, 2, NULL), IOPF_SIM_ST_OK,
-		      "what is mapped can be used");
-	rig_same(b, 2, "what is mapped can be used");
+		      "mapped pages can be used");
+	rig_same(b, 2, "mapped pages can be used");
 
 	b->va = map_again(fd);
 	/* The device loses its mappings, and has no address to fault at. */
@@ -173,7 +173,7 @@ static void check_pinned(struct rig *r, struct simbuf *b, int fd)
 	tap_is(mem_status_kb(0, "VmLck"), LEN / 1024, "pinned: charged");
 	must(invalidate(r));
 	tap_errno_is(iopf_enable(r->vfio[0].bdf, true), 0, "enabled with the address invalid");
-	tap_errno_is(iopf_enable(r->vfio[0].bdf, false), -EBUSY, "what needs pinning has to wait");
+	tap_errno_is(iopf_enable(r->vfio[0].bdf, false), -EBUSY, "disabled with the address invalid: refused");
 	must(set_vaddr(r, b));
 	must(iopf_enable(r->vfio[0].bdf, false));
 	must(invalidate(r));
@@ -199,7 +199,7 @@ static void check_pinned(struct rig *r, struct simbuf *b, int fd)
 	rig_both_ways(&r->sim[0], b, 10, "other process owns it");
 	must_sys(write(go[1], &byte, 1));
 	must_sys(waitpid(pid, &status, 0));
-	tap_is(status, 0, "it is charged");
+	tap_is(status, 0, "the memory is charged");
 	must(invalidate(r));
 	must(set_vaddr(r, b));
 	tap_is(mem_status_kb(0, "VmLck"), LEN / 1024, "taken back: charged");
@@ -234,7 +234,7 @@ static void refused(struct rig *r, const struct simbuf *b, const struct simbuf *
 
 	must(policy_get(&r->c, b->iova + MiB, &p));
 	tap_ok(p.policy == VFIO_IOPF_POLICY_FAULT && p.effective == VFIO_IOPF_POLICY_FAULT &&
-	       p.size == MiB, "%s: the policy is what it was", what);
+	       p.size == MiB, "%s: the policy has not changed", what);
 	must(policy_get(&r->c, b->iova + 2 * MiB, &p));
 	tap_ok(p.policy == VFIO_IOPF_POLICY_PIN && p.size == LEN - 2 * MiB,
 	       "%s: and so is the one beside it", what);
@@ -271,11 +271,11 @@ static void check_held(struct rig *r, struct simbuf *b, int fd)
 	mem_unmap(old, LEN);
 	rig_status_is(sim_verify(&r->sim[0], &part, 0, part.len, 0, NULL),
 		      IOPF_SIM_ST_MISMATCH, "held: the device reads, and would notice other data");
-	rig_both_ways(&r->sim[0], &part, 32, "held: what is locked");
+	rig_both_ways(&r->sim[0], &part, 32, "held: locked memory");
 	part.iova = b->iova + 2 * MiB;
 	part.va = (char *)b->va + 2 * MiB;
 	part.len = 2 * MiB;
-	rig_both_ways(&r->sim[0], &part, 34, "held: what is pinned");
+	rig_both_ways(&r->sim[0], &part, 34, "held: pinned memory");
 	policy_pinned_is(bdf, 3 * MiB, "held: memory unmapped");
 
 	/* If all addresses are valid, everything goes on. */
@@ -293,14 +293,14 @@ static void check_held(struct rig *r, struct simbuf *b, int fd)
 	policy_pinned_is(bdf, 2 * MiB, "a new address");
 	rig_both_ways(&r->sim[0], b, 36, "a new address");
 	tap_errno_is(policy_lock(&r->c, b->iova, MiB, 0, &id), 0, "locked at the new address");
-	tap_errno_is(policy_set(&r->c, b->iova, LEN, VFIO_IOPF_POLICY_PIN), 0, "and all pinned");
+	tap_errno_is(policy_set(&r->c, b->iova, LEN, VFIO_IOPF_POLICY_PIN), 0, "all is pinned");
 	policy_pinned_is(bdf, LEN, "all pinned");
 	must(policy_set(&r->c, b->iova, LEN, VFIO_IOPF_POLICY_DEFAULT));
 	policy_pinned_is(bdf, MiB, "the lock is left");
 	must(policy_unlock(&r->c, id, 0));
 	policy_pinned_is(bdf, 0, "nothing is left");
 	must(policy_mode(bdf, "selective"));
-	policy_pinned_is(bdf, LEN + MiB, "nobody has said that all is locked");
+	policy_pinned_is(bdf, LEN + MiB, "COMPLETE has not been said");
 	must(policy_mode(bdf, "arbitrary"));
 	rig_unmap(r, &more);
 	mem_unmap(more.va, MiB);

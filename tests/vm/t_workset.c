@@ -277,7 +277,7 @@ static void check_get(struct rig *r)
 	uint64_t size = 0, need, i;
 
 	tap_errno_is(get(r, NULL, &size, 0, argsz), -ENOSPC, "nothing is used, and no room");
-	tap_is(size, HEADER, "it takes a header");
+	tap_is(size, HEADER, "it needs a header");
 	tap_errno_is(get(r, data, &size, 0, argsz), 0, "with room for that");
 	rig_map(r, &b);
 	size = sizeof(data);
@@ -299,7 +299,7 @@ static void check_get(struct rig *r)
 	tap_is(i, need, "less room than it takes: none of it is overrun");
 	size = sizeof(data);
 	must(get(r, data, &size, 0, argsz));
-	tap_is(size, need, "and as much as was said");
+	tap_is(size, need, "it has the announced size");
 	tap_errno_is(get(r, data, &size, 2, argsz), -EINVAL, "a flag that is none");
 	tap_errno_is(get(r, data, &size, 0, argsz - 1), -EINVAL, "argsz");
 	tap_errno_is(get(r, (void *)8, &size, 0, argsz), -EFAULT, "a buffer nowhere");
@@ -330,11 +330,11 @@ static void check_less(struct rig *r, const struct legacy *l)
 	must(workset_put(&r->c, l->set, l->size, -1, &id));
 	prefault_wait(&r->c, id, &s);
 	tap_is(s.state, VFIO_IOPF_PREFAULT_STATE_DONE, "less is mapped now");
-	tap_is(s.mapped, 512 + 100 + 512, "what is, is ready");
-	tap_is(s.failed, l->pages - s.mapped, "what is not, is counted");
+	tap_is(s.mapped, 512 + 100 + 512, "mapped memory is ready");
+	tap_is(s.failed, l->pages - s.mapped, "unmapped memory is counted");
 	before = faults();
 	must_be(sim_read(&r->sim[0], &ro, 0, ro.len, NULL) == IOPF_SIM_ST_OK);
-	tap_is(faults() - before, 0, "what may be read only can be read");
+	tap_is(faults() - before, 0, "read-only memory can be read");
 	rig_unmap(r, &b);
 	must(vfio_unmap(&r->c, ro.iova, ro.len));
 	mem_unmap(b.va, LEN);
@@ -388,7 +388,7 @@ static void check_bad(struct rig *r, const struct legacy *l)
 	for (size = 0; size < l->size; size++)
 		other += put(r, set, size) != -EINVAL;
 	tap_is(other, 0, "cut anywhere it is none");
-	tap_errno_is(put(r, set, l->size + 1), -EINVAL, "nor with a byte more");
+	tap_errno_is(put(r, set, l->size + 1), -EINVAL, "one byte more is refused");
 	tap_errno_is(put(r, set, VFIO_IOPF_WORKING_SET_MAX + 1ul), -E2BIG, "too large");
 	tap_errno_is(put(r, set, ~0ul), -E2BIG, "much too large");
 	tap_errno_is(put(r, (void *)8, l->size), -EFAULT, "nowhere");

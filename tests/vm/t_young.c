@@ -40,13 +40,13 @@ int main(void)
 	must(budget_set(bdf, "aging_interval", 1));
 	while (budget_mapped() > USED)
 		sim_nap(&spins);
-	tap_ok(true, "what is not used has been unmapped");
+	tap_ok(true, "unused memory has been unmapped");
 	for (tries = 0; tries < 20 && mem_swapped(b.va, LEN) < WANT / MEM_PAGE; tries++)
 		mem_pressure(WANT);
 	gone = mem_swapped((char *)b.va + USED, LEN - USED);
 	wrong = mem_swapped(b.va, USED);
-	tap_ok(gone >= WANT / MEM_PAGE / 2, "the host swaps out what is not used: %zu pages", gone);
-	tap_ok(wrong <= gone / 16, "and hardly anything that is: %zu pages", wrong);
+	tap_ok(gone >= WANT / MEM_PAGE / 2, "the host swaps out unused memory: %zu pages", gone);
+	tap_ok(wrong <= gone / 16, "hardly any used memory: %zu pages", wrong);
 	dma_wait_rounds(&d, 2);
 	tap_is(dma_stop(&d), 0, "of which every byte is right");
 	b.va = (char *)b.va + USED;
