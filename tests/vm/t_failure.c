@@ -12,13 +12,13 @@
  * Only calls that the backend itself makes fail, and only those that have no effect when they
  * fail. These are left out:
  *
- * 	handle_mm_fault() with VM_FAULT_RETRY	the callee has dropped the mmap lock
- * 	iommu_unmap(), iommu_unmap_fast()	they don't fail for mapped memory
- * 	get_mem_cgroup_from_mm()		it does not fail
- * 	iopf_group_response()			it returns nothing
- * 	__account_locked_vm()			it also uncharges, which does not fail: t_policy
- * 	xas_store(), xas_nomem()		the call that fails is not the backend's own
- * 	mmget_not_zero()			inlined
+ *	handle_mm_fault() with VM_FAULT_RETRY	the callee has dropped the mmap lock
+ *	iommu_unmap(), iommu_unmap_fast()	they don't fail for mapped memory
+ *	get_mem_cgroup_from_mm()		it does not fail
+ *	iopf_group_response()			it returns nothing
+ *	__account_locked_vm()			it also uncharges, which does not fail: t_policy
+ *	xas_store(), xas_nomem()		the call that fails is not the backend's own
+ *	mmget_not_zero()			inlined
  *
  * vm: --mem 1024
  */

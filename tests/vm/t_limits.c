@@ -26,10 +26,7 @@
 #define LIMITS	KNOB_IOPF_DIR "/limits"
 #define KEPT	KNOB_IOPF_DIR "/limits_sticky"
 #define CGROUP	"/sys/fs/cgroup"
-/*
- * Number of owners whose limits are kept (docs/internals/bounds.md), and the number of the first
- * one.
- */
+/* Number of owners whose limits are kept (docs/internals/bounds.md); number of the first. */
 #define OWNERS	1024u
 #define FIRST	2000u
 
@@ -561,9 +558,7 @@ static void check_race(void)
 		uint64_t id, value = 3 + set;
 		char path[128], line[64];
 
-		/*
-		 * The device may be in no container, or in the next one already: do not wait here.
-		 */
+		/* The device may be in no container, or in the next one: do not wait. */
 		must_be(spins < 60000);
 		sim_nap(&spins);
 		if (knob_read_try(&id, KNOB_IOPF_DIR "/devices/%s/container", rig_bdf(0)))

@@ -173,7 +173,7 @@ static void check_pinned(struct rig *r, struct simbuf *b, int fd)
 	tap_is(mem_status_kb(0, "VmLck"), LEN / 1024, "pinned: charged");
 	must(invalidate(r));
 	tap_errno_is(iopf_enable(r->vfio[0].bdf, true), 0, "enabled with the address invalid");
-	tap_errno_is(iopf_enable(r->vfio[0].bdf, false), -EBUSY, "disabled with the address invalid: refused");
+	tap_errno_is(iopf_enable(r->vfio[0].bdf, false), -EBUSY, "disabling is refused");
 	must(set_vaddr(r, b));
 	must(iopf_enable(r->vfio[0].bdf, false));
 	must(invalidate(r));
