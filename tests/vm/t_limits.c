@@ -2,8 +2,7 @@
 /*
  * Limits outlive a container. The values that an administrator has set hold for the next container
  * of the same device or owner, whoever opens it. Rules by device, user and cgroup hold from the
- * start, before the first fault and the first pin. If several groups join, the strictest value
- * counts.
+ * start, before the first fault and pin. If several groups join, the strictest value counts.
  *
  * vm: --mem 1024
  */
