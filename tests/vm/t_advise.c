@@ -39,7 +39,6 @@
 #define PAGE		40
 #define ALL		(BLOCKS * WINDOW * MEM_PAGE)
 /*
-/*
  * Time between two uses during sampling, and the interval of a block: 15 uses. In a loop each use
  * is an event. More samples would exceed 1 % of the time. On the debug kernel an event takes
  * longer, by the instruction clock, too.
