@@ -18,7 +18,7 @@
 #define PAGES		(LEN / MEM_PAGE)
 #define BLOCKS		(LEN / MEM_HUGE)
 #define STEADY_LEN	(256 * MiB)
-/* See kmod/iopf/fault/ahead.c. */
+/* See kmod/iopf/fault/prefetch.c. */
 #define AHEAD_MAX	32
 
 static uint64_t faults(void)
