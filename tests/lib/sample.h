@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Sampling of this test's container, by its files in sysfs: see kmod/iopf/budget/sample.c, and
+ * Sampling of this test's container, by its files in sysfs: see kmod/iopf/sample/sampler.c, and
  * core/sample.h for what the log looks like.
  *
  * The functions use the newest container.
