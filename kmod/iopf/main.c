@@ -21,6 +21,7 @@
 #include "host/pool.h"
 #include "lib/params.h"
 #include "lib/timing.h"
+#include "map/area.h"
 #include "map/chunk.h"
 #include "map/hint.h"
 #include "pin/hot.h"
@@ -120,6 +121,7 @@ static const struct {
 } steps[] = {
 	{ clock_init },
 	{ iopf_chunk_cache_init, iopf_chunk_cache_exit },
+	{ iopf_area_cache_init, iopf_area_cache_exit },
 	{ iopf_fault_cache_init, iopf_fault_cache_exit },
 	{ iopf_hints_init, iopf_hints_exit },
 	{ zap_wq_init, zap_wq_exit },

@@ -84,7 +84,6 @@ int iopf_mm_check(struct mm_struct *mm, unsigned long first, unsigned long last,
 		return -EFAULT;
 	mmap_read_lock(mm);
 	for_each_vma_range(vmi, vma, last) {
-		cond_resched();
 		if (vma->vm_start > next)
 			break;
 		if (vma_is_fsdax(vma))
@@ -94,6 +93,7 @@ int iopf_mm_check(struct mm_struct *mm, unsigned long first, unsigned long last,
 		next = vma->vm_end;
 		if (next - 1 >= last)
 			break;
+		cond_resched();
 	}
 	if (next > first && next - 1 >= last)
 		ret = 0;

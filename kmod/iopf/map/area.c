@@ -55,6 +55,20 @@
 #define ERASE_BATCH	256
 #define ERASE_WAIT	8192
 
+/* There may be 65 535 for each container: as small as they are, and charged. */
+static struct kmem_cache *iopf_area_cache;
+
+int iopf_area_cache_init(void)
+{
+	iopf_area_cache = KMEM_CACHE(iopf_area, SLAB_ACCOUNT);
+	return iopf_area_cache ? 0 : -ENOMEM;
+}
+
+void iopf_area_cache_exit(void)
+{
+	kmem_cache_destroy(iopf_area_cache);
+}
+
 /* The nodes of a large array. The chunks are gone already. */
 static void area_free_nodes(struct iopf_area *area)
 {
@@ -115,7 +129,7 @@ static void area_free(struct iopf_area *area)
 	xa_destroy(&area->pins);
 	put_task_struct(area->task);
 	iopf_mm_put(area->mm);
-	kfree(area);
+	kmem_cache_free(iopf_area_cache, area);
 }
 
 static void area_free_work(struct work_struct *work)
@@ -162,7 +176,7 @@ struct iopf_area *iopf_area_create(struct iopf_space *space, struct iopf_mm *mm,
 
 	lockdep_assert_held(&space->lock);
 
-	area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+	area = kmem_cache_zalloc(iopf_area_cache, GFP_KERNEL);
 	if (!area) {
 		iopf_mm_put(mm);
 		return ERR_PTR(-ENOMEM);

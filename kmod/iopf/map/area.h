@@ -121,6 +121,8 @@ static inline unsigned long iopf_area_pages(const struct iopf_area *area)
 
 extern const struct iopf_mm_ops iopf_area_mm_ops;
 
+int iopf_area_cache_init(void);
+void iopf_area_cache_exit(void);
 struct iopf_area *iopf_area_create(struct iopf_space *space, struct iopf_mm *mm,
 				   const struct iopf_range *range, unsigned long vaddr, int prot);
 void iopf_areas_destroy(struct list_head *areas);

@@ -67,6 +67,9 @@ enum iopf_policy iopf_policy_own(struct iopf_space *space, u64 iova, u64 *last)
 
 	lockdep_assert_held(&space->lock);
 
+	/* Most have none. */
+	if (mtree_empty(&space->pins->policies.tree))
+		return IOPF_POLICY_DEFAULT;
 	rcu_read_lock();
 	entry = mas_walk(&mas);
 	rcu_read_unlock();

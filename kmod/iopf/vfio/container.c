@@ -414,6 +414,8 @@ bool iopf_container_bisected(struct iopf_container *c, const struct iopf_range *
 
 	if (area && area->range.first != range->first)
 		return true;
+	if (area && area->range.last >= range->last)
+		return area->range.last != range->last;
 	area = mtree_load(&c->space.areas, range->last);
 	return area && area->range.last != range->last;
 }

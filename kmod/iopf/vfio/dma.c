@@ -324,8 +324,7 @@ static struct iopf_area *victims_next(struct victims *v)
 		if (!v->cut_ok && !v->reported && v->range.first > area->range.first)
 			return NULL;
 		v->index = area->range.last + 1;
-		/* There is nothing beyond the very last address. */
-		v->done = !v->index;
+		v->done = area->range.last >= v->range.last;
 		/* Mapped since the report was begun. */
 	} while (v->reported && !area->reported);
 	return area;
