@@ -8,10 +8,8 @@
 #include <linux/mm.h>
 
 #include "../host/pool.h"
-#include "../lib/params.h"
 #include "../map/area.h"
 #include "../map/chunk.h"
-#include "prefetch.h"
 #include "want.h"
 
 /*
@@ -62,15 +60,4 @@ bool iopf_want_page(struct iopf_want *want, const struct iopf_chunk *chunk, u64 
 	want->write = write;
 	want->iova = iova;
 	return true;
-}
-
-/* The wanted pages have been populated. With fault_around off there is to be nothing else. */
-struct iopf_served iopf_want_served(const struct iopf_want *want)
-{
-	return (struct iopf_served){
-		.iova = want->iova,
-		.pages = READ_ONCE(iopf_fault_around) ? want->pages : 0,
-		.write = want->write,
-		.absent = true,
-	};
 }

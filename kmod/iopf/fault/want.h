@@ -4,10 +4,11 @@
 
 #include "../host/mm.h"
 #include "../host/pool.h"
+#include "../lib/params.h"
+#include "prefetch.h"
 
 struct iopf_chunk;
 struct iopf_fault;
-struct iopf_served;
 
 /* Pages of one run: so that populating them in place stays below a million instructions. */
 #define WANT_PAGES 128
@@ -34,7 +35,17 @@ struct iopf_want {
 };
 
 bool iopf_want_page(struct iopf_want *want, const struct iopf_chunk *chunk, u64 iova, bool write);
-struct iopf_served iopf_want_served(const struct iopf_want *want);
+
+/* The wanted pages have been populated. With fault_around off there is to be nothing else. */
+static inline struct iopf_served iopf_want_served(const struct iopf_want *want)
+{
+	return (struct iopf_served){
+		.iova = want->iova,
+		.pages = READ_ONCE(iopf_fault_around) ? want->pages : 0,
+		.write = want->write,
+		.absent = true,
+	};
+}
 
 static inline void iopf_want_drop(struct iopf_want *want)
 {
