@@ -40,8 +40,6 @@ static LIST_HEAD(iopf_devices);
 static bool devices_behind;
 static struct kobject *iopf_devices_kobj;
 static const struct iopf_devices_ops *devices_ops;
-/* Of @devices_ops; without attributes of its own. */
-static struct kobj_type device_ktype;
 
 static void device_free(struct kobject *kobj)
 {
@@ -54,6 +52,27 @@ static void device_free(struct kobject *kobj)
 	iopf_table_device_free(d);
 	kfree(d);
 }
+
+static ssize_t device_attr_show(struct kobject *kobj, struct attribute *attr, char *buf)
+{
+	return devices_ops->sysfs->show(kobj, attr, buf);
+}
+
+static ssize_t device_attr_store(struct kobject *kobj, struct attribute *attr, const char *buf,
+				 size_t count)
+{
+	return devices_ops->sysfs->store(kobj, attr, buf, count);
+}
+
+static const struct sysfs_ops device_sysfs_ops = {
+	.show = device_attr_show,
+	.store = device_attr_store,
+};
+
+static const struct kobj_type device_ktype = {
+	.sysfs_ops = &device_sysfs_ops,
+	.release = device_free,
+};
 
 static struct iopf_device *device_new(struct device *dev)
 {
@@ -347,8 +366,6 @@ int iopf_devices_init(struct kobject *root, const struct iopf_devices_ops *ops)
 	int ret;
 
 	devices_ops = ops;
-	device_ktype.sysfs_ops = ops->sysfs;
-	device_ktype.release = device_free;
 	iopf_devices_kobj = kobject_create_and_add("devices", root);
 	if (!iopf_devices_kobj)
 		return -ENOMEM;

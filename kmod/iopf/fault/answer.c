@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Answering a fault: the one place that responds to the IOMMU core, and what the log says of faults.
+ * Answering a fault: the one place that responds to the IOMMU core, and what the log says of
+ * faults.
  *
  * Every group gets one response. INVALID is for what the container does not have or permit, never
  * FAILURE, which turns the device's page request interface off for good. When memory or quiet can't
@@ -42,11 +43,9 @@ void iopf_fault_unexpected(struct iopf_device *d, const struct iommu_fault_page_
 {
 	iopf_device_count(d, cause, 1);
 	if (!test_and_set_bit(cause, &d->unexpected_logged))
-		dev_warn(
-			d->dev,
-			IOPF_DRIVER_NAME
-			": %s at 0x%llx faults %s; they are answered, but map nothing (said once)\n",
-			prm->perm & IOMMU_FAULT_PERM_WRITE ? "write" : "read", prm->addr,
-			cause == IOPF_STAT_UNEXPECTED_LOCKED ? "where memory is locked for it" :
-							       "though the device may not fault");
+		dev_warn(d->dev, IOPF_DRIVER_NAME
+			 ": %s at 0x%llx faults %s; they are answered, but map nothing (said once)\n",
+			 prm->perm & IOMMU_FAULT_PERM_WRITE ? "write" : "read", prm->addr,
+			 cause == IOPF_STAT_UNEXPECTED_LOCKED ? "where memory is locked for it"
+							      : "though the device may not fault");
 }

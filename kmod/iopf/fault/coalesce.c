@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Coalescing: a worker that is through with its fault answers those WAITING that need not wait any
- * more: WAITING -> ACTIVE, and then answered, or back to the list's head. If other workers found the
- * list empty meanwhile and ended, there are as many again then.
+ * more: WAITING -> ACTIVE, and then answered, or back to the list's head. If other workers found
+ * the list empty meanwhile and ended, there are as many again then.
  *
  * The states of such a fault, and the races, are in parked.c.
  */

@@ -2,16 +2,16 @@
 /*
  * Groups of page requests: one attempt at all requests of a group.
  *
- * Each attempt populates one run of pages. The first attempt looks at all requests, so that one that
- * can't be served ends the group at once. The following attempts begin at the first request that has
- * not been served, and end behind the run to populate. So the work is linear in the number of
- * requests. What has been served in an earlier attempt may be unmapped by the time of the answer;
- * the device then asks again.
+ * Each attempt populates one run of pages. The first attempt looks at all requests, so that one
+ * that can't be served ends the group at once. The following attempts begin at the first request
+ * that has not been served, and end behind the run to populate. So the work is linear in the number
+ * of requests. What has been served in an earlier attempt may be unmapped by the time of the
+ * answer; the device then asks again.
  *
  * Unexpected faults: a device that may not fault, and any device where memory is locked for it,
- * finds all that it may use mapped. A fault all the same is counted and answered, and brings nothing
- * in: iopf_fault_filter(). For other devices that costs nothing: it is looked at only where nothing
- * had to be mapped.
+ * finds all that it may use mapped. A fault all the same is counted and answered, and brings
+ * nothing in: iopf_fault_filter(). For other devices that costs nothing: it is looked at only where
+ * nothing had to be mapped.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>

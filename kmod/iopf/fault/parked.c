@@ -280,7 +280,7 @@ static bool park_room(const struct iopf_fault_queue *fq, const struct iopf_group
  * have as many requests waiting as they may.
  */
 int iopf_fault_park(struct iopf_fault_queue *fq, struct iopf_group *group, struct iopf_want *want,
-		      struct iopf_timing *timing)
+		    struct iopf_timing *timing)
 {
 	struct iopf_parked *parked = parked_alloc(fq);
 	int ret = 0;
@@ -340,7 +340,7 @@ static struct iopf_group *drain_one(struct iopf_fault_queue *fq, struct iopf_tim
 
 	spin_lock(&fq->lock);
 	parked = list_first_entry_or_null(list_empty(&fq->waiting) ? &fq->parked : &fq->waiting,
-					struct iopf_parked, node);
+					  struct iopf_parked, node);
 	if (!parked) {
 		spin_unlock(&fq->lock);
 		return NULL;
@@ -385,7 +385,7 @@ void iopf_fault_drain(struct iopf_fault_queue *fq)
 
 	while ((group = drain_one(fq, &timing)))
 		iopf_fault_respond(iopf_group_device(fq, group), group,
-			      IOMMU_PAGE_RESP_INVALID, &timing);
+				   IOMMU_PAGE_RESP_INVALID, &timing);
 	/* Those that waited for an area to thaw have nothing to wait for any more. */
 	iopf_backlog_resume(fq->space->faults);
 	wait_event(fq->idle, !READ_ONCE(fq->active));

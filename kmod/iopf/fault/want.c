@@ -2,8 +2,8 @@
 /*
  * Pages that a fault wants and the CPU does not have: a run of them is populated at a time.
  *
- * want vs freeze, unmap: the run's address is taken under RCU, and whoever populates it is told when
- *   it ceases to be the container's business, see iopf_vaddr_changed().
+ * want vs freeze, unmap: the run's address is taken under RCU, and whoever populates it is told
+ *   when it ceases to be the container's business, see iopf_vaddr_changed().
  */
 #include <linux/mm.h>
 

@@ -25,7 +25,8 @@
  * @pages: how many
  * @now: don't wait for the address space
  *
- * Return: 0; -ENOMEM over the limit; -EINTR, also when @now and the address space is in use; -ESRCH.
+ * Return: 0; -ENOMEM over the limit; -EINTR, also when @now and the address space is in use;
+ * -ESRCH.
  */
 int iopf_charge(struct task_struct *task, struct mm_struct *mm, bool lock_cap, long pages, bool now)
 {

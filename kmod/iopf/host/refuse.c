@@ -33,7 +33,7 @@ static bool vma_has(struct mm_struct *mm, unsigned long vaddr, vm_flags_t any)
 
 /* A page that is not common. The mapping stays: taking a page out of a file unmaps it first. */
 bool iopf_refuse_page_slow(const struct iopf_runs *runs, unsigned int nr,
-				       const struct page *page)
+			   const struct page *page)
 {
 	const struct folio *folio = page_folio(page);
 	unsigned long mapping = (unsigned long)READ_ONCE(folio->mapping);
@@ -60,7 +60,7 @@ bool iopf_refuse_page_slow(const struct iopf_runs *runs, unsigned int nr,
  * stock type1: VM_PFNMAP, and no struct page or a reserved one.
  */
 bool iopf_refuse_special(const struct iopf_runs *runs, unsigned int nr, unsigned long pfn,
-			    unsigned long entry)
+			 unsigned long entry)
 {
 	if (is_zero_pfn(pfn))
 		return false;

@@ -31,7 +31,7 @@ static __always_inline bool page_is_common(const struct page *page)
 
 /* Whether page @nr of the runs is not for devices. */
 static __always_inline bool iopf_refuse_page(const struct iopf_runs *runs, unsigned int nr,
-					 const struct page *page)
+					     const struct page *page)
 {
 	return !page_is_common(page) && iopf_refuse_page_slow(runs, nr, page) &&
 	       !iopf_broken(refused);

@@ -27,7 +27,7 @@ static_assert(IOPF_RUN_MAX < IOPF_CHUNK_PAGES);
 
 /* One leaf for the whole chunk, empty or not. While writes are tracked it is read-only. */
 noinline int iopf_chunk_map_huge(struct iopf_chunk *chunk, const struct iopf_run *run, bool empty,
-				   bool tracking, struct iopf_timing *timing)
+				 bool tracking, struct iopf_timing *timing)
 {
 	phys_addr_t phys = round_down(run->phys, IOPF_CHUNK_SIZE);
 	bool writable = !tracking && run_writable(chunk, run);

@@ -3,8 +3,9 @@
  * Chunks: unmapping what is not pinned, for the CPU's page tables, the budget, sampling, and for
  * good.
  *
- * What goes from a chunk at one time has one sync of each domain's IOTLB, before the chunk's lock is
- * dropped. So when a function here returns, no device uses the pages through this chunk any more.
+ * What goes from a chunk at one time has one sync of each domain's IOTLB, before the chunk's lock
+ * is dropped. So when a function here returns, no device uses the pages through this chunk any
+ * more.
  *
  * Locking: the chunk's lock; nothing sleeps. For races see chunk.c.
  */

@@ -2,12 +2,12 @@
 /*
  * Charging for pinned pages.
  *
- * Charging follows stock type1 page by page, in the order of addresses, so that the same error comes
- * first: pages that are not reserved count, once, whether they are pinned for the area, or for an
- * emulated device (emulated.c), or both.
+ * Charging follows stock type1 page by page, in the order of addresses, so that the same error
+ * comes first: pages that are not reserved count, once, whether they are pinned for the area, or
+ * for an emulated device (emulated.c), or both.
  *
- * Locking: the space's lock. Charges are given back without waiting for the process's mmap lock, see
- * host/charge.c.
+ * Locking: the space's lock. Charges are given back without waiting for the process's mmap lock,
+ * see host/charge.c.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>

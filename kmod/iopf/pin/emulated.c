@@ -18,7 +18,8 @@
  * wait for the telling before they go. unmap vs unmap: each marks the areas again when it has
  * the lock; the second finds what the first has left, or nothing.
  *
- * pinning vs user space: it waits for user space as long as that likes, and holds no lock meanwhile.
+ * pinning vs user space: it waits for user space as long as that likes, and holds no lock
+ * meanwhile.
  *
  * Locking: iopf_space.lock protects pins, groups and the list of devices. The list
  * does not change while drivers are told: whoever wants to change it waits for that. (A mutex
@@ -276,9 +277,9 @@ static bool unpin_one(struct iopf_space *space, u64 iova)
  * @prot: IOMMU_READ, IOMMU_WRITE: what the driver wants to do
  * @pages: out: the pages
  *
- * Return: @npage; or a negative error number with nothing pinned: -EBUSY while a CPU address is invalid; -EINVAL when no device would be told
- * of unmapping, or nothing is mapped there; -EPERM beyond the mapping's permission; what
- * pinning returns; -ENOMEM over RLIMIT_MEMLOCK.
+ * Return: @npage; or a negative error number with nothing pinned: -EBUSY while a CPU address is
+ * invalid; -EINVAL when no device would be told of unmapping, or nothing is mapped there; -EPERM
+ * beyond the mapping's permission; what pinning returns; -ENOMEM over RLIMIT_MEMLOCK.
  */
 int iopf_emulated_pin(struct iopf_space *space, u64 iova, int npage, int prot,
 		      struct page **pages)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pinning pages of a process, without the space's lock: it waits for user space as long as user space
- * likes.
+ * Pinning pages of a process, without the space's lock: it waits for user space as long as user
+ * space likes.
  *
  * It is done where it is charged as the process's own accesses are: in the caller, if that is a
  * thread of the process, or in a thread of the process's pool.

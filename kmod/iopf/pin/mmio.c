@@ -2,9 +2,9 @@
 /*
  * Memory of devices (VM_PFNMAP) that is held as if it were pinned.
  *
- * It has no pages to pin. It is mapped by the fault path, hence under the notifier's protection, and
- * held. When its owner revokes it, a device that can't fault would never get it back, so the space
- * keeps trying until the memory is there again or its mapping gone: iopf_pin_repair_all().
+ * It has no pages to pin. It is mapped by the fault path, hence under the notifier's protection,
+ * and held. When its owner revokes it, a device that can't fault would never get it back, so the
+ * space keeps trying until the memory is there again or its mapping gone: iopf_pin_repair_all().
  *
  * Locking: the space's lock, which is dropped to populate.
  */

@@ -39,8 +39,8 @@
  * look vs freeze: a chunk of a frozen area is let be, since its device could not get it back.
  * start vs new chunks: the space says that it is sampled before its chunks are gone through,
  *   passing through the lock of each area's array. So a chunk is made by who knows, or found there.
- * stop vs fault: who still finds a chunk marked finds sampling off, under iopf_watch.lock, and takes
- *   the mark off. Those that no fault comes to are gone through.
+ * stop vs fault: who still finds a chunk marked finds sampling off, under iopf_watch.lock, and
+ *   takes the mark off. Those that no fault comes to are gone through.
  * stop vs look: the worker is waited for, without the space's lock, which it does not take.
  * space's end: the files go first, which waits for whoever starts or reads; then it is stopped.
  */

@@ -61,15 +61,15 @@ CONTAINER_COUNT_ATTR(mapped, READ_ONCE(c->space.area_pages) << PAGE_SHIFT);
 CONTAINER_COUNT_ATTR(resident, iopf_space_resident(&c->space) << PAGE_SHIFT);
 CONTAINER_COUNT_ATTR(pinned, atomic_long_read(&c->space.pinned_pages) << PAGE_SHIFT);
 
-#define CONTAINER_PREFAULT_ATTR(_name, _format, _expr)                   \
+#define CONTAINER_PREFAULT_ATTR(_name, _format, _expr) \
 	static ssize_t _name##_show(struct iopf_container *c, char *buf) \
-	{                                                                \
-		unsigned int held;                                       \
-		u64 pages;                                               \
-                                                                         \
+	{ \
+		unsigned int held; \
+		u64 pages; \
+\
 		iopf_prefaults_count(c->space.prefaults, &held, &pages); \
-		return sysfs_emit(buf, _format "\n", _expr);             \
-	}                                                                \
+		return sysfs_emit(buf, _format "\n", _expr); \
+	} \
 	CONTAINER_ATTR(_name)
 
 CONTAINER_PREFAULT_ATTR(prefault_requests, "%u", held);

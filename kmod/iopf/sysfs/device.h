@@ -2,8 +2,7 @@
 #ifndef IOPF_SYSFS_DEVICE_H
 #define IOPF_SYSFS_DEVICE_H
 
-struct attribute;
-struct sysfs_ops;
+#include <linux/sysfs.h>
 
 extern const struct attribute *const iopf_device_attrs[];
 extern const struct sysfs_ops iopf_device_sysfs_ops;

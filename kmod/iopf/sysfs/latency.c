@@ -205,7 +205,7 @@ struct kobject *iopf_latency_dir_device(struct kobject *parent, struct iopf_devi
  * Return: the directory, or NULL.
  */
 struct kobject *iopf_latency_dir_container(struct kobject *parent, struct iopf_latency_past *past,
-				       struct list_head *queues)
+					   struct list_head *queues)
 {
 	struct latency_dir *dir = kzalloc(sizeof(*dir), GFP_KERNEL);
 

@@ -287,9 +287,7 @@ static int attach_check_msi(struct iopf_container *c, struct iopf_attach *at)
 {
 	if (READ_ONCE(iopf_allow_unsafe_interrupts) || iommu_group_has_isolated_msi(at->group))
 		return 0;
-	pr_warn_ratelimited(
-		IOPF_DRIVER_NAME
-		": no interrupt remapping; the module parameter allow_unsafe_interrupts permits use without it\n");
+	pr_warn_ratelimited(IOPF_DRIVER_NAME ": no interrupt remapping; the module parameter allow_unsafe_interrupts permits use without it\n");
 	if (iopf_space_groupless(&c->space))
 		iopf_claim_served(at, served_type1, reason_unsafe);
 	return -EPERM;

@@ -83,10 +83,6 @@ static const struct iopf_part *parts_last(void)
 	return part;
 }
 
-/* From the last part to the first. */
-#define for_each_part_reverse(part) \
-	for (part = parts_last(); part >= container_parts; part--)
-
 static int parts_init(struct iopf_container *c)
 {
 	const struct iopf_part *part;
@@ -133,7 +129,7 @@ static void parts_end(struct iopf_container *c)
 {
 	const struct iopf_part *part;
 
-	for_each_part_reverse(part)
+	for (part = parts_last(); part >= container_parts; part--)
 		if (part->end)
 			part->end(c);
 }
@@ -142,7 +138,7 @@ static void parts_stop(struct iopf_container *c)
 {
 	const struct iopf_part *part;
 
-	for_each_part_reverse(part)
+	for (part = parts_last(); part >= container_parts; part--)
 		if (part->stop)
 			part->stop(c);
 }
@@ -152,7 +148,7 @@ static void container_free(struct kobject *kobj)
 	struct iopf_container *c = container_of(kobj, struct iopf_container, kobj);
 	const struct iopf_part *part;
 
-	for_each_part_reverse(part)
+	for (part = parts_last(); part >= container_parts; part--)
 		if (part->free)
 			part->free(c);
 	mutex_destroy(&c->reporting);
