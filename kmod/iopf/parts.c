@@ -182,7 +182,10 @@ static void sampling_free(struct iopf_container *c)
 	iopf_sampler_free(c->sampler);
 }
 
-/* In the order in which they begin; they end in the reverse order. */
+/*
+ * In the order in which they begin; they end in the reverse order. The budget comes after the pins,
+ * which have what it holds because it is hot.
+ */
 const struct iopf_part iopf_parts[] = {
 	{ "space", space_init, iopf_container_attrs, .stop = space_stop, .free = space_free },
 	{ "pins", pins_init, .stop = pins_stop },

@@ -81,7 +81,7 @@ struct iopf_stats {
  * @setting: one change by an administrator at a time; outside of the container's lock
  * @attach: where it is attached, or about to be, or NULL
  * @unbinding: it is being unbound from its VFIO driver
- * @unbound_from: the container that counts it in iopf_container.unbinding, or NULL
+ * @unbound_from: the container that counts it in iopf_pins.unbinding, or NULL
  * @backend: who serves its container: a module name, or "none"
  * @reason: why not this module, see core/reason.h; or ""
  * @stats: counters
@@ -135,7 +135,8 @@ struct iopf_device {
 /**
  * struct iopf_devices_ops - what others do for devices
  * @sysfs: shows and stores the files of a device's directory
- * @publish: the directory is there; 0 or a negative error number, with nothing left in it
+ * @publish: the directory is there; 0 or a negative error number: then the directory goes, with its
+ *           files
  * @unpublish: the directory is about to go; waits for who uses what @publish has made
  * @unbind: the device is about to be unbound from its VFIO driver; without our locks
  * @unclaim: the device has left its VFIO driver; under iopf_devices_lock

@@ -106,7 +106,8 @@ static noinline int fault_populate(struct iopf_fault_queue *fq, struct iopf_devi
 		iopf_timing_lap(timing, IOPF_PHASE_POPULATE);
 		ret = fault_in_place(fq, d, group, want, served, timing);
 		*served = populated;
-		if (populated.pages > 1)
+		/* A group of scattered pages comes here for each of them. */
+		if (group->fault_count > 1)
 			cond_resched();
 	} while (ret == -ENOENT && want->from != from && pages < IN_PLACE_PAGES);
 	return ret;

@@ -116,9 +116,11 @@ int iopf_latency_attach(struct iopf_device *d, struct iopf_latency_past *shared)
 		d->latency_past = kvzalloc(sizeof(*d->latency_past), GFP_KERNEL);
 	if (!d->latency_past)
 		return -ENOMEM;
-	d->latency_shared = shared;
 	d->latency = alloc_percpu_gfp(struct iopf_latency, GFP_KERNEL_ACCOUNT);
-	return d->latency ? 0 : -ENOMEM;
+	if (!d->latency)
+		return -ENOMEM;
+	d->latency_shared = shared;
+	return 0;
 }
 
 /* One processor's histograms. */

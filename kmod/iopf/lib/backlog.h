@@ -15,7 +15,7 @@ struct mem_cgroup;
  * @wq: workers for work that waits for nothing of user space
  * @refs: one for the container, one for each parked fault; a fault may outlive its container
  * @memcg: pays for chunks and IOMMU page tables, in whatever context a fault is handled
- * @lock: protects @frozen, and changes of @resumes; a leaf inside iopf_attach.lock
+ * @lock: protects @frozen, and changes of @resumes; a leaf inside iopf_fault_queue.lock
  * @frozen: work that waits for an area to thaw, without a worker
  * @resumes: counts the reasons to look at an area again
  * @vaddr_seq: see struct iopf_vaddr_seen

@@ -33,7 +33,7 @@ enum iopf_phase {
  * struct iopf_timing - the clock of one fault; belongs to who handles it
  * @on: it is timed
  * @phases: and so are its phases
- * @sampled: there would have been no fault but for who samples the container; see sample.c
+ * @sampled: there would have been no fault but for who samples the container; see watch.c
  * @start: when it was reported
  * @last: when the last phase ended
  * @spent: time spent in each phase

@@ -283,6 +283,8 @@ void iopf_areas_destroy(struct list_head *areas)
  */
 static bool chunk_made(struct iopf_space *space, struct iopf_chunk *chunk)
 {
+	lockdep_assert_held(&chunk->area->chunks.xa_lock);
+
 	if (!static_branch_unlikely(&iopf_sample_on) || !READ_ONCE(space->sampled))
 		return false;
 	iopf_watch_new(space->watch, iopf_chunk_block(chunk), &chunk->look);

@@ -312,6 +312,8 @@ static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup fou
 /* A fault has been served: note it, if the chunk is being sampled. */
 static __always_inline void chunk_watch(struct iopf_chunk *chunk, struct iopf_timing *timing)
 {
+	lockdep_assert_held(&chunk->lock);
+
 	if (static_branch_unlikely(&iopf_sample_on) && chunk->look != IOPF_LOOK_NONE)
 		iopf_watch_fault(chunk->area->space->watch, iopf_chunk_block(chunk),
 				 iopf_chunk_loose(chunk), &chunk->look, timing);

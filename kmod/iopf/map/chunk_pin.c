@@ -97,6 +97,8 @@ int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pa
 	bool mmio;
 	int ret;
 
+	lockdep_assert_held(&space->lock);
+
 	if (!iopf_chunk_marks(chunk, GFP_KERNEL_ACCOUNT))
 		return -ENOMEM;
 	if (unlikely(READ_ONCE(space->budgeted))) {

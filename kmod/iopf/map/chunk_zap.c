@@ -147,7 +147,8 @@ unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsign
 }
 
 /**
- * iopf_chunk_look() - unmap a chunk that is being watched, to see when it is missed; see sample.c
+ * iopf_chunk_look() - unmap a chunk that is being watched, to see when it is missed; see
+ *                     sample/sampler.c
  * @chunk: the chunk, found under RCU
  *
  * Context: any that may take a spinlock.

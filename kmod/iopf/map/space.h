@@ -66,7 +66,7 @@ struct iopf_space {
 	atomic_long_t pinned_pages;
 	struct delayed_work repair;
 	unsigned long repair_delay;
-	struct mutex lock; /* order: see above */
+	struct mutex lock; /* order: docs/internals/locking.md */
 	u64 serial;
 	u64 last_area;
 	struct maple_tree areas;

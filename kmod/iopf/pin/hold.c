@@ -28,7 +28,7 @@
  * hold vs 1 GiB leaves: an area has none while any part of it is held.
  * hold vs invalidation: pinned pages stay. Devices' memory goes and is had again; see pin.c.
  * hold vs stray faults: a fault in a guarded range is none of the space's business (see
- *   fault.c). Faults look it up under @holds_lock, a leaf; the tree is changed under that
+ *   fault.c). Faults look it up under iopf_holds.lock, a leaf; the tree is changed under that
  *   and the space's lock. The hold enters the tree when all of it is pinned.
  *
  * Locking: the space's.

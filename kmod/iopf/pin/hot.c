@@ -219,6 +219,7 @@ void iopf_hot_work(struct iopf_space *space, bool thrashing)
 	struct iopf_range range;
 	unsigned int n;
 	long room;
+	int ret;
 
 	if (xchg(&h->cool, false) || hot_room(h) < 0)
 		hot_cool(h);
@@ -236,7 +237,11 @@ void iopf_hot_work(struct iopf_space *space, bool thrashing)
 		n = hot_choose(h, room, &range);
 		if (!n)
 			return;
-		if (hot_hold(h, &range, n)) {
+		ret = hot_hold(h, &range, n);
+		/* The address space is in use, or the page has gone: at the next turn. */
+		if (ret == -EINTR || ret == -EBUSY)
+			return;
+		if (ret) {
 			hot_cool(h);
 			return;
 		}

@@ -476,6 +476,8 @@ void iopf_attach_dirty_scope(struct iopf_container *c, struct iommu_group *group
 {
 	struct iopf_attach *at;
 
+	lockdep_assert_held(&c->space.lock);
+
 	list_for_each_entry(at, &c->attaches, faults.node)
 		if (at->group == group)
 			at->dirty_scope = true;

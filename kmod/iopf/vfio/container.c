@@ -50,8 +50,9 @@
 static DEFINE_XARRAY_ALLOC1(iopf_containers);
 static u32 iopf_container_next;
 static struct kobject *iopf_containers_kobj;
-/* What each container is made of, up to one without a name. */
+/* What each container is made of. */
 static const struct iopf_part *container_parts;
+static unsigned int container_nr_parts;
 
 static ssize_t container_attr_show(struct kobject *kobj, struct attribute *attr, char *buf)
 {
@@ -74,49 +75,44 @@ static const struct sysfs_ops container_sysfs_ops = {
 	.store = container_attr_store,
 };
 
-static const struct iopf_part *parts_last(void)
-{
-	const struct iopf_part *part = container_parts;
-
-	while (part[1].name)
-		part++;
-	return part;
-}
-
 static int parts_init(struct iopf_container *c)
 {
-	const struct iopf_part *part;
 	int ret = 0;
 
-	for (part = container_parts; !ret && part->name; part++)
-		if (part->init)
-			ret = part->init(c);
+	for (unsigned int i = 0; !ret && i < container_nr_parts; i++)
+		if (container_parts[i].init)
+			ret = container_parts[i].init(c);
 	return ret;
 }
 
-static void parts_unpublish(struct iopf_container *c, const struct iopf_part *part)
+/* The first @nr parts are published no more. */
+static void parts_unpublish(struct iopf_container *c, unsigned int nr)
 {
-	while (part-- > container_parts)
-		if (part->unpublish)
-			part->unpublish(c);
+	while (nr--)
+		if (container_parts[nr].unpublish)
+			container_parts[nr].unpublish(c);
+}
+
+static int part_publish(struct iopf_container *c, const struct iopf_part *part)
+{
+	int ret = 0;
+
+	if (part->attrs)
+		ret = sysfs_create_files(&c->kobj, (const struct attribute *const *)part->attrs);
+	return !ret && part->publish ? part->publish(c) : ret;
 }
 
 /* Have the container's directory, with the files of all parts. */
 static int parts_publish(struct iopf_container *c)
 {
-	const struct iopf_part *part;
 	int ret = kobject_add(&c->kobj, iopf_containers_kobj, "%u", c->id);
 
 	if (ret)
 		return ret;
-	for (part = container_parts; part->name; part++) {
-		if (part->attrs)
-			ret = sysfs_create_files(&c->kobj,
-						 (const struct attribute *const *)part->attrs);
-		if (!ret && part->publish)
-			ret = part->publish(c);
+	for (unsigned int i = 0; i < container_nr_parts; i++) {
+		ret = part_publish(c, &container_parts[i]);
 		if (ret) {
-			parts_unpublish(c, part);
+			parts_unpublish(c, i);
 			kobject_del(&c->kobj);
 			return ret;
 		}
@@ -127,30 +123,25 @@ static int parts_publish(struct iopf_container *c)
 /* The end of what the parts do. What they have is there until they are freed. */
 static void parts_end(struct iopf_container *c)
 {
-	const struct iopf_part *part;
-
-	for (part = parts_last(); part >= container_parts; part--)
-		if (part->end)
-			part->end(c);
+	for (unsigned int i = container_nr_parts; i--;)
+		if (container_parts[i].end)
+			container_parts[i].end(c);
 }
 
 static void parts_stop(struct iopf_container *c)
 {
-	const struct iopf_part *part;
-
-	for (part = parts_last(); part >= container_parts; part--)
-		if (part->stop)
-			part->stop(c);
+	for (unsigned int i = container_nr_parts; i--;)
+		if (container_parts[i].stop)
+			container_parts[i].stop(c);
 }
 
 static void container_free(struct kobject *kobj)
 {
 	struct iopf_container *c = container_of(kobj, struct iopf_container, kobj);
-	const struct iopf_part *part;
 
-	for (part = parts_last(); part >= container_parts; part--)
-		if (part->free)
-			part->free(c);
+	for (unsigned int i = container_nr_parts; i--;)
+		if (container_parts[i].free)
+			container_parts[i].free(c);
 	mutex_destroy(&c->reporting);
 	mutex_destroy(&c->setting);
 	kfree(c->iovas);
@@ -173,6 +164,9 @@ static const struct kobj_type container_ktype = {
 int iopf_containers_init(struct kobject *root, const struct iopf_part *parts)
 {
 	container_parts = parts;
+	container_nr_parts = 0;
+	while (parts[container_nr_parts].name)
+		container_nr_parts++;
 	iopf_containers_kobj = kobject_create_and_add("containers", root);
 	return iopf_containers_kobj ? 0 : -ENOMEM;
 }
@@ -308,7 +302,7 @@ void iopf_container_release(struct iopf_container *c)
 	/* Removing its files waits for who writes to them. */
 	WRITE_ONCE(c->pins.ended, true);
 	iopf_pin_end(&c->space);
-	parts_unpublish(c, parts_last() + 1);
+	parts_unpublish(c, container_nr_parts);
 	kobject_del(&c->kobj);
 	parts_end(c);
 	scoped_guard(mutex, &c->space.lock) {

@@ -50,7 +50,7 @@ struct iopf_sampler;
  * @complete: user space has locked all that its selective devices can't fault in
  * @policy: the administrator's default, or IOPF_POLICY_DEFAULT; see policies.c
  *
- * @space.lock protects all that follows @pool. It is "the container's lock".
+ * @space.lock protects all from @dma_avail on. It is "the container's lock".
  */
 struct iopf_container {
 	struct iopf_space space;

@@ -462,7 +462,7 @@ static int unmap_release(struct iopf_container *c,
 	return ret;
 }
 
-/* Remove the areas. -EINTR: the owner is dying, and some are left. */
+/* Remove the areas. -EINTR: the owner is dying; the container takes along those that are left. */
 static int unmap_remove(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *unmap,
 			struct victims *v)
 {
@@ -524,7 +524,8 @@ static int unmap_locked(struct iopf_container *c, struct vfio_iommu_type1_dma_un
  *
  * Return: 0; -EINVAL for a bad range, one that cuts an area (v2), when writes are not tracked, or
  * when an address is invalid already; -EBUSY when addresses can't be invalid, because of an
- * emulated device; -EFAULT; -EINTR. On error nothing has changed.
+ * emulated device; -EFAULT; -EINTR. On error nothing has changed, but that a caller that is killed
+ * may leave a part of the range mapped.
  */
 int iopf_dma_unmap(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *unmap,
 		   const struct vfio_bitmap *bitmap)
