@@ -29,12 +29,23 @@ static __always_inline bool page_is_common(const struct page *page)
 	       (flags & (BIT(PG_lru) | BIT(PG_unevictable))) == BIT(PG_lru);
 }
 
+/*
+ * The same by the first page of its folio, for one that is not the first. What is mapped is not
+ * split: that unmaps it first.
+ */
+static __always_inline bool page_is_of_common(const struct page *page)
+{
+	unsigned long head = data_race(page->compound_head);
+
+	return head & 1 && page_is_common((const struct page *)(head - 1));
+}
+
 /* Whether page @nr of the runs is not for devices. */
 static __always_inline bool iopf_refuse_page(const struct iopf_runs *runs, unsigned int nr,
 					     const struct page *page)
 {
-	return !page_is_common(page) && iopf_refuse_page_slow(runs, nr, page) &&
-	       !iopf_broken(refused);
+	return !page_is_common(page) && !page_is_of_common(page) &&
+	       iopf_refuse_page_slow(runs, nr, page) && !iopf_broken(refused);
 }
 
 #endif /* IOPF_REFUSE_H */
