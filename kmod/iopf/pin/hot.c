@@ -219,7 +219,6 @@ void iopf_hot_work(struct iopf_space *space, bool thrashing)
 	struct iopf_range range;
 	unsigned int n;
 	long room;
-	int ret;
 
 	if (xchg(&h->cool, false) || hot_room(h) < 0)
 		hot_cool(h);
@@ -237,11 +236,7 @@ void iopf_hot_work(struct iopf_space *space, bool thrashing)
 		n = hot_choose(h, room, &range);
 		if (!n)
 			return;
-		ret = hot_hold(h, &range, n);
-		/* The address space is in use, or the page has gone: at the next turn. */
-		if (ret == -EINTR || ret == -EBUSY)
-			return;
-		if (ret) {
+		if (hot_hold(h, &range, n)) {
 			hot_cool(h);
 			return;
 		}
