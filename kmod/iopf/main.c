@@ -2,8 +2,10 @@
 /*
  * vfio_iommu_iopf: a VFIO IOMMU backend that maps memory when the device faults.
  *
- * Start and end; the parameters are in params.c. Where to read on: type1.c (what user space
- * calls), container.c, attach.c, then fault/, map/ and host/, which are the product.
+ * Start and end. The parameters are in lib/params.c. What a container is made of is in parts.c.
+ * Where to read on: vfio/type1.c (what user space calls), vfio/container.c, vfio/attach.c, then
+ * fault/, map/ and host/, which are the product. docs/internals/walk.md follows a fault
+ * through them.
  */
 #include <linux/init.h>
 #include <linux/kobject.h>

@@ -15,7 +15,7 @@
 #include "rig.h"
 #include "uffd.h"
 
-/* Each device has its limit of workers (fault.c). Together it is nearly the limit of a process. */
+/* Each device has its limit of workers (quota.c). Together it is nearly the limit of a process. */
 #define SLEEPERS	7
 #define WORKERS		IOPF_SIM_MAX_PRG
 /* The last device makes the stream. */

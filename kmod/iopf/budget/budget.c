@@ -3,11 +3,11 @@
  * Budgets: how much of a space may be mapped and pinned, and what goes to make room.
  *
  * The lists and the policy are core/budget.h; its blocks are chunks. This file says when they are
- * asked, and evicts; limits.c is how they are set and read. A space without limits is not
+ * asked, and evicts; vfio/limits.c sets them. A space without limits is not
  * budgeted: nothing is counted, and all that its faults pay is a look at iopf_space.budgeted.
  *
  * To evict is to unmap. The memory itself stays the process's; the host finds it unused when it
- * looks (mm.c: not mapped is not young), and decides.
+ * looks (host/mm.c: not mapped is not young), and decides.
  *
  * Charging: whoever changes what a chunk has mapped has the chunk counted anew before it drops the
  * chunk's lock (iopf_evictor_settle()). What is going to be mapped is reserved before, under the

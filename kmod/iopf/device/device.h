@@ -70,13 +70,13 @@ struct iopf_stats {
  * @node: in the list of devices
  * @mode: how it may fault: the administrator's word, or the device table's
  * @enabled: it may fault now; never with IOPF_MODE_NONE
- * @policy: of what its containers map, where nothing else is said; see policy.c
+ * @policy: of what its containers map, where nothing else is said; see pin/policy.c
  * @windows: where a selective device does not fault, whatever is mapped there; an array, or NULL
  * @nr_windows: how many
  * @rule: who decided on these, and by which rule
  * @ruling: what a newer device table says, for when it is released; or NULL; see table.c
  * @ruling_new: of a table that is being looked at
- * @mediator: the driver that says where it does not fault, or NULL; see mediate.c
+ * @mediator: the driver that says where it does not fault, or NULL; see vfio/mediate.c
  * @unexpected_logged: causes of unexpected faults that the log has named, bits by iopf_stat
  * @setting: one change by an administrator at a time; outside of the container's lock
  * @attach: where it is attached, or about to be, or NULL
@@ -87,7 +87,7 @@ struct iopf_stats {
  * @stats: counters
  * @complaints: limits what the log says of its faults
  * @news: limits what the log says of who serves it, which its owner can change as often as he likes
- * @latency: how long its faults took, while it is attached; see latency.c
+ * @latency: how long its faults took, while it is attached; see fault/latency.c
  * @latency_past: and before; NULL until it is attached the first time
  * @latency_shared: the past of its container, while it is attached
  * @latency_dir: where that is to be read
@@ -153,7 +153,7 @@ struct iopf_devices_ops {
 
 extern struct mutex iopf_devices_lock;
 
-/* Who owns what is held for a window; see hold.c. */
+/* Who owns what is held for a window; see pin/hold.c. */
 static inline u64 iopf_device_window_owner(const struct iopf_range *windows, unsigned int i)
 {
 	return (unsigned long)&windows[i];

@@ -157,7 +157,7 @@ int iopf_fault_handler(struct iopf_group *group)
 	}
 	if (likely(!fault_must_wait(ret))) {
 		iopf_want_drop(&want);
-		/* After the answer nothing else keeps the attachment. */
+		/* After the answer nothing else keeps the queue. */
 		ahead = !ret && (served.pages || fault_sampled(&timing));
 		stay = (ahead || unlikely(turn >= 0)) && iopf_fq_enter(fq);
 		if (!stay)

@@ -163,7 +163,7 @@ static bool parked_stays(const struct iopf_parked *parked)
 	return !parked->want.pool || parked->want.pool->mm == current->mm;
 }
 
-/* ACTIVE -> PARKED, unless the attachment is dead. */
+/* ACTIVE -> PARKED, unless the queue is dead. */
 enum parked_next iopf_parked_again(struct iopf_parked *parked, bool frozen)
 {
 	enum parked_next next = PARKED_NOWHERE;
@@ -211,7 +211,7 @@ void iopf_parked_fill(struct iopf_fault_queue *fq)
 	}
 }
 
-/* A worker of the attachment is through with its fault: the next one. */
+/* A worker of the queue is through with its fault: the next one. */
 void iopf_parked_worker_done(struct iopf_fault_queue *fq)
 {
 	spin_lock(&fq->lock);
@@ -221,8 +221,8 @@ void iopf_parked_worker_done(struct iopf_fault_queue *fq)
 }
 
 /**
- * iopf_fault_more_workers() - an attachment may have more of them, or fewer, from now on
- * @fq: the attachment; says already how many
+ * iopf_fault_more_workers() - a queue may have more of them, or fewer, from now on
+ * @fq: the queue; says already how many
  */
 void iopf_fault_more_workers(struct iopf_fault_queue *fq)
 {
@@ -276,7 +276,7 @@ static bool park_room(const struct iopf_fault_queue *fq, const struct iopf_group
 }
 
 /*
- * Park a group that has to wait. -ESHUTDOWN: the attachment is dead; -ENOMEM; -ENOSPC: its devices
+ * Park a group that has to wait. -ESHUTDOWN: the queue is dead; -ENOMEM; -ENOSPC: its devices
  * have as many requests waiting as they may.
  */
 int iopf_fault_park(struct iopf_fault_queue *fq, struct iopf_group *group, struct iopf_want *want,
@@ -370,7 +370,7 @@ static struct iopf_group *drain_one(struct iopf_fault_queue *fq, struct iopf_tim
  * @fq: about to be detached
  *
  * When this returns, no worker touches a group, the container or a device of
- * the attachment, though some may still sleep in an mm.
+ * the queue, though some may still sleep in an mm.
  *
  * Context: process context; the caller has a reference, and holds the container.
  */

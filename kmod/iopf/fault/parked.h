@@ -30,7 +30,7 @@ enum parked_state {
  * @job: the worker's, in @pool
  * @pool: where @job is queued or being done, referenced, or NULL. Under fq->lock.
  * @queue: its container's, referenced
- * @fq: its attachment, referenced
+ * @fq: its group's queue, referenced
  * @node: in fq->waiting while WAITING, in fq->parked while PARKED
  * @state: under fq->lock
  * @group: the page request group; gone once CANCELLED
@@ -68,7 +68,7 @@ struct iopf_parked {
 enum parked_next {
 	PARKED_HERE,
 	PARKED_ELSEWHERE, /* it has been given away, and may be gone */
-	PARKED_NOWHERE, /* the attachment is dead */
+	PARKED_NOWHERE, /* the queue is dead */
 };
 
 extern struct kmem_cache *iopf_parked_cache;

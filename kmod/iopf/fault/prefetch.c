@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ahead: what is done for a device after its fault has been answered.
+ * Prefetching: what is done for a device after its fault has been answered.
  *
  * A fault is answered when its own pages and a small window around them are mapped, so that no
  * device waits for what others might want. Then, in the same context:
@@ -20,8 +20,8 @@
  * Bounds: IOPF_AHEAD_PRESENT and IOPF_AHEAD_ABSENT pages at a time, less for devices that do not
  * use what they get. What is there already is mapped only; nothing is taken from a disk.
  *
- * after vs detach: who goes on after the answer counts as active in the attachment, which detaching
- *   waits for; the worker takes a count for each slice, and a dead attachment gives none.
+ * after vs detach: who goes on after the answer counts as active in the queue, which detaching
+ *   waits for; the worker takes a count for each slice, and a dead queue gives none.
  * after vs unmap, invalidation: all looks are fresh, under RCU and the chunk's lock, as for faults.
  *   What window_unmap_clean() sees is a hint: it unmaps, under the chunk's lock, as an invalidation
  *   would, what is mapped by then, never what is pinned, and loses no dirty page. A page that has
@@ -29,7 +29,7 @@
  * after vs freeze: where an area has no CPU address, none is read; what is populated at one that
  *   was read before ends with it, see iopf_vaddr_changed().
  * after vs exit: as for faults, see iopf_mm_populate_now().
- * The worker holds references as a parked fault does: attachment, queue, module.
+ * The worker holds references as a parked fault does: fault queue, backlog, module.
  */
 #include <linux/iommu.h>
 #include <linux/module.h>
@@ -274,8 +274,8 @@ static void runner_give_back(struct iopf_fault_queue *fq, const struct iopf_runn
 }
 
 /**
- * iopf_prefetch_work() - run ahead of the devices of an attachment
- * @work: the attachment's
+ * iopf_prefetch_work() - run ahead of the devices of a group
+ * @work: the queue's
  */
 void iopf_prefetch_work(struct work_struct *work)
 {
@@ -410,7 +410,7 @@ static void ahead_window(struct iopf_fault_queue *fq, const struct iopf_served *
 
 /**
  * iopf_prefetch() - go on where a fault has been answered
- * @fq: the attachment, entered
+ * @fq: the queue, entered
  * @d: the device
  * @served: what it got
  *

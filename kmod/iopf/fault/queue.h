@@ -128,7 +128,7 @@ static inline struct iopf_device *iopf_fq_device(struct iopf_fault_queue *fq, st
 }
 
 /**
- * iopf_fq_enter() - begin to use the attachment after the answer to a fault
+ * iopf_fq_enter() - begin to use the queue after the answer to a fault
  * @fq: the queue
  *
  * Return: whether it is not dead; then detaching waits for iopf_fq_leave().

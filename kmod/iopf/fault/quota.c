@@ -10,7 +10,7 @@
  *
  * A quota is divided among the groups, or devices, evenly, and each looks at its own share only. So
  * a fault that waits for a worker waits for its own group's, which there is always one of
- * (fault.c), and nothing has to be counted in one place. A group has one worker at least,
+ * (parked.c), and nothing has to be counted in one place. A group has one worker at least,
  * whatever the quota, and IOPF_DEVICE_WORKERS at most; a share of what may be had ahead may be
  * nothing. A change is seen by the next fault; what is under way is not taken back.
  *
@@ -27,7 +27,7 @@
 #include "quota.h"
 
 /*
- * Workers for the faults of one attachment: as many requests as keep a disk busy. A container
+ * Workers for the faults of one group: as many requests as keep a disk busy. A container
  * has as many as a workqueue can have (512), so 16 devices can be stuck with all of theirs
  * before others have to share.
  */

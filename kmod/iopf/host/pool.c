@@ -32,7 +32,7 @@
  *   can be unloaded after that. The owner can make it last longer than that.
  *
  * Locking: iopf_pool.setup is outside of the container's lock or inside of it; iopf_pool.lock is a
- * leaf, inside of iopf_attach.lock and iopf_prefaults.lock; pools_lock is a leaf inside of that.
+ * leaf, inside of iopf_fault_queue.lock and iopf_prefaults.lock; pools_lock is a leaf inside of it.
  */
 #include <linux/cleanup.h>
 #include <linux/cred.h>

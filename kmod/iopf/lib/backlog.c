@@ -2,7 +2,7 @@
 /*
  * The workers of a container, and the work that waits until an area thaws.
  *
- * A fault in a frozen area (see area.c) waits here without a worker. It looks at the count of
+ * A fault in a frozen area (see map/area.c) waits here without a worker. It looks at the count of
  * resumes, then at the area, and then joins the list unless the count has changed. Whoever thaws or
  * removes an area, or cancels faults, makes that change first, then counts a resume, and queues all
  * work of the list. So a fault has either seen the change, or it gets a worker and looks again.

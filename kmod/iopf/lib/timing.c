@@ -7,7 +7,8 @@
  * when the module is loaded, the clock is local_clock().
  *
  * A struct iopf_timing belongs to the context that handles its fault, so it needs no lock. Code
- * that maps and code that handles faults both record phases; latency.c collects the durations.
+ * that maps and code that handles faults both record phases; fault/latency.c collects
+ * them.
  */
 #include <linux/math64.h>
 #include <linux/minmax.h>

@@ -15,7 +15,7 @@
  *
  * notifier vs destroy, rebase: a notifier goes through an area under its mm's lock. It drops that
  * lock when somebody else wants the processor, and marks the area as visited before: a visited
- * area stays in the mm's tree, so a worker goes on from there (mm.c). Who takes the area out
+ * area stays in the mm's tree, so a worker goes on from there (host/mm.c). Who takes the area out
  * waits for that. The worker waits for nothing but the processor meanwhile.
  *
  * A frozen area lets devices map nothing more: their faults wait until it thaws. It is

@@ -39,14 +39,14 @@ struct task_struct;
  * @pinned: everything is pinned, for a group that can't fault. Under the space's lock.
  * @pinned_pages: pages that are pinned, for whatever reason
  * @locked: pages charged to @mm's locked_vm. Under the space's lock.
- * @pins: pages that emulated devices have pinned, by page of the area; see emulated.c. Under the
- *        space's lock.
+ * @pins: pages that emulated devices have pinned, by page of the area; see pin/emulated.c.
+ *        Under the space's lock.
  * @id: a number that no other area of the space has had
  * @coming: being mapped: what is to be pinned of it is not yet, so emulated devices leave it alone.
  *          Under the space's lock.
  * @leaving: being unmapped; emulated devices pin nothing more. Under the space's lock.
  * @reported: being unmapped, and its last report is being made or has been. Under the space's
- *            lock; set and cleared under iopf_space.reporting.
+ *            lock; set and cleared under iopf_container.reporting.
  * @tellings: how often their drivers have been told, with pins left. Under the space's lock.
  * @gone: others that are removed at the same time. Under the space's lock, and then the
  *        business of @free_work.

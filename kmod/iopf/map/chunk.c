@@ -14,7 +14,7 @@
  * fault vs notifier: if the fault has the lock first, the notifier unmaps what
  *   it mapped. If the notifier has it first, the fault sees the invalidation in progress
  *   and backs off. If the chunk was made while the notifier looked for chunks and so
- *   missed it, the barriers in iopf_chunk_fault() and
+ *   missed it, the barriers in chunk_may_map() and
  *   iopf_mm_invalidate_start() make sure that the fault sees the count.
  * fault vs unmap, detach: a chunk found under RCU may be dead by the time its lock is
  *   taken; dead means no such address.
@@ -25,7 +25,7 @@
  *   page of a write access, which gets dirty under the same lock. A report
  *   unmaps what is writable and takes the dirty bits under the lock: a write is either
  *   before it and reported, or faults again and belongs to the next.
- * budgets: what changes here is charged before the lock is dropped; see budget.c.
+ * budgets: what changes here is charged before the lock is dropped; see budget/budget.c.
  * frozen areas: see area.h.
  * 1 GiB leaves: while one maps the addresses of a chunk, the chunk maps nothing; see span.c.
  *

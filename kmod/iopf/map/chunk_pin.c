@@ -211,7 +211,7 @@ int iopf_chunk_replay(struct iopf_chunk *chunk, struct iommu_domain *domain)
 	struct iommu_domain *have = chunk->domains->domain[0].iommu;
 	unsigned int page;
 
-	/* Nothing is pinned while there is no domain; see attach.c. */
+	/* Nothing is pinned while there is no domain; see vfio/domain.c. */
 	if (!iopf_chunkmap_has_pins(&chunk->map))
 		return 0;
 	if (WARN_ON_ONCE(have == domain))

@@ -118,7 +118,7 @@ static inline void iopf_hint_set(u64 generation, struct iopf_chunk *chunk)
 
 /**
  * iopf_hint_area() - the area of an address, if it is that of the last hint
- * @generation: of the container, read in the caller's RCU read-side section
+ * @generation: of the space, read in the caller's RCU read-side section
  * @iova: the address
  *
  * Return: the area, which may be dead; or NULL.

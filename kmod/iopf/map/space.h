@@ -36,7 +36,7 @@ struct mem_cgroup;
  * @generation: of the hints to its chunks; see hint.h
  * @resident: pages that are mapped, by the CPU that counted them: a part may be negative
  * @pinned_pages: pages of those that are pinned
- * @repair: maps devices' memory again that has been revoked; see pin/pin.c
+ * @repair: maps devices' memory again that has been revoked; see pin/mmio.c
  * @repair_delay: jiffies until the next attempt
  * @lock: order: see docs/internals/locking.md; protects all that follows
  * @serial: changes when an area may have gone, or have got another CPU address

@@ -22,7 +22,7 @@
  *   them. While one is not zero chunks serve the fault.
  * tracking of writes is by the page: no spans. Whoever starts it says so, then takes each span's
  *   lock to unmap it, or finds none, and then a span that is made later sees what was said.
- *   The same goes for pinning (@no_spans), and for budgets, see budget.c.
+ *   The same goes for pinning (@no_spans), and for budgets, see budget/budget.c.
  * frozen areas: what is mapped stays, nothing new; see area.c.
  * another set of domains: as with chunks, a span either is made with the new set, or moved to it.
  *   In between, span and chunk may have different sets; each unmaps from its own.

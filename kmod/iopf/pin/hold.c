@@ -16,20 +16,20 @@
  * comes again (iopf_pin_run()); who goes has what nobody else covers unpinned. So coming is all or
  * nothing, too: should it fail, what nobody covers (without the one who came) is unpinned. Nothing
  * is covered in a space without a real device, for there is no domain that could know the
- * pages; see attach.c.
+ * pages; see vfio/domain.c.
  *
  * A hold lies in one area and goes with it. What is wanted of several areas are several holds of
  * the same owner. Windows and what mediators want are wanted whatever is mapped, so who maps
  * something there has it held before it is mapped: iopf_mediate_area().
  *
- * hold vs fault: chunk.c; a page is declared pinned under the chunk's lock before it is replaced,
- *   and a fault that meets it is told to go on. What is not held in the same 2 MiB is faulted in
- *   again if a leaf went for the part.
+ * hold vs fault: map/chunk.c; a page is declared pinned under the chunk's lock before it is
+ *   replaced, and a fault that meets it is told to go on. What is not held in the same 2 MiB is
+ *   faulted in again if a leaf went for the part.
  * hold vs 1 GiB leaves: an area has none while any part of it is held.
- * hold vs invalidation: pinned pages stay. Devices' memory goes and is had again; see pin.c.
- * hold vs stray faults: a fault in a guarded range is none of the space's business (see
- *   fault.c). Faults look it up under iopf_holds.lock, a leaf; the tree is changed under that
- *   and the space's lock. The hold enters the tree when all of it is pinned.
+ * hold vs invalidation: pinned pages stay. Devices' memory goes and is had again; see mmio.c.
+ * hold vs unexpected faults: a fault in a guarded range maps nothing (see fault/group.c). Faults
+ *   look it up under iopf_holds.lock, a leaf; the tree is changed under that and the space's lock.
+ *   The hold enters the tree when all of it is pinned.
  *
  * Locking: the space's.
  */

@@ -168,7 +168,7 @@ int iopf_pin_job_wait(struct iopf_pin_job *job, struct iopf_space *space, enum p
 
 /**
  * iopf_pin_end() - have those leave who wait in iopf_pin_run_held()
- * @space: the space, not locked; iopf_space.unbinding or ended says why, to latecomers, too
+ * @space: the space, not locked; iopf_pins.unbinding or ended says why, to latecomers, too
  *
  * Context: process context.
  */

@@ -24,7 +24,7 @@ enum pin_wait {
 /**
  * struct iopf_pin_job - pages that are being pinned, without the space's lock
  * @run: for having it done by a thread of the process; has the reference of whoever pins
- * @node: in iopf_space.waits, under its waits_lock
+ * @node: in iopf_pins.waits, under its waits_lock
  * @m: whose, referenced
  * @task: whose RLIMIT_MEMLOCK counts, referenced
  * @lock_cap: it is not limited

@@ -17,11 +17,12 @@
  * something is not pinned, it takes back what it did, has it pinned ahead without the lock, and
  * tries again: iopf_pin_run(). So nobody meets a change that is half done.
  *
- * pinning vs unpinning: while anything is being pinned ahead (iopf_space.pinning) nothing is
+ * pinning vs unpinning: while anything is being pinned ahead (iopf_pins.pinning) nothing is
  *   unpinned for want of a reason; the last one to end does that for all.
  * pinning vs unmapping, new addresses: iopf_space.serial tells that an area may be gone, or
  *   elsewhere; pages that were pinned then are let go again.
- * pinning vs the last group's end: without a domain there are no pinned pages; see attach.c.
+ * pinning vs the last group's end: without a domain there are no pinned pages; see
+ *   vfio/domain.c.
  * pinning vs unbinding, the space's end: job.c.
  *
  * Locking: everything here runs under the space's lock, but for what may wait. Charges are

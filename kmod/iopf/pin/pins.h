@@ -66,7 +66,7 @@ struct iopf_emulated {
 /**
  * struct iopf_pins - what is pinned of an address space, and for what reason
  * @waits_lock: protects @waits; a leaf
- * @waits: waits for memory to be pinned that can be ended; see pin.c
+ * @waits: waits for memory to be pinned that can be ended; see job.c
  * @ended: the space is being released; read without a lock
  * @unbinding: devices in it, or about to be, that are being unbound from their VFIO drivers; under
  *             iopf_devices_lock, read without

@@ -3,7 +3,7 @@
  * Policies: what is done about the memory of a range.
  *
  *   fault     devices fault it in when they use it, and the host takes it back when it likes
- *   prefault  the same, but a request to have it ready is made at once (prefault.c)
+ *   prefault  the same, but a request to have it ready is made at once (prefault/)
  *   pin       it is resident, pinned and charged, as under stock type1
  *
  * A range has the policy that user space gave it, or else the space's default: what the
@@ -31,8 +31,8 @@
  * MT_FLAGS_ALLOC_RANGE: without that flag the inner nodes of a tree have their metadata in the last
  * slot, and what frees a part of the tree takes it for a child (6.12).
  *
- * Locking: the space's. An administrator's change of the default (limits.c) is made under
- * iopf_space.setting, outside of it. A device's own policy is the device's, see device.h.
+ * Locking: the space's. An administrator's change of the default (vfio/limits.c) is made under
+ * iopf_container.setting, outside of it. A device's own policy is in device/device.h.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>

@@ -9,14 +9,14 @@
  * backend, stock type1, and the device's sysfs directory and the log say why. Groups that join
  * later may be of either kind; one that can't fault makes the container pin
  * everything for as long as it is there. Emulated devices make no difference to that, and
- * may be the first: see emulated.c.
+ * may be the first: see pin/emulated.c.
  *
  * Order of attaching: page faults on; a domain; attach; does it have the addresses that
  * are mapped; the container's pinned pages into it; everything pinned, if need be. So nothing
  * is ever pinned without a domain that knows the pages. Detaching is the reverse, after
  * iopf_fault_drain().
  *
- * Domains are shared by groups whose IOMMU agrees to it, as in type1.
+ * Domains are shared by groups whose IOMMU agrees to it, as in type1 (domain.c).
  *
  * Attaching and detaching run under the container's lock, with the devices claimed (claim.c). The
  * VFIO core attaches and detaches the groups of a container one at a time.

@@ -6,7 +6,7 @@
  * unmapped, and goes when its last group leaves. Mapping records the range
  * and is done; devices fault in what they use. While a group is attached that
  * can't fault (a "pinner"), every area is pinned, as stock type1 would. Parts may be pinned for
- * other reasons: hold.c.
+ * other reasons: pin/hold.c.
  *
  * Invariants, under the container's lock:
  *  - areas lie in usable addresses;

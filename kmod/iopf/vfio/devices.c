@@ -14,7 +14,7 @@
  * container's and looks again: iopf_device_enter(). One change at a time: iopf_device.setting.
  *
  * unbinding vs pinning: a device that is being unbound says so before its driver is told, and
- *   ends all waits for memory of its container that unbinding would wait for (pin/pin.c). It is
+ *   ends all waits for memory of its container that unbinding would wait for (pin/job.c). It is
  *   counted there (iopf_pins.unbinding) until it has left the container or its driver, so no such
  *   wait begins. Devices on other buses than PCI are not heard of.
  *

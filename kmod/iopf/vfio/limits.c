@@ -3,9 +3,9 @@
  * Limits: what user space sets of a container's budget, and what it reads of it.
  *
  * The files are in the container's directory in sysfs. docs/guide/limits.md describes each of them.
- * budget.c obeys the limits, hot.c the limit of hot blocks. A limit is obeyed when the write that
- * sets it returns, or nothing has changed. The first limit makes a container budgeted: everything
- * that is mapped is counted. With the last one all counts are forgotten.
+ * budget/budget.c obeys the limits, pin/hot.c the limit of hot blocks. A limit is obeyed when the
+ * write that sets it returns, or nothing has changed. The first limit makes a container
+ * budgeted: everything that is mapped is counted. With the last one all counts are forgotten.
  *
  * setting a limit vs faults: the first limit sets the flag, then counts each chunk under its lock;
  *   chunks made later are made by who sees the flag (iopf_area.chunks' lock is passed through). A
@@ -27,7 +27,7 @@
  *   and is kept, at one go under the container's lock.
  * setting a limit vs the container's end: the files go first, which waits for who writes them.
  *
- * Locking: iopf_evictor.setting -> iopf_container.lock -> iopf_chunk.lock -> iopf_evictor.lock,
+ * Locking: iopf_evictor.setting -> iopf_space.lock -> iopf_chunk.lock -> iopf_evictor.lock,
  * which is a leaf. What has to go to obey goes without the container's lock. Limits change under
  * iopf_evictor.setting and iopf_evictor.lock; single ones, and counters, are read without.
  */

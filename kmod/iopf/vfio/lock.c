@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Locks: ranges that user space says devices can't fault in, such as rings and queues. They are
- * held (hold.c), and a fault in one of them is a stray (fault.c).
+ * held (pin/hold.c), and a fault in one of them is unexpected (fault/group.c).
  *
  * A lock has a number, so that who locks the same memory twice, for two devices, unlocks it twice.
  * It is the owner of its holds and nothing else: the lock is over when the last of them is gone,

@@ -3,7 +3,7 @@
  * Mediators: kernel drivers that say where their device does not fault. The interface is
  * include/linux/vfio_iopf_mediator.h.
  *
- * What a mediator locks is wanted whatever is mapped there: what is, is held (hold.c), and what
+ * What a mediator locks is wanted whatever is mapped there: what is, is held (pin/hold.c), and what
  * will be is held before it is mapped. The same goes for a device's declared windows. So
  * both are looked at here when a range is mapped.
  *
