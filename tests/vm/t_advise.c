@@ -40,11 +40,15 @@
 #define ALL		(BLOCKS * WINDOW * MEM_PAGE)
 /*
  * Time between two uses during sampling, and the interval of a block: 15 uses. In a loop each use
- * is an event. More samples would exceed 1 % of the time. On the debug kernel an event takes
- * longer, by the instruction clock, too.
+ * is an event. More samples would exceed 1 % of the time.
  */
 #define PAUSE_US	4000
-#define PAUSE_DEBUG_US	32000
+/*
+ * On the debug kernel an event takes more than ten times longer, by the instruction clock, too. The
+ * device goes through a loop only, which leaves nothing to chance, and less often.
+ */
+#define PAUSE_DEBUG_US	64000
+#define USES_DEBUG	(USES / 4)
 #define INTERVAL_USES	15
 /* The most time that sampling may take, in ppm. */
 #define SHARE_MAX	10000
@@ -55,7 +59,8 @@
 /* Limits, in eighths of all that is used; at the last one everything fits. */
 static const unsigned int eighths[] = { 2, 5, 7, 9 };
 
-static unsigned int pause_us;
+static unsigned int pause_us = PAUSE_US;
+static unsigned int uses = USES;
 
 /* The position of each block. */
 static size_t place[BLOCKS];
@@ -90,7 +95,7 @@ static uint64_t go(struct rig *r, const struct simbuf *b, const uint32_t *use, b
 {
 	uint64_t before = faults();
 
-	for (unsigned int i = 0; i < USES; i++) {
+	for (unsigned int i = 0; i < uses; i++) {
 		must_be(sim_read(&r->sim[0], b, place[use[i]] * MEM_HUGE + PAGE * MEM_PAGE, 8,
 				 NULL) == IOPF_SIM_ST_OK);
 		if (pause)
@@ -193,7 +198,7 @@ static double number(const char *after, const char *key, unsigned int n)
 
 static bool near(double got, double want)
 {
-	double most = want / 10 > USES / 100.0 ? want / 10 : USES / 100.0;
+	double most = want / 10 > uses / 100.0 ? want / 10 : uses / 100.0;
 
 	return got >= want - most && got <= want + most;
 }
@@ -206,7 +211,7 @@ static unsigned int rounds(enum load_kind kind)
 
 static void check_load(struct rig *r, const struct simbuf *b, enum load_kind kind)
 {
-	uint32_t *use = load_make(kind, BLOCKS, USES, 42);
+	uint32_t *use = load_make(kind, BLOCKS, uses, 42);
 	double predicted[ARRAY_SIZE(eighths)], fault_ns, seconds;
 	const char *name = load_names[kind];
 	uint64_t size[ARRAY_SIZE(eighths)];
@@ -298,12 +303,19 @@ int main(void)
 	struct rig r;
 
 	rig_backend_only();
-	pause_us = rig_debug_kernel() ? PAUSE_DEBUG_US : PAUSE_US;
+	if (rig_debug_kernel()) {
+		pause_us = PAUSE_DEBUG_US;
+		uses = USES_DEBUG;
+	}
 	rig_open(&r, 1, VFIO_TYPE1v2_IOMMU);
 	b = buffer(&r);
 	check_refusals();
-	for (enum load_kind kind = 0; kind < LOAD_KINDS; kind++)
-		check_load(&r, &b, kind);
+	for (enum load_kind kind = 0; kind < LOAD_KINDS; kind++) {
+		if (rig_debug_kernel() && kind != LOAD_LOOP)
+			tap_skip("this kernel is too slow", "%s", load_names[kind]);
+		else
+			check_load(&r, &b, kind);
+	}
 	rig_unmap(&r, &b);
 	mem_unmap(b.va, b.len);
 	rig_clean(&r);
