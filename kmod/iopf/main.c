@@ -19,6 +19,7 @@
 #include "device/device.h"
 #include "device/table.h"
 #include "fault/queue.h"
+#include "host/charge.h"
 #include "host/mm.h"
 #include "host/pool.h"
 #include "lib/params.h"
@@ -131,6 +132,7 @@ static const struct {
 	{ iopf_pools_init, iopf_pools_exit },
 	{ NULL, iopf_mms_exit },
 	{ wq_init, wq_exit },
+	{ NULL, iopf_charge_exit },
 	{ kobj_init, kobj_exit },
 	{ table_init, table_exit },
 	{ defaults_init, defaults_exit },

@@ -12,10 +12,15 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/wait_bit.h>
+#include <linux/workqueue.h>
 
 #include "../lib/params.h"
 #include "charge.h"
 #include "mm.h"
+
+/* How soon an address space that was in use is looked at again. */
+#define SETTLE_TIME (HZ / 10)
 
 /**
  * iopf_charge() - charge pages to a process
@@ -63,18 +68,52 @@ static void settle_locked(struct iopf_mm *m)
 	atomic_long_sub_return_release(pages, &m->owed);
 }
 
+/* How many iopf_mm.settle are going to run, or run. */
+static atomic_t settling;
+
+/* The work is over, or was not needed. */
+static void settle_put(struct iopf_mm *m)
+{
+	iopf_mm_put(m);
+	if (atomic_dec_and_test(&settling))
+		wake_up_var(&settling);
+}
+
+/* Have @m's work look. It has a reference. */
+static void settle_in(struct iopf_mm *m, unsigned long delay)
+{
+	refcount_inc(&m->refs);
+	atomic_inc(&settling);
+	if (!queue_delayed_work(iopf_wq, &m->settle, delay))
+		settle_put(m);
+}
+
 /**
  * iopf_charge_settle_work() - give back charges once the process's address space can be locked
  * @work: iopf_mm.settle
+ *
+ * The process can have its address space in use for as long as it likes. The queue is for others,
+ * too, so it is not waited for.
  */
 void iopf_charge_settle_work(struct work_struct *work)
 {
-	struct iopf_mm *m = container_of(work, struct iopf_mm, settle);
+	struct iopf_mm *m = container_of(to_delayed_work(work), struct iopf_mm, settle);
 
-	mmap_write_lock(m->mm);
-	settle_locked(m);
-	mmap_write_unlock(m->mm);
-	iopf_mm_put(m);
+	if (down_write_trylock(&m->mm->mmap_lock)) {
+		settle_locked(m);
+		mmap_write_unlock(m->mm);
+	} else {
+		settle_in(m, SETTLE_TIME);
+	}
+	settle_put(m);
+}
+
+/**
+ * iopf_charge_exit() - the module ends: no charge is owed any more
+ */
+void iopf_charge_exit(void)
+{
+	wait_var_event(&settling, !atomic_read(&settling));
 }
 
 /**
@@ -95,9 +134,7 @@ bool iopf_charge_undo(struct iopf_mm *m, long pages)
 		mmap_write_unlock(m->mm);
 		return true;
 	}
-	refcount_inc(&m->refs);
-	if (!queue_work(iopf_wq, &m->settle))
-		iopf_mm_put(m);
+	settle_in(m, 0);
 	return false;
 }
 
@@ -115,5 +152,7 @@ int iopf_charge_settle(struct iopf_mm *m)
 		return ret;
 	settle_locked(m);
 	mmap_write_unlock(m->mm);
+	if (cancel_delayed_work(&m->settle))
+		settle_put(m);
 	return 0;
 }

@@ -13,6 +13,7 @@ int iopf_charge(struct task_struct *task, struct mm_struct *mm, bool lock_cap, l
 		bool now);
 bool iopf_charge_undo(struct iopf_mm *m, long pages);
 int iopf_charge_settle(struct iopf_mm *m);
+void iopf_charge_exit(void);
 void iopf_charge_settle_work(struct work_struct *work);
 
 #endif /* IOPF_CHARGE_H */

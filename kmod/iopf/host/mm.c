@@ -351,7 +351,7 @@ struct iopf_mm *iopf_mm_create(struct mm_struct *mm, const struct iopf_mm_ops *o
 	m->notifier.ops = &iopf_mm_notifier_ops;
 	refcount_set(&m->refs, 1);
 	rwlock_init(&m->lock);
-	INIT_WORK(&m->settle, iopf_charge_settle_work);
+	INIT_DELAYED_WORK(&m->settle, iopf_charge_settle_work);
 	mm_prime_lockdep(m);
 
 	m->pool = iopf_pool_join(m);
@@ -360,15 +360,14 @@ struct iopf_mm *iopf_mm_create(struct mm_struct *mm, const struct iopf_mm_ops *o
 		kfree(m);
 		return ERR_PTR(ret);
 	}
+	mmgrab(mm);
 	ret = mmu_notifier_register(&m->notifier, mm);
 	if (ret) {
 		iopf_pool_leave(m->pool, m);
-		iopf_pool_put(m->pool);
-		kfree(m);
+		iopf_mm_put(m);
 		return ERR_PTR(ret);
 	}
 	atomic_inc(&mm_notifiers);
-	mmgrab(mm);
 	return m;
 }
 

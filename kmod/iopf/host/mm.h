@@ -55,11 +55,11 @@ struct iopf_mm_ops {
  * @node: in the list of whoever follows it, under his lock
  * @refs: one for each range, and one for the notifier
  * @pool: the process's threads, referenced
- * @pool_node: in the pool's list, under its setup lock
+ * @pool_node: in the pool's list, under its lock, until the process ends
  * @lock: protects @ranges
  * @ranges: where its memory is mapped, by CPU address; they may overlap
  * @owed: charged pages that are to be given back when @mm's lock can be had; see charge.c
- * @settle: does that
+ * @settle: does that; has a reference
  * @exited: the address space is going or gone
  * @stopped: and nothing of it is mapped any more, but for what is pinned
  * @inv_any: invalidations in progress, all of them
@@ -79,7 +79,7 @@ struct iopf_mm {
 	bool exited;
 	bool stopped;
 	atomic_long_t owed;
-	struct work_struct settle;
+	struct delayed_work settle;
 	atomic_t inv_any;
 	atomic_t inv_wide;
 	atomic_t inv[IOPF_INV_BUCKETS];

@@ -13,7 +13,8 @@
  *
  * Bounds, beside RLIMIT_NPROC and pids.max: IOPF_POOL_WORKERS for a process; USER_WORKERS for a
  * user, of which the first FREE_WORKERS of each process do not count; BACKGROUND_WORKERS of a
- * process do what nobody waits for. Jobs beyond that wait in order. When a thread can't be made,
+ * process do what nobody waits for; USER_JOINS processes of a user have threads that leave and are
+ * waited for. Jobs beyond that wait in order. When a thread can't be made,
  * the ioctl that makes the first ones fails; later there is one worker at least.
  *
  * Whose: a pool belongs to the process whose threads it has. Another process that shares the memory
@@ -22,8 +23,10 @@
  * other process. That one has a new pool of its own threads from its next MAP_DMA on, for what it
  * maps then.
  *
- * die vs join: the pool is dead, and found no more, before its devices are stopped; who joins says
- *   so under the same lock as they are stopped under.
+ * die vs join: the pool is dead, and found no more, before its devices are stopped. Whoever joins
+ *   looks under the lock under which the devices to be stopped are collected.
+ * die vs others: a worker of the kernel stops the devices. The thread that dies waits for it with
+ *   nothing held, for its owner decides how seldom it runs.
  * jobs of a dead pool: those that no thread has begun, or that a thread has to leave, are done by a
  *   workqueue: populating finds the pool dead, so they end at once.
  * cancel vs job: a job that waits in the queue is taken out; for one that has begun, its worker is
@@ -31,8 +34,8 @@
  * end of a container vs threads: iopf_pool_wait() gives them some time to leave, so that the module
  *   can be unloaded after that. The owner can make it last longer than that.
  *
- * Locking: iopf_pool.setup is outside of the container's lock or inside of it; iopf_pool.lock is a
- * leaf, inside of iopf_fault_queue.lock and iopf_prefaults.lock; pools_lock is a leaf inside of it.
+ * Locking: iopf_pool.setup is taken without the container's lock; iopf_pool.lock is a leaf, inside of
+ * iopf_fault_queue.lock and iopf_prefaults.lock; pools_lock is a leaf inside of that.
  */
 #include <linux/cleanup.h>
 #include <linux/cred.h>
@@ -49,6 +52,8 @@
 /* Workers of all processes of a user, and those of each process that don't count. */
 #define USER_WORKERS		1024U
 #define FREE_WORKERS		8U
+/* Processes of a user whose threads are waited for at a time. */
+#define USER_JOINS		32U
 
 /**
  * struct iopf_pool_user - a user, whose processes' workers are counted
@@ -57,8 +62,9 @@
  * @ns: the number of the user namespace that root has made, and whose users count together; or 0
  * @pools: pools of the user
  * @workers: those that count
+ * @joins: pools whose threads are being waited for
  *
- * @node and @pools are under pools_lock, @workers under that too.
+ * @node and @pools are under pools_lock, @workers and @joins under that too.
  */
 struct iopf_pool_user {
 	struct hlist_node node;
@@ -66,6 +72,7 @@ struct iopf_pool_user {
 	unsigned int ns;
 	unsigned int pools;
 	unsigned int workers;
+	unsigned int joins;
 };
 
 /* By mm: pools that are not dead. */
@@ -74,6 +81,8 @@ static DEFINE_HASHTABLE(users, 8);
 static DEFINE_SPINLOCK(pools_lock); /* protects both; a leaf */
 /* Ends what dead pools have left. It never waits for a thread. */
 static struct workqueue_struct *pools_last_wq;
+/* Stops devices of dead pools. A process that is killed for its memory waits for that. */
+static struct workqueue_struct *pools_stop_wq;
 
 /*
  * Whoever may have many user ids by a user namespace counts as who has made that one. Root makes
@@ -124,7 +133,7 @@ static struct iopf_pool_user *user_put(struct iopf_pool_user *user)
 	if (--user->pools)
 		return NULL;
 	hash_del(&user->node);
-	WARN_ON_ONCE(user->workers);
+	WARN_ON_ONCE(user->workers || user->joins);
 	return user;
 }
 
@@ -166,6 +175,37 @@ void iopf_pool_remove(struct iopf_pool *pool)
 		spin_unlock(&pools_lock);
 	}
 	iopf_pool_attend(pool);
+}
+
+/**
+ * iopf_pool_join_begin() - threads that leave are going to be waited for
+ * @pool: the pool
+ *
+ * A user decides how long its threads take to end: by cpu.max, SCHED_IDLE, or as a tracer. So only
+ * some of its processes may keep a worker of the kernel waiting.
+ *
+ * Return: whether they may be waited for now; then iopf_pool_join_end() follows.
+ */
+bool iopf_pool_join_begin(struct iopf_pool *pool)
+{
+	bool room;
+
+	spin_lock(&pools_lock);
+	room = pool->user->joins < USER_JOINS;
+	pool->user->joins += room;
+	spin_unlock(&pools_lock);
+	return room;
+}
+
+/**
+ * iopf_pool_join_end() - undo iopf_pool_join_begin()
+ * @pool: the pool; the caller has a reference
+ */
+void iopf_pool_join_end(struct iopf_pool *pool)
+{
+	spin_lock(&pools_lock);
+	pool->user->joins--;
+	spin_unlock(&pools_lock);
 }
 
 /* The rest of iopf_pool_put(): it may be the last reference. */
@@ -238,6 +278,28 @@ static void pool_last_work(struct work_struct *work)
 	iopf_pool_put(pool);
 }
 
+/* Each of @mms is another container's. A dead pool gets no more of them. */
+static void pool_stop_work(struct work_struct *work)
+{
+	struct iopf_pool *pool = container_of(work, struct iopf_pool, stop);
+	struct iopf_mm *m;
+
+	for (;;) {
+		scoped_guard(spinlock, &pool->lock) {
+			m = list_first_entry_or_null(&pool->mms, struct iopf_mm, pool_node);
+			if (m) {
+				list_del_init(&m->pool_node);
+				refcount_inc(&m->refs);
+			}
+		}
+		if (!m)
+			break;
+		iopf_mm_stop(m);
+		iopf_mm_put(m);
+		cond_resched();
+	}
+}
+
 /**
  * iopf_pool_die() - the process ends: its devices stop now
  * @pool: its pool
@@ -249,8 +311,6 @@ static void pool_last_work(struct work_struct *work)
  */
 void iopf_pool_die(struct iopf_pool *pool)
 {
-	struct iopf_mm *m;
-
 	scoped_guard(spinlock, &pool->lock) {
 		if (pool->dead)
 			return;
@@ -259,9 +319,8 @@ void iopf_pool_die(struct iopf_pool *pool)
 			hash_del(&pool->node);
 		iopf_pool_attend(pool);
 	}
-	guard(mutex)(&pool->setup);
-	list_for_each_entry(m, &pool->mms, pool_node)
-		iopf_mm_stop(m);
+	queue_work(pools_stop_wq, &pool->stop);
+	flush_work(&pool->stop);
 }
 
 static struct iopf_pool *pool_create(struct mm_struct *mm)
@@ -290,6 +349,7 @@ static struct iopf_pool *pool_create(struct mm_struct *mm)
 	pool->retry_at = jiffies;
 	init_waitqueue_head(&pool->left);
 	iopf_workers_init(pool);
+	INIT_WORK(&pool->stop, pool_stop_work);
 	INIT_WORK(&pool->last, pool_last_work);
 	return pool;
 }
@@ -394,13 +454,14 @@ struct iopf_pool *iopf_pool_join(struct iopf_mm *m)
 
 	if (IS_ERR(pool))
 		return pool;
-	scoped_guard(mutex, &pool->setup) {
-		list_add(&m->pool_node, &pool->mms);
-		/* Otherwise whoever stops the devices of a process that ends is still to come. */
-		dead = READ_ONCE(pool->dead);
+	scoped_guard(spinlock, &pool->lock) {
+		dead = pool->dead;
+		/* Otherwise pool_stop_work() is still to come. */
+		if (!dead)
+			list_add(&m->pool_node, &pool->mms);
 	}
 	if (dead) {
-		iopf_pool_leave(pool, m);
+		iopf_pool_unuse(pool);
 		iopf_pool_put(pool);
 		return ERR_PTR(-ESRCH);
 	}
@@ -410,12 +471,12 @@ struct iopf_pool *iopf_pool_join(struct iopf_mm *m)
 /**
  * iopf_pool_leave() - undo iopf_pool_join()
  * @pool: the pool; the caller keeps its reference
- * @m: as there
+ * @m: as there. It may be stopped still, with a reference
  */
 void iopf_pool_leave(struct iopf_pool *pool, struct iopf_mm *m)
 {
-	scoped_guard(mutex, &pool->setup)
-		list_del(&m->pool_node);
+	scoped_guard(spinlock, &pool->lock)
+		list_del_init(&m->pool_node);
 	iopf_pool_unuse(pool);
 }
 
@@ -479,13 +540,23 @@ int iopf_pools_init(void)
 		return ret;
 	pools_last_wq = alloc_workqueue("vfio_iopf_last", WQ_UNBOUND, 0);
 	if (!pools_last_wq)
-		iopf_workers_wq_exit();
-	return pools_last_wq ? 0 : -ENOMEM;
+		goto err_workers;
+	pools_stop_wq = alloc_workqueue("vfio_iopf_stop", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!pools_stop_wq)
+		goto err_last;
+	return 0;
+
+err_last:
+	destroy_workqueue(pools_last_wq);
+err_workers:
+	iopf_workers_wq_exit();
+	return -ENOMEM;
 }
 
 void iopf_pools_exit(void)
 {
 	iopf_workers_wq_exit();
+	destroy_workqueue(pools_stop_wq);
 	destroy_workqueue(pools_last_wq);
 	WARN_ON(!hash_empty(pools) || !hash_empty(users));
 }

@@ -47,9 +47,9 @@ static inline void iopf_job_init(struct iopf_job *job, bool (*fn)(struct iopf_jo
  * @user: who made it: whose threads they are
  * @refs: one for each thread, each iopf_mm, each container of the process, each wish for memory of
  *        @mm
- * @setup: held while threads are made in an ioctl, and over @mms; inside of the container's lock
- * @mms: the containers' views of @mm: what is to stop when the process ends
+ * @setup: held while threads are made in an ioctl
  * @lock: protects all that follows; a leaf
+ * @mms: the containers' views of @mm: what is to stop when the process ends
  * @dead: the process has ended, for good: nothing is populated any more
  * @users: how many iopf_mm and containers there are; without any, the threads leave
  * @jobs: what is to be done: faults, and what is in the background
@@ -65,6 +65,7 @@ static inline void iopf_job_init(struct iopf_job *job, bool (*fn)(struct iopf_jo
  * @manager: makes the other threads, and never waits for anything else; NULL: there is none
  * @retry_at: jiffies; until then no thread is made, since that has failed
  * @join: waits for @gone
+ * @stop: stops @mms when @dead
  * @last: does what is left to do when @dead
  */
 struct iopf_pool {
@@ -73,8 +74,8 @@ struct iopf_pool {
 	struct iopf_pool_user *user;
 	refcount_t refs;
 	struct mutex setup; /* see above */
-	struct list_head mms;
 	spinlock_t lock; /* a leaf */
+	struct list_head mms;
 	bool dead;
 	unsigned int users;
 	struct list_head jobs[2];
@@ -90,6 +91,7 @@ struct iopf_pool {
 	struct iopf_worker *manager;
 	unsigned long retry_at;
 	struct delayed_work join;
+	struct work_struct stop;
 	struct work_struct last;
 };
 

@@ -23,8 +23,9 @@
  * cancel vs job: the worker that is interrupted may have ended that job and begun another one: that
  *   one is interrupted for nothing, and goes on.
  * stop: a thread that stands still, or is traced, does not end before it goes on. Only @join waits
- *   for it, which looks again and again. A tracer may stop a thread between that look and its end:
- *   then the join of that process waits. Those of others have workers of the queue of their own.
+ *   for it, which looks again and again. A tracer may stop a thread between that look and its end,
+ *   and the owner decides how seldom a thread runs: then the join of that process waits. A user has
+ *   only so many of these at a time (iopf_pool_join_begin()), less than the queue has workers.
  * unload: each thread holds the module until it has been stopped.
  *
  * Locking: the pool's; see pool.c.
@@ -226,11 +227,11 @@ static void pool_join_work(struct work_struct *work)
 	struct iopf_pool *pool = container_of(to_delayed_work(work), struct iopf_pool, join);
 	struct iopf_worker *worker, *next;
 	LIST_HEAD(ready);
-	bool more;
+	bool begun = iopf_pool_join_begin(pool), more;
 
 	spin_lock(&pool->lock);
 	list_for_each_entry_safe(worker, next, &pool->gone, node)
-		if (!worker_stands(worker))
+		if (begun && !worker_stands(worker))
 			list_move_tail(&worker->node, &ready);
 	more = !list_empty(&pool->gone);
 	spin_unlock(&pool->lock);
@@ -245,6 +246,8 @@ static void pool_join_work(struct work_struct *work)
 		wake_up_all(&pool->left);
 		iopf_pool_put(pool);
 	}
+	if (begun)
+		iopf_pool_join_end(pool);
 	if (more) {
 		refcount_inc(&pool->refs);
 		if (!queue_delayed_work(workers_wq, &pool->join, JOIN_TIME))
@@ -484,7 +487,7 @@ void iopf_workers_init(struct iopf_pool *pool)
 
 int iopf_workers_wq_init(void)
 {
-	workers_wq = alloc_workqueue("vfio_iopf_pools", WQ_UNBOUND, 0);
+	workers_wq = alloc_workqueue("vfio_iopf_pools", WQ_UNBOUND, WQ_UNBOUND_MAX_ACTIVE);
 	return workers_wq ? 0 : -ENOMEM;
 }
 

@@ -18,6 +18,8 @@ void iopf_workers_interrupt(struct iopf_pool *pool, const struct iopf_job *job);
 /* In pool.c, for the workers. */
 bool iopf_pool_add(struct iopf_pool *pool);
 void iopf_pool_remove(struct iopf_pool *pool);
+bool iopf_pool_join_begin(struct iopf_pool *pool);
+void iopf_pool_join_end(struct iopf_pool *pool);
 void iopf_pool_attend(struct iopf_pool *pool);
 void iopf_pool_die(struct iopf_pool *pool);
 
