@@ -34,8 +34,8 @@
  * end of a container vs threads: iopf_pool_wait() gives them some time to leave, so that the module
  *   can be unloaded after that. The owner can make it last longer than that.
  *
- * Locking: iopf_pool.setup is taken without the container's lock; iopf_pool.lock is a leaf, inside of
- * iopf_fault_queue.lock and iopf_prefaults.lock; pools_lock is a leaf inside of that.
+ * Locking: iopf_pool.setup is taken without the container's lock; iopf_pool.lock is a leaf, inside
+ * of iopf_fault_queue.lock and iopf_prefaults.lock; pools_lock is a leaf inside of that.
  */
 #include <linux/cleanup.h>
 #include <linux/cred.h>
