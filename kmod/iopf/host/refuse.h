@@ -35,6 +35,7 @@ static __always_inline bool page_is_common(const struct page *page)
  */
 static __always_inline bool page_is_of_common(const struct page *page)
 {
+	/* A look at any time: either is an answer. */
 	unsigned long head = data_race(page->compound_head);
 
 	return head & 1 && page_is_common((const struct page *)(head - 1));
