@@ -27,8 +27,8 @@ struct vfio_iopf_mediator;
  * @IOPF_STAT_PAGE_REQUESTS: page requests in them
  * @IOPF_STAT_MAPPED: pages mapped for them
  * @IOPF_STAT_PARKED: groups that had to wait for memory, a disk or user space
- * @IOPF_STAT_COALESCED: those of them that were answered without a worker of their own, since what
- *                   another had waited for was theirs, too
+ * @IOPF_STAT_COALESCED: parked groups answered without their own worker, because another group
+ *                   waited for the same pages
  * @IOPF_STAT_RETRIES: attempts repeated because of an invalidation or lack of memory
  * @IOPF_STAT_RETRIES_EXHAUSTED: groups told to go on without their page after too many attempts;
  *                     the device asks again
@@ -39,7 +39,7 @@ struct vfio_iopf_mediator;
  * @IOPF_STAT_PREFETCH_WASTED: those that it did not, as far as is known
  * @IOPF_STAT_UNEXPECTED_LOCKED: page requests where it is not to fault
  * @IOPF_STAT_UNEXPECTED_DISABLED: page requests while it may not fault at all
- * @IOPF_STAT_NR: how many counters there are
+ * @IOPF_STAT_NR: number of counters
  */
 enum iopf_stat {
 	IOPF_STAT_FAULTS,
@@ -72,27 +72,27 @@ struct iopf_stats {
  * @enabled: it may fault now; never with IOPF_MODE_NONE
  * @policy: of what its containers map, where nothing else is said; see pin/policy.c
  * @windows: where a selective device does not fault, whatever is mapped there; an array, or NULL
- * @nr_windows: how many
+ * @nr_windows: number of windows
  * @rule: who decided on these, and by which rule
  * @ruling: what a newer device table says, for when it is released; or NULL; see table.c
  * @ruling_new: of a table that is being looked at
  * @mediator: the driver that says where it does not fault, or NULL; see vfio/mediate.c
  * @unexpected_logged: causes of unexpected faults that the log has named, bits by iopf_stat
  * @setting: one change by an administrator at a time; outside of the container's lock
- * @attach: where it is attached, or about to be, or NULL
+ * @attach: the attachment, current or in preparation, or NULL
  * @unbinding: it is being unbound from its VFIO driver
  * @unbound_from: the container that counts it in iopf_pins.unbinding, or NULL
  * @backend: who serves its container: a module name, or "none"
  * @reason: why not this module, see core/reason.h; or ""
  * @stats: counters
- * @complaints: limits what the log says of its faults
- * @news: limits what the log says of who serves it, which its owner can change as often as he likes
+ * @complaints: limits the log messages about its faults
+ * @news: limits the log messages about its backend; its owner can change the backend at any rate
  * @latency: how long its faults took, while it is attached; see fault/latency.c
  * @latency_past: and before; NULL until it is attached the first time
  * @latency_shared: the past of its container, while it is attached
- * @latency_dir: where that is to be read
+ * @latency_dir: the sysfs directory that shows the latency
  * @streams_lock: protects @streams; a leaf
- * @streams: where it goes through memory in order
+ * @streams: its sequential or strided streams through memory
  *
  * iopf_devices_lock protects @node, @mode, @enabled, @policy, @windows, @mediator, @rule, @ruling,
  * @ruling_new, @attach, @unbinding, @unbound_from, @backend, @reason, @latency_past.

@@ -9,11 +9,11 @@ struct iopf_device;
 struct work_struct;
 
 /**
- * struct iopf_served - what a group of page requests got, as far as it says what comes next
- * @iova: the first address missed
- * @pages: pages from there on; 0: nothing follows
- * @write: for writing
- * @absent: the CPU did not have them either
+ * struct iopf_served - the pages that a group of page requests got; the input of prefetch
+ * @iova: the first address that missed
+ * @pages: number of pages from @iova on; 0: no prefetch follows
+ * @write: the pages are for writing
+ * @absent: the pages were absent from the CPU's page tables, too
  */
 struct iopf_served {
 	u64 iova;

@@ -22,10 +22,10 @@ struct iopf_space;
  * struct iopf_runner - what is still to be prefetched for a device
  * @d: the device
  * @page: the first page
- * @stride: pages from one to the next; 1: side by side
- * @pages: how many
- * @next: what the stream is to miss after that; see core/stream.h
- * @write: for writing
+ * @stride: distance in pages from one page to the next; 1: adjacent pages
+ * @pages: number of pages
+ * @next: the page that the stream is expected to miss next; see core/stream.h
+ * @write: prefetch for writing
  */
 struct iopf_runner {
 	struct iopf_device *d;
@@ -38,27 +38,27 @@ struct iopf_runner {
 
 /**
  * struct iopf_fault_queue - the faults of an attached group of devices
- * @handle: how the IOMMU core finds us when a device of the group faults
- * @space: where it is attached; outlives the attachment
- * @release: frees it, and what it is a part of
+ * @handle: the IOMMU core finds the queue by it when a device of the group faults
+ * @space: the space of the attachment; outlives the attachment
+ * @release: frees the queue and the object that contains it
  * @refs: one for the attachment, one for each waiting or parked fault
  * @node: in the container's list; changes under its lock and iopf_devices_lock
- * @faulting: page faults are used; otherwise all is pinned for the group. Under the space's lock.
+ * @faulting: the group uses page faults; otherwise all memory is pinned for it. Under the space's lock.
  * @lock: protects @dead, @waiting, @parked, @requests, @workers and @active
- * @dead: being detached: take no more faults
+ * @dead: the group is being detached: the queue takes no more faults
  * @waiting: faults that wait for one of its workers, in order
  * @parked: faults that have a worker and wait for memory, and nothing of ours
  * @requests: page requests of faults that wait, or are handled by a worker
  * @max_requests: how many there may be of them, and in a group; see iopf_fault_room()
  * @reserve: memory for such faults
- * @workers: workers it has
- * @max_workers: workers it may have; at least 1, see quota.c
+ * @workers: number of workers
+ * @max_workers: limit of @workers; at least 1, see quota.c
  * @max_ahead: pages that may be prefetched for each of its devices and not used yet; see quota.c
  * @active: faults being handled out of the reporting context, and what is done after an answer;
  *          never for long
  * @running: @run_work is queued, with references as of a parked fault. Under @lock.
- * @nr_runners: how many there are. Under @lock.
- * @runner: what @run_work has to do. Under @lock.
+ * @nr_runners: number of used entries in @runner. Under @lock.
+ * @runner: the work for @run_work. Under @lock.
  * @run_queue: where @run_work is queued; the container may be gone before it runs. Under @lock.
  * @run_work: see prefetch.c
  * @idle: woken when @active falls to zero

@@ -14,15 +14,15 @@ struct iopf_fault;
 #define WANT_PAGES 128
 
 /**
- * struct iopf_want - a run of pages to have faulted in
- * @pool: threads of the process whose they are, referenced; NULL when nothing is wanted
- * @vaddr: first address
- * @pages: how many
- * @write: for writing
- * @iova: I/O virtual address of the first
- * @seen: when @vaddr was taken from its area
+ * struct iopf_want - a run of pages to populate
+ * @pool: threads of the process that owns the pages, referenced; NULL when nothing is wanted
+ * @vaddr: the first address
+ * @pages: number of pages
+ * @write: populate the pages for writing
+ * @iova: I/O virtual address of the first page
+ * @seen: the time when @vaddr was taken from its area
  * @from: the first request of the group that has not been served; NULL before the first attempt.
- *        It belongs to whom the group belongs to.
+ *        The owner of the group owns the request.
  */
 struct iopf_want {
 	struct iopf_pool *pool;
@@ -54,7 +54,7 @@ static inline void iopf_want_drop(struct iopf_want *want)
 	want->pool = NULL;
 }
 
-/* Have what is wanted at once, if that needs no waiting. */
+/* Populate the wanted pages at once, if this does not wait. */
 static inline bool iopf_want_now(const struct iopf_want *want)
 {
 	return iopf_mm_populate_now(want->pool->mm, want->vaddr, want->pages, want->write,

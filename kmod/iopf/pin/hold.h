@@ -10,14 +10,15 @@ struct iopf_space;
 struct iopf_range;
 
 /**
- * enum iopf_hold_kind - who wants memory held
- * @IOPF_HOLD_LOCK: user space has locked it down (VFIO_IOPF_LOCK)
- * @IOPF_HOLD_MEDIATOR: a kernel driver has
- * @IOPF_HOLD_WINDOW: it lies where a device is declared not to fault
- * @IOPF_HOLD_HOT: it is used so much that faulting it in again and again costs more
+ * enum iopf_hold_kind - why memory is held
+ * @IOPF_HOLD_LOCK: user space locked the range (VFIO_IOPF_LOCK)
+ * @IOPF_HOLD_MEDIATOR: a kernel driver locked the range
+ * @IOPF_HOLD_WINDOW: the range lies in a window where a device does not fault
+ * @IOPF_HOLD_HOT: the range is hot: repeated refaults cost more than the pinned memory
  *
- * In the first three devices can't fault: IOPF_HOLD_GUARDS. What is pinned by policy is not among
- * these, see policy.c, nor what is pinned for a group that can't fault at all.
+ * In ranges of the first three kinds devices can't fault, see iopf_hold_guards(). Two kinds of
+ * pinned memory have no hold: memory pinned by policy (policy.c), and memory pinned for a group
+ * that can't fault at all.
  */
 enum iopf_hold_kind {
 	IOPF_HOLD_LOCK,
@@ -33,9 +34,9 @@ static inline bool iopf_hold_guards(enum iopf_hold_kind kind)
 
 /**
  * struct iopf_hold - a part of an area that is held
- * @node: its I/O virtual addresses, in the space's tree
- * @kind: who wants it
- * @owner: who of that kind
+ * @node: the I/O virtual addresses of the part; a node of the space's tree
+ * @kind: why the part is held
+ * @owner: the owner, among the owners of @kind
  */
 struct iopf_hold {
 	struct interval_tree_node node;

@@ -8,15 +8,15 @@
 struct iopf_space;
 
 /**
- * struct iopf_hots - what is held because it is hot
- * @space: whose
- * @node: in the list of all that hold something, or may
- * @max: pages that may be held; read without a lock
- * @pages: pages that are, or were before they were unmapped; read without a lock
- * @ranges: where; of the evictor's work alone
- * @until: in jiffies: nothing is held until then, if @cooling
- * @cooling: see @until
- * @cool: the host wants its memory back; set without a lock
+ * struct iopf_hots - the hot ranges that a space holds
+ * @space: the space
+ * @node: in the list of all spaces that hold hot ranges, or may hold them
+ * @max: the maximum number of held pages; read without a lock
+ * @pages: held pages, including held pages that were unmapped since; read without a lock
+ * @ranges: the held ranges; only the evictor's work uses the list
+ * @until: in jiffies; if @cooling, nothing is held before this time
+ * @cooling: @until is valid
+ * @cool: the host needs its memory back; set without a lock
  */
 struct iopf_hots {
 	struct iopf_space *space;

@@ -14,28 +14,28 @@ struct iopf_space;
 struct page;
 struct task_struct;
 
-/* How memory that is pinned may be waited for. */
+/* How a caller may wait for memory to be pinned. */
 enum pin_wait {
-	PIN_ALONE,	/* nobody else waits */
-	PIN_HELD,	/* others do: until iopf_pin_end() */
-	PIN_NOW,	/* not at all */
+	PIN_ALONE,	/* the caller waits; nobody else waits */
+	PIN_HELD,	/* others wait too, until iopf_pin_end() */
+	PIN_NOW,	/* the caller does not wait */
 };
 
 /**
  * struct iopf_pin_job - pages that are being pinned, without the space's lock
- * @run: for having it done by a thread of the process; has the reference of whoever pins
+ * @run: runs the job in a thread of the process; holds the reference of the thread that pins
  * @node: in iopf_pins.waits, under its waits_lock
- * @m: whose, referenced
- * @task: whose RLIMIT_MEMLOCK counts, referenced
- * @lock_cap: it is not limited
- * @write: for writing
- * @now: wait for nothing: what is not there is not pinned
- * @mmio: out: there is devices' memory, in the CPU's page tables
- * @vaddr: the first
- * @n: in: how many; out: how many have been pinned
- * @charged: those that are charged for an emulated device; in: already
- * @count: out: how many have been charged now
- * @pinned: out: @pages are pinned, @count charged, and both are the job's to give back
+ * @m: the address space of the pages, referenced
+ * @task: the task whose RLIMIT_MEMLOCK applies, referenced
+ * @lock_cap: RLIMIT_MEMLOCK does not limit @task
+ * @write: pin the pages for writing
+ * @now: do not wait; pages that are not present are not pinned
+ * @mmio: out: the CPU's page tables map device memory here
+ * @vaddr: the address of the first page
+ * @n: in: the number of pages to pin; out: the number of pinned pages
+ * @charged: pages charged for an emulated device; in: pages that are already charged
+ * @count: out: the number of pages that this job charged
+ * @pinned: out: @pages are pinned and @count is charged; the job must give back both
  * @pages: out: the pages
  */
 struct iopf_pin_job {
@@ -60,7 +60,7 @@ int iopf_pin_job_wait(struct iopf_pin_job *job, struct iopf_space *space, enum p
 void iopf_pin_job_undo(struct iopf_pin_job *job, struct iopf_space *space);
 bool iopf_pin_interruptible(const struct iopf_mm *m);
 
-/* The space is as it was: the pages are the caller's now. */
+/* The space did not change: the caller takes over the pages. */
 static inline void iopf_pin_job_take(struct iopf_pin_job *job)
 {
 	job->pinned = false;

@@ -14,11 +14,11 @@
 #include "hot.h"
 
 /**
- * struct iopf_holds - what is held pinned of areas; see hold.c
- * @tree: by IOVA; changes under the space's lock and @lock
+ * struct iopf_holds - the holds of a space; see hold.c
+ * @tree: the holds by IOVA; changes under the space's lock and @lock
  * @lock: a leaf, for faults
- * @guards: how many of them are where devices don't fault; read without a lock
- * @locks: how many of them are user space's
+ * @guards: number of holds where devices don't fault; read without a lock
+ * @locks: number of holds that user space owns
  */
 struct iopf_holds {
 	struct rb_root_cached tree;
@@ -28,11 +28,11 @@ struct iopf_holds {
 };
 
 /**
- * struct iopf_policies - what is done about the memory of ranges; see policy.c
- * @base: what holds for what has no policy of its own; never IOPF_POLICY_DEFAULT
- * @tree: of what has one, by IOVA
- * @nr: how many
- * @max: how many there may be, but see policy.c
+ * struct iopf_policies - the policies of ranges; see policy.c
+ * @base: the policy of ranges without their own policy; never IOPF_POLICY_DEFAULT
+ * @tree: ranges with their own policy, by IOVA
+ * @nr: number of ranges in @tree
+ * @max: limit of @nr, but see policy.c
  *
  * Under the space's lock.
  */
@@ -45,12 +45,12 @@ struct iopf_policies {
 
 /**
  * struct iopf_emulated - emulated devices, whose drivers pin pages; see emulated.c
- * @groups: their groups
- * @devices: devices that are told of unmapping
- * @notifying: tellings in progress
- * @notified: woken when that falls to zero, and when a copy has ended
- * @copies: of drivers, under way
- * @copied: those that have ended
+ * @groups: the groups of the devices
+ * @devices: devices that get a notification when memory is unmapped
+ * @notifying: notifications in progress
+ * @notified: woken when @notifying falls to zero, and when a copy ends
+ * @copies: copies by drivers, in progress
+ * @copied: number of copies that ended
  *
  * Under the space's lock.
  */
@@ -64,24 +64,24 @@ struct iopf_emulated {
 };
 
 /**
- * struct iopf_pins - what is pinned of an address space, and for what reason
+ * struct iopf_pins - the pinned memory of an address space, and the reasons to pin it
  * @waits_lock: protects @waits; a leaf
  * @waits: waits for memory to be pinned that can be ended; see job.c
  * @ended: the space is being released; read without a lock
  * @unbinding: devices in it, or about to be, that are being unbound from their VFIO drivers; under
  *             iopf_devices_lock, read without
- * @owing: charged pages are to be given back yet, see host/charge.c; read without a lock
+ * @owing: some charged pages must still be given back, see host/charge.c; read without a lock
  * @pinning: how many wait for memory to be pinned; meanwhile nothing is unpinned for want of a
  *           reason; see pin.c
  * @undrained: something was to be unpinned meanwhile, or has been pinned in vain
- * @missing: what was found not to be pinned; see iopf_pin_require()
+ * @missing: the range that was found not to be pinned; see iopf_pin_require()
  * @pinners: attached groups that can't fault or may not; when not zero, all areas are pinned
- * @holds: what is held
- * @policies: what is pinned, or not, by policy
+ * @holds: the held ranges
+ * @policies: the policies of ranges: pinned or not
  * @emulated: emulated devices
- * @hots: what is held because it is hot
+ * @hots: the hot ranges
  *
- * All that follows @owing is under the space's lock, if nothing else is said.
+ * The space's lock protects all fields after @owing, unless the field says otherwise.
  */
 struct iopf_pins {
 	spinlock_t waits_lock; /* leaf */

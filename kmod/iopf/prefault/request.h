@@ -32,16 +32,16 @@ enum prefault_state {
  * struct iopf_prefault - a request
  * @work: the worker's, in the set's queue
  * @job: the worker's, in @pool
- * @pool: where @job has been queued last, referenced, or NULL
+ * @pool: the pool where @job was queued last, referenced, or NULL
  * @refs: one for being in the list, one for the worker, one for each ioctl at it
  * @ps: the set it belongs to, referenced
  * @node: in the set's list, unless it is new or forgotten
  * @id: its number
  * @state: see requests.c
- * @stop: asks the worker to end it
- * @error: why it failed, negative
- * @eventfd: to be signalled, or NULL
- * @pages: how many it is about
+ * @stop: asks the worker to end the request
+ * @error: the negative error number, if the request failed
+ * @eventfd: the eventfd to signal, or NULL
+ * @pages: number of pages in the request
  * @already_mapped: pages that were mapped already
  * @mapped: pages that have been mapped
  * @failed: pages that could not be mapped
@@ -49,16 +49,16 @@ enum prefault_state {
  * @policy: it follows from a policy, so it goes over what is mapped, with whatever permission
  * @rest: it is about what has no policy of its own, found as it goes on; at most @pages
  * @rest_at: from here on
- * @ranges: what it is about, or NULL
- * @nr_ranges: how many
- * @next_range: the next
- * @data: a working set that it is about instead, or NULL
- * @walk: where in it
- * @chunk: the chunk of it that is being gone through
- * @next_page: from here on
- * @in_range: it is at a range
- * @left: what is left of it
- * @in_slice: it is at a slice of that
+ * @ranges: the ranges of the request, or NULL
+ * @nr_ranges: number of ranges
+ * @next_range: index of the next range
+ * @data: a working set instead of ranges, or NULL
+ * @walk: the position in @data
+ * @chunk: the current chunk of the working set
+ * @next_page: the page of @chunk to continue from
+ * @in_range: a range is in progress
+ * @left: the rest of this range
+ * @in_slice: a slice of @left is in progress
  * @slice: the slice
  *
  * @pool, from @node to @eventfd, and what is counted, all is under the set's lock; @id is constant.

@@ -28,17 +28,17 @@ enum iopf_slice_state {
  * struct iopf_slice - pages to be mapped ahead of their use, in one area and one chunk
  * @range: I/O virtual addresses, whole pages
  * @write: for writing
- * @good: pages that are mapped well enough, when last looked at
- * @present: those that were in the beginning
- * @begun: it has been looked at
- * @skipped: what is left of it is given up
- * @at: the address to go on from: before it nothing more can be done
- * @populated: the address that populating has come to
+ * @good: number of pages that were mapped well enough at the last check
+ * @present: number of pages that were mapped well enough at the first check
+ * @begun: the first check is done
+ * @skipped: the rest of the slice is given up
+ * @at: the address to continue from: nothing more can be done before it
+ * @populated: the address that populate has reached
  * @tries: attempts at the page at @at
- * @pool: threads of the process whose pages are wanted, referenced; or NULL
- * @vaddr: the first
- * @pages: how many
- * @seen: when @vaddr was taken from its area
+ * @pool: threads of the process that owns the wanted pages, referenced; or NULL
+ * @vaddr: CPU address of the first wanted page
+ * @pages: number of wanted pages
+ * @seen: the time when @vaddr was taken from its area
  */
 struct iopf_slice {
 	struct iopf_range range;
