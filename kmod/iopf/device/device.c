@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices: what is known of each, and who serves it.
+ * Devices: the data about each device, and the backend that serves it.
  *
  * Every device that is bound to a VFIO driver has a directory under
  * /sys/kernel/vfio_iopf/devices. How it copes with I/O page faults is somebody's word: see table.c.
@@ -8,10 +8,10 @@
  * (struct iopf_devices_ops).
  *
  * PCI devices are followed by a bus notifier; devices on other buses appear when they are first
- * attached and stay until the module goes. That such a device is being unbound is not heard of.
+ * attached and stay until the module goes. The module does not learn when they are unbound.
  *
- * Locking: iopf_devices_lock. Everybody needs it, so nothing is waited for under it but memory. A
- * directory is removed without it, since that waits for readers and writers of its files.
+ * Locking: iopf_devices_lock. All code here needs it, so its holder waits for memory only. A
+ * directory is removed without it, since the removal waits for readers and writers of its files.
  */
 #include <linux/cleanup.h>
 #include <linux/device.h>

@@ -43,7 +43,8 @@ struct iopf_runner {
  * @release: frees the queue and the object that contains it
  * @refs: one for the attachment, one for each waiting or parked fault
  * @node: in the container's list; changes under its lock and iopf_devices_lock
- * @faulting: the group uses page faults; otherwise all memory is pinned for it. Under the space's lock.
+ * @faulting: the group uses page faults; otherwise all memory is pinned for it. Under the
+ *            space's lock.
  * @lock: protects @dead, @waiting, @parked, @requests, @workers and @active
  * @dead: the group is being detached: the queue takes no more faults
  * @waiting: faults that wait for one of its workers, in order

@@ -5,8 +5,8 @@
  *   fault_workers_max  faults that have a worker, of those that wait for memory, a disk, user space
  *   prefetch_max   prefetched pages that its devices have not used yet
  *
- * Who is at its quota is slowed: faults wait for one of the workers, in order, and less is had
- * ahead. Nobody else notices, since the workers of a container are its own.
+ * A container at its quota is slowed: its faults wait for one of its workers, in order, and it gets
+ * less prefetch. Other containers are not affected, since each container has its own workers.
  *
  * A quota is divided among the groups, or devices, evenly, and each looks at its own share only. So
  * a fault that waits for a worker waits for its own group's, which there is always one of
@@ -14,9 +14,9 @@
  * whatever the quota, and IOPF_DEVICE_WORKERS at most; a share of what may be had ahead may be
  * nothing. A change is seen by the next fault; what is under way is not taken back.
  *
- * Hence a share is not lent while its owner is idle: a worker may be asleep until user space
- * provides a page, which may be never, and what has been had ahead stays until it is used. Neither
- * could be had back in bounded time, so whoever lent would be without, or the quota be exceeded.
+ * Hence an idle owner does not lend its share. A worker may sleep until user space provides a page,
+ * which may never happen. Prefetched pages stay until they are used. The owner could get back
+ * neither in bounded time: it would lose its share, or the container would exceed the quota.
  *
  * Locking: the container's lock; iopf_fault_queue.lock inside. Reading waits for neither.
  */

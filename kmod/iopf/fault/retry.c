@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a worker does for a fault that has to wait: wait, holding nothing of the container, and try
- * again, until the fault can be answered.
+ * The work of a worker for a fault that has to wait. The worker waits and retries until it can
+ * answer the fault. While it waits, it holds nothing of the container.
  *
  * The states of such a fault, and the races, are in parked.c.
  */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pages that a fault wants and the CPU does not have: a run of them is populated at a time.
+ * Pages that a fault wants and the CPU does not have. They are populated one run at a time.
  *
- * want vs freeze, unmap: the run's address is taken under RCU, and whoever populates it is told
- *   when it ceases to be the container's business, see iopf_vaddr_changed().
+ * want vs freeze, unmap: the run's address is taken under RCU. The thread that populates the run
+ *   learns when the address no longer belongs to the container, see iopf_vaddr_changed().
  */
 #include <linux/mm.h>
 
@@ -13,8 +13,8 @@
 #include "want.h"
 
 /*
- * The pages of a group mostly lie side by side: a run is populated at once. What does not join the
- * run has its turn after it.
+ * The pages of a group are mostly adjacent: a run is populated at once. Pages that do not join the
+ * run are populated after it.
  */
 static void want_join(struct iopf_want *want, const struct iopf_area *area, u64 iova, bool write)
 {

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pinning pages of a process, without the space's lock: it waits for user space as long as user
- * space likes.
+ * A job pins pages of a process without the space's lock. User space can delay a job without limit.
  *
- * It is done where it is charged as the process's own accesses are: in the caller, if that is a
- * thread of the process, or in a thread of the process's pool.
+ * A job runs in a thread of the process, so that the kernel charges it like the process's own
+ * accesses. This thread is the caller or a thread of the process's pool.
  *
- * pinning vs unbinding, the space's end: some who want memory pinned hold what others wait for: the
- *   VFIO core's locks of a group that joins, a file in sysfs that is to be removed. They wait for a
- *   thread of the process, and leave it when a device of the space is unbound, or the space ends:
- *   iopf_pin_end(). Either the wait is in the space's list by then, or it finds the reason
- *   (iopf_pins.unbinding, ended). The thread may be in a wait that nobody can end. It uses nothing
- *   but its job; whatever it has pinned and charged by the end it gives back itself.
+ * pinning vs unbinding, the space's end: some callers hold a resource that others wait for: the
+ *   VFIO core's locks of a group that joins, or a sysfs file that is being removed. These callers
+ *   wait for a thread of the process. iopf_pin_end() ends their wait when a device of the space is
+ *   unbound, or when the space ends. Either the wait is already in the space's list, or the caller
+ *   finds the reason (iopf_pins.unbinding, ended). The thread may be in a wait that nobody can end.
+ *   It uses only its job. It gives back the pages that it pinned and charged.
  *
  * Locking: iopf_pins.waits_lock, a leaf.
  */

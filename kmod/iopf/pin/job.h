@@ -16,8 +16,8 @@ struct task_struct;
 
 /* How a caller may wait for memory to be pinned. */
 enum pin_wait {
-	PIN_ALONE,	/* the caller waits; nobody else waits */
-	PIN_HELD,	/* others wait too, until iopf_pin_end() */
+	PIN_ALONE,	/* no other thread waits for the caller */
+	PIN_HELD,	/* others wait for the caller; iopf_pin_end() ends its wait */
 	PIN_NOW,	/* the caller does not wait */
 };
 

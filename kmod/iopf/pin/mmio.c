@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory of devices (VM_PFNMAP) that is held as if it were pinned.
+ * Device memory (VM_PFNMAP) that is held as if it were pinned.
  *
- * It has no pages to pin. It is mapped by the fault path, hence under the notifier's protection,
- * and held. When its owner revokes it, a device that can't fault would never get it back, so the
- * space keeps trying until the memory is there again or its mapping gone: iopf_pin_repair_all().
+ * Device memory has no pages to pin. The fault path maps it, so the notifier protects the mapping.
+ * When the owner of the memory revokes it, a device that can't fault would never get it back. So
+ * the space retries until the memory is present again or its mapping is gone:
+ * iopf_pin_repair_all().
  *
  * Locking: the space's lock, which is dropped to populate.
  */

@@ -49,7 +49,7 @@ struct iopf_policies {
  * @devices: devices that get a notification when memory is unmapped
  * @notifying: notifications in progress
  * @notified: woken when @notifying falls to zero, and when a copy ends
- * @copies: copies by drivers, in progress
+ * @copies: copies for drivers, in progress
  * @copied: number of copies that ended
  *
  * Under the space's lock.

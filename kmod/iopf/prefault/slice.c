@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Slices: what is mapped ahead of its use, a piece of at most one chunk at a time.
+ * Slices: memory is mapped ahead of its use, in pieces of at most one chunk.
  *
  * A slice is mapped as a fault would map it, by iopf_chunk_fault(), which maps all that the CPU has
  * in the chunk. What the CPU does not have is populated first. So all rules of chunk.c
@@ -15,10 +15,10 @@
  * (iopf_slice_map(), iopf_slice_populate()), since only the latter may use the space or
  * be waited for; see requests.c.
  *
- * Memory: the kernel populates a page for whomever it belongs to, and kills when it can't. A hint
- * is not worth that. So before each step as many pages as it may take are had from the same
- * memory cgroup, by an allocation that may fail, and given back. Who takes them in between is not
- * kept from it: that makes the kernel's killing unlikely, not impossible.
+ * Memory: when the kernel can't charge a populated page to the owner's memory cgroup, the OOM killer
+ * runs. A hint is not worth that. So each step first allocates as many pages as it may need from
+ * the same memory cgroup, and frees them again. This allocation may fail. Others may take the pages
+ * in between: an OOM kill is unlikely, not impossible.
  *
  * slice vs unmap, map: the area is looked up each time, under RCU. If the slice is no longer
  *   all in one area that permits it, it is over.
