@@ -15,10 +15,10 @@
  * (iopf_slice_map(), iopf_slice_populate()), since only the latter may use the space or
  * be waited for; see requests.c.
  *
- * Memory: when the kernel can't charge a populated page to the owner's memory cgroup, the OOM killer
- * runs. A hint is not worth that. So each step first allocates as many pages as it may need from
- * the same memory cgroup, and frees them again. This allocation may fail. Others may take the pages
- * in between: an OOM kill is unlikely, not impossible.
+ * Memory: when the kernel can't charge a populated page to the owner's memory cgroup, the OOM
+ * killer runs. A hint is not worth that. So each step first allocates as many pages as it may need
+ * from the same memory cgroup, and frees them again. This allocation may fail. Others may take the
+ * pages in between: an OOM kill is unlikely, not impossible.
  *
  * slice vs unmap, map: the area is looked up each time, under RCU. If the slice is no longer
  *   all in one area that permits it, it is over.
