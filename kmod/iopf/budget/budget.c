@@ -11,10 +11,9 @@
  *
  * Charging: whoever changes what a chunk has mapped has the chunk counted anew before it drops the
  * chunk's lock (iopf_evictor_settle()). What is going to be mapped is reserved before, under the
- * same lock, so what is mapped is never more than the maximum; how much can be had says
- * how much is mapped: a leaf of 2 MiB, the window, the page in question, or nothing
- * (-EDQUOT). What nobody waits for is had below the soft mark only. There are no
- * leaves of 1 GiB: they could go but as a whole.
+ * same lock, so what is mapped is never more than the maximum. A fault maps as much as can be
+ * reserved: a leaf of 2 MiB, the window, the page in question, or nothing (-EDQUOT). Prefetching
+ * reserves below the soft mark only. There are no leaves of 1 GiB: they could go but as a whole.
  *
  * Making room: above the soft mark, and a little before the hard one, in the background. A fault
  * for which there is not a single page has room made by its worker, and tries again, as one that
@@ -26,8 +25,8 @@
  *   (iopf_evictor_enter(), iopf_evictor_leave()); what it has mapped does not go in between. A
  *   group of faults that has been served in part is answered when there is no room for the
  *   rest: waiting with what it has, it could keep others, or itself, waiting for good.
- * unmap vs eviction: a chunk that is killed is forgotten under its lock; who has chosen it is in an
- *   RCU read-side section and finds that it may not go.
+ * unmap vs eviction: a chunk that is killed is forgotten under its lock. The evictor holds RCU,
+ *   rechecks under the chunk's lock, and skips a chunk that has been killed.
  * freeze vs eviction: what is mapped of a frozen area stays, for its faults would wait.
  *
  * Locking: iopf_chunk.lock -> iopf_evictor.lock, which is a leaf. A victim is chosen with the leaf

@@ -4,11 +4,11 @@
  * them. core/sample.h says which chunks, when, and what the log looks like; sample/sampler.c
  * starts, stops, and unmaps chunks to see when they are missed.
  *
- * A chunk is known here by its block, the number of its first page. What is said of it by
- * iopf_chunk.look and by its point in the table agree whenever the chunk's lock is free.
+ * The number of its first page, the block, stands for a chunk here. iopf_chunk.look and the chunk's
+ * point in the table agree whenever the chunk's lock is free.
  *
  * look vs fault: both hold the chunk's lock, and change its state and its point under it.
- * stop vs fault: who finds a chunk marked when sampling is off takes the mark off.
+ * stop vs fault: a fault that finds its chunk marked when sampling is off takes the mark off.
  *
  * Locking: the chunk's lock, or the lock of its area's array, outside of iopf_watch.lock.
  */

@@ -4,8 +4,9 @@
  * faults.
  *
  * Every group gets one response. INVALID is for what the container does not have or permit, never
- * FAILURE, which turns the device's page request interface off for good. When memory or quiet can't
- * be had after many attempts, SUCCESS: the device tries again.
+ * FAILURE, which turns the device's page request interface off for good. A fault that many attempts
+ * could not serve, for lack of memory or because of invalidations, is answered SUCCESS. Then the
+ * device asks again.
  */
 #include <linux/iommu.h>
 #include <linux/ratelimit.h>

@@ -74,8 +74,8 @@ static void coalesce_give_back(struct iopf_fault_queue *fq, struct list_head *tr
 }
 
 /*
- * One fault without a worker, as far as it takes no waiting. False: it has to wait. Nothing is had
- * ahead for it: others wait for their answer.
+ * Try to answer one fault that has no worker, without waiting. Returns false if the fault has to
+ * wait. There is no prefetching after the answer: other faults wait for theirs.
  */
 static bool coalesce_one(struct iopf_fault_queue *fq, struct iopf_parked *parked)
 {

@@ -7,17 +7,17 @@
  * attempt is in request.h, and for groups of several requests in group.c.
  *
  * When the CPU does not have the page, but can get it without waiting for more than memory, the
- * page is populated in place, too. What is worth having beside it is mapped after the device has
- * its answer: prefetch.c.
+ * page is populated in place, too. Pages beside it are prefetched after the device has its answer:
+ * prefetch.c.
  *
  * Otherwise the fault is parked: parked.c. It waits without holding anything of the container.
  *
  * Every group gets one response: here in place, or from a worker (retry.c, coalesce.c), or when the
  * group's devices are detached (iopf_fault_drain()).
  *
- * fault vs detach: a dead queue has new faults answered at once. The IOMMU driver drains faults
- *   that are handled in place when the domain is detached. What is done after the answer enters the
- *   queue (iopf_fq_enter()), and detaching waits for it.
+ * fault vs detach: faults of a dead queue are answered at once. The IOMMU driver drains faults that
+ *   are handled in place when the domain is detached. The work after an answer enters the queue
+ *   (iopf_fq_enter()), and detaching waits until it has left.
  * fault vs unmap: areas and chunks are found under RCU and checked under the chunk's lock; see
  *   map/area.c.
  * fault vs exit: mm_users is held while memory is populated in place, and the last user's exit is

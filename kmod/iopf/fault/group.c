@@ -5,8 +5,8 @@
  * Each attempt populates one run of pages. The first attempt looks at all requests, so that one
  * that can't be served ends the group at once. The following attempts begin at the first request
  * that has not been served, and end behind the run to populate. So the work is linear in the number
- * of requests. What has been served in an earlier attempt may be unmapped by the time of the
- * answer; the device then asks again.
+ * of requests. A page that an earlier attempt mapped may be unmapped before the answer. Then the
+ * device asks again.
  *
  * Unexpected faults: a device that may not fault, and any device where memory is locked for it,
  * finds all that it may use mapped. A fault all the same is counted and answered, and brings
@@ -53,7 +53,7 @@ static int group_scan(struct iopf_fault_queue *fq, struct iopf_device *d, struct
 		unsigned int joined = want->pool ? want->pages : 0;
 		int one = fault_request(fq->space, d, &fault->fault.prm, want, served, timing);
 
-		/* What can't be served decides, then what there is to wait for. */
+		/* A request that can't be served decides the answer. Otherwise the group waits. */
 		if (one && !fault_must_wait(one))
 			return one;
 		*some |= !one;

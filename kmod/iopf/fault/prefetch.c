@@ -12,10 +12,10 @@
  *   swapped     where the host looks for what is not used there is none of that, but
  *               what it has swapped out of a window comes back together
  *
- * That takes no longer than what one fault may cause: 2 MiB of pages that are there, or
- * AHEAD_LEAVES leaves of that size, or IOPF_AHEAD_ABSENT pages that are not. The rest of a long
- * stream is had by a worker, a slice of that size at a time, each stream in turn. A stream over
- * memory that is there does not fault any more once the worker is ahead of the device.
+ * One fault causes at most this work: mapping 2 MiB of present pages, or AHEAD_LEAVES leaves of
+ * that size, or populating IOPF_AHEAD_ABSENT pages. A worker prefetches the rest of a long stream,
+ * a slice of that size at a time, and takes the streams in turn. A stream over present memory does
+ * not fault any more once the worker is ahead of the device.
  *
  * Bounds: IOPF_AHEAD_PRESENT and IOPF_AHEAD_ABSENT pages at a time, less for devices that do not
  * use what they get. What is there already is mapped only; nothing is taken from a disk.
@@ -47,7 +47,7 @@
 #include "prefetch.h"
 #include "queue.h"
 
-/* Pages to have ahead that are there: 1 GiB, for which page tables take 2 MiB. */
+/* Present pages to prefetch: 1 GiB, for which page tables take 2 MiB. */
 #define IOPF_AHEAD_PRESENT	(SZ_1G / PAGE_SIZE)
 /*
  * Pages to populate ahead. A fault costs about as much as zeroing a third of a page, so with this
@@ -93,9 +93,9 @@ static unsigned int ahead_slice(const struct iopf_chunk *chunk, u64 iova, unsign
 }
 
 /*
- * The chunk of an address, or where the CPU has leaves of 2 MiB side by side, those of as many of
- * them as are to be had: making them one by one would be the greater part of mapping them. How
- * many; under RCU.
+ * The chunk of an address. Where the CPU has leaves of 2 MiB side by side, the chunks of all of
+ * those that are to be prefetched: making the chunks one by one would cost more than mapping them.
+ * Returns the number of chunks. Under RCU.
  */
 static unsigned int ahead_chunks(struct iopf_area *area, u64 iova, unsigned int pages,
 				 struct iopf_chunk *chunks[AHEAD_LEAVES])
@@ -208,7 +208,7 @@ static void runner_advance(struct iopf_runner *r, unsigned int pages)
 	iopf_device_count(r->d, IOPF_STAT_PREFETCHED, pages);
 }
 
-/* Tell the streams what could not be had. */
+/* Tell the streams what could not be prefetched. */
 static void runner_short(const struct iopf_runner *r)
 {
 	if (!r->pages)
@@ -373,7 +373,7 @@ static void window_unmap_clean(struct iopf_fault_queue *fq, const struct iopf_se
 }
 
 /*
- * Where the host looks for what is not used nothing is had ahead. But what it has swapped out comes
+ * Where the host looks for unused memory there is no prefetching. But what it has swapped out comes
  * back together: a device that has missed two pages side by side gets the rest of the window read,
  * so that it waits for the disk at most once more, and not for each. What comes back is clean,
  * so who then writes misses each page once more: the same holds for that.

@@ -3,7 +3,7 @@
  * Quotas: how much of the host's work a container may ask for at a time.
  *
  *   fault_workers_max  faults that have a worker, of those that wait for memory, a disk, user space
- *   prefetch_max   prefetched pages that its devices have not used yet
+ *   prefetch_max       prefetched pages that its devices have not used yet
  *
  * A container at its quota is slowed: its faults wait for one of its workers, in order, and it gets
  * less prefetch. Other containers are not affected, since each container has its own workers.
@@ -11,8 +11,8 @@
  * A quota is divided among the groups, or devices, evenly, and each looks at its own share only. So
  * a fault that waits for a worker waits for its own group's, which there is always one of
  * (parked.c), and nothing has to be counted in one place. A group has one worker at least,
- * whatever the quota, and IOPF_DEVICE_WORKERS at most; a share of what may be had ahead may be
- * nothing. A change is seen by the next fault; what is under way is not taken back.
+ * whatever the quota, and IOPF_DEVICE_WORKERS at most; a share of prefetch_max may be
+ * 0. A change is seen by the next fault; what is under way is not taken back.
  *
  * Hence an idle owner does not lend its share. A worker may sleep until user space provides a page,
  * which may never happen. Prefetched pages stay until they are used. The owner could get back

@@ -58,7 +58,7 @@ struct iopf_mm_ops {
  * @pool_node: in the pool's list, under its lock, until the process ends
  * @lock: protects @ranges
  * @ranges: where its memory is mapped, by CPU address; they may overlap
- * @owed: charged pages that are to be given back when @mm's lock can be had; see charge.c
+ * @owed: charged pages that are to be given back when @mm's mmap lock is free; see charge.c
  * @settle: does that; has a reference
  * @exited: the address space is going or gone
  * @stopped: and nothing of it is mapped any more, but for what is pinned

@@ -263,7 +263,7 @@ long iopf_mm_pin(struct mm_struct *mm, unsigned long vaddr, unsigned int n, unsi
 }
 
 /*
- * Whether a page of shared memory is there or can be had at once. What other drivers and file
+ * Whether a page of shared memory is there or can be populated at once. What other drivers and file
  * systems do is their own affair.
  */
 static noinline bool shmem_at_once(struct vm_area_struct *vma, unsigned long vaddr)
@@ -286,7 +286,7 @@ static bool may_be_huge(const struct vm_area_struct *vma, unsigned long vaddr)
 	       vaddr + PMD_SIZE <= vma->vm_end;
 }
 
-/* In the context that reports faults: whether a page can be had without waiting. */
+/* In the context that reports faults: whether a page can be populated without waiting. */
 static __always_inline bool page_at_once(struct place *place, struct vm_area_struct *vma,
 					 unsigned long vaddr)
 {

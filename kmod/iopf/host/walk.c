@@ -30,9 +30,8 @@
  * such, since the tables, indexed by some bits of it only, would have it for another address: one
  * that the notifier, asked by the number, does not know to be mapped.
  *
- * Refused: see refuse.c. PROT_NONE
- * and NUMA-hinting entries, which are without the user bit, look like absent ones and go through a
- * CPU fault.
+ * Refused: see refuse.c. PROT_NONE and NUMA-hinting entries, which are without the user bit, look
+ * like absent ones and go through a CPU fault.
  */
 #include <linux/mm.h>
 #include <linux/pgtable.h>
@@ -494,7 +493,7 @@ static bool entry_near(unsigned long entry, bool write, bool swapped)
 }
 
 /**
- * iopf_walk_near() - which pages of private memory can be had without memory that is not theirs
+ * iopf_walk_near() - which pages of private memory can be populated without new memory
  * @mm: whose page tables
  * @vaddr: first address, page aligned
  * @n: pages, BITS_PER_LONG at most, which all lie in one PMD

@@ -61,7 +61,7 @@ static const struct kernel_param_ops fault_around_ops = {
 module_param_cb(fault_around, &fault_around_ops, &iopf_fault_around, 0644);
 __MODULE_PARM_TYPE(fault_around, "uint");
 MODULE_PARM_DESC(fault_around,
-		 "Pages to look at around a fault, mapping those the CPU has, and if it has them all, the rest of the 2 MiB as far as it has that; 0 is off, and nothing is had ahead of a device either; 512 the most (default: 16)");
+		 "Window around a fault, in pages: those that the CPU has are mapped, too; if it has all of them, so is the rest of the 2 MiB up to the first gap; 0: no window and no prefetching; at most 512 (default: 16)");
 
 #ifdef IOPF_CONTROLS
 bool iopf_break_retry;

@@ -47,7 +47,8 @@ struct task_struct;
  * @leaving: being unmapped; emulated devices pin nothing more. Under the space's lock.
  * @reported: being unmapped, and its last report is being made or has been. Under the space's
  *            lock; set and cleared under iopf_container.reporting.
- * @tellings: how often their drivers have been told, with pins left. Under the space's lock.
+ * @notifications: how often emulated devices' drivers were told to unpin and left pins. Under the
+ *                 space's lock.
  * @gone: others that are removed at the same time. Under the space's lock, and then the
  *        business of @free_work.
  * @free_work: of one of them: frees all after a grace period
@@ -80,7 +81,7 @@ struct iopf_area {
 	bool coming;
 	bool leaving;
 	bool reported;
-	unsigned int tellings;
+	unsigned int notifications;
 	struct list_head gone;
 	struct rcu_work free_work;
 };

@@ -31,21 +31,32 @@ static void chunk_part(const struct iopf_chunk *chunk, const struct iopf_range *
 	*last = range->last < end ? iopf_chunkmap_page(range->last) : IOPF_CHUNK_PAGES - 1;
 }
 
-/* The same, until somebody else wants the processor: then @range is what is left of it. */
+/* Unmap the pages of @chunk that lie in @range and are not pinned. Returns their number. */
+static unsigned int chunk_zap_part(struct iopf_chunk *chunk, const struct iopf_range *range,
+				   bool age)
+{
+	unsigned int first, last, zapped;
+
+	chunk_part(chunk, range, &first, &last);
+	zapped = iopf_chunk_zap(chunk, first, last, age);
+	if (zapped)
+		WRITE_ONCE(chunk->lost, true);
+	return zapped;
+}
+
+/*
+ * Unmap chunks of a range until somebody else wants the processor. Returns whether there is
+ * anything left, which is @range then.
+ */
 static bool area_zap_chunks_some(struct iopf_area *area, struct iopf_range *range,
 				 unsigned int *all)
 {
 	struct iopf_chunk *chunk;
-	unsigned int first, last, zapped;
 	unsigned long index;
 
 	xa_for_each_range(&area->chunks, index, chunk, iopf_area_chunk_index(area, range->first),
 			  iopf_area_chunk_index(area, range->last)) {
-		chunk_part(chunk, range, &first, &last);
-		zapped = iopf_chunk_zap(chunk, first, last, false);
-		if (zapped)
-			WRITE_ONCE(chunk->lost, true);
-		*all += zapped;
+		*all += chunk_zap_part(chunk, range, false);
 		if (need_resched() && range->last - chunk->iova >= IOPF_CHUNK_SIZE) {
 			range->first = chunk->iova + IOPF_CHUNK_SIZE;
 			return true;
@@ -97,16 +108,13 @@ bool iopf_area_zap_some(struct iopf_area *area, struct iopf_range *range, unsign
 unsigned int iopf_area_zap_chunks(struct iopf_area *area, const struct iopf_range *range,
 				  bool age)
 {
-	unsigned int all = 0, zapped, first, last, aged = 0;
+	unsigned int all = 0, zapped, aged = 0;
 	struct iopf_chunk *chunk;
 	unsigned long index;
 
 	xa_for_each_range(&area->chunks, index, chunk, iopf_area_chunk_index(area, range->first),
 			  iopf_area_chunk_index(area, range->last)) {
-		chunk_part(chunk, range, &first, &last);
-		zapped = iopf_chunk_zap(chunk, first, last, age);
-		if (zapped)
-			WRITE_ONCE(chunk->lost, true);
+		zapped = chunk_zap_part(chunk, range, age);
 		all += zapped;
 		/* The answer is known, and who asks has a lock of the page tables. */
 		if (age && zapped && ++aged == AGE_CHUNKS)

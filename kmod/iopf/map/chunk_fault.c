@@ -202,8 +202,8 @@ static __always_inline void fault_gap(const struct chunk_fault *f, const struct 
 }
 
 /*
- * Look at the CPU's pages of the gap, or at least at the one in question. The run that it
- * belongs to; NULL: it can't be had.
+ * Look at the CPU's pages of the gap, or at least at the page of the access. Returns the run that
+ * this page belongs to; NULL: the CPU does not have it, or it is refused.
  */
 static __always_inline const struct iopf_run *
 fault_look(struct chunk_fault *f, struct iopf_window *gap, struct iopf_runs *runs)

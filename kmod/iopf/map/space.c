@@ -15,6 +15,7 @@
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "../lib/backlog.h"
@@ -99,6 +100,42 @@ struct iopf_area *iopf_space_next_area(struct iopf_space *space, const struct io
 	/* After the last address of all there is none. */
 	return area ? mt_find_after(&space->areas, index, last) :
 		      mt_find(&space->areas, index, last);
+}
+
+/**
+ * iopf_space_check() - whether all of a range is mapped
+ * @space: the address space, locked
+ * @range: the range
+ * @prot: IOMMU_READ, IOMMU_WRITE: what the areas must permit; 0: nothing in particular
+ * @vaddr: their CPU addresses must be valid
+ *
+ * Return: 0; -ENOENT: not all of it is mapped; -EPERM: an area does not permit that; -EBUSY: the
+ * CPU address of an area is invalid; -EINTR: the caller is killed.
+ */
+int iopf_space_check(struct iopf_space *space, const struct iopf_range *range, int prot,
+		     bool vaddr)
+{
+	u64 at = range->first;
+
+	lockdep_assert_held(&space->lock);
+
+	for (;;) {
+		struct iopf_area *area = mtree_load(&space->areas, at);
+
+		if (!area)
+			return -ENOENT;
+		if ((area->prot & prot) != prot)
+			return -EPERM;
+		if (vaddr && area->vaddr_invalid)
+			return -EBUSY;
+		if (area->range.last >= range->last)
+			return 0;
+		at = area->range.last + 1;
+		/* There may be 65535 areas. */
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
 }
 
 /**

@@ -18,6 +18,7 @@ struct iopf_backlog;
 struct iopf_domains;
 struct iopf_pins;
 struct iopf_prefaults;
+struct iopf_range;
 struct iopf_watch;
 struct mem_cgroup;
 
@@ -146,6 +147,8 @@ static inline void iopf_space_leave(struct iopf_space *space, int turn)
 unsigned long iopf_space_resident(const struct iopf_space *space);
 struct iopf_area *iopf_space_next_area(struct iopf_space *space, const struct iopf_area *area,
 				       unsigned long *index, unsigned long last);
+int iopf_space_check(struct iopf_space *space, const struct iopf_range *range, int prot,
+		     bool vaddr);
 void iopf_space_repair(struct iopf_space *space);
 int iopf_space_set_domains(struct iopf_space *space, struct iopf_domains *domains,
 			   struct iommu_domain *added);

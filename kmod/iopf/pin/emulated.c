@@ -15,7 +15,7 @@
  *
  * unmap vs release: while drivers are told without the lock, other threads may unmap everything and
  * take the groups out. The caller's reference keeps the space; devices that are on the list
- * wait for the telling before they go. unmap vs unmap: each marks the areas again when it has
+ * wait for the notification before they go. unmap vs unmap: each marks the areas again when it has
  * the lock; the second finds what the first has left, or nothing.
  *
  * pinning vs user space: it waits for user space as long as that likes, and holds no lock

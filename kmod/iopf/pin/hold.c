@@ -26,7 +26,7 @@
  *   replaced, and a fault that meets it is told to go on. What is not held in the same 2 MiB is
  *   faulted in again if a leaf went for the part.
  * hold vs 1 GiB leaves: an area has none while any part of it is held.
- * hold vs invalidation: pinned pages stay. Devices' memory goes and is had again; see mmio.c.
+ * hold vs invalidation: pinned pages stay. Devices' memory goes and is mapped again; see mmio.c.
  * hold vs unexpected faults: a fault in a guarded range maps nothing (see fault/group.c). Faults
  *   look it up under iopf_holds.lock, a leaf; the tree is changed under that and the space's lock.
  *   The hold enters the tree when all of it is pinned.

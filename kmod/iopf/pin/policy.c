@@ -211,33 +211,6 @@ void iopf_policy_forget(struct iopf_space *space, const struct iopf_range *range
 }
 
 /**
- * iopf_policy_check() - whether a range can have a policy, or be locked
- * @space: the space, locked
- * @range: the range
- *
- * Return: 0; -ENOENT: not all of it is mapped; -EBUSY: an address of it is invalid; -EINTR.
- */
-int iopf_policy_check(struct iopf_space *space, const struct iopf_range *range)
-{
-	u64 at = range->first;
-
-	for (;;) {
-		struct iopf_area *area = mtree_load(&space->areas, at);
-
-		if (!area)
-			return -ENOENT;
-		if (area->vaddr_invalid)
-			return -EBUSY;
-		if (area->range.last >= range->last)
-			return 0;
-		at = area->range.last + 1;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
-	}
-}
-
-/**
  * iopf_policy_next_default() - the next part of what is mapped that has no policy of its own
  * @space: the space, locked
  * @at: where to look from

@@ -18,6 +18,4 @@ void iopf_policy_forget(struct iopf_space *space, const struct iopf_range *range
 
 bool iopf_policy_next_default(struct iopf_space *space, u64 at, struct iopf_range *range);
 
-int iopf_policy_check(struct iopf_space *space, const struct iopf_range *range);
-
 #endif /* IOPF_POLICY_H */

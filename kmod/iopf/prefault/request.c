@@ -263,30 +263,6 @@ static struct iopf_prefault *prefault_create(struct iopf_prefaults *ps, int even
 	return p;
 }
 
-/* All of a range belongs to areas that permit it. */
-static int range_check(struct iopf_space *space, const struct iopf_range *range, int prot)
-{
-	u64 at = range->first;
-
-	lockdep_assert_held(&space->lock);
-
-	for (;;) {
-		struct iopf_area *area = mtree_load(&space->areas, at);
-
-		if (!area)
-			return -ENOENT;
-		if ((area->prot & prot) != prot)
-			return -EPERM;
-		if (area->range.last >= range->last)
-			return 0;
-		at = area->range.last + 1;
-		/* There may be 65535 areas in each of 4096 ranges. */
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
-	}
-}
-
 /* What user space says, as whole pages. */
 static int range_get(struct iopf_range *range, const struct vfio_iopf_range __user *from)
 {
@@ -322,7 +298,7 @@ static int prefault_check(struct iopf_space *space, const struct iopf_prefault *
 		return -EINTR;
 	ret = space->domains->nr ? 0 : -EINVAL;
 	for (unsigned int i = 0; !ret && i < p->nr_ranges; i++)
-		ret = range_check(space, &p->ranges[i], prot);
+		ret = iopf_space_check(space, &p->ranges[i], prot, false);
 	mutex_unlock(&space->lock);
 	return ret;
 }

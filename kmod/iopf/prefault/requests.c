@@ -455,7 +455,7 @@ bool iopf_prefaults_policy_room(struct iopf_prefaults *ps)
  * @p: the request; the caller keeps its reference
  *
  * Context: the space's lock has been held since the request was made, so that it can't fail,
- * but for spaces that are being released or have no device: nothing is to be had ready there.
+ * but for spaces that are being released or have no device: nothing is to be made ready there.
  * Return: its number, or 0.
  */
 u64 iopf_prefaults_start_policy(struct iopf_prefault *p)

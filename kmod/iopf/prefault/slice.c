@@ -44,7 +44,7 @@
 
 /* Pages populated between two looks whether to stop. */
 #define POPULATE_PAGES	32U
-/* Pages that must be had before: those, and page tables. */
+/* Pages that must be free before: those, and page tables. */
 #define PROBE_PAGES	(POPULATE_PAGES + 4)
 /* Areas that permit nothing are skipped, that many at a time. */
 #define SKIP_AREAS	64
@@ -301,7 +301,7 @@ out:
 	return state;
 }
 
-/* Whether @pages pages of memory can be had without killing anybody. */
+/* Whether @pages pages of memory can be allocated without an OOM kill. */
 static bool probe(struct mem_cgroup *memcg, unsigned int pages)
 {
 	struct mem_cgroup *old = set_active_memcg(memcg);
@@ -336,9 +336,9 @@ static bool probe_mm(struct mm_struct *mm, unsigned int pages)
  * @s: the slice
  * @stop: set by others: no more
  *
- * The wish stays, if its first page could not be had.
+ * The slice still wants the pages if the first one could not be populated.
  *
- * Context: a thread of the process; sleeps for memory only. In any other nothing can be had.
+ * Context: a thread of the process; sleeps for memory only. Any other populates nothing.
  * Return: 0: look again; -EAGAIN: the first page has to be waited for; -ENOMEM: memory is short.
  */
 int iopf_slice_populate(struct iopf_slice *s, const bool *stop)

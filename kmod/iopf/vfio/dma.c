@@ -13,7 +13,7 @@
  *
  * Unmapping what emulated devices have pinned: their drivers are told first, without the lock, so
  * afterwards everything is looked at anew. Meanwhile nothing is pinned in the
- * areas that are leaving. A driver that does not unpin after several tellings is given up,
+ * areas that are leaving. A driver that does not unpin after several notifications is given up,
  * area by area.
  *
  * Unmapping with a report of dirty pages: the areas are frozen first, so that nothing is
@@ -352,10 +352,10 @@ static bool release_pins(struct iopf_container *c, struct victims *v)
 
 		area->leaving = true;
 		if (xa_empty(&area->pins)) {
-			area->tellings = 0;
+			area->notifications = 0;
 			continue;
 		}
-		if (area->tellings++ == NOTIFY_ATTEMPTS) {
+		if (area->notifications++ == NOTIFY_ATTEMPTS) {
 			iopf_emulated_abandon(area);
 			continue;
 		}

@@ -41,7 +41,7 @@ static int lock_add(struct iopf_space *space, void *data)
 
 	if (!c->space.domains->nr)
 		return -EINVAL;
-	ret = iopf_policy_check(&c->space, &add->range);
+	ret = iopf_space_check(&c->space, &add->range, 0, true);
 	if (ret)
 		return ret;
 	if (c->pins.holds.locks >= VFIO_IOPF_LOCKS_MAX)

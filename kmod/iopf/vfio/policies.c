@@ -101,7 +101,7 @@ static int policy_set(struct iopf_space *space, void *data)
 	struct iopf_prefault *p = NULL;
 	int ret;
 
-	ret = iopf_policy_check(space, &set->range);
+	ret = iopf_space_check(space, &set->range, 0, true);
 	if (ret)
 		return ret;
 	if (set->arg->policy == VFIO_IOPF_POLICY_PREFAULT) {
