@@ -11,18 +11,21 @@
  *
  * The test does not run with stock type1, which uses freed memory here.
  *
- * vm: --mem 1024
+ * vm: --mem 1024 --module fuse
  */
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "dirty.h"
+#include "emulated.h"
 #include "policy.h"
 #include "rig.h"
+#include "slowfs.h"
 #include "uffd.h"
 
 #define LEN	(1 * MiB)
@@ -208,6 +211,80 @@ static void check_report(void)
 	mem_unmap(b.va, b.len);
 }
 
+/* When the mapping waits for its memory. */
+static sem_t mapping;
+
+static void *unmap_run(void *arg)
+{
+	struct report *report = arg;
+
+	while (sem_wait(&mapping))
+		;
+	report->ret = dirty_unmap(&container, &report->map);
+	return NULL;
+}
+
+/**
+ * check_map_reported() - unmap a range that is being mapped, with a last report of its dirty pages
+ * @fails: the report fails, and the range stays
+ *
+ * The mapping waits for memory that it pins, and the report for the memory of the bitmap. While
+ * the report is made nothing can be pinned. The mapping must not fail for it.
+ *
+ * While memory is being pinned the kernel holds mmap_lock, so the process can neither map memory
+ * nor create a thread. All of that is done before.
+ */
+static void check_map_reported(bool fails)
+{
+	struct simbuf b = { slowfs_mem(fails, LEN), RIG_IOVA, LEN };
+	uint64_t *page = mem_anon(MEM_PAGE), *from = mem_anon(MEM_PAGE);
+	struct report report = { .map = { b.iova, b.len, LEN / MEM_PAGE / 64, page } };
+	struct vfio_iopf_map_dma map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)b.va,
+		.iova = b.iova,
+		.size = b.len,
+		.policy = VFIO_IOPF_POLICY_PIN,
+	};
+	struct call call = { .cmd = VFIO_IOPF_MAP_DMA, .arg = &map, .ret = 1 };
+	int uffd = uffd_missing(page, MEM_PAGE);
+	unsigned int i, spins = 0;
+	pthread_t mapper, unmapper;
+
+	must(dirty_track(&container, true));
+	must_be(!sem_init(&mapping, 0, 0));
+	must_be(!pthread_create(&unmapper, NULL, unmap_run, &report));
+	slowfs_hold();
+	must_be(!pthread_create(&mapper, NULL, call_run, &call));
+	must_be(slowfs_held());
+	must_be(!sem_post(&mapping));
+	uffd_asked(uffd);
+	slowfs_release();
+	/* Let a mapping that fails do so. */
+	for (i = 0; i < 100 && __atomic_load_n(&call.ret, __ATOMIC_RELAXED) == 1; i++)
+		sim_nap(&spins);
+	if (fails)
+		mem_unmap(page, MEM_PAGE);
+	else
+		must(uffd_give(uffd, (uintptr_t)page, from, MEM_PAGE));
+	close(uffd);
+	pthread_join(unmapper, NULL);
+	pthread_join(mapper, NULL);
+	sem_destroy(&mapping);
+	tap_errno_is(report.ret, fails ? -EFAULT : 0, "a last report of a range that is being mapped");
+	tap_errno_is(call.ret, 0, "the mapping waits for it");
+	tap_is(emulated_charged() * MEM_PAGE, fails ? LEN : 0, "%s",
+	       fails ? "the range stays, and is pinned" : "then the range has gone");
+	if (fails)
+		must(vfio_unmap(&container, b.iova, b.len));
+	else
+		mem_unmap(page, MEM_PAGE);
+	must(dirty_track(&container, false));
+	mem_unmap(from, MEM_PAGE);
+	mem_unmap(b.va, b.len);
+}
+
 /* The module stays for as long as somebody is in it, whatever is closed. */
 static void check_module(void)
 {
@@ -357,6 +434,10 @@ int main(void)
 	join();
 	check_late_all();
 	check_report();
+	slowfs_start();
+	check_map_reported(false);
+	check_map_reported(true);
+	slowfs_stop();
 	check_random();
 	check_module();
 	return tap_done();

@@ -345,7 +345,8 @@ err_end:
  * Return: 0; -ENODEV when the container is new and the group can't fault (unless the
  * administrator wants it served here all the same);
  * -ENODEV also when memory has to be waited for and a device of the container is being unbound;
- * -EBUSY while a CPU address is invalid, or when more is pinned than the group may have;
+ * -EBUSY while a CPU address is invalid or a last report of dirty pages is made, or when more is
+ * pinned than the group may have;
  * -EPERM without isolated interrupts, unless the administrator allows that;
  * -EINVAL when it is attached already, the group's addresses do not agree with the
  * container's, or its IOMMU's pages are larger than the CPU's; what pinning returns; -ENOMEM;

@@ -35,8 +35,8 @@ struct iopf_sampler;
  * @latency_past: how long faults took of devices that have left; under iopf_devices_lock
  * @latency_dir: where that is to be read, with those of the others
  * @setting: one change of @policy or @complete at a time; outside of the space's lock
- * @reporting: one report of dirty pages at a time; outside of the space's lock, and only the
- *             owner's reports take it
+ * @reporting: one report of dirty pages at a time; outside of the space's lock. Only the owner's
+ *             reports hold it; MAP_DMA takes it to wait for a report
  * @pool: the threads of the process that attached the first group, in use; or NULL. Under the VFIO
  *        core's lock of its container.
  * @dma_avail: areas that may still be mapped

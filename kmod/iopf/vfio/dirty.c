@@ -18,8 +18,7 @@
  *
  * report vs user space: copying may wait for ever, so nothing is copied under the container's
  *   lock. A report is collected in pieces under it, and goes on by address.
- * report vs report: one at a time, under iopf_container.reporting, which the owner's reports take
- *   and nobody else.
+ * report vs report: one at a time, under iopf_container.reporting. Only the owner's reports hold it.
  * report vs unmap, map: an area that goes in between is not reported any further, and one that
  *   comes is, from where the report is.
  *

@@ -18,7 +18,8 @@
  *
  * Unmapping with a report of dirty pages: the areas are frozen first, so that nothing is
  * written between the report and the end. If user space can't take the report, they thaw and
- * nothing has happened.
+ * nothing has happened. MAP_DMA of such an area, which still pins its memory, waits for the end of
+ * the report; see map_pin().
  *
  * Locking: the container's lock.
  */
@@ -95,8 +96,26 @@ static int map_commit(struct iopf_space *space, void *data)
 }
 
 /*
- * Pin what is to be pinned of a new area, which waits for user space. It is there already, as far
- * as others can see: who unmaps it ends this.
+ * Wait until another thread has made the last report of the area, and unmaps it. The lock is
+ * dropped meanwhile. 0, or -EINTR.
+ */
+static int map_wait_report(struct iopf_container *c)
+{
+	int ret;
+
+	iopf_space_unlock_to_wait(&c->space);
+	ret = mutex_lock_killable(&c->reporting);
+	if (!ret)
+		mutex_unlock(&c->reporting);
+	iopf_space_relock(&c->space);
+	return ret;
+}
+
+/*
+ * Pin the memory of a new area, which waits for user space. Other threads see the area already.
+ * When one of them unmaps it, the mapping has been made, and is gone. This also holds while that
+ * thread makes the area's last report of dirty pages: nothing can be pinned then, and the report
+ * may fail, after which the area stays.
  */
 static int map_pin(struct iopf_container *c, struct iopf_area *area)
 {
@@ -105,7 +124,13 @@ static int map_pin(struct iopf_container *c, struct iopf_area *area)
 	int ret;
 
 	area->coming = true;
-	ret = iopf_pin_run(&c->space, map_commit, &commit);
+	do {
+		ret = iopf_pin_run(&c->space, map_commit, &commit);
+		area = commit_area(c, &commit);
+		if (ret != -EBUSY || !area || !area->reported)
+			break;
+		ret = map_wait_report(c);
+	} while (!ret);
 	if (ret) {
 		area = commit_area(c, &commit);
 		if (area)
