@@ -272,7 +272,8 @@ static void check_map_reported(bool fails)
 	pthread_join(unmapper, NULL);
 	pthread_join(mapper, NULL);
 	sem_destroy(&mapping);
-	tap_errno_is(report.ret, fails ? -EFAULT : 0, "a last report of a range that is being mapped");
+	tap_errno_is(report.ret, fails ? -EFAULT : 0,
+		     "a last report of a range that is being mapped");
 	tap_errno_is(call.ret, 0, "the mapping waits for it");
 	tap_is(emulated_charged() * MEM_PAGE, fails ? LEN : 0, "%s",
 	       fails ? "the range stays, and is pinned" : "then the range has gone");
