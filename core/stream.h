@@ -96,7 +96,7 @@ struct iopf_miss {
 };
 
 /**
- * struct iopf_ahead - what to prefetch, and the fate of the last prefetch
+ * struct iopf_prefetch - what to prefetch, and the fate of the last prefetch
  * @page: first page to prefetch
  * @stride: pages from one to the next; 1: neighbours
  * @pages: number of pages
@@ -104,7 +104,7 @@ struct iopf_miss {
  * @used: pages prefetched before that were used
  * @wasted: pages prefetched before that were not used
  */
-struct iopf_ahead {
+struct iopf_prefetch {
 	u64 page;
 	s64 stride;
 	unsigned int pages;
@@ -222,10 +222,11 @@ static inline unsigned int iopf_stream_places(const struct iopf_stream *one,
  * missed, and each later one twice as many as before. A stride prefetches from the fourth miss on,
  * a short stride from the third.
  */
-static inline struct iopf_ahead iopf_streams_miss(struct iopf_streams *s, const struct iopf_miss *m)
+static inline struct iopf_prefetch iopf_streams_miss(struct iopf_streams *s,
+						     const struct iopf_miss *m)
 {
 	struct iopf_stream *one = iopf_streams_find(s, m);
-	struct iopf_ahead result = { .stride = 1 };
+	struct iopf_prefetch result = { .stride = 1 };
 	unsigned int bound = 0;
 	s64 stride = 0;
 
@@ -293,7 +294,7 @@ static inline void iopf_streams_short(struct iopf_streams *s, u64 next, unsigned
  *
  * Pages prefetched for a forgotten stream do not count.
  */
-static inline void iopf_streams_cut(struct iopf_streams *s, struct iopf_ahead *ahead, u64 max,
+static inline void iopf_streams_cut(struct iopf_streams *s, struct iopf_prefetch *ahead, u64 max,
 				    bool write)
 {
 	unsigned int cut;

@@ -11,29 +11,29 @@
 /* The bound for memory that is absent. */
 #define BOUND 32U
 
-static struct iopf_ahead miss(struct iopf_streams *s, u64 page, unsigned int n, bool write)
+static struct iopf_prefetch miss(struct iopf_streams *s, u64 page, unsigned int n, bool write)
 {
 	struct iopf_miss m = { page, n, 0, U64_MAX, BOUND, write };
 
 	return iopf_streams_miss(s, &m);
 }
 
-static struct iopf_ahead miss_within(struct iopf_streams *s, u64 page, unsigned int n, u64 first,
-				     u64 last, unsigned int bound)
+static struct iopf_prefetch miss_within(struct iopf_streams *s, u64 page, unsigned int n, u64 first,
+					u64 last, unsigned int bound)
 {
 	struct iopf_miss m = { page, n, first, last, bound, true };
 
 	return iopf_streams_miss(s, &m);
 }
 
-static void is(struct iopf_ahead got, unsigned int pages, unsigned int used, unsigned int wasted)
+static void is(struct iopf_prefetch got, unsigned int pages, unsigned int used, unsigned int wasted)
 {
 	assert_int_equal(got.pages, pages);
 	assert_int_equal(got.used, used);
 	assert_int_equal(got.wasted, wasted);
 }
 
-static void is_at(struct iopf_ahead got, u64 page, s64 stride, unsigned int pages, u64 next)
+static void is_at(struct iopf_prefetch got, u64 page, s64 stride, unsigned int pages, u64 next)
 {
 	assert_int_equal(got.page, page);
 	assert_int_equal(got.stride, stride);
@@ -51,7 +51,7 @@ static void grows(void **state)
 	is_at(miss(&s, page, 1, true), 1001, 1, 0, 1001);
 	page++;
 	for (ahead = 1; ahead <= BOUND; ahead *= 2) {
-		struct iopf_ahead got = miss(&s, page, 1, true);
+		struct iopf_prefetch got = miss(&s, page, 1, true);
 
 		is(got, ahead, last, 0);
 		is_at(got, page + 1, 1, ahead, page + 1 + ahead);
@@ -88,7 +88,7 @@ static void steady(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < ARRAY_SIZE(want); i++) {
-		struct iopf_ahead got = miss_within(&s, page, 512, 0, U64_MAX, 100000);
+		struct iopf_prefetch got = miss_within(&s, page, 512, 0, U64_MAX, 100000);
 
 		is(got, want[i], i ? want[i - 1] : 0, 0);
 		page += 512 + got.pages;
@@ -232,7 +232,7 @@ static void shrinks(void **state)
 	page += 64;
 	last = 0;
 	for (unsigned int i = 0; i < IOPF_STREAM_SHRINK + 3; i++) {
-		struct iopf_ahead got = miss(&s, page, 64, true);
+		struct iopf_prefetch got = miss(&s, page, 64, true);
 
 		want = BOUND >> (IOPF_STREAM_SHRINK - min_t(unsigned int, i, IOPF_STREAM_SHRINK));
 		is(got, want, last, 0);
@@ -245,7 +245,7 @@ static void shrinks(void **state)
 static unsigned int waste(struct iopf_streams *s, unsigned int ahead, unsigned int bound)
 {
 	u64 page = 1ULL << 40;
-	struct iopf_ahead got;
+	struct iopf_prefetch got;
 
 	memset(s->stream, 0, sizeof(s->stream));
 	got = miss_within(s, page, 1, 0, U64_MAX, bound);
@@ -296,7 +296,7 @@ static void strides(void **state)
 		page += d;
 		for (unsigned int ahead = 1, last = 0; ahead <= IOPF_STREAM_PLACES;
 		     last = ahead, ahead *= 2) {
-			struct iopf_ahead got = miss(&s, page, 1, true);
+			struct iopf_prefetch got = miss(&s, page, 1, true);
 
 			is(got, ahead, last, 0);
 			is_at(got, page + d, stride[i], ahead, page + d * (ahead + 1));
@@ -330,7 +330,7 @@ static void bounded_strides(void **state)
 {
 	static const unsigned int want[] = { 0, 0, 0, 1, 2, 4, 8, 8, 8 };
 	struct iopf_streams s = { };
-	struct iopf_ahead got;
+	struct iopf_prefetch got;
 	u64 page = 100000;
 
 	(void)state;
@@ -441,7 +441,7 @@ static void ends(void **state)
 static void falls_short(void **state)
 {
 	struct iopf_streams s = { };
-	struct iopf_ahead got;
+	struct iopf_prefetch got;
 
 	(void)state;
 	miss(&s, 100, 32, true);
@@ -468,7 +468,7 @@ static void falls_short(void **state)
 static void cut(void **state)
 {
 	struct iopf_streams s = { };
-	struct iopf_ahead got;
+	struct iopf_prefetch got;
 
 	(void)state;
 	miss(&s, 100, 32, true);
@@ -527,7 +527,7 @@ static void anything(void **state)
 		u64 page = rng_next(&rng) % 4 ? rng_next(&rng) % 64 : U64_MAX - rng_next(&rng) % 64;
 		unsigned int n = 1 + rng_next(&rng) % 300, bound = 1 + rng_next(&rng) % 5000;
 		struct iopf_miss m = { page, n, 0, U64_MAX, bound, rng_next(&rng) % 2 };
-		struct iopf_ahead a = iopf_streams_miss(&s, &m);
+		struct iopf_prefetch a = iopf_streams_miss(&s, &m);
 
 		assert_true(a.pages <= bound);
 		assert_true(!a.used || !a.wasted);

@@ -425,7 +425,7 @@ void iopf_prefetch(struct iopf_fault_queue *fq, struct iopf_device *d,
 		.write = served->write,
 	};
 	struct iopf_range area;
-	struct iopf_ahead ahead;
+	struct iopf_prefetch ahead;
 	struct iopf_runner r;
 	unsigned int done = 0;
 
