@@ -48,9 +48,9 @@ static void limit_aperture(struct iopf_iovas *iovas, const struct iommu_domain *
 /**
  * iopf_aperture_compute() - the usable addresses
  * @c: the container, locked
- * @more: a group that is not in it yet, but has its domain: for that as well; or NULL
+ * @more: NULL, or one more group to take into account: it has its domain, but is not in @c yet
  *
- * Return: to be freed with kfree(); or an error pointer.
+ * Return: the addresses, to be freed with kfree(); or an error pointer.
  */
 struct iopf_iovas *iopf_aperture_compute(struct iopf_container *c, struct iopf_attach *more)
 {
@@ -101,7 +101,7 @@ err_free:
 	return ERR_PTR(ret);
 }
 
-/* All areas must lie in the addresses that are left. */
+/* Whether all areas lie in the usable addresses @iovas. */
 static bool areas_fit(struct iopf_container *c, const struct iopf_iovas *iovas)
 {
 	unsigned long index = 0;
@@ -120,7 +120,7 @@ static bool areas_fit(struct iopf_container *c, const struct iopf_iovas *iovas)
  * @at: the group; it has its domain
  * @iovas: out: to be freed with kfree()
  *
- * Return: 0; -EINVAL: there are none, or an area does not lie in them; -ENOMEM.
+ * Return: 0; -EINVAL: no address is usable, or an area has addresses that are not; -ENOMEM.
  */
 int iopf_aperture_check(struct iopf_container *c, struct iopf_attach *at,
 			struct iopf_iovas **iovas)
@@ -136,10 +136,10 @@ int iopf_aperture_check(struct iopf_container *c, struct iopf_attach *at,
 }
 
 /**
- * iopf_aperture_msi() - have doorbells of MSIs mapped where they are translated like other writes
+ * iopf_aperture_msi() - let the IOMMU core map MSI doorbells where MSI writes are translated
  * @at: the group; it has its domain
  *
- * That is so on Arm. The IOMMU driver names a window for them.
+ * Arm translates MSI writes like other writes. The IOMMU driver names a window for the doorbells.
  *
  * Return: 0 or a negative error number.
  */
@@ -159,6 +159,6 @@ int iopf_aperture_msi(struct iopf_attach *at)
 	if (!ret && window && !hardware)
 		ret = iommu_get_msi_cookie(at->domain, window->start);
 	resv_free(&regions);
-	/* Not a kind of domain, or of kernel, that would need one. */
+	/* -ENODEV: a kernel without IOMMU_DMA has no such cookies, and needs none. */
 	return ret == -ENODEV ? 0 : ret;
 }

@@ -2,21 +2,25 @@
 /*
  * Attaching IOMMU groups to containers.
  *
- * A group is "faulting" when each of its devices is enabled for it, the
- * IOMMU driver could turn page faults on for it, and for those that fault only in part somebody
- * has said where they do not. The first group of a container
- * must be, or lack no more than the last: otherwise it is refused, the VFIO core tries the next
- * backend, stock type1, and the device's sysfs directory and the log say why. Groups that join
- * later may be of either kind; one that can't fault makes the container pin
- * everything for as long as it is there. Emulated devices make no difference to that, and
- * may be the first: see pin/emulated.c.
+ * A group is "faulting" when three conditions hold:
  *
- * Order of attaching: page faults on; a domain; attach; does it have the addresses that
- * are mapped; the container's pinned pages into it; everything pinned, if need be. So nothing
- * is ever pinned without a domain that knows the pages. Detaching is the reverse, after
- * iopf_fault_drain().
+ *   1. Each of its devices is enabled.
+ *   2. The IOMMU driver has turned page faults on for each of its devices.
+ *   3. For each selective device, an administrator, a mediator or user space has declared where
+ *      the device does not fault.
  *
- * Domains are shared by groups whose IOMMU agrees to it, as in type1 (domain.c).
+ * The first group of a container must meet conditions 1 and 2. Otherwise this module refuses it
+ * (unless serve_pinned is set), and the VFIO core tries the next backend, stock type1. The
+ * device's sysfs directory and the log give the reason. Groups that join later may be of either
+ * kind. While a group that is not faulting is attached, the container pins everything. Emulated
+ * devices change none of this. They may come first: see pin/emulated.c.
+ *
+ * Order of attaching: turn page faults on; choose a domain; attach; check that the domain has the
+ * addresses that are mapped; map the container's pinned pages in it; pin everything, if the group
+ * is not faulting. So no page is ever pinned without a domain that knows it. Detaching is the
+ * reverse, after iopf_fault_drain().
+ *
+ * Groups share a domain if their IOMMU permits it, as in type1 (domain.c).
  *
  * Attaching and detaching run under the container's lock, with the devices claimed (claim.c). The
  * VFIO core attaches and detaches the groups of a container one at a time.
@@ -72,7 +76,7 @@ static void attach_faults_off(struct iopf_attach *at, unsigned int nr)
 		iommu_dev_disable_feature(at->faults.device[nr]->dev, IOMMU_DEV_FEAT_IOPF);
 }
 
-/* Whether a device may not fault at all. NULL, or why. */
+/* Return the reason if a device of the group may not fault at all, or NULL. */
 static const char *attach_barred(const struct iopf_attach *at)
 {
 	for (unsigned int i = 0; i < at->faults.nr_devices; i++)
@@ -81,7 +85,7 @@ static const char *attach_barred(const struct iopf_attach *at)
 	return NULL;
 }
 
-/* Whether nobody has said where a device that faults in part may not. NULL, or why. */
+/* Return the reason if it is undeclared where a selective device does not fault, or NULL. */
 static const char *attach_unanswered(const struct iopf_attach *at)
 {
 	guard(mutex)(&iopf_devices_lock);
@@ -95,7 +99,7 @@ static const char *attach_unanswered(const struct iopf_attach *at)
 	return NULL;
 }
 
-/* Turn page faults on for each device. NULL, or why it can't be: reason_no_iopf. */
+/* Turn page faults on for each device. Return NULL, or on failure reason_no_iopf. */
 static const char *attach_faults_on(struct iopf_attach *at)
 {
 	for (unsigned int i = 0; i < at->faults.nr_devices; i++) {
@@ -108,7 +112,7 @@ static const char *attach_faults_on(struct iopf_attach *at)
 	return NULL;
 }
 
-/* Time what faults the devices will have. Undone by iopf_claim_end(), be it that it fails. */
+/* Measure the latency of the devices' faults. iopf_claim_end() undoes it, also after an error. */
 static int attach_latency_on(struct iopf_attach *at)
 {
 	int ret = 0;
@@ -119,7 +123,7 @@ static int attach_latency_on(struct iopf_attach *at)
 	return ret;
 }
 
-/* Into the container's list, where files in sysfs look for it, too; or out of it. */
+/* Add the group to the container's list. Files in sysfs read that list, too. */
 static void attach_list(struct iopf_container *c, struct iopf_attach *at)
 {
 	guard(mutex)(&iopf_devices_lock);
@@ -136,7 +140,7 @@ static void attach_unlist(struct iopf_attach *at)
 	at->listed = false;
 }
 
-/* Hold what is mapped in windows. */
+/* Hold the memory that is mapped in @windows. */
 static int windows_hold(struct iopf_container *c, const struct iopf_range *windows,
 			unsigned int nr)
 {
@@ -156,14 +160,14 @@ static void windows_unhold(struct iopf_container *c, const struct iopf_range *wi
 				 iopf_device_window_owner(windows, i));
 }
 
-/* The group is on the container's list, or off it again: what is pinned beside it follows. */
+/* End the holds of the windows of the group's devices. */
 static void attach_unhold(struct iopf_container *c, struct iopf_attach *at)
 {
 	for (unsigned int i = 0; i < at->faults.nr_devices; i++)
 		windows_unhold(c, at->faults.device[i]->windows, at->faults.device[i]->nr_windows);
 }
 
-/* A group has left: the policy can't get stronger by that, and to get weaker needs nothing. */
+/* Refresh the policy after a group has left. It can only get weaker, which can't fail. */
 static void attach_weaken(struct iopf_container *c)
 {
 	WARN_ON(iopf_policy_refresh(c));
@@ -173,7 +177,7 @@ static int attach_hold(struct iopf_container *c, struct iopf_attach *at)
 {
 	int ret = 0;
 
-	/* What has been wanted while there was no domain. */
+	/* Pin what was requested while the container had no domain. */
 	if (list_is_singular(&c->attaches))
 		ret = iopf_hold_fill_all(&c->space);
 	for (unsigned int i = 0; !ret && i < at->faults.nr_devices; i++)
@@ -182,7 +186,7 @@ static int attach_hold(struct iopf_container *c, struct iopf_attach *at)
 	return ret ?: iopf_policy_refresh(c);
 }
 
-/* Why a group may not fault, as its devices are now, or NULL: then page faults are on. */
+/* Return why a group may not fault in the present state of its devices. NULL: faults are on. */
 static const char *attach_reason(struct iopf_attach *at)
 {
 	const char *reason = attach_barred(at);
@@ -194,14 +198,14 @@ static const char *attach_reason(struct iopf_attach *at)
 	return reason ?: attach_unanswered(at);
 }
 
-/* The group has its domain: have pinned what is to be for it, and make it one of the list. */
+/* Pin what the group needs pinned, and list the group. It has its domain. */
 static int attach_join(struct iopf_space *space, void *data)
 {
 	struct iopf_container *c = iopf_space_container(space);
 	struct iopf_attach *at = data;
 	int ret;
 
-	/* What its devices are may have changed while memory was pinned, and what is mapped. */
+	/* The lock was dropped to pin memory. The devices' state and the areas may have changed. */
 	if (c->space.vaddr_invalid)
 		return -EBUSY;
 	at->reason = attach_reason(at);
@@ -233,7 +237,7 @@ static int attach_locked(struct iopf_container *c, struct iopf_attach *at,
 	ret = iopf_domain_join(c, at, &iovas);
 	if (ret)
 		return ret;
-	/* For what is mapped while memory is pinned. */
+	/* Another thread may map areas while this one pins memory. They must fit @iovas. */
 	swap(c->iovas, iovas);
 	ret = iopf_pin_run_held(&c->space, attach_join, at);
 	if (ret)
@@ -244,7 +248,7 @@ static int attach_locked(struct iopf_container *c, struct iopf_attach *at,
 	return 0;
 
 err_iovas:
-	/* Its policy, too, before what the container's is by now is looked at. */
+	/* Take back the group's policy before the container's policy is computed again. */
 	iopf_limits_undo_policy(c, undo);
 	attach_weaken(c);
 	iopf_mediate_detach(c, at);
@@ -268,12 +272,12 @@ static int emulated_join(struct iopf_space *space, void *group)
 	return ret;
 }
 
-/* Whether a group can be attached at all. */
+/* Whether a group can be attached at all: 0 or an error. */
 static int attach_check(struct iopf_container *c, struct iommu_group *group)
 {
 	struct iopf_attach *at;
 
-	/* It could need pinning. */
+	/* The group may need memory pinned, which needs valid CPU addresses. */
 	if (c->space.vaddr_invalid)
 		return -EBUSY;
 	list_for_each_entry(at, &c->attaches, faults.node)
@@ -282,7 +286,7 @@ static int attach_check(struct iopf_container *c, struct iommu_group *group)
 	return 0;
 }
 
-/* Whether a group's interrupts are isolated, or need not be. */
+/* Whether a group's interrupts are isolated, or need not be: 0 or -EPERM. */
 static int attach_check_msi(struct iopf_container *c, struct iopf_attach *at)
 {
 	if (READ_ONCE(iopf_allow_unsafe_interrupts) || iommu_group_has_isolated_msi(at->group))
@@ -293,13 +297,13 @@ static int attach_check_msi(struct iopf_container *c, struct iopf_attach *at)
 	return -EPERM;
 }
 
-/* Have page faults on, as far as that can be; or leave the group to stock type1. */
+/* Turn page faults on if possible. Leave a first group that can't fault to stock type1. */
 static int attach_begin(struct iopf_container *c, struct iopf_attach *at)
 {
 	const char *reason = attach_barred(at) ? reason_disabled : attach_faults_on(at);
 
 	at->iopf_on = !reason;
-	/* A container with this group as its first real one is for stock type1. */
+	/* Stock type1 serves a container whose first group can't fault. */
 	if (reason && iopf_space_groupless(&c->space) && !READ_ONCE(iopf_serve_pinned)) {
 		iopf_claim_served(at, served_type1, reason);
 		return -ENODEV;
@@ -307,7 +311,7 @@ static int attach_begin(struct iopf_container *c, struct iopf_attach *at)
 	return attach_latency_on(at);
 }
 
-/* The group has brought its limits along; @undo takes them back. */
+/* Attach a group whose limits are applied already. @undo takes those limits back. */
 static int attach_group(struct iopf_container *c, struct iommu_group *group,
 			const struct iopf_limits_undo *undo)
 {
@@ -343,13 +347,13 @@ err_end:
  * @emulated: its device has no DMA of its own
  *
  * Return: 0; -ENODEV when the container is new and the group can't fault (unless the
- * administrator wants it served here all the same);
- * -ENODEV also when memory has to be waited for and a device of the container is being unbound;
+ * administrator has set serve_pinned);
+ * -ENODEV also when pinning has to wait while a device of the container is being unbound;
  * -EBUSY while a CPU address is invalid or a last report of dirty pages is made, or when more is
- * pinned than the group may have;
+ * pinned than the group's limit allows;
  * -EPERM without isolated interrupts, unless the administrator allows that;
- * -EINVAL when it is attached already, the group's addresses do not agree with the
- * container's, or its IOMMU's pages are larger than the CPU's; what pinning returns; -ENOMEM;
+ * -EINVAL when the group is attached already, its usable addresses do not cover the container's
+ * areas, or its IOMMU's pages are larger than the CPU's; errors of iopf_pin_run_held(); -ENOMEM;
  * -EINTR.
  */
 int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool emulated)
@@ -357,7 +361,7 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 	struct iopf_limits_undo undo;
 	int ret;
 
-	/* No limit is being set meanwhile. Of a new container that takes no time. */
+	/* Exclude writers of limits. In a new container they fail at once: no long wait here. */
 	if (mutex_lock_killable(&c->space.evictor->setting))
 		return -EINTR;
 	ret = mutex_lock_killable(&c->space.lock);
@@ -371,7 +375,7 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 		mutex_unlock(&c->space.lock);
 		return ret;
 	}
-	/* It may wait for user space, without the container's lock. */
+	/* Attaching may drop the container's lock and wait for user space. */
 	ret = attach_check(c, group);
 	if (!ret && emulated)
 		ret = iopf_pin_run_held(&c->space, emulated_join, group);
@@ -390,7 +394,7 @@ int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool 
 	return ret;
 }
 
-/* The last group takes the areas with it. */
+/* Unmap all areas if the last group has left. */
 static void detach_last(struct iopf_container *c)
 {
 	if (iopf_space_groupless(&c->space))
@@ -402,7 +406,7 @@ static void detach_last(struct iopf_container *c)
  * @c: the container
  * @group: attached to it
  *
- * Can't fail. The last group takes the areas with it.
+ * Can't fail. Detaching the last group unmaps all areas.
  */
 void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 {
@@ -428,7 +432,7 @@ void iopf_detach_group(struct iopf_container *c, struct iommu_group *group)
 	detach_last(c);
 	if (!at->dirty_scope)
 		iopf_dirty_mark_all(c);
-	/* The domains know where the pinned pages are. */
+	/* Unpin before the domain goes: the domains know where the pinned pages are. */
 	if (!at->faults.faulting)
 		iopf_container_unpin(c);
 	attach_unhold(c, at);
@@ -467,11 +471,11 @@ struct iommu_domain *iopf_attach_domain(struct iopf_container *c, struct iommu_g
 }
 
 /**
- * iopf_attach_dirty_scope() - a group's driver pins what its device uses
+ * iopf_attach_dirty_scope() - note that a group's driver pins the pages that its device uses
  * @c: the container, locked
  * @group: the group
  *
- * Thereby it says what the device may write.
+ * So the device writes pinned pages only, and reports of dirty pages need no others.
  */
 void iopf_attach_dirty_scope(struct iopf_container *c, struct iommu_group *group)
 {
@@ -485,12 +489,14 @@ void iopf_attach_dirty_scope(struct iopf_container *c, struct iommu_group *group
 }
 
 /**
- * iopf_attach_update() - how a device of a group may fault has changed, or who answers for it
- * @at: the group, attached or about to be; all is in the new state
+ * iopf_attach_update() - apply a change of how a device of a group may fault
+ * @at: the group, attached or about to be; the device is in the new state already
+ *
+ * Also for a change of the mediator, or of user space's declaration (iopf_lock_complete()).
  *
  * Context: under the container's lock.
- * Return: 0; -ENODEV when page faults can't be turned on; what pinning returns.
- * On error nothing has changed, and the caller goes back to the old state.
+ * Return: 0; -ENODEV when page faults can't be turned on; errors of iopf_container_pin().
+ * On error nothing has changed, and the caller restores the old state.
  */
 int iopf_attach_update(struct iopf_attach *at)
 {
@@ -500,7 +506,7 @@ int iopf_attach_update(struct iopf_attach *at)
 
 	lockdep_assert_held(&c->space.lock);
 
-	/* It looks for itself when it goes on. */
+	/* attach_join() looks at the devices' state when it continues. */
 	if (!at->listed)
 		return 0;
 	reason = attach_reason(at);
@@ -513,8 +519,8 @@ int iopf_attach_update(struct iopf_attach *at)
 		if (ret)
 			return ret;
 		/*
-		 * Page faults stay on in the IOMMU: an access to the gap where a page
-		 * was replaced by its pinned self has to be answered.
+		 * Page faults stay on in the IOMMU. Pinning may unmap a page for a moment. A
+		 * device that accesses the page then faults, and the fault needs an answer.
 		 */
 		WRITE_ONCE(at->faults.faulting, false);
 	} else if (!at->faults.faulting) {

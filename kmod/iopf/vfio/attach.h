@@ -15,13 +15,14 @@ struct iopf_container;
  * @container: where it is attached; outlives it
  * @group: the IOMMU group
  * @domain: the domain it is attached to
- * @reason: why it does not fault, for people, or NULL; a constant, of the time it is attached
- * @failed: should attaching fail: why, for people; a constant
- * @listed: it is in the container's list
+ * @reason: why the group does not fault, as a text for people, or NULL; a constant. Set when the
+ *          group is attached
+ * @failed: why attaching fails, if it does, as a text for people; a constant
+ * @listed: the group is in the container's list
  * @iopf_on: page faults are on in the IOMMU driver. Under the container's lock.
- * @dirty_scope: its driver pins what its devices write (vfio_pin_pages()), so that tells what
- *               is dirty. Under the container's lock.
- * @faults: its devices, and their faults
+ * @dirty_scope: the group's driver pins all pages that the devices write (vfio_pin_pages()), so
+ *               only those are dirty. Under the container's lock.
+ * @faults: the group's devices, and their faults
  */
 struct iopf_attach {
 	struct iopf_container *container;
@@ -32,7 +33,7 @@ struct iopf_attach {
 	bool listed;
 	bool iopf_on;
 	bool dirty_scope;
-	struct iopf_fault_queue faults; /* the last: it has the array of devices */
+	struct iopf_fault_queue faults; /* last: it ends with the array of devices */
 };
 
 int iopf_attach_group(struct iopf_container *c, struct iommu_group *group, bool emulated);

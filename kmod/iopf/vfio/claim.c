@@ -2,8 +2,8 @@
 /*
  * Claiming the devices of a group.
  *
- * From the time a group's devices are known until the group has left, they are claimed
- * (iopf_device.attach), so nobody changes what they are but under the container's lock.
+ * The devices of a group are claimed (iopf_device.attach) from iopf_claim_group() until the group
+ * has left. While a device is claimed, its settings change under the container's lock only.
  *
  * Locking: the container's lock; iopf_devices_lock inside of it, for a moment at a time.
  */
@@ -55,7 +55,7 @@ static void attach_free(struct iopf_fault_queue *fq)
 	kfree(at);
 }
 
-/* Have the devices, which are this attachment's from here on, or none of them. */
+/* Claim all devices for this attachment, or none of them. */
 static int attach_claim(struct iopf_attach *at, struct device **dev)
 {
 	for (unsigned int i = 0; i < at->faults.nr_devices; i++) {
@@ -78,8 +78,8 @@ static int attach_claim(struct iopf_attach *at, struct device **dev)
  * @c: the container, locked
  * @group: the group
  *
- * Return: an attachment with its devices, not attached yet; undone by iopf_claim_end() and
- * iopf_fq_put(). Or an error pointer.
+ * Return: an attachment with its devices, not attached yet; or an error pointer. The caller undoes
+ * it with iopf_claim_end() and iopf_fq_put().
  */
 struct iopf_attach *iopf_claim_group(struct iopf_container *c, struct iommu_group *group)
 {
@@ -125,9 +125,10 @@ err_free:
 }
 
 /**
- * iopf_claim_end() - the devices of a group have left, or were not attached after all
+ * iopf_claim_end() - release the devices of a group that has left, or was not attached
  * @at: the group
- * @left: they have left; otherwise who serves them has been said
+ * @left: the group has left, so no module serves its devices any more. Otherwise the caller has
+ *        called iopf_claim_served() if another module is to serve them
  */
 void iopf_claim_end(struct iopf_attach *at, bool left)
 {
@@ -143,10 +144,10 @@ void iopf_claim_end(struct iopf_attach *at, bool left)
 }
 
 /**
- * iopf_claim_served() - say who serves the devices of a group
+ * iopf_claim_served() - set the backend of the devices of a group
  * @at: the group
- * @by: a module
- * @reason: why not this one, or ""; a constant
+ * @by: name of the module that serves them
+ * @reason: why this module does not serve them, or why they may not fault, or ""; a constant
  */
 void iopf_claim_served(struct iopf_attach *at, const char *by, const char *reason)
 {

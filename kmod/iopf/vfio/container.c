@@ -2,27 +2,26 @@
 /*
  * Containers: the address space that a set of devices shares.
  *
- * A container is made by VFIO_SET_IOMMU, gets groups attached, ranges mapped and
- * unmapped, and goes when its last group leaves. Mapping records the range
- * and is done; devices fault in what they use. While a group is attached that
- * can't fault (a "pinner"), every area is pinned, as stock type1 would. Parts may be pinned for
- * other reasons: pin/hold.c.
+ * VFIO_SET_IOMMU makes a container. Groups are attached to it, ranges are mapped and unmapped, and
+ * the container is released when its last group leaves. Mapping only records the range. Devices
+ * fault in the pages that they use. While a group that can't fault (a "pinner") is attached, every
+ * area is pinned, as in stock type1. Parts may be pinned for other reasons: pin/hold.c.
  *
  * Invariants, under the container's lock:
  *  - areas lie in usable addresses;
- *  - each area is pinned as a whole if and only if there are pinners; a page is pinned if and only
- *    if that is so, or pin/hold.c says it is to be.
+ *  - each area is pinned as a whole if and only if there are pinners;
+ *  - a page is pinned if and only if there are pinners, or pin/hold.c requires it.
  *
- * Teardown: all groups have been detached (the VFIO core sees to it, or their
- * attaching failed), so no fault is in progress; unmap all; unregister notifiers; free.
+ * Teardown: all groups have been detached (by the VFIO core, or because attaching failed), so no
+ * fault is in progress. Unmap all; unregister notifiers; free.
  *
- * ioctl vs teardown: the VFIO core calls the backend for an ioctl without any lock, with what it
- * has read before, while another thread may take the last group out and so release the
- * container, or give the file another one. So what the core knows is no pointer but a number,
- * which is not used again, and an ioctl looks it up: iopf_container_get(). It then holds
- * the container's memory, and the module. What it does to a container that has been released
- * meanwhile has no effect: there is nothing to be found in it, and without groups
- * nothing can be mapped.
+ * ioctl vs teardown: the VFIO core calls the backend for an ioctl without any lock, with a value
+ * that it read earlier. Meanwhile another thread may detach the last group, which releases the
+ * container, or give the file another container. So the core's value is not a pointer but a
+ * number, which is never used again. An ioctl looks the number up (iopf_container_get()), and then
+ * holds a reference to the container and to the module. If the container has been released
+ * meanwhile, the ioctl has no effect: the container has no areas, and without groups nothing can
+ * be mapped.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -50,7 +49,7 @@
 static DEFINE_XARRAY_ALLOC1(iopf_containers);
 static u32 iopf_container_next;
 static struct kobject *iopf_containers_kobj;
-/* What each container is made of. */
+/* The parts of each container. */
 static const struct iopf_part *container_parts;
 static unsigned int container_nr_parts;
 
@@ -85,7 +84,7 @@ static int parts_init(struct iopf_container *c)
 	return ret;
 }
 
-/* The first @nr parts are published no more. */
+/* Unpublish the first @nr parts. */
 static void parts_unpublish(struct iopf_container *c, unsigned int nr)
 {
 	while (nr--)
@@ -102,7 +101,7 @@ static int part_publish(struct iopf_container *c, const struct iopf_part *part)
 	return !ret && part->publish ? part->publish(c) : ret;
 }
 
-/* Have the container's directory, with the files of all parts. */
+/* Add the container's directory, with the files of all parts. */
 static int parts_publish(struct iopf_container *c)
 {
 	int ret = kobject_add(&c->kobj, iopf_containers_kobj, "%u", c->id);
@@ -120,7 +119,7 @@ static int parts_publish(struct iopf_container *c)
 	return 0;
 }
 
-/* The end of what the parts do. What they have is there until they are freed. */
+/* End the activity of the parts. Their memory stays until they are freed. */
 static void parts_end(struct iopf_container *c)
 {
 	for (unsigned int i = container_nr_parts; i--;)
@@ -155,9 +154,9 @@ static const struct kobj_type container_ktype = {
 };
 
 /**
- * iopf_containers_init() - have a directory for containers
- * @root: where it is
- * @parts: what each container is made of, up to one without a name
+ * iopf_containers_init() - add the directory for containers
+ * @root: its parent
+ * @parts: the parts of each container; the last entry has no name
  *
  * Return: 0 or -ENOMEM.
  */
@@ -177,7 +176,7 @@ void iopf_containers_exit(void)
 	WARN_ON(!xa_empty(&iopf_containers));
 }
 
-/* Who sets a container up, and what it may have. */
+/* Record the owner, and set the fields that belong to no part. */
 static void container_init(struct iopf_container *c, bool v2)
 {
 	c->pid = task_tgid_nr(current);
@@ -219,7 +218,7 @@ struct iopf_container *iopf_container_create(bool v2)
 	ret = parts_publish(c);
 	if (ret)
 		goto err_stop;
-	/* Into the place that is reserved for it, so this can't fail. */
+	/* The entry was reserved above, so this can't fail. */
 	xa_store(&iopf_containers, c->id, c, GFP_KERNEL);
 	return c;
 
@@ -233,14 +232,14 @@ err_put:
 }
 
 /**
- * iopf_container_data() - what the VFIO core gets to know of a container
+ * iopf_container_data() - the value by which the VFIO core knows a container
  * @c: the container
  *
- * Not an address, so that the core's losing a race makes nobody use memory that is somebody
- * else's by now: the core may even hand it to another backend, where it is to be a bad pointer.
+ * The core may pass a stale value after a race with the release, even to another backend. An
+ * address could then be the address of other memory. This value is an invalid pointer instead.
  *
- * Return: the number of the container, in the guise of a pointer that is neither an error
- * nor anything's address.
+ * Return: the number of the container, as a pointer that is neither an error pointer nor a valid
+ * address.
  */
 void *iopf_container_data(const struct iopf_container *c)
 {
@@ -251,7 +250,7 @@ void *iopf_container_data(const struct iopf_container *c)
  * iopf_container_of() - the container of a call that the VFIO core makes under its own locks
  * @data: of iopf_container_data()
  *
- * Return: the container, which stays for the time of the call.
+ * Return: the container. It can't be released during the call.
  */
 struct iopf_container *iopf_container_of(void *data)
 {
@@ -259,10 +258,10 @@ struct iopf_container *iopf_container_of(void *data)
 }
 
 /**
- * iopf_container_get() - the container of a call that may lose a race with its release
- * @data: of iopf_container_data(), maybe of a container that is gone
+ * iopf_container_get() - the container of a call that may race with the container's release
+ * @data: of iopf_container_data(); the container may have been released
  *
- * Return: the container, to be given back with iopf_container_put(), or NULL.
+ * Return: the container with a reference, which iopf_container_put() drops; or NULL.
  */
 struct iopf_container *iopf_container_get(void *data)
 {
@@ -286,20 +285,20 @@ struct iopf_container *iopf_container_get(void *data)
 void iopf_container_put(struct iopf_container *c)
 {
 	kobject_put(&c->kobj);
-	/* Whoever is still in the module after this is waited for by its end. */
+	/* The end of the module waits for tasks that are still in its code after this. */
 	module_put(THIS_MODULE);
 }
 
 /**
- * iopf_container_release() - the end of a container
- * @c: without groups
+ * iopf_container_release() - release a container
+ * @c: the container, without groups
  */
 void iopf_container_release(struct iopf_container *c)
 {
 	LIST_HEAD(mms);
 
 	xa_erase(&iopf_containers, c->id);
-	/* Removing its files waits for who writes to them. */
+	/* Removing the files waits for their writers. End the writers' waits for pinning first. */
 	WRITE_ONCE(c->pins.ended, true);
 	iopf_pin_end(&c->space);
 	parts_unpublish(c, container_nr_parts);
@@ -321,10 +320,11 @@ void iopf_container_release(struct iopf_container *c)
 }
 
 /**
- * iopf_container_prepare() - have threads of the calling process made before it maps memory
+ * iopf_container_prepare() - make the threads of the calling process before it maps memory
  * @c: the container; the caller attaches a group, one at a time
  *
- * If that fails, mapping memory tries again, and says so. It may be another process that maps.
+ * If that fails, mapping memory tries again and returns the error. Another process may map the
+ * memory.
  */
 void iopf_container_prepare(struct iopf_container *c)
 {
@@ -340,8 +340,8 @@ void iopf_container_prepare(struct iopf_container *c)
 /**
  * iopf_container_remove_areas() - remove areas
  * @c: the container, locked
- * @areas: published, without pins of emulated devices, linked by their @gone in the order of
- *         addresses, with no others in between; empty afterwards
+ * @areas: the areas, linked by iopf_area.gone in the order of their addresses: published, without
+ *         pins of emulated devices, and with no other area between them. Empty afterwards
  */
 void iopf_container_remove_areas(struct iopf_container *c, struct list_head *areas)
 {
@@ -411,7 +411,7 @@ bool iopf_container_bisected(struct iopf_container *c, const struct iopf_range *
 }
 
 /**
- * iopf_container_share() - divide the quotas anew: one has changed, or a group come or gone
+ * iopf_container_share() - divide the quotas again: a quota or the list of groups has changed
  * @c: the container, locked
  */
 void iopf_container_share(struct iopf_container *c)
@@ -457,10 +457,10 @@ int iopf_container_emulated(struct iopf_container *c)
 }
 
 /**
- * iopf_container_pin() - one more group needs everything pinned
+ * iopf_container_pin() - pin everything for one more group
  * @c: the container, locked
  *
- * Return: 0, or the error of iopf_pin_require() and nothing has changed.
+ * Return: 0, or the error of iopf_pin_require(). On error nothing has changed.
  */
 int iopf_container_pin(struct iopf_container *c)
 {
@@ -476,7 +476,7 @@ int iopf_container_pin(struct iopf_container *c)
 	while ((area = iopf_space_next_area(&c->space, area, &index, ULONG_MAX))) {
 		ret = iopf_hold_area(area);
 		if (ret) {
-			/* All of the others will be missing, too. */
+			/* The areas that follow are to be pinned, too. */
 			c->pins.missing.last = U64_MAX;
 			iopf_container_unpin(c);
 			return ret;
@@ -486,7 +486,7 @@ int iopf_container_pin(struct iopf_container *c)
 }
 
 /**
- * iopf_container_unpin() - one group less needs everything pinned
+ * iopf_container_unpin() - undo iopf_container_pin() for one group
  * @c: the container, locked
  */
 void iopf_container_unpin(struct iopf_container *c)

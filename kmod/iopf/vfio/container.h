@@ -23,17 +23,17 @@ struct iopf_sampler;
 /**
  * struct iopf_container - one VFIO container that is served here
  * @space: its address space
- * @pins: what is pinned of that
+ * @pins: the pinned pages of @space
  * @kobj: /sys/kernel/vfio_iopf/containers/<id>
  * @id: that id, never 0; see iopf_container_get()
- * @pid: who set it up
- * @comm: its name
- * @owner: the same, as far as limits are kept for it; see defaults.c
+ * @pid: the process that set the container up
+ * @comm: name of that process
+ * @owner: the owner for whom limits are kept; see defaults.c
  * @v2: VFIO_TYPE1v2_IOMMU semantics of unmapping
  * @sampler: its sampling
- * @sampling_dir: where that is to be read and set
- * @latency_past: how long faults took of devices that have left; under iopf_devices_lock
- * @latency_dir: where that is to be read, with those of the others
+ * @sampling_dir: the sysfs directory of @sampler
+ * @latency_past: fault latency of the devices that have left; under iopf_devices_lock
+ * @latency_dir: the sysfs directory that shows the latency of all devices, with @latency_past
  * @setting: one change of @policy or @complete at a time; outside of the space's lock
  * @reporting: one report of dirty pages at a time; outside of the space's lock. Only the owner's
  *             reports hold it; MAP_DMA takes it to wait for a report
@@ -41,13 +41,13 @@ struct iopf_sampler;
  *        core's lock of its container.
  * @dma_avail: areas that may still be mapped
  * @attaches: attached groups, by iopf_attach.faults.node; changes are under iopf_devices_lock, too
- * @settings: what limits have been set, by its groups or live; see limits.c
- * @fault_workers_max: of their faults that wait, how many may have a worker; UINT_MAX: no limit
- * @prefetch_max: prefetched pages not used yet, at most; UINT_MAX: no limit
+ * @settings: the limits that have been set, by its groups or live; see limits.c
+ * @fault_workers_max: how many parked faults of its groups may have a worker; UINT_MAX: no limit
+ * @prefetch_max: how many prefetched pages may be unused at a time; UINT_MAX: no limit
  * @iovas: usable addresses
  * @pgsizes: page sizes that all IOMMUs have, as VFIO_IOMMU_GET_INFO reports
- * @last_lock: number of its last lock
- * @complete: user space has locked all that its selective devices can't fault in
+ * @last_lock: number of the last lock
+ * @complete: user space has locked all memory in which the selective devices can't fault
  * @policy: the administrator's default, or IOPF_POLICY_DEFAULT; see policies.c
  *
  * @space.lock protects all from @dma_avail on. It is "the container's lock".
@@ -92,10 +92,10 @@ struct iopf_container_attr {
 	ssize_t (*store)(struct iopf_container *c, const char *buf, size_t count);
 };
 
-/* Areas that are removed at a time; see iopf_container_remove_areas(). */
+/* How many areas are removed at a time; see iopf_container_remove_areas(). */
 #define IOPF_REMOVE_BATCH 256
 
-/* The container of an address space: each has one. */
+/* The container of an address space. Each space has one. */
 static inline struct iopf_container *iopf_space_container(struct iopf_space *space)
 {
 	return container_of(space, struct iopf_container, space);
