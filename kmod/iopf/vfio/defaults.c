@@ -1,33 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a container may have from its start, and what outlives it.
+ * The limits that a container has from its start, and the limits that outlive it.
  *
- * Two things say which limits a group of devices brings along into a container:
+ * A group of devices brings limits along into a container. They come from two sources:
  *
  *   rules   the administrator's table of limits, /sys/kernel/vfio_iopf/limits: by device, by user,
- *           by cgroup. core/limtable.h has the text. Whoever writes it replaces it as a whole.
- *   kept    what an administrator has set of a container while it was there. It is kept with each
- *           device of the container and with its owner. So a user who takes the groups out and
- *           sets up another container, from whatever process, has not shed it.
+ *           by cgroup. core/limtable.h describes the text. A write replaces the whole table.
+ *   kept    the values that an administrator has set on a live container. They are kept with each
+ *           device of the container and with the container's owner. So a user can't get rid of a
+ *           value by moving the groups to another container, from any process.
  *
- * A device's own kept values come first. Values it lacks are the stricter of what is kept for its
- * owner and what the first rule that matches says. What several devices bring along, and what the
- * container has already, is combined: the stricter value counts. limits.c applies it before the
- * group is attached, so before the first fault and the first pin.
+ * A device's own kept values come first. For a value that the device lacks, the stricter of two
+ * counts: the value kept for its owner, and the value of the first rule that matches. When several
+ * devices and the container have a value, the strictest counts. limits.c applies the values before
+ * the group is attached, so before the first fault and the first pin.
  *
- * Who is the same owner: see owner.c.
+ * owner.c defines when two owners are the same.
  *
- * Kept values go when an administrator forgets them (/sys/kernel/vfio_iopf/limits_sticky), when the
- * device is unbound from its VFIO driver, when the owner's cgroup or process is gone. Only an
- * administrator's write makes an entry, and there are at most KEPT_OWNERS of owners: the oldest
- * goes then. Devices of one container are that many entries.
+ * Kept values are removed when an administrator forgets them (/sys/kernel/vfio_iopf/limits_sticky),
+ * when the device is unbound from its VFIO driver, and when the owner's cgroup or process is gone.
+ * Only an administrator's write makes an entry. At most KEPT_OWNERS entries of owners exist; beyond
+ * that the oldest is removed. Each device of a container has its own entry.
  *
- * keeping vs regrouping: the entries are looked up under the container's lock, under which the
- *   value is put into force, for all groups that are in it. A group that leaves right after has it.
- *   One that is being attached is told when it is: iopf_limits_joined().
+ * keeping vs regrouping: the writer looks up the entries and puts the value into force under one
+ *   hold of the container's lock, for all groups of the container. So a group that leaves right
+ *   afterwards has the value. A group that is being attached gets the value once it is attached:
+ *   iopf_limits_joined().
  *
  * Locking: defaults_lock, a mutex; inside of the container's lock and of the IOMMU core's lock of a
- * group; nothing is waited for under it but memory.
+ * group. Its holder waits for nothing but memory.
  */
 #include <linux/cgroup.h>
 #include <linux/cleanup.h>
@@ -56,7 +57,7 @@
 
 #define KEPT_OWNERS	1024
 
-/* What a rule, and a kept entry but for its key, has around its text. */
+/* Bytes that are enough to print a rule around its text, or a kept entry without its key. */
 #define LINE_EXTRA	512
 
 /**
@@ -72,12 +73,12 @@ struct limit_table {
 };
 
 /**
- * struct kept - what is kept for a device or an owner
- * @node: in the list of all, oldest first
- * @users: writes under way that are going to put something into it
- * @device: name of the device; NULL: it is an owner's
+ * struct kept - the values that are kept for a device or an owner
+ * @node: in the list of all entries, oldest first
+ * @users: number of writes in progress that will store a value in the entry
+ * @device: name of the device; NULL: the entry of an owner
  * @owner: the owner
- * @settings: what is kept; an entry that has none says nothing
+ * @settings: the kept values; an entry without values has no effect
  */
 struct kept {
 	struct list_head node;
@@ -88,10 +89,10 @@ struct kept {
 };
 
 /**
- * struct iopf_keep - a write that is going to be kept
- * @nr: entries
- * @max: room for how many
- * @kept: the entries, with a user each
+ * struct iopf_keep - a write whose value will be kept
+ * @nr: number of entries
+ * @max: room in @kept
+ * @kept: the entries; this write is a user of each
  */
 struct iopf_keep {
 	unsigned int nr;
@@ -105,7 +106,7 @@ static struct iopf_draft defaults_draft;
 static LIST_HEAD(defaults_kept);
 static unsigned int defaults_owners;
 
-/* What is kept */
+/* Kept values */
 
 static void kept_free(struct kept *k)
 {
@@ -116,7 +117,7 @@ static void kept_free(struct kept *k)
 	kfree(k);
 }
 
-/* Forget what it has; it goes when nobody is going to put something into it. */
+/* Remove the values of an entry. Free it, unless a write in progress will store a value. */
 static void kept_drop(struct kept *k)
 {
 	k->settings.set = 0;
@@ -124,7 +125,7 @@ static void kept_drop(struct kept *k)
 		kept_free(k);
 }
 
-/* Owners that are gone, and the oldest when there are too many. */
+/* Drop the entries of owners that are gone, and the oldest entries beyond KEPT_OWNERS. */
 static void kept_prune(void)
 {
 	struct kept *k, *next;
@@ -135,7 +136,7 @@ static void kept_prune(void)
 			kept_drop(k);
 }
 
-/* The entry of a device, or, with NULL, an owner; a new one if there is none. */
+/* Find or make the entry of a device, or with @device NULL of an owner, and become its user. */
 static struct kept *kept_get(const char *device, const struct iopf_owner *owner)
 {
 	struct kept *k;
@@ -175,7 +176,7 @@ static int keep_device(struct device *dev, void *data)
 {
 	struct iopf_keep *keep = data;
 
-	/* It joined just now; it has no user yet. */
+	/* The device joined its group after keep_count(), and has no user yet. */
 	if (keep->nr == keep->max)
 		return 0;
 	guard(mutex)(&defaults_lock);
@@ -201,11 +202,11 @@ static int keep_each(struct iopf_container *c, int (*fn)(struct device *dev, voi
 }
 
 /**
- * iopf_keep_begin() - an administrator is about to set something of a container
+ * iopf_keep_begin() - prepare to keep a value that an administrator is about to set
  * @c: the container, locked
  *
- * Return: for iopf_keep_end(), which can't fail; or an error pointer: -ENODEV when the container
- * has no group, so that it is being set up or is gone; -ENOMEM.
+ * Return: the argument of iopf_keep_end(), which can't fail; or an error pointer: -ENODEV when the
+ * container has no group, so is being set up or has been released; -ENOMEM.
  */
 struct iopf_keep *iopf_keep_begin(struct iopf_container *c)
 {
@@ -237,11 +238,11 @@ struct iopf_keep *iopf_keep_begin(struct iopf_container *c)
 }
 
 /**
- * iopf_keep_end() - it has been set
+ * iopf_keep_end() - keep the value that has been set
  * @keep: of iopf_keep_begin(); is freed
- * @setting: what
- * @value: to what
- * @good: it has; otherwise nothing is kept
+ * @setting: the setting
+ * @value: its value
+ * @good: the value has been set; otherwise nothing is kept
  */
 void iopf_keep_end(struct iopf_keep *keep, enum iopf_setting setting, u64 value, bool good)
 {
@@ -263,8 +264,8 @@ void iopf_keep_end(struct iopf_keep *keep, enum iopf_setting setting, u64 value,
 }
 
 /**
- * iopf_keep_forget_device() - a device leaves its VFIO driver
- * @name: its name
+ * iopf_keep_forget_device() - forget the values of a device that leaves its VFIO driver
+ * @name: name of the device
  */
 void iopf_keep_forget_device(const char *name)
 {
@@ -276,13 +277,13 @@ void iopf_keep_forget_device(const char *name)
 			kept_drop(k);
 }
 
-/* What a group brings along */
+/* Limits that a group brings along */
 
 /**
- * struct defaults_ask - whose settings are asked for
- * @owner: the owner
- * @path: of its cgroup
- * @settings: out: of all devices, the stricter of two
+ * struct defaults_ask - a lookup of the settings of a group's devices
+ * @owner: the owner of the container
+ * @path: path of the owner's cgroup
+ * @settings: in, out: the strictest values so far
  */
 struct defaults_ask {
 	const struct iopf_owner *owner;
@@ -317,10 +318,10 @@ static int defaults_device(struct device *dev, void *data)
 }
 
 /**
- * iopf_defaults_get() - what a group brings along into a container
+ * iopf_defaults_get() - get the settings that a group brings along into a container
  * @c: the container
  * @group: the group
- * @s: some settings; out: the stricter of these and the group's
+ * @s: in: some settings; out: the stricter of these and the group's
  *
  * Return: 0 or -ENOMEM.
  */
@@ -332,7 +333,7 @@ int iopf_defaults_get(struct iopf_container *c, struct iommu_group *group, struc
 	ask.path = kmalloc(PATH_MAX, GFP_KERNEL);
 	if (!ask.path)
 		return -ENOMEM;
-	/* A path that is longer is one that no rule can name, but by its beginning. */
+	/* A path that is too long is cut off. No rule can name more than its beginning. */
 	if (cgroup_path(c->owner.cgroup, ask.path, PATH_MAX) < 0 && !*ask.path)
 		strscpy(ask.path, "/", PATH_MAX);
 	ret = iommu_group_for_each_dev(group, &ask, defaults_device);
@@ -349,7 +350,7 @@ static void table_free(struct limit_table *t)
 	kvfree(t);
 }
 
-/* A table of a text that stays the caller's; -EINVAL has been explained in the log. */
+/* Make a table from a copy of @text. For -EINVAL the log has the explanation. */
 static struct limit_table *table_new(const char *text, size_t len)
 {
 	unsigned int room = iopf_devtable_room(text, len);
@@ -420,7 +421,7 @@ static void kept_print(struct seq_buf *s, const struct kept *k, char *path)
 	seq_buf_putc(s, '\n');
 }
 
-/* What is kept, then, if asked for, the rules. */
+/* Read the kept values, and with @rules also the rules. */
 static ssize_t defaults_read(char *buf, loff_t off, size_t count, bool rules)
 {
 	const struct iopf_limtable *t;
@@ -440,7 +441,7 @@ static ssize_t defaults_read(char *buf, loff_t off, size_t count, bool rules)
 	all = kvmalloc(size, GFP_KERNEL);
 	if (!all)
 		return -ENOMEM;
-	/* Paths are made at its end. */
+	/* The last PATH_MAX bytes are room for the path of one cgroup at a time. */
 	path = all + size - PATH_MAX;
 	seq_buf_init(&s, all, size - PATH_MAX);
 	list_for_each_entry(k, &defaults_kept, node) {
@@ -472,7 +473,7 @@ static ssize_t kept_read(struct file *file, struct kobject *kobj, struct bin_att
 	return defaults_read(buf, off, count, false);
 }
 
-/* Forget the entry whose key is written, or all: "*". */
+/* Forget the entry whose key is written, or all entries if "*" is written. */
 static ssize_t kept_write(struct file *file, struct kobject *kobj, struct bin_attribute *attr,
 			  char *buf, loff_t off, size_t count)
 {
@@ -515,10 +516,12 @@ static struct bin_attribute kept_attr = {
 };
 
 /**
- * iopf_defaults_init() - no rules yet, nothing kept
+ * iopf_defaults_init() - begin without rules and without kept values
  * @root: /sys/kernel/vfio_iopf
  *
- * Before there are containers. Return: 0 or -errno.
+ * Called before there are containers.
+ *
+ * Return: 0 or -errno.
  */
 int iopf_defaults_init(struct kobject *root)
 {
@@ -542,7 +545,7 @@ err_table:
 	return ret;
 }
 
-/* After containers and devices. */
+/* Called when all containers and devices are gone. */
 void iopf_defaults_exit(struct kobject *root)
 {
 	struct kept *k, *next;

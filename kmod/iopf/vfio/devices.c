@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices and the containers they are in: what an administrator may change of a device, at any
- * time, and what unbinding it does.
+ * Devices and their containers: changes that an administrator may make to a device at any time,
+ * and the unbinding of a device.
  *
- * "mode" is how a device copes with I/O page faults: on any access (arbitrary), on some
- * (selective), or not at all (none). The flag "enabled" switches faulting off and on, and the mode
- * stays what it is, unless that was "none": then a device that is switched on is an arbitrary one.
- * On a device in use, off means: everything is populated and pinned, then the flag changes; on
- * means the reverse.
+ * "mode" says on which accesses a device can take an I/O page fault: on any access (arbitrary), on
+ * some (selective), or on none (none). The flag "enabled" switches faulting off and on. The mode
+ * stays the same, except that a device of mode "none" becomes arbitrary when it is enabled.
+ * Disabling a device in use first populates and pins everything, then changes the flag. Enabling
+ * is the reverse.
  *
- * A device that is in a container, or about to be, changes under that container's lock only. Who
- * wants to change it looks up the container under iopf_devices_lock, drops that, takes the
- * container's and looks again: iopf_device_enter(). One change at a time: iopf_device.setting.
+ * A device that is in a container, or about to be, changes under that container's lock only. The
+ * task that changes it looks up the container under iopf_devices_lock, drops that lock, takes the
+ * container's lock and looks again: iopf_device_enter(). One change at a time:
+ * iopf_device.setting.
  *
- * unbinding vs pinning: a device that is being unbound says so before its driver is told, and
- *   ends all waits for memory of its container that unbinding would wait for (pin/job.c). It is
- *   counted there (iopf_pins.unbinding) until it has left the container or its driver, so no such
- *   wait begins. Devices on other buses than PCI are not heard of.
+ * unbinding vs pinning: unbinding a device would wait for tasks of its container that wait for
+ *   memory to be pinned. So before its driver is told, the device is marked (unbinding), and these
+ *   waits are ended (pin/job.c). The container counts the device in iopf_pins.unbinding until the
+ *   device has left the container or its driver, so no such wait begins. This module gets no notice
+ *   of devices on other buses than PCI.
  *
  * Locking: iopf_device.setting, the container's lock, iopf_devices_lock, from the outside in.
  */
@@ -38,9 +40,9 @@
  * @d: the device
  * @interruptible: a signal ends the wait
  *
- * Return: the container, locked and with a reference, whose device it is or is about to be until
- * iopf_device_leave(); NULL: it is in none, at least it was not for a moment; -EINTR as an error
- * pointer.
+ * Return: the container, locked and with a reference. The device stays in it, or about to be, until
+ * iopf_device_leave(). NULL: at some moment during the call the device was in no container. -EINTR
+ * as an error pointer.
  */
 struct iopf_container *iopf_device_enter(struct iopf_device *d, bool interruptible)
 {
@@ -70,7 +72,7 @@ struct iopf_container *iopf_device_enter(struct iopf_device *d, bool interruptib
 /**
  * iopf_device_in() - whether a device is in a container, or about to be
  * @d: the device
- * @c: the container, locked, so it stays true
+ * @c: the container, locked, so the result stays true
  */
 bool iopf_device_in(struct iopf_device *d, const struct iopf_container *c)
 {
@@ -91,9 +93,9 @@ void iopf_device_leave(struct iopf_container *c)
 }
 
 /**
- * struct device_setting - what an administrator may change of a device
- * @mode: how it may fault
- * @enabled: it may
+ * struct device_setting - the properties of a device that an administrator may change
+ * @mode: how the device may fault
+ * @enabled: the device may fault
  * @policy: its policy
  */
 struct device_setting {
@@ -104,7 +106,7 @@ struct device_setting {
 
 static void setting_get(const struct iopf_device *d, struct device_setting *s)
 {
-	/* With its padding, since it gets compared. */
+	/* Clear the padding, too: callers use memcmp(). */
 	memset(s, 0, sizeof(*s));
 	s->mode = d->mode;
 	s->enabled = d->enabled;
@@ -120,7 +122,7 @@ static void setting_put(struct iopf_device *d, const struct device_setting *s)
 	WRITE_ONCE(d->policy, s->policy);
 }
 
-/* What is wanted of a device, from what it is: @arg is what has been written. */
+/* Change the present setting @s to the wanted one; @arg is the value that was written. */
 typedef void (*setting_fn)(struct device_setting *s, int arg);
 
 /* A change of a device. */
@@ -130,7 +132,7 @@ struct device_change {
 	int arg;
 };
 
-/* The change of a device that is in a container. -ESTALE: it is not any more. */
+/* Change a device that is in a container. -ESTALE: it has left the container. */
 static int change_attached(struct iopf_space *space, void *data)
 {
 	struct iopf_container *c = iopf_space_container(space);
@@ -159,7 +161,7 @@ static int change_attached(struct iopf_space *space, void *data)
 	return ret;
 }
 
-/* The change of a device that is in none. -ESTALE: it is by now. */
+/* Change a device that is in no container. -ESTALE: it is in one now. */
 static int change_free(struct device_change *change)
 {
 	struct iopf_device *d = change->d;
@@ -174,7 +176,7 @@ static int change_free(struct device_change *change)
 	return 0;
 }
 
-/* Change a device, from now on; or an error, and it is as before. */
+/* Change a device. On error it is as before. */
 static int device_set(struct iopf_device *d, setting_fn want, int arg)
 {
 	struct device_change change = { .d = d, .want = want, .arg = arg };
@@ -221,8 +223,8 @@ static void want_policy(struct device_setting *s, int policy)
  * @d: the device
  * @enable: on
  *
- * Return: 0; -ENODEV: its faults can't be turned on, or memory has to be waited for and a device of
- * its container is being unbound; what pinning returns; -EINTR. On error nothing has changed.
+ * Return: 0; -ENODEV: its faults can't be turned on, or pinning has to wait while a device of its
+ * container is being unbound; errors of iopf_pin_run_held(); -EINTR. On error nothing has changed.
  */
 int iopf_device_set_enabled(struct iopf_device *d, bool enable)
 {
@@ -230,9 +232,9 @@ int iopf_device_set_enabled(struct iopf_device *d, bool enable)
 }
 
 /**
- * iopf_device_set_mode() - say how a device may fault
+ * iopf_device_set_mode() - set how a device may fault
  * @d: the device
- * @mode: how
+ * @mode: the mode
  *
  * Return: as iopf_device_set_enabled().
  */
@@ -254,9 +256,11 @@ int iopf_device_set_policy(struct iopf_device *d, enum iopf_policy policy)
 }
 
 /**
- * iopf_device_claimed() - a device is in a container, or about to be
+ * iopf_device_claimed() - note that a device is in a container, or about to be
  * @d: the device
  * @c: the container
+ *
+ * If the device is being unbound, @c counts it.
  *
  * Context: under iopf_devices_lock.
  */
@@ -271,10 +275,10 @@ void iopf_device_claimed(struct iopf_device *d, struct iopf_container *c)
 }
 
 /**
- * iopf_device_unclaimed() - a device is in no container any more, or has left its VFIO driver
- * @d: the device
+ * iopf_device_unclaimed() - undo iopf_device_claimed()
+ * @d: the device, which has left its container or its VFIO driver
  *
- * Context: under iopf_devices_lock; the container is there still.
+ * Context: under iopf_devices_lock; the container has not been freed.
  */
 void iopf_device_unclaimed(struct iopf_device *d)
 {
@@ -289,11 +293,12 @@ void iopf_device_unclaimed(struct iopf_device *d)
 }
 
 /**
- * iopf_device_unbind() - a device is about to be unbound; see struct iopf_devices_ops
- * @d: the device; says so already
+ * iopf_device_unbind() - prepare to unbind a device; see struct iopf_devices_ops
+ * @d: the device; iopf_device.unbinding is set
  *
- * Unbinding waits for its groups' attaching and detaching, and for who writes to its files, with
- * locks of the VFIO core held: nobody in its container may wait for user space meanwhile.
+ * Unbinding holds locks of the VFIO core and waits for the device's group to be attached or
+ * detached, and for writers of the device's files. So meanwhile none of these may wait for user
+ * space.
  */
 void iopf_device_unbind(struct iopf_device *d)
 {
@@ -313,8 +318,8 @@ void iopf_device_unbind(struct iopf_device *d)
 }
 
 /**
- * iopf_device_forget() - what is kept for a device goes; see struct iopf_devices_ops
- * @name: the device's
+ * iopf_device_forget() - forget the values kept for a device; see struct iopf_devices_ops
+ * @name: name of the device
  */
 void iopf_device_forget(const char *name)
 {

@@ -2,25 +2,26 @@
 /*
  * Dirty tracking: which pages devices have written.
  *
- * It needs nothing of the hardware. While it is on, a page becomes writable only for a
- * write access, by a fault, and gets dirty then. Starting and each report take away what is
- * writable, so the next write faults again. So the answer is exact, a
- * page at a time, on a running device. What is pinned for writing may be written at any
- * time and is dirty in each report; so is what an emulated device has pinned, by
- * the rule of stock type1.
+ * It needs no support of the hardware. While tracking is on, a page is mapped writable only when
+ * a device's write faults, and the page becomes dirty then. The start of tracking and each report
+ * unmap the writable pages, so the next write faults again. So a report is exact for each page,
+ * while the device runs. A page that is pinned for writing may be written at any time and is dirty
+ * in each report. So is a page that an emulated device has pinned, as in stock type1.
  *
- * A report is made in two steps. First each area in turn: its dirty bits are moved
- * aside under the chunks' locks and copied to user space. Then, when all of them have been
- * copied, those bits are dropped; or, when user space could not take them, put back: a
- * report that fails has lost nothing.
+ * A report is made in two steps. First, for each area in turn, its dirty bits are moved aside under
+ * the chunks' locks and copied to user space. Second, when all bits have been copied, the bits that
+ * were moved aside are dropped. If a copy failed, they are put back instead, so no dirty bit is
+ * lost.
  *
- * What does not exist costs nothing: the bits are the chunks'.
+ * The chunks contain the dirty bits. Memory that no device has touched has no chunks and no bits.
  *
- * report vs user space: copying may wait for ever, so nothing is copied under the container's
- *   lock. A report is collected in pieces under it, and goes on by address.
- * report vs report: one at a time, under iopf_container.reporting. Only the owner's reports hold it.
- * report vs unmap, map: an area that goes in between is not reported any further, and one that
- *   comes is, from where the report is.
+ * report vs user space: copying may wait for ever, so no data is copied under the container's lock.
+ *   A report is collected in pieces under that lock. Each piece continues at the address where the
+ *   last one ended.
+ * report vs report: one at a time, under iopf_container.reporting. Only the owner's reports hold
+ *   it.
+ * report vs unmap, map: if an area is unmapped between two pieces, the rest of it is not reported.
+ *   If an area is mapped in between, it is reported from the report's address on.
  *
  * Locking: iopf_container.reporting, the container's lock; the chunks' inside.
  */
@@ -40,9 +41,9 @@
 #include "dirty.h"
 
 /**
- * iopf_dirty_check_bitmap() - check what user space says of its bitmap
- * @bitmap: where the answer goes
- * @size: bytes of I/O address space it is about
+ * iopf_dirty_check_bitmap() - check the arguments for a bitmap in user space
+ * @bitmap: the bitmap
+ * @size: bytes of I/O address space that the bitmap covers
  *
  * Return: 0 or -EINVAL.
  */
@@ -60,8 +61,8 @@ int iopf_dirty_check_bitmap(const struct vfio_bitmap *bitmap, u64 size)
 }
 
 /*
- * Pages that emulated devices have pinned are dirty from the start, and again after each
- * report. Their chunks have been made when they were pinned.
+ * Mark the pages dirty that emulated devices have pinned: when tracking starts, and again after
+ * each report. Their chunks were made when the pages were pinned.
  */
 static void mark_pins(struct iopf_area *area)
 {
@@ -80,7 +81,7 @@ static void area_track(struct iopf_area *area)
 	unsigned long index;
 
 	iopf_spans_flush(area);
-	/* A chunk that is made after this knows that writes are tracked. */
+	/* Threads that make a chunk after this see that writes are tracked. */
 	xa_lock(&area->chunks);
 	xa_unlock(&area->chunks);
 	chunk = NULL;
@@ -93,8 +94,7 @@ static void area_track(struct iopf_area *area)
  * iopf_dirty_start() - VFIO_IOMMU_DIRTY_PAGES_FLAG_START
  * @c: the container, locked
  *
- * Return: 0, also when tracking is on already; -EINVAL when an area is too large for any
- * report.
+ * Return: 0, also when tracking is on already; -EINVAL when an area is too large for a report.
  */
 int iopf_dirty_start(struct iopf_container *c)
 {
@@ -122,7 +122,7 @@ int iopf_dirty_start(struct iopf_container *c)
  * iopf_dirty_stop() - VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP
  * @c: the container, locked
  *
- * Pages that are mapped for reading only become writable again by faults.
+ * Pages that are mapped read-only stay so until a write to them faults.
  */
 void iopf_dirty_stop(struct iopf_container *c)
 {
@@ -131,7 +131,7 @@ void iopf_dirty_stop(struct iopf_container *c)
 	WRITE_ONCE(c->space.tracking, false);
 }
 
-/* Whether any attached group writes what it likes, rather than what its driver pins. */
+/* Whether any attached group may write pages that its driver has not pinned. */
 static bool pins_dirty(struct iopf_container *c)
 {
 	struct iopf_attach *at;
@@ -142,25 +142,25 @@ static bool pins_dirty(struct iopf_container *c)
 	return false;
 }
 
-/* Words of a report that are made under the container's lock at a time. */
+/* How many words of a report are collected under the container's lock at a time. */
 #define REPORT_WORDS 512
 
 /**
  * struct report - dirty pages on their way to a bitmap in user space
  * @c: the container
  * @base: the I/O virtual address of the bitmap's first bit
- * @last: of its last
+ * @last: the I/O virtual address of the bitmap's last bit
  * @data: the bitmap
- * @leaving: of areas that are being unmapped only; see iopf_area.reported
- * @at: what is before this has been collected
- * @done: so is all of it
- * @open: @pack has the bits before @at
- * @peek: the word at @to is wanted, since an area begins in its middle
- * @peeked: @old is the word for the area at @at
- * @old: what is in the word beside the area's bits, as far as it counts
+ * @leaving: only areas that are being unmapped are reported; see iopf_area.reported
+ * @at: all addresses before this one have been collected
+ * @done: all addresses have been collected
+ * @open: an area is being collected; @pack has its bits before @at
+ * @peek: report_copy() must read the word at @to first, since an area begins in its middle
+ * @peeked: report_copy() has read that word into @old, for the area at @at
+ * @old: the other bits of that word, which the report keeps
  * @pack: the word that is being filled
- * @to: where @word goes
- * @nr: words in @word
+ * @to: the place of @word in the bitmap
+ * @nr: number of words in @word
  * @word: words to be copied to user space, without the container's lock
  */
 struct report {
@@ -182,8 +182,9 @@ struct report {
 };
 
 /*
- * Whether a report is about an area. One that was mapped while the lock was dropped may go beyond
- * the report's range: it is left out, since its bits are taken and given by the chunk.
+ * Whether a report covers an area. An area that was mapped while the lock was dropped may extend
+ * beyond the report's range. It is left out, because the bits of a chunk are taken and put back
+ * all at once.
  */
 static bool report_has(u64 base, u64 last, bool leaving, const struct iopf_area *area)
 {
@@ -192,7 +193,7 @@ static bool report_has(u64 base, u64 last, bool leaving, const struct iopf_area 
 	return area->range.first >= base && area->range.last <= last;
 }
 
-/* The area to go on with, and where in it. Others may have come or gone since the last time. */
+/* Find the area at @r->at or after it, and where to continue. The areas may have changed. */
 static struct iopf_area *report_area(struct report *r, u64 *first)
 {
 	unsigned long index = r->at;
@@ -217,7 +218,7 @@ static void report_close(struct report *r)
 	r->open = false;
 }
 
-/* Begin with an area. False: the word that its first bit is in has to be read before. */
+/* Begin an area. Return false if the word of its first bit must be read from user space first. */
 static bool report_open(struct report *r, u64 first)
 {
 	u64 bit = (first - r->base) >> PAGE_SHIFT;
@@ -237,7 +238,7 @@ static bool report_open(struct report *r, u64 first)
 	return true;
 }
 
-/* Bits of an area from @r->at on, as many as there is room for, whole chunks of it. */
+/* Collect bits of an area from @r->at on, chunk by chunk, while there is room. */
 static void report_fill(struct report *r, struct iopf_area *area)
 {
 	u64 end = min(area->range.last, r->last), last;
@@ -263,11 +264,11 @@ static void report_fill(struct report *r, struct iopf_area *area)
 }
 
 /*
- * The next piece of a report. Words are written as a whole, and what is in them beside the areas'
- * bits is as stock type1 has it: a word in whose middle an area begins keeps its other bits, the
- * last word of an area that begins elsewhere is zero after it.
+ * Collect the next piece of a report. Whole words are written. The bits in them that belong to no
+ * area are as in stock type1: if an area begins in the middle of a word, that word keeps its other
+ * bits. In the last word of any other area the bits after the area are zero.
  *
- * False: there is no more.
+ * Return false at the end of the report.
  */
 static bool report_collect(struct report *r)
 {
@@ -278,7 +279,7 @@ static bool report_collect(struct report *r)
 
 	r->nr = 0;
 	area = r->done ? NULL : report_area(r, &first);
-	/* What went on here is not mapped any more. */
+	/* The area that was being collected has been unmapped. */
 	if (r->open && (!area || first != r->at)) {
 		report_close(r);
 		return true;
@@ -290,7 +291,7 @@ static bool report_collect(struct report *r)
 	return true;
 }
 
-/* The part of it that may wait for user space: with no lock that anybody else takes. */
+/* Copy a piece to user space. This may wait for ever, so it holds only iopf_container.reporting. */
 static int report_copy(struct report *r)
 {
 	if (r->peek) {
@@ -306,10 +307,10 @@ static int report_copy(struct report *r)
 
 /**
  * iopf_dirty_report() - copy dirty pages to user space
- * @c: the container, locked; unlocked meanwhile, so that areas may come and go
- * @range: what the bitmap is about
+ * @c: the container, locked; unlocked meanwhile, so areas may be mapped and unmapped
+ * @range: the addresses that the bitmap covers
  * @data: the bitmap; large enough
- * @leaving: report areas that are being unmapped, rather than all
+ * @leaving: report only areas that are being unmapped
  *
  * Followed by iopf_dirty_report_end(), also after an error.
  *
@@ -343,11 +344,11 @@ int iopf_dirty_report(struct iopf_container *c, const struct iopf_range *range, 
 }
 
 /**
- * iopf_dirty_report_end() - a report has been made, or has failed
+ * iopf_dirty_report_end() - drop the bits of a report, or put them back
  * @c: the container, locked
- * @range: what it was about
+ * @range: as of iopf_dirty_report()
  * @leaving: as of iopf_dirty_report()
- * @made: user space has it
+ * @made: the whole report has been copied to user space
  */
 void iopf_dirty_report_end(struct iopf_container *c, const struct iopf_range *range, bool leaving,
 			   bool made)
@@ -374,7 +375,7 @@ void iopf_dirty_report_end(struct iopf_container *c, const struct iopf_range *ra
  * iopf_dirty_get() - VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP
  * @c: the container
  * @iova: first address
- * @size: bytes; both have been checked as numbers
+ * @size: bytes; alignment and overflow of @iova and @size have been checked
  * @bitmap: has been checked
  *
  * Return: 0; -EINVAL when the range cuts an area or writes are not tracked; -EFAULT; -ENOMEM;
@@ -401,11 +402,11 @@ int iopf_dirty_get(struct iopf_container *c, u64 iova, u64 size, const struct vf
 }
 
 /**
- * iopf_dirty_mark_all() - a device leaves that may have written anything that is pinned
+ * iopf_dirty_mark_all() - mark pinned pages dirty, since a device that may have written them leaves
  * @c: the container, locked
  *
- * Those pages are counted as dirty once more when they are no longer pinned; where they
- * stay pinned for somebody else, now.
+ * So the pages are dirty in the next report, whether they are unpinned afterwards or stay pinned
+ * for another reason.
  */
 void iopf_dirty_mark_all(struct iopf_container *c)
 {

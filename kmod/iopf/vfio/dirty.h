@@ -11,7 +11,7 @@ struct iopf_container;
 struct iopf_range;
 struct vfio_bitmap;
 
-/* As many pages as an area may have, and a report may cover: stock type1's limit. */
+/* The most pages of an area, and of a report: the limit of stock type1. */
 #define IOPF_DIRTY_PAGES_MAX	((u64)INT_MAX)
 
 /* Bytes of a bitmap of @n pages: whole words of 64 bits. */

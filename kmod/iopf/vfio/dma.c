@@ -6,20 +6,20 @@
  * docs/internals/compat.md lists the intended differences.
  *
  * Changing the CPU address of a range (VFIO_DMA_*_FLAG_VADDR, for a VMM that is replaced by a new
- * one under a running guest): unmapping with the flag freezes the areas; devices go on with what
- * is mapped, and their faults wait. Mapping with the flag gives the area its new
- * address, and the faults go on there. When the old process ends in between, what was not
- * pinned is unmapped with it; the memory itself is the user's to keep (memfd).
+ * one under a running guest): unmapping with the flag freezes the areas. Devices continue to use
+ * the pages that are mapped, and their faults wait. Mapping with the flag gives the area its new
+ * address, and the faults are handled there. If the old process ends in between, its pages that
+ * are not pinned are unmapped. User space must keep the memory itself (memfd).
  *
- * Unmapping what emulated devices have pinned: their drivers are told first, without the lock, so
- * afterwards everything is looked at anew. Meanwhile nothing is pinned in the
- * areas that are leaving. A driver that does not unpin after several notifications is given up,
- * area by area.
+ * Unmapping pages that emulated devices have pinned: their drivers are notified first, without the
+ * lock. So afterwards all checks are made again. Meanwhile nothing is pinned in the areas that are
+ * leaving. If a driver does not unpin after several notifications, its pins in that area are
+ * forgotten, and the pages stay pinned for good.
  *
- * Unmapping with a report of dirty pages: the areas are frozen first, so that nothing is
- * written between the report and the end. If user space can't take the report, they thaw and
- * nothing has happened. MAP_DMA of such an area, which still pins its memory, waits for the end of
- * the report; see map_pin().
+ * Unmapping with a report of dirty pages: the areas are frozen first, so that no device writes
+ * after the report. If copying the report to user space fails, the areas thaw and nothing has
+ * changed. A MAP_DMA that is still pinning the memory of such an area waits for the end of the
+ * report; see map_pin().
  *
  * Locking: the container's lock.
  */
@@ -49,7 +49,7 @@
 #include "dma.h"
 #include "mediate.h"
 
-/* How often drivers of emulated devices are asked to unpin before they are given up. */
+/* How often drivers of emulated devices are asked to unpin before their pins are forgotten. */
 #define NOTIFY_ATTEMPTS 10
 
 static u64 container_pgsize(const struct iopf_container *c)
@@ -57,7 +57,7 @@ static u64 container_pgsize(const struct iopf_container *c)
 	return BIT_ULL(__ffs64(c->pgsizes));
 }
 
-/* Whether all that is to be pinned of an area is, or -EAGAIN. */
+/* Require that all pages of an area that must be pinned are. -EAGAIN: some are not yet. */
 static int map_held(struct iopf_container *c, struct iopf_area *area)
 {
 	int ret = c->pins.pinners ? iopf_hold_area(area) : 0;
@@ -66,7 +66,7 @@ static int map_held(struct iopf_container *c, struct iopf_area *area)
 	return ret ?: iopf_hold_fill(area, &area->range);
 }
 
-/* An area that is there, but whose memory has still to be pinned. */
+/* A published area whose memory must still be pinned. */
 struct map_commit {
 	u64 first;
 	u64 id;
@@ -85,7 +85,7 @@ static int map_commit(struct iopf_space *space, void *data)
 	struct iopf_area *area = commit_area(c, data);
 	int ret;
 
-	/* It was mapped, and somebody has unmapped it. */
+	/* Another thread has unmapped the area. The mapping had been made. */
 	if (!area)
 		return 0;
 	iopf_hold_area_renew(area);
@@ -96,8 +96,8 @@ static int map_commit(struct iopf_space *space, void *data)
 }
 
 /*
- * Wait until another thread has made the last report of the area, and unmaps it. The lock is
- * dropped meanwhile. 0, or -EINTR.
+ * Wait until another thread, which unmaps the area, has made its last report of dirty pages. Drops
+ * the container's lock meanwhile. Return 0 or -EINTR.
  */
 static int map_wait_report(struct iopf_container *c)
 {
@@ -112,10 +112,10 @@ static int map_wait_report(struct iopf_container *c)
 }
 
 /*
- * Pin the memory of a new area, which waits for user space. Other threads see the area already.
- * When one of them unmaps it, the mapping has been made, and is gone. This also holds while that
- * thread makes the area's last report of dirty pages: nothing can be pinned then, and the report
- * may fail, after which the area stays.
+ * Pin the memory of a new area. This waits for user space. Other threads see the area already. If
+ * one of them unmaps the area, mapping it has succeeded. While that thread makes the area's last
+ * report of dirty pages, nothing can be pinned. The report may fail, and then the area stays. So
+ * wait for the end of the report.
  */
 static int map_pin(struct iopf_container *c, struct iopf_area *area)
 {
@@ -183,7 +183,7 @@ static int map_new(struct iopf_container *c, const struct iopf_range *range,
 	struct iopf_prefault *p = NULL;
 	int ret;
 
-	/* Released since the caller looked; see container.c. */
+	/* The container was released after the caller looked it up; see container.c. */
 	if (iopf_space_groupless(&c->space))
 		return -EINVAL;
 	if (!c->dma_avail)
@@ -195,15 +195,16 @@ static int map_new(struct iopf_container *c, const struct iopf_range *range,
 	if (!current->mm)
 		return -ENODEV;
 	/*
-	 * The error that pinning would have found; it finds it itself where it is done. A container
-	 * of emulated devices only touches no memory until they do, as in type1.
+	 * Return the error that stock type1 would find when it pins. Where this module pins, too,
+	 * pinning finds the error itself. A container with emulated devices only touches no memory
+	 * before its devices do, as in type1.
 	 */
 	if (!list_empty(&c->attaches) && !c->pins.pinners && memory)
 		return memory;
 
 	if ((policy ?: c->pins.policies.base) == IOPF_POLICY_PREFAULT) {
 		p = iopf_prefault_of_policy(&c->space, range);
-		/* By default it is a hint. */
+		/* If prefaulting is the default policy, it is a hint and may fail. */
 		if (IS_ERR(p) && policy != IOPF_POLICY_DEFAULT)
 			return PTR_ERR(p);
 	}
@@ -216,7 +217,7 @@ static int map_new(struct iopf_container *c, const struct iopf_range *range,
 	return ret;
 }
 
-/* Give an area its new CPU address, and the caller what was charged for it. */
+/* Give an area its new CPU address, and move its charges to the caller. */
 static int map_vaddr(struct iopf_container *c, struct iopf_area *area, unsigned long vaddr)
 {
 	struct task_struct *task = current->group_leader;
@@ -240,7 +241,7 @@ static int map_vaddr(struct iopf_container *c, struct iopf_area *area, unsigned 
 	iopf_area_rebase(area, mm, vaddr);
 	area->vaddr_invalid = false;
 	c->space.vaddr_invalid--;
-	/* Whoever makes its last report has it frozen, too. */
+	/* A thread that makes the area's last report keeps it frozen. */
 	if (!area->reported)
 		iopf_area_thaw(area);
 	if (area->mmio)
@@ -248,7 +249,7 @@ static int map_vaddr(struct iopf_container *c, struct iopf_area *area, unsigned 
 	return 0;
 }
 
-/* @memory: whether it exists and permits that, as of iopf_mm_check(). */
+/* @memory: the result of iopf_mm_check() for the CPU addresses. */
 static int map_locked(struct iopf_container *c, const struct vfio_iommu_type1_dma_map *map,
 		      int prot, enum iopf_policy policy, int memory)
 {
@@ -279,15 +280,15 @@ static int map_locked(struct iopf_container *c, const struct vfio_iommu_type1_dm
  * iopf_dma_map() - VFIO_IOMMU_MAP_DMA
  * @c: the container
  * @map: argsz and flags have been checked
- * @policy: what the range gets, unless it is there already; IOPF_POLICY_DEFAULT: none of its own
+ * @policy: the policy of the new range; IOPF_POLICY_DEFAULT: it gets none of its own
  *
- * Return: 0; -EINVAL for a bad range or one that is not usable; -EEXIST when it
- * overlaps an area; -ENOSPC when there are dma_entry_limit areas;
- * -EFAULT without memory or permission at the CPU address; -ENODEV without
- * an mm; where it is to be pinned, also the errors of iopf_pin_run(); -EBUSY when too much is to
- * be prefaulted. With
- * VFIO_DMA_MAP_FLAG_VADDR: 0; -ENOENT without an area; -EINVAL when it is not exactly that, or its
- * address is valid; -ENOMEM over the new owner's RLIMIT_MEMLOCK.
+ * Return: 0; -EINVAL for a bad range or one that is not usable; -EEXIST when it overlaps an area;
+ * -ENOSPC when there are dma_entry_limit areas; -EFAULT without memory or permission at the CPU
+ * address; -ENODEV without an mm; if the range must be pinned, also the errors of iopf_pin_run();
+ * -EBUSY when too many prefault requests are in progress.
+ *
+ * Return with VFIO_DMA_MAP_FLAG_VADDR: 0; -ENOENT without an area; -EINVAL when the range is not
+ * exactly one area, or the area's address is valid; -ENOMEM over the new owner's RLIMIT_MEMLOCK.
  */
 int iopf_dma_map(struct iopf_container *c, const struct vfio_iommu_type1_dma_map *map,
 		 enum iopf_policy policy)
@@ -303,7 +304,7 @@ int iopf_dma_map(struct iopf_container *c, const struct vfio_iommu_type1_dma_map
 	if (!prot == !set_vaddr)
 		return -EINVAL;
 
-	/* What takes the lock of the process's address space comes before the container's lock. */
+	/* This takes the mmap lock of the process, which comes before the container's lock. */
 	if (!set_vaddr && current->mm && !iopf_range_init(&va, map->vaddr, map->size))
 		memory = iopf_mm_check(current->mm, va.first, va.last, prot);
 	do {
@@ -312,7 +313,7 @@ int iopf_dma_map(struct iopf_container *c, const struct vfio_iommu_type1_dma_map
 			return ret;
 		ret = map_locked(c, map, prot, policy, memory);
 		mutex_unlock(&c->space.lock);
-		/* The address space is in use. */
+		/* Charging found the mmap lock taken. Wait for the lock, then try again. */
 		if (ret == -EAGAIN && mmap_write_lock_killable(current->mm))
 			return -EINTR;
 		if (ret == -EAGAIN)
@@ -322,8 +323,8 @@ int iopf_dma_map(struct iopf_container *c, const struct vfio_iommu_type1_dma_map
 }
 
 /*
- * The areas that unmapping a range is about, one after the other. @reported: those of the last
- * report only.
+ * An iterator over the areas that unmapping a range removes. @reported: return only areas of the
+ * last report.
  */
 struct victims {
 	struct iopf_container *c;
@@ -350,7 +351,7 @@ static struct iopf_area *victims_next(struct victims *v)
 			return NULL;
 		v->index = area->range.last + 1;
 		v->done = area->range.last >= v->range.last;
-		/* Mapped since the report was begun. */
+		/* Skip areas that were mapped after the report began. */
 	} while (v->reported && !area->reported);
 	return area;
 }
@@ -363,9 +364,9 @@ static struct iopf_area *victims_first(struct victims *v)
 }
 
 /*
- * Tell drivers of emulated devices to unpin, of one area after the other, in which nothing is
- * pinned from here on. The lock is dropped: true means look again. What the next look finds is
- * what has come meanwhile, or what drivers have left.
+ * Tell drivers of emulated devices to unpin, one area after the other. From here on nothing new is
+ * pinned in these areas. Return true if the lock was dropped: the caller must look again. The next
+ * look finds areas that were mapped meanwhile, and pins that drivers have left.
  */
 static bool release_pins(struct iopf_container *c, struct victims *v)
 {
@@ -384,7 +385,7 @@ static bool release_pins(struct iopf_container *c, struct victims *v)
 			iopf_emulated_abandon(area);
 			continue;
 		}
-		/* It may be gone afterwards. The next begins after it, whatever has changed. */
+		/* The area may be gone afterwards. Continue at the address after its end. */
 		iopf_emulated_notify_unmap(&c->space, area);
 		told = true;
 		v->index = last + 1;
@@ -392,7 +393,7 @@ static bool release_pins(struct iopf_container *c, struct victims *v)
 	return told;
 }
 
-/* Unmapping has failed: the areas stay. */
+/* Keep the areas, since unmapping has failed. */
 static void keep_victims(struct victims *v)
 {
 	struct iopf_area *area;
@@ -402,8 +403,9 @@ static void keep_victims(struct victims *v)
 }
 
 /*
- * The last report of the areas, which are frozen from here on unless it fails. The lock is dropped
- * meanwhile: others may unmap them, and what they map in between is none of ours.
+ * Make the last report of the areas. They stay frozen, unless the report fails. The lock is dropped
+ * meanwhile: other threads may unmap these areas. Areas that they map meanwhile are not part of
+ * this unmapping.
  */
 static int report_victims(struct iopf_container *c, struct victims *v,
 			  const struct vfio_bitmap *bitmap)
@@ -443,14 +445,14 @@ static int invalidate_vaddr(struct iopf_container *c, struct victims *v, u64 *si
 		iopf_area_freeze(area);
 		*size += iopf_area_size(area);
 	}
-	/* Nobody uses the old addresses any more; see iopf_area_rebase(). */
+	/* After this no reader uses the old addresses; see iopf_area_rebase(). */
 	if (*size)
 		synchronize_rcu();
 	iopf_area_forget_vaddr(&c->space);
 	return 0;
 }
 
-/* What has to be right whenever the lock has been taken. */
+/* Check the arguments against the container. Needed again whenever the lock has been dropped. */
 static int unmap_check(struct iopf_container *c, const struct vfio_iommu_type1_dma_unmap *unmap,
 		       u64 iova, u64 size, struct victims *v)
 {
@@ -467,7 +469,7 @@ static int unmap_check(struct iopf_container *c, const struct vfio_iommu_type1_d
 	return c->v2 && !all && iopf_container_bisected(c, &v->range) ? -EINVAL : 0;
 }
 
-/* Have nobody else use the areas: drivers unpin what they have pinned, and end their copies. */
+/* Wait until drivers of emulated devices have unpinned, and their copies have ended. */
 static int unmap_release(struct iopf_container *c,
 			 const struct vfio_iommu_type1_dma_unmap *unmap, u64 iova, u64 size,
 			 struct victims *v)
@@ -487,7 +489,7 @@ static int unmap_release(struct iopf_container *c,
 	return ret;
 }
 
-/* Remove the areas. -EINTR: the owner is dying; the container takes along those that are left. */
+/* Remove the areas. -EINTR: the caller is killed. The container's release removes the rest. */
 static int unmap_remove(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *unmap,
 			struct victims *v)
 {
@@ -498,11 +500,11 @@ static int unmap_remove(struct iopf_container *c, struct vfio_iommu_type1_dma_un
 	for (area = victims_first(v); area; area = victims_next(v)) {
 		unmap->size += iopf_area_size(area);
 		list_add_tail(&area->gone, &gone);
-		/* Those that have been mapped since the report lie in between, and stay. */
+		/* Areas that were mapped after the report may lie in between. They stay. */
 		if (++n % IOPF_REMOVE_BATCH && !v->reported)
 			continue;
 		iopf_container_remove_areas(c, &gone);
-		/* Who is dying learns nothing of it, and the rest goes with the container. */
+		/* A killed caller sees no result. The rest is removed with the container. */
 		if (!v->reported && fatal_signal_pending(current))
 			return -EINTR;
 	}
@@ -543,14 +545,14 @@ static int unmap_locked(struct iopf_container *c, struct vfio_iommu_type1_dma_un
  * @unmap: argsz and flags have been checked; size: out: bytes unmapped
  * @bitmap: with VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP, checked
  *
- * When this returns no device reaches the memory any more (or, with VFIO_DMA_UNMAP_FLAG_VADDR, none
- * uses the CPU address), and no memory is populated there for one, but for the page that somebody
- * is in the middle of.
+ * When this returns, no device can access the memory any more. With VFIO_DMA_UNMAP_FLAG_VADDR no
+ * fault uses the CPU address any more. No memory is populated there for a device, except for a
+ * page that a worker is populating at this moment.
  *
- * Return: 0; -EINVAL for a bad range, one that cuts an area (v2), when writes are not tracked, or
- * when an address is invalid already; -EBUSY when addresses can't be invalid, because of an
- * emulated device; -EFAULT; -EINTR. On error nothing has changed, but that a caller that is killed
- * may leave a part of the range mapped.
+ * Return: 0; -EINVAL for a bad range, a range that cuts an area (v2), when writes are not tracked,
+ * or when an address is invalid already; -EBUSY when addresses can't be invalid, because of an
+ * emulated device; -EFAULT; -EINTR. On error nothing has changed, except that a part of the range
+ * may stay mapped if the caller is killed.
  */
 int iopf_dma_unmap(struct iopf_container *c, struct vfio_iommu_type1_dma_unmap *unmap,
 		   const struct vfio_bitmap *bitmap)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The domain of a group: one that its container has, if the group's IOMMU agrees to that, or a new
- * one, as in type1.
+ * The domain of a group: a domain that its container has already, if the group's IOMMU accepts it,
+ * or a new one, as in type1.
  *
- * Into a new domain go the container's pinned pages, before the group's devices may do DMA. So
- * nothing is ever pinned without a domain that knows the pages.
+ * The container's pinned pages are mapped in a new domain before the group's devices may do DMA. So
+ * no page is ever pinned without a domain that knows it.
  *
  * Locking: the container's.
  */
@@ -55,7 +55,7 @@ static int domain_create(struct iopf_attach *at, bool huge_ok, struct iopf_domai
 	d->pgsizes = domain->pgsize_bitmap;
 	/*
 	 * Some IOMMUs make one leaf of any power of two, and unmap the whole leaf
-	 * when asked for part of it. We must know what a leaf is: a page, a chunk, or a span.
+	 * when asked for part of it. So limit leaves to known sizes: a page, a chunk, or a span.
 	 */
 	domain->pgsize_bitmap &= PAGE_SIZE | (huge_ok ? IOPF_CHUNK_SIZE | IOPF_SPAN_SIZE : 0);
 	domain->iopf_handler = iopf_fault_handler;
@@ -78,7 +78,7 @@ static struct iopf_domains *domains_with(const struct iopf_domains *old,
 	return new;
 }
 
-/* In place of @old, which goes: needs no memory that could be missing. */
+/* Copy @old without @domain. This can't fail, because it is needed to detach. */
 static struct iopf_domains *domains_without(const struct iopf_domains *old,
 					    struct iommu_domain *domain)
 {
@@ -92,7 +92,7 @@ static struct iopf_domains *domains_without(const struct iopf_domains *old,
 	return new;
 }
 
-/* Attach to a domain that the container has, if one will do. */
+/* Attach to a domain of the container, if the group's IOMMU accepts one. */
 static bool attach_shared(struct iopf_container *c, struct iopf_attach *at)
 {
 	for (unsigned int i = 0; i < c->space.domains->nr; i++) {
@@ -107,8 +107,8 @@ static bool attach_shared(struct iopf_container *c, struct iopf_attach *at)
 }
 
 /*
- * Attach to a domain of its own, then put the pinned pages into it: nobody can let the devices do
- * DMA before this has returned.
+ * Attach the group to a new domain, then map the pinned pages in it. The devices can't do DMA
+ * before this has returned.
  */
 static int attach_own(struct iopf_container *c, struct iopf_attach *at, struct iopf_iovas **iovas)
 {
@@ -124,15 +124,16 @@ static int attach_own(struct iopf_container *c, struct iopf_attach *at, struct i
 		goto err_free;
 	at->domain = domain.iommu;
 	/*
-	 * With the devices attached and nothing mapped: earlier, VT-d agrees for all devices that
-	 * come, and refuses those whose IOMMU can't; later, it refuses.
+	 * Ask now, with the devices attached and nothing mapped. If asked before, VT-d agrees, and
+	 * then refuses to attach devices whose IOMMU can't enforce it. If asked with pages mapped,
+	 * VT-d refuses.
 	 */
 	domain.coherent = domain.iommu->ops->enforce_cache_coherency &&
 			  domain.iommu->ops->enforce_cache_coherency(domain.iommu);
 	ret = iopf_aperture_msi(at);
 	if (ret)
 		goto err_detach;
-	/* Before pinned pages go where the domain can't have them, with whatever error. */
+	/* Check before pinned pages are mapped at addresses that the domain does not have. */
 	ret = iopf_aperture_check(c, at, iovas);
 	if (ret)
 		goto err_detach;
@@ -164,7 +165,7 @@ err_free:
  * @at: the group
  * @iovas: out: the usable addresses from now on
  *
- * Nobody can let the devices do DMA before this has returned.
+ * The devices can't do DMA before this has returned.
  *
  * Return: 0 or a negative error number.
  */
@@ -182,7 +183,10 @@ int iopf_domain_join(struct iopf_container *c, struct iopf_attach *at, struct io
 	return ret;
 }
 
-/* What is held waits for the next domain that could know it, and so does what is being pinned. */
+/*
+ * Unpin the memory that is held. The holds stay, and the next domain gets them pinned. While
+ * iopf_pins.pinning is not zero nothing is unpinned, so clear it meanwhile.
+ */
 static void attach_unpin(struct iopf_container *c)
 {
 	unsigned int pinning = c->pins.pinning;
@@ -193,7 +197,7 @@ static void attach_unpin(struct iopf_container *c)
 }
 
 /**
- * iopf_domain_leave() - detach a group from its domain; a domain without groups goes
+ * iopf_domain_leave() - detach a group from its domain, and free the domain after its last group
  * @c: the container, locked
  * @at: the group; not in the container's list, and without faults
  */
