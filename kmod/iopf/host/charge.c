@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pinned pages are charged to a process (locked_vm, against RLIMIT_MEMLOCK), as stock type1 does.
+ * Charge pinned pages to a process (locked_vm, against RLIMIT_MEMLOCK), as stock type1 does.
  *
- * The kernel keeps that count under the process's mmap lock, which the process can have somebody
- * hold as long as it likes. So charges are given back without waiting for it: at once, if the lock
- * is free, or by a worker later (iopf_mm.owed), or by the process itself before its ioctl returns
- * (iopf_charge_settle()).
+ * The mmap lock of the process protects locked_vm. The process can make another task hold that
+ * lock for any time. So uncharging does not wait for the lock. If the lock is free, the caller
+ * uncharges at once. Otherwise a worker does it later (iopf_mm.owed), or the process itself before
+ * its ioctl returns (iopf_charge_settle()).
  *
- * Locking: the mmap lock, for the time of a call.
+ * Locking: each function takes the mmap lock and drops it before it returns.
  */
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -19,19 +19,19 @@
 #include "charge.h"
 #include "mm.h"
 
-/* How soon an address space that was in use is looked at again. */
+/* After this time the worker tries a busy mmap lock again. */
 #define SETTLE_TIME (HZ / 10)
 
 /**
  * iopf_charge() - charge pages to a process
  * @task: whose RLIMIT_MEMLOCK counts
- * @mm: the process's memory; the caller holds it by mmgrab()
+ * @mm: memory of the process; the caller has a reference (mmgrab())
  * @lock_cap: @task is not limited
- * @pages: how many
- * @now: don't wait for the address space
+ * @pages: number of pages
+ * @now: don't wait for the mmap lock
  *
- * Return: 0; -ENOMEM over the limit; -EINTR, also when @now and the address space is in use;
- * -ESRCH.
+ * Return: 0; -ENOMEM over the limit; -EINTR: the caller is killed, or the mmap lock is busy and
+ * @now is set; -ESRCH: the process has exited.
  */
 int iopf_charge(struct task_struct *task, struct mm_struct *mm, bool lock_cap, long pages, bool now)
 {
@@ -53,7 +53,7 @@ int iopf_charge(struct task_struct *task, struct mm_struct *mm, bool lock_cap, l
 	return ret;
 }
 
-/* Give back what could not be at once. */
+/* Uncharge the pages in iopf_mm.owed. */
 static void settle_locked(struct iopf_mm *m)
 {
 	long pages;
@@ -64,14 +64,14 @@ static void settle_locked(struct iopf_mm *m)
 	if (!pages)
 		return;
 	__account_locked_vm(m->mm, pages, false, current, true);
-	/* Who finds none finds them given back. */
+	/* Release: a reader that sees no page owed also sees the pages uncharged. */
 	atomic_long_sub_return_release(pages, &m->owed);
 }
 
-/* How many iopf_mm.settle are going to run, or run. */
+/* Number of iopf_mm.settle that are queued or running. */
 static atomic_t settling;
 
-/* The work is over, or was not needed. */
+/* Drop the references of a work that has run, or was not queued. */
 static void settle_put(struct iopf_mm *m)
 {
 	iopf_mm_put(m);
@@ -79,7 +79,7 @@ static void settle_put(struct iopf_mm *m)
 		wake_up_var(&settling);
 }
 
-/* Have @m's work look. It has a reference. */
+/* Queue @m's work after @delay. The work has a reference to @m. */
 static void settle_in(struct iopf_mm *m, unsigned long delay)
 {
 	refcount_inc(&m->refs);
@@ -89,11 +89,11 @@ static void settle_in(struct iopf_mm *m, unsigned long delay)
 }
 
 /**
- * iopf_charge_settle_work() - give back charges once the process's address space can be locked
+ * iopf_charge_settle_work() - uncharge the pages in iopf_mm.owed once the mmap lock is free
  * @work: iopf_mm.settle
  *
- * The process can have its address space in use for as long as it likes. The queue is for others,
- * too, so it is not waited for.
+ * The process can keep its mmap lock busy for any time, and others use the same workqueue. So the
+ * work does not wait for the lock. If the lock is busy, the work queues itself again.
  */
 void iopf_charge_settle_work(struct work_struct *work)
 {
@@ -109,7 +109,7 @@ void iopf_charge_settle_work(struct work_struct *work)
 }
 
 /**
- * iopf_charge_exit() - the module ends: no charge is owed any more
+ * iopf_charge_exit() - wait until no work is queued or running; called when the module ends
  */
 void iopf_charge_exit(void)
 {
@@ -117,12 +117,12 @@ void iopf_charge_exit(void)
 }
 
 /**
- * iopf_charge_undo() - give back charged pages, without waiting for the address space
+ * iopf_charge_undo() - uncharge pages, without waiting for the mmap lock
  * @m: the process
- * @pages: how many
+ * @pages: number of pages
  *
- * Return: whether they have been. Otherwise they are owed, and are given back when nobody uses the
- * address space.
+ * Return: whether the pages are uncharged. Otherwise they are counted in iopf_mm.owed, and a worker
+ * uncharges them when the mmap lock is free.
  */
 bool iopf_charge_undo(struct iopf_mm *m, long pages)
 {
@@ -139,7 +139,7 @@ bool iopf_charge_undo(struct iopf_mm *m, long pages)
 }
 
 /**
- * iopf_charge_settle() - give back what is owed; waits for the address space
+ * iopf_charge_settle() - uncharge the pages in iopf_mm.owed; waits for the mmap lock
  * @m: the process, which is the caller
  *
  * Return: 0, or -EINTR when the caller is killed.

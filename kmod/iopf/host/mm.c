@@ -1,46 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Following a process's memory: what its CPU page tables lose, the device loses.
+ * The MMU notifier of a process: the IOMMU loses each page that the CPU's page tables lose.
  *
- * A plain mmu_notifier, with one spinning read lock and one counter per invalidation.
- * Between range_start and range_end the CPU's entries of the range are in
- * flux: start unmaps what is mapped, and the counters tell faults to stay away.
+ * An invalidation changes the CPU's page tables between invalidate_range_start() and
+ * invalidate_range_end(). The start callback takes a spinning read lock. It unmaps the pages of the
+ * range, and counts the invalidation. While the count is not 0, faults do not map in the range.
  *
- * The counters belong to 2 MiB of CPU addresses, hashed into a small array: no memory
- * for what was never touched, nothing to allocate in a callback, and unrelated
- * invalidations do not hold up a fault (one count for everything livelocks
- * under load). A range of IOPF_INV_BUCKETS * 2 MiB and more has one counter of its own. They are
- * looked at only while there is any invalidation at all, which one more counter says.
+ * Each counter covers 2 MiB of CPU addresses, hashed into a small array. So the counters need no
+ * memory for untouched addresses and no allocation in a callback. An unrelated invalidation does
+ * not delay a fault; with a single counter for all, faults livelock under load. A range of
+ * IOPF_INV_BUCKETS * 2 MiB or more is counted in @inv_wide instead. @inv_any counts all
+ * invalidations; while it is 0, a fault reads no other counter.
  *
- * A start that unmaps must never fail, and may be called where sleeping is
- * forbidden: spinning locks only, no memory is taken. When others want the processor, after
- * a chunk, it drops the lock, and has a worker do the rest; see mm_zap_some(). It does not just
- * give them the processor and go on: who calls it is in a read-side section of the SRCU that the
- * kernel has for all notifiers of the host, and decides how seldom it runs (SCHED_IDLE,
- * cpu.max). So it waits once, for the kernel's worker.
+ * start vs scheduling: the start callback must not fail, and its caller may forbid sleeping. So it
+ *   uses spinning locks only, and allocates nothing. If another task wants the CPU, it drops the
+ *   lock after a chunk, a worker does the rest, and the callback waits for the worker once; see
+ *   mm_zap_some(). A plain cond_resched() is not enough: the caller is in a read-side section of
+ *   the SRCU of all notifiers of the host, and its owner decides how seldom it runs (SCHED_IDLE,
+ *   cpu.max).
+ * start vs OOM reaper: the reaper forbids sleeping, and a notifier with an end callback may not
+ *   fail. So there a worker can't do the rest. But the devices of a killed process stop at once.
+ *   The reaper comes two seconds later, and the start callback then finds @stopped set and has
+ *   nothing to unmap.
  *
- * Where it may not sleep, that is in the OOM killer's reaper, it can't be put off: a notifier that
- * has an end may not fail. But a process that is killed has its devices stopped at once, and what
- * is stopped has nothing left to unmap: then it is a look at @stopped. The reaper comes two seconds
- * after that.
+ * Young callbacks: an IOMMU without access bits can't say whether a device has used a page. So the
+ * callback answers "used" if the page is mapped, and unmaps it. The next use is a fault, which maps
+ * the page again. Fault-around would make unused neighbours count as used. So after a young
+ * callback, faults map fewer neighbours there for some time.
  *
- * Young callbacks: IOMMUs without access bits can't say whether a device has used a
- * page since the last look. Unmapping it makes the next use a fault, so
- * "mapped" is the answer to "used since the last look", and the look unmaps. So that what
- * lies around a fault does not count as used for long, faults map little around them for a while
- * where the host has looked.
+ * Exit: when the process is killed, its threads call iopf_mm_stop() (pool.c). The release callback
+ * calls it too, before the page tables are freed, which may be much later. After either, @exited
+ * keeps faults from mapping, by the same lock and barrier as an invalidation. @exited is never
+ * cleared. If another process shares the memory and lives on, it gets an iopf_mm of its own.
  *
- * Exit: the process's threads say that it has been killed (pool.c), and the release callback runs
- * before the page tables go, which may be much later. After either, @exited keeps
- * faults out, by the same lock and barrier as an invalidation, for good. A process that shares the
- * memory and lives on is followed anew.
+ * End: iopf_mm_end() does not wait for callbacks. The notifier has a reference until no callback
+ * runs any more. The module waits for that when it ends.
  *
- * End: a notifier is let go without waiting for its callbacks; it holds a reference until none runs
- * any more. The module waits for that.
- *
- * Locking: container lock -> mmap_lock -> iopf_mm.lock (read in callbacks) ->
- * chunk lock. Nothing that is taken here may be held across an allocation that
- * reclaims.
+ * Locking: container lock -> mmap_lock -> iopf_mm.lock (read in callbacks) -> chunk lock. None of
+ * the locks that a callback takes may be held across an allocation that reclaims.
  */
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -53,10 +50,10 @@
 #include "mm.h"
 #include "pool.h"
 
-/* Ranges that one look of the host goes through at most. */
+/* A young callback looks at this many ranges at most. */
 #define LOOK_RANGES	64
 
-/* Add @delta to the counters of [first, last]. Each start is undone by its end. */
+/* Add @delta to the counters of [first, last]: 1 in the start callback, -1 in the end callback. */
 static void inv_add(struct iopf_mm *m, unsigned long first, unsigned long last, int delta)
 {
 	unsigned long n = (last >> IOPF_CHUNK_SHIFT) - (first >> IOPF_CHUNK_SHIFT) + 1;
@@ -71,10 +68,10 @@ static void inv_add(struct iopf_mm *m, unsigned long first, unsigned long last, 
 }
 
 /**
- * iopf_mm_busy_anywhere() - the same for any range
+ * iopf_mm_busy_anywhere() - whether any invalidation is in progress
  * @m: the process
  *
- * Called under the lock of the span that is about to map 1 GiB.
+ * Like iopf_mm_busy(), but the caller has the lock of the span in which it is about to map 1 GiB.
  */
 bool iopf_mm_busy_anywhere(const struct iopf_mm *m)
 {
@@ -102,14 +99,15 @@ static struct iopf_mm_range *range_next(struct iopf_mm_range *range, unsigned lo
 }
 
 /**
- * struct mm_zap - CPU addresses of which nothing is to be mapped
- * @m: whose
+ * struct mm_zap - CPU addresses whose pages are being unmapped
+ * @m: the process
  * @first: first address
  * @last: last address
- * @range: where to go on: visited, so that it stays in the tree; NULL before the first one
- * @from: address in it to go on from
- * @zapped: pages that have been unmapped of it
- * @work: a worker's who goes on
+ * @range: the current range, or NULL before the first one. While the lock is dropped, its
+ *         @visitors keeps it in the tree
+ * @from: address in @range to continue from
+ * @zapped: pages of @range that have been unmapped
+ * @work: continues in a worker
  */
 struct mm_zap {
 	struct iopf_mm *m;
@@ -129,25 +127,25 @@ static void zap_enter(struct mm_zap *z, struct iopf_mm_range *range)
 		z->from = max(z->first, range->node.start);
 }
 
-/* Unmap of the range at hand, until somebody else wants the processor. False: that was all. */
+/* Unmap the current range until another task wants the CPU. Returns whether pages are left. */
 static bool zap_range(struct mm_zap *z)
 {
 	return z->m->ops->zap_some(z->range, &z->from, min(z->last, z->range->node.last),
 				   &z->zapped);
 }
 
-/* Go on with a range that others may have waited for meanwhile, to take it out of the tree. */
+/* Stop being a visitor of the current range, and wake an iopf_mm_remove() that waits for it. */
 static void zap_resume(struct mm_zap *z)
 {
-	/* It can't be freed before the tree's lock is dropped. */
+	/* The range is not removed and freed before the caller drops iopf_mm.lock. */
 	if (atomic_dec_and_test(&z->range->visitors))
 		wake_up_var(&z->range->visitors);
 }
 
 /*
- * Unmap what is mapped, all of it, or with @may_stop until somebody else wants the processor. A
- * range that comes while the lock is dropped need not be met: its faults find that the addresses
- * are being invalidated. Returns whether there is anything left.
+ * Unmap the addresses: all of them, or with @may_stop until another task wants the CPU. Ranges that
+ * are added while the lock is dropped may be missed: their faults see the count of this
+ * invalidation, and map nothing. Returns whether pages are left.
  */
 static bool mm_zap_some(struct mm_zap *z, bool may_stop)
 {
@@ -178,7 +176,7 @@ static void zap_work(struct work_struct *work)
 		cond_resched();
 }
 
-/* What takes longer. The caller waits once, for a worker that its owner can't have starved. */
+/* Have a worker unmap the rest, and wait for it. The owner can't starve the worker. */
 static noinline void zap_elsewhere(struct mm_zap *z)
 {
 	INIT_WORK_ONSTACK(&z->work, zap_work);
@@ -187,7 +185,7 @@ static noinline void zap_elsewhere(struct mm_zap *z)
 	destroy_work_on_stack(&z->work);
 }
 
-/* Unmap what is mapped of CPU addresses [first, last]. */
+/* Unmap CPU addresses [first, last]. Pinned pages stay mapped. */
 static void mm_zap(struct iopf_mm *m, unsigned long first, unsigned long last, bool may_sleep)
 {
 	struct mm_zap z = { .m = m, .first = first, .last = last };
@@ -197,9 +195,9 @@ static void mm_zap(struct iopf_mm *m, unsigned long first, unsigned long last, b
 }
 
 /*
- * Whether the device has used anything in [first, last] since the last look, as far as is known,
- * or, without @age, whether anything is mapped. The caller has a lock of the page tables. So
- * there is a bound of what is looked at: where more ranges share the memory, it is in use.
+ * With @age: return whether a device may have used [first, last] since the last call, and unmap it.
+ * Without: return whether any page is mapped. The caller has a lock of the page tables. So at most
+ * LOOK_RANGES ranges are looked at. If more ranges share the memory, it counts as used.
  */
 static bool mm_look(struct iopf_mm *m, unsigned long first, unsigned long last, bool age)
 {
@@ -231,8 +229,8 @@ static int iopf_mm_invalidate_start(struct mmu_notifier *notifier,
 
 	inv_add(m, range->start, range->end - 1, 1);
 	/*
-	 * Pairs with the barrier in chunk_fault_locked(), and in span_fault_locked(): a chunk that
-	 * is not found below was published after this, and whoever maps into it sees the count.
+	 * Pairs with the barriers in chunk_may_map() and span_fault_locked(). A chunk that is not
+	 * found below is published after this barrier, so a fault that maps in it sees the count.
 	 */
 	smp_mb__after_atomic();
 	/* Pairs with iopf_mm_stop(). */
@@ -247,7 +245,7 @@ static void iopf_mm_invalidate_end(struct mmu_notifier *notifier,
 {
 	struct iopf_mm *m = container_of(notifier, struct iopf_mm, notifier);
 
-	/* The new entries before the count. Pairs with iopf_mm_busy(). */
+	/* Orders the new page table entries before the count. Pairs with iopf_mm_busy(). */
 	smp_mb__before_atomic();
 	inv_add(m, range->start, range->end - 1, -1);
 }
@@ -271,10 +269,10 @@ static int iopf_mm_test_young(struct mmu_notifier *notifier, struct mm_struct *m
 }
 
 /**
- * iopf_mm_stop() - let devices use a process's memory no more
- * @m: the process, which ends
+ * iopf_mm_stop() - unmap the memory of a process that ends, and let no fault map it again
+ * @m: the process
  *
- * What is pinned stays mapped until it is unpinned, as with stock type1.
+ * Pinned pages stay mapped until they are unpinned, as in stock type1.
  *
  * Context: any that may take a spinlock.
  */
@@ -284,7 +282,7 @@ void iopf_mm_stop(struct iopf_mm *m)
 	/* As in iopf_mm_invalidate_start(). */
 	smp_mb();
 	mm_zap(m, 0, ULONG_MAX, true);
-	/* There is nothing left to unmap, and nothing comes: see chunk_may_map(). */
+	/* No page is left to unmap, and no page is mapped from now on: see chunk_may_map(). */
 	smp_store_release(&m->stopped, true);
 }
 
@@ -296,7 +294,7 @@ static void iopf_mm_release(struct mmu_notifier *notifier, struct mm_struct *mm)
 /* Notifiers that are registered, or may still be called. */
 static atomic_t mm_notifiers;
 
-/* No callback of it runs any more. Bottom halves are off. */
+/* Called after an SRCU grace period: no callback of @notifier runs. Bottom halves are off. */
 static void iopf_mm_free_notifier(struct mmu_notifier *notifier)
 {
 	iopf_mm_put(container_of(notifier, struct iopf_mm, notifier));
@@ -316,8 +314,8 @@ static const struct mmu_notifier_ops iopf_mm_notifier_ops = {
 };
 
 /*
- * Reclaim calls the notifier. Tell lockdep at once that these locks are taken
- * there, rather than when memory first runs low.
+ * Tell lockdep that reclaim, which calls the notifier, takes this lock. Otherwise lockdep learns it
+ * only when memory first runs low.
  */
 static void mm_prime_lockdep(struct iopf_mm *m)
 {
@@ -330,13 +328,13 @@ static void mm_prime_lockdep(struct iopf_mm *m)
 }
 
 /**
- * iopf_mm_create() - begin to follow a process
- * @mm: its memory
- * @ops: what to do when its memory changes
+ * iopf_mm_create() - register the MMU notifier of a process
+ * @mm: memory of the process
+ * @ops: the functions that the notifier calls
  *
- * Context: process context of the process; waits for its address space.
- * Return: it, with a reference for the notifier, which iopf_mm_end() drops; or an error pointer:
- * -ENOMEM; -EINTR; -ESRCH: the process ends.
+ * Context: the calling process is the process; waits for its mmap lock.
+ * Return: the new structure, with a reference for the notifier, which iopf_mm_end() drops; or an
+ * error pointer: -ENOMEM; -EINTR; -ESRCH: the process ends; or an error of iopf_pool_use().
  */
 struct iopf_mm *iopf_mm_create(struct mm_struct *mm, const struct iopf_mm_ops *ops)
 {
@@ -372,10 +370,10 @@ struct iopf_mm *iopf_mm_create(struct mm_struct *mm, const struct iopf_mm_ops *o
 }
 
 /**
- * iopf_mm_end() - follow a process no more
- * @m: the process; no range of it is left in the tree
+ * iopf_mm_end() - unregister the MMU notifier of a process
+ * @m: the process; none of its ranges is left in the tree
  *
- * Callbacks may go on for a moment. They find no range, and use nothing but @m.
+ * Callbacks may still run when this returns. They find no range, and use nothing but @m.
  */
 void iopf_mm_end(struct iopf_mm *m)
 {
@@ -384,9 +382,9 @@ void iopf_mm_end(struct iopf_mm *m)
 }
 
 /**
- * iopf_mm_add() - have a range of a process's memory told of its changes
+ * iopf_mm_add() - add a range, so that invalidations find it
  * @m: the process
- * @range: its addresses are set
+ * @range: the range; the caller has set its addresses
  */
 void iopf_mm_add(struct iopf_mm *m, struct iopf_mm_range *range)
 {
@@ -400,7 +398,7 @@ void iopf_mm_add(struct iopf_mm *m, struct iopf_mm_range *range)
  * @m: the process
  * @range: the range
  *
- * Context: process context; waits for notifiers that go through the range.
+ * Context: process context; waits for invalidations that have stopped in the range.
  */
 void iopf_mm_remove(struct iopf_mm *m, struct iopf_mm_range *range)
 {
@@ -415,7 +413,7 @@ void iopf_mm_remove(struct iopf_mm *m, struct iopf_mm_range *range)
 }
 
 /**
- * iopf_mm_put() - drop a reference to a process that is followed
+ * iopf_mm_put() - drop a reference
  * @m: the process
  *
  * Context: any that may take a spinlock.
@@ -429,10 +427,10 @@ void iopf_mm_put(struct iopf_mm *m)
 	}
 }
 
-/* The module ends: no notifier's callback is called any more, or runs. */
+/* The module ends: wait until no callback of a notifier runs or can be called. */
 void iopf_mms_exit(void)
 {
 	wait_var_event(&mm_notifiers, !atomic_read(&mm_notifiers));
-	/* The last one may not have returned yet. */
+	/* The last one may not have returned yet. This waits for code with bottom halves off. */
 	synchronize_rcu();
 }

@@ -15,14 +15,14 @@
 
 struct iopf_pool;
 
-/* Counters of invalidations in progress: one for each 2 MiB of CPU addresses, modulo this. */
+/* Number of counters in iopf_mm.inv. */
 #define IOPF_INV_BUCKETS 64
 
 /**
- * struct iopf_mm_range - CPU addresses of a process at which somebody maps memory for devices
- * @node: first and last address, in the process's tree, under its lock
- * @visitors: notifiers that have dropped that lock, and have a worker go on from this range; they
- *            keep it in the tree
+ * struct iopf_mm_range - CPU addresses of a process whose memory devices may use
+ * @node: first and last address; in iopf_mm.ranges, under iopf_mm.lock
+ * @visitors: invalidations that have dropped that lock in this range, and will continue from it.
+ *            While there is one, the range stays in the tree
  */
 struct iopf_mm_range {
 	struct interval_tree_node node;
@@ -30,15 +30,15 @@ struct iopf_mm_range {
 };
 
 /**
- * struct iopf_mm_ops - what is done when the memory of a process changes
- * @zap_some: unmap what is mapped and not pinned from *@from to @last, until somebody else wants
- *            the processor. Adds the pages to *@zapped, which is 0 at first. Returns whether
- *            there is anything left, *@from on.
- * @mapped: whether any page of the addresses is mapped
- * @age: unmap what is mapped and not pinned, to see whether it is used. Of many addresses not all
- *       is unmapped at a time. Returns whether there was anything.
+ * struct iopf_mm_ops - the functions that the notifier calls when the memory of a process changes
+ * @zap_some: unmap the pages from *@from to @last that are not pinned, until another task wants
+ *            the CPU. Adds the number of unmapped pages to *@zapped, which is 0 at first. Returns
+ *            whether pages are left; then *@from is where to continue.
+ * @mapped: whether any page from @first to @last is mapped
+ * @age: unmap the pages from @first to @last that are not pinned, so that the next use is a fault.
+ *       One call unmaps only a part of a large range. Returns whether any page was mapped.
  *
- * Context: under iopf_mm.lock, maybe in reclaim. The addresses are of the range.
+ * Context: under iopf_mm.lock, maybe in reclaim. The addresses are within @range.
  */
 struct iopf_mm_ops {
 	bool (*zap_some)(struct iopf_mm_range *range, unsigned long *from, unsigned long last,
@@ -48,23 +48,23 @@ struct iopf_mm_ops {
 };
 
 /**
- * struct iopf_mm - a process whose memory is mapped for devices, as one address space has it
- * @notifier: tells of every change to the CPU's page tables
- * @ops: what to do when its memory changes
- * @mm: the process's memory; held (mmgrab), not kept alive
- * @node: in the list of whoever follows it, under his lock
- * @refs: one for each range, and one for the notifier
- * @pool: the process's threads, referenced
- * @pool_node: in the pool's list, under its lock, until the process ends
+ * struct iopf_mm - a process whose memory is mapped for the devices of one container
+ * @notifier: the kernel calls it before it changes the CPU's page tables
+ * @ops: the functions that the notifier calls
+ * @mm: memory of the process; referenced by mmgrab(), so the process can exit
+ * @node: in the container's list of processes, under the container's lock
+ * @refs: one for each range, one for the notifier, one for a queued @settle
+ * @pool: threads of the process, referenced
+ * @pool_node: in iopf_pool.mms, under iopf_pool.lock, until the process ends
  * @lock: protects @ranges
- * @ranges: where its memory is mapped, by CPU address; they may overlap
- * @owed: charged pages that are to be given back when @mm's mmap lock is free; see charge.c
- * @settle: does that; has a reference
- * @exited: the address space is going or gone
- * @stopped: and nothing of it is mapped any more, but for what is pinned
- * @inv_any: invalidations in progress, all of them
- * @inv_wide: those too wide for @inv
- * @inv: invalidations in progress, by 2 MiB of CPU address modulo IOPF_INV_BUCKETS
+ * @ranges: the mapped ranges, by CPU address; they may overlap
+ * @owed: pages to be uncharged when @mm's mmap lock is free; see charge.c
+ * @settle: uncharges the pages of @owed
+ * @exited: the process exits or has exited; no page is mapped from now on
+ * @stopped: after @exited: only pinned pages are mapped
+ * @inv_any: number of all invalidations in progress
+ * @inv_wide: number of those that are too wide for @inv
+ * @inv: number of the others, by 2 MiB of CPU address, modulo IOPF_INV_BUCKETS
  */
 struct iopf_mm {
 	struct mmu_notifier notifier;
@@ -91,13 +91,14 @@ static inline unsigned int iopf_mm_bucket(unsigned long vaddr)
 }
 
 /**
- * iopf_mm_busy() - whether the CPU's page tables may be changing
+ * iopf_mm_busy() - whether an invalidation of some addresses is in progress
  * @m: the process
  * @first: first address
- * @last: last address, less than 2 MiB further on
+ * @last: last address, less than 2 MiB after @first
  *
- * Called under the lock of the chunk that is about to map what the CPU has
- * there; when false, it stays so in effect until that lock is dropped.
+ * The caller has the lock of the chunk in which it is about to map these addresses. If the result
+ * is false, the CPU's page tables of these addresses stay valid until the caller drops that lock:
+ * a later invalidation waits for the lock in its start callback.
  */
 static inline bool iopf_mm_busy(const struct iopf_mm *m, unsigned long first, unsigned long last)
 {
@@ -111,14 +112,14 @@ static inline bool iopf_mm_busy(const struct iopf_mm *m, unsigned long first, un
 }
 
 /**
- * iopf_mm_may_have() - whether a process can have memory at all of some addresses
- * @mm: the process's memory
+ * iopf_mm_may_have() - whether addresses are within the address space of a process
+ * @mm: memory of the process
  * @vaddr: first address
  * @size: bytes
  *
- * MAP_DMA takes any address where stock type1 does. Page tables can't say that an address is none
- * of the process's: they are indexed by some of its bits only, and it would be taken for another.
- * So whoever follows an address asks.
+ * MAP_DMA accepts any address that stock type1 accepts. Some bits of an address select the entries
+ * of the page tables. So a walk with an address beyond the address space would find the entry of
+ * another address. Each caller that walks or populates checks the address first.
  */
 static inline bool iopf_mm_may_have(const struct mm_struct *mm, unsigned long vaddr,
 				    unsigned long size)
@@ -129,12 +130,12 @@ static inline bool iopf_mm_may_have(const struct mm_struct *mm, unsigned long va
 }
 
 /**
- * struct iopf_vaddr_seen - when a CPU address was taken from an area, to be populated
- * @seq: of the container: counts the times that CPU addresses have ceased to be its business, see
- *       iopf_area_forget_vaddr(); outlives the container
- * @seen: its value then
- * @memcg: the container's memory cgroup, which lives as long as @seq does: most likely that of the
- *         process whose the address is. Or NULL.
+ * struct iopf_vaddr_seen - the state of a container when a CPU address was read from its area
+ * @seq: a counter of the container. iopf_area_forget_vaddr() increments it when the container stops
+ *       using CPU addresses. It outlives the container.
+ * @seen: value of @seq when the address was read
+ * @memcg: memory cgroup of the container, or NULL. It lives as long as @seq. Usually the process
+ *         that has the address is in the same cgroup.
  */
 struct iopf_vaddr_seen {
 	const atomic_t *seq;
@@ -143,11 +144,11 @@ struct iopf_vaddr_seen {
 };
 
 /**
- * iopf_vaddr_changed() - whether the address may be none of the container's any more
- * @seen: when it was taken
+ * iopf_vaddr_changed() - whether the container may have stopped using an address
+ * @seen: the state when the address was read from the area
  *
- * Asked under the mmap lock before each page is populated: whoever is told that the container
- * uses an address no more, and then maps other memory there, is not disturbed.
+ * The caller asks under the mmap lock before it populates each page. So nothing is populated in
+ * memory that user space maps at an address after UNMAP_DMA of that address has returned.
  */
 static inline bool iopf_vaddr_changed(const struct iopf_vaddr_seen *seen)
 {

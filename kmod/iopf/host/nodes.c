@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory policies of the process for which memory is populated, and the room of nodes.
+ * NUMA memory policy of a process whose memory is populated, and free memory of nodes.
  *
- * borrow vs set_mempolicy: the policy is referenced, and goes with the last reference.
- *   A copy is for kernel threads only: readers of /proc/TID/numa_maps take references, but find
- *   no memory there.
+ * borrow vs set_mempolicy(): the borrower has a reference, and the last reference frees the policy.
+ *   A copy has no reference count. So only kernel threads use one: a reader of /proc/TID/numa_maps
+ *   takes references to the policy of a thread, but a kernel thread has no memory to read about.
+ * free memory vs other allocations: the functions look before the caller allocates. Others may take
+ *   the memory in between.
  *
- * Room is a look before the act: others may take it.
- *
- * Locking: task_lock() for a moment; the lock of a file's policies, to read.
+ * Locking: task_lock(), for a few instructions; the lock of a file's policies, for reading.
  */
 #include <linux/cleanup.h>
 #include <linux/fs.h>
@@ -23,7 +23,7 @@
 #include "nodes.h"
 
 #if defined(CONFIG_NUMA) && defined(CONFIG_MEMCG)
-/* Take the memory policy of the process's main thread, in a thread that has none. */
+/* Give the calling thread, which has no memory policy, that of the process's main thread. */
 struct mempolicy *iopf_mempolicy_borrow(struct mm_struct *mm)
 {
 	struct mempolicy *policy = NULL;
@@ -51,7 +51,7 @@ void iopf_mempolicy_return(struct mempolicy *policy)
 		iopf_mpol_put(iopf_mpol_exchange(NULL));
 }
 
-/* The rest of iopf_mempolicy_copy(). */
+/* The slow path of iopf_mempolicy_copy(). */
 bool iopf_mempolicy_copy_nodes(struct mm_struct *mm, struct mempolicy *copy)
 {
 	struct task_struct *owner;
@@ -71,7 +71,7 @@ bool iopf_mempolicy_copy_nodes(struct mm_struct *mm, struct mempolicy *copy)
 	return true;
 }
 
-/* Whether all of some nodes have @pages pages to spare. */
+/* Whether each of @nodes has room for @pages pages: see iopf_node_has_room(). */
 bool iopf_nodes_have_room(const nodemask_t *nodes, unsigned int pages, bool huge)
 {
 	int node;
@@ -82,7 +82,7 @@ bool iopf_nodes_have_room(const nodemask_t *nodes, unsigned int pages, bool huge
 	return true;
 }
 
-/* Shared memory has policies by its pages. */
+/* Return the memory policy of page @index of shared memory, or NULL. */
 static const struct mempolicy *shmem_policy(struct shared_policy *shared, pgoff_t index)
 {
 	struct rb_node *node = shared->root.rb_node;
@@ -114,7 +114,7 @@ static bool shmem_has_room(struct inode *inode, pgoff_t index, unsigned int page
 	return room;
 }
 
-/* The rest of iopf_vma_has_room(). */
+/* The slow path of iopf_vma_has_room(). */
 bool iopf_vma_mempolicy_has_room(struct vm_area_struct *vma, unsigned long vaddr, bool huge)
 {
 	unsigned int pages = huge ? HPAGE_PMD_NR : 1;

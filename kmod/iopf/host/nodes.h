@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Memory policies of the process for which memory is populated, and the room of nodes.
+ * NUMA memory policy of a process whose memory is populated, and free memory of nodes.
  *
- * Where there is one node, as on most machines, policies say nothing: each of these is one look.
+ * Most machines have one node. There a policy has no effect, and each function looks at
+ * nr_online_nodes only.
  */
 #ifndef IOPF_NODES_H
 #define IOPF_NODES_H
@@ -14,7 +15,10 @@
 
 #include "../../compat/mempolicy.h"
 
-/* Whether a node has @pages pages to spare; with @huge, 2 MiB in one piece. */
+/*
+ * Whether a zone of a node stays above its high watermark after @pages pages; with @huge, also
+ * whether it has 2 MiB in one piece.
+ */
 static __always_inline bool iopf_node_has_room(int node, unsigned int pages, bool huge)
 {
 	struct zone *zones = NODE_DATA(node)->node_zones;
@@ -44,8 +48,9 @@ bool iopf_nodes_have_room(const nodemask_t *nodes, unsigned int pages, bool huge
 bool iopf_vma_mempolicy_has_room(struct vm_area_struct *vma, unsigned long vaddr, bool huge);
 
 /*
- * A copy of the memory policy of the process's main thread; of mode MPOL_DEFAULT if there is none.
- * False: this thread can't have one, or the owner may not have memory of all nodes.
+ * Copy the memory policy of the process's main thread; the copy has mode MPOL_DEFAULT if there is
+ * none. False: the caller is no kernel thread, or has a policy, or the owner's cpuset does not have
+ * all nodes.
  */
 static inline bool iopf_mempolicy_copy(struct mm_struct *mm, struct mempolicy *copy)
 {
@@ -53,7 +58,7 @@ static inline bool iopf_mempolicy_copy(struct mm_struct *mm, struct mempolicy *c
 	return nr_online_nodes == 1 || iopf_mempolicy_copy_nodes(mm, copy);
 }
 
-/* Have the caller allocate by a copy; until iopf_mempolicy_return_copy(). */
+/* Make a copy the memory policy of the calling thread, until iopf_mempolicy_return_copy(). */
 static inline void iopf_mempolicy_borrow_copy(struct mempolicy *copy)
 {
 	if (unlikely(copy->mode != MPOL_DEFAULT))
@@ -66,7 +71,7 @@ static inline void iopf_mempolicy_return_copy(const struct mempolicy *copy)
 		iopf_mpol_exchange(NULL);
 }
 
-/* The same for each node that a policy names: without any, for the nearest one. */
+/* iopf_node_has_room() for each node that a policy names; if there is none, for the nearest. */
 static __always_inline bool iopf_mempolicy_has_room(const struct mempolicy *policy,
 						    unsigned int pages, bool huge)
 {
@@ -75,7 +80,7 @@ static __always_inline bool iopf_mempolicy_has_room(const struct mempolicy *poli
 	return iopf_nodes_have_room(&policy->nodes, pages, huge);
 }
 
-/* Whether there is room where the memory's own policy wants a page, if it has one. */
+/* iopf_node_has_room() for each node of the policy of the VMA or the file, if there is one. */
 static inline bool iopf_vma_has_room(struct vm_area_struct *vma, unsigned long vaddr, bool huge)
 {
 	return nr_online_nodes == 1 || iopf_vma_mempolicy_has_room(vma, vaddr, huge);

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which pages that the CPU has are not for devices: what GUP refuses, too (secretmem, what drivers
- * say is not for it, pages without a struct page that are not a device's memory), in whatever state
- * its pages are; t_gup compares.
+ * Refuse present pages that no device may use. These are the pages that GUP refuses, too:
  *
- * Context: from a walk (walk.c), with its locks, and interrupts off.
+ *  - secret memory (secretmem);
+ *  - pages of drivers that set VM_IO or VM_PFNMAP;
+ *  - pages without a struct page that are not device memory.
+ *
+ * The result does not depend on the state of a page. t_gup compares it with GUP.
+ *
+ * Context: called by a walk (walk.c), with its locks, and interrupts off.
  */
 #include <linux/cleanup.h>
 #include <linux/hugetlb.h>
@@ -18,9 +22,9 @@
 #include "walk.h"
 
 /*
- * Whether the memory at an address is such that get_user_pages() has none of it. What a driver maps
- * does not say so by its pages. Where there is a present entry, and no invalidation in progress,
- * its VMA is in the tree, and is what the entry was made for.
+ * Whether the VMA of an address has a flag of @any. The pages of a driver do not show that GUP
+ * refuses them; the flags of their VMA do. If the entry is present and no invalidation is in
+ * progress, the VMA is in the tree, and is the one for which the entry was made.
  */
 static bool vma_has(struct mm_struct *mm, unsigned long vaddr, vm_flags_t any)
 {
@@ -31,7 +35,10 @@ static bool vma_has(struct mm_struct *mm, unsigned long vaddr, vm_flags_t any)
 	return vma && READ_ONCE(vma->vm_flags) & any;
 }
 
-/* A page that is not common. The mapping stays: taking a page out of a file unmaps it first. */
+/*
+ * The slow path of iopf_refuse_page(). The folio's mapping does not change: the kernel unmaps a
+ * page before it takes the page out of a file.
+ */
 bool iopf_refuse_page_slow(const struct iopf_runs *runs, unsigned int nr,
 			   const struct page *page)
 {
@@ -39,10 +46,10 @@ bool iopf_refuse_page_slow(const struct iopf_runs *runs, unsigned int nr,
 	unsigned long mapping = (unsigned long)READ_ONCE(folio->mapping);
 	const struct address_space *file;
 
-	/* Anonymous pages that may be dropped, or have only been swapped out in part. */
+	/* An anonymous page that is lazily free (MADV_FREE), or a folio swapped out in part. */
 	if (mapping & PAGE_MAPPING_ANON)
 		return false;
-	/* Secret memory has no large folios, and drivers' ones are of no file. */
+	/* Secret memory has no large folios. A driver's large folio has no mapping. */
 	if (folio_test_large(folio) && (mapping || folio_test_hugetlb(folio)))
 		return false;
 	if (mapping & PAGE_MAPPING_FLAGS)
@@ -55,9 +62,10 @@ bool iopf_refuse_page_slow(const struct iopf_runs *runs, unsigned int nr,
 }
 
 /*
- * Special entries have no page, or none to look at. The zero page is mapped like any other,
- * read-only, and files' persistent memory (DAX). Otherwise only memory of devices, by the rule of
- * stock type1: VM_PFNMAP, and no struct page or a reserved one.
+ * Whether the page of a special entry is not for devices. A special entry has no struct page, or
+ * one that says nothing. Devices may use the zero page, which is mapped read-only; persistent
+ * memory of files (DAX); and device memory by the rule of stock type1: VM_PFNMAP, and no struct
+ * page or a reserved one.
  */
 bool iopf_refuse_special(const struct iopf_runs *runs, unsigned int nr, unsigned long pfn,
 			 unsigned long entry)

@@ -13,16 +13,16 @@ bool iopf_refuse_special(const struct iopf_runs *runs, unsigned int nr, unsigned
 			 unsigned long entry);
 
 /*
- * Whether a page is anonymous, shared memory's, or a file's in the page cache, by a look at one
- * word. Those are for devices; so are others that have to be looked at more closely.
+ * Whether a page is anonymous, of shared memory, or of a file in the page cache, by a look at one
+ * word. Devices may use these pages. If false, iopf_refuse_page_slow() decides.
  *
- * Secret memory, whose pages are not in the kernel's own map, is not swap-backed. It is put on an
- * LRU list some time, but always the unevictable one: before it is said to be on a list it is said
- * to be unevictable. What is not the first page of its folio has none of the flags.
+ * Secret memory, whose pages are not in the kernel's direct map, is not swap-backed. The kernel
+ * puts its pages on the unevictable LRU list only, and sets PG_unevictable before PG_lru. A tail
+ * page has none of these flags.
  */
 static __always_inline bool page_is_common(const struct page *page)
 {
-	/* The flags may change at any time: either is an answer. */
+	/* The flags may change at any time. The old and the new value are both valid. */
 	unsigned long flags = data_race(page->flags);
 
 	return likely(flags & BIT(PG_swapbacked)) ||
@@ -30,12 +30,12 @@ static __always_inline bool page_is_common(const struct page *page)
 }
 
 /*
- * The same by the first page of its folio, for one that is not the first. What is mapped is not
- * split: that unmaps it first.
+ * page_is_common() for a tail page, by the head page of its folio. A mapped folio is not split: the
+ * kernel unmaps it first.
  */
 static __always_inline bool page_is_of_common(const struct page *page)
 {
-	/* A look at any time: either is an answer. */
+	/* The word may change at any time. The old and the new value are both valid. */
 	unsigned long head = data_race(page->compound_head);
 
 	return head & 1 && page_is_common((const struct page *)(head - 1));

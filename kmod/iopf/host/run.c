@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Something that is done by a thread of a process, and waited for by somebody else.
+ * Runs: a thread of a process does a job, and another task waits for the result.
  *
- * Pinning memory of a process brings pages in, which are charged to the process only in a thread
- * of its own. The waiter can be another process, or a thread of the kernel. It waits no longer than
- * it likes: a signal ends the wait at once, and so does iopf_run_cancel() by anybody.
+ * Pinning populates pages. The kernel charges them to the process only in a thread of the process.
+ * The waiter may be another process or a kernel thread. A signal ends its wait at once, and so does
+ * iopf_run_cancel(), which any thread may call.
  *
- * wait vs thread: the state changes once, by a compare-and-exchange: either the thread has ended,
- *   and the waiter has the results; or the waiter has left, and they go with the last reference.
- * leave vs job: a job that has not begun is taken back, with the thread's reference. One that has
- *   begun is interrupted; where the kernel can't interrupt it, it goes on alone until it can. It
- *   may use nothing but the structure and what that has referenced.
- * kill: what a dead pool has left is called by a kernel thread, which does nothing: -ESRCH.
- * unload: the waiter is in the module; the thread holds it.
+ * wait vs thread: the state changes once, by a compare-and-exchange. Either the thread finishes
+ *   first, and the waiter takes the results. Or the waiter leaves first, and the last reference
+ *   frees the results.
+ * leave vs job: a job that has not begun is taken out of the queue, and its reference is dropped.
+ *   A job that has begun is interrupted. Where the kernel can't interrupt it, it runs alone until
+ *   the kernel can. So a job may use nothing but the structure and what the structure references.
+ * kill: a kernel thread calls the jobs that a dead pool has left. They return -ESRCH at once.
+ * unload: the waiter runs in the module, and the thread has a reference to the module.
  *
- * Locking: none but the pool's.
+ * Locking: the pool's locks only.
  */
 #include <linux/errno.h>
 #include <linux/mm_types.h>
@@ -35,7 +36,7 @@ static bool run_job(struct iopf_job *job)
 	if (ret == -EINTR && !iopf_run_left(run))
 		return true;
 	run->ret = ret;
-	/* A full barrier: @ret before @state. */
+	/* A full barrier: orders @ret before @state. */
 	if (cmpxchg(&run->state, IOPF_RUN_WAITED, IOPF_RUN_DONE) == IOPF_RUN_WAITED)
 		complete(&run->done);
 	iopf_run_put(run);
@@ -43,8 +44,8 @@ static bool run_job(struct iopf_job *job)
 }
 
 /**
- * iopf_run_init() - prepare something to be done by a thread of a process
- * @run: it, with one reference for the caller
+ * iopf_run_init() - initialize a run
+ * @run: the run; the caller gets one reference
  * @fn: as in struct iopf_run
  * @free: as in struct iopf_run
  */
@@ -63,7 +64,7 @@ void iopf_run_init(struct iopf_run *run, int (*fn)(struct iopf_run *run),
 
 /**
  * iopf_run_put() - drop a reference
- * @run: what is done
+ * @run: the run
  */
 void iopf_run_put(struct iopf_run *run)
 {
@@ -76,15 +77,15 @@ void iopf_run_put(struct iopf_run *run)
 }
 
 /**
- * iopf_run_in() - have something done by a thread of a process, and wait for it
- * @pool: the process's
- * @run: it, initialized; the caller keeps its reference
- * @state: how to wait: TASK_KILLABLE or TASK_INTERRUPTIBLE
+ * iopf_run_in() - have a thread of a process do a job, and wait for it
+ * @pool: pool of the process
+ * @run: the job, initialized; the caller keeps its reference
+ * @state: state of the wait: TASK_KILLABLE or TASK_INTERRUPTIBLE
  *
- * Context: process context; the caller holds nothing that others need.
- * Return: what iopf_run.fn returns, and the results are the caller's; -ESRCH: the process has
- * ended; -EINTR: a signal came, -ECANCELED: iopf_run_cancel() was called, and @run is not to be
- * looked at any more.
+ * Context: process context; the caller holds no lock that others need.
+ * Return: what iopf_run.fn returns, and the caller owns the results; -ESRCH: the process has
+ * ended; -EINTR: a signal came; -ECANCELED: iopf_run_cancel() was called. After -EINTR and
+ * -ECANCELED the caller must not use the results.
  */
 int iopf_run_in(struct iopf_pool *pool, struct iopf_run *run, unsigned int state)
 {
@@ -94,26 +95,29 @@ int iopf_run_in(struct iopf_pool *pool, struct iopf_run *run, unsigned int state
 	iopf_pool_queue(pool, &run->job);
 	if (wait_for_completion_state(&run->done, state)) {
 		iopf_run_cancel(run);
-		/* Unless it ended at that moment. */
+		/* False if the job finished before the cancel. */
 		if (iopf_run_left(run))
 			return -EINTR;
 	}
-	/* After a full barrier in complete() or in the compare-and-exchange. */
+	/* Reads @ret after a full barrier: that of complete() or of the compare-and-exchange. */
 	return iopf_run_left(run) ? -ECANCELED : run->ret;
 }
 
 /**
- * iopf_run_cancel() - end the wait for something that a thread of a process does
- * @run: it; the caller has a reference
+ * iopf_run_cancel() - end the wait of iopf_run_in(), and interrupt the job
+ * @run: the run; the caller has a reference
  *
- * Context: any that may take a spinlock, and sleep.
+ * Context: process context; may sleep.
  */
 void iopf_run_cancel(struct iopf_run *run)
 {
 	if (cmpxchg(&run->state, IOPF_RUN_WAITED, IOPF_RUN_LEFT) != IOPF_RUN_WAITED)
 		return;
 	complete(&run->done);
-	/* The thread's reference comes back with the job; one not queued yet finds out itself. */
+	/*
+	 * With the job, its reference comes back. A job that is not queued yet finds the state when
+	 * it runs.
+	 */
 	if (smp_load_acquire(&run->pool) && iopf_pool_cancel(run->pool, &run->job))
 		iopf_run_put(run);
 }

@@ -8,18 +8,18 @@
 #include "pool.h"
 
 /**
- * struct iopf_run - something done by a thread of a process, and waited for
- * @job: in the process's pool
- * @pool: that pool, referenced; NULL: not given to one yet
- * @refs: one for who waits, one for the thread
- * @fn: does it, in a thread of the process. Returns 0 or a negative error number, -EINTR when a
- *      signal has to be looked at: then it has done nothing yet, and is called again unless nobody
- *      waits any more.
- * @free: with the last reference, in any context that may sleep: undoes what @fn did and nobody
- *        has taken, and frees the structure
- * @done: @state has changed
- * @state: of enum iopf_run_state, changes once from IOPF_RUN_WAITED
- * @ret: what @fn has returned; valid in IOPF_RUN_DONE
+ * struct iopf_run - a job of a thread of a process, and the wait for it
+ * @job: the job in @pool
+ * @pool: pool of the process, referenced; NULL before iopf_run_in()
+ * @refs: one for the waiter, one for the thread
+ * @fn: does the job, in a thread of the process. Returns 0 or a negative error number. Returns
+ *      -EINTR if the thread must handle a signal first: then it has changed nothing yet, and is
+ *      called again unless the waiter has left.
+ * @free: called with the last reference, in any context that may sleep. Undoes what @fn did, unless
+ *        the waiter has taken the results, and frees the structure.
+ * @done: completed when @state changes
+ * @state: enum iopf_run_state; changes once, from IOPF_RUN_WAITED
+ * @ret: result of @fn; valid in IOPF_RUN_DONE
  */
 struct iopf_run {
 	struct iopf_job job;
@@ -33,10 +33,10 @@ struct iopf_run {
 };
 
 /**
- * enum iopf_run_state - how far an iopf_run is
- * @IOPF_RUN_WAITED: somebody waits for it
- * @IOPF_RUN_DONE: it has ended; its results are the waiter's
- * @IOPF_RUN_LEFT: nobody waits any more; its results are undone by @free
+ * enum iopf_run_state - state of an iopf_run
+ * @IOPF_RUN_WAITED: the waiter waits
+ * @IOPF_RUN_DONE: the job has finished; the waiter owns the results
+ * @IOPF_RUN_LEFT: the waiter has left; @free undoes the results
  */
 enum iopf_run_state {
 	IOPF_RUN_WAITED,
@@ -56,7 +56,7 @@ static inline struct iopf_run *iopf_run_get(struct iopf_run *run)
 	return run;
 }
 
-/* Whether nobody waits for it any more; for @fn to ask in between. */
+/* Whether the waiter has left. A long @fn checks this now and then. */
 static inline bool iopf_run_left(const struct iopf_run *run)
 {
 	return READ_ONCE(run->state) == IOPF_RUN_LEFT;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a process has at an address, by its VMAs: whether a device may have that, and memory of
- * devices, which is not populated as pages are.
+ * VMAs of a process: check whether they permit an access of a device, and populate device memory.
  *
- * Locking: the mmap lock, for the time of a call.
+ * Locking: each function takes the mmap lock and drops it before it returns.
  */
 #include <linux/fs.h>
 #include <linux/iommu.h>
@@ -14,14 +13,14 @@
 #include "mm.h"
 
 /**
- * iopf_mm_populate_mmio() - have a page of devices' memory in the CPU's page tables
- * @mm: whose; the caller holds it by mmgrab()
- * @vaddr: its address
+ * iopf_mm_populate_mmio() - populate a page of device memory
+ * @mm: memory of the process; the caller has a reference (mmgrab())
+ * @vaddr: address of the page
  * @write: for writing
- * @now: don't wait for the address space
+ * @now: don't wait for the mmap lock
  *
- * Return: 0; -ENOENT: it is no device's memory; -EBUSY: the address space is in use; -ESRCH,
- * -EINTR, -EFAULT.
+ * Return: 0; -ENOENT: the address has no device memory; -EBUSY: @now is set and the mmap lock is
+ * busy; -ESRCH: the process has exited; -EINTR: the caller is killed; -EFAULT.
  */
 int iopf_mm_populate_mmio(struct mm_struct *mm, unsigned long vaddr, bool write, bool now)
 {
@@ -46,7 +45,7 @@ int iopf_mm_populate_mmio(struct mm_struct *mm, unsigned long vaddr, bool write,
 	return ret;
 }
 
-/* The rules of get_user_pages() that need no page: what no device may ever use. */
+/* Whether get_user_pages() would permit an access, as far as the VMA alone tells. */
 static bool vma_permits(struct vm_area_struct *vma, vm_flags_t need)
 {
 	if ((vma->vm_flags & (VM_IO | VM_PFNMAP)) == VM_IO)
@@ -59,17 +58,18 @@ static bool vma_permits(struct vm_area_struct *vma, vm_flags_t need)
 }
 
 /**
- * iopf_mm_check() - whether memory exists and permits what a device shall do
- * @mm: the calling process's
+ * iopf_mm_check() - check that memory exists and permits an access
+ * @mm: memory of the calling process
  * @first: first address
  * @last: last address
  * @prot: IOMMU_READ, IOMMU_WRITE
  *
- * The error that pinning would have found, at the price of a look at each VMA. Files that are
- * persistent memory can be used but not pinned for long: when the range fails, it is they that
- * pinning met first.
+ * Finds the error that pinning would find, but looks at each VMA only once. Files on persistent
+ * memory (DAX) can be used but not pinned for long. So in a range that fails after such a file,
+ * pinning would have failed at the file first.
  *
- * Return: 0; -EFAULT; -EOPNOTSUPP in a range with a file that is persistent memory.
+ * Return: 0; -EFAULT; -EOPNOTSUPP if the check fails at or after a VMA of a file on persistent
+ * memory.
  */
 int iopf_mm_check(struct mm_struct *mm, unsigned long first, unsigned long last, int prot)
 {
