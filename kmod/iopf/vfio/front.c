@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Being asked first: registration with the VFIO core.
+ * Registration with the VFIO core, so that the core asks this module first.
  *
  * The core asks the backend that registered last first. This module registers after
  * vfio_iommu_type1 (a soft dependency). But type1 may be loaded again, or for the first time, while
- * this module is there. It is asked first then, accepts every device, and this module serves no new
- * container. A module notifier sees that. By default (parameter stay_first) this module then
- * registers again and is in front again before the load of type1 returns. Otherwise the log and
- * each unserved device say that it is behind, and a 1 written to /sys/kernel/vfio_iopf/first
- * registers again.
+ * this module is loaded. Then the core asks type1 first. Type1 accepts every device, so this module
+ * serves no new container. A module notifier sees the load. By default (parameter stay_first) this
+ * module registers again, before the load of type1 returns. Otherwise the log and the files of each
+ * unserved device say that this module is behind, and a 1 written to /sys/kernel/vfio_iopf/first
+ * registers it again.
  *
- * The core allocates an object for each registration, and each container in service points to the
- * one it was served by. Unregistering frees it. So a registration stays until its last
- * container is gone, and a new registration needs operations of its own: the core refuses those it
- * has. There are FRONTS of them. They differ in nothing but their number. Only the newest accepts
- * containers; the others are skipped when the core asks for extensions.
+ * The core allocates an object for each registration. Each container points to the object of its
+ * registration, and unregistering frees that object. So a registration stays until its last
+ * container has been released. The core refuses to register the same operations twice, so a new
+ * registration needs new ones. There are FRONTS of them, which differ in their number only. Only
+ * the newest registration accepts containers. The core skips the others when it asks for
+ * extensions.
  *
- * reaping vs release: the core reads the registration once more after our release() has
- *   returned, without sleeping in between, and so does an ioctl that has read the container's
- *   registration before. The count of users is the last thing release() changes, and the reaper
- *   waits for a grace period of RCU tasks between a count of zero and unregistering.
+ * reaping vs release: the core reads the registration once more after our release() has returned,
+ *   without sleeping in between. So does an ioctl that has read the container's registration
+ *   earlier. release() changes the count of users last, and the reaper waits for a grace period of
+ *   RCU tasks between a count of zero and unregistering.
  * reaping vs open: open() counts under front_lock and fails if its registration is not the newest.
- *   The newest changes under front_mutex, which the reaper holds.
- * type1's load vs a container that is opened: between type1's registration and the notifier, type1
- *   is asked first and serves the container.
- * notifier vs end of the module: unregistering the notifier waits for it. No container is left
- *   then, so nothing queues the reaper.
+ *   front_newest changes under front_mutex, which the reaper holds.
+ * type1's load vs a container that is opened: between type1's registration and the notifier, the
+ *   core asks type1 first, and type1 serves the container.
+ * notifier vs end of the module: unregistering the notifier waits for a running call. No container
+ *   is left then, so nothing queues the reaper.
  *
  * Locking: front_mutex -> the core's lock of registrations -> front_lock, a leaf; front_mutex ->
  * iopf_devices_lock. The module notifier calls with the notifier chain's lock held.
@@ -55,10 +56,10 @@ MODULE_PARM_DESC(stay_first,
 		 "When vfio_iommu_type1 is loaded after this module, register again, to be asked first again; otherwise only say so (default: yes)");
 
 /**
- * struct front - a registration with the VFIO core, or none
- * @ops: its operations; change only while it is not registered
- * @registered: it is registered; under front_mutex
- * @users: containers it serves, or is about to; under front_lock
+ * struct front - room for a registration with the VFIO core
+ * @ops: the operations; they change only while @registered is false
+ * @registered: the operations are registered; under front_mutex
+ * @users: containers of this registration, also those that are being opened; under front_lock
  */
 struct front {
 	struct vfio_iommu_driver_ops ops;
@@ -69,15 +70,18 @@ struct front {
 static struct front fronts[FRONTS];
 static DEFINE_MUTEX(front_mutex); /* order: outermost */
 static DEFINE_SPINLOCK(front_lock); /* leaf */
-/* The one that accepts containers. Changes under both locks; -1: not registered yet, or ever. */
+/*
+ * Index of the registration that accepts containers. Changes under both locks. -1: none, before
+ * iopf_front_init() and in iopf_front_exit().
+ */
 static int front_newest = -1;
-/* Another backend is asked first; changes under front_mutex. */
+/* The core asks another backend first; changes under front_mutex. */
 static bool front_behind;
 
 static void front_reap(struct work_struct *work);
 static DECLARE_WORK(front_work, front_reap);
 
-/* No more sleep from here to the core's last look at the registration. */
+/* Count a container off. No sleep may follow until the core has last read the registration. */
 static void front_leave(unsigned int n)
 {
 	bool idle;
@@ -120,7 +124,7 @@ static long front_ioctl(unsigned int n, void *data, unsigned int cmd, unsigned l
 	return iopf_type1_ops.ioctl(data, cmd, arg);
 }
 
-/* The core does not say which registration it calls. */
+/* The core does not pass the registration, so each one has functions of its own. */
 #define FRONT_OPEN(n) \
 	static void *front_open_##n(unsigned long arg) \
 	{ \
@@ -163,7 +167,7 @@ static const struct {
 	{ front_open_3, front_release_3, front_ioctl_3 },
 };
 
-/* Unregister what has been replaced and has no container any more. */
+/* Unregister the registrations that are not the newest and have no container. */
 static void front_reap_idle(void)
 {
 	unsigned long idle = 0;
@@ -192,7 +196,7 @@ static void front_set_newest(int n)
 	spin_unlock(&front_lock);
 }
 
-/* Register once more; on error nothing has changed. */
+/* Register once more. On error nothing has changed. */
 static int front_register(void)
 {
 	int old = front_newest, ret;
@@ -208,7 +212,7 @@ static int front_register(void)
 	fronts[n].ops.open = front_calls[n].open;
 	fronts[n].ops.release = front_calls[n].release;
 	fronts[n].ops.ioctl = front_calls[n].ioctl;
-	/* Before the core can ask it. */
+	/* The core can call open() as soon as it is registered. */
 	front_set_newest(n);
 	ret = vfio_register_iommu_driver(&fronts[n].ops);
 	if (ret) {
@@ -228,7 +232,7 @@ static void front_set_behind(bool behind)
 	iopf_devices_set_behind(behind);
 }
 
-/* Get in front again. */
+/* Register again, so that the core asks this module first. */
 static int front_take(void)
 {
 	int ret = front_register();
@@ -242,12 +246,12 @@ static void front_reap(struct work_struct *work)
 {
 	guard(mutex)(&front_mutex);
 	front_reap_idle();
-	/* There was no registration left when it was needed. */
+	/* front_lost() may have found no free registration. Now one may be free. */
 	if (front_behind && READ_ONCE(front_stay) && !front_take())
 		pr_notice(IOPF_DRIVER_NAME ": in front of vfio_iommu_type1 again\n");
 }
 
-/* Another backend has registered. */
+/* React to the load of vfio_iommu_type1. */
 static void front_lost(void)
 {
 	int ret = -EAGAIN;
@@ -269,7 +273,7 @@ static void front_lost(void)
 		pr_warn(IOPF_DRIVER_NAME ": registering again failed: %d\n", ret);
 }
 
-/* The other backend has gone. */
+/* React to the unload of vfio_iommu_type1. */
 static void front_won(void)
 {
 	guard(mutex)(&front_mutex);
@@ -309,7 +313,7 @@ static ssize_t first_store(struct kobject *kobj, struct kobj_attribute *attr, co
 
 	if (ret)
 		return ret;
-	/* To be behind is no wish that the core could fulfil. */
+	/* The core has no way to put a backend behind another one. */
 	if (!front)
 		return -EINVAL;
 	scoped_cond_guard(mutex_intr, return -EINTR, &front_mutex) {
@@ -332,7 +336,7 @@ static void front_unregister_all(void)
 {
 	guard(mutex)(&front_mutex);
 	front_set_newest(-1);
-	/* Tasks between the core's look at a registration and iopf_container_get(). */
+	/* Wait for tasks that have read a registration and not yet called iopf_container_get(). */
 	synchronize_rcu_tasks();
 	for (unsigned int n = 0; n < FRONTS; n++)
 		if (fronts[n].registered)
@@ -340,10 +344,12 @@ static void front_unregister_all(void)
 }
 
 /**
- * iopf_front_init() - be asked first by the VFIO core
+ * iopf_front_init() - register with the VFIO core
  * @root: /sys/kernel/vfio_iopf
  *
- * Last of all: containers may come from now on. Return: 0 or -errno.
+ * The last step of loading the module: from here on containers may be opened.
+ *
+ * Return: 0 or -errno.
  */
 int iopf_front_init(struct kobject *root)
 {
@@ -352,7 +358,7 @@ int iopf_front_init(struct kobject *root)
 	ret = sysfs_create_file(root, &front_attr.attr);
 	if (ret)
 		return ret;
-	/* First the notifier: no load of type1 is missed. One that is seen twice does no harm. */
+	/* The notifier comes first, so no load of type1 is missed. Seeing one twice does no harm. */
 	ret = register_module_notifier(&front_notifier);
 	if (ret)
 		goto err_file;
@@ -370,7 +376,7 @@ err_file:
 }
 
 /**
- * iopf_front_exit() - the module goes; no container is left
+ * iopf_front_exit() - undo iopf_front_init(), when no container is left
  * @root: of iopf_front_init()
  */
 void iopf_front_exit(struct kobject *root)

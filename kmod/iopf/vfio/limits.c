@@ -1,35 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Limits: what user space sets of a container's budget, and what it reads of it.
+ * Limits: setting the limits of a container, and putting them into force.
  *
  * The files are in the container's directory in sysfs. docs/guide/limits.md describes each of them.
- * budget/budget.c obeys the limits, pin/hot.c the limit of hot blocks. A limit is obeyed when the
- * write that sets it returns, or nothing has changed. The first limit makes a container
- * budgeted: everything that is mapped is counted. With the last one all counts are forgotten.
+ * budget/budget.c enforces the limits, pin/hot.c the limit of hot blocks. When a write that sets a
+ * limit returns success, the container is within the limit. When it returns an error, nothing has
+ * changed. The first limit makes a container budgeted: all mapped pages are counted. When the last
+ * limit is removed, all counts are dropped.
  *
- * setting a limit vs faults: the first limit sets the flag, then counts each chunk under its lock;
- *   chunks made later are made by who sees the flag (iopf_area.chunks' lock is passed through). A
- *   fault that was under way has mapped uncounted by then, and is counted, or sees the flag. The
- *   last limit to go takes the flag away, then forgets each chunk.
- * setting a limit vs pinning: both under the container's lock, so pinned pages are never more than
- *   their limit.
- * setting a limit vs setting another: each is the whole of them with one changed, read and put
- *   under iopf_evictor.setting, which is also held while it is obeyed. Faults go on then:
- *   they find the new maximum, and don't go beyond it.
- * setting a limit vs a group that joins or leaves: a group brings limits along (defaults.c), which
- *   apply before it is attached, under iopf_evictor.setting. That is dropped while it is attached:
- *   then memory may be pinned, for as long as user space likes. If it is attached, what was set
- *   live meanwhile is kept with it, too; if not, what it brought is taken back, but for what was
- *   set live: each under iopf_evictor.setting. A group that leaves does not take its limits
- *   back. What is set live is kept with the groups that are there when it is put into force.
- *   Without any group nothing can be set.
- * setting a policy vs all of that: it may pin, so it is not under iopf_evictor.setting. It changes,
- *   and is kept, at one go under the container's lock.
- * setting a limit vs the container's end: the files go first, which waits for who writes them.
+ * setting a limit vs faults: the first limit sets the flag iopf_space.budgeted, then counts each
+ *   chunk under its lock. Between the two it takes and drops the lock of iopf_area.chunks, so a
+ *   thread that makes a chunk later sees the flag. A fault in progress has either mapped its page
+ *   before, and the page is counted, or it sees the flag. Removing the last limit clears the flag,
+ *   then uncounts each chunk.
+ * setting a limit vs pinning: both hold the container's lock, so pinned pages never exceed their
+ *   limit.
+ * setting a limit vs setting another: each writer reads all limits, changes one, and stores them
+ *   under iopf_evictor.setting. The writer holds that lock also while it evicts. Faults continue
+ *   meanwhile. They see the new maximum and don't exceed it.
+ * setting a limit vs a group that joins or leaves: a group brings limits along (defaults.c). They
+ *   apply before the group is attached, under iopf_evictor.setting. That lock is dropped while the
+ *   group is attached, because attaching may pin memory, and user space can delay that for ever.
+ *   If attaching succeeds, the limits that were set live meanwhile are kept with the group, too.
+ *   If it fails, the group's limits are taken back, except those that were set live meanwhile. Both
+ *   steps hold iopf_evictor.setting. When a group leaves, its limits stay. A limit that is set live
+ *   is kept with the groups that are attached when it is put into force. Without any group no limit
+ *   can be set.
+ * setting a policy vs the above: setting a policy may pin, so it does not hold
+ *   iopf_evictor.setting. The policy changes and is kept under one hold of the container's lock.
+ * setting a limit vs the container's end: the files are removed first, which waits for writers.
  *
  * Locking: iopf_evictor.setting -> iopf_space.lock -> iopf_chunk.lock -> iopf_evictor.lock,
- * which is a leaf. What has to go to obey goes without the container's lock. Limits change under
- * iopf_evictor.setting and iopf_evictor.lock; single ones, and counters, are read without.
+ * which is a leaf. Evicting down to a limit does not hold the container's lock. Limits change under
+ * iopf_evictor.setting and iopf_evictor.lock. Single limits and counters are read without a lock.
  */
 #include <linux/cleanup.h>
 #include <linux/delay.h>
@@ -50,10 +53,10 @@
 #include "limits.h"
 #include "policies.h"
 
-/* How often it is tried to get below a limit, at half a millisecond and more each time. */
+/* The most attempts to evict down to a limit. Between two it sleeps half a millisecond or more. */
 #define OBEY_TRIES	2000
 
-/* Count all that is mapped, from now on, or forget all of it. */
+/* Begin to count all mapped pages, or drop all counts. */
 static void charge_all(struct iopf_container *c, bool budgeted)
 {
 	unsigned long index = 0, i;
@@ -67,7 +70,7 @@ static void charge_all(struct iopf_container *c, bool budgeted)
 	while ((area = iopf_space_next_area(&c->space, area, &index, ULONG_MAX))) {
 		if (budgeted)
 			iopf_spans_flush(area);
-		/* Who makes a chunk after this sees the flag; the others are in the array. */
+		/* A thread that makes a chunk after this sees the flag. Others are in the array. */
 		xa_lock(&area->chunks);
 		xa_unlock(&area->chunks);
 		chunk = NULL;
@@ -83,7 +86,7 @@ static bool limits_any(const struct iopf_limits *l)
 	       l->aging_interval != IOPF_BUDGET_NONE;
 }
 
-/* The limit that a setting is about; NULL: it is none of the budget's. */
+/* The limit of the budget that a setting stands for, or NULL if it is not a limit of the budget. */
 static u64 *limits_field(struct iopf_limits *limits, enum iopf_setting setting)
 {
 	switch (setting) {
@@ -104,7 +107,7 @@ static u64 *limits_field(struct iopf_limits *limits, enum iopf_setting setting)
 	}
 }
 
-/* The value of a setting as the budget has it: pages, or nanoseconds. */
+/* Convert the value of a setting to the unit of the budget: pages, or nanoseconds. */
 static u64 limits_value(enum iopf_setting setting, u64 value)
 {
 	if (setting == IOPF_SETTING_AGING_INTERVAL)
@@ -115,9 +118,9 @@ static u64 limits_value(enum iopf_setting setting, u64 value)
 }
 
 /**
- * iopf_limits_get() - a limit of the budget, as it is in force
+ * iopf_limits_get() - the present value of a limit of the budget
  * @c: the container
- * @setting: one of the budget's
+ * @setting: a limit of the budget
  *
  * Return: pages or nanoseconds; IOPF_BUDGET_NONE: no limit.
  */
@@ -126,7 +129,7 @@ u64 iopf_limits_get(struct iopf_container *c, enum iopf_setting setting)
 	return READ_ONCE(*limits_field(&c->space.evictor->lru.limits, setting));
 }
 
-/* Put limits into force, as far as that is possible at once. */
+/* Put limits into force without evicting. */
 static int limits_enforce(struct iopf_container *c, const struct iopf_limits *limits)
 {
 	struct iopf_evictor *k = c->space.evictor;
@@ -134,7 +137,7 @@ static int limits_enforce(struct iopf_container *c, const struct iopf_limits *li
 
 	lockdep_assert_held(&c->space.lock);
 
-	/* What is pinned has to be known. */
+	/* The check below needs the number of pinned pages. */
 	if (limits_any(limits) && !c->space.budgeted)
 		charge_all(c, true);
 	spin_lock(&k->lock);
@@ -148,8 +151,8 @@ static int limits_enforce(struct iopf_container *c, const struct iopf_limits *li
 }
 
 /*
- * Evict down to the limits. To the soft one as far as there is something that may go: faults may
- * go beyond it meanwhile.
+ * Evict down to the limits. For the soft mark, stop when no block can be evicted: faults may exceed
+ * it meanwhile.
  */
 static int limits_obey(struct iopf_evictor *k)
 {
@@ -180,7 +183,7 @@ static int limits_obey(struct iopf_evictor *k)
 	return -EBUSY;
 }
 
-/* One setting of a container has a value, or none. */
+/* Store the value of a setting in the container, or with @set false mark the setting as unset. */
 static void settings_put(struct iopf_container *c, enum iopf_setting setting, bool set, u64 value)
 {
 	lockdep_assert_held(&c->space.lock);
@@ -189,7 +192,7 @@ static void settings_put(struct iopf_container *c, enum iopf_setting setting, bo
 	__assign_bit(setting, &c->settings.set, set);
 }
 
-/* Set a limit of the budget, not yet obeyed. */
+/* Set a limit of the budget. The container may still exceed the limit. */
 static int limits_put(struct iopf_container *c, enum iopf_setting setting, u64 value,
 		      struct iopf_keep **keep)
 {
@@ -216,8 +219,8 @@ static int limits_put(struct iopf_container *c, enum iopf_setting setting, u64 v
 }
 
 /*
- * It can't be obeyed: back to what it was. That was good before; but if pages have been pinned
- * since, it is not any more, and the new one stays.
+ * Restore the old value of a limit that can't be met. This fails if pages have been pinned since
+ * and exceed the old value. Then the new value stays.
  */
 static int limits_back(struct iopf_container *c, enum iopf_setting setting,
 		       const struct iopf_settings *old, u64 value)
@@ -238,13 +241,14 @@ static int limits_back(struct iopf_container *c, enum iopf_setting setting,
 }
 
 /**
- * iopf_limits_set_budget() - set a limit of the budget, obey it, and keep it
+ * iopf_limits_set_budget() - set a limit of the budget, evict down to it, and keep it
  * @c: the container
- * @setting: one of the budget's
- * @value: to what
+ * @setting: a limit of the budget
+ * @value: its value
  *
- * Return: 0; -EINVAL: no device would get on with it; -EBUSY: more is pinned, or can't go;
- * -ENODEV without a group; -EINTR; -ENOMEM. On error nothing has changed.
+ * Return: 0; -EINVAL: the limit is too small for any device to make progress; -EBUSY: more is
+ * pinned, or can't be evicted; -ENODEV without a group; -EINTR; -ENOMEM. On error nothing has
+ * changed.
  */
 int iopf_limits_set_budget(struct iopf_container *c, enum iopf_setting setting, u64 value)
 {
@@ -256,7 +260,7 @@ int iopf_limits_set_budget(struct iopf_container *c, enum iopf_setting setting, 
 
 	if (mutex_lock_interruptible(&k->setting))
 		return -EINTR;
-	/* They change under the lock that we have. */
+	/* Settings of the budget change only under iopf_evictor.setting, which this holds. */
 	old = c->settings;
 	before = *limits_field(&k->lru.limits, setting);
 	ret = limits_put(c, setting, value, &keep);
@@ -277,9 +281,9 @@ int iopf_limits_set_budget(struct iopf_container *c, enum iopf_setting setting, 
 	return ret;
 }
 
-/* Others than limits of the budget */
+/* Settings other than limits of the budget */
 
-/* Set one of them, that can't fail. */
+/* Apply such a setting. This can't fail. */
 static void settings_apply_one(struct iopf_container *c, enum iopf_setting setting, u64 value)
 {
 	switch (setting) {
@@ -302,10 +306,10 @@ static void settings_apply_one(struct iopf_container *c, enum iopf_setting setti
 }
 
 /**
- * iopf_limits_set() - set what needs no room to be made, and keep it
+ * iopf_limits_set() - set a limit for which nothing must be evicted, and keep it
  * @c: the container
- * @setting: one that is none of the budget's, nor the policy
- * @value: to what
+ * @setting: neither a limit of the budget nor the policy
+ * @value: its value
  *
  * Return: 0; -ENODEV without a group; -EINTR; -ENOMEM.
  */
@@ -328,7 +332,7 @@ int iopf_limits_set(struct iopf_container *c, enum iopf_setting setting, u64 val
 	return ret;
 }
 
-/* A policy that is to be set, and kept, both or none. */
+/* Set a policy and keep it. On error neither has happened. */
 static int limits_policy(struct iopf_space *space, void *data)
 {
 	struct iopf_container *c = iopf_space_container(space);
@@ -346,12 +350,12 @@ static int limits_policy(struct iopf_space *space, void *data)
 }
 
 /**
- * iopf_limits_set_policy() - give a container a policy, and keep it
+ * iopf_limits_set_policy() - set the policy of a container, and keep it
  * @c: the container
- * @policy: the policy; IOPF_POLICY_DEFAULT: what its devices ask for
+ * @policy: the policy; IOPF_POLICY_DEFAULT: the strongest policy of its devices
  *
- * Return: 0, or the error of iopf_pin_run_held(), and nothing has changed; -ENODEV also without a
- * group; -EINTR; -ENOMEM.
+ * Return: 0, or the error of iopf_pin_run_held(); -ENODEV also without a group; -EINTR; -ENOMEM.
+ * On error nothing has changed.
  */
 int iopf_limits_set_policy(struct iopf_container *c, enum iopf_policy policy)
 {
@@ -370,7 +374,7 @@ int iopf_limits_set_policy(struct iopf_container *c, enum iopf_policy policy)
 
 /* Groups that join */
 
-/* Put all that is set into force; on error nothing has changed. */
+/* Put all settings that have a value into force. On error nothing has changed. */
 static int settings_apply(struct iopf_container *c, const struct iopf_settings *s)
 {
 	struct iopf_limits limits = c->space.evictor->lru.limits;
@@ -390,12 +394,13 @@ static int settings_apply(struct iopf_container *c, const struct iopf_settings *
 }
 
 /**
- * iopf_limits_join() - a group is about to be attached: it brings its limits along
+ * iopf_limits_join() - apply the limits of a group that is about to be attached
  * @c: the container, locked, and so is its iopf_evictor.setting
  * @group: the group
  * @undo: out: for iopf_limits_undo()
  *
- * What is mapped beyond a limit that was brought goes in the background; nothing more is mapped.
+ * If the container exceeds a new limit, the excess is evicted in the background. Meanwhile no more
+ * is mapped.
  *
  * Return: 0; -EBUSY: more is pinned already; -ENOMEM. On error nothing has changed.
  */
@@ -431,7 +436,7 @@ int iopf_limits_join(struct iopf_container *c, struct iommu_group *group,
 	return ret;
 }
 
-/* Whether two have the same of a setting. */
+/* Whether a setting is the same in @a and @b: unset, or the same value. */
 static bool setting_same(const struct iopf_settings *a, const struct iopf_settings *b,
 			 enum iopf_setting setting)
 {
@@ -441,7 +446,7 @@ static bool setting_same(const struct iopf_settings *a, const struct iopf_settin
 }
 
 /**
- * iopf_limits_joined() - the group has been attached: what was set meanwhile is kept with it, too
+ * iopf_limits_joined() - after attaching a group, keep the settings with it that were set meanwhile
  * @c: the container, locked, and so is its iopf_evictor.setting
  * @undo: of iopf_limits_join()
  */
@@ -456,13 +461,13 @@ void iopf_limits_joined(struct iopf_container *c, const struct iopf_limits_undo 
 		if (!(c->settings.set & BIT(i)) || setting_same(&c->settings, &undo->joined, i))
 			continue;
 		keep = iopf_keep_begin(c);
-		/* In force it is all the same. */
+		/* On error the setting is still in force. It is only not kept with the group. */
 		if (!IS_ERR(keep))
 			iopf_keep_end(keep, i, c->settings.value[i], true);
 	}
 }
 
-/* Whether a setting is what the group has brought: nobody has set it since. */
+/* Whether the group has changed a setting, and no other thread has changed it since. */
 static bool undo_wants(const struct iopf_container *c, const struct iopf_limits_undo *undo,
 		       enum iopf_setting setting)
 {
@@ -506,7 +511,7 @@ void iopf_limits_undo_policy(struct iopf_container *c, const struct iopf_limits_
 }
 
 /**
- * iopf_limits_undo() - the group was not attached
+ * iopf_limits_undo() - take back the limits of a group that could not be attached
  * @c: the container, locked, as for iopf_limits_join()
  * @undo: of iopf_limits_join()
  */
@@ -525,7 +530,7 @@ void iopf_limits_undo(struct iopf_container *c, const struct iopf_limits_undo *u
 		if (limits_field(&limits, i))
 			*limits_field(&limits, i) = *limits_field(&before, i);
 	}
-	/* They were good before. If pages have been pinned since, they stay as they are. */
+	/* This fails if pinned pages now exceed the old limits. Then the new limits stay. */
 	if (!back || limits_enforce(c, &limits))
 		return;
 	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++)

@@ -9,14 +9,14 @@ struct iommu_group;
 struct iopf_container;
 
 /**
- * struct iopf_limits_undo - what a container had before a group brought its limits
- * @settings: all that was set
- * @joined: and after
- * @limits: of the budget
- * @hot_pinned_max: pages
- * @fault_workers_max: faults that may have a worker
- * @prefetch_max: pages ahead
- * @policy: the policy
+ * struct iopf_limits_undo - the limits of a container before a group brought its own
+ * @settings: all settings before
+ * @joined: all settings afterwards
+ * @limits: limits of the budget before
+ * @hot_pinned_max: pages of hot blocks before
+ * @fault_workers_max: faults that may have a worker, before
+ * @prefetch_max: unused prefetched pages, before
+ * @policy: the policy before
  */
 struct iopf_limits_undo {
 	struct iopf_settings settings;

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Locks: ranges that user space says devices can't fault in, such as rings and queues. They are
- * held (pin/hold.c), and a fault in one of them is unexpected (fault/group.c).
+ * Locks: ranges in which devices can't fault, as user space declares, such as rings and queues. The
+ * ranges are held (pin/hold.c), and a fault in a range is unexpected (fault/group.c).
  *
- * A lock has a number, so that who locks the same memory twice, for two devices, unlocks it twice.
- * It is the owner of its holds and nothing else: the lock is over when the last of them is gone,
- * by unlocking or with what was mapped there. So there is nothing that could be left behind.
+ * Each lock has a number. So memory that is locked twice, for two devices, must be unlocked twice.
+ * The number is the owner of the lock's holds, and no other state exists. A lock ends with its last
+ * hold, by unlocking or by unmapping. So no part of a lock can be left behind.
  *
- * Complete: user space says that it has locked all that the container's selective devices can't
- * fault in. Until it or somebody else has (attach.c) all is pinned for them.
+ * Complete: user space declares that it has locked all memory in which the container's selective
+ * devices can't fault. Until user space, or a source named in attach.c, declares this, everything
+ * is pinned for these devices.
  *
- * Locking: the container's; one word of completeness at a time under iopf_container.setting,
- * outside of it.
+ * Locking: the container's lock. Changes of completeness also hold iopf_container.setting, outside
+ * of it.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -27,7 +28,7 @@
 #include "container.h"
 #include "lock.h"
 
-/* A lock for a range. */
+/* The arguments of lock_add(). */
 struct lock_add {
 	struct iopf_range range;
 	u64 id;
@@ -54,7 +55,7 @@ static int lock_add(struct iopf_space *space, void *data)
  * @c: the container
  * @lock: argsz and flags have been checked; id: out
  *
- * Return: 0, or what the header for user space says, and nothing has changed.
+ * Return: 0, or an error that the header for user space lists. On error nothing has changed.
  */
 int iopf_lock_add(struct iopf_container *c, struct vfio_iopf_lock *lock)
 {
@@ -109,7 +110,7 @@ int iopf_lock_remove(struct iopf_container *c, u64 id)
 	return any ? 0 : -ENOENT;
 }
 
-/* Without containers' groups there is nobody to be answered for. */
+/* Apply a change of iopf_container.complete to all groups. */
 static int complete_locked(struct iopf_container *c)
 {
 	struct iopf_attach *at;
@@ -117,7 +118,7 @@ static int complete_locked(struct iopf_container *c)
 
 	list_for_each_entry(at, &c->attaches, faults.node) {
 		ret = iopf_attach_update(at);
-		/* That a device's faults can't be turned on leaves it as it is: pinned for. */
+		/* If a device's faults can't be turned on, everything stays pinned for it. */
 		if (ret && ret != -ENODEV)
 			return ret;
 	}
@@ -140,11 +141,12 @@ static int lock_complete(struct iopf_space *space, void *data)
 }
 
 /**
- * iopf_lock_complete() - whether user space answers for the container's selective devices
+ * iopf_lock_complete() - record whether the locks are complete for the selective devices
  * @c: the container
- * @complete: it does
+ * @complete: they are
  *
- * Return: 0; when it no longer does, also the error of iopf_pin_run(), and nothing has changed.
+ * Return: 0; -EINTR; if @complete is false, also an error of iopf_pin_run_held(). On error nothing
+ * has changed.
  */
 int iopf_lock_complete(struct iopf_container *c, bool complete)
 {

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mediators: kernel drivers that say where their device does not fault. The interface is
+ * Mediators: kernel drivers that declare where their device does not fault. The interface is
  * include/linux/vfio_iopf_mediator.h.
  *
- * What a mediator locks is wanted whatever is mapped there: what is, is held (pin/hold.c), and what
- * will be is held before it is mapped. The same goes for a device's declared windows. So
- * both are looked at here when a range is mapped.
+ * A mediator locks I/O virtual addresses. Memory that is mapped there is held (pin/hold.c), and
+ * memory that is mapped there later is held before MAP_DMA returns. The same applies to a device's
+ * declared windows. So mapping a range looks at both here.
  *
- * A mediator is the device's, at most one at a time, whether the device is attached or not. Its
- * locks are of the time the device is attached.
+ * A device has at most one mediator at a time, whether it is attached or not. Locks exist only
+ * while the device is attached.
  *
- * mediator vs attach: who attaches a device has claimed it before it asks for a mediator; who
- *   becomes one, or goes, looks for the container after it has said so.
- * mediator vs detach: detaching takes the locks away under the container's lock. Who locks a range
- *   finds the container as described at iopf_device_enter().
- * mediator vs its end: when it goes all has to be pinned instead. If that fails, it leaves
- *   what it has locked, until the device is detached (@gone): nothing that is in use gets lost.
- * mediator vs unload: its module uses ours, which can't go before it.
+ * mediator vs attach: attaching claims a device before it looks for a mediator. A driver that
+ *   registers or unregisters first sets iopf_device.mediator or @gone, then looks for the
+ *   container. So at least one of the two sees the other.
+ * mediator vs detach: detaching removes the locks under the container's lock. Locking a range finds
+ *   the container by iopf_device_enter().
+ * mediator vs its end: when a mediator unregisters, everything must be pinned instead. If that
+ *   fails, its locks stay until the device is detached (@gone). So memory in use stays pinned.
+ * mediator vs unload: a mediator's module uses this one, so this one can't be unloaded before.
  *
- * Locking: the container's lock, if there is one, for a mediator's locks and for its end;
- * iopf_devices_lock, inside of it, for which device has a mediator.
+ * Locking: the container's lock, if there is a container, protects a mediator's locks and its end.
+ * iopf_devices_lock, inside of it, protects which device has a mediator.
  */
 #include <linux/cleanup.h>
 #include <linux/device.h>
@@ -41,10 +42,10 @@
 #include "mediate.h"
 
 /**
- * struct vfio_iopf_mediator - a driver that speaks for a device
+ * struct vfio_iopf_mediator - a driver that declares where a device does not fault
  * @d: the device, referenced
- * @locks: what it has locked
- * @gone: the driver has left, the locks could not
+ * @locks: the ranges that it has locked
+ * @gone: the driver has unregistered or is about to, but its locks remain
  */
 struct vfio_iopf_mediator {
 	struct iopf_device *d;
@@ -53,7 +54,7 @@ struct vfio_iopf_mediator {
 };
 
 /**
- * struct mediated - a range that a mediator has locked; the owner of its holds
+ * struct mediated - a range that a mediator has locked; its address is the owner of its holds
  * @m: the mediator
  * @node: in the mediator's list
  * @range: whole pages
@@ -110,13 +111,14 @@ static void mediator_free(struct vfio_iopf_mediator *m)
 
 /**
  * vfio_iopf_mediator_register() - become a device's mediator
- * @dev: the device, which the caller's driver has, or is about to get
+ * @dev: the device, which the caller's driver is bound to, or is about to be bound to
  *
- * From here on a selective device is taken to fault anywhere but in what gets locked.
+ * From here on this module assumes that a selective device can fault everywhere except in the
+ * ranges that the mediator locks.
  *
  * Context: process context; sleeps.
- * Return: the mediator, which the caller gives back with vfio_iopf_mediator_unregister(); an error
- * pointer: -EBUSY when the device has one; -ENOMEM.
+ * Return: the mediator, which the caller ends with vfio_iopf_mediator_unregister(); or an error
+ * pointer: -EBUSY when the device has a mediator already; -ENOMEM.
  */
 struct vfio_iopf_mediator *vfio_iopf_mediator_register(struct device *dev)
 {
@@ -137,7 +139,7 @@ struct vfio_iopf_mediator *vfio_iopf_mediator_register(struct device *dev)
 	scoped_guard(mutex, &iopf_devices_lock) {
 		taken = d->mediator;
 		if (!taken)
-			/* With its list. Pairs with device_hold(). */
+			/* Publishes the initialized list. Pairs with device_hold(). */
 			smp_store_release(&d->mediator, m);
 	}
 	if (taken) {
@@ -146,7 +148,7 @@ struct vfio_iopf_mediator *vfio_iopf_mediator_register(struct device *dev)
 	}
 	c = iopf_device_enter(d, false);
 	if (c) {
-		/* To unpin can't fail, and where faults can't be turned on all stays pinned. */
+		/* Unpinning can't fail. If faults can't be turned on, everything stays pinned. */
 		iopf_attach_update(d->attach);
 		iopf_device_leave(c);
 	}
@@ -154,7 +156,7 @@ struct vfio_iopf_mediator *vfio_iopf_mediator_register(struct device *dev)
 }
 EXPORT_SYMBOL_GPL(vfio_iopf_mediator_register);
 
-/* The end of a mediator whose device is in a container. -ESTALE: it is not any more. */
+/* End a mediator whose device is in a container. -ESTALE: the device has left the container. */
 static int mediator_leave(struct iopf_space *space, void *data)
 {
 	struct iopf_container *c = iopf_space_container(space);
@@ -177,7 +179,7 @@ static int mediator_leave(struct iopf_space *space, void *data)
 	return ret;
 }
 
-/* That has failed: what it has locked stays until the device is detached, which frees it, too. */
+/* Keep the locks after mediator_leave() has failed. Detaching the device frees the mediator. */
 static void mediator_abandon(struct vfio_iopf_mediator *m, struct iopf_container *c)
 {
 	struct iopf_device *d = m->d;
@@ -191,11 +193,12 @@ static void mediator_abandon(struct vfio_iopf_mediator *m, struct iopf_container
 }
 
 /**
- * vfio_iopf_mediator_unregister() - be a device's mediator no more
+ * vfio_iopf_mediator_unregister() - end a mediator
  * @m: the mediator
  *
- * If the device is attached still and nobody else answers for it, everything is pinned instead of
- * what has been locked. If that can't be, what has been locked stays so until it is detached.
+ * If the device is still attached, and neither a window nor user space declares where it does not
+ * fault, everything is pinned instead of the locked ranges. If pinning fails, the locked ranges
+ * stay locked until the device is detached.
  *
  * Context: process context; sleeps.
  */
@@ -226,20 +229,20 @@ void vfio_iopf_mediator_unregister(struct vfio_iopf_mediator *m)
 EXPORT_SYMBOL_GPL(vfio_iopf_mediator_unregister);
 
 /**
- * vfio_iopf_lock_range() - keep pinned what is mapped of a range, now and from now on
+ * vfio_iopf_lock_range() - pin the memory that is mapped in a range, now or later
  * @m: the mediator; its device is attached
  * @iova: first I/O virtual address, rounded down to a page
  * @size: bytes, not 0; the end is rounded up to a page
  *
- * Ranges may overlap, and may be locked several times; then they are unlocked as often. It is
- * charged to the RLIMIT_MEMLOCK of whoever has mapped the memory, a page at a time, once. Where
- * nothing is mapped yet, mapping will fail if it can't be pinned.
+ * Ranges may overlap. A range that is locked several times must be unlocked as often. Each pinned
+ * page is charged once, to the RLIMIT_MEMLOCK of the process that has mapped the memory. Where
+ * nothing is mapped yet, mapping memory later fails if it can't be pinned.
  *
  * Context: process context; sleeps, maybe for user space.
- * Return: 0 with all of it resident and pinned; -ENODEV when the device is not attached to a
- * container of vfio-iopf; -EINVAL for a bad range; -EBUSY while an address of it is invalid
- * (VFIO_DMA_UNMAP_FLAG_VADDR); -ENOMEM over RLIMIT_MEMLOCK, or out of memory; -EFAULT without
- * memory; -ESRCH when its process is gone; -EINTR.
+ * Return: 0 when all mapped memory of the range is resident and pinned; -ENODEV when the device is
+ * not attached to a container of vfio-iopf; -EINVAL for a bad range; -EBUSY while a CPU address of
+ * the range is invalid (VFIO_DMA_UNMAP_FLAG_VADDR); -ENOMEM over RLIMIT_MEMLOCK, or out of memory;
+ * -EFAULT without memory; -ESRCH when the process of the memory is gone; -EINTR.
  */
 int vfio_iopf_lock_range(struct vfio_iopf_mediator *m, u64 iova, u64 size)
 {
@@ -276,11 +279,11 @@ EXPORT_SYMBOL_GPL(vfio_iopf_lock_range);
  * @iova: as it was locked
  * @size: as it was locked
  *
- * The device does not use it any more, or may fault there.
+ * Call this when the device does not use the range any more, or can fault there.
  *
  * Context: process context; sleeps.
- * Return: 0; -EINVAL for a bad range; -ENOENT when it is not locked, also since the device has been
- * detached meanwhile.
+ * Return: 0; -EINVAL for a bad range; -ENOENT when the range is not locked, or no longer, because
+ * the device has been detached.
  */
 int vfio_iopf_unlock_range(struct vfio_iopf_mediator *m, u64 iova, u64 size)
 {
@@ -309,7 +312,7 @@ int vfio_iopf_unlock_range(struct vfio_iopf_mediator *m, u64 iova, u64 size)
 EXPORT_SYMBOL_GPL(vfio_iopf_unlock_range);
 
 /**
- * iopf_mediate_answers() - whether a driver speaks for a device
+ * iopf_mediate_answers() - whether a mediator declares where a device does not fault
  * @d: the device
  *
  * Context: under iopf_devices_lock.
@@ -331,7 +334,7 @@ static int device_hold(struct iopf_area *area, const struct iopf_device *d)
 		if (ret)
 			return ret;
 	}
-	/* Pairs with vfio_iopf_mediator_register(). A leaver takes the container's lock first. */
+	/* Pairs with vfio_iopf_mediator_register(). Ending @m takes the container's lock. */
 	m = smp_load_acquire(&d->mediator);
 	if (!m)
 		return 0;
@@ -345,12 +348,12 @@ static int device_hold(struct iopf_area *area, const struct iopf_device *d)
 }
 
 /**
- * iopf_mediate_area() - hold what is wanted of a new area, by windows and mediators
- * @area: not published yet
+ * iopf_mediate_area() - hold the parts of a new area that windows or mediators cover
+ * @area: the area
  *
  * Context: process context, under the container's lock.
- * Return: 0, or the error of iopf_pin_require(), with some of it held: the caller destroys the
- *   area.
+ * Return: 0, or the error of iopf_pin_require(). On error some parts are held, and the caller
+ * destroys the area, or calls again.
  */
 int iopf_mediate_area(struct iopf_area *area)
 {
@@ -367,7 +370,7 @@ int iopf_mediate_area(struct iopf_area *area)
 }
 
 /**
- * iopf_mediate_detach() - a group is leaving: nothing is locked for its devices any more
+ * iopf_mediate_detach() - remove the mediators' locks for the devices of a group that leaves
  * @c: the container, locked
  * @at: the group
  */
