@@ -7,7 +7,7 @@
 /* Refaults of a block are counted up to this number. */
 #define REFAULTS_MAX	15
 
-/* If less than this part of the budget came in during an epoch, it is not thrashing. */
+/* If less than this part of the soft limit was mapped in an epoch, there is no thrashing. */
 #define IDLE_PART	8
 
 /**
@@ -61,7 +61,7 @@ int iopf_budget_check(const struct iopf_budget *b, const struct iopf_limits *lim
 void iopf_budget_limit(struct iopf_budget *b, const struct iopf_limits *limits, u64 now)
 {
 	b->limits = *limits;
-	/* What came in before the change says nothing about the new limits. */
+	/* The pages mapped before the change say nothing about the new limits. */
 	b->epoch = now;
 	b->came = 0;
 	b->returned = 0;
@@ -73,11 +73,12 @@ void iopf_budget_limit(struct iopf_budget *b, const struct iopf_limits *limits, 
  * iopf_budget_reserve() - charge pages before they are mapped
  * @b: the budget
  * @pages: the most pages that will be mapped
- * @must: an access waits for them. Otherwise they are prefetched.
+ * @must: an access waits for the pages. Otherwise they are prefetched.
  *
- * The caller gives them back by iopf_budget_unreserve(), before it settles the pages it mapped.
+ * The caller returns the reservation by iopf_budget_unreserve(), before it settles the pages that
+ * it mapped.
  *
- * Return: whether there is room for them.
+ * Return: whether there is room for the pages.
  */
 bool iopf_budget_reserve(struct iopf_budget *b, u64 pages, bool must)
 {
@@ -96,10 +97,10 @@ bool iopf_budget_reserve(struct iopf_budget *b, u64 pages, bool must)
  * @pinned: number of pages that are not pinned yet
  * @pages: number of these that are not mapped yet
  *
- * A caller that pins does so step by step, so the budget does not count a reservation as pinned.
+ * The caller pins in steps, so the budget does not count a reservation as pinned.
  *
- * Return: 0: @pages are reserved; -ENOMEM: there is never room; -EAGAIN: there is room after an
- * eviction.
+ * Return: 0: @pages are reserved; -ENOMEM: no eviction can make room; -EAGAIN: an eviction can make
+ * room.
  */
 int iopf_budget_reserve_pinned(struct iopf_budget *b, u64 pinned, u64 pages)
 {
@@ -136,7 +137,7 @@ static void block_out(struct iopf_budget *b, struct iopf_block *block)
 	}
 }
 
-/* Puts a block back. Its place in the list does not change. */
+/* Puts a block on its list after @prev, and adds its pages to the sums. */
 static void block_in(struct iopf_budget *b, struct iopf_block *block, struct list_head *prev)
 {
 	b->pinned += block->pinned;
@@ -155,13 +156,13 @@ static void block_place(struct iopf_budget *b, struct iopf_block *block, enum io
 	block_in(b, block, &b->list[gen]);
 }
 
-/* Returns whether a block that comes back was away for so short a time that it is in use. */
+/* Returns whether a block refaults so early that it is in use. */
 static bool block_is_soon(const struct iopf_budget *b, const struct iopf_block *block, u64 mapped)
 {
 	return block->remembered && b->clock - block->left <= mapped;
 }
 
-/* A block gets its first page that can be evicted. Returns the generation of the block. */
+/* Returns the generation of a block that gets its first page that can be evicted. */
 static enum iopf_generation block_arrives(struct iopf_budget *b, struct iopf_block *block,
 					  u64 mapped)
 {
@@ -178,7 +179,7 @@ static enum iopf_generation block_arrives(struct iopf_budget *b, struct iopf_blo
 	return IOPF_GEN_ACTIVE;
 }
 
-/* A block loses its last page that can be evicted. */
+/* Notes that a block lost its last page that can be evicted. */
 static void block_leaves(struct iopf_budget *b, struct iopf_block *block, enum iopf_settle why)
 {
 	block->remembered = why == IOPF_SETTLE_EVICTED || why == IOPF_SETTLE_AGED;
@@ -202,7 +203,7 @@ static void count_evicted(struct iopf_budget *b, u32 pages, enum iopf_settle why
 	}
 }
 
-/* Returns the generation of a block after a change. @could_go: pages could be evicted before it. */
+/* Returns the generation of a block after a change. @could_go: it could be evicted before. */
 static enum iopf_generation block_generation(struct iopf_budget *b, struct iopf_block *block,
 					     bool could_go, u64 mapped)
 {
@@ -231,7 +232,7 @@ void iopf_budget_settle(struct iopf_budget *b, struct iopf_block *block, u32 pag
 
 	if (WARN_ON_ONCE(pinned > pages))
 		pinned = pages;
-	/* A fault that finds its page mapped is also about to use the page. */
+	/* If a fault finds its page mapped, the device is about to use the page too. */
 	if (pages == before && pinned == block->pinned && (why != IOPF_SETTLE_MISSED || !pages))
 		return;
 	prev = block->node.prev;
@@ -260,7 +261,7 @@ void iopf_budget_settle(struct iopf_budget *b, struct iopf_block *block, u32 pag
 /**
  * iopf_budget_forget() - remove a block from the budget
  * @b: the budget
- * @block: the block. Afterwards it is as if new.
+ * @block: the block; all zero afterwards
  */
 void iopf_budget_forget(struct iopf_budget *b, struct iopf_block *block)
 {
@@ -296,7 +297,7 @@ void iopf_budget_leave(struct iopf_budget *b, unsigned int turn)
 /* Returns whether all faults that caused the mapping of a block were answered. */
 static bool block_answered(struct iopf_budget *b, const struct iopf_block *block)
 {
-	/* At most two turns have faults that matter. */
+	/* Only the faults of two turns can delay the eviction. */
 	for (unsigned int i = 0; i < 2 && b->turn - block->turn < 2; i++) {
 		if (b->entered[(b->turn + 1) & 1])
 			return false;
@@ -321,8 +322,8 @@ bool iopf_budget_may_evict(struct iopf_budget *b, const struct iopf_block *block
  * iopf_budget_excess() - number of pages to evict in the background
  * @b: the budget
  *
- * This is a bit more than the pages above the soft limit, so that the next fault has room. Eviction
- * begins before the hard limit is reached.
+ * The number is a bit more than the pages above the soft limit, so that the next fault has room.
+ * Eviction begins a bit below the soft limit.
  */
 u64 iopf_budget_excess(const struct iopf_budget *b)
 {
@@ -369,7 +370,7 @@ struct iopf_block *iopf_budget_victim(struct iopf_budget *b, u64 now)
 	block = oldest(b, IOPF_GEN_INACTIVE);
 	if (block && iopf_budget_may_evict(b, block, now))
 		return block;
-	/* Every new block is too young. */
+	/* No inactive block may be evicted yet. */
 	block = oldest(b, IOPF_GEN_ACTIVE);
 	if (block && iopf_budget_may_evict(b, block, now))
 		return block;
@@ -396,9 +397,9 @@ struct iopf_block *iopf_budget_expired(struct iopf_budget *b, u64 now)
 }
 
 /**
- * iopf_budget_hottest() - the used block with the most refaults
+ * iopf_budget_hottest() - the active block with the most refaults
  * @b: the budget
- * @looks: number of blocks to look at, from the one that came back last
+ * @looks: number of blocks to look at, starting with the block that was placed last
  * @refaults: least number of refaults
  *
  * Return: the block, or NULL.
@@ -419,12 +420,12 @@ struct iopf_block *iopf_budget_hottest(const struct iopf_budget *b, unsigned int
 }
 
 /**
- * iopf_budget_spare() - the owner of a block cannot evict it now
+ * iopf_budget_spare() - the caller cannot evict a victim now
  * @b: the budget
- * @block: the block, new or used
+ * @block: the victim, inactive or active
  * @now: the present tick
  *
- * All other blocks become victims first.
+ * The block moves to the front of its list, so the others of the list become victims first.
  */
 void iopf_budget_spare(struct iopf_budget *b, struct iopf_block *block, u64 now)
 {
@@ -452,7 +453,7 @@ void iopf_budget_lock(struct iopf_budget *b, struct iopf_block *block)
  * @block: the block, locked
  * @now: the present tick
  *
- * If the block has pages that can be evicted, it becomes a used one.
+ * If the block has pages that can be evicted, it becomes active.
  */
 void iopf_budget_unlock(struct iopf_budget *b, struct iopf_block *block, u64 now)
 {

@@ -5,44 +5,44 @@
  *
  * The budget charges blocks. In the module a block is a chunk; a simulation chooses its own. A
  * block is mapped as a whole or in part, and is evicted as a whole, except for its pinned pages.
- * The hardware does not tell how often a mapped block is used. But a block that is evicted and
+ * The hardware does not report how often a mapped block is used. But a block that is evicted and
  * faults again is in use. So there are two generations:
  *
- *   inactive  the block came in for the first time, or has not proved its use for long
+ *   inactive  the block was mapped for the first time, or has not refaulted for a long time
  *   active    the block was evicted and refaulted so soon that twice the room would have kept it
  *
  * The victim is the block of "inactive" whose last fault is the oldest, while "inactive" has more
- * than its share (a quarter). If it has less, the oldest of "active" must prove themselves: they
- * move to "inactive", are evicted in their turn, and return to "active" if they refault. So a scan,
- * however long, evicts only its own pages. A block that was used once makes room for those in use
- * now.
+ * than its share (a quarter). If it has less, the oldest blocks of "active" move to "inactive".
+ * They are evicted later, and return to "active" if they refault. So a scan of any length evicts
+ * only its own pages. A block that was in use earlier makes room for blocks that are in use now.
  *
- * A clock tells how soon a block refaults. It counts pages evicted for want of room. A block
- * remembers the clock at its eviction. If no more pages were evicted since then than are mapped,
- * the block is used (the refault distance of mm/workingset.c). Evictions that test whether a block
- * is used, by age or by the host, do not advance the clock: they make no room for another block.
+ * A clock measures how soon a block refaults. It counts the pages that are evicted to make room. A
+ * block stores the clock at its eviction. When the block refaults, the number of pages evicted
+ * since then is its refault distance (mm/workingset.c). If the distance does not exceed the number
+ * of mapped pages, the block is active. Evictions that only test whether a block is used, by age or
+ * by the host, do not advance the clock: they make no room for another block.
  *
- * Progress: a block is not evicted before all faults that were under way at its last fault are
- * answered, and not before it was mapped for some time. So each fault makes its access possible, if
- * the device retries in that time. Limits below IOPF_BUDGET_MIN, which is room for a few
- * simultaneous accesses, are refused. The budget tells by turns whether faults are answered. A
- * fault enters in the present turn. When the budget checks, it ends the turn if no fault of the
- * previous turn is left. Two turns after the fault of a block, every fault of that time has left.
+ * Progress: a block is not evicted before all faults that were in progress at its last fault are
+ * answered, and not before it was mapped for @min_residency. So each fault makes its access
+ * possible, if the device retries in that time. Limits below IOPF_BUDGET_MIN, which is room for a
+ * few simultaneous accesses, are refused. The budget counts unanswered faults by turns. A fault
+ * enters in the present turn. When the budget checks, it ends the turn if no fault of the previous
+ * turn is left. Two turns after the fault of a block, every fault of that time has left.
  *
- * Thrashing: during an epoch as many pages come in as the budget has. The container thrashes when
- * at least half of them are refaults of used blocks. It stops when less than a quarter are, or when
- * hardly any page comes in.
+ * Thrashing: an epoch ends when as many pages were mapped as the soft limit permits, or after
+ * @epoch_ticks. The container starts to thrash when at least half of these pages belong to blocks
+ * that refaulted early. It stops when less than a quarter do, or when few pages were mapped.
  *
  * Invariants:
  *  - mapped + reserved <= max, except for pages that were mapped before max was lowered;
  *  - a block is on the list of its generation, or on no list if nothing of it is mapped;
- *  - the lists of new and used blocks start with the block placed last;
- *  - kept blocks, which are wholly pinned or locked, are on their own list and are not evicted.
+ *  - the lists of inactive and active blocks start with the block placed last;
+ *  - unevictable blocks, which are wholly pinned or locked, are on a third list.
  *
  * Locking: the caller's.
  *
- * Vocabulary: of the mapped pages, the pinned ones cannot be evicted. To charge is to reserve
- * before the mapping and to settle after it. Ticks are the caller's unit of time.
+ * Vocabulary: pinned pages are mapped pages that cannot be evicted. To charge is to reserve before
+ * the mapping and to settle after it. Ticks are the caller's unit of time.
  */
 #ifndef IOPF_CORE_BUDGET_H
 #define IOPF_CORE_BUDGET_H
@@ -53,7 +53,7 @@
 #define IOPF_BUDGET_MIN	64U
 #define IOPF_BUDGET_NONE	U64_MAX
 
-/* The share of new blocks, as a divisor of the pages that can be evicted. */
+/* The share of inactive blocks, as a divisor of the pages that can be evicted. */
 #define IOPF_BUDGET_NEW_SHARE	4
 /* Most blocks of "active" to look at for one victim. */
 #define IOPF_BUDGET_DEMOTIONS	32
@@ -79,7 +79,7 @@ enum iopf_generation {
  * @IOPF_SETTLE_MISSED: mapped for an access, or prefetched
  * @IOPF_SETTLE_LOST: unmapped, pinned or unpinned for any other reason
  * @IOPF_SETTLE_AGED: evicted to see whether the block is used
- * @IOPF_SETTLE_EVICTED: evicted for want of room
+ * @IOPF_SETTLE_EVICTED: evicted to make room
  */
 enum iopf_settle {
 	IOPF_SETTLE_MISSED,
@@ -92,13 +92,13 @@ enum iopf_settle {
  * struct iopf_block - the charge of a block; all zero at first
  * @node: in the list of its generation
  * @since: tick in which the block was placed there
- * @left: the clock at the eviction, if @remembered
+ * @left: the clock at the last eviction, if @remembered
  * @pages: mapped pages
  * @pinned: number of these that are pinned
  * @turn: turn of the last fault
  * @gen: enum iopf_generation
  * @refaults: number of early refaults; decreases with time
- * @remembered: the block was evicted, and @left is still meaningful
+ * @remembered: the block is evicted, and @left is valid
  * @back: the block refaulted early, and is still mapped
  * @locked: the block may not be evicted
  */
@@ -139,18 +139,18 @@ struct iopf_limits {
  * @limits: the limits
  * @list: blocks by generation
  * @blocks: number of blocks in each list
- * @pages: pages of each list that can be evicted; for kept blocks all pages that are not pinned
+ * @pages: pages of each list that are not pinned. Those of unevictable blocks cannot be evicted.
  * @pinned: pinned pages of all blocks
- * @reserved: pages that may be mapped at any moment
- * @clock: pages evicted for want of room
+ * @reserved: pages that callers reserved and have not returned yet
+ * @clock: pages evicted to make room
  * @evicted: like @clock, since the creation
  * @aged: pages evicted to see whether they are used
  * @refaults: blocks that refaulted early
  * @turn: number of the present turn
- * @entered: faults under way, by odd or even turn
+ * @entered: faults in progress that entered in an even turn, and in an odd turn
  * @epoch: tick in which the epoch began
  * @epoch_ticks: longest duration of an epoch
- * @came: pages that came in during the epoch
+ * @came: pages mapped for faults during the epoch
  * @returned: number of these in blocks that refaulted early
  * @thrashing: see above
  * @thrash_events: how often thrashing began

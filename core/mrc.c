@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Miss-ratio curves. See mrc.h for what is simulated and what cannot be.
+ * Miss-ratio curves. See mrc.h for the method and its limits.
  */
 #include "mrc.h"
 
@@ -31,9 +31,11 @@ static void forget_blocks(const struct iopf_mrc *m)
 }
 
 /*
- * An event has the pages that its block had at the next sampling, so they were mapped for the event
- * before. If no event follows, or nothing was mapped then, take the pages of the time before. If
- * nothing is known of a block, take the average of the others.
+ * Sets the pages and faults of each use. An event says which pages were mapped at the sampling
+ * before it, that is, which pages the previous event of the block had mapped. So the pages of a use
+ * come from the next event of its block. If there is no next event, or if no page was mapped then,
+ * they come from an earlier sampling. If nothing is known about a block, take the average of the
+ * others.
  */
 static void fill_in(struct iopf_mrc *m)
 {
@@ -49,7 +51,7 @@ static void fill_in(struct iopf_mrc *m)
 	}
 	mean_pages = known ? (pages + known / 2) / known : IOPF_CHUNK_PAGES;
 	mean_faults = known ? (faults + known / 2) / known : 1;
-	/* A block first holds what its last use tells, then what its next use tells. */
+	/* A block first holds the values of its previous use, and then those of its next use. */
 	forget_blocks(m);
 	for (u32 i = 0; i < m->uses; i++) {
 		struct iopf_mrc_use *use = &m->use[i];
@@ -73,14 +75,14 @@ static void fill_in(struct iopf_mrc *m)
 }
 
 /**
- * iopf_mrc_begin() - read the header of a log: its duration, and what it stands for
+ * iopf_mrc_begin() - read the header of a log
  * @m: out: @threshold, @time, @all, @watched
  * @head: the header at the end of sampling
  *
  * The threshold gives the right number of watched blocks only on average. The actual number is
- * better, if it is plausible. It is not where addresses are mapped and unmapped all the time, since
- * blocks are then counted repeatedly. It counts as implausible if it is off by more than four
- * standard deviations.
+ * better, if it is plausible. It is implausible if it is off by more than four standard deviations.
+ * This happens if addresses are mapped and unmapped all the time, since blocks are then counted
+ * repeatedly.
  */
 void iopf_mrc_begin(struct iopf_mrc *m, const struct iopf_sample_header *head)
 {
@@ -121,15 +123,17 @@ void iopf_mrc_load(struct iopf_mrc *m, const struct iopf_sample_event *event, u3
 	fill_in(m);
 }
 
-/* Scales a number of the watched blocks to all blocks. */
+/* Scales a number from the watched blocks to all blocks. */
 static u64 scale(const struct iopf_mrc *m, u64 n)
 {
 	return (n * m->all + m->watched / 2) / m->watched;
 }
 
 /**
- * iopf_mrc_footprint() - number of pages that are used at all: with this limit nothing refaults
+ * iopf_mrc_footprint() - number of all pages that are used
  * @m: the log
+ *
+ * With this limit there are no refaults.
  */
 u64 iopf_mrc_footprint(const struct iopf_mrc *m)
 {
@@ -156,7 +160,7 @@ static void evict(struct iopf_budget *b, struct iopf_block *victim, u64 now,
 	iopf_budget_settle(b, victim, 0, 0, IOPF_SETTLE_EVICTED, now);
 }
 
-/* Evicts blocks until there is room for some pages. Returns false if there never is. */
+/* Evicts blocks until there is room for @pages. Returns false if eviction cannot make room. */
 static bool make_room(struct iopf_budget *b, u64 pages, u64 *now, struct iopf_mrc_point *point)
 {
 	while (!iopf_budget_reserve(b, pages, true)) {
@@ -188,7 +192,7 @@ static void reclaim(struct iopf_budget *b, u64 now, struct iopf_mrc_point *point
 		iopf_budget_settle(b, block, 0, 0, IOPF_SETTLE_AGED, now);
 }
 
-/* Simulates one use. While the device waits, time advances for all later uses too. */
+/* Simulates one use. The time for which the device waits delays all later uses too. */
 static void use_block(struct iopf_mrc *m, struct iopf_budget *b, const struct iopf_mrc_use *use,
 		      u64 *now, struct iopf_mrc_point *point)
 {
@@ -216,7 +220,7 @@ static void use_block(struct iopf_mrc *m, struct iopf_budget *b, const struct io
  * iopf_mrc_run() - the number of faults at a limit
  * @m: the log, with at least one use
  * @limits: the limits; times in microseconds
- * @epoch: of the policy, in microseconds
+ * @epoch: longest epoch of the policy, in microseconds
  * @point: out
  */
 void iopf_mrc_run(struct iopf_mrc *m, const struct iopf_limits *limits, u64 epoch,

@@ -4,20 +4,23 @@
  *
  * The policy itself (budget.h) runs over the log once for each limit: a miniature simulation
  * (Waldspurger, Saemundsson, Ahmad, Park: Cache Modeling and Optimization using Miniature
- * Simulations, ATC 2017). If only a share of the blocks was watched, each stands for several and
- * counts as their pages. So limits, and all that the policy derives from them, keep their values; a
- * block is just larger.
+ * Simulations, ATC 2017). If only a share of the blocks was watched, each watched block stands for
+ * several, and counts with the pages of all of them. So limits, and all values that the policy
+ * derives from them, stay the same. Only the blocks are larger.
  *
- * The cost of a miss, in pages and in faults, is the cost of the block's refault after its
- * sampling.
+ * A miss in the simulation costs as many pages and faults as the block's refault after its sampling
+ * did.
  *
- * The simulation runs through the log twice and counts in the second pass. So the load continues
- * with what is mapped at its end. A load that repeats itself is predicted as it is after running
- * for some time. A load that never returns to a block has only the faults on new blocks, which no
- * limit avoids.
+ * The simulation runs through the log twice and counts in the second pass. So the second pass
+ * begins with the blocks that are mapped at the end of the log. For a load that repeats itself, the
+ * prediction is the state after some time. A load that never returns to a block has only the faults
+ * on new blocks, which no limit avoids.
  *
- * The simulation does not know uses of a block between two events, which are hits if a block
- * stays mapped longer than its sampling interval; nor prefetching; nor reclaim by the host.
+ * The simulation does not know:
+ *  - uses of a block between its refault and its next sampling, which are hits if the block stays
+ *    mapped longer than the sampling interval;
+ *  - prefetching;
+ *  - reclaim by the host.
  *
  * Invariants: as in budget.h; a block that is not mapped has no pages.
  *
@@ -34,7 +37,7 @@
  * @time: in microseconds, as in the log
  * @block: number of the block
  * @pages: pages that a miss maps
- * @faults: faults that this takes
+ * @faults: faults that map these pages
  * @first: the block was never mapped before
  */
 struct iopf_mrc_use {
@@ -89,12 +92,12 @@ struct iopf_mrc {
  * struct iopf_mrc_point - a point of the curve. Numbers are for all blocks, not only watched ones.
  * @faults: faults in the time of the log that the limit causes
  * @always: faults that occur at any limit
- * @missed: misses of blocks, with those of @always
- * @stuck: those of @faults that found no room even when all else was evicted: the limit is too
- *         small to be predicted from so few blocks
- * @evicted: evictions of watched blocks for want of room
- * @stayed: sum of the times for which these blocks were mapped. If it is not much longer than the
- *          sampling interval, uses between the events matter.
+ * @missed: misses of blocks, including those of @always
+ * @stuck: those of @faults that found no room even after all other blocks were evicted. The limit
+ *         is too small for a prediction from that number of blocks.
+ * @evicted: evictions of watched blocks to make room
+ * @stayed: sum of the times for which these blocks were mapped. If the mean is not much longer than
+ *          the sampling interval, uses between the events matter.
  */
 struct iopf_mrc_point {
 	u64 faults;

@@ -2,8 +2,9 @@
 /*
  * Sampling of used blocks. See sample.h for the method.
  *
- * A hash table finds a block. It has as many buckets as there are points. Making room is one pass
- * over all points for each eighth of them. So each newly watched block pays for about eight points.
+ * Blocks are found by a hash table, which has as many buckets as there are points. To make room is
+ * one pass over all points, and frees about an eighth of them. So each newly watched block costs a
+ * look at about eight points.
  */
 #include "sample.h"
 
@@ -93,9 +94,9 @@ static void make_room(struct iopf_sample *s)
  * @s: the sampling
  * @block: the block, not watched
  * @now: the time
- * @away: the block is not mapped. Otherwise it counts as seen, long ago or just now.
+ * @away: the block is not mapped. Otherwise it counts as seen at @now.
  *
- * If too many blocks are watched then, the threshold falls, which may also remove this block.
+ * If there is no free point, the threshold falls first, which may exclude this block too.
  *
  * Return: whether the block is watched now.
  */
@@ -129,8 +130,8 @@ bool iopf_sample_watch(struct iopf_sample *s, u64 block, u64 now, bool away)
  * @s: the sampling
  * @now: the time
  *
- * Return: the point of the block that was seen the longest time ago, if that is an interval or
- * more; or NULL.
+ * Return: the point of the block that was seen first, if it was seen an interval ago or earlier; or
+ * NULL.
  */
 struct iopf_sample_point *iopf_sample_due(struct iopf_sample *s, u64 now)
 {
@@ -158,7 +159,7 @@ void iopf_sample_defer(struct iopf_sample *s, struct iopf_sample_point *p, u64 n
 }
 
 /**
- * iopf_sample_look() - a block was sampled: it is away
+ * iopf_sample_look() - a block was sampled, and is away now
  * @s: the sampling
  * @p: its point, not away
  * @pages: its pages that were mapped
@@ -206,7 +207,7 @@ void iopf_sample_miss(struct iopf_sample *s, struct iopf_sample_point *p, bool f
  */
 void iopf_sample_again(struct iopf_sample_point *p)
 {
-	/* 0 is unknown, and stays so. */
+	/* 0 means unknown. An unknown number stays unknown. */
 	p->faults += p->faults && p->faults < U8_MAX;
 }
 

@@ -2,27 +2,27 @@
 /*
  * Sampling of used blocks, and its log.
  *
- * A few blocks are watched. A watched block that was seen used is left alone for an interval. Then
- * it is sampled: it is unmapped, and stays away until it faults. This fault is an event. It is all
- * that is known of the block's use: the block was used at that time, for the first time since its
- * sampling. Uses before the sampling are not known.
+ * A few blocks are watched. A watched block that was seen used stays mapped for an interval. Then
+ * it is sampled: it is unmapped, and stays away until it faults. This fault is an event. The event
+ * says that the block was used at that time, for the first time since its sampling. Nothing is
+ * known about uses between the previous event and the sampling.
  *
  * All blocks are watched if they are few enough. Otherwise, the blocks whose hash is below a
  * threshold are watched. The threshold falls as more blocks appear (SHARDS: Waldspurger, Park,
  * Garthwaite, Ahmad: Efficient MRC Construction with SHARDS, FAST 2015). So the watched share of
- * all blocks does not depend on their use, and a reader of the log knows how many blocks each one
- * stands for. The reader leaves out events of blocks above the final threshold:
+ * all blocks does not depend on their use, and a reader of the log knows how many blocks a watched
+ * block stands for. The reader leaves out events of blocks above the final threshold:
  * iopf_sample_stands().
  *
  * Invariants:
  *  - the hash of a watched block is below the threshold;
  *  - watched blocks that were seen used are in the order of that time, the earliest first;
- *  - the log has the last events, each under its number, in the order of time.
+ *  - the log has the last events, at their numbers modulo its size, in the order of time.
  *
  * Locking: the caller's.
  *
- * Vocabulary: the number of its first page names a block. Time is in microseconds since sampling
- * began. Seen: known to be used. Away: sampled, and without a fault since then.
+ * Vocabulary: a block's name is the number of its first page. Time is in microseconds since
+ * sampling began. Seen: known to be used. Away: sampled, and without a fault since then.
  */
 #ifndef IOPF_CORE_SAMPLE_H
 #define IOPF_CORE_SAMPLE_H
@@ -48,9 +48,9 @@ enum iopf_sample_flags {
  * struct iopf_sample_event - a fault on a block; in the log as in memory
  * @time: time of the fault
  * @block: the block
- * @away: time for which it was away; U32_MAX: longer, or unknown
- * @pages: its pages that were mapped at the sampling; 0: none, or it was not mapped yet
- * @faults: number of faults that mapped these, up to U8_MAX; 0: unknown
+ * @away: time for which the block was away; U32_MAX: longer, or unknown
+ * @pages: pages of the block that were mapped at the sampling; 0: none, or it was not mapped yet
+ * @faults: number of faults that mapped these pages, up to U8_MAX; 0: unknown
  * @flags: enum iopf_sample_flags
  */
 struct iopf_sample_event {
@@ -98,7 +98,7 @@ struct iopf_sample_header {
  * @hash: hash of the block
  * @chain: next point of the bucket, as its number plus one; 0: none
  * @pages: pages of the block that were mapped at the sampling
- * @faults: faults since it was seen, with the first
+ * @faults: faults since the block was seen, including the first; 0: unknown
  * @away: the block is away
  */
 struct iopf_sample_point {

@@ -24,7 +24,7 @@
 #include <linux/string.h>
 #include <linux/types.h>
 
-/* Whether the caller is going to die, and need not go on. */
+/* Returns whether the calling task was killed, so that it need not finish its work. */
 static inline bool iopf_core_killed(void)
 {
 	return fatal_signal_pending(current);

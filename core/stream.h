@@ -6,19 +6,20 @@
  * faults three times at equal distances, up or down, and then once more has a stride. The next
  * pages are prefetched, more each time, up to a bound. Prefetched pages count as used when the
  * stream faults after their end. They count as wasted when that does not happen before the slot of
- * the stream is needed. Nothing else can tell, since the device reports only faults. If a device
- * wastes a good part of its bound, the bound is halved. If the device uses what it gets, the bound
- * is doubled again. A smaller waste has no effect: otherwise pages that are neighbours by chance
- * would prevent long streams.
+ * the stream is needed. There is no other sign of use, since a device reports only faults. If a
+ * device wastes an eighth of its bound or more, the bound is halved. If the device uses prefetched
+ * pages, the bound is doubled again. A smaller waste has no effect: otherwise pages that are
+ * neighbours by chance would prevent long streams.
  *
  * A stream that has used many pages is steady: it gets the whole bound at once.
  *
- * There are several streams at a time, one for each direction of the data: a device may copy.
+ * A device has several streams at a time. Reads and writes have separate streams, since a device
+ * may copy.
  *
  * Locking: the caller's.
  *
- * Vocabulary: a page is a page number of the I/O address space. A miss is a fault. Ahead means
- * prefetched; the caller populates or maps.
+ * Vocabulary: a page is a page number of the I/O address space. A miss is a fault. "Ahead" means
+ * prefetched. The caller does the work: it populates or maps the pages.
  */
 #ifndef IOPF_CORE_STREAM_H
 #define IOPF_CORE_STREAM_H
@@ -38,7 +39,7 @@
 #define IOPF_STREAM_PLACES	32U
 /* Number of pages in one prefetch that makes a stream steady: 8 MiB. */
 #define IOPF_STREAM_STEADY	2048U
-/* Number of misses after which earlier use is forgotten. */
+/* Number of misses after which a stream without a miss counts as ended. */
 #define IOPF_STREAM_OLD		64
 /* A waste of this part of the bound, one eighth, halves the bound. */
 #define IOPF_STREAM_MUCH	8U
@@ -51,7 +52,7 @@
  * @next: page of its next miss
  * @stride: pages from one miss to the next; 0: neighbours
  * @ahead: pages (of a stride: places) in its last prefetch
- * @used: time of the last prefetch, by the clock of struct iopf_streams; 0: never
+ * @used: value of @clock of struct iopf_streams at its last miss; 0: the slot is free
  * @write: the stream writes
  * @much: the last prefetch was a good part of the bound
  */
@@ -137,7 +138,7 @@ static inline bool iopf_stream_runs(const struct iopf_streams *s, const struct i
 /* Returns the slot to reuse: the oldest that does not run, or the oldest. */
 static inline struct iopf_stream *iopf_streams_victim(struct iopf_streams *s)
 {
-	/* Less than any. */
+	/* Less than any age. */
 	s64 most = -(s64)IOPF_STREAM_OLD - 1;
 	struct iopf_stream *victim = NULL;
 
@@ -156,8 +157,8 @@ static inline struct iopf_stream *iopf_streams_victim(struct iopf_streams *s)
 }
 
 /*
- * Looks for two slots so that the three misses have equal distances. Returns one slot, with the
- * stride, and frees the other one. NULL: there is none.
+ * Looks for two slots whose misses have equal distances to each other and to this miss. Returns the
+ * later one, with the stride, and frees the other one. Returns NULL if there are no such slots.
  */
 static inline struct iopf_stream *iopf_streams_stride(struct iopf_streams *s,
 						      const struct iopf_miss *m, s64 *stride)
@@ -218,9 +219,11 @@ static inline unsigned int iopf_stream_places(const struct iopf_stream *one,
  * @s: the device's streams
  * @m: the pages
  *
- * The first miss of a stream prefetches nothing. The second prefetches as many pages as were
- * missed, and each later one twice as many as before. A stride prefetches from the fourth miss on,
- * a short stride from the third.
+ * The first miss of a stream prefetches nothing. The second miss prefetches as many pages as it
+ * missed. Each later miss prefetches twice as many pages as the miss before. A stride prefetches
+ * from the fourth miss on, a short stride from the third.
+ *
+ * Return: what to prefetch, and the fate of the last prefetch.
  */
 static inline struct iopf_prefetch iopf_streams_miss(struct iopf_streams *s,
 						     const struct iopf_miss *m)
@@ -265,7 +268,7 @@ static inline struct iopf_prefetch iopf_streams_miss(struct iopf_streams *s,
 /**
  * iopf_streams_short() - a prefetch ended early
  * @s: the device's streams
- * @next: the page that was to be the stream's next miss
+ * @next: the expected page of the stream's next miss
  * @missing: number of pages missing at the end of the prefetch
  * @write: the stream writes
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Words in texts of administrators. Each comes with its length, since no byte ends it. It may be
- * anything.
+ * Words in texts of administrators. A word is given with its length, since it is not
+ * NUL-terminated. It may contain any bytes.
  */
 #ifndef IOPF_CORE_WORD_H
 #define IOPF_CORE_WORD_H
