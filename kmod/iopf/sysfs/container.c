@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files of a container in sysfs that say who set it up, and how much is mapped.
+ * Files of a container in sysfs: the process that set it up, its policy, and how much is mapped.
  *
- * Anybody may read them at any time: nothing is gone through, no lock is taken that a tenant could
- * hold.
+ * Any user may read them at any time. So reading walks no list, and takes no lock that an owner
+ * could hold.
  */
 #include <linux/string.h>
 #include <linux/string_helpers.h>
@@ -29,9 +29,9 @@ static ssize_t pid_show(struct iopf_container *c, char *buf)
 CONTAINER_ATTR(pid);
 
 /*
- * The name is whatever the program wants it to be; the file has one line, and nothing that a
- * terminal obeys: controls and backslashes are escaped. Other bytes are left alone, as nobody knows
- * their charset.
+ * A program can set its name to any bytes. Escape control characters and backslashes, so that the
+ * file has one line and nothing that a terminal interprets. Other bytes stay, since their character
+ * set is unknown.
  */
 static ssize_t comm_show(struct iopf_container *c, char *buf)
 {
@@ -75,7 +75,7 @@ CONTAINER_COUNT_ATTR(pinned, atomic_long_read(&c->space.pinned_pages) << PAGE_SH
 CONTAINER_PREFAULT_ATTR(prefault_requests, "%u", held);
 CONTAINER_PREFAULT_ATTR(prefault_pages, "%llu", pages);
 
-/* What a container without a default of its own has is its devices'. */
+/* The word for a container without a default policy: the policies of its devices apply. */
 static const char policy_of_devices[] = "device";
 
 static ssize_t policy_show(struct iopf_container *c, char *buf)

@@ -4,7 +4,7 @@
 
 struct attribute;
 
-/* Up to NULL, as all of these. */
+/* All arrays of attributes end with NULL. */
 extern const struct attribute *const iopf_container_attrs[];
 
 #endif /* IOPF_SYSFS_CONTAINER_H */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files of a device in sysfs: how it may fault, who serves it, and what it did.
+ * Files of a device in sysfs: how it may fault, which backend serves it, and its counters.
  *
- * Locking: iopf_devices_lock, which nobody holds for long; what a write changes takes other locks,
- * see vfio/devices.c.
+ * Locking: reading takes iopf_devices_lock, which is held for short times only. Writing takes other
+ * locks; see vfio/devices.c.
  */
 #include <linux/cleanup.h>
 #include <linux/kobject.h>
@@ -122,7 +122,7 @@ static ssize_t reason_show(struct iopf_device *d, char *buf)
 
 DEVICE_RO(reason);
 
-/* Attachments are detached from their devices, under the lock, before their container goes. */
+/* Before a container is released, d->attach is cleared under iopf_devices_lock. */
 static ssize_t container_show(struct iopf_device *d, char *buf)
 {
 	guard(mutex)(&iopf_devices_lock);

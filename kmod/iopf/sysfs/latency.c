@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How long faults take, in sysfs: a directory "latency" in that of each device and container, with
- * two files for each phase. fault/latency.c measures.
+ * The latency of faults in sysfs: the directory of each device and container has a directory
+ * "latency", with two files for each phase. fault/latency.c measures the latency.
  *
- * read, reset vs removal of the directory: sysfs waits for readers, so who removes one does not
- *   hold iopf_devices_lock, which they take.
+ * read, reset vs removal of the directory: removing the directory waits for its readers and
+ *   writers, which take iopf_devices_lock. So the caller that removes it does not hold that lock.
  */
 #include <linux/kobject.h>
 #include <linux/mm.h>
@@ -14,20 +14,20 @@
 #include "../fault/latency.h"
 #include "latency.h"
 
-/* A value of a histogram, for people. */
+/* Convert a value of a histogram to nanoseconds. */
 static u64 value_to_ns(u64 value)
 {
 	return iopf_clock_ns(value << IOPF_LATENCY_SHIFT);
 }
 
 /**
- * struct latency_dir - the directory
+ * struct latency_dir - the directory "latency"
  * @kobj: the directory
- * @d: the device, or NULL
- * @past: otherwise: what was measured in the container by devices that have left
- * @queues: and its attached groups: struct iopf_fault_queue
+ * @d: the device, or NULL for the directory of a container
+ * @past: of a container: latency of the devices that have left
+ * @queues: of a container: its attached groups, a list of struct iopf_fault_queue
  *
- * Whichever it is outlives the files: kobject_del() waits for their readers.
+ * The device or container outlives the files: kobject_del() waits for their readers and writers.
  */
 struct latency_dir {
 	struct kobject kobj;
@@ -58,7 +58,10 @@ static ssize_t summary_show(const struct iopf_hist_sum *sum, char *buf)
 				   percentile_ns(sum, 1000));
 }
 
-/* A page has room for all lines up to some million faults in each bucket, and then for most. */
+/*
+ * A page has room for all lines while each bucket counts less than some million faults. Beyond that
+ * the last lines may be left out.
+ */
 #define LINE_MAX_LEN 40
 
 static ssize_t buckets_show(const struct iopf_hist_sum *sum, char *buf)
@@ -199,7 +202,7 @@ struct kobject *iopf_latency_dir_device(struct kobject *parent, struct iopf_devi
 /**
  * iopf_latency_dir_container() - the directory "latency" of a container
  * @parent: its directory
- * @past: what was measured in it by devices that have left
+ * @past: latency of the devices that have left it
  * @queues: its attached groups, a list of struct iopf_fault_queue
  *
  * Return: the directory, or NULL.
@@ -217,7 +220,7 @@ struct kobject *iopf_latency_dir_container(struct kobject *parent, struct iopf_l
 }
 
 /**
- * iopf_latency_dir_destroy() - remove it, once nobody reads it any more
+ * iopf_latency_dir_destroy() - remove a directory "latency" after its last reader has finished
  * @dir: the directory, or NULL
  *
  * Context: without iopf_devices_lock, which the readers take.

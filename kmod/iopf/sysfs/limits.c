@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files of a container in sysfs about its budget: its limits, and what became of them.
- * docs/guide/limits.md describes each of them; vfio/limits.c puts limits into force.
+ * Files of a container in sysfs: the limits of its budget, and its counters. docs/guide/limits.md
+ * describes each file. vfio/limits.c puts limits into force.
  *
- * Locking: reading takes none that a tenant could hold.
+ * Locking: reading takes no lock that an owner could hold.
  */
 #include <linux/ctype.h>
 #include <linux/kernel.h>
@@ -16,7 +16,7 @@
 #include "../vfio/limits.h"
 #include "limits.h"
 
-/* What a page may be made to stay mapped at most. */
+/* The largest min_residency: how long a page may be kept mapped. */
 #define STAY_MAX	NSEC_PER_SEC
 
 static ssize_t pages_emit(char *buf, u64 pages)
@@ -26,7 +26,7 @@ static ssize_t pages_emit(char *buf, u64 pages)
 	return sysfs_emit(buf, "%llu\n", pages << PAGE_SHIFT);
 }
 
-/* As a memory cgroup reads it: "max", or bytes with or without a suffix. */
+/* Parse a size in the syntax of memory cgroups: "max", or bytes with or without a suffix. */
 static int bytes_parse(const char *buf, u64 *bytes)
 {
 	char *end;

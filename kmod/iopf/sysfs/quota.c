@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files of a container in sysfs about its quotas, see fault/quota.c.
+ * Files of a container in sysfs: its quotas. See fault/quota.c.
  */
 #include <linux/cleanup.h>
 #include <linux/kernel.h>
@@ -55,7 +55,7 @@ static ssize_t prefetch_max_store(struct iopf_container *c, const char *buf, siz
 	return quota_set(c, IOPF_SETTING_PREFETCH_MAX, buf, count, 0);
 }
 
-/* Faults that have a worker now. */
+/* Show how many faults have a worker now. */
 static ssize_t fault_workers_show(struct iopf_container *c, char *buf)
 {
 	guard(mutex)(&iopf_devices_lock);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sampling in sysfs: a directory "sampling" in that of each container. sample/sampler.c does it.
+ * Sampling in sysfs: the directory of each container has a directory "sampling". sample/sampler.c
+ * does the sampling.
  */
 #include <linux/kobject.h>
 #include <linux/kstrtox.h>
@@ -12,9 +13,9 @@
 #include "sampling.h"
 
 /**
- * struct sampling_dir - the directory
+ * struct sampling_dir - the directory "sampling"
  * @kobj: the directory
- * @sampler: the container's; outlives the files, for kobject_del() waits for their readers
+ * @sampler: the container's sampler. It outlives the files: kobject_del() waits for their readers
  */
 struct sampling_dir {
 	struct kobject kobj;
@@ -114,7 +115,7 @@ static const struct kobj_type sampling_ktype = {
 /**
  * iopf_sampling_dir_create() - the directory "sampling" of a container
  * @parent: the container's directory
- * @sampler: the container's
+ * @sampler: the container's sampler
  *
  * Return: the directory, or NULL.
  */
@@ -140,7 +141,7 @@ err_put:
 }
 
 /**
- * iopf_sampling_dir_destroy() - remove it, once nobody reads or writes it any more
+ * iopf_sampling_dir_destroy() - remove a directory "sampling" after its last reader and writer
  * @dir: the directory
  */
 void iopf_sampling_dir_destroy(struct kobject *dir)

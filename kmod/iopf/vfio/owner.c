@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Owners of containers, as far as limits are kept for them.
+ * Owners of containers. Limits are kept for an owner.
  *
- * Who is the same owner: what an unprivileged user can't change. Of a container set up in a cgroup
- * other than the root it is that cgroup and all below it, for a process can go down and not up;
- * its user can be another one in a user namespace. In the root cgroup it is the user; and of root
- * there, who can set limits anyhow, the process.
+ * An owner is defined by a property that an unprivileged user can't change:
+ *
+ *   outside the root cgroup          the cgroup and all cgroups below it. A process can move down,
+ *                                    but not up. The user is no such property: in a user namespace
+ *                                    it can change
+ *   in the root cgroup, not root     the user
+ *   in the root cgroup, root         the process. Root can set limits anyhow
  */
 #include <linux/cgroup.h>
 #include <linux/cred.h>
@@ -19,7 +22,7 @@
 #include "owner.h"
 
 /**
- * iopf_owner_init() - the current process as the owner of a container
+ * iopf_owner_init() - record the current process as the owner of a container
  * @o: out
  */
 void iopf_owner_init(struct iopf_owner *o)
@@ -57,7 +60,7 @@ static bool owner_rooted(const struct iopf_owner *o)
 	return !cgroup_parent(o->cgroup);
 }
 
-/* Whether what is kept for @o is for @other, too. */
+/* Whether limits that are kept for @o apply to @other, too. */
 bool iopf_owner_covers(const struct iopf_owner *o, const struct iopf_owner *other)
 {
 	if (!owner_rooted(o))
@@ -67,7 +70,7 @@ bool iopf_owner_covers(const struct iopf_owner *o, const struct iopf_owner *othe
 	return o->process == other->process;
 }
 
-/* Whether there can be no more containers of it. */
+/* Whether the owner is gone, so that it can make no more containers. */
 bool iopf_owner_gone(const struct iopf_owner *o)
 {
 	if (!owner_rooted(o))
@@ -80,7 +83,7 @@ bool iopf_owner_equal(const struct iopf_owner *a, const struct iopf_owner *b)
 	return iopf_owner_covers(a, b) && iopf_owner_covers(b, a);
 }
 
-/* The words of a rule for it. */
+/* Print the owner in the syntax of a rule. @path: room for PATH_MAX bytes. */
 void iopf_owner_print(struct seq_buf *s, const struct iopf_owner *o, char *path)
 {
 	if (!owner_rooted(o)) {

@@ -10,7 +10,7 @@ struct pid;
 struct seq_buf;
 
 /**
- * struct iopf_owner - who set a container up; does not change
+ * struct iopf_owner - the owner of a container; does not change
  * @uid: the user
  * @cgroup: the cgroup (v2), referenced
  * @process: the process, referenced

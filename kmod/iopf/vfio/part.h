@@ -7,19 +7,24 @@
 struct iopf_container;
 
 /**
- * struct iopf_part - a part of each container: limits, latency, sampling...
- * @name: for people
- * @init: make it; the container is zeroed but for the parts before. 0 or a negative error number.
- * @attrs: its files in the container's directory, up to NULL; or NULL
- * @publish: the directory is there, and its files; 0 or a negative error number
- * @unpublish: the directory is about to go; waits for who uses what @publish has made
- * @end: the container is being released, and nobody finds it any more; its memory is mapped still
- * @stop: nothing is mapped any more
- * @free: free what @init has made; NULL-safe, as @init may have failed, or not been called
+ * struct iopf_part - a part of each container, such as limits, latency, sampling
+ * @name: name for people
+ * @init: make the part. The container is zeroed, except for the parts before. Returns 0 or a
+ *        negative error number
+ * @attrs: the part's files in the container's directory, ending with NULL; or NULL
+ * @publish: called when the directory and the files of @attrs exist. Returns 0 or a negative error
+ *           number
+ * @unpublish: called before the directory is removed. Waits for users of the objects that @publish
+ *             has made
+ * @end: called when the container is being released. No lookup finds the container any more, but
+ *       its memory is still mapped
+ * @stop: called when nothing is mapped any more
+ * @free: free the objects of @init. @init may have failed, or not been called, so pointers may be
+ *        NULL
  *
  * The parts are in one table (kmod/iopf/parts.c), in the order in which they begin. They end in the
- * reverse order. All but @name may be NULL. A feature adds a line to that table, and keeps its
- * state to itself.
+ * reverse order. All fields except @name may be NULL. A feature adds a line to that table, and
+ * keeps its state private.
  *
  * Context: process context, without locks of ours.
  */

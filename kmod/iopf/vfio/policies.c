@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Changes of policies: by user space for a range (VFIO_IOPF_POLICY), and by the administrator or
- * the attached devices for all that has no policy of its own.
+ * Changes of policies. User space changes the policy of a range (VFIO_IOPF_POLICY). The
+ * administrator or the attached devices change the default, which applies to ranges without a
+ * policy of their own.
  *
- * Changes are all or nothing. To pin, first all is pinned, then the policy is changed; to unpin the
- * other way round. So at any time a page that counts as pinned is.
+ * A change is all or nothing. If the new policy pins, the memory is pinned first and the policy is
+ * changed afterwards. If the old policy pinned, the policy is changed first. So memory whose policy
+ * is to pin is pinned at any time.
  *
- * While pages are being pinned without the lock, all is as before: the old policy holds. What is
- * then changed is changed under the lock at one go, also where a store thins the policies of a
- * range out before it (pin/policy.c): nobody looks at policies without the lock, and from there on
- * nothing fails. So an area has the old policy or the new one.
+ * While pages are being pinned without the lock, the old policy applies. Then the policy is changed
+ * under one hold of the lock, even if a store first erases policies of the range in batches
+ * (pin/policy.c). Policies are read under the lock only, and nothing fails after the first erasure.
+ * So an area has the old policy or the new one.
  *
- * Devices go on meanwhile: see pin/hold.c.
+ * Devices continue meanwhile: see pin/hold.c.
  *
- * Locking: the container's. An administrator's change of the default (limits.c) is made under
- * iopf_container.setting, outside of it. A device's own policy is the device's, see
- * device/device.h.
+ * Locking: the container's lock. An administrator's change of the default (limits.c) also holds
+ * iopf_container.setting, outside of it. A device's own policy is in device/device.h.
  */
 #include <linux/cleanup.h>
 #include <linux/maple_tree.h>
@@ -38,7 +39,7 @@ static_assert(VFIO_IOPF_POLICY_FAULT == (int)IOPF_POLICY_FAULT);
 static_assert(VFIO_IOPF_POLICY_PREFAULT == (int)IOPF_POLICY_PREFAULT);
 static_assert(VFIO_IOPF_POLICY_PIN == (int)IOPF_POLICY_PIN);
 
-/* Unpin what nobody wants pinned of a range. */
+/* Unpin the pages of a range for which no reason to pin is left. */
 static void range_drain(struct iopf_space *space, const struct iopf_range *range)
 {
 	unsigned long index = range->first;
@@ -51,7 +52,7 @@ static void range_drain(struct iopf_space *space, const struct iopf_range *range
 			iopf_hold_drain(area, &part);
 }
 
-/* Whether all of a range is pinned, or -EAGAIN. */
+/* Require that all of a range is pinned. -EAGAIN: some pages are not yet. */
 static int range_pin(struct iopf_space *space, const struct iopf_range *range)
 {
 	unsigned long index = range->first;
@@ -59,7 +60,7 @@ static int range_pin(struct iopf_space *space, const struct iopf_range *range)
 	struct iopf_range part;
 	int ret = 0;
 
-	/* There is no domain to know the pages. They are pinned when there is one. */
+	/* Without a group there is no domain. The first group has the pages pinned. */
 	if (!space->groups)
 		return 0;
 	area = NULL;
@@ -84,12 +85,12 @@ static int policy_change(struct iopf_space *space, const struct iopf_range *rang
 		ret = range_pin(space, range);
 	if (!ret)
 		ret = iopf_policy_store(space, range, policy);
-	/* What has been pinned in vain, or is no longer to be pinned. */
+	/* Unpin pages that were pinned in vain, or whose policy no longer pins. */
 	range_drain(space, range);
 	return ret;
 }
 
-/* A policy for a range. */
+/* The arguments of policy_set(). */
 struct policy_set {
 	struct vfio_iopf_policy *arg;
 	struct iopf_range range;
@@ -123,7 +124,7 @@ static int policy_set(struct iopf_space *space, void *data)
  * @space: the space
  * @arg: argsz and flags have been checked; id: out
  *
- * Return: 0, or what the header for user space says, and nothing has changed.
+ * Return: 0, or an error that the header for user space lists. On error nothing has changed.
  */
 int iopf_policy_set(struct iopf_space *space, struct vfio_iopf_policy *arg)
 {
@@ -170,7 +171,7 @@ int iopf_policy_get(struct iopf_space *space, struct vfio_iopf_policy *arg)
 	return area ? 0 : -ENOENT;
 }
 
-/* Have ready what has no policy of its own. As VFIO_IOPF_PREFAULT a hint: it may fail. */
+/* Prefault all ranges without a policy of their own. This is a hint, and may fail. */
 static void policy_prefault_all(struct iopf_space *space)
 {
 	struct iopf_prefault *p;
@@ -184,7 +185,7 @@ static void policy_prefault_all(struct iopf_space *space)
 	iopf_prefault_put(p);
 }
 
-/* What the container's default is by now. */
+/* Compute the container's present default policy. */
 static enum iopf_policy policy_effective(struct iopf_container *c)
 {
 	enum iopf_policy policy = c->policy;
@@ -200,11 +201,11 @@ static enum iopf_policy policy_effective(struct iopf_container *c)
 }
 
 /**
- * iopf_policy_refresh() - the container's default may have changed
- * @c: the container, locked
+ * iopf_policy_refresh() - apply a change of the container's default policy
+ * @c: the container, locked; the caller has changed it, its groups, or the policy of a device
  *
- * Return: 0, or the error of iopf_pin_require(): then nothing has changed, and the caller takes
- * back what it has changed.
+ * Return: 0, or the error of iopf_pin_require(). On error the default has not changed, and the
+ * caller undoes its own change.
  */
 int iopf_policy_refresh(struct iopf_container *c)
 {
@@ -233,11 +234,11 @@ int iopf_policy_refresh(struct iopf_container *c)
 }
 
 /**
- * iopf_policy_put_default() - give a container a default policy
+ * iopf_policy_put_default() - set the administrator's default policy of a container
  * @c: the container, locked
- * @policy: the policy; IOPF_POLICY_DEFAULT: what its devices ask for
+ * @policy: the policy; IOPF_POLICY_DEFAULT: the strongest policy of its devices
  *
- * Return: as iopf_policy_refresh(), and nothing has changed.
+ * Return: as iopf_policy_refresh(). On error nothing has changed.
  */
 int iopf_policy_put_default(struct iopf_container *c, enum iopf_policy policy)
 {

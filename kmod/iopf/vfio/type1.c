@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The VFIO type1 interface: what the VFIO core calls, and the ioctls that user
- * space makes on a container. Copies in, checks sizes and flags, and leaves the
- * work to the container.
+ * The VFIO type1 interface: the calls of the VFIO core, and the ioctls that user space makes on a
+ * container. This file copies arguments in and out, and checks sizes and flags. Other files do the
+ * work.
  *
  * Both VFIO_TYPE1_IOMMU and VFIO_TYPE1v2_IOMMU are offered: many programs still
  * ask for the first.
@@ -311,7 +311,7 @@ static long dirty_pages(struct iopf_container *c, void __user *arg)
 	return -EINVAL;
 }
 
-/* What user space has been compiled with. */
+/* These sizes are fixed: user space has been compiled with them. */
 static_assert(sizeof(struct vfio_iopf_range) == 16);
 static_assert(sizeof(struct vfio_iopf_prefault) == 32);
 static_assert(sizeof(struct vfio_iopf_prefault_status) == 56);
@@ -322,7 +322,7 @@ static_assert(sizeof(struct vfio_iopf_map_dma) == 40);
 static_assert(sizeof(struct vfio_iopf_lock) == 32);
 static_assert(sizeof(struct vfio_iopf_unlock) == 16);
 
-/* The caller gets to know the request's number before it begins, or it doesn't begin. */
+/* Copy the request's number to the caller, then start the request, unless the copy has failed. */
 static long prefault_start(struct iopf_prefault *p, u64 __user *id)
 {
 	long ret = -EFAULT;
@@ -401,7 +401,7 @@ static long policy(struct iopf_container *c, void __user *arg)
 		return -EFAULT;
 	if (policy.argsz < sizeof(policy) || policy.flags & ~VFIO_IOPF_POLICY_GET)
 		return -EINVAL;
-	/* If the answer can't be given, nothing is to have changed. */
+	/* Check that the result can be copied out, before anything changes. */
 	if (copy_to_user(arg, &policy, sizeof(policy)))
 		return -EFAULT;
 	ret = policy.flags ? iopf_policy_get(&c->space, &policy) :
@@ -508,11 +508,11 @@ static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
 	struct iopf_container *c;
 	long ret;
 
-	/* Of a container, under the core's lock; or of the backend, without a container. */
+	/* The core holds its lock if it asks about a container. @data is NULL without one. */
 	if (cmd == VFIO_CHECK_EXTENSION)
 		return check_extension(data ? iopf_container_of(data) : NULL, arg);
 	c = iopf_container_get(data);
-	/* As the core says of a file without a backend. */
+	/* The error that the core returns for a file without a backend. */
 	if (!c)
 		return -EINVAL;
 	ret = container_ioctl(c, cmd, (void __user *)arg);
@@ -521,7 +521,7 @@ static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
 	return ret;
 }
 
-/* What the VFIO core calls; front.c registers it. */
+/* The functions that the VFIO core calls. front.c registers them. */
 const struct vfio_iommu_driver_ops iopf_type1_ops = {
 	.name = IOPF_DRIVER_NAME,
 	.owner = THIS_MODULE,
