@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Packs runs of bits one behind the other into 64-bit words.
+ * Packs runs of bits into 64-bit words without gaps.
  *
  * User space gets bitmaps as arrays of 64-bit words, lowest bit first. The bits of an area may
  * start and end anywhere in a word.
@@ -12,7 +12,7 @@
 
 /**
  * struct iopf_bitpack - the word that is being filled
- * @word: its bits so far
+ * @word: the bits of the word so far
  * @fill: number of these bits; less than 64
  */
 struct iopf_bitpack {

@@ -2,10 +2,10 @@
 /*
  * The rules of the device table that the module contains. See devtable.h.
  *
- * A device is listed only if somebody who knows it has said in public how it handles page faults.
- * The comment of its rule names the source. Files are those of Linux 6.12. A rule only permits
- * faults. Whether the IOMMU of the device supports them is up to the driver of the IOMMU, which
- * decides when the device is attached.
+ * A device is listed only if its vendor or the kernel has stated in public how it handles page
+ * faults. The comment of its rule names the source. Files are those of Linux 6.12. A rule only
+ * permits faults. Whether the IOMMU of the device supports them is up to the driver of the IOMMU,
+ * which decides when the device is attached.
  *
  * HiSilicon's accelerators can wait for any time in any transaction. The property "dma-can-stall"
  * says this (Documentation/devicetree/bindings/iommu/iommu.txt). The kernel sets it for revisions

@@ -16,7 +16,7 @@
  *  - reported is empty, except while a report to user space is under way.
  *
  * Few maps need marks. The caller provides zeroed marks before the first call that pins a page or
- * makes one dirty.
+ * makes a page dirty.
  *
  * Locking: the caller's; in the module, the chunk's spinlock.
  *
@@ -36,10 +36,11 @@
 
 /**
  * struct iopf_chunkmarks - marks that pages of few chunks have
- * @pinned: mapped and pinned: stays until it is unpinned, even if the CPU unmaps the page
- * @mmio: mapped like a pinned page, but device memory, which has no pages to pin. Its owner may
- *        revoke it.
- * @dirty: may be written since tracking began or since the last report
+ * @pinned: mapped and pinned. The page stays mapped until it is unpinned, even if the CPU unmaps
+ * it.
+ * @mmio: device memory. It is mapped like a pinned page, but has no pages to pin. The driver of the
+ *        memory may revoke it.
+ * @dirty: may have been written since tracking began or since the last report
  * @reported: moved from @dirty to a report that may still fail
  */
 struct iopf_chunkmarks {
@@ -141,7 +142,7 @@ static inline unsigned int iopf_chunkmap_pinned(const struct iopf_chunkmap *m)
 static __always_inline void iopf_chunkmap_set(struct iopf_chunkmap *m, unsigned int page,
 					      unsigned int n, bool writable)
 {
-	/* The common case is one page. A constant makes it one instruction. */
+	/* The common case is one page. With a constant length, setting a bit is one instruction. */
 	if (n == 1) {
 		bitmap_set(m->present, page, 1);
 		if (writable)
@@ -190,7 +191,8 @@ static inline void iopf_chunkmap_hold_mmio(struct iopf_chunkmap *m, unsigned int
  * @first: first page
  * @last: last page
  *
- * While held, a writable page was dirty in each report. So it is dirty once more.
+ * While the memory was held, each report had its writable pages as dirty. So they become dirty for
+ * the next report.
  *
  * Return: the number of pages.
  */
@@ -212,7 +214,7 @@ static inline unsigned int iopf_chunkmap_revoke_mmio(struct iopf_chunkmap *m, un
 	return n;
 }
 
-/* A leaf of 2 MiB is removed as a whole. */
+/* Removes a leaf of 2 MiB as a whole. */
 static inline void iopf_chunkmap_clear_huge(struct iopf_chunkmap *m)
 {
 	bitmap_zero(m->present, IOPF_CHUNK_PAGES);
@@ -362,7 +364,7 @@ static inline void iopf_chunkmap_report(struct iopf_chunkmap *m, bool pins_dirty
 /**
  * iopf_chunkmap_report_end() - end a report
  * @m: the map
- * @made: user space has the report. If not, its pages become dirty again.
+ * @made: user space got the report. If not, its pages become dirty again.
  */
 static inline void iopf_chunkmap_report_end(struct iopf_chunkmap *m, bool made)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Parsing texts of rules, which administrators write: the common part of the device table and the
- * table of limits. devtable.c has the functions. No other file includes this header.
+ * A parser of rules, which administrators write: the common part of the device table and the table
+ * of limits. devtable.c has the functions. Only devtable.c and limtable.c include this header.
  */
 #ifndef IOPF_CORE_CURSOR_H
 #define IOPF_CORE_CURSOR_H

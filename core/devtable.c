@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The device table: its parser, and who wins. See devtable.h for the text.
+ * The device table: the parser, and the search for the rule of a device. See devtable.h for the
+ * text.
  *
- * A rule is read word by word, from left to right, and the first word that is wrong is
- * the error: nothing is guessed, and nothing after it is looked at. A table is taken as
- * a whole or not at all, by the caller, who keeps the old one until the new one is parsed.
+ * The parser reads a rule word by word, from left to right. It reports the first wrong word and
+ * stops. The caller keeps the old table until the new text is parsed without an error.
  */
 #include "cursor.h"
 #include "word.h"
@@ -20,7 +20,7 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* Blame @len bytes at @at. Returns -EINVAL. */
+/* Report the @len bytes at @at as wrong. Returns -EINVAL. */
 static int blame(const struct iopf_cursor *c, const char *at, size_t len, const char *why)
 {
 	*c->err = (struct iopf_devtable_error){
@@ -34,12 +34,12 @@ static int blame(const struct iopf_cursor *c, const char *at, size_t len, const 
 }
 
 /**
- * iopf_cursor_blame() - a word is wrong
- * @c: what is being read
+ * iopf_cursor_blame() - report a wrong word
+ * @c: the position
  * @w: the word
- * @why: what is wrong, or was expected
+ * @why: the error, or the expected word
  *
- * Return: -EINVAL
+ * Return: -EINVAL.
  */
 int iopf_cursor_blame(const struct iopf_cursor *c, const struct iopf_text_word *w, const char *why)
 {
@@ -47,10 +47,10 @@ int iopf_cursor_blame(const struct iopf_cursor *c, const struct iopf_text_word *
 }
 
 /**
- * iopf_cursor_word() - the next word
- * @c: what is being read
+ * iopf_cursor_word() - read the next word
+ * @c: the position
  *
- * Return: it; an empty one at the end of the line.
+ * Return: the word; an empty word at the end of the line.
  */
 struct iopf_text_word iopf_cursor_word(struct iopf_cursor *c)
 {
@@ -65,7 +65,7 @@ struct iopf_text_word iopf_cursor_word(struct iopf_cursor *c)
 	return w;
 }
 
-/* The length of the line at @s, at most @len. */
+/* Return the length of the line at @s, at most @len. */
 static size_t line_len(const char *s, size_t len)
 {
 	const char *newline = memchr(s, '\n', len);
@@ -74,8 +74,8 @@ static size_t line_len(const char *s, size_t len)
 }
 
 /*
- * Find the end of what is to be read, which is where a comment begins, and see that all of
- * the line can be shown to people: it will be, in logs and on terminals.
+ * Find the end of the rule, which is the start of a comment or the end of the line. Check that the
+ * whole line is safe to print, since logs and terminals show it.
  */
 static int check_line(struct iopf_cursor *c, size_t len)
 {
@@ -100,7 +100,7 @@ static int check_line(struct iopf_cursor *c, size_t len)
 	return 0;
 }
 
-/* VENDOR:DEVICE */
+/* Parse VENDOR:DEVICE. */
 static bool parse_model(const struct iopf_text_word *w, u16 *vendor, u16 *vendor_mask, u16 *device,
 			u16 *device_mask)
 {
@@ -117,7 +117,7 @@ static bool parse_model(const struct iopf_text_word *w, u16 *vendor, u16 *vendor
 		*vendor_mask = U16_MAX;
 	}
 	if (!iopf_word_is(colon + 1, rest, "*")) {
-		/* A device's number is its vendor's. */
+		/* A device id has a meaning only with a vendor id. */
 		if (!*vendor_mask || !iopf_word_hex(colon + 1, rest, 4, &d))
 			return false;
 		*device_mask = U16_MAX;
@@ -185,13 +185,14 @@ static const struct match {
 };
 
 /**
- * iopf_cursor_match() - read what devices a rule is for, one match
- * @c: what is being read
+ * iopf_cursor_match() - read one match of a rule
+ * @c: the position
  * @r: the rule
- * @w: the word that has been read; if it is a kind of match, what follows is read, too
- * @seen: the kinds that have been there; at first 0
+ * @w: the word that was read last. If it is a kind of match, its argument is read too.
+ * @seen: kinds of matches that the rule has so far, a bit each; 0 at first
  *
- * Return: 1: a match was read; 0: @w is no kind of match; -EINVAL: it is wrong, which was said.
+ * Return: 1: a match was read; 0: @w is no kind of match; -EINVAL: the match is wrong, and the
+ * error is reported.
  */
 int iopf_cursor_match(struct iopf_cursor *c, struct iopf_rule *r, const struct iopf_text_word *w,
 		      unsigned long *seen)
@@ -210,7 +211,7 @@ int iopf_cursor_match(struct iopf_cursor *c, struct iopf_rule *r, const struct i
 	return matches[i].parse(c, r, &what) ?: 1;
 }
 
-/* What devices the rule is for; leaves the mode in @mode. */
+/* Read the matches of a rule. @mode is the first word after them. */
 static int parse_matches(struct iopf_cursor *c, struct iopf_rule *r, struct iopf_text_word *mode)
 {
 	unsigned long seen = 0;
@@ -241,7 +242,7 @@ static int parse_policy(struct iopf_cursor *c, struct iopf_rule *r,
 	return 0;
 }
 
-/* 0xHEX of @len characters */
+/* Parse 0xHEX of @len characters. */
 static bool parse_iova(const char *s, size_t len, u64 *iova)
 {
 	return len > 2 && s[0] == '0' && s[1] == 'x' && iopf_word_hex(s + 2, len - 2, 16, iova);
@@ -289,9 +290,9 @@ static int parse_setting(struct iopf_cursor *c, struct iopf_rule *r, const struc
 
 /**
  * iopf_cursor_source() - read the comment after a rule
- * @c: what is being read
+ * @c: the position
  * @r: the rule
- * @end: of the line
+ * @end: end of the line
  */
 void iopf_cursor_source(const struct iopf_cursor *c, struct iopf_rule *r, const char *end)
 {
@@ -308,7 +309,7 @@ void iopf_cursor_source(const struct iopf_cursor *c, struct iopf_rule *r, const 
 	r->source_len = end - s;
 }
 
-/* One rule, from its first word, which is there. */
+/* Parse one rule. The position is at its first word. */
 static int parse_rule(struct iopf_cursor *c, struct iopf_rule *r)
 {
 	struct iopf_text_word w;
@@ -331,11 +332,12 @@ static int parse_rule(struct iopf_cursor *c, struct iopf_rule *r)
 }
 
 /**
- * iopf_devtable_room() - how many rules a text can have at most
+ * iopf_devtable_room() - the most rules that a text can have
  * @text: any bytes
- * @len: how many
+ * @len: number of bytes
  *
- * Return: room that iopf_devtable_parse() is content with, at most IOPF_DEVTABLE_MAX_RULES.
+ * Return: a number of rules that suffices for iopf_devtable_parse(), at most
+ * IOPF_DEVTABLE_MAX_RULES.
  */
 unsigned int iopf_devtable_room(const char *text, size_t len)
 {
@@ -346,7 +348,7 @@ unsigned int iopf_devtable_room(const char *text, size_t len)
 	return lines;
 }
 
-/* The text is too long: blame the first byte that is. */
+/* Report that the text is too long, at the first byte beyond the limit. */
 static int blame_size(struct iopf_cursor *c, const char *text)
 {
 	const char *over = text + IOPF_DEVTABLE_MAX_TEXT;
@@ -364,12 +366,12 @@ static int blame_size(struct iopf_cursor *c, const char *text)
 /**
  * iopf_cursor_lines() - read a text of rules
  * @text: any bytes
- * @len: how many
- * @err: out, on error: what is wrong; points into @text
- * @rule: reads a rule; it gets the cursor at the rule, the end of the line, and @data
+ * @len: number of bytes
+ * @err: out, on error: the error; points into @text
+ * @rule: reads a rule; gets the cursor at the rule, the end of the line, and @data
  * @data: for @rule
  *
- * Return: 0; -EINVAL; what @rule returns, if that is not 0.
+ * Return: 0; -EINVAL; or the result of @rule, if it is not 0.
  */
 int iopf_cursor_lines(const char *text, size_t len, struct iopf_devtable_error *err,
 		      int (*rule)(struct iopf_cursor *c, const char *end, void *data), void *data)
@@ -430,11 +432,11 @@ static int add_rule(struct iopf_cursor *c, const char *end, void *data)
 }
 
 /**
- * iopf_devtable_parse() - make a table of a text
- * @t: the table, with room for iopf_devtable_room() rules; anything may be in it on error
- * @text: any bytes; has to stay as long as @t is used
- * @len: how many
- * @err: out, on error: what is wrong; points into @text
+ * iopf_devtable_parse() - parse a text into a table
+ * @t: the table, with room for iopf_devtable_room() rules; undefined on error
+ * @text: any bytes; must stay as long as @t is used
+ * @len: number of bytes
+ * @err: out, on error: the error; points into @text
  *
  * Return: 0 or -EINVAL. An empty text is a table without rules.
  */
@@ -446,11 +448,11 @@ int iopf_devtable_parse(struct iopf_devtable *t, const char *text, size_t len,
 }
 
 /**
- * iopf_rule_matches() - whether a rule is for a device
+ * iopf_rule_matches() - whether a rule matches a device
  * @r: the rule
  * @id: the device
  *
- * Return: whether all its matches agree.
+ * Return: whether the device agrees with all matches of the rule.
  */
 bool iopf_rule_matches(const struct iopf_rule *r, const struct iopf_id *id)
 {
@@ -490,12 +492,13 @@ const struct iopf_rule *iopf_devtable_match(const struct iopf_devtable *t,
 
 /**
  * iopf_devtable_judge() - how a device may fault
- * @ids: a list that iopf_ids_check() took: the module parameter, for which there are no rules
+ * @ids: a list that iopf_ids_check() accepted: the module parameter "ids"
  * @admin: the administrator's rules
- * @builtin: the rules that come with the module
+ * @builtin: the rules that the module contains
  * @id: the device
  *
- * Return: what the first of these says that knows the device. One that nobody knows may not fault.
+ * Return: the decision of the first of @ids, @admin and @builtin that matches the device. If none
+ * does, the device may not fault.
  */
 struct iopf_verdict iopf_devtable_judge(const char *ids, const struct iopf_devtable *admin,
 					const struct iopf_devtable *builtin,

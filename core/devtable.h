@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The device table: which devices may fault, and how. Rules are text, one a line:
+ * The device table: which devices may fault, and how. Rules are text, one rule a line:
  *
- *	MATCH... MODE [SETTING]...	# where this is from
+ *	MATCH... MODE [SETTING]...	# source of this rule
  *
  *	MATCH	pci VENDOR:DEVICE	1 to 4 hexadecimal digits each, or VENDOR:*, or *:*
  *		subsystem VENDOR:DEVICE	likewise
  *		class CC[SS[PP]]	class, subclass, interface: 2 hexadecimal digits each
- *		address NAME		name on its bus; a * at its end is for any rest
+ *		address NAME		name on its bus; * at its end stands for any characters
  *	MODE	arbitrary | selective | none
  *	SETTING	policy=POLICY		fault, prefault or pin; not with none
  *		window=0xFIRST-0xLAST	I/O virtual addresses; with selective only, at most 8
  *
- * Words are separated by blanks (spaces and tabs). Each kind of match may be there once,
- * at least one has to be, and all have to agree. The first rule that matches a device is
- * the one that counts. "#" starts a comment, at the start of a line or after a blank; a
- * comment after a rule is its source. Empty lines count for nothing but their number.
+ * Words are separated by blanks (spaces and tabs). A rule needs at least one match, and at most one
+ * of each kind. A device must agree with all matches of the rule. The first rule that matches a
+ * device applies. "#" starts a comment, at the start of a line or after a blank. A comment after a
+ * rule is its source. Empty lines are ignored, but are counted in line numbers.
  *
- * Text is taken with its length and may be anything: hostile text costs time linear in
- * its size and is refused with line, column and word.
+ * The parser gets the text with its length. The text may contain any bytes. Hostile text costs time
+ * linear in its size, and is refused with line, column and word.
  */
 #ifndef IOPF_CORE_DEVTABLE_H
 #define IOPF_CORE_DEVTABLE_H
@@ -34,13 +34,13 @@
 
 /**
  * struct iopf_rule - a rule
- * @line: its line in the text, from 1
- * @text: the rule as written, in the table's text: from its first word to the end of its last
- * @len: its length
- * @source: its comment, in the table's text, without "#" and blanks around it
- * @source_len: its length; 0: no comment
- * @address: name of devices, in the table's text
- * @address_len: its length, without a "*"
+ * @line: number of its line in the text, from 1
+ * @text: the rule as written, in the table's text: from its first word to the end of its last word
+ * @len: length of @text
+ * @source: its comment, in the table's text, without "#" and the blanks around it
+ * @source_len: length of @source; 0: no comment
+ * @address: name of a device, in the table's text
+ * @address_len: length of @address, without a "*"
  * @vendor: PCI vendor id, if @vendor_mask
  * @device: PCI device id, if @device_mask
  * @subvendor: PCI subsystem's vendor id, if @subvendor_mask
@@ -51,13 +51,13 @@
  * @subdevice_mask: likewise
  * @class: PCI class, subclass, interface
  * @class_mask: bits of @class that count
- * @by_pci: "pci", "subsystem" or "class" is in it, so it is for PCI devices only
- * @by_address: "address" is in it
- * @address_prefix: any name that begins with @address, not only @address itself
+ * @by_pci: the rule has "pci", "subsystem" or "class", so it matches only PCI devices
+ * @by_address: the rule has "address"
+ * @address_prefix: any name that begins with @address matches, not only @address itself
  * @mode: how the device may fault
- * @policy: of the device; IOPF_POLICY_DEFAULT: the rule has none
- * @nr_windows: how many windows
- * @window: what a selective device does not fault in
+ * @policy: policy of the device; IOPF_POLICY_DEFAULT: the rule has none
+ * @nr_windows: number of windows
+ * @window: addresses at which a selective device does not fault
  */
 struct iopf_rule {
 	unsigned int line;
@@ -87,10 +87,10 @@ struct iopf_rule {
 };
 
 /**
- * struct iopf_devtable - rules, the first that matches counts
- * @nr: how many
- * @max: room for how many
- * @rule: the rules; they point into the text they were parsed from, which has to stay
+ * struct iopf_devtable - rules; the first one that matches applies
+ * @nr: number of rules
+ * @max: room for this number of rules
+ * @rule: the rules. They point into the parsed text, which must stay.
  */
 struct iopf_devtable {
 	unsigned int nr;
@@ -100,13 +100,13 @@ struct iopf_devtable {
 
 /**
  * struct iopf_devtable_error - what is wrong with a text
- * @line: the line, from 1
- * @column: the byte in it, from 1
- * @word: the word that is wrong, in the text; printable ASCII
- * @len: its length, at most IOPF_DEVTABLE_MAX_LINE; 0: no word is, something is missing there
- * @why: what is wrong or was expected; a constant
+ * @line: number of the line, from 1
+ * @column: number of the byte in the line, from 1
+ * @word: the wrong word, in the text; printable ASCII
+ * @len: length of @word, at most IOPF_DEVTABLE_MAX_LINE; 0: there is no word to show
+ * @why: the error, or the expected word; a constant
  *
- * To be said as "line L, column C: 'WORD': WHY", without the word if there is none.
+ * The message is "line L, column C: 'WORD': WHY", without the word if there is none.
  */
 struct iopf_devtable_error {
 	unsigned int line;
@@ -117,9 +117,9 @@ struct iopf_devtable_error {
 };
 
 /**
- * enum iopf_origin - who said how a device may fault, weakest first
- * @IOPF_ORIGIN_DEFAULT: nobody: it may not
- * @IOPF_ORIGIN_BUILTIN: a rule that comes with the module
+ * enum iopf_origin - source of the decision how a device may fault, weakest first
+ * @IOPF_ORIGIN_DEFAULT: no source; the device may not fault
+ * @IOPF_ORIGIN_BUILTIN: a rule that the module contains
  * @IOPF_ORIGIN_ADMIN: a rule of the administrator
  * @IOPF_ORIGIN_IDS: the module parameter "ids"
  */
@@ -131,10 +131,10 @@ enum iopf_origin {
 };
 
 /**
- * struct iopf_verdict - what the tables say of a device
- * @origin: who says it
- * @rule: by which rule; NULL of IOPF_ORIGIN_DEFAULT and IOPF_ORIGIN_IDS
- * @mode: how it may fault
+ * struct iopf_verdict - the decision for a device
+ * @origin: source of the decision
+ * @rule: the rule that applies; NULL for IOPF_ORIGIN_DEFAULT and IOPF_ORIGIN_IDS
+ * @mode: how the device may fault
  */
 struct iopf_verdict {
 	enum iopf_origin origin;
@@ -142,7 +142,7 @@ struct iopf_verdict {
 	enum iopf_mode mode;
 };
 
-/* Rules that come with the module, as text; iopf_devtable_builtin_len bytes and a NUL. */
+/* Text of the rules that the module contains: iopf_devtable_builtin_len bytes and a NUL. */
 extern const char iopf_devtable_builtin[];
 extern const size_t iopf_devtable_builtin_len;
 

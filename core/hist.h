@@ -10,7 +10,7 @@
  * i / 8 is the shift that leaves four bits of the value, and i % 8 is the lower three of them.
  *
  * Locking: the caller's. A struct iopf_hist belongs to one CPU, and its 32-bit counters wrap. A
- * struct iopf_hist_sum holds the sum of many.
+ * struct iopf_hist_sum holds the sum of many histograms.
  */
 #ifndef IOPF_CORE_HIST_H
 #define IOPF_CORE_HIST_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The table of limits: its parser. See limtable.h for the text, devtable.c for how it is read.
+ * The parser of the table of limits. See limtable.h for the text, and devtable.c for the method.
  */
 #include "budget.h"
 #include "cursor.h"
@@ -27,8 +27,8 @@ static const struct {
 	const char *name;
 	enum unit unit;
 	u64 least;
-	u64 most;	/* that is no limit, which is "max" */
-	bool max;	/* there is "max" */
+	u64 most;	/* largest number; "max" is not a number */
+	bool max;	/* "max" is allowed */
 	const char *why;
 } settings[IOPF_SETTING_NR] = {
 	[IOPF_SETTING_RESIDENT_HIGH] = { "resident_high", UNIT_BYTES, LEAST_BYTES, U64_MAX - 1,
@@ -59,7 +59,7 @@ const char *iopf_setting_name(enum iopf_setting setting)
 	return settings[setting].name;
 }
 
-/* Decimal digits. */
+/* Parse a decimal number. */
 static bool parse_number(const char *s, size_t len, u64 *value)
 {
 	u64 v = 0;
@@ -77,7 +77,7 @@ static bool parse_number(const char *s, size_t len, u64 *value)
 	return true;
 }
 
-/* The same, and what it is multiplied by. */
+/* Parse a decimal number with or without a suffix. */
 static bool parse_bytes(const char *s, size_t len, u64 *value)
 {
 	static const char suffixes[] = "kKmMgGtT";
@@ -91,13 +91,13 @@ static bool parse_bytes(const char *s, size_t len, u64 *value)
 }
 
 /**
- * iopf_setting_parse() - the value that a word says
- * @setting: of which setting
+ * iopf_setting_parse() - parse the value of a setting
+ * @setting: the setting
  * @s: the word
  * @len: its length
- * @value: out: the value; anything if it is none
+ * @value: out: the value; undefined if the word is wrong
  *
- * Return: whether it is one.
+ * Return: whether the word is a value of the setting.
  */
 bool iopf_setting_parse(enum iopf_setting setting, const char *s, size_t len, u64 *value)
 {
@@ -115,17 +115,17 @@ bool iopf_setting_parse(enum iopf_setting setting, const char *s, size_t len, u6
 		good = parse_number(s, len, value);
 		break;
 	default:
-		/* An error number is beyond all policies. */
+		/* A negative error number becomes greater than all policies. */
 		*value = iopf_policy_parse(s, len);
 	}
 	return good && *value >= settings[setting].least && *value <= settings[setting].most;
 }
 
 /**
- * iopf_setting_print() - a value as a word
+ * iopf_setting_print() - print the value of a setting
  * @buf: out
  * @size: room in @buf
- * @setting: of which setting
+ * @setting: the setting
  * @value: the value
  *
  * Return: as snprintf().
@@ -140,11 +140,12 @@ int iopf_setting_print(char *buf, size_t size, enum iopf_setting setting, u64 va
 }
 
 /**
- * iopf_settings_restrict() - of two values of a setting the stricter one
+ * iopf_settings_restrict() - add settings; of two values of a setting, keep the stricter one
  * @s: some settings; out: these and @more
- * @more: others
+ * @more: the settings to add
  *
- * The stricter is the smaller, of policies the one that keeps more of the memory resident.
+ * The stricter value is the smaller one. The stricter policy is the one that keeps more memory
+ * resident.
  */
 void iopf_settings_restrict(struct iopf_settings *s, const struct iopf_settings *more)
 {
@@ -162,9 +163,9 @@ void iopf_settings_restrict(struct iopf_settings *s, const struct iopf_settings 
 }
 
 /**
- * iopf_settings_default() - settings where there are none yet
- * @s: some settings; out: these, and what only @less has
- * @less: others
+ * iopf_settings_default() - add settings that have no value yet
+ * @s: some settings; out: these, and those that only @less has
+ * @less: the settings to add
  */
 void iopf_settings_default(struct iopf_settings *s, const struct iopf_settings *less)
 {
@@ -207,7 +208,7 @@ static int parse_cgroup(struct iopf_cursor *c, struct iopf_limit_rule *r,
 		r->cgroup_prefix = true;
 		len--;
 	} else if (w->s[len - 1] == '/') {
-		/* Of the root nothing is left, and all are below it. */
+		/* The root becomes an empty path, and all cgroups are below it. */
 		len--;
 	}
 	r->cgroup = w->s;
@@ -215,7 +216,7 @@ static int parse_cgroup(struct iopf_cursor *c, struct iopf_limit_rule *r,
 	return 0;
 }
 
-/* As iopf_cursor_match(). */
+/* Like iopf_cursor_match(), but knows "user" and "cgroup" too. */
 static int parse_match(struct iopf_cursor *c, struct iopf_limit_rule *r,
 		       const struct iopf_text_word *w, unsigned long *seen)
 {
@@ -294,11 +295,11 @@ static int add_rule(struct iopf_cursor *c, const char *end, void *data)
 }
 
 /**
- * iopf_limtable_parse() - make a table of a text
- * @t: the table, with room for iopf_devtable_room() rules; anything may be in it on error
- * @text: any bytes; has to stay as long as @t is used
- * @len: how many
- * @err: out, on error: what is wrong; points into @text
+ * iopf_limtable_parse() - parse a text into a table
+ * @t: the table, with room for iopf_devtable_room() rules; undefined on error
+ * @text: any bytes; must stay as long as @t is used
+ * @len: number of bytes
+ * @err: out, on error: the error; points into @text
  *
  * Return: 0 or -EINVAL. An empty text is a table without rules.
  */
@@ -313,12 +314,12 @@ static bool cgroup_matches(const struct iopf_limit_rule *r, const char *path)
 {
 	if (r->cgroup_prefix)
 		return !strncmp(path, r->cgroup, r->cgroup_len);
-	/* Without the slash at its end, as the rule's. */
+	/* Remove the slash of the root, as in the rule's path. */
 	if (!strcmp(path, "/"))
 		path = "";
 	if (strncmp(path, r->cgroup, r->cgroup_len))
 		return false;
-	/* It, or below it: not another one whose name begins the same. */
+	/* The path must be the rule's, or below it. Another name may begin in the same way. */
 	path += r->cgroup_len;
 	return !*path || *path == '/';
 }

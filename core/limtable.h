@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The table of limits: what containers may have, from their start. Rules are text, one a line:
+ * The table of limits, which containers get when a device is attached. Rules are text, one rule a
+ * line:
  *
- *	MATCH... SETTING...	# where this is from
+ *	MATCH... SETTING...	# source of this rule
  *
  *	MATCH	pci, subsystem, class, address	as in the device table (devtable.h)
- *		user UID, or FIRST-LAST, or *	who sets the container up; decimal
- *		cgroup PATH	its cgroup: this one or one below it; PATH* is any that begins so
+ *		user UID, or FIRST-LAST, or *	user of the container's owner; decimal
+ *		cgroup PATH	cgroup of the owner: PATH or one below it; PATH*: the path begins
+ *				with PATH
  *	SETTING	resident_high=, resident_max=, pinned_high=, pinned_max=, hot_pinned_max=
  *				bytes with or without K, M, G or T, or max
  *		aging_interval=		seconds, or max
@@ -14,9 +16,9 @@
  *		fault_workers_max=, prefetch_max=	a number, or max
  *		policy=		fault, prefault or pin
  *
- * Words, comments and errors are as in the device table. Each kind of match and each setting may be
- * there once, one of each has to be, and all matches have to agree. The first rule that matches a
- * device and its owner is the one that counts.
+ * Words, comments and errors are as in the device table. A rule needs at least one match and one
+ * setting, and has at most one of each kind. The device and its owner must agree with all matches
+ * of the rule. The first rule that matches them applies.
  */
 #ifndef IOPF_CORE_LIMTABLE_H
 #define IOPF_CORE_LIMTABLE_H
@@ -27,7 +29,7 @@
 #define IOPF_SETTING_MAX	U64_MAX
 
 /**
- * enum iopf_setting - what can be set of a container
+ * enum iopf_setting - the settings of a container
  * @IOPF_SETTING_RESIDENT_HIGH: bytes
  * @IOPF_SETTING_RESIDENT_MAX: bytes
  * @IOPF_SETTING_PINNED_HIGH: bytes
@@ -38,7 +40,7 @@
  * @IOPF_SETTING_FAULT_WORKERS_MAX: a number
  * @IOPF_SETTING_PREFETCH_MAX: a number
  * @IOPF_SETTING_POLICY: an enum iopf_policy
- * @IOPF_SETTING_NR: how many there are
+ * @IOPF_SETTING_NR: number of settings
  */
 enum iopf_setting {
 	IOPF_SETTING_RESIDENT_HIGH,
@@ -56,8 +58,8 @@ enum iopf_setting {
 
 /**
  * struct iopf_settings - values of some settings
- * @set: those that there are, a bit each
- * @value: their values; IOPF_SETTING_MAX: no limit
+ * @set: settings that have a value, a bit each
+ * @value: the values; IOPF_SETTING_MAX: no limit
  */
 struct iopf_settings {
 	unsigned long set;
@@ -66,14 +68,14 @@ struct iopf_settings {
 
 /**
  * struct iopf_limit_rule - a rule
- * @match: its text, and the devices it is for; any, if no match of it names some
- * @by_user: "user" is in it
+ * @match: its text, and its matches of devices. Without such a match, any device matches.
+ * @by_user: the rule has "user"
  * @uid_first: first user
  * @uid_last: last user
- * @cgroup: path, in the table's text; NULL: "cgroup" is not in it
- * @cgroup_len: its length, without a "*"
- * @cgroup_prefix: any path that begins with it
- * @settings: what it sets
+ * @cgroup: path, in the table's text; NULL: the rule does not have "cgroup"
+ * @cgroup_len: length of @cgroup, without a "*" or a "/" at its end
+ * @cgroup_prefix: any path that begins with @cgroup matches
+ * @settings: settings of the rule
  */
 struct iopf_limit_rule {
 	struct iopf_rule match;
@@ -87,10 +89,10 @@ struct iopf_limit_rule {
 };
 
 /**
- * struct iopf_limtable - rules, the first that matches counts
- * @nr: how many
- * @max: room for how many
- * @rule: the rules; they point into the text they were parsed from, which has to stay
+ * struct iopf_limtable - rules; the first one that matches applies
+ * @nr: number of rules
+ * @max: room for this number of rules
+ * @rule: the rules. They point into the parsed text, which must stay.
  */
 struct iopf_limtable {
 	unsigned int nr;
@@ -102,7 +104,7 @@ struct iopf_limtable {
  * struct iopf_subject - a device and its owner
  * @id: the device
  * @uid: the user
- * @cgroup: path of the cgroup, "/" or without a slash at its end
+ * @cgroup: path of the cgroup; "/", or a path without a slash at its end
  */
 struct iopf_subject {
 	struct iopf_id id;

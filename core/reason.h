@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Why a device's memory is pinned: the first word of its file "reason", for programs. A colon, a
- * blank and a sentence for people follow; the sentence may change. The file is empty if the device
- * faults or is in no container.
+ * The reasons for which a device's memory is pinned, or this module does not serve the device. The
+ * reason is the first word of the device's file "reason" in sysfs, for programs. A colon, a blank
+ * and a sentence for people follow; the sentence may change. The file is empty if the device may
+ * fault or is in no container.
  */
 #ifndef IOPF_CORE_REASON_H
 #define IOPF_CORE_REASON_H
@@ -11,7 +12,7 @@
 #define IOPF_REASON_DISABLED	"disabled"
 /* Faults of the device were switched off while it was attached. */
 #define IOPF_REASON_PINNED	"pinned"
-/* The device is selective, and nobody has said yet which ranges cannot fault. */
+/* The device is selective, and user space has not declared yet which ranges cannot fault. */
 #define IOPF_REASON_UNDECLARED	"undeclared"
 /* The driver of its IOMMU refused to enable page faults. */
 #define IOPF_REASON_IOMMU_REFUSED	"iommu_refused"

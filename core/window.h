@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Fault-around windows: the pages of a chunk to look at when one of them faults.
+ * Fault-around windows: the pages of a chunk to look at when the device faults on one of them.
  */
 #ifndef IOPF_CORE_WINDOW_H
 #define IOPF_CORE_WINDOW_H

@@ -10,13 +10,14 @@
  *   record    u8      bits 0-3 heat, bits 4-5 form, bit 6 devices may write, bit 7 is 0
  *             varint  number of chunks skipped since the last record (or address 0)
  *             form 0: nothing; every page
- *             form 1: varint number of runs; for each two varints: pages skipped since the last
- *                     run (or page 0), pages less one. Runs do not touch.
+ *             form 1: varint number of runs; two varints for each run: pages skipped since the last
+ *                     run (or page 0), number of pages minus one. Runs do not touch.
  *             form 2: 64 bytes, a bit for each page, not all zero
  *
- * Invariants of a valid working set: records ascend, and no chunk has two; no record is empty;
- * nothing lies beyond the end of a 64-bit address space; no byte is left over. The writer chooses
- * the shortest form. The reader accepts any form, and trusts nothing from user space.
+ * Invariants of a valid working set: records ascend, and no chunk has two records; no record is
+ * empty; no page lies beyond the end of a 64-bit address space; no byte is left over. The writer
+ * chooses the shortest form. The reader accepts any form, and checks everything, since user space
+ * may have written the bytes.
  *
  * Locking: the caller's.
  *
@@ -325,7 +326,7 @@ static inline int iopf_workset_walk_init(struct iopf_workset_walk *w, const u8 *
 	while ((ret = iopf_workset_get(&w->reader, &chunk)) > 0) {
 		w->heats |= 1U << chunk.heat;
 		*pages += bitmap_weight(chunk.pages, IOPF_CHUNK_PAGES);
-		/* There may be millions. */
+		/* There may be millions of records. */
 		if (iopf_core_killed())
 			return -EINTR;
 		cond_resched();
@@ -338,8 +339,8 @@ static inline int iopf_workset_walk_init(struct iopf_workset_walk *w, const u8 *
  * @w: the walk, whose working set is valid
  * @chunk: out
  *
- * The walk skips a chunk of another heat, once for each heat in the set. This is cheap compared
- * with populating a chunk. But there may be many, so the caller decides whether to continue.
+ * The walk skips each chunk once for each other heat in the set. To skip a chunk is cheap compared
+ * with populating it. But there may be many, so the caller decides whether to continue.
  *
  * Return: 1: the next chunk; -EAGAIN: a skipped chunk, call again; 0: the end.
  */
@@ -348,7 +349,7 @@ static inline int iopf_workset_walk_next(struct iopf_workset_walk *w,
 {
 	if (iopf_workset_get(&w->reader, chunk) > 0)
 		return chunk->heat == w->heat ? 1 : -EAGAIN;
-	/* At the end of a heat, and at the start. */
+	/* The chunks of a heat end, or the walk begins. */
 	if (!w->heats)
 		return 0;
 	for (w->heat = IOPF_HEAT_MAX; !(w->heats >> w->heat & 1); w->heat--)
