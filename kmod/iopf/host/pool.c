@@ -2,40 +2,44 @@
 /*
  * Pools: threads of a process that populate its memory for devices.
  *
- * Whatever may wait for a disk, for reclaim or for user space is populated by threads that belong
- * to the process whose memory it is: vhost_task_create() makes them, and user space sees them in
- * /proc/PID/task. So the memory cgroup, the hugetlb cgroup, the cpuset, I/O limits, RLIMIT_NPROC
- * and pids.max of the process hold, as for its own accesses, and SIGKILL ends a wait. The threads
- * are in worker.c.
+ * Populating may wait for a disk, for reclaim or for user space. Threads of the process whose
+ * memory it is do that. vhost_task_create() makes these threads, and user space sees them in
+ * /proc/PID/task. So the memory cgroup, the hugetlb cgroup, the cpuset, the I/O limits,
+ * RLIMIT_NPROC and pids.max of the process apply, as for its own accesses, and SIGKILL ends a wait.
+ * The threads are in worker.c.
  *
- * A pool is made when a process attaches a group or maps memory first, in that ioctl: only there a
- * thread of the process can be made. Who attaches may do without; who maps may not.
+ * The first ioctl of a process that attaches a group or maps memory makes the pool. A thread of the
+ * process can be made only in an ioctl of the process. If no thread can be made, an attach succeeds
+ * without a pool, but MAP_DMA fails.
  *
- * Bounds, beside RLIMIT_NPROC and pids.max: IOPF_POOL_WORKERS for a process; USER_WORKERS for a
- * user, of which the first FREE_WORKERS of each process do not count; BACKGROUND_WORKERS of a
- * process do what nobody waits for; USER_JOINS processes of a user have threads that leave and are
- * waited for. Jobs beyond that wait in order. When a thread can't be made,
- * the ioctl that makes the first ones fails; later there is one worker at least.
+ * Bounds, beside RLIMIT_NPROC and pids.max:
  *
- * Whose: a pool belongs to the process whose threads it has. Another process that shares the memory
- * (CLONE_VM without CLONE_THREAD) uses the same pool. When the process ends, the pool is dead for
- * good, and each device that uses the memory through it stops, though the memory may live on in the
- * other process. That one has a new pool of its own threads from its next MAP_DMA on, for what it
- * maps then.
+ *   IOPF_POOL_WORKERS   workers of a process
+ *   USER_WORKERS        workers of a user; FREE_WORKERS of each process do not count
+ *   BACKGROUND_WORKERS  workers of a process that do background jobs
+ *   USER_JOINS          processes of a user whose ending threads the kernel waits for
  *
- * die vs join: the pool is dead, and found no more, before its devices are stopped. Whoever joins
- *   looks under the lock under which the devices to be stopped are collected.
- * die vs others: a worker of the kernel stops the devices. The thread that dies waits for it with
- *   nothing held, for its owner decides how seldom it runs.
- * jobs of a dead pool: those that no thread has begun, or that a thread has to leave, are done by a
- *   workqueue: populating finds the pool dead, so they end at once.
- * cancel vs job: a job that waits in the queue is taken out; for one that has begun, its worker is
- *   interrupted.
- * end of a container vs threads: iopf_pool_wait() gives them some time to leave, so that the module
- *   can be unloaded after that. The owner can make it last longer than that.
+ * Jobs beyond these bounds wait in order. A pool that is in use always has at least one worker: if
+ * the first threads can't be made, iopf_pool_use() fails.
  *
- * Locking: iopf_pool.setup is taken without the container's lock; iopf_pool.lock is a leaf, inside
- * of iopf_fault_queue.lock and iopf_prefaults.lock; pools_lock is a leaf inside of that.
+ * A pool belongs to the process that its threads are part of. Another process that shares the
+ * memory (CLONE_VM without CLONE_THREAD) uses the same pool. When the first process ends, the pool
+ * is dead for good, and each device that uses the memory through the pool stops, even if the other
+ * process keeps the memory. The next MAP_DMA of the other process makes a new pool of its own
+ * threads, for what it maps from then on.
+ *
+ * die vs join: iopf_pool_die() marks the pool dead, and removes it from the table, before it stops
+ *   the devices. iopf_pool_join() checks @dead under the lock under which @mms is emptied.
+ * die vs others: a worker of the kernel stops the devices, because the owner decides how seldom the
+ *   dying thread runs. That thread holds no lock while it waits for the worker.
+ * jobs of a dead pool: a workqueue does the jobs that no thread has begun, and those that a thread
+ *   has to leave. Populating finds the pool dead, so they end at once.
+ * cancel vs job: a job in the queue is taken out. If the job has begun, its worker is interrupted.
+ * end of a container vs threads: iopf_pool_wait() gives the threads some time to end, so that the
+ *   module can be unloaded afterwards. The owner can delay the threads for longer.
+ *
+ * Locking: iopf_pool.setup is taken without the container's lock. iopf_pool.lock is a leaf, inside
+ * of iopf_fault_queue.lock and iopf_prefaults.lock. pools_lock is a leaf inside of iopf_pool.lock.
  */
 #include <linux/cleanup.h>
 #include <linux/cred.h>
@@ -49,22 +53,23 @@
 #include "pool.h"
 #include "worker.h"
 
-/* Workers of all processes of a user, and those of each process that don't count. */
+/* Maximum number of workers of a user. */
 #define USER_WORKERS		1024U
+/* These workers of each process don't count for USER_WORKERS. */
 #define FREE_WORKERS		8U
-/* Processes of a user whose threads are waited for at a time. */
+/* Processes of a user whose ending threads are waited for at a time. */
 #define USER_JOINS		32U
 
 /**
- * struct iopf_pool_user - a user, whose processes' workers are counted
+ * struct iopf_pool_user - a user, and the number of workers of its processes
  * @node: in users
  * @uid: in the initial user namespace
- * @ns: the number of the user namespace that root has made, and whose users count together; or 0
- * @pools: pools of the user
- * @workers: those that count
- * @joins: pools whose threads are being waited for
+ * @ns: number of a user namespace that root has made, whose users count together; or 0
+ * @pools: number of pools of the user
+ * @workers: number of workers that count for USER_WORKERS
+ * @joins: number of pools whose ending threads are waited for
  *
- * @node and @pools are under pools_lock, @workers and @joins under that too.
+ * pools_lock protects all fields but @uid and @ns, which don't change.
  */
 struct iopf_pool_user {
 	struct hlist_node node;
@@ -75,18 +80,19 @@ struct iopf_pool_user {
 	unsigned int joins;
 };
 
-/* By mm: pools that are not dead. */
+/* Pools that are not dead, by mm. */
 static DEFINE_HASHTABLE(pools, 10);
 static DEFINE_HASHTABLE(users, 8);
 static DEFINE_SPINLOCK(pools_lock); /* protects both; a leaf */
-/* Ends what dead pools have left. It never waits for a thread. */
+/* Does the jobs that dead pools have left. It never waits for a thread. */
 static struct workqueue_struct *pools_last_wq;
-/* Stops devices of dead pools. A process that is killed for its memory waits for that. */
+/* Stops the devices of dead pools. A process that the OOM killer kills waits for that. */
 static struct workqueue_struct *pools_stop_wq;
 
 /*
- * Whoever may have many user ids by a user namespace counts as who has made that one. Root makes
- * them for others: then all of the namespace count together.
+ * Set the user to the one that the caller counts as. In a user namespace a user may have many user
+ * ids, so it counts as the user that made the outermost namespace. Root makes namespaces for
+ * others: then all users of that namespace count together.
  */
 static void user_init(struct iopf_pool_user *user)
 {
@@ -107,7 +113,7 @@ static u32 user_key(const struct iopf_pool_user *user)
 	return __kuid_val(user->uid) ^ user->ns;
 }
 
-/* The caller's entry among all users; @new becomes it if there is none. */
+/* Return the entry of the user of @new. If there is none, add @new. */
 static struct iopf_pool_user *user_get(struct iopf_pool_user *new)
 {
 	struct iopf_pool_user *user;
@@ -125,7 +131,7 @@ static struct iopf_pool_user *user_get(struct iopf_pool_user *new)
 	return new;
 }
 
-/* Returns what is to be freed. */
+/* Count one pool less. Returns the entry if the caller has to free it, or NULL. */
 static struct iopf_pool_user *user_put(struct iopf_pool_user *user)
 {
 	lockdep_assert_held(&pools_lock);
@@ -138,10 +144,10 @@ static struct iopf_pool_user *user_put(struct iopf_pool_user *user)
 }
 
 /**
- * iopf_pool_add() - one worker more, unless the user has too many
+ * iopf_pool_add() - count one more worker, unless the user has too many
  * @pool: the pool, locked
  *
- * Return: whether it may be made.
+ * Return: whether the caller may make the worker.
  */
 bool iopf_pool_add(struct iopf_pool *pool)
 {
@@ -178,13 +184,13 @@ void iopf_pool_remove(struct iopf_pool *pool)
 }
 
 /**
- * iopf_pool_join_begin() - threads that leave are going to be waited for
+ * iopf_pool_join_begin() - ask for permission to wait for the ending threads of a pool
  * @pool: the pool
  *
  * A user decides how long its threads take to end: by cpu.max, SCHED_IDLE, or as a tracer. So only
- * some of its processes may keep a worker of the kernel waiting.
+ * USER_JOINS of its processes may keep a worker of the kernel waiting.
  *
- * Return: whether they may be waited for now; then iopf_pool_join_end() follows.
+ * Return: whether the caller may wait; then it calls iopf_pool_join_end() afterwards.
  */
 bool iopf_pool_join_begin(struct iopf_pool *pool)
 {
@@ -208,7 +214,7 @@ void iopf_pool_join_end(struct iopf_pool *pool)
 	spin_unlock(&pools_lock);
 }
 
-/* The rest of iopf_pool_put(): it may be the last reference. */
+/* The slow path of iopf_pool_put(), for what may be the last reference. */
 void iopf_pool_put_last(struct iopf_pool *pool)
 {
 	struct iopf_pool_user *unused = NULL;
@@ -230,7 +236,7 @@ void iopf_pool_put_last(struct iopf_pool *pool)
 	kfree(unused);
 }
 
-/* Have the jobs that are left ended by a kernel thread. */
+/* Have a kernel thread do the queued jobs. */
 static void pool_queue_last(struct iopf_pool *pool)
 {
 	lockdep_assert_held(&pool->lock);
@@ -241,8 +247,10 @@ static void pool_queue_last(struct iopf_pool *pool)
 }
 
 /**
- * iopf_pool_attend() - see to it that somebody does the jobs that wait
- * @pool: the pool, locked; its threads may have changed
+ * iopf_pool_attend() - wake a thread for queued jobs, or have the kernel do them
+ * @pool: the pool, locked
+ *
+ * Called after the jobs or the threads of the pool have changed.
  */
 void iopf_pool_attend(struct iopf_pool *pool)
 {
@@ -256,7 +264,7 @@ void iopf_pool_attend(struct iopf_pool *pool)
 		iopf_workers_wake(pool);
 }
 
-/* What a dead pool has left. No thread of it may have begun it. */
+/* Do the jobs that a dead pool has left. No thread of the pool runs any of them. */
 static void pool_last_work(struct work_struct *work)
 {
 	struct iopf_pool *pool = container_of(work, struct iopf_pool, last);
@@ -271,14 +279,14 @@ static void pool_last_work(struct work_struct *work)
 		spin_unlock(&pool->lock);
 		if (!job)
 			break;
-		/* It populates nothing, so it is not called again. */
+		/* The job populates nothing here, so it does not ask to be called again. */
 		WARN_ON_ONCE(job->fn(job));
 		cond_resched();
 	}
 	iopf_pool_put(pool);
 }
 
-/* Each of @mms is another container's. A dead pool gets no more of them. */
+/* Stop all containers that map the memory of a dead pool. No more are added to @mms. */
 static void pool_stop_work(struct work_struct *work)
 {
 	struct iopf_pool *pool = container_of(work, struct iopf_pool, stop);
@@ -301,11 +309,12 @@ static void pool_stop_work(struct work_struct *work)
 }
 
 /**
- * iopf_pool_die() - the process ends: its devices stop now
- * @pool: its pool
+ * iopf_pool_die() - stop the devices of a process that ends
+ * @pool: pool of the process
  *
- * Other uses of its memory may go on for as long as they like: another process's userfaultfd,
- * /proc/PID/mem, a thread that can't be interrupted, a process that shares it.
+ * The devices can't wait for the release callback of the notifier, because other users of the
+ * memory may delay it for any time: another process's userfaultfd, /proc/PID/mem, a thread that
+ * can't be interrupted, a process that shares the memory.
  *
  * Context: a thread of the pool; sleeps.
  */
@@ -354,7 +363,7 @@ static struct iopf_pool *pool_create(struct mm_struct *mm)
 	return pool;
 }
 
-/* Of a process's memory: one that is not dead, with a reference, or NULL. */
+/* Find the pool of @mm that is not dead. Returns it with a reference, or NULL. */
 static struct iopf_pool *pool_lookup(struct mm_struct *mm)
 {
 	struct iopf_pool *pool;
@@ -367,7 +376,7 @@ static struct iopf_pool *pool_lookup(struct mm_struct *mm)
 	return NULL;
 }
 
-/* The pool of the calling process, with a reference. */
+/* Find or make the pool of the calling process. Returns it with a reference, or NULL. */
 static struct iopf_pool *pool_find(struct mm_struct *mm)
 {
 	struct iopf_pool_user *unused;
@@ -399,11 +408,11 @@ static struct iopf_pool *pool_find(struct mm_struct *mm)
 }
 
 /**
- * iopf_pool_use() - have threads of the calling process
+ * iopf_pool_use() - start threads of the calling process, if it has none
  *
  * Context: process context of the process.
- * Return: the pool, in use and with a reference, until iopf_pool_unuse(); or an error pointer: what
- * making a thread says; -ESRCH when the process ends; -EINTR when the caller is killed.
+ * Return: the pool, with a reference, and with threads until iopf_pool_unuse(). Or an error
+ * pointer: the error of making a thread; -ESRCH: the process ends; -EINTR: the caller is killed.
  */
 struct iopf_pool *iopf_pool_use(void)
 {
@@ -416,7 +425,7 @@ struct iopf_pool *iopf_pool_use(void)
 		iopf_pool_put(pool);
 		return ERR_PTR(-EINTR);
 	}
-	/* Before threads are made or found: they don't leave. */
+	/* From here on no thread of the pool leaves. */
 	scoped_guard(spinlock, &pool->lock)
 		pool->users++;
 	ret = READ_ONCE(pool->dead) ? -ESRCH : iopf_workers_start(pool);
@@ -442,8 +451,8 @@ void iopf_pool_unuse(struct iopf_pool *pool)
 }
 
 /**
- * iopf_pool_join() - have threads of the calling process for a container
- * @m: the container's view of the process's memory; told when the process ends, see iopf_mm_stop()
+ * iopf_pool_join() - start threads of the calling process for a container
+ * @m: the container's iopf_mm of the process; iopf_mm_stop() is called when the process ends
  *
  * Return: as iopf_pool_use().
  */
@@ -456,7 +465,7 @@ struct iopf_pool *iopf_pool_join(struct iopf_mm *m)
 		return pool;
 	scoped_guard(spinlock, &pool->lock) {
 		dead = pool->dead;
-		/* Otherwise pool_stop_work() is still to come. */
+		/* If the pool is not dead, pool_stop_work() has not run yet and will find @m. */
 		if (!dead)
 			list_add(&m->pool_node, &pool->mms);
 	}
@@ -471,7 +480,7 @@ struct iopf_pool *iopf_pool_join(struct iopf_mm *m)
 /**
  * iopf_pool_leave() - undo iopf_pool_join()
  * @pool: the pool; the caller keeps its reference
- * @m: as there. It may be stopped still, with a reference
+ * @m: as there. pool_stop_work() may still be stopping it, with a reference
  */
 void iopf_pool_leave(struct iopf_pool *pool, struct iopf_mm *m)
 {
@@ -481,11 +490,11 @@ void iopf_pool_leave(struct iopf_pool *pool, struct iopf_mm *m)
 }
 
 /**
- * iopf_pool_wait() - give the threads of a pool that nobody uses some time to leave
+ * iopf_pool_wait() - wait until the threads of an unused pool have ended, or a timeout
  * @pool: the pool
- * @timeout: how long, in jiffies
+ * @timeout: maximum time, in jiffies
  *
- * Return: what is left of @timeout.
+ * Return: the rest of @timeout.
  */
 long iopf_pool_wait(struct iopf_pool *pool, long timeout)
 {
@@ -494,11 +503,11 @@ long iopf_pool_wait(struct iopf_pool *pool, long timeout)
 }
 
 /**
- * iopf_pool_queue() - have something done by a thread of a process
- * @pool: its pool; the caller has a reference, and keeps one until the job has begun
+ * iopf_pool_queue() - queue a job for a thread of a process
+ * @pool: pool of the process; the caller has a reference, and keeps one until the job has begun
  * @job: the job
  *
- * Once the process has ended it is done all the same, by a kernel thread.
+ * If the process has ended, a kernel thread calls the job.
  *
  * Context: any that may take a spinlock.
  */
@@ -511,12 +520,12 @@ void iopf_pool_queue(struct iopf_pool *pool, struct iopf_job *job)
 }
 
 /**
- * iopf_pool_cancel() - take a job back, or have the thread that is at it look up
- * @pool: its pool
- * @job: the job; it has been queued, and may have been begun but not ended
+ * iopf_pool_cancel() - take a job out of the queue, or interrupt its thread
+ * @pool: pool of the job
+ * @job: the job; it has been queued, and has not ended
  *
- * Return: whether it has been taken back: it will not be begun. Otherwise the job sees for itself
- * that it is to end.
+ * Return: true if the job is out of the queue and will not begin. Otherwise a thread has begun the
+ * job, and the job finds out itself that it has to end.
  */
 bool iopf_pool_cancel(struct iopf_pool *pool, struct iopf_job *job)
 {

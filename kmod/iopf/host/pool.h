@@ -16,15 +16,15 @@ struct iopf_worker;
 struct iopf_mm;
 struct mm_struct;
 
-/* Threads that work for one process, without the manager; docs/internals/bounds.md names this. */
+/* Maximum number of workers of a process. docs/internals/bounds.md names this. */
 #define IOPF_POOL_WORKERS		256U
 
 /**
- * struct iopf_job - something to be done by a thread of a process
+ * struct iopf_job - a job for a thread of a process
  * @node: in the pool's queue, under the pool's lock
- * @fn: does it. Returns whether it is to be called again, after signals have been looked at: then
- *      it has done nothing yet that it may not do twice. Otherwise the job may be gone.
- * @background: nobody waits for it, so only few of them run at a time
+ * @fn: does the job. Returns true if the thread must handle signals and then call it again: then it
+ *      has done nothing that it may not do twice. After false, the job may have been freed.
+ * @background: nobody waits for the job. Only BACKGROUND_WORKERS of these run at a time
  */
 struct iopf_job {
 	struct list_head node;
@@ -42,31 +42,31 @@ static inline void iopf_job_init(struct iopf_job *job, bool (*fn)(struct iopf_jo
 
 /**
  * struct iopf_pool - the threads of a process that populate its memory for devices
- * @node: in the table of all pools, under its lock, unless @dead
- * @mm: the process's memory; held (mmgrab), not kept alive
- * @user: who made it: whose threads they are
- * @refs: one for each thread, each iopf_mm, each container of the process, each wish for memory of
- *        @mm
- * @setup: held while threads are made in an ioctl
- * @lock: protects all that follows; a leaf
- * @mms: the containers' views of @mm: what is to stop when the process ends
- * @dead: the process has ended, for good: nothing is populated any more
- * @users: how many iopf_mm and containers there are; without any, the threads leave
- * @jobs: what is to be done: faults, and what is in the background
- * @turn: which of @jobs is next
+ * @node: in the table of all pools, under pools_lock, unless @dead
+ * @mm: memory of the process; referenced by mmgrab(), so the process can exit
+ * @user: the user that made the pool
+ * @refs: one for each thread, each iopf_mm, each container of the process, and each request to
+ *        populate memory of @mm
+ * @setup: held while an ioctl makes threads
+ * @lock: protects all fields below; a leaf
+ * @mms: the iopf_mm of each container that maps @mm; they are stopped when the process ends
+ * @dead: the process has ended; nothing is populated any more. Never cleared
+ * @users: number of iopf_mm and containers; when it is 0, the threads leave
+ * @jobs: queued jobs: [0] faults and others that are waited for, [1] background jobs
+ * @turn: index of the queue in @jobs that is served next
  * @workers: all threads but the manager
- * @idle: those of @workers that wait for a job
- * @gone: threads that are about to leave, to be waited for by @join
- * @nr: how many @workers there are, with those that are being made
- * @threads: how many threads there are, with those of @gone
- * @left: woken when there are less
- * @starting: those of @workers that have not run yet
- * @background: those at a job in the background
- * @manager: makes the other threads, and never waits for anything else; NULL: there is none
- * @retry_at: jiffies; until then no thread is made, since that has failed
- * @join: waits for @gone
+ * @idle: workers that wait for a job
+ * @gone: threads that are about to end; @join waits for them
+ * @nr: number of @workers, and of workers that are being made
+ * @threads: number of all threads, with those in @gone
+ * @left: woken when @threads decreases
+ * @starting: number of workers that have not run yet
+ * @background: number of workers that run a background job
+ * @manager: makes the workers, and never waits for anything else; NULL: there is none
+ * @retry_at: in jiffies; no thread is made until then, because making one has failed
+ * @join: waits for the threads in @gone
  * @stop: stops @mms when @dead
- * @last: does what is left to do when @dead
+ * @last: does the jobs that are left when @dead
  */
 struct iopf_pool {
 	struct hlist_node node;

@@ -2,33 +2,35 @@
 /*
  * Workers: the threads of a pool.
  *
- * The manager makes workers (threads that do jobs) while jobs wait and no worker is idle. It does
- * no job, so it is there whenever the process is killed. A worker that was idle for IDLE_TIME
- * leaves; one stays. When no container uses the process any more, all leave.
+ * Workers are threads that do jobs. The manager makes workers while jobs wait and no worker is
+ * idle. The manager does no job, so it can react whenever the process is killed. A worker that is
+ * idle for IDLE_TIME ends, but the last one stays. When no container uses the process any more, all
+ * threads end.
  *
- * Signals: a worker that is asked to stop, to freeze or to die returns from its job as soon as the
- * wait it is in can be interrupted. The kernel's loop around it (vhost_task_fn()) looks at signals,
- * and calls again: the job goes on where it was.
+ * Signals: when a worker has to stop, freeze or die, its job returns as soon as its wait can be
+ * interrupted. The kernel's loop around the worker (vhost_task_fn()) handles signals and calls the
+ * worker again, which continues the job.
  *
- * kill, exec: each thread of the pool is told (worker_killed()), the first one stops the devices:
- *   see iopf_pool_die(). Since it is a thread of the process, nobody reaps the process before that
- *   is done, whatever else keeps its memory.
- * exit of the last other thread: the process lives on while the pool has threads. The manager looks
- *   once a second; if there is nobody else, the pool dies and its threads leave.
- * leave vs join: a worker that leaves is taken off the list of workers under the lock, so nobody
- *   wakes it any more, and sleeps until @join stops it. A pool without users can get one again; a
- *   manager is then made if there is none.
- * leave vs job: a job that a thread has to leave is put back in front. Who has no thread left to do
- *   it gives it to the workqueue.
- * cancel vs job: the worker that is interrupted may have ended that job and begun another one: that
- *   one is interrupted for nothing, and goes on.
- * stop: a thread that stands still, or is traced, does not end before it goes on. Only @join waits
- *   for it, which looks again and again. A tracer may stop a thread between that look and its end,
- *   and the owner decides how seldom a thread runs: then the join of that process waits. A user has
- *   only so many of these at a time (iopf_pool_join_begin()), less than the queue has workers.
- * unload: each thread holds the module until it has been stopped.
+ * kill, exec: the kernel calls worker_killed() in each thread of the pool. The first one stops the
+ *   devices: see iopf_pool_die(). Because it is a thread of the process, the process can't be
+ *   reaped before the devices have stopped, whatever else keeps its memory.
+ * exit of the last other thread: the process does not exit while the pool has threads. So the
+ *   manager looks for other threads once a second. If there are none, the pool dies and its threads
+ *   end.
+ * leave vs join: worker_leave() takes the worker off the list of workers under the lock. So no
+ *   other thread wakes it any more, and it sleeps until @join stops it. A pool without users can
+ *   get a user again; iopf_workers_start() then makes a manager if there is none.
+ * leave vs job: a job that a thread has to leave goes back to the front of the queue. If the pool
+ *   has no thread left, the workqueue does the job.
+ * cancel vs job: the worker may have ended the cancelled job and begun another one when it is
+ *   interrupted. The interruption has no effect on that job, which is called again.
+ * stop: a thread that is stopped or traced does not end before it is continued. Only @join waits
+ *   for it, by polling. A tracer may stop a thread after @join has polled it, and the owner decides
+ *   how seldom a thread runs: then the join of that process waits. A user may have USER_JOINS of
+ *   these at a time (iopf_pool_join_begin()), fewer than the workqueue has workers.
+ * unload: each thread has a reference to the module until it has been stopped.
  *
- * Locking: the pool's; see pool.c.
+ * Locking: the pool's locks; see pool.c.
  */
 #include <linux/cleanup.h>
 #include <linux/cred.h>
@@ -46,27 +48,27 @@
 
 #define BACKGROUND_WORKERS	16U
 
-/* An idle worker leaves after this. */
+/* An idle worker ends after this time. */
 #define IDLE_TIME		(5 * HZ)
-/* How often the manager looks whether there is another thread. */
+/* Period at which the manager checks that the process has other threads. */
 #define WATCH_TIME		HZ
-/* How soon it tries again to make a thread. */
+/* After this time the manager tries again to make a thread. */
 #define RETRY_TIME		(HZ / 10)
-/* How soon a thread that is stopped or frozen is looked at again. */
+/* Period at which @join polls a thread that is stopped or frozen. */
 #define JOIN_TIME		(HZ / 10)
 
 /**
  * struct iopf_worker - a thread of a pool
  * @pool: the pool, referenced
- * @node: in its list of workers or of those that are gone
- * @idle: in its list of idle workers; empty: not idle
- * @thread: the thread; stopped and freed by the pool's @join
- * @task: the same, once it has run
- * @job: what it is at, or NULL
- * @gone: it is leaving
- * @timeout: it has been idle for IDLE_TIME; the thread's own
+ * @node: in iopf_pool.workers or iopf_pool.gone
+ * @idle: in iopf_pool.idle; empty: not idle
+ * @thread: the thread; iopf_pool.join stops and frees it
+ * @task: task of @thread; NULL before it has run
+ * @job: the job that the thread does, or NULL
+ * @gone: the thread is leaving
+ * @timeout: the thread has been idle for IDLE_TIME; only the thread uses this field
  *
- * All but @pool, @thread and @timeout is under the pool's lock.
+ * The pool's lock protects all fields but @pool, @thread and @timeout.
  */
 struct iopf_worker {
 	struct iopf_pool *pool;
@@ -79,10 +81,10 @@ struct iopf_worker {
 	bool timeout;
 };
 
-/* Waits for threads, which may take long: the owner decides, by signals and as a tracer. */
+/* Waits for threads. That may take long: the owner can delay them by signals, or as a tracer. */
 static struct workqueue_struct *workers_wq;
 
-/* The next job that may be begun now. */
+/* Return the next job that may begin now, or NULL. */
 static struct iopf_job *pool_next(struct iopf_pool *pool)
 {
 	lockdep_assert_held(&pool->lock);
@@ -100,7 +102,7 @@ static struct iopf_job *pool_next(struct iopf_pool *pool)
 	return NULL;
 }
 
-/* Whether a job waits that no worker is about to take, and another worker may be made for it. */
+/* Whether the pool needs another worker and may make one: a job waits, and no worker is free. */
 static bool pool_short(const struct iopf_pool *pool)
 {
 	bool waiting = !list_empty(&pool->jobs[0]);
@@ -116,12 +118,12 @@ static bool pool_short(const struct iopf_pool *pool)
 }
 
 /*
- * Have a thread that is at a job return from a wait that can be interrupted, as set_notify_signal()
- * does, which modules can't use. Other waits are left alone.
+ * Make a thread that does a job return from an interruptible wait. set_notify_signal() does the
+ * same, but modules can't use it. Other waits are not interrupted.
  */
 static void worker_interrupt(struct iopf_worker *worker)
 {
-	/* A full barrier: a thread that is about to wait finds the flag, or is seen to wait. */
+	/* A full barrier: a thread about to wait sees the flag, or its state is seen here. */
 	if (test_and_set_tsk_thread_flag(worker->task, TIF_NOTIFY_SIGNAL))
 		return;
 	if (READ_ONCE(worker->task->__state) & TASK_INTERRUPTIBLE)
@@ -131,7 +133,7 @@ static void worker_interrupt(struct iopf_worker *worker)
 }
 
 /**
- * iopf_workers_wake() - somebody has to look at the jobs: an idle worker, or the manager
+ * iopf_workers_wake() - wake an idle worker for a job, or the manager to make a worker
  * @pool: the pool, locked
  */
 void iopf_workers_wake(struct iopf_pool *pool)
@@ -150,9 +152,9 @@ void iopf_workers_wake(struct iopf_pool *pool)
 }
 
 /**
- * iopf_workers_wake_all() - have all threads look whether they are to leave
+ * iopf_workers_wake_all() - make all threads check whether they have to leave
  * @pool: the pool, locked
- * @interrupt: those at a job, too: it may be to end
+ * @interrupt: also interrupt the workers that do a job
  */
 void iopf_workers_wake_all(struct iopf_pool *pool, bool interrupt)
 {
@@ -172,7 +174,7 @@ void iopf_workers_wake_all(struct iopf_pool *pool, bool interrupt)
 }
 
 /**
- * iopf_workers_interrupt() - have the thread that is at a job look up
+ * iopf_workers_interrupt() - interrupt the thread that does a job
  * @pool: the pool, locked
  * @job: the job
  */
@@ -187,7 +189,7 @@ void iopf_workers_interrupt(struct iopf_pool *pool, const struct iopf_job *job)
 			worker_interrupt(worker);
 }
 
-/* The thread's references go with the wait for its end: see pool_join_work(). */
+/* Begin to end a thread. pool_join_work() drops the thread's references after its end. */
 static void worker_leave(struct iopf_worker *worker)
 {
 	struct iopf_pool *pool = worker->pool;
@@ -201,7 +203,7 @@ static void worker_leave(struct iopf_worker *worker)
 	if (pool->manager == worker) {
 		pool->manager = NULL;
 		list_add_tail(&worker->node, &pool->gone);
-		/* What was queued again may have nobody to take it. */
+		/* A job that was put back may have no thread left. */
 		iopf_pool_attend(pool);
 	} else {
 		pool->starting -= !worker->task;
@@ -213,7 +215,7 @@ static void worker_leave(struct iopf_worker *worker)
 		refcount_dec(&pool->refs);
 }
 
-/* A thread that stands still does not end before it goes on, so don't wait for it. */
+/* Whether a thread is stopped, frozen or traced. It does not end then, so @join must not wait. */
 static bool worker_stands(const struct iopf_worker *worker)
 {
 	return worker->task && !(READ_ONCE(worker->task->flags) & PF_EXITING) &&
@@ -239,7 +241,7 @@ static void pool_join_work(struct work_struct *work)
 	list_for_each_entry_safe(worker, next, &ready, node) {
 		vhost_task_stop(worker->thread);
 		kfree(worker);
-		/* The queue this runs in is destroyed before the module goes. */
+		/* The module is not freed yet: it destroys this workqueue first. */
 		module_put(THIS_MODULE);
 		scoped_guard(spinlock, &pool->lock)
 			WRITE_ONCE(pool->threads, pool->threads - 1);
@@ -256,7 +258,7 @@ static void pool_join_work(struct work_struct *work)
 	iopf_pool_put(pool);
 }
 
-/* Leave a job that is to be called again to those who do what a dead pool has left. */
+/* Put back a job that has to be called again. A kernel thread does it: see pool_last_work(). */
 static void worker_give_up(struct iopf_worker *worker)
 {
 	struct iopf_pool *pool = worker->pool;
@@ -270,7 +272,7 @@ static void worker_give_up(struct iopf_worker *worker)
 	iopf_pool_attend(pool);
 }
 
-/* In the thread, which has been killed and is about to end. */
+/* Called by the kernel in a thread that has been killed and is about to end. */
 static void worker_killed(void *data)
 {
 	struct iopf_worker *worker = data;
@@ -284,7 +286,7 @@ static void worker_killed(void *data)
 	spin_unlock(&pool->lock);
 }
 
-/* One job, or one step of it. */
+/* Call a job once. If it asks to be called again, it stays the job of the worker. */
 static void worker_run_job(struct iopf_worker *worker, struct iopf_job *job)
 {
 	struct iopf_pool *pool = worker->pool;
@@ -299,14 +301,14 @@ static void worker_run_job(struct iopf_worker *worker, struct iopf_job *job)
 	spin_unlock(&pool->lock);
 }
 
-/* In a new thread: the memory policy that it has inherited. It borrows one when it populates. */
+/* Drop the memory policy that a new thread has inherited. It borrows one when it populates. */
 static void worker_begin(const struct iopf_worker *worker)
 {
 	if (!worker->task)
 		iopf_mpol_put(iopf_mpol_exchange(NULL));
 }
 
-/* The thread's turn; called by vhost_task_fn() in TASK_INTERRUPTIBLE, again and again. */
+/* One step of a worker. vhost_task_fn() calls it in a loop, in TASK_INTERRUPTIBLE. */
 static bool worker_fn(void *data)
 {
 	struct iopf_worker *worker = data;
@@ -328,7 +330,7 @@ static bool worker_fn(void *data)
 		if (worker->job) {
 			list_del_init(&worker->job->node);
 			pool->background += worker->job->background;
-			/* There may be more than this one can do. */
+			/* More jobs may wait. */
 			iopf_workers_wake(pool);
 		} else if (!pool->users || pool->dead || (timeout && pool->nr > 1)) {
 			worker_leave(worker);
@@ -348,7 +350,7 @@ static bool worker_fn(void *data)
 	return true;
 }
 
-/* A thread that does not run yet. */
+/* Make a thread. The caller starts it. */
 static struct iopf_worker *worker_create(struct iopf_pool *pool, bool (*fn)(void *data),
 					 const char *name)
 {
@@ -361,7 +363,7 @@ static struct iopf_worker *worker_create(struct iopf_pool *pool, bool (*fn)(void
 	INIT_LIST_HEAD(&worker->node);
 	INIT_LIST_HEAD(&worker->idle);
 	thread = vhost_task_create(fn, worker_killed, worker, name);
-	/* Some 6.12 say NULL. */
+	/* Some releases of 6.12 return NULL on an error. */
 	if (IS_ERR_OR_NULL(thread)) {
 		kfree(worker);
 		return thread ? ERR_CAST(thread) : ERR_PTR(-EAGAIN);
@@ -374,7 +376,7 @@ static struct iopf_worker *worker_create(struct iopf_pool *pool, bool (*fn)(void
 	return worker;
 }
 
-/* One more thread for jobs. The caller has a reference. */
+/* Make one more worker. The caller has a reference to the pool. */
 static int pool_add_worker(struct iopf_pool *pool)
 {
 	struct iopf_worker *worker;
@@ -401,7 +403,7 @@ static int pool_add_worker(struct iopf_pool *pool)
 	return 0;
 }
 
-/* Whether the process has a thread that is not one of the kernel's. */
+/* Whether the process has a thread that the kernel has not made. */
 static bool process_has_others(void)
 {
 	const struct task_struct *t;
@@ -455,10 +457,10 @@ static bool manager_fn(void *data)
 }
 
 /**
- * iopf_workers_start() - see to it that a pool has threads
- * @pool: the pool, in use, of the calling process; under its setup lock
+ * iopf_workers_start() - make the manager and a worker of a pool, where they are missing
+ * @pool: pool of the calling process, in use; the caller holds iopf_pool.setup
  *
- * Return: 0, or what making a thread says.
+ * Return: 0, or the error of making a thread.
  */
 int iopf_workers_start(struct iopf_pool *pool)
 {

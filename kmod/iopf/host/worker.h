@@ -15,7 +15,7 @@ void iopf_workers_wake(struct iopf_pool *pool);
 void iopf_workers_wake_all(struct iopf_pool *pool, bool interrupt);
 void iopf_workers_interrupt(struct iopf_pool *pool, const struct iopf_job *job);
 
-/* In pool.c, for the workers. */
+/* Functions of pool.c for worker.c. */
 bool iopf_pool_add(struct iopf_pool *pool);
 void iopf_pool_remove(struct iopf_pool *pool);
 bool iopf_pool_join_begin(struct iopf_pool *pool);
