@@ -2,32 +2,32 @@
 /*
  * Areas: the ranges that user space has mapped for DMA.
  *
- * An area is found by its IOVA under RCU (faults) and by its CPU address under its
- * mm's lock (notifier). It is published last and withdrawn first:
+ * Faults find an area by its IOVA, under RCU. The notifier finds it by its CPU address, under its
+ * mm's lock. An area is published last and withdrawn first:
  *
- *   create: fill in; into the mm's tree; into the space's tree
- *   destroy: out of the space's tree; dead; kill the chunks; out of the
- *            mm's tree; free after a grace period, with chunks and spans
+ *   create: fill it in; put it into the mm's tree; put it into the space's tree
+ *   destroy: take it out of the space's tree; mark it dead; kill its chunks; take it out of the
+ *             mm's tree; free it, its chunks and its spans after a grace period
  *
- * From the moment the space's tree has forgotten it new faults find no address;
- * those that found it before meet dead chunks. iopf_areas_destroy() returns with
- * nothing mapped. Areas that go at the same time share the grace period.
+ * Once the area is out of the space's tree, new faults find no address. Faults that found the area
+ * before find dead chunks. When iopf_areas_destroy() returns, nothing is mapped. Areas that are
+ * destroyed together share the grace period.
  *
- * notifier vs destroy, rebase: a notifier goes through an area under its mm's lock. It drops that
- * lock when somebody else wants the processor, and marks the area as visited before: a visited
- * area stays in the mm's tree, so a worker goes on from there (host/mm.c). Who takes the area out
- * waits for that. The worker waits for nothing but the processor meanwhile.
+ * notifier vs destroy, rebase: a notifier goes through an area under its mm's lock. When another
+ * task wants the processor, the notifier marks the area as visited and drops that lock. A visited
+ * area stays in the mm's tree, so a worker can continue with it (host/mm.c). Code that takes the
+ * area out of the tree waits for the worker. The worker meanwhile waits for nothing but the
+ * processor.
  *
- * A frozen area lets devices map nothing more: their faults wait until it thaws. It is
- * how the CPU address changes (VFIO_DMA_UNMAP_FLAG_VADDR freezes, VFIO_DMA_MAP_FLAG_VADDR
- * thaws), and how the last report of dirty pages is made complete before unmapping. Faults look at
- * @frozen under the chunk's lock and RCU; who freezes waits for both, so afterwards nobody
- * uses the old address.
+ * In a frozen area no new page may be mapped. Faults in it wait until it thaws. An area is frozen
+ * while its CPU address changes (VFIO_DMA_UNMAP_FLAG_VADDR freezes, VFIO_DMA_MAP_FLAG_VADDR thaws),
+ * and for the last report of dirty pages before an unmap. Faults read @frozen under the chunk's
+ * lock and RCU. Code that freezes waits for both. After that no fault uses the old address.
  *
- * Chunks are made on the first touch and stay until the area goes. Making one
- * reads the space's current set of domains under the lock of @chunks;
- * changing the set passes through the same lock before it moves the chunks, so each
- * chunk is either made with the new set or moved to it.
+ * A chunk is made on the first touch and stays until its area is freed. Code that makes a chunk
+ * reads the space's current set of domains under the lock of @chunks. Code that changes the set
+ * takes the same lock before it moves the chunks. So each chunk is either made with the new set or
+ * moved to it.
  */
 #include <linux/iommu.h>
 #include <linux/sched/mm.h>
@@ -43,19 +43,19 @@
 #include "hint.h"
 #include "span.h"
 
-/* Chunks that are freed at a time. */
+/* Number of chunks that are freed at a time. */
 #define FREE_BATCH	64
 
 /*
- * Of an array with more chunks the entries are erased one by one, so many before others get the
- * processor, and before a grace period: RCU frees the nodes, and may do that to any number
- * of them in a row.
+ * If an array has more than ERASE_MIN chunks, its entries are erased one by one. After each
+ * ERASE_BATCH entries other tasks get the processor. After each ERASE_WAIT entries the worker waits
+ * for a grace period, since RCU may free any number of nodes in a row.
  */
 #define ERASE_MIN	8192
 #define ERASE_BATCH	256
 #define ERASE_WAIT	8192
 
-/* There may be 65 535 for each container: as small as they are, and charged. */
+/* A container may have 65 535 areas. This cache keeps them small, and charges them. */
 static struct kmem_cache *iopf_area_cache;
 
 int iopf_area_cache_init(void)
@@ -69,7 +69,7 @@ void iopf_area_cache_exit(void)
 	kmem_cache_destroy(iopf_area_cache);
 }
 
-/* The nodes of a large array. The chunks are gone already. */
+/* Free the nodes of a large array. The chunks are freed already. */
 static void area_free_nodes(struct iopf_area *area)
 {
 	XA_STATE(xas, &area->chunks, 0);
@@ -81,7 +81,7 @@ static void area_free_nodes(struct iopf_area *area)
 		xas_store(&xas, NULL);
 		if (++n % ERASE_BATCH)
 			continue;
-		/* Not xas_pause(): the node may be gone. */
+		/* Not xas_pause(): the node may be freed. */
 		xas_set(&xas, xas.xa_index + 1);
 		xas_unlock(&xas);
 		cond_resched();
@@ -101,7 +101,7 @@ static void area_free_chunks(struct iopf_area *area)
 	rcu_read_lock();
 	xas_for_each(&xas, chunk, ULONG_MAX) {
 		all++;
-		/* A place may have been reserved in vain. */
+		/* A zero entry is a reserved place that was not used. */
 		if (!xa_is_zero(chunk))
 			batch[n++] = chunk;
 		if (n < FREE_BATCH)
@@ -144,7 +144,7 @@ static void area_free_work(struct work_struct *work)
 	area_free(first);
 }
 
-/* Have its process tell of changes at its CPU addresses. */
+/* Put the area into the tree of its mm. From here on the notifier reports changes of its memory. */
 static void area_follow(struct iopf_area *area)
 {
 	area->cpu.node.start = area->vaddr;
@@ -158,16 +158,16 @@ static void area_unfollow(struct iopf_area *area)
 }
 
 /**
- * iopf_area_create() - an area of the calling process's memory, not yet published
- * @space: whose
- * @mm: the process, referenced: the area takes the reference over, be it that this fails
+ * iopf_area_create() - make an area of the calling process's memory, without publishing it
+ * @space: the address space, locked
+ * @mm: the process; the area takes over the caller's reference, even on failure
  * @range: I/O virtual addresses, checked
  * @vaddr: CPU address, checked
  * @prot: IOMMU_READ, IOMMU_WRITE
  *
  * Context: process context, under the space's lock.
- * Return: the area, in its mm's tree; the caller puts it into the space's tree
- * or destroys it. An error pointer otherwise.
+ * Return: the area, which is in its mm's tree. The caller puts it into the space's tree or destroys
+ * it. Otherwise an error pointer.
  */
 struct iopf_area *iopf_area_create(struct iopf_space *space, struct iopf_mm *mm,
 				   const struct iopf_range *range, unsigned long vaddr, int prot)
@@ -190,7 +190,7 @@ struct iopf_area *iopf_area_create(struct iopf_space *space, struct iopf_mm *mm,
 	area->huge_ok = space->huge_ok;
 	area->task = get_task_struct(current->group_leader);
 	area->lock_cap = capable(CAP_IPC_LOCK);
-	/* Without that their nodes are not charged, whatever the flags of a store. */
+	/* Without this flag the nodes are not charged, whatever the flags of a store. */
 	xa_init_flags(&area->chunks, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&area->spans, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&area->pins, XA_FLAGS_ACCOUNT);
@@ -203,10 +203,10 @@ struct iopf_area *iopf_area_create(struct iopf_space *space, struct iopf_mm *mm,
 /**
  * iopf_area_next_chunk() - go through the chunks of an area
  * @area: the area, under its space's lock
- * @chunk: the one before; NULL: begin
+ * @chunk: the previous chunk; NULL for the first call
  * @index: kept for the next call
  *
- * Others get the processor in between.
+ * Other tasks may get the processor in each call.
  *
  * Return: the next chunk, or NULL.
  */
@@ -220,7 +220,7 @@ struct iopf_chunk *iopf_area_next_chunk(struct iopf_area *area, const struct iop
 	return xa_find(&area->chunks, index, ULONG_MAX, XA_PRESENT);
 }
 
-/* Nothing is mapped in it from here on. */
+/* Mark an area dead and unmap it. Nothing is mapped in it from here on. */
 static void area_kill(struct iopf_area *area)
 {
 	struct iopf_chunk *chunk;
@@ -240,8 +240,8 @@ static void area_kill(struct iopf_area *area)
 
 /**
  * iopf_areas_destroy() - unmap areas for good and free them
- * @areas: of one space, linked by their @gone, out of the space's tree already, with
- *         nothing pinned; empty afterwards
+ * @areas: areas of one space, linked by @gone. They are out of the space's tree already, and
+ *         nothing in them is pinned. The list is empty afterwards.
  *
  * Context: process context, under the space's lock.
  */
@@ -267,19 +267,19 @@ void iopf_areas_destroy(struct list_head *areas)
 		area_unfollow(area);
 		cond_resched();
 	}
-	/* Nobody can find their chunks, as the space's tree has forgotten the areas. */
+	/* The areas are out of the space's tree, so no fault can find their chunks any more. */
 	iopf_hint_renew(&space->generation);
-	/* Faults that waited for them find that there is no such address. */
+	/* Faults that waited for a frozen area find no address now. */
 	if (frozen)
 		iopf_backlog_resume(space->faults);
-	/* The first has the others in its list. */
+	/* The first area has the others in its list. */
 	list_del_init(areas);
 	queue_rcu_work(iopf_wq, &first->free_work);
 }
 
 /*
- * A chunk has been made, and is about to be published: whether it counts for those who sample the
- * space. Then iopf_watch_unmade() takes it back.
+ * Tell the sampler of a chunk that is about to be published. Returns whether the sampler counts it.
+ * If the chunk is not stored after all, the caller calls iopf_watch_unmade().
  */
 static bool chunk_made(struct iopf_space *space, struct iopf_chunk *chunk)
 {
@@ -308,7 +308,7 @@ static int area_store_chunk(struct iopf_area *area, unsigned long index,
 	ret = __xa_insert(&area->chunks, index, *chunk, gfp);
 	if (unlikely(ret == -EBUSY)) {
 		other = xa_load(&area->chunks, index);
-		/* The place was reserved only. */
+		/* The place was reserved, but not used. */
 		if (!other)
 			ret = xa_err(__xa_store(&area->chunks, index, *chunk, gfp));
 	}
@@ -322,10 +322,10 @@ static int area_store_chunk(struct iopf_area *area, unsigned long index,
 }
 
 /**
- * iopf_area_chunk() - the chunk at an address, made if need be
+ * iopf_area_chunk() - find the chunk at an address, or make it
  * @area: the area
  * @iova: an address in it
- * @gfp: how to get memory; without blocking, callable under RCU
+ * @gfp: how to get memory. If it does not block, this may be called under RCU.
  *
  * Return: the chunk, -ENOMEM, or -ESHUTDOWN when the area is being removed.
  */
@@ -358,8 +358,9 @@ struct iopf_chunk *iopf_area_chunk(struct iopf_area *area, u64 iova, gfp_t gfp)
 }
 
 /*
- * New chunks, of which @stored are in the array already, up to the first place that is taken: how
- * many are now. There may be more when memory is short, see xas_nomem().
+ * Store new chunks, of which @stored are in the array already, up to the first place that is taken.
+ * Returns how many are in the array then. On a lack of memory the caller may call again, see
+ * xas_nomem().
  */
 static unsigned int area_store_chunks(struct iopf_area *area, struct xa_state *xas,
 				      struct iopf_chunk **chunks, unsigned int stored,
@@ -372,7 +373,7 @@ static unsigned int area_store_chunks(struct iopf_area *area, struct xa_state *x
 	if (area->dead)
 		return stored;
 	there = xas_load(xas);
-	/* Who may wait for memory reserves a place, see iopf_area_chunk(). */
+	/* A caller that may wait for memory reserves a place, see iopf_area_chunk(). */
 	while (!there || xa_is_zero(there)) {
 		struct iopf_chunk *chunk = chunks[stored];
 		bool counts;
@@ -393,16 +394,16 @@ static unsigned int area_store_chunks(struct iopf_area *area, struct xa_state *x
 }
 
 /**
- * iopf_area_chunks() - the chunks of several 2 MiB in a row, made if need be
+ * iopf_area_chunks() - find the chunks of several 2 MiB in a row, or make them
  * @area: the area
  * @iova: an address in the first
- * @n: how many; all are in the area
+ * @n: number of chunks; all are in the area
  * @chunks: out
  *
- * For who is going to use them all. Callable under RCU.
+ * For a caller that is going to use all of them. Callable under RCU.
  *
- * Return: of how many, from the first one on, there are chunks; less than @n also where some are
- * there and others are not.
+ * Return: the number of chunks in @chunks. It may be less than @n: for lack of memory, or when some
+ * of the chunks exist already and others do not.
  */
 unsigned int iopf_area_chunks(struct iopf_area *area, u64 iova, unsigned int n,
 			      struct iopf_chunk **chunks)
@@ -434,13 +435,13 @@ unsigned int iopf_area_chunks(struct iopf_area *area, u64 iova, unsigned int n,
 
 /**
  * iopf_area_vaddr_begin() - begin to use a CPU address beyond the RCU read-side section
- * @chunk: whose; found under RCU, in the section in which mm and address are read
+ * @chunk: the chunk, found under RCU; the caller reads mm and address in the same section
  * @seen: out
  *
- * The count comes before the look. So if the area is frozen, or unmapped, after this look, whoever
- * populates finds the count changed.
+ * This function reads the count, then looks at the area. If the area is frozen or unmapped after
+ * that look, the code that populates finds the count changed.
  *
- * Return: whether the area has an address, at which memory may be populated.
+ * Return: whether the area has an address at which memory may be populated.
  */
 bool iopf_area_vaddr_begin(const struct iopf_chunk *chunk, struct iopf_vaddr_seen *seen)
 {
@@ -454,12 +455,11 @@ bool iopf_area_vaddr_begin(const struct iopf_chunk *chunk, struct iopf_vaddr_see
 }
 
 /**
- * iopf_area_forget_vaddr() - nobody shall populate at CPU addresses that were taken before this
- * @space: the space; what says that they are not to be taken is said already
+ * iopf_area_forget_vaddr() - stop populating at CPU addresses that were read before this call
+ * @space: the space; its frozen and dead areas are marked already
  *
- * Those of areas that are neither frozen nor dead are taken anew.
- * Who is in the middle of a page when this returns may still have it, and no more; see
- * iopf_vaddr_changed().
+ * The addresses of areas that are neither frozen nor dead may be read anew. Code that is populating
+ * a page when this returns may complete that page, but no other; see iopf_vaddr_changed().
  */
 void iopf_area_forget_vaddr(struct iopf_space *space)
 {
@@ -472,8 +472,8 @@ void iopf_area_forget_vaddr(struct iopf_space *space)
  * iopf_area_freeze() - let devices map nothing more
  * @area: the area
  *
- * Their faults wait. What is mapped stays. Before mm and vaddr may change, the caller waits
- * for a grace period.
+ * Faults in the area wait. What is mapped stays. The caller waits for a grace period before it
+ * changes mm and vaddr.
  *
  * Context: process context, under the space's lock.
  */
@@ -482,13 +482,13 @@ void iopf_area_freeze(struct iopf_area *area)
 	lockdep_assert_held(&area->space->lock);
 
 	WRITE_ONCE(area->frozen, true);
-	/* A chunk that is made after this meets a frozen area; the others are in the array. */
+	/* A chunk that is made after this is made in a frozen area. The others are in the array. */
 	xa_lock(&area->chunks);
 	xa_unlock(&area->chunks);
 }
 
 /**
- * iopf_area_thaw() - let devices go on
+ * iopf_area_thaw() - let devices map again
  * @area: frozen
  *
  * Context: process context, under the space's lock.
@@ -497,7 +497,7 @@ void iopf_area_thaw(struct iopf_area *area)
 {
 	lockdep_assert_held(&area->space->lock);
 
-	/* The address before the permission to use it. Pairs with chunk_fault_locked(). */
+	/* Orders the new address before the permission to use it. Pairs with chunk_may_map(). */
 	smp_store_release(&area->frozen, false);
 	iopf_backlog_resume(area->space->faults);
 }
@@ -506,9 +506,9 @@ void iopf_area_thaw(struct iopf_area *area)
  * iopf_area_rebase() - give an area another CPU address, maybe in another process
  * @area: frozen for a grace period
  * @mm: the process; the area takes over the caller's reference
- * @vaddr: where the area is there
+ * @vaddr: where the area is in @mm
  *
- * What is mapped without a pin is unmapped; what is pinned stays as it is.
+ * Pages that are not pinned are unmapped. Pinned pages stay mapped.
  *
  * Context: process context, under the space's lock.
  */
@@ -521,7 +521,7 @@ void iopf_area_rebase(struct iopf_area *area, struct iopf_mm *mm, unsigned long 
 	lockdep_assert_held(&area->space->lock);
 	WARN_ON(!area->frozen);
 
-	/* While the old mm still tells of its changes. */
+	/* Unmap while the notifier of the old mm still reports changes. */
 	while (iopf_area_zap_some(area, &left, &zapped))
 		cond_resched();
 	area_unfollow(area);
@@ -534,12 +534,12 @@ void iopf_area_rebase(struct iopf_area *area, struct iopf_mm *mm, unsigned long 
 /**
  * iopf_area_set_domains() - move the chunks of an area to another set of domains
  * @area: the area
- * @domains: the set, already the space's
- * @added: a domain that is new in it, or NULL
+ * @domains: the set; the space has it already
+ * @added: the new domain in it, or NULL
  *
  * Context: process context, under the space's lock.
- * Return: 0, or a negative error number when pinned pages could not be mapped in
- * @added: the caller goes back to the old set.
+ * Return: 0, or a negative error number when pinned pages could not be mapped in @added. The caller
+ * then goes back to the old set.
  */
 int iopf_area_set_domains(struct iopf_area *area, const struct iopf_domains *domains,
 			  struct iommu_domain *added)
@@ -549,7 +549,7 @@ int iopf_area_set_domains(struct iopf_area *area, const struct iopf_domains *dom
 	int ret = 0;
 
 	iopf_spans_move(area, domains);
-	/* Chunks made with the old set are in the array from here on. */
+	/* From here on each chunk that was made with the old set is in the array. */
 	xa_lock(&area->chunks);
 	xa_unlock(&area->chunks);
 

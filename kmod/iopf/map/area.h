@@ -20,41 +20,41 @@ struct task_struct;
 
 /**
  * struct iopf_area - one VFIO_IOMMU_MAP_DMA range
- * @space: whose
- * @mm: whose memory
+ * @space: the address space
+ * @mm: the process whose memory is mapped
  * @range: I/O virtual addresses
- * @vaddr: where @range.first is in @mm
- * @prot: IOMMU_READ, IOMMU_WRITE: what the device may do
+ * @vaddr: the CPU address of @range.first in @mm
+ * @prot: IOMMU_READ, IOMMU_WRITE: the access that devices are permitted
  * @huge_ok: 2 MiB mappings are allowed
- * @frozen: devices map nothing more, and wait; see iopf_area_freeze()
+ * @frozen: no new page may be mapped, and faults wait; see iopf_area_freeze()
  * @vaddr_invalid: frozen until VFIO_DMA_MAP_FLAG_VADDR. Under the space's lock.
- * @mmio: part of it is devices' memory that is held as if pinned
- * @dead: being removed; no new chunks, under @chunks' lock, and no new spans, under @spans' lock
- * @no_spans: nothing is mapped by leaves of 1 GiB, since part of it is pinned, or is about to be
- * @chunks: by iopf_area_chunk_index(); only what has been touched
- * @spans: by IOVA >> IOPF_SPAN_SHIFT; only where the CPU was seen to have a leaf of that size
- * @cpu: where it is in @mm, which tells of changes there
- * @task: whose RLIMIT_MEMLOCK counts for pinned pages
- * @lock_cap: @task was not limited (CAP_IPC_LOCK) when it mapped
- * @pinned: everything is pinned, for a group that can't fault. Under the space's lock.
- * @pinned_pages: pages that are pinned, for whatever reason
+ * @mmio: part of it is device memory that is held as if pinned
+ * @dead: being removed: no new chunks, under @chunks' lock, and no new spans, under @spans' lock
+ * @no_spans: no leaf of 1 GiB may map it, since part of it is pinned, or is about to be
+ * @chunks: chunks that have been touched, by iopf_area_chunk_index()
+ * @spans: spans by IOVA >> IOPF_SPAN_SHIFT, where the CPU was seen to have a leaf of that size
+ * @cpu: its place in the tree of @mm, whose notifier reports changes there
+ * @task: the task whose RLIMIT_MEMLOCK counts for pinned pages
+ * @lock_cap: @task was not limited (CAP_IPC_LOCK) when it mapped the area
+ * @pinned: all of it is pinned, for a group that can't fault. Under the space's lock.
+ * @pinned_pages: number of pages that are pinned, for whatever reason
  * @locked: pages charged to @mm's locked_vm. Under the space's lock.
- * @pins: pages that emulated devices have pinned, by page of the area; see pin/emulated.c.
- *        Under the space's lock.
+ * @pins: pages that emulated devices have pinned, by page of the area; see pin/emulated.c. Under
+ *        the space's lock.
  * @id: a number that no other area of the space has had
- * @coming: being mapped: what is to be pinned of it is not yet, so emulated devices leave it alone.
- *          Under the space's lock.
+ * @coming: MAP_DMA is in progress and has not pinned everything yet, so emulated devices pin
+ *          nothing in it. Under the space's lock.
  * @leaving: being unmapped; emulated devices pin nothing more. Under the space's lock.
- * @reported: being unmapped, and its last report is being made or has been. Under the space's
+ * @reported: being unmapped, and its last report is being made or has been made. Under the space's
  *            lock; set and cleared under iopf_container.reporting.
- * @notifications: how often emulated devices' drivers were told to unpin and left pins. Under the
+ * @notifications: how often drivers of emulated devices were told to unpin and left pins. Under the
  *                 space's lock.
- * @gone: others that are removed at the same time. Under the space's lock, and then the
- *        business of @free_work.
- * @free_work: of one of them: frees all after a grace period
+ * @gone: other areas that are removed at the same time. Under the space's lock; later only
+ *        @free_work uses it.
+ * @free_work: in one of these areas: frees all of them after a grace period
  *
- * All but what is said to be under a lock is constant once published, and @mm and
- * @vaddr as long as the area is not frozen.
+ * Fields without a lock are constant once the area is published. @mm and @vaddr are constant as
+ * long as the area is not frozen.
  */
 struct iopf_area {
 	struct iopf_space *space;
@@ -91,14 +91,14 @@ static inline unsigned long iopf_area_vaddr(const struct iopf_area *area, u64 io
 	return area->vaddr + (unsigned long)(iova - area->range.first);
 }
 
-/* Whether it has one that may be used, under RCU. As in chunk_may_map(). */
+/* Whether the CPU address may be used, under RCU. As in chunk_may_map(). */
 static inline bool iopf_area_has_vaddr(const struct iopf_area *area)
 {
 	/* Pairs with iopf_area_thaw(). */
 	return !smp_load_acquire(&area->frozen);
 }
 
-/* Counted from the area's first chunk: a small area needs no nodes in the array. */
+/* The index counts from the area's first chunk, so the array of a small area needs no nodes. */
 static inline unsigned long iopf_area_chunk_index(const struct iopf_area *area, u64 iova)
 {
 	return (iova >> IOPF_CHUNK_SHIFT) - (area->range.first >> IOPF_CHUNK_SHIFT);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Areas: unmapping what is not pinned of them, when the CPU's page tables change, or the host looks
- * for what is not used.
+ * Areas: unmapping pages that are not pinned, when the CPU's page tables change, or when the host
+ * looks which pages are used.
  *
  * The notifier (host/mm.c) comes here with CPU addresses of an area. It holds iopf_mm.lock, and may
- * hold a lock of the page tables. So each function here is short, or stops when somebody else wants
+ * hold a lock of the page tables. So each function here is short, or stops when another task wants
  * the processor.
  *
  * Locking: iopf_mm.lock or the space's lock; the locks of spans and chunks inside.
@@ -18,7 +18,7 @@
 #include "space.h"
 #include "span.h"
 
-/* Chunks that one look of the host takes at most. More are for the next look. */
+/* The host unmaps at most this many chunks in one look. The next look unmaps more. */
 #define AGE_CHUNKS	8
 
 /* The pages of @chunk that lie in @range. */
@@ -45,8 +45,8 @@ static unsigned int chunk_zap_part(struct iopf_chunk *chunk, const struct iopf_r
 }
 
 /*
- * Unmap chunks of a range until somebody else wants the processor. Returns whether there is
- * anything left, which is @range then.
+ * Unmap chunks of a range until another task wants the processor. Returns whether anything is left.
+ * Then @range is the part that is left.
  */
 static bool area_zap_chunks_some(struct iopf_area *area, struct iopf_range *range,
 				 unsigned int *all)
@@ -66,21 +66,21 @@ static bool area_zap_chunks_some(struct iopf_area *area, struct iopf_range *rang
 }
 
 /**
- * iopf_area_zap_some() - unmap what is mapped and not pinned in a range, until somebody else wants
- *                        the processor
+ * iopf_area_zap_some() - unmap pages of a range that are not pinned, until another task wants the
+ *                        processor
  * @area: the area
- * @range: within it; out: what is left of it
+ * @range: within it; out: the part that is left
  * @zapped: incremented by the pages unmapped
  *
  * Context: any that may take a spinlock.
- * Return: whether there is anything left.
+ * Return: whether anything is left.
  */
 bool iopf_area_zap_some(struct iopf_area *area, struct iopf_range *range, unsigned int *zapped)
 {
 	for (;;) {
 		struct iopf_range part = *range;
 
-		/* There are spans or chunks mapped in a GiB, never both. */
+		/* In one GiB either a span is mapped or chunks are, never both. */
 		if (!xa_empty(&area->spans))
 			part.last = min(range->first | (IOPF_SPAN_SIZE - 1), range->last);
 		*zapped += iopf_spans_zap(area, &part);
@@ -97,7 +97,7 @@ bool iopf_area_zap_some(struct iopf_area *area, struct iopf_range *range, unsign
 }
 
 /**
- * iopf_area_zap_chunks() - unmap what chunks map and is not pinned in a range
+ * iopf_area_zap_chunks() - unmap pages of a range that chunks map and that are not pinned
  * @area: the area
  * @range: within it
  * @age: see iopf_chunk_zap()
@@ -116,7 +116,7 @@ unsigned int iopf_area_zap_chunks(struct iopf_area *area, const struct iopf_rang
 			  iopf_area_chunk_index(area, range->last)) {
 		zapped = chunk_zap_part(chunk, range, age);
 		all += zapped;
-		/* The answer is known, and who asks has a lock of the page tables. */
+		/* The answer is known, and the caller holds a lock of the page tables. */
 		if (age && zapped && ++aged == AGE_CHUNKS)
 			break;
 	}
@@ -124,8 +124,9 @@ unsigned int iopf_area_zap_chunks(struct iopf_area *area, const struct iopf_rang
 }
 
 /*
- * Whether there may be something to take, as the look at one page finds out that reclaim asks for
- * by the hundred, mostly in vain. Without a lock: what is mapped after this is for the next look.
+ * Whether a page of the range may be mapped. Reclaim asks for single pages by the hundred, mostly
+ * for pages that are not mapped. So this is fast for a single page. It takes no lock: the next look
+ * sees a page that is mapped after this one.
  */
 static bool area_may_be_mapped(struct iopf_area *area, const struct iopf_range *range)
 {
@@ -159,7 +160,7 @@ static bool area_mapped(struct iopf_area *area, const struct iopf_range *range)
 	return false;
 }
 
-/* What the area's process tells it; see struct iopf_mm_ops. */
+/* Callbacks for changes of the process's memory; see struct iopf_mm_ops. */
 
 static struct iopf_range cpu_range(const struct iopf_area *area, unsigned long first,
 				   unsigned long last)
