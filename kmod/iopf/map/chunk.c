@@ -1,37 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Chunks: mapping CPU pages into the IOMMU and taking them out again.
+ * Chunks: mapping CPU pages into the IOMMU, and unmapping them.
  *
- * The rule everything rests on: a page is in the IOMMU's page table only while
- * the CPU has the same page at that address (or while it is pinned). It is kept by
- * three parties that meet on the chunk's lock:
+ * The basic rule: the IOMMU's page table maps a page only while the CPU has the same page at that
+ * address, or while the page is pinned. Three parties keep this rule. They meet on the chunk's
+ * lock:
  *
- *  fault       lock; no invalidation in progress? read the CPU's entry; map it; unlock
- *  notifier    count the invalidation as in progress; lock; unmap; unlock;
- *              ... the CPU's entry changes ...; count it as over
+ *  fault       lock; is an invalidation in progress? read the CPU's entry; map it; unlock
+ *  notifier    count the invalidation as in progress; lock; unmap; unlock; (the kernel changes the
+ *              CPU's entry); count the invalidation as over
  *  removal     lock; unmap; mark dead; unlock
  *
- * fault vs notifier: if the fault has the lock first, the notifier unmaps what
- *   it mapped. If the notifier has it first, the fault sees the invalidation in progress
- *   and backs off. If the chunk was made while the notifier looked for chunks and so
- *   missed it, the barriers in chunk_may_map() and
- *   iopf_mm_invalidate_start() make sure that the fault sees the count.
- * fault vs unmap, detach: a chunk found under RCU may be dead by the time its lock is
- *   taken; dead means no such address.
- * pinned pages are left alone by faults and notifier and are touched under the
- *   space's lock only. Devices' memory is the exception: what is mapped as if pinned
- *   goes when its owner revokes it.
- * fault vs dirty tracking: while writes are tracked, nothing becomes writable but the
- *   page of a write access, which gets dirty under the same lock. A report
- *   unmaps what is writable and takes the dirty bits under the lock: a write is either
- *   before it and reported, or faults again and belongs to the next.
- * budgets: what changes here is charged before the lock is dropped; see budget/budget.c.
- * frozen areas: see area.h.
- * 1 GiB leaves: while one maps the addresses of a chunk, the chunk maps nothing; see span.c.
+ * fault vs notifier: if the fault takes the lock first, the notifier unmaps what the fault mapped.
+ *   If the notifier takes it first, the fault sees the invalidation in progress and backs off. A
+ *   chunk may be made while the notifier looks for chunks, so that the notifier misses it. Then the
+ *   barriers in chunk_may_map() and iopf_mm_invalidate_start() ensure that the fault sees the
+ *   count.
+ * fault vs unmap, detach: a chunk that was found under RCU may be dead when its lock is taken. A
+ *   fault in a dead chunk finds no address.
+ * pinned pages: faults and the notifier leave them alone. They change under the space's lock only.
+ *   Device memory is the exception: it is mapped as if pinned, and unmapped when its owner revokes
+ *   it.
+ * fault vs dirty tracking: while writes are tracked, a page becomes writable only by a write
+ *   access, and is marked dirty under the same lock. A report unmaps writable pages and takes the
+ *   dirty bits under the lock. So a write either precedes the report and is in it, or faults again
+ *   and belongs to the next report.
+ * budgets: a change in a chunk is charged before the lock is dropped; see budget/budget.c.
+ * frozen areas: see area.c.
+ * 1 GiB leaves: while a leaf maps the addresses of a chunk, the chunk maps nothing; see span.c.
  *
- * Nothing here sleeps but the pin functions; memory for the IOMMU's tables is taken
- * without waiting, because reclaim itself may be waiting in the notifier for
- * this very lock.
+ * Only the functions of chunk_pin.c sleep. Memory for the IOMMU's page tables is allocated
+ * without waiting: reclaim itself may wait in the notifier for the chunk's lock.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -42,7 +41,7 @@
 #include "chunk_private.h"
 #include "space.h"
 
-/* There may be one for each 2 MiB that is mapped: sixteen of them are a page. */
+/* There may be one for each 2 MiB that is mapped. Sixteen chunks fit into a page. */
 #ifndef __CHECKER__ /* which lays structures out in its own way */
 static_assert(sizeof(struct iopf_chunk) <= 256 || IS_ENABLED(CONFIG_DEBUG_SPINLOCK));
 #endif
@@ -87,14 +86,14 @@ struct iopf_chunk *iopf_chunk_alloc(struct iopf_area *area, u64 iova, gfp_t gfp)
 }
 
 /**
- * iopf_chunks_alloc() - chunks for several 2 MiB in a row
+ * iopf_chunks_alloc() - allocate chunks for several 2 MiB in a row
  * @area: the area
  * @iova: an address in the first
- * @n: how many
+ * @n: number of chunks
  * @chunks: out
  * @gfp: how to get memory
  *
- * Return: whether there was memory for all; otherwise there are none.
+ * Return: whether there was memory for all chunks. If not, none is allocated.
  */
 bool iopf_chunks_alloc(struct iopf_area *area, u64 iova, unsigned int n,
 		       struct iopf_chunk **chunks, gfp_t gfp)
@@ -126,8 +125,8 @@ void iopf_chunk_free(struct iopf_chunk *chunk)
 }
 
 /*
- * Few chunks have marks: see that one has them, before what needs them. Two may do that at a time,
- * one under the chunk's lock. False: no memory.
+ * Ensure that a chunk has marks, before code that needs them. Few chunks have them. Two tasks may
+ * do this at a time, one of them under the chunk's lock. Returns false when there is no memory.
  */
 bool iopf_chunk_marks(struct iopf_chunk *chunk, gfp_t gfp)
 {
@@ -141,16 +140,16 @@ bool iopf_chunk_marks(struct iopf_chunk *chunk, gfp_t gfp)
 	set_active_memcg(old);
 	if (!marks)
 		return false;
-	/* Orders the zeroes before the pointer, which is looked at without a lock, too. */
+	/* Orders the zeroes before the pointer, which other code also reads without a lock. */
 	if (cmpxchg(&chunk->map.marks, NULL, marks))
 		kmem_cache_free(iopf_chunkmarks_cache, marks);
 	return true;
 }
 
 /**
- * iopf_chunk_charge() - begin or end to charge the budget for a chunk
- * @chunk: the chunk; its space says already whether it is budgeted
- * @budgeted: whether it is
+ * iopf_chunk_charge() - begin or stop charging the budget for a chunk
+ * @chunk: the chunk; @budgeted of its space is set already
+ * @budgeted: whether to charge
  */
 void iopf_chunk_charge(struct iopf_chunk *chunk, bool budgeted)
 {
@@ -163,7 +162,7 @@ void iopf_chunk_charge(struct iopf_chunk *chunk, bool budgeted)
 }
 
 /**
- * iopf_chunk_serves() - whether a page is mapped well enough for an access
+ * iopf_chunk_serves() - whether a page is mapped and permits an access
  * @chunk: the chunk, found under RCU
  * @page: page of the chunk
  * @write: the access is a write

@@ -16,27 +16,28 @@ struct iopf_area;
 struct iopf_timing;
 
 /**
- * struct iopf_chunk - what is mapped of an area in one 2 MiB of IOVA; found under RCU, freed with
- *                     its area after a grace period
+ * struct iopf_chunk - the mappings of an area in one 2 MiB of IOVA; found under RCU, freed with its
+ *                     area after a grace period
  * @lock: innermost of our locks; only the IOMMU driver's own nest inside
  * @dead: the area is being removed: map nothing more. Under @lock.
- * @area: whose; the area outlives its chunks
- * @iova: of page 0, 2 MiB aligned; it may lie before the area's start
+ * @area: the area, which outlives its chunks
+ * @iova: address of page 0, 2 MiB aligned; it may lie before the area's start
  * @first: first page that belongs to the area
  * @last: last page that belongs to the area
- * @domains: where @map is mapped. Under @lock.
- * @map: what is mapped. Under @lock.
- * @aged: when the host last took something away to see whether it is used, in jiffies; 0: never.
+ * @domains: the set of domains in which the pages of @map are mapped. Under @lock.
+ * @map: the pages that are mapped. Under @lock.
+ * @aged: when the host last unmapped pages to see whether they are used, in jiffies; 0: never.
  *        Under @lock.
- * @refill: a 2 MiB leaf went for the sake of a part of it, and the rest has not been mapped again.
- *          Under @lock.
- * @whole: pinned at a time, from one run of memory: a domain may have it as a leaf of 2 MiB. So
- *         it is unpinned at a time, too. Changes under the space's lock.
- * @lost: the host has taken something away since heat was last counted; a hint, without a lock
- * @heat: how often it came back after that, up to IOPF_HEAT_MAX; see workset.c. Under @lock.
+ * @refill: a 2 MiB leaf was unmapped because of a part of it, and the rest has not been mapped
+ *          again. Changes under @lock, except that iopf_chunk_rest() clears it without.
+ * @whole: pinned in one step, from contiguous memory, so a domain may map it by a leaf of 2 MiB. So
+ *         it is also unpinned in one step. Changes under the space's lock.
+ * @lost: the host has unmapped pages since @heat was last incremented; a hint, without a lock
+ * @heat: how often a device missed the chunk after that, up to IOPF_HEAT_MAX; see workset.c. Under
+ *        @lock.
  * @look: enum iopf_look; changes under @lock
- * @block: what the space's budget has been charged for it; under the budget's lock, and the
- *         pages under @lock, too. All zero where there is no budget.
+ * @block: what the space's budget has been charged for it. Under the budget's lock; its pages also
+ *         under @lock. All zero without a budget.
  */
 struct iopf_chunk {
 	spinlock_t lock; /* innermost */
@@ -56,10 +57,13 @@ struct iopf_chunk {
 	struct iopf_block block;
 };
 
-/* For how long faults map little around them when the host has looked for what is not used. */
+/* How long faults map few neighbours after the host looked which pages are used. */
 #define IOPF_AGED_HOLD (10 * HZ)
 
-/* Also where the next use is to be seen: what is mapped before it would hide it. */
+/*
+ * Whether faults shall map few neighbours. This is so after such a look, and while sampling waits
+ * for the next use of the chunk: a page mapped before that use would hide it.
+ */
 static inline bool iopf_chunk_aged(const struct iopf_chunk *chunk)
 {
 	unsigned long aged = READ_ONCE(chunk->aged);
@@ -71,13 +75,13 @@ static inline bool iopf_chunk_aged(const struct iopf_chunk *chunk)
 }
 
 /**
- * iopf_chunk_full() - whether everything in the window around a page is mapped, or was before a
- *                     part of a 2 MiB leaf was taken away
+ * iopf_chunk_full() - whether all pages in the window around a page are mapped, or were before a
+ *                     part of a 2 MiB leaf was unmapped
  * @chunk: the chunk, found under RCU
  * @page: the page
- * @around: pages of the window; where it has only one there is nothing around
+ * @around: pages of the window; a window of one page has no neighbours
  *
- * Return: a guess: nothing is locked. False where the host looks which pages are used.
+ * Return: a guess, made without a lock. False while the host looks which pages are used.
  */
 static inline bool iopf_chunk_full(const struct iopf_chunk *chunk, unsigned int page,
 				   unsigned int around)
@@ -90,7 +94,7 @@ static inline bool iopf_chunk_full(const struct iopf_chunk *chunk, unsigned int 
 		find_next_zero_bit(chunk->map.present, w.last + 1, w.first) > w.last);
 }
 
-/* Its name for those who sample the space: the number of its first page. */
+/* The number of the chunk in the table of watched chunks: that of its first page. */
 static inline u64 iopf_chunk_block(const struct iopf_chunk *chunk)
 {
 	return (chunk->iova >> PAGE_SHIFT) + chunk->first;

@@ -14,8 +14,8 @@
 #include "space.h"
 
 /**
- * iopf_chunk_track() - begin to track writes: nothing is dirty, nothing writable
- * @chunk: the chunk; its space says already that writes are tracked
+ * iopf_chunk_track() - begin to track writes: no page is dirty and no page is writable
+ * @chunk: the chunk; @tracking of its space is set already
  */
 void iopf_chunk_track(struct iopf_chunk *chunk)
 {
@@ -27,12 +27,12 @@ void iopf_chunk_track(struct iopf_chunk *chunk)
 }
 
 /**
- * iopf_chunk_report() - take the pages that have been written since the last time
+ * iopf_chunk_report() - take the pages that have been written since the last report
  * @chunk: the chunk
- * @pins_dirty: what is pinned for writing counts as written
+ * @pins_dirty: pages that are pinned for writing count as written
  * @bits: out: bitmap of the chunk's pages
  *
- * What gets written from now on belongs to the next report. Followed by
+ * A page that is written from now on belongs to the next report. The caller then calls
  * iopf_chunk_report_end().
  */
 void iopf_chunk_report(struct iopf_chunk *chunk, bool pins_dirty, unsigned long *bits)
@@ -45,9 +45,9 @@ void iopf_chunk_report(struct iopf_chunk *chunk, bool pins_dirty, unsigned long 
 }
 
 /**
- * iopf_chunk_report_end() - the report has been made, or has failed
+ * iopf_chunk_report_end() - end a report that has been made, or has failed
  * @chunk: the chunk
- * @made: user space has it
+ * @made: user space has the report
  */
 void iopf_chunk_report_end(struct iopf_chunk *chunk, bool made)
 {
@@ -57,7 +57,7 @@ void iopf_chunk_report_end(struct iopf_chunk *chunk, bool made)
 }
 
 /**
- * iopf_chunk_dirty() - note that somebody else than a device has written pages
+ * iopf_chunk_dirty() - note that a driver of an emulated device may have written pages
  * @chunk: the chunk
  * @page: first page
  * @n: pages
@@ -73,7 +73,7 @@ void iopf_chunk_dirty(struct iopf_chunk *chunk, unsigned int page, unsigned int 
 }
 
 /**
- * iopf_chunk_dirty_pinned() - note that what is pinned for writing may have been written
+ * iopf_chunk_dirty_pinned() - note that a device may have written the pages pinned for writing
  * @chunk: the chunk
  */
 void iopf_chunk_dirty_pinned(struct iopf_chunk *chunk)
@@ -84,12 +84,12 @@ void iopf_chunk_dirty_pinned(struct iopf_chunk *chunk)
 }
 
 /**
- * iopf_area_dirty() - note that somebody else than a device writes to memory
+ * iopf_area_dirty() - note that a driver of an emulated device may write to memory
  * @area: the area
  * @iova: first address
  * @size: bytes, within the area
  *
- * Return: 0 or -ENOMEM; always 0 where chunks have been made.
+ * Return: 0 or -ENOMEM; always 0 where the chunks exist.
  */
 int iopf_area_dirty(struct iopf_area *area, u64 iova, u64 size)
 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Chunks: mapping what the CPU has for an access of a device, and what is around it.
+ * Chunks: mapping the page of a device's access, and its neighbours, from the CPU's page tables.
  *
  * fault vs notifier, fault vs unmap: see chunk.c.
  *
- * Nothing here sleeps: memory for the IOMMU's tables is taken without waiting, because reclaim
- * itself may be waiting in the notifier for this very lock.
+ * Nothing here sleeps. Memory for the IOMMU's page tables is allocated without waiting: reclaim
+ * itself may wait in the notifier for the chunk's lock.
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
@@ -22,10 +22,16 @@
 #include "space.h"
 #include "span.h"
 
-/* A run that was a whole chunk could get one leaf, which only huge may be. */
+/*
+ * A run is smaller than a chunk: iommu_map() might map a run of 2 MiB by one leaf, which only
+ * iopf_chunk_map_huge() may do.
+ */
 static_assert(IOPF_RUN_MAX < IOPF_CHUNK_PAGES);
 
-/* One leaf for the whole chunk, empty or not. While writes are tracked it is read-only. */
+/*
+ * Map the whole chunk by one leaf. @empty says that nothing is mapped yet. While writes are tracked
+ * the leaf is read-only.
+ */
 noinline int iopf_chunk_map_huge(struct iopf_chunk *chunk, const struct iopf_run *run, bool empty,
 				 bool tracking, struct iopf_timing *timing)
 {
@@ -47,8 +53,9 @@ noinline int iopf_chunk_map_huge(struct iopf_chunk *chunk, const struct iopf_run
 }
 
 /*
- * Map a row of runs: of one page each, side by side, and alike but for their frames; the first one
- * of @run and as many more as there are. How many; @ret says why it is none, or not all.
+ * Map a row of runs of one page each: @run and the runs after it that are contiguous in IOVA and
+ * alike but for their frames. Returns the number of pages mapped. If fewer than the row has, *@ret
+ * holds the error.
  */
 static noinline unsigned int map_row(struct iopf_chunk *chunk, const struct iopf_run *run,
 				     const struct iopf_run *end, int prot, int *ret)
@@ -86,14 +93,14 @@ static __always_inline int fault_map_run(const struct iopf_domains *domains, u64
 	return iopf_domains_map(domains, iova, run->phys, size, prot, FAULT_GFP);
 }
 
-/* Map those runs, up to @end, that would have served the access; nothing of them is mapped. */
+/* Map the runs up to @end that would have served the access. Nothing of them is mapped yet. */
 static __always_inline int fault_map_runs(struct chunk_fault *f, const struct iopf_run *run,
 					  const struct iopf_run *end)
 {
 	struct iopf_chunk *chunk = f->chunk;
 	const struct iopf_domains *domains = chunk->domains;
 	int may = chunk->area->prot, prot;
-	/* What a run must be to be of use. */
+	/* The flags that a run must have to be of use. */
 	unsigned int need = f->need_write || !(may & IOMMU_READ) ? IOPF_RUN_WRITABLE : 0;
 	int ret = 0;
 
@@ -105,7 +112,7 @@ static __always_inline int fault_map_runs(struct chunk_fault *f, const struct io
 		prot = IOMMU_CACHE | (iopf_run_writable(run) ? may : may & ~IOMMU_WRITE);
 		if (run->n == 1 && run + 1 < end && run[1].shape == run->shape + 1 &&
 		    likely(domains->nr == 1)) {
-			/* What there is most of where frames are scattered. */
+			/* The most frequent case where frames are scattered. */
 			unsigned int n = map_row(chunk, run, end, prot, &ret);
 
 			f->mapped += n;
@@ -124,8 +131,8 @@ static __always_inline int fault_map_runs(struct chunk_fault *f, const struct io
 }
 
 /*
- * Map what the CPU has in [first, last], where nothing is mapped. False: it can't be all, or not
- * now.
+ * Map what the CPU has in [first, last], where nothing is mapped. Returns whether all of it is
+ * mapped now.
  */
 static noinline bool fault_map_gap(struct chunk_fault *f, unsigned int first, unsigned int last,
 				   bool stop)
@@ -142,7 +149,10 @@ static noinline bool fault_map_gap(struct chunk_fault *f, unsigned int first, un
 	return f->mapped - before == n;
 }
 
-/* The same, beside what is mapped already. */
+/*
+ * Map what the CPU has in [first, last], where some pages may be mapped already. Returns whether
+ * all of it is mapped now.
+ */
 bool iopf_chunk_map_rest(struct chunk_fault *f, unsigned int first, unsigned int last, bool stop)
 {
 	const unsigned long *present = f->chunk->map.present;
@@ -163,8 +173,8 @@ bool iopf_chunk_map_rest(struct chunk_fault *f, unsigned int first, unsigned int
 }
 
 /*
- * As a bonus that may fail, the rest of the window, of which @gap has been dealt with. How many
- * pages have been mapped.
+ * Map the rest of the window, except @gap, which has been dealt with. No access waits for it, so it
+ * may fail. Returns the number of pages mapped.
  */
 static noinline unsigned int fault_map_around(struct iopf_chunk *chunk, bool need_write,
 					      bool may_write, struct iopf_window w,
@@ -183,7 +193,7 @@ static noinline unsigned int fault_map_around(struct iopf_chunk *chunk, bool nee
 	return f.mapped;
 }
 
-/* The pages of the window around the page that are not mapped, without a break. */
+/* Find the contiguous pages around the page that lie in the window and are not mapped. */
 static __always_inline void fault_gap(const struct chunk_fault *f, const struct iopf_window *w,
 				      struct iopf_window *gap)
 {
@@ -202,8 +212,8 @@ static __always_inline void fault_gap(const struct chunk_fault *f, const struct 
 }
 
 /*
- * Look at the CPU's pages of the gap, or at least at the page of the access. Returns the run that
- * this page belongs to; NULL: the CPU does not have it, or it is refused.
+ * Walk the CPU's page tables of the gap, or at least of the page of the access. Returns the run
+ * that this page belongs to, or NULL if the page is absent or refused.
  */
 static __always_inline const struct iopf_run *
 fault_look(struct chunk_fault *f, struct iopf_window *gap, struct iopf_runs *runs)
@@ -216,17 +226,20 @@ fault_look(struct chunk_fault *f, struct iopf_window *gap, struct iopf_runs *run
 				return run;
 			}
 		}
-		/* All of it has been seen, and nothing of it is refused: the page is absent. */
+		/* The walk has seen the whole gap, and refused nothing: the page is absent. */
 		if (gap->first == gap->last || (runs->next > gap->last && !runs->refused))
 			return NULL;
-		/* Why? And there may have been more runs than there is room for. */
+		/*
+		 * Walk for this page alone, to learn why. Or there were more runs than fit into
+		 * @runs.
+		 */
 		*gap = (struct iopf_window){ f->page, f->page };
 	}
 }
 
 /*
- * Map all that was found, or at least @run, which has the page in question: memory for the IOMMU's
- * tables may be short for the others only.
+ * Map all runs that were found, or at least @run, which has the page of the access: memory for the
+ * IOMMU's page tables may be short for the others only.
  */
 static __always_inline int fault_map_found(struct chunk_fault *f, const struct iopf_run *run,
 					   const struct iopf_runs *runs)
@@ -238,18 +251,20 @@ static __always_inline int fault_map_found(struct chunk_fault *f, const struct i
 	return fault_map_runs(f, run, run + 1);
 }
 
-/* While writes are tracked: note the one for which the page has been mapped, or was to be. */
+/*
+ * While writes are tracked: mark the page dirty, if it was mapped for a write, or should have been.
+ */
 static noinline void fault_track(struct chunk_fault *f, bool mapped)
 {
 	struct iopf_chunk *chunk = f->chunk;
 
 	/*
-	 * Where it could not be mapped in each domain, it has been in some for a moment, in which
-	 * another device may have written.
+	 * If the page could not be mapped in each domain, some domains mapped it for a moment, and
+	 * another device may have written to it.
 	 */
 	if (f->write && (mapped || chunk->domains->nr > 1))
 		iopf_chunkmap_dirty(&chunk->map, f->page, 1);
-	/* Nothing becomes writable but what is written. */
+	/* Only a page that is written becomes writable, so the neighbours do not. */
 	f->need_write = false;
 	f->may_write = false;
 }
@@ -260,7 +275,10 @@ static __always_inline bool fault_wants_leaf(const struct chunk_fault *f,
 	return chunk_fits_huge(f->chunk, run) && !(f->tracking && f->write) && likely(!f->no_huge);
 }
 
-/* The CPU has a leaf of 2 MiB or more there. -EXDEV: a leaf of 1 GiB may map it. */
+/*
+ * Map the chunk by one leaf. The CPU has a leaf of 2 MiB or more there. Returns -EXDEV if a leaf of
+ * 1 GiB may map it.
+ */
 static __always_inline int fault_map_leaf(struct chunk_fault *f, const struct iopf_run *run)
 {
 	struct iopf_chunk *chunk = f->chunk;
@@ -274,7 +292,7 @@ static __always_inline int fault_map_leaf(struct chunk_fault *f, const struct io
 	return ret;
 }
 
-/* Map the page, and what is around it in the window. */
+/* Map the page, and its neighbours in the window. */
 static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup found,
 				     unsigned int around)
 {
@@ -309,7 +327,7 @@ static __always_inline int fault_map(struct chunk_fault *f, enum iopf_lookup fou
 	return 0;
 }
 
-/* A fault has been served: note it, if the chunk is being sampled. */
+/* Tell the sampler of a fault that has been served, if the chunk is watched. */
 static __always_inline void chunk_watch(struct iopf_chunk *chunk, struct iopf_timing *timing)
 {
 	lockdep_assert_held(&chunk->lock);
@@ -327,7 +345,7 @@ static __always_inline int chunk_fault_locked(struct chunk_fault *f, unsigned in
 
 	if (unlikely(found == IOPF_HIT))
 		return chunk->dead ? -ESHUTDOWN : 0;
-	/* A page pinned for reading has an area that is for reading. */
+	/* A page that is pinned read-only lies in an area that is read-only. */
 	if (WARN_ON_ONCE(found == IOPF_UPGRADE &&
 			 test_bit(f->page, iopf_chunkmap_pins(&chunk->map))))
 		return -EFAULT;
@@ -337,7 +355,7 @@ static __always_inline int chunk_fault_locked(struct chunk_fault *f, unsigned in
 	if (unlikely(f->tracking) && f->write && !iopf_chunk_marks(chunk, FAULT_GFP))
 		return -ENOMEM;
 	ret = fault_map(f, found, around);
-	/* What was taken away has come back: it is in use. */
+	/* The host unmapped pages of this chunk, and a device missed them: the chunk is in use. */
 	if (unlikely(READ_ONCE(chunk->lost)) && !ret) {
 		WRITE_ONCE(chunk->lost, false);
 		chunk->heat += chunk->heat < IOPF_HEAT_MAX;
@@ -347,7 +365,7 @@ static __always_inline int chunk_fault_locked(struct chunk_fault *f, unsigned in
 	return ret;
 }
 
-/* What there is to do, as it is when the chunk is locked. */
+/* Fill in the state of a fault. The chunk is locked. */
 static __always_inline struct chunk_fault fault_begin(struct iopf_chunk *chunk, unsigned int page,
 						      bool write, bool no_span,
 						      struct iopf_timing *timing)
@@ -368,7 +386,10 @@ static __always_inline struct chunk_fault fault_begin(struct iopf_chunk *chunk, 
 	};
 }
 
-/* Where there is a budget: only what there is room for. -EDQUOT: not even for the page. */
+/*
+ * Handle a fault in a space with a budget: map only as much as the budget has room for. Returns
+ * -EDQUOT if it has no room even for the page.
+ */
 static noinline int chunk_fault_budgeted(struct iopf_chunk *chunk, unsigned int page, bool write,
 					 bool no_span, unsigned int around, unsigned int *mapped,
 					 struct iopf_timing *timing)
@@ -410,37 +431,40 @@ static __always_inline int chunk_fault(struct iopf_chunk *chunk, unsigned int pa
 	return ret;
 }
 
-/* A leaf of 1 GiB is mapped there, or could be. */
+/* Handle a fault where a leaf of 1 GiB is mapped, or could be. */
 static noinline int chunk_fault_span(struct iopf_chunk *chunk, unsigned int page, bool write,
 				     unsigned int around, unsigned int *mapped,
 				     struct iopf_timing *timing)
 {
 	int ret = iopf_span_fault(chunk->area, chunk->iova, write, mapped);
 
-	/* It can't. If it is there again when the chunk has another look, so be it. */
+	/*
+	 * No leaf maps it, so the chunk does. If a leaf has been mapped again when the chunk looks,
+	 * the fault is retried.
+	 */
 	if (ret == -EXDEV)
 		ret = chunk_fault(chunk, page, write, true, around, mapped, timing);
 	return ret == -EXDEV ? -EBUSY : ret;
 }
 
 /**
- * iopf_chunk_fault() - map the page of an access from what the CPU has
+ * iopf_chunk_fault() - map the page of an access, from the CPU's page tables
  * @chunk: the chunk, found under RCU
  * @page: page of the chunk; belongs to the area
  * @write: the access is a write; the area permits it
- * @around: pages to look at around it; of iopf_window_size()
+ * @around: pages of the window around it; of iopf_window_size()
  * @mapped: incremented by the pages mapped
  * @timing: the fault's clock
  *
  * Context: any that may take a spinlock.
- * Return: 0 when the access can go on;
- * -ENOENT when the CPU has no page there, or none that is good enough: fault
- * it in and call again;
+ * Return: 0 when the page is mapped;
+ * -ENOENT when the CPU has no page there, or does not have it for writing: populate it and call
+ * again;
  * -EBUSY when an invalidation is in progress: call again a little later;
  * -EAGAIN when the area is frozen: call again when it has thawed;
- * -EDQUOT when the budget has no room: have some made, and call again;
- * -ENOMEM when the IOMMU's tables could not grow without waiting;
- * -EFAULT when what is there is not for devices;
+ * -EDQUOT when the budget has no room: evict, and call again;
+ * -ENOMEM when there was no memory for the IOMMU's page tables without waiting;
+ * -EFAULT when the memory is not for devices;
  * -ESRCH when the process is gone;
  * -ESHUTDOWN when the area is gone.
  */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Chunks: mapping what the CPU has before a device asks for it.
+ * Chunks: mapping pages that the CPU has before a device asks for them.
  *
- * Nobody waits for that. So it is left where the host looks which pages are used, where an
- * invalidation is in progress, and where the budget has no room below its soft limits.
+ * No access waits for this. So nothing is mapped while the host looks which pages are used, while
+ * an invalidation is in progress, or when the budget has no room below its soft limits.
  *
  * Locking: the chunk's lock; nothing sleeps. For races see chunk.c.
  */
@@ -20,12 +20,12 @@
 #include "space.h"
 #include "span.h"
 
-/* Pages looked at per time while going back from a fault. */
+/* Pages in one step while going back from a fault. */
 #define BACK_PAGES 32
 
 /*
- * One leaf, if the CPU has one and nothing is mapped yet. -ENOENT: it has none; -EXDEV: it has one
- * of 1 GiB.
+ * Map the chunk by one leaf, if the CPU has one and nothing is mapped yet. Returns -ENOENT if the
+ * CPU has no leaf, -EXDEV if it has one of 1 GiB.
  */
 static int chunk_have_huge(struct chunk_fault *f)
 {
@@ -44,7 +44,7 @@ static int chunk_have_huge(struct chunk_fault *f)
 	return iopf_chunk_map_huge(chunk, &runs.run[0], true, f->tracking, f->timing);
 }
 
-/* See iopf_chunk_have(). Without @stop, all there is up to @last. */
+/* See iopf_chunk_have(). Without @stop this maps all that the CPU has up to @last. */
 static unsigned int chunk_have(struct iopf_chunk *chunk, unsigned int first, unsigned int last,
 			       bool write, bool stop, unsigned int *mapped)
 {
@@ -60,7 +60,7 @@ static unsigned int chunk_have(struct iopf_chunk *chunk, unsigned int first, uns
 	spin_lock(&chunk->lock);
 	f.tracking = READ_ONCE(space->tracking) && !iopf_broken(track);
 	budgeted = READ_ONCE(space->budgeted);
-	/* While writes are tracked nothing becomes writable but what is written. */
+	/* While writes are tracked, a page becomes writable only by a write access. */
 	f.need_write = write && !f.tracking;
 	f.may_write = !f.tracking;
 	ret = iopf_chunk_aged(chunk) ? -EBUSY : chunk_may_map(chunk);
@@ -89,18 +89,17 @@ static unsigned int chunk_have(struct iopf_chunk *chunk, unsigned int first, uns
 }
 
 /**
- * iopf_chunk_have() - map what the CPU has, from one page on up to the first that it has not
+ * iopf_chunk_have() - map what the CPU has, from one page up to the first absent page
  * @chunk: the chunk, found under RCU
  * @first: the first page; belongs to the area
  * @last: the last page; belongs to the area
  * @write: for writing, which the area permits
  * @mapped: incremented by the pages mapped
  *
- * Nobody waits for this. Where the host looks which pages are used nothing is mapped that nobody
- * has asked for.
+ * No access waits for this. While the host looks which pages are used, nothing is mapped here.
  *
  * Context: any that may take a spinlock.
- * Return: how many pages from @first on are mapped now.
+ * Return: the number of pages from @first on that are mapped now without a gap.
  */
 unsigned int iopf_chunk_have(struct iopf_chunk *chunk, unsigned int first, unsigned int last,
 			     bool write, unsigned int *mapped)
@@ -109,7 +108,7 @@ unsigned int iopf_chunk_have(struct iopf_chunk *chunk, unsigned int first, unsig
 }
 
 /**
- * iopf_chunk_rest() - map what the CPU has around a page that is mapped, as far as there is no gap
+ * iopf_chunk_rest() - map what the CPU has around a mapped page, up to the first gap on each side
  * @chunk: the chunk, found under RCU
  * @page: the page
  * @write: for writing, which the area permits
@@ -117,7 +116,7 @@ unsigned int iopf_chunk_have(struct iopf_chunk *chunk, unsigned int first, unsig
  *
  * As iopf_chunk_have().
  *
- * Return: how many pages from @page on are mapped now.
+ * Return: the number of pages from @page on that are mapped now without a gap.
  */
 unsigned int iopf_chunk_rest(struct iopf_chunk *chunk, unsigned int page, bool write,
 			     unsigned int *mapped)
@@ -125,13 +124,16 @@ unsigned int iopf_chunk_rest(struct iopf_chunk *chunk, unsigned int page, bool w
 	unsigned int n;
 
 	if (unlikely(READ_ONCE(chunk->refill))) {
-		/* What goes from here on says so again. */
+		/* Code that unmaps a part of a leaf from here on sets it again. */
 		WRITE_ONCE(chunk->refill, false);
-		/* All but the part for which the leaf went is there, wherever that is. */
+		/*
+		 * The CPU still has all pages but those for which the leaf was unmapped, wherever
+		 * they are.
+		 */
 		chunk_have(chunk, chunk->first, chunk->last, write, false, mapped);
 	}
 	n = iopf_chunk_have(chunk, page, chunk->last, write, mapped);
-	/* In steps, as to where it begins is not known. */
+	/* Go back in steps, since the begin of the mapped pages is not known. */
 	for (unsigned int first = page, back; first > chunk->first; first = back) {
 		back = max_t(int, chunk->first, (int)first - BACK_PAGES);
 		if (chunk_have(chunk, back, first - 1, write, false, mapped) < first - back)

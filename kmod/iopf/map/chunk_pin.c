@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Chunks: pages that are pinned, and their way from one set of domains to another.
+ * Chunks: pinned pages, and moving a chunk from one set of domains to another.
  *
- * Faults and the notifier leave pinned pages alone; they are touched under the space's lock only.
- * Devices' memory is the exception: what is mapped as if pinned goes when its owner revokes it.
+ * Faults and the notifier leave pinned pages alone. These pages change under the space's lock only.
+ * Device memory is the exception: it is mapped as if pinned, and unmapped when its owner revokes
+ * it.
  *
- * Locking: the space's lock; the chunk's inside. Pinning sleeps, without the chunk's lock.
+ * Locking: the space's lock; the chunk's lock inside. Pinning sleeps, without the chunk's lock.
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
@@ -24,8 +25,9 @@ static void chunk_unmap_run(struct iopf_chunk *chunk, unsigned int page, unsigne
 }
 
 /*
- * Devices' memory goes into a new domain under the lock, since its owner may revoke it at
- * any time. A page that can't be mapped is let go, as if it had been revoked.
+ * Map device memory into a new domain. This is done under the lock, since the owner of the memory
+ * may revoke it at any time. A page that can't be mapped is unmapped everywhere, as if it had been
+ * revoked.
  */
 static void chunk_enter_mmio(struct iopf_chunk *chunk, const struct iopf_domains *old,
 			     struct iommu_domain *added)
@@ -53,9 +55,9 @@ static void chunk_enter_mmio(struct iopf_chunk *chunk, const struct iopf_domains
  * @domains: the new set
  * @added: the domain that is new in it, or NULL
  *
- * What is not pinned is unmapped and will be faulted in again. What is pinned stays where it
- * is: the caller maps it into the domain that is new, and a domain that goes has no
- * device any more and is freed with all it maps.
+ * Pages that are not pinned are unmapped, and mapped again by faults. Pinned pages stay mapped: the
+ * caller maps them into the new domain. A domain that leaves the set has no device any more, and is
+ * freed with all its mappings.
  *
  * Context: process context, under the space's lock.
  */
@@ -81,12 +83,12 @@ void iopf_chunk_move(struct iopf_chunk *chunk, const struct iopf_domains *domain
  * @pages: the pinned pages; the chunk takes them over on success
  * @n: pages
  *
- * The pages are declared pinned before they are mapped, so that neither a fault
- * nor the notifier touches them while the mapping waits for memory without the
- * lock. A fault in between is answered "go on" and comes again.
+ * The pages are marked as pinned before they are mapped. So neither a fault nor the notifier
+ * touches them while the mapping waits for memory without the lock. A fault in between is answered
+ * SUCCESS, and the device asks again.
  *
  * Context: process context, under the space's lock; sleeps.
- * Return: 0 or a negative error number, with nothing of the run mapped.
+ * Return: 0, or a negative error number with nothing of the run mapped.
  */
 int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pages,
 		   unsigned int n)
@@ -108,7 +110,7 @@ int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pa
 		reserved = n;
 	}
 	spin_lock(&chunk->lock);
-	/* What else a leaf has mapped comes back with the next fault. */
+	/* The other pages of a leaf are mapped again by the next fault. */
 	if (chunk->map.huge && n < IOPF_CHUNK_PAGES)
 		WRITE_ONCE(chunk->refill, true);
 	iopf_chunk_zap_locked(chunk, page, page + n - 1);
@@ -142,7 +144,7 @@ err_unmap:
 	iopf_chunkmap_take_pinned(&chunk->map, &first, page + n - 1, &taken, &mmio);
 	chunk_count(chunk, -(long)taken);
 	chunk_count_pinned(chunk, -(long)taken);
-	/* Devices could write it meanwhile; the last run in those domains that took it. */
+	/* Devices could write to these pages meanwhile. The last run was mapped in some domains. */
 	if (writable && READ_ONCE(chunk->area->space->tracking))
 		iopf_chunkmap_dirty(&chunk->map, page, done + run);
 	chunk_settle(chunk, IOPF_SETTLE_LOST);
@@ -151,12 +153,12 @@ err_unmap:
 }
 
 /**
- * iopf_chunk_hold_mmio() - have a page of a device stay mapped as if it were pinned
- * @chunk: the chunk; its area says already that it has such pages
+ * iopf_chunk_hold_mmio() - keep a page of device memory mapped as if it were pinned
+ * @chunk: the chunk; @mmio of its area is set already
  * @page: page of the chunk
  *
  * Context: process context, under the space's lock.
- * Return: whether it is mapped, with all permission of the area, so that it can stay.
+ * Return: whether the page is mapped with all permissions of the area, so that it can stay.
  */
 bool iopf_chunk_hold_mmio(struct iopf_chunk *chunk, unsigned int page)
 {
@@ -165,7 +167,10 @@ bool iopf_chunk_hold_mmio(struct iopf_chunk *chunk, unsigned int page)
 
 	iopf_chunk_marks(chunk, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	spin_lock(&chunk->lock);
-	/* From before the area had such pages: from now on there are no leaves of 2 MiB. */
+	/*
+	 * Unmap a leaf of 2 MiB from the time before the area had device memory. From now on it
+	 * gets no such leaf.
+	 */
 	if (chunk->map.huge)
 		iopf_chunk_zap_locked(chunk, 0, IOPF_CHUNK_PAGES - 1);
 	held = iopf_chunkmap_lookup(&chunk->map, page, write) == IOPF_HIT;
@@ -178,7 +183,10 @@ bool iopf_chunk_hold_mmio(struct iopf_chunk *chunk, unsigned int page)
 	return held;
 }
 
-/* Pinned pages from @page on that are one run of memory; devices' memory is not meant. */
+/*
+ * Returns the number of pinned pages from @page on that are contiguous in memory, without device
+ * memory.
+ */
 static unsigned int chunk_pinned_run(struct iopf_chunk *chunk, struct iommu_domain *domain,
 				     unsigned int page, phys_addr_t phys)
 {
@@ -197,13 +205,13 @@ static unsigned int chunk_pinned_run(struct iopf_chunk *chunk, struct iommu_doma
 /**
  * iopf_chunk_replay() - map the pinned pages of a chunk into one more domain
  * @chunk: the chunk; the domain is in its set already
- * @domain: the domain that is new
+ * @domain: the new domain
  *
- * Devices' memory is there since iopf_chunk_move().
+ * iopf_chunk_move() has mapped device memory there already.
  *
  * Context: process context, under the space's lock; sleeps.
- * Return: 0 or a negative error number, with some of it mapped: the caller
- * then moves the chunk off the domain again.
+ * Return: 0, or a negative error number with some of the pages mapped. The caller then moves the
+ * chunk off the domain again.
  */
 int iopf_chunk_replay(struct iopf_chunk *chunk, struct iommu_domain *domain)
 {
@@ -223,7 +231,10 @@ int iopf_chunk_replay(struct iopf_chunk *chunk, struct iommu_domain *domain)
 		unsigned int n = chunk_pinned_run(chunk, have, page, phys);
 		int ret;
 
-		/* No leaf of 2 MiB for what was pinned in parts: it is unpinned in parts. */
+		/*
+		 * Pages that were pinned in parts get no leaf of 2 MiB, since they are unpinned in
+		 * parts.
+		 */
 		if (n == IOPF_CHUNK_PAGES && !chunk->whole)
 			n /= 2;
 		ret = iommu_map(domain, iova, phys, (size_t)n << PAGE_SHIFT, prot,
@@ -236,14 +247,14 @@ int iopf_chunk_replay(struct iopf_chunk *chunk, struct iommu_domain *domain)
 }
 
 /**
- * iopf_chunk_unpinned() - the next run of pages that are not pinned
+ * iopf_chunk_unpinned() - find the next run of pages that are not pinned
  * @chunk: the chunk
- * @page: in: where to look from; out: first page of the run
- * @last: where to stop looking
+ * @page: in: where to start; out: first page of the run
+ * @last: last page to look at
  * @n: out: pages
  *
- * Context: process context, under the space's lock: but for devices' memory, which may be
- * revoked at any time, it stays so.
+ * Context: process context, under the space's lock. The answer stays valid under that lock, except
+ * for device memory, which may be revoked at any time.
  * Return: whether there is one.
  */
 bool iopf_chunk_unpinned(struct iopf_chunk *chunk, unsigned int *page, unsigned int last,
@@ -263,12 +274,12 @@ bool iopf_chunk_unpinned(struct iopf_chunk *chunk, unsigned int *page, unsigned 
 
 /**
  * iopf_chunk_unpin() - unmap the next run of pinned pages
- * @chunk: the chunk; if it was pinned as a whole, what is asked for is all of it
- * @page: in: where to look from; out: first page of the run
- * @last: where to stop looking
+ * @chunk: the chunk; if it was pinned as a whole, the range is all of it
+ * @page: in: where to start; out: first page of the run
+ * @last: last page to look at
  * @pages: out: the pages, which the caller unpins, unless @mmio; room for IOPF_CHUNK_PAGES
- * @n: out: how many
- * @mmio: out: they are of a device
+ * @n: out: pages in the run
+ * @mmio: out: the run is device memory
  *
  * Context: process context, under the space's lock.
  * Return: whether there was one.
@@ -293,7 +304,7 @@ bool iopf_chunk_unpin(struct iopf_chunk *chunk, unsigned int *page, unsigned int
 		chunk_unmap_run(chunk, *page, *n);
 		chunk_count(chunk, -(long)*n);
 		chunk_count_pinned(chunk, -(long)*n);
-		/* It could be written all the time. */
+		/* Devices could write to it until now. */
 		if (dirty)
 			iopf_chunkmap_dirty(&chunk->map, *page, *n);
 		chunk_settle(chunk, IOPF_SETTLE_LOST);

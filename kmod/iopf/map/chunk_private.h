@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * What the files about chunks share, and nobody else uses.
- */
+/* Shared by the chunk*.c files only. */
 #ifndef IOPF_CHUNK_PRIVATE_H
 #define IOPF_CHUNK_PRIVATE_H
 
@@ -16,7 +14,7 @@
 #include "space.h"
 #include "span.h"
 
-/* Page tables are the user's: see iopf_space.memcg. */
+/* Page tables are charged to the owner: see iopf_space.memcg. */
 #define FAULT_GFP (GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT)
 
 static inline u64 chunk_page_iova(const struct iopf_chunk *chunk, unsigned int page)
@@ -29,13 +27,13 @@ static inline unsigned long chunk_page_vaddr(const struct iopf_chunk *chunk, uns
 	return iopf_area_vaddr(chunk->area, chunk_page_iova(chunk, page));
 }
 
-/* Note for sysfs that the chunk has @pages more mapped, or less. */
+/* Count for sysfs that the chunk has @pages more mapped, or less. */
 static __always_inline void chunk_count(const struct iopf_chunk *chunk, long pages)
 {
 	iopf_space_count(chunk->area->space, pages);
 }
 
-/* The same for pinned pages. */
+/* Count pinned pages. */
 static inline void chunk_count_pinned(struct iopf_chunk *chunk, long pages)
 {
 	atomic_long_add(pages, &chunk->area->pinned_pages);
@@ -47,7 +45,7 @@ static inline int chunk_prot(const struct iopf_chunk *chunk, bool writable)
 	return (chunk->area->prot & ~(writable ? 0 : IOMMU_WRITE)) | IOMMU_CACHE;
 }
 
-/* Charge the budget, which there is, for what is mapped. */
+/* Charge the budget for the mapped pages. The space has a budget. */
 static inline void chunk_charge(struct iopf_chunk *chunk, unsigned int reserved,
 				enum iopf_settle why)
 {
@@ -56,7 +54,7 @@ static inline void chunk_charge(struct iopf_chunk *chunk, unsigned int reserved,
 	iopf_evictor_settle(chunk->area->space->evictor, &chunk->block, &chunk->map, reserved, why);
 }
 
-/* Charge what has changed. Where there is no budget that is one look. */
+/* Charge what has changed. Without a budget this is one read. */
 static inline void chunk_settle(struct iopf_chunk *chunk, enum iopf_settle why)
 {
 	lockdep_assert_held(&chunk->lock);
@@ -73,7 +71,9 @@ static inline void chunk_walk(struct iopf_chunk *chunk, unsigned int page, unsig
 	iopf_walk(chunk->area->mm->mm, chunk_page_vaddr(chunk, page), page, n, stop, runs);
 }
 
-/* May these CPU pages serve an access at all? Read-only is of use where the device may read. */
+/*
+ * Whether these CPU pages can serve an access. Read-only pages serve reads, if the device may read.
+ */
 static inline bool run_serves(const struct iopf_chunk *chunk, const struct iopf_run *run,
 			      bool write)
 {
@@ -86,8 +86,8 @@ static inline bool run_writable(const struct iopf_chunk *chunk, const struct iop
 }
 
 /*
- * Can one 2 MiB leaf map the chunk? The CPU has a leaf there, the area covers
- * the chunk, and I/O and CPU addresses agree within 2 MiB.
+ * Whether one 2 MiB leaf can map the chunk: the CPU has a leaf there, the area covers the chunk,
+ * and I/O and CPU addresses agree within 2 MiB.
  */
 static inline bool chunk_fits_huge(const struct iopf_chunk *chunk, const struct iopf_run *run)
 {
@@ -99,11 +99,11 @@ static inline bool chunk_fits_huge(const struct iopf_chunk *chunk, const struct 
 }
 
 /*
- * What a fault does in a chunk. Where every fault goes its address is not taken, so that it is in
+ * State of a fault in a chunk. On the hot path no code takes its address, so that it stays in
  * registers.
- * @need_write: only what the CPU has for writing is of use
- * @may_write: what the CPU has for writing gets mapped for writing
- * @no_huge: there is no room for a leaf of 2 MiB in the budget
+ * @need_write: only pages that the CPU has for writing are of use
+ * @may_write: pages that the CPU has for writing are mapped for writing
+ * @no_huge: the budget has no room for a leaf of 2 MiB
  * @mapped: pages mapped so far
  */
 struct chunk_fault {
@@ -119,22 +119,22 @@ struct chunk_fault {
 	struct iopf_timing *timing;
 };
 
-/* Whether something may be mapped now, which is so for as long as the lock is held. */
+/* Whether pages may be mapped now. The answer is valid for as long as the lock is held. */
 static __always_inline int chunk_may_map(const struct iopf_chunk *chunk)
 {
 	lockdep_assert_held(&chunk->lock);
 
 	if (unlikely(chunk->dead))
 		return -ESHUTDOWN;
-	/* Nothing is mapped here for as long as that is. */
+	/* While a span is mapped its chunks map nothing. */
 	if (iopf_span_mapped(chunk->area, chunk->iova))
 		return -EXDEV;
-	/* Pairs with iopf_area_thaw(): unfrozen, the area has its new address. */
+	/* Pairs with iopf_area_thaw(): when not frozen, the area has its new address. */
 	if (unlikely(smp_load_acquire(&chunk->area->frozen)))
 		return -EAGAIN;
 	/*
-	 * Pairs with the barrier in iopf_mm_invalidate_start(): either that
-	 * invalidation finds this chunk, or it is seen here.
+	 * Pairs with the barrier in iopf_mm_invalidate_start(): either that invalidation finds this
+	 * chunk, or this code sees it.
 	 */
 	smp_mb();
 	if (unlikely(READ_ONCE(chunk->area->mm->exited)))

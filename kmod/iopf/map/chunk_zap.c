@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Chunks: unmapping what is not pinned, for the CPU's page tables, the budget, sampling, and for
- * good.
+ * Chunks: unmapping pages that are not pinned: for the CPU's page tables, for the budget, for
+ * sampling, and for good.
  *
- * What goes from a chunk at one time has one sync of each domain's IOTLB, before the chunk's lock
- * is dropped. So when a function here returns, no device uses the pages through this chunk any
- * more.
+ * All pages that are unmapped from a chunk at one time share one sync of each domain's IOTLB,
+ * before the chunk's lock is dropped. So when a function here returns, no device uses the pages
+ * through this chunk any more.
  *
  * Locking: the chunk's lock; nothing sleeps. For races see chunk.c.
  */
@@ -20,9 +20,9 @@
 #include "space.h"
 
 /*
- * Pages that go from a chunk. Each domain has its IOTLB synced once for all of them, before the
- * chunk's lock is dropped. With one domain, as most spaces have, pages are unmapped as they
- * are found; with more, each domain is gone through for them at the end.
+ * Pages that are being unmapped from a chunk. The IOTLB of each domain is synced once for all of
+ * them, before the chunk's lock is dropped. Most spaces have one domain: pages are unmapped as they
+ * are found. With more domains, @gone collects the pages, and each domain unmaps them at the end.
  */
 struct chunk_zap {
 	struct iopf_chunk *chunk;
@@ -66,7 +66,7 @@ static void zap_run(struct chunk_zap *z, unsigned int page, unsigned int n)
 	z->zapped += n;
 }
 
-/* Returns the number of pages unmapped. */
+/* Sync the IOTLBs. Returns the number of pages unmapped. */
 static unsigned int zap_end(struct chunk_zap *z)
 {
 	const struct iopf_domains *domains = z->chunk->domains;
@@ -111,17 +111,17 @@ void iopf_chunk_zap_writable(struct iopf_chunk *chunk)
 }
 
 /**
- * iopf_chunk_zap() - unmap a range of pages; pinned ones stay
+ * iopf_chunk_zap() - unmap a range of pages; pinned pages stay
  * @chunk: the chunk
  * @first: first page
  * @last: last page
- * @age: only to see whether the pages are used: what has not been used shall not look as if it
- *       had, so for some time faults map little around them
+ * @age: unmap only to see whether the pages are used. For some time faults then map few neighbours,
+ *       so that unused pages do not look used.
  *
  * When this returns no device uses the pages through this chunk any more.
  *
  * Context: any that may take a spinlock.
- * Return: pages unmapped; more than asked for when a 2 MiB mapping went.
+ * Return: pages unmapped; more than the range when a 2 MiB mapping was unmapped.
  */
 unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsigned int last,
 			    bool age)
@@ -147,19 +147,19 @@ unsigned int iopf_chunk_zap(struct iopf_chunk *chunk, unsigned int first, unsign
 }
 
 /**
- * iopf_chunk_look() - unmap a chunk that is being watched, to see when it is missed; see
+ * iopf_chunk_look() - unmap a chunk that is being watched, to see when a device misses it; see
  *                     sample/sampler.c
  * @chunk: the chunk, found under RCU
  *
  * Context: any that may take a spinlock.
- * Return: whether that was done.
+ * Return: whether it was unmapped.
  */
 bool iopf_chunk_look(struct iopf_chunk *chunk)
 {
 	bool looked = false;
 
 	spin_lock(&chunk->lock);
-	/* What is mapped of a frozen area does not come back before it thaws. */
+	/* Pages of a frozen area can't be mapped again before it thaws. */
 	if (!chunk->dead && !READ_ONCE(chunk->area->frozen))
 		looked = iopf_watch_look(chunk->area->space->watch, iopf_chunk_block(chunk),
 					 iopf_chunk_loose(chunk), &chunk->look);
@@ -172,11 +172,12 @@ bool iopf_chunk_look(struct iopf_chunk *chunk)
 }
 
 /**
- * iopf_chunk_evict() - unmap what is not pinned, for the budget's sake
+ * iopf_chunk_evict() - unmap pages that are not pinned, for the budget
  * @block: the budget's view of the chunk, found under RCU
  * @look: to see whether it is used, rather than to make room
  *
- * If it may go: the budget is asked again. What is mapped of a frozen area stays.
+ * The budget is asked again, under the chunk's lock, whether the block may be evicted. Pages of a
+ * frozen area stay mapped.
  *
  * Context: any that may take a spinlock.
  * Return: pages unmapped.
@@ -199,7 +200,7 @@ unsigned int iopf_chunk_evict(struct iopf_block *block, bool look)
 }
 
 /**
- * iopf_chunk_kill() - unmap everything that is not pinned and let nothing in again
+ * iopf_chunk_kill() - unmap all pages that are not pinned, and mark the chunk dead
  * @chunk: the chunk
  */
 void iopf_chunk_kill(struct iopf_chunk *chunk)
