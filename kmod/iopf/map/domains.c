@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The IOMMU domains of an address space, as one: what is mapped is mapped in each of them.
+ * The IOMMU domains of an address space, used as one: each mapping goes into all of them.
  *
- * Locking: the caller sees to it that nobody else maps or unmaps the same addresses meanwhile.
+ * Locking: the caller ensures that no other task maps or unmaps the same addresses meanwhile.
  */
 #include <linux/iommu.h>
 
 #include "domains.h"
 
 /**
- * iopf_domains_unmap() - unmap what is mapped without a hole
+ * iopf_domains_unmap() - unmap a range that is mapped without a hole
  * @domains: a set of domains
- * @nr: from the first so many of them
+ * @nr: number of domains to unmap from, beginning with the first
  * @iova: first address
  * @size: bytes
  */
@@ -27,15 +27,15 @@ void iopf_domains_unmap(const struct iopf_domains *domains, unsigned int nr, u64
 }
 
 /**
- * iopf_domains_map() - map memory without a hole where nothing is mapped
+ * iopf_domains_map() - map contiguous memory where nothing is mapped
  * @domains: a set of domains
  * @iova: first address
  * @phys: the memory
  * @size: bytes
  * @prot: IOMMU_READ, ...
- * @gfp: how to get memory for tables
+ * @gfp: how to get memory for page tables
  *
- * Return: 0 or a negative error number, with nothing mapped.
+ * Return: 0, or a negative error number with nothing mapped.
  */
 int iopf_domains_map(const struct iopf_domains *domains, u64 iova, phys_addr_t phys, size_t size,
 		     int prot, gfp_t gfp)

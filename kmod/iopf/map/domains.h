@@ -7,8 +7,8 @@
 
 /**
  * struct iopf_domain - an IOMMU domain of a space
- * @iommu: the domain; its page sizes are narrowed to what we use
- * @pgsizes: the page sizes that its IOMMU has
+ * @iommu: the domain; its page sizes are restricted to those that we use
+ * @pgsizes: the page sizes that its IOMMU supports
  * @coherent: its devices can't bypass the CPU's caches (no-snoop is ignored)
  */
 struct iopf_domain {
@@ -18,12 +18,12 @@ struct iopf_domain {
 };
 
 /**
- * struct iopf_domains - the IOMMU domains of a space at one time
- * @nr: how many
+ * struct iopf_domains - the set of IOMMU domains of a space
+ * @nr: number of domains
  * @domain: the domains; a mapping goes into each
  *
- * Never changes once published; a space that gains or loses a domain
- * makes a new one and moves its chunks over, see iopf_space_set_domains().
+ * A set never changes once published. A space that gains or loses a domain makes a new set and
+ * moves its chunks to it, see iopf_space_set_domains().
  */
 struct iopf_domains {
 	unsigned int nr;

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Hints: where devices have faulted, so that the next fault there need not look for it.
+ * Hints: the chunks in which devices have faulted, so that the next fault there finds its chunk
+ * fast.
  *
- * Each CPU has a small table of them. A hint is a chunk, and the generation of the space in
- * which it was found. A space gets a new generation, which no other ever had, when chunks have
- * been taken out of its arrays and before they are freed after a grace period. So to whoever reads
- * the present generation in an RCU read-side section, a hint of that generation is a
- * chunk that is not freed before the end of the section, though it may be dead. The same goes for
- * its area.
+ * Each CPU has a small table of hints. A hint is a chunk, and the generation of the space in which
+ * the chunk was found. A space gets a new generation after chunks have been taken out of its
+ * arrays, and before these chunks are freed after a grace period. No other space ever had this
+ * generation. So a reader that reads the present generation in an RCU read-side section may use a
+ * hint of that generation: its chunk is not freed before the end of the section, though it may be
+ * dead. The same holds for its area.
  *
- * Who stores a hint has read the generation before it looked for the chunk: should chunks go
- * meanwhile, the hint is of a generation that is over.
+ * Code that stores a hint reads the generation before it looks for the chunk. If chunks are taken
+ * out meanwhile, the hint belongs to an old generation.
  *
- * Locking: RCU, and preemption is off while a hint is read or written as a whole.
+ * Locking: RCU. Preemption is off while a hint is read or written as a whole.
  *
- * Looking for a chunk takes some 270 instructions without a hint, 20 with one. Most spaces have one
- * large area or a few: where the chunk is new, the last chunk says which area that most likely is,
- * in 20 instructions rather than 120.
+ * To find a chunk takes some 270 instructions without a hint, and 20 with one. Most spaces have one
+ * large area or a few. For a new chunk, the area of the last chunk is the most likely one: this
+ * check takes 20 instructions rather than 120.
  */
 #ifndef IOPF_HINT_H
 #define IOPF_HINT_H
@@ -29,8 +30,8 @@
 #include "chunk.h"
 
 /**
- * struct iopf_hint - a chunk that may well be wanted again
- * @generation: in which it was found; 0 is none
+ * struct iopf_hint - a chunk that is likely to be needed again
+ * @generation: the generation in which it was found; 0: no hint
  * @chunk: the chunk
  */
 struct iopf_hint {
@@ -38,13 +39,13 @@ struct iopf_hint {
 	struct iopf_chunk *chunk;
 };
 
-/* Hints of a CPU: 256 MiB in use at a time, for 2 KiB. */
+/* Hints of a CPU. They cover 256 MiB in use at a time, and take 2 KiB. */
 #define IOPF_HINTS 128
 
 /**
  * struct iopf_hints - the hints of a CPU
- * @hint: by number of the chunk and generation
- * @last: the one that was stored last
+ * @hint: hints, by number of the chunk and generation
+ * @last: the hint that was stored last
  */
 struct iopf_hints {
 	struct iopf_hint hint[IOPF_HINTS];
@@ -52,21 +53,21 @@ struct iopf_hints {
 };
 
 extern struct iopf_hints __percpu *iopf_hints;
-/* Generations of all spaces. */
+/* The last generation of all spaces. */
 extern atomic64_t iopf_hint_generations;
 
 int iopf_hints_init(void);
 void iopf_hints_exit(void);
 
 /**
- * iopf_hint_renew() - chunks are going to be freed, or a space begins
+ * iopf_hint_renew() - give a space a new generation: it is new, or chunks are about to be freed
  * @generation: the space's
  *
- * Context: the chunks can't be found any more, and the caller frees them after a grace period.
+ * Context: no code can find the chunks any more, and the caller frees them after a grace period.
  */
 static inline void iopf_hint_renew(u64 *generation)
 {
-	/* Fully ordered: chunks can't be found, then the generation is over. */
+	/* Fully ordered: first the chunks can't be found any more, then the generation ends. */
 	WRITE_ONCE(*generation, atomic64_inc_return(&iopf_hint_generations));
 }
 
@@ -76,11 +77,11 @@ static inline unsigned int iopf_hint_index(u64 generation, u64 iova)
 }
 
 /**
- * iopf_hint_get() - the chunk of an address, if the hint is about it
+ * iopf_hint_get() - look up the chunk of an address in the hints
  * @generation: of the space, read in the caller's RCU read-side section
  * @iova: the address
  *
- * Return: the chunk, which has the page; or NULL.
+ * Return: the chunk, which contains the page; or NULL.
  */
 static inline struct iopf_chunk *iopf_hint_get(u64 generation, u64 iova)
 {
@@ -93,14 +94,14 @@ static inline struct iopf_chunk *iopf_hint_get(u64 generation, u64 iova)
 	put_cpu_ptr(iopf_hints);
 	if (!chunk)
 		return NULL;
-	/* Areas may share the 2 MiB, and chunks the hint. */
+	/* Several areas may share the 2 MiB, and several chunks the same hint. */
 	page = (iova - chunk->iova) >> PAGE_SHIFT;
 	return likely(page >= chunk->first && page <= chunk->last) ? chunk : NULL;
 }
 
 /**
  * iopf_hint_set() - store a hint
- * @generation: of the space, read before the chunk was looked for
+ * @generation: of the space, read before the caller looked for the chunk
  * @chunk: the chunk
  */
 static inline void iopf_hint_set(u64 generation, struct iopf_chunk *chunk)
@@ -117,7 +118,7 @@ static inline void iopf_hint_set(u64 generation, struct iopf_chunk *chunk)
 }
 
 /**
- * iopf_hint_area() - the area of an address, if it is that of the last hint
+ * iopf_hint_area() - return the area of the last hint, if it contains an address
  * @generation: of the space, read in the caller's RCU read-side section
  * @iova: the address
  *

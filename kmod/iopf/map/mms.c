@@ -2,12 +2,12 @@
 /*
  * The processes whose memory is mapped in an address space: at most IOPF_MMS_MAX of them.
  *
- * A process is followed (host/mm.c) from its first MAP_DMA on, until it has exited and none of its
- * areas is left, or the space ends. A process that shares its memory with one that has exited is
- * followed anew.
+ * A space follows a process (host/mm.c) from its first MAP_DMA on, until the process has exited and
+ * has no area left in the space, or until the space ends. If a process exits while another one
+ * shares its memory, the space follows the other one anew.
  *
- * following vs exit: registering a notifier waits for the process's address space, so it is done
- *   without the space's lock; then the space is looked at again.
+ * following vs exit: registering a notifier waits for the mmap lock of the process. So it is done
+ *   without the space's lock, and the space is checked again after that.
  *
  * Locking: the space's lock protects its list of processes.
  */
@@ -23,10 +23,13 @@
 /* Processes that a space follows at most; docs/internals/bounds.md says so. */
 #define IOPF_MMS_MAX	1024
 
-/* How long the end of a space waits for its processes' threads. */
+/* How long the end of a space waits for the threads of its processes. */
 #define LEAVE_TIME	HZ
 
-/* What was stopped with another process that shared the memory stays so: there is a new one. */
+/*
+ * Find the process in the space. One that has exited stays stopped, even if another process shares
+ * its memory: that process gets a new entry.
+ */
 static struct iopf_mm *mm_find(struct iopf_space *space, struct mm_struct *mm)
 {
 	struct iopf_mm *m;
@@ -39,7 +42,7 @@ static struct iopf_mm *mm_find(struct iopf_space *space, struct mm_struct *mm)
 	return NULL;
 }
 
-/* Stop following a process, of which no area is left in the tree. Callbacks may run still. */
+/* Stop following a process that has no area left in the tree. Callbacks may still run. */
 static void mm_unfollow(struct iopf_mm *m)
 {
 	WARN_ON(!RB_EMPTY_ROOT(&m->ranges.rb_root));
@@ -48,7 +51,7 @@ static void mm_unfollow(struct iopf_mm *m)
 }
 
 /**
- * iopf_mms_reap() - drop processes that are gone: their notifiers serve nobody
+ * iopf_mms_reap() - stop following processes that have exited and have no areas
  * @space: the address space, locked
  */
 void iopf_mms_reap(struct iopf_space *space)
@@ -70,14 +73,15 @@ static bool mm_has_room(struct iopf_space *space)
 }
 
 /**
- * iopf_mms_follow() - see to it that the calling process is followed
+ * iopf_mms_follow() - ensure that the calling process is followed, and lock the space
  * @space: the address space, not locked
  *
- * Before it maps anything: registering waits for its address space, which may be in use for as
- * long as it likes.
+ * Called before the process maps anything. Registering waits for the mmap lock of the process,
+ * which other threads may hold for any time.
  *
- * Return: 0 with the space locked, or a negative error number without: -ENOSPC: it follows as
- * many as it may; -ESRCH: the process ends; -EINTR: the caller is killed.
+ * Return: 0 with the space locked, or a negative error number without the lock: -ENOSPC: the space
+ * follows as many processes as it may; -ESRCH: the process is exiting; -EINTR: the caller is
+ * killed.
  */
 int iopf_mms_follow(struct iopf_space *space)
 {
@@ -90,7 +94,7 @@ int iopf_mms_follow(struct iopf_space *space)
 				iopf_mm_end(m);
 			return -EINTR;
 		}
-		/* Without groups nothing can be mapped. */
+		/* Without a group nothing can be mapped. */
 		if (!current->mm || iopf_space_groupless(space))
 			break;
 		found = mm_find(space, current->mm);
@@ -116,19 +120,19 @@ int iopf_mms_follow(struct iopf_space *space)
 }
 
 /**
- * iopf_mms_get() - the calling process's memory, as the space sees it
+ * iopf_mms_get() - get the space's entry for the calling process
  * @space: the address space
  * @mm: current->mm
  *
  * Context: process context, under the space's lock.
- * Return: it, with a reference for the caller's area; or an error pointer: -ENODEV without groups;
- * -EAGAIN: it is not followed, see iopf_mms_follow().
+ * Return: the entry, with a reference for the caller's area; or an error pointer: -ENODEV: no group
+ * is attached; -EAGAIN: the process is not followed, see iopf_mms_follow().
  */
 struct iopf_mm *iopf_mms_get(struct iopf_space *space, struct mm_struct *mm)
 {
 	struct iopf_mm *m = mm ? mm_find(space, mm) : NULL;
 
-	/* A process that shared the memory may have ended just now. */
+	/* A process that shared the memory may have exited just now. */
 	if (!m)
 		return ERR_PTR(mm && !iopf_space_groupless(space) ? -EAGAIN : -ENODEV);
 	refcount_inc(&m->refs);
@@ -136,9 +140,9 @@ struct iopf_mm *iopf_mms_get(struct iopf_space *space, struct mm_struct *mm)
 }
 
 /**
- * iopf_mms_end() - the space ends: stop following all processes
+ * iopf_mms_end() - stop following all processes, when the space ends
  * @space: the address space, locked, without areas
- * @ended: out: for iopf_mms_wait()
+ * @ended: out: the processes, for iopf_mms_wait()
  */
 void iopf_mms_end(struct iopf_space *space, struct list_head *ended)
 {
@@ -158,7 +162,7 @@ void iopf_mms_end(struct iopf_space *space, struct list_head *ended)
  * iopf_mms_wait() - give threads of processes that are not followed any more some time to leave
  * @ended: of iopf_mms_end(); empty afterwards
  *
- * They hold the module.
+ * These threads hold a reference to the module.
  */
 void iopf_mms_wait(struct list_head *ended)
 {

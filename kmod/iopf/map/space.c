@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Address spaces: what a container is to those who map memory.
+ * Address spaces: the part of a container in which memory is mapped.
  *
- * A space has areas (what user space has mapped for DMA), the processes whose memory that is, and
- * the IOMMU domains into which it is mapped. It knows neither VFIO nor devices nor faults: those
- * are the business of the folders above.
+ * A space has areas (the ranges that user space has mapped for DMA), the processes whose memory
+ * they are, and the IOMMU domains in which they are mapped. A space knows neither VFIO nor devices
+ * nor faults. Folders above this one know them.
  *
  * Invariants, under the space's lock:
  *  - areas do not overlap;
- *  - each chunk's set of domains is the space's.
+ *  - each chunk has the space's set of domains.
  *
- * set of domains vs new chunks: a chunk reads the set under the lock of its area's array. Changing
- *   the set passes through that lock before it moves the area's chunks, see area.c.
+ * set of domains vs new chunks: a chunk reads the set under the lock of its area's array. Code that
+ *   changes the set takes that lock before it moves the area's chunks, see area.c.
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
@@ -26,10 +26,10 @@
 #include "space.h"
 
 /**
- * iopf_space_init() - an address space without areas and domains
- * @space: zeroed; iopf_space_free() is called for it later, be it that this fails
+ * iopf_space_init() - make an address space without areas and domains
+ * @space: zeroed; the caller later calls iopf_space_free(), even on failure
  * @id: a number for the name of its workers
- * @repair: what its @repair does
+ * @repair: function of the work @repair of the space
  *
  * Return: 0 or -ENOMEM.
  */
@@ -39,7 +39,7 @@ int iopf_space_init(struct iopf_space *space, u32 id, work_func_t repair)
 	space->huge_ok = !READ_ONCE(iopf_disable_hugepages);
 	iopf_hint_renew(&space->generation);
 	INIT_DELAYED_WORK(&space->repair, repair);
-	/* What is erased in bulk has to have MT_FLAGS_ALLOC_RANGE; see pin/policy.c. */
+	/* A tree that is erased in bulk needs MT_FLAGS_ALLOC_RANGE; see pin/policy.c. */
 	mt_init_flags(&space->areas, MT_FLAGS_ALLOC_RANGE | MT_FLAGS_USE_RCU);
 	INIT_LIST_HEAD(&space->mms);
 	space->resident = alloc_percpu_gfp(*space->resident, GFP_KERNEL_ACCOUNT);
@@ -52,8 +52,8 @@ int iopf_space_init(struct iopf_space *space, u32 id, work_func_t repair)
 }
 
 /**
- * iopf_space_free() - free what iopf_space_init() has made
- * @space: nobody can find it any more
+ * iopf_space_free() - free what iopf_space_init() has allocated
+ * @space: no code can find it any more
  */
 void iopf_space_free(struct iopf_space *space)
 {
@@ -64,17 +64,20 @@ void iopf_space_free(struct iopf_space *space)
 }
 
 /**
- * iopf_space_resident() - pages that are mapped
+ * iopf_space_resident() - return the number of pages that are mapped
  * @space: the address space
  *
- * Anybody may ask at any time: nothing is gone through, no lock is taken.
+ * This may be called at any time. It takes no lock, and walks through no areas.
  */
 unsigned long iopf_space_resident(const struct iopf_space *space)
 {
 	long pages = 0;
 	int cpu;
 
-	/* One CPU counts what another takes away, so a sum that is being made may be off. */
+	/*
+	 * One CPU counts a page when it is mapped, another when it is unmapped. So a sum that is
+	 * read meanwhile may be wrong.
+	 */
 	for_each_possible_cpu(cpu)
 		pages += READ_ONCE(*per_cpu_ptr(space->resident, cpu));
 	return max(pages, 0L);
@@ -82,12 +85,12 @@ unsigned long iopf_space_resident(const struct iopf_space *space)
 
 /**
  * iopf_space_next_area() - go through the areas of a range
- * @space: the address space, locked; areas may be removed, the one at hand too
- * @area: the one before; NULL: begin
- * @index: in: an address to go on from; out: for the next call
+ * @space: the address space, locked; the caller may remove areas, the present one too
+ * @area: the previous area; NULL for the first call
+ * @index: in: the address to start from; out: for the next call
  * @last: last address
  *
- * Others get the processor in between.
+ * Other tasks may get the processor in each call.
  *
  * Return: the next area, or NULL.
  */
@@ -97,20 +100,20 @@ struct iopf_area *iopf_space_next_area(struct iopf_space *space, const struct io
 	lockdep_assert_held(&space->lock);
 
 	cond_resched();
-	/* After the last address of all there is none. */
+	/* mt_find_after() finds nothing after the last address of all. */
 	return area ? mt_find_after(&space->areas, index, last) :
 		      mt_find(&space->areas, index, last);
 }
 
 /**
- * iopf_space_check() - whether all of a range is mapped
+ * iopf_space_check() - check whether all of a range is mapped
  * @space: the address space, locked
  * @range: the range
- * @prot: IOMMU_READ, IOMMU_WRITE: what the areas must permit; 0: nothing in particular
+ * @prot: IOMMU_READ, IOMMU_WRITE: the access that the areas must permit; 0: any areas
  * @vaddr: their CPU addresses must be valid
  *
- * Return: 0; -ENOENT: not all of it is mapped; -EPERM: an area does not permit that; -EBUSY: the
- * CPU address of an area is invalid; -EINTR: the caller is killed.
+ * Return: 0; -ENOENT: a part of it is not mapped; -EPERM: an area does not permit the access;
+ * -EBUSY: the CPU address of an area is invalid; -EINTR: the caller is killed.
  */
 int iopf_space_check(struct iopf_space *space, const struct iopf_range *range, int prot,
 		     bool vaddr)
@@ -139,10 +142,10 @@ int iopf_space_check(struct iopf_space *space, const struct iopf_range *range, i
 }
 
 /**
- * iopf_space_repair() - have devices' memory mapped again that its owner has revoked
+ * iopf_space_repair() - schedule the worker that maps revoked device memory again
  * @space: the address space
  *
- * Context: any that may take a spinlock; an area keeps the space from going.
+ * Context: any that may take a spinlock; an area keeps the space from being freed.
  */
 void iopf_space_repair(struct iopf_space *space)
 {
@@ -151,14 +154,14 @@ void iopf_space_repair(struct iopf_space *space)
 }
 
 /**
- * iopf_space_set_domains() - change the domains that mappings go into
+ * iopf_space_set_domains() - change the set of domains
  * @space: the address space, locked
  * @domains: the new set, which the space takes over on success
- * @added: the domain in it that the old one lacks, or NULL
+ * @added: the domain in it that the old set does not have, or NULL
  *
- * What is not pinned is unmapped; devices fault it in again.
+ * Pages that are not pinned are unmapped. Faults map them again.
  *
- * Return: 0, or a negative error number and the old set is back in place.
+ * Return: 0, or a negative error number with the old set in place again.
  */
 int iopf_space_set_domains(struct iopf_space *space, struct iopf_domains *domains,
 			   struct iommu_domain *added)

@@ -23,33 +23,34 @@ struct iopf_watch;
 struct mem_cgroup;
 
 /**
- * struct iopf_space - an I/O address space: what is mapped in it, and where that goes
+ * struct iopf_space - an I/O address space: its areas, and the domains in which they are mapped
  * @huge_ok: 2 MiB mappings are allowed
- * @tracking: device writes are tracked; chunks look at it under their locks. See vfio/dirty.c.
+ * @tracking: device writes are tracked; chunks read it under their locks. See vfio/dirty.c.
  * @sampled: it is being sampled; see sample/sampler.c
- * @budgeted: it has limits, so what is mapped is charged; see vfio/limits.c. Changes under @lock.
+ * @budgeted: it has limits, so mapped pages are charged; see vfio/limits.c. Changes under @lock.
  * @faults: workers for faults that have to wait
- * @memcg: who pays for chunks and IOMMU page tables; @faults holds it
- * @evictor: keeps its budget
+ * @memcg: the memory cgroup that pays for chunks and IOMMU page tables; @faults holds it
+ * @evictor: its budget, and the work that evicts
  * @watch: which chunks are sampled
- * @pins: what is pinned, and for what reason
- * @prefaults: requests to have memory ready before its use
- * @generation: of the hints to its chunks; see hint.h
- * @resident: pages that are mapped, by the CPU that counted them: a part may be negative
- * @pinned_pages: pages of those that are pinned
- * @repair: maps devices' memory again that has been revoked; see pin/mmio.c
- * @repair_delay: jiffies until the next attempt
- * @lock: order: see docs/internals/locking.md; protects all that follows
- * @serial: changes when an area may have gone, or have got another CPU address
- * @last_area: number of the last area
+ * @pins: what is pinned, and why
+ * @prefaults: requests to prefault
+ * @generation: the generation of its hints; see hint.h
+ * @resident: mapped pages, per CPU that counted them: the number of one CPU may be negative
+ * @pinned_pages: the mapped pages that are pinned
+ * @repair: maps revoked device memory again; see pin/mmio.c
+ * @repair_delay: jiffies until the next attempt of @repair
+ * @lock: order: see docs/internals/locking.md; protects all fields below
+ * @serial: changes when an area may have been removed, or have got another CPU address
+ * @last_area: number of the last area that was made
  * @areas: areas by IOVA; read under RCU
- * @nr_areas: how many there are
- * @area_pages: how many pages they have
- * @vaddr_invalid: areas whose CPU address is invalid
+ * @nr_areas: number of areas
+ * @area_pages: number of pages in them
+ * @vaddr_invalid: number of areas whose CPU address is invalid
  * @mms: the processes whose memory is mapped
  * @domains: the IOMMU domains; chunks copy the pointer under iopf_area.chunks
- * @groups: attached groups of devices that do DMA; without one no domain knows pinned pages
- * @emulated_groups: attached groups of emulated devices
+ * @groups: number of attached groups of devices that do DMA; without one there is no domain that
+ *          maps pinned pages
+ * @emulated_groups: number of attached groups of emulated devices
  */
 struct iopf_space {
 	bool huge_ok;
@@ -84,7 +85,7 @@ int iopf_space_init(struct iopf_space *space, u32 id, work_func_t repair);
 void iopf_space_free(struct iopf_space *space);
 
 /**
- * iopf_space_count() - count what is mapped, for people
+ * iopf_space_count() - count mapped pages, for sysfs
  * @space: the address space
  * @pages: how many more; negative: less
  */
@@ -94,10 +95,11 @@ static inline void iopf_space_count(struct iopf_space *space, long pages)
 }
 
 /**
- * iopf_space_unlock_to_wait() - drop the lock to do what may take for ever
+ * iopf_space_unlock_to_wait() - drop the lock before an operation that may take any time
  * @space: the address space, locked
  *
- * Followed by iopf_space_relock(); meanwhile all but the space itself may have gone.
+ * The caller then calls iopf_space_relock(). Meanwhile everything but the space itself may be
+ * removed.
  */
 static inline void iopf_space_unlock_to_wait(struct iopf_space *space)
 {
@@ -112,7 +114,7 @@ static inline void iopf_space_relock(struct iopf_space *space)
 }
 
 /**
- * iopf_space_groupless() - whether no group is attached: it is released, or being set up
+ * iopf_space_groupless() - whether no group is attached: the space is being released or set up
  * @space: the address space, locked
  */
 static inline bool iopf_space_groupless(const struct iopf_space *space)
@@ -123,10 +125,10 @@ static inline bool iopf_space_groupless(const struct iopf_space *space)
 }
 
 /**
- * iopf_space_enter() - a fault is going to be handled
+ * iopf_space_enter() - begin to handle a fault
  * @space: the address space
  *
- * Return: what iopf_space_leave() wants to know.
+ * Return: a value for iopf_space_leave().
  */
 static inline int iopf_space_enter(struct iopf_space *space)
 {
@@ -134,7 +136,7 @@ static inline int iopf_space_enter(struct iopf_space *space)
 }
 
 /**
- * iopf_space_leave() - the fault has been answered, or will be handled again
+ * iopf_space_leave() - end: the fault has been answered, or will be handled again
  * @space: the address space
  * @turn: of iopf_space_enter()
  */

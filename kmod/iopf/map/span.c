@@ -1,40 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Spans: leaves of 1 GiB, where the CPU has one (hugetlb), all IOMMUs of the space can, and I/O
- * and CPU addresses agree within 1 GiB. One fault then serves what would have been 512 chunks.
+ * Spans: leaves of 1 GiB. A span can be mapped where the CPU has such a leaf (hugetlb), all IOMMUs
+ * of the space support it, and I/O and CPU addresses agree within 1 GiB. One fault then maps as
+ * much as 512 chunks.
  *
- * A span is made when such a leaf of the CPU is first met, and stays until the area goes. While it
- * is mapped, no chunk in it maps anything: what is mapped is always either one leaf that the span
- * knows, or what the chunks know, so unmapping names what is mapped exactly. A leaf is all or
- * nothing: whatever changes in it takes the whole of it, and the next fault comes for a leaf
- * again, or for what the CPU has by then.
+ * A span is made when a fault first finds such a leaf of the CPU. It stays until the area is freed.
+ * While a span is mapped, no chunk in it maps anything. So each mapping is known either to the
+ * span, as one leaf, or to the chunks, and code that unmaps names it exactly. A leaf is unmapped as
+ * a whole, whatever changes in it. The next fault then maps a leaf again, or what the CPU has by
+ * then.
  *
- * The rule of chunk.c holds here with the span's lock in place of the chunk's: a fault takes the
- * lock, sees that no invalidation of the range is in progress, reads the CPU's entry, maps; the
- * notifier counts the invalidation, takes the lock, unmaps. The barriers are the same.
+ * The rule of chunk.c holds here with the span's lock in place of the chunk's. A fault takes the
+ * lock, checks that no invalidation of the range is in progress, reads the CPU's entry, and maps
+ * it. The notifier counts the invalidation, takes the lock, and unmaps. The barriers are the same.
  *
- * span fault vs chunk fault: the span says "mapped" before it takes each chunk's lock to unmap what
- *   is there; a chunk's fault looks, under that lock, whether the span is mapped. So either it
- *   was first, and what it mapped is taken out, or it sees the span and comes to it. A chunk that
- *   is not in the array yet is stored after the span has passed through the array's lock, so its
- *   maker sees the span. The span says "not mapped" when the leaf is gone.
- * span fault vs invalidation anywhere in the process: the counters are hashed, a span has all of
- *   them. While one is not zero chunks serve the fault.
- * tracking of writes is by the page: no spans. Whoever starts it says so, then takes each span's
- *   lock to unmap it, or finds none, and then a span that is made later sees what was said.
- *   The same goes for pinning (@no_spans), and for budgets, see budget/budget.c.
- * frozen areas: what is mapped stays, nothing new; see area.c.
- * another set of domains: as with chunks, a span either is made with the new set, or moved to it.
- *   In between, span and chunk may have different sets; each unmaps from its own.
- * removal: the span is dead before its chunks are, so the last thing to map is a chunk, and
- *   that is killed after it.
+ * span fault vs chunk fault: a span fault sets @mapped before it takes each chunk's lock to unmap
+ *   the chunk. A chunk fault reads @mapped under that lock. So either the chunk fault comes first,
+ *   and the span fault unmaps what it mapped, or the chunk fault sees the span and goes to it. The
+ *   span fault also takes the lock of the array of chunks. So a chunk that is stored later sees the
+ *   span. @mapped is cleared when the leaf has been unmapped.
+ * span fault vs invalidation anywhere in the process: the counters are hashed, and a span covers
+ *   all of them. While one of them is not zero, chunks serve the fault.
+ * tracking of writes is by the page, so there are no spans then. Code that starts tracking first
+ *   sets the flag, then takes each span's lock to unmap the span. A span that is made later sees
+ *   the flag. The same holds for pinning (@no_spans), and for budgets, see budget/budget.c.
+ * frozen areas: mapped leaves stay, no new one is mapped; see area.c.
+ * another set of domains: as with chunks, a span is either made with the new set or moved to it. In
+ *   between, span and chunk may have different sets. Each unmaps from its own.
+ * removal: a span is marked dead before its chunks are. So only a chunk may still be mapped after
+ *   that, and the chunk is killed later.
  *
- * Nothing here sleeps. Where many chunks are mapped in the GiB, a fault unmaps some of them and has
- * a chunk serve it; so do the faults that follow from that, until there are few enough for the leaf
- * to take their place.
+ * Nothing here sleeps. If many chunks in the GiB are mapped, a fault unmaps some of them and has a
+ * chunk serve it. The following faults do the same, until so few are left that a fault can map the
+ * leaf.
  *
- * Locking: iopf_mm.lock -> iopf_span.lock -> iopf_area.chunks -> iopf_chunk.lock. The lock of
- * the array of spans is taken on its own.
+ * Locking: iopf_mm.lock -> iopf_span.lock -> iopf_area.chunks -> iopf_chunk.lock. The lock of the
+ * array of spans is taken on its own.
  */
 #include <linux/iommu.h>
 #include <linux/slab.h>
@@ -46,7 +47,7 @@
 #include "chunk.h"
 #include "span.h"
 
-/* Mapped chunks that one fault unmaps at most. */
+/* One fault unmaps at most this many mapped chunks. */
 #define ZAP_CHUNKS	8
 
 static unsigned long span_index(u64 iova)
@@ -63,9 +64,9 @@ static struct iopf_range span_range(const struct iopf_span *span)
 }
 
 /**
- * iopf_span_possible() - whether a leaf of 1 GiB may map an address, as far as we are concerned
+ * iopf_span_possible() - whether area, space and domains allow a leaf of 1 GiB at an address
  * @area: the area; not frozen
- * @domains: the domains the leaf would go into
+ * @domains: the domains the leaf would be mapped in
  * @iova: an address in it
  *
  * Context: under the lock of the span or of the chunk.
@@ -74,7 +75,7 @@ bool iopf_span_possible(struct iopf_area *area, const struct iopf_domains *domai
 {
 	u64 first = round_down(iova, IOPF_SPAN_SIZE);
 
-	/* Pinned pages are gone before spans may come. Pairs with iopf_spans_allow(). */
+	/* Pages are unpinned before spans are allowed again. Pairs with iopf_spans_allow(). */
 	if (!area->huge_ok || smp_load_acquire(&area->no_spans) ||
 	    READ_ONCE(area->space->tracking) || READ_ONCE(area->space->sampled) ||
 	    READ_ONCE(area->space->budgeted))
@@ -88,7 +89,7 @@ bool iopf_span_possible(struct iopf_area *area, const struct iopf_domains *domai
 	return true;
 }
 
-/* The span at an address, made if need be. Error pointer: -ENOMEM, -ESHUTDOWN. */
+/* Find the span at an address, or make it. Error pointer: -ENOMEM, -ESHUTDOWN. */
 static struct iopf_span *span_get(struct iopf_area *area, u64 iova)
 {
 	const gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT;
@@ -127,7 +128,7 @@ static void span_unmap(struct iopf_span *span)
 	smp_store_release(&span->mapped, false);
 }
 
-/* Unmap the leaf, if there is one. How many pages that was. */
+/* Unmap the leaf, if there is one. Returns the number of pages unmapped. */
 static unsigned int span_zap(struct iopf_span *span)
 {
 	lockdep_assert_held(&span->lock);
@@ -139,9 +140,10 @@ static unsigned int span_zap(struct iopf_span *span)
 }
 
 /*
- * Unmap all leaves of an area, after something has been said that spans made from now on see.
- * @domains: have the spans use that set; or NULL
- * @kill: for good
+ * Unmap all leaves of an area. The caller has set a flag before, or another set of domains, which
+ * spans made from now on see.
+ * @domains: move the spans to that set; or NULL
+ * @kill: mark the spans dead
  */
 static void spans_clear(struct iopf_area *area, const struct iopf_domains *domains, bool kill)
 {
@@ -150,7 +152,9 @@ static void spans_clear(struct iopf_area *area, const struct iopf_domains *domai
 
 	lockdep_assert_held(&area->space->lock);
 
-	/* A span that is made after this sees what was said; the others are in the array. */
+	/*
+	 * A span that is made after this sees what the caller has set. The others are in the array.
+	 */
 	xa_lock(&area->spans);
 	xa_unlock(&area->spans);
 	xa_for_each(&area->spans, index, span) {
@@ -164,7 +168,10 @@ static void spans_clear(struct iopf_area *area, const struct iopf_domains *domai
 	}
 }
 
-/* Unmap chunks of the GiB. False: some are mapped still. A look without their locks will do. */
+/*
+ * Unmap chunks of the GiB. Returns false if some are still mapped. A look at the chunks without
+ * their locks is sufficient.
+ */
 static bool span_thin(struct iopf_span *span)
 {
 	struct iopf_range range = span_range(span);
@@ -186,7 +193,7 @@ static bool span_thin(struct iopf_span *span)
 	return true;
 }
 
-/* Put one leaf in the place of all that is mapped. */
+/* Unmap everything in the GiB, and map one leaf. */
 static int span_map(struct iopf_span *span, phys_addr_t phys, bool writable)
 {
 	int prot = (span->area->prot & ~(writable ? 0 : IOMMU_WRITE)) | IOMMU_CACHE;
@@ -198,7 +205,7 @@ static int span_map(struct iopf_span *span, phys_addr_t phys, bool writable)
 
 	span_zap(span);
 	WRITE_ONCE(span->mapped, true);
-	/* Who stores a chunk after this sees that; the others are in the array. */
+	/* A chunk that is stored after this sees @mapped. The others are in the array. */
 	xa_lock(&area->chunks);
 	xa_unlock(&area->chunks);
 	iopf_area_zap_chunks(area, &range, false);
@@ -214,7 +221,7 @@ static int span_map(struct iopf_span *span, phys_addr_t phys, bool writable)
 	return 0;
 }
 
-/* Whether the CPU has a leaf of 1 GiB there, which is @run then. */
+/* Whether the CPU has a leaf of 1 GiB there. If so @run is this leaf. */
 static bool span_walk(struct iopf_span *span, struct iopf_run *run)
 {
 	struct iopf_area *area = span->area;
@@ -242,7 +249,7 @@ static int span_fault_locked(struct iopf_span *span, bool write, unsigned int *m
 	if (smp_load_acquire(&area->frozen))
 		return -EAGAIN;
 
-	/* As in chunk_fault_locked(). */
+	/* As in chunk_may_map(). */
 	smp_mb();
 	if (READ_ONCE(area->mm->exited))
 		return -ESRCH;
@@ -261,14 +268,14 @@ static int span_fault_locked(struct iopf_span *span, bool write, unsigned int *m
 }
 
 /**
- * iopf_span_fault() - map 1 GiB by one leaf, from what the CPU has
+ * iopf_span_fault() - map 1 GiB by one leaf, from the CPU's page tables
  * @area: the area, found under RCU
  * @iova: the address of an access; iopf_span_possible() or iopf_span_mapped() was true
  * @write: the access is a write; the area permits it
  * @mapped: incremented by the pages mapped
  *
- * Context: any that may take a spinlock; with none of the chunks' locks.
- * Return: as iopf_chunk_fault(), but -EXDEV when it takes chunks to map what is there.
+ * Context: any that may take a spinlock, without a chunk's lock.
+ * Return: as iopf_chunk_fault(), but -EXDEV when a chunk has to map the page.
  */
 int iopf_span_fault(struct iopf_area *area, u64 iova, bool write, unsigned int *mapped)
 {
@@ -284,7 +291,7 @@ int iopf_span_fault(struct iopf_area *area, u64 iova, bool write, unsigned int *
 }
 
 /**
- * iopf_spans_zap() - unmap the leaves that have any part in a range
+ * iopf_spans_zap() - unmap leaves that overlap a range
  * @area: the area
  * @range: within it
  *
@@ -324,10 +331,10 @@ bool iopf_spans_mapped(struct iopf_area *area, const struct iopf_range *range)
 }
 
 /**
- * iopf_spans_flush() - unmap all leaves, when iopf_span_possible() has become false
+ * iopf_spans_flush() - unmap all leaves, after iopf_span_possible() has become false
  * @area: the area
  *
- * Afterwards there are none until it becomes true again.
+ * Afterwards there are no leaves until it becomes true again.
  *
  * Context: process context, under the space's lock.
  */
@@ -337,7 +344,7 @@ void iopf_spans_flush(struct iopf_area *area)
 }
 
 /**
- * iopf_spans_forbid() - have nothing but chunks map the area: it is going to be pinned
+ * iopf_spans_forbid() - let only chunks map the area, since it is going to be pinned
  * @area: the area
  *
  * Context: process context, under the space's lock.
@@ -363,21 +370,21 @@ void iopf_spans_allow(struct iopf_area *area)
 }
 
 /**
- * iopf_spans_move() - move spans to another set of domains; they are unmapped by that
+ * iopf_spans_move() - unmap spans and move them to another set of domains
  * @area: the area
- * @domains: the set, already the space's
+ * @domains: the set; the space has it already
  *
  * Context: process context, under the space's lock.
  */
 void iopf_spans_move(struct iopf_area *area, const struct iopf_domains *domains)
 {
-	/* Spans made with the old set are in the array by then. */
+	/* spans_clear() finds each span that was made with the old set. */
 	spans_clear(area, domains, false);
 }
 
 /**
  * iopf_spans_kill() - unmap all leaves for good
- * @area: being removed; says so already
+ * @area: being removed; @dead is set already
  *
  * Context: process context, under the space's lock.
  */
@@ -388,7 +395,7 @@ void iopf_spans_kill(struct iopf_area *area)
 
 /**
  * iopf_spans_free() - free the spans of an area
- * @area: nobody has found it for a grace period
+ * @area: no code has found it for a grace period
  */
 void iopf_spans_free(struct iopf_area *area)
 {

@@ -19,12 +19,12 @@ struct iopf_domains;
  *                    that size
  * @lock: outside of iopf_area.chunks and the chunks' locks
  * @dead: the area is being removed: map nothing more. Under @lock.
- * @mapped: one leaf maps it, and no chunk in it maps anything. Changes under @lock; chunks look at
- *          it under their own locks.
- * @writable: so that devices may write. Under @lock.
- * @area: whose; the area outlives its spans
- * @iova: where it begins
- * @domains: where it is mapped, or would be. Under @lock.
+ * @mapped: one leaf maps it, and no chunk in it maps anything. Changes under @lock; chunks read it
+ *          under their own locks.
+ * @writable: devices may write to it. Under @lock.
+ * @area: the area, which outlives its spans
+ * @iova: its first address
+ * @domains: the set of domains in which it is mapped, or would be. Under @lock.
  */
 struct iopf_span {
 	spinlock_t lock; /* order: see above */
@@ -41,8 +41,8 @@ struct iopf_span {
  * @area: the area
  * @iova: an address in it
  *
- * Called under the lock of the address's chunk: when false, no such leaf comes before that lock is
- * dropped, but that whoever makes it takes out what has been mapped.
+ * Called under the lock of the address's chunk. If this returns false, a span may be mapped only
+ * after it has taken that lock and unmapped what the chunk maps.
  */
 static inline bool iopf_span_mapped(struct iopf_area *area, u64 iova)
 {
@@ -51,15 +51,15 @@ static inline bool iopf_span_mapped(struct iopf_area *area, u64 iova)
 	if (likely(xa_empty(&area->spans)))
 		return false;
 	span = xa_load(&area->spans, iova >> IOPF_SPAN_SHIFT);
-	/* Unmapped before anything else may be mapped there. Pairs with span_unmap(). */
+	/* The leaf is unmapped before a chunk may map anything there. Pairs with span_unmap(). */
 	return span && smp_load_acquire(&span->mapped);
 }
 
 /**
- * iopf_span_serves() - whether such a leaf maps an address well enough
+ * iopf_span_serves() - whether a leaf of 1 GiB maps an address and permits an access
  * @area: the area
  * @iova: an address in it
- * @write: for writing
+ * @write: the access is a write
  *
  * As iopf_span_mapped().
  */
