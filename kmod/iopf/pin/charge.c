@@ -3,8 +3,8 @@
  * Charging for pinned pages.
  *
  * Charging follows stock type1 page by page, in the order of addresses, so that the same error
- * comes first: pages that are not reserved count, once, whether they are pinned for the area, or
- * for an emulated device (emulated.c), or both.
+ * comes first. A page that is not reserved counts once: whether it is pinned for the area, for an
+ * emulated device (emulated.c), or for both.
  *
  * Locking: the space's lock. Charges are given back without waiting for the process's mmap lock,
  * see host/charge.c.
@@ -20,8 +20,9 @@
 #include "pins.h"
 
 /*
- * Give back charged pages, under the space's lock or, without @space, when nobody waits for it. If
- * they can't be at once, the process does before its ioctl returns, or a worker.
+ * Give back charged pages. The caller holds the space's lock, or passes no @space if no task waits
+ * for the charges. If they can't be given back at once, the process does it before its ioctl
+ * returns, or a worker does.
  */
 void iopf_pin_give_back(struct iopf_space *space, struct iopf_mm *m, long pages)
 {
@@ -29,7 +30,9 @@ void iopf_pin_give_back(struct iopf_space *space, struct iopf_mm *m, long pages)
 		WRITE_ONCE(space->pins->owing, true);
 }
 
-/* A view of the caller's memory that is owed charges, with a reference, or NULL. */
+/*
+ * Find an entry of the calling process that is owed charges. Returns it with a reference, or NULL.
+ */
 static struct iopf_mm *owing_mm(struct iopf_space *space)
 {
 	bool owing = false;
@@ -51,7 +54,8 @@ static struct iopf_mm *owing_mm(struct iopf_space *space)
 }
 
 /**
- * iopf_pin_settle() - the caller is about to return to user space, which may look at its charges
+ * iopf_pin_settle() - give back charges before the caller returns to user space, which may read
+ *                     them
  * @space: the space, not locked
  */
 void iopf_pin_settle(struct iopf_space *space)
@@ -60,7 +64,7 @@ void iopf_pin_settle(struct iopf_space *space)
 	int ret = 0;
 
 	while (unlikely(READ_ONCE(space->pins->owing)) && current->mm && !ret) {
-		/* The worker gives back the charges of who is killed. */
+		/* If the caller is killed, the worker gives back its charges. */
 		if (mutex_lock_killable(&space->lock))
 			break;
 		m = owing_mm(space);
@@ -75,7 +79,7 @@ void iopf_pin_settle(struct iopf_space *space)
 /**
  * iopf_pin_uncharge() - give charged pages of an area back to its owner
  * @area: the area
- * @pages: how many
+ * @pages: number of pages
  */
 void iopf_pin_uncharge(struct iopf_area *area, long pages)
 {
@@ -88,12 +92,12 @@ void iopf_pin_uncharge(struct iopf_area *area, long pages)
 /**
  * iopf_pin_charge_new_owner() - move an area's charge to another process
  * @area: the area; its task, mm and lock_cap are still the old owner's
- * @task: the new owner, who is calling
+ * @task: the new owner, which is calling
  * @mm: the new owner's
  * @lock_cap: the new owner is not limited
  *
- * Return: 0; -ENOMEM and nothing has changed; -EAGAIN: the same, for the new owner's address space
- * is in use, and the caller waits for it without the space's lock.
+ * Return: 0; -ENOMEM and nothing has changed; -EAGAIN and nothing has changed, since the new
+ * owner's mmap lock is taken: the caller waits for it without the space's lock.
  */
 int iopf_pin_charge_new_owner(struct iopf_area *area, struct task_struct *task,
 			      struct mm_struct *mm, bool lock_cap)
@@ -114,7 +118,7 @@ int iopf_pin_charge_new_owner(struct iopf_area *area, struct task_struct *task,
 	return ret;
 }
 
-/* How many of @n pages, the first at @iova, are to be charged. */
+/* Returns how many of @n pages, the first at @iova, are to be charged. */
 long iopf_pin_count_new(struct iopf_area *area, u64 iova, struct page **pages, unsigned int n)
 {
 	unsigned long index = (iova - area->range.first) >> PAGE_SHIFT;
@@ -127,7 +131,7 @@ long iopf_pin_count_new(struct iopf_area *area, u64 iova, struct page **pages, u
 }
 
 /**
- * iopf_pin_counted() - whether a page of memory is pinned, so that it is charged already
+ * iopf_pin_counted() - whether a page is pinned for its area, and so charged already
  * @area: the area
  * @iova: its address
  *
@@ -140,7 +144,7 @@ bool iopf_pin_counted(struct iopf_area *area, u64 iova)
 
 	lockdep_assert_held(&area->space->lock);
 
-	/* Only devices' memory gets or loses its bits without the space's lock. */
+	/* The bits of device memory may change without the space's lock. No other bits do. */
 	return chunk && test_bit(page, iopf_chunkmap_pins(&chunk->map)) &&
 	       !test_bit(page, iopf_chunkmap_mmio(&chunk->map));
 }

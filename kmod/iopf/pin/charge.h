@@ -9,7 +9,7 @@ struct iopf_mm;
 struct iopf_space;
 struct task_struct;
 
-/* What stock type1 counts against RLIMIT_MEMLOCK: pages, but not reserved ones. */
+/* Stock type1 counts pages against RLIMIT_MEMLOCK, except reserved pages. */
 static inline bool iopf_pin_counts(struct page *page)
 {
 	return !PageReserved(page);

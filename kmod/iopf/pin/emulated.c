@@ -1,29 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Emulated devices (mdev and the like): devices without DMA of their own, whose drivers
- * pin pages of the space's memory, or copy to and from it.
+ * Emulated devices (mdev and the like): devices without DMA of their own, whose drivers pin pages
+ * of the space's memory, or copy to and from it.
  *
- * Such a device needs nothing to be mapped or pinned ahead of it, so it shares a
- * space with faulting devices at no cost. What its driver pins stays resident and is charged
- * to RLIMIT_MEMLOCK, unless it is pinned and charged anyway. Pins are counted per
- * page: the first pins, the last unpins.
+ * Such a device needs no memory mapped or pinned in advance. So it shares a space with faulting
+ * devices at no cost. A page that its driver pins stays resident and is charged to RLIMIT_MEMLOCK,
+ * unless it is pinned and charged already. Pins are counted per page: the first pins, the last
+ * unpins.
  *
- * Unmapping a range with pins: the drivers are told (dma_unmap) and must unpin. They do so through
- * iopf_emulated_unpin(), so the space's lock is dropped meanwhile, and the caller
- * looks at everything anew. Until it is done nothing can be pinned in the area (-EINVAL, as if it
- * were gone): otherwise a driver that pins again and again could keep it.
+ * Unmapping a range with pins: the drivers get a notification (dma_unmap) and must unpin. They do
+ * so through iopf_emulated_unpin(), so the space's lock is dropped meanwhile, and the caller looks
+ * at everything anew. Until the unmap is done no driver can pin in the area (-EINVAL, as if it were
+ * unmapped). Otherwise a driver that pins again and again could keep the area.
  *
- * unmap vs release: while drivers are told without the lock, other threads may unmap everything and
- * take the groups out. The caller's reference keeps the space; devices that are on the list
- * wait for the notification before they go. unmap vs unmap: each marks the areas again when it has
- * the lock; the second finds what the first has left, or nothing.
+ * unmap vs release: while drivers are notified without the lock, other threads may unmap everything
+ *   and detach the groups. The caller's reference keeps the space. A device on the list waits for
+ *   the notification before it is unregistered.
+ * unmap vs unmap: each marks the areas again when it has the lock. The second finds what the first
+ *   has left, or nothing.
+ * pinning vs user space: pinning may wait for user space without limit. It holds no lock meanwhile.
  *
- * pinning vs user space: it waits for user space as long as that likes, and holds no lock
- * meanwhile.
- *
- * Locking: iopf_space.lock protects pins, groups and the list of devices. The list
- * does not change while drivers are told: whoever wants to change it waits for that. (A mutex
- * for it, taken both around and inside the space's, could deadlock.)
+ * Locking: iopf_space.lock protects pins, groups and the list of devices. The list does not change
+ * while drivers are notified: code that changes it waits for the end of the notifications. (A mutex
+ * for the list, taken both around and inside the space's lock, could deadlock.)
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -52,7 +51,7 @@ struct emulated {
 /**
  * struct emulated_pin - a page that drivers have pinned
  * @page: the page
- * @count: how often
+ * @count: number of pins
  */
 struct emulated_pin {
 	struct page *page;
@@ -94,12 +93,12 @@ int iopf_emulated_attach(struct iopf_space *space, struct iommu_group *group)
 }
 
 /**
- * iopf_emulated_each() - do something with each emulated device
+ * iopf_emulated_each() - call a function for each emulated device
  * @space: the space, locked
- * @fn: does it; anything but 0 ends the tour
+ * @fn: the function; a result other than 0 ends the walk
  * @data: for @fn
  *
- * Return: what @fn returned last, or 0.
+ * Return: the last result of @fn, or 0.
  */
 int iopf_emulated_each(struct iopf_space *space, int (*fn)(struct device *dev, void *data),
 		       void *data)
@@ -122,7 +121,7 @@ int iopf_emulated_each(struct iopf_space *space, int (*fn)(struct device *dev, v
  * @space: the space, locked
  * @group: any group
  *
- * Return: whether it was one.
+ * Return: whether it was the group of an emulated device.
  */
 bool iopf_emulated_detach(struct iopf_space *space, struct iommu_group *group)
 {
@@ -138,7 +137,7 @@ bool iopf_emulated_detach(struct iopf_space *space, struct iommu_group *group)
 	return true;
 }
 
-/* The space's lock, when no driver is being told of unmapping. */
+/* Take the space's lock when no notification is in progress. */
 static void devices_lock(struct iopf_space *space)
 {
 	mutex_lock(&space->lock);
@@ -151,7 +150,7 @@ static void devices_lock(struct iopf_space *space)
 }
 
 /**
- * iopf_emulated_register() - a device wants to be told of unmapping
+ * iopf_emulated_register() - begin to notify a device when memory is unmapped
  * @space: the space
  * @vdev: the device
  */
@@ -165,7 +164,7 @@ void iopf_emulated_register(struct iopf_space *space, struct vfio_device *vdev)
 }
 
 /**
- * iopf_emulated_unregister() - a device wants to be told of unmapping no more
+ * iopf_emulated_unregister() - stop notifying a device when memory is unmapped
  * @space: the space
  * @vdev: the device
  */
@@ -184,8 +183,8 @@ static unsigned long area_index(const struct iopf_area *area, u64 iova)
 }
 
 /*
- * Pin a page for its first user: pin_one() goes on. The space's lock is dropped meanwhile.
- * -EAGAIN: look again.
+ * Pin a page for its first user, on behalf of pin_one(). The space's lock is dropped meanwhile.
+ * Returns -EAGAIN if the caller must look again.
  */
 static int pin_first(struct iopf_area *area, u64 iova)
 {
@@ -193,7 +192,7 @@ static int pin_first(struct iopf_area *area, u64 iova)
 	struct emulated_pin *pin;
 	int ret;
 
-	/* For its dirty bit; see dirty.c. */
+	/* The chunk has the page's dirty bit; see vfio/dirty.c. */
 	if (IS_ERR(iopf_area_chunk(area, iova, GFP_KERNEL_ACCOUNT)))
 		return -ENOMEM;
 	pin = kzalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
@@ -228,7 +227,7 @@ static int pin_one(struct iopf_space *space, u64 iova, int prot, struct page **p
 		if (space->vaddr_invalid)
 			return -EBUSY;
 		area = mtree_load(&space->areas, iova);
-		/* An unmapping that has made its report does not look at pins again. */
+		/* UNMAP does not look at pins again after its last report. */
 		if (!area || area->leaving || area->reported || area->coming)
 			return -EINVAL;
 		if ((area->prot & prot) != prot)
@@ -243,7 +242,7 @@ static int pin_one(struct iopf_space *space, u64 iova, int prot, struct page **p
 	return 0;
 }
 
-/* Undo one pin_one(). False: there is none. */
+/* Undo one pin_one(). Returns false if there is no area. */
 static bool unpin_one(struct iopf_space *space, u64 iova)
 {
 	struct iopf_area *area = mtree_load(&space->areas, iova);
@@ -255,9 +254,9 @@ static bool unpin_one(struct iopf_space *space, u64 iova)
 	if (!pin || --pin->count)
 		return true;
 	/*
-	 * The driver could write the page until now. If a report is being copied, it has the page's
-	 * bit already, and looks at the pages that are still pinned when it ends. The chunk and its
-	 * marks are there, so this can't fail.
+	 * The driver could write to the page until now. If a report is being copied, it has the
+	 * page's bit already, and at its end it looks at the pages that are still pinned. The chunk
+	 * and its marks exist, so this can't fail.
 	 */
 	if (space->tracking)
 		iopf_area_dirty(area, iova, PAGE_SIZE);
@@ -274,12 +273,12 @@ static bool unpin_one(struct iopf_space *space, u64 iova)
  * @space: the space
  * @iova: first address
  * @npage: pages
- * @prot: IOMMU_READ, IOMMU_WRITE: what the driver wants to do
+ * @prot: IOMMU_READ, IOMMU_WRITE: the access that the driver needs
  * @pages: out: the pages
  *
  * Return: @npage; or a negative error number with nothing pinned: -EBUSY while a CPU address is
- * invalid; -EINVAL when no device would be told of unmapping, or nothing is mapped there; -EPERM
- * beyond the mapping's permission; what pinning returns; -ENOMEM over RLIMIT_MEMLOCK.
+ * invalid; -EINVAL when no device would be notified of an unmap, or nothing is mapped there; -EPERM
+ * if the mapping does not permit the access; an error of pinning; -ENOMEM over RLIMIT_MEMLOCK.
  */
 int iopf_emulated_pin(struct iopf_space *space, u64 iova, int npage, int prot,
 		      struct page **pages)
@@ -324,9 +323,9 @@ void iopf_emulated_unpin(struct iopf_space *space, u64 iova, int npage)
 }
 
 /**
- * iopf_emulated_notify_unmap() - tell all devices that an area is about to go
+ * iopf_emulated_notify_unmap() - notify all devices that an area is about to be unmapped
  * @space: the space, locked; unlocked meanwhile
- * @area: has pins; may be gone when this returns
+ * @area: has pins; may be freed when this returns
  */
 void iopf_emulated_notify_unmap(struct iopf_space *space, struct iopf_area *area)
 {
@@ -345,10 +344,10 @@ void iopf_emulated_notify_unmap(struct iopf_space *space, struct iopf_area *area
 }
 
 /**
- * iopf_emulated_abandon() - forget pins that a driver has failed to undo
- * @area: about to go
+ * iopf_emulated_abandon() - drop pins that a driver has failed to undo
+ * @area: about to be removed
  *
- * The pages stay pinned for good: the driver may be using them.
+ * The pages stay pinned for good, since the driver may still use them.
  */
 void iopf_emulated_abandon(struct iopf_area *area)
 {

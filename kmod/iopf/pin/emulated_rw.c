@@ -2,8 +2,8 @@
 /*
  * Emulated devices: drivers that copy to or from the space's memory (vfio_dma_rw()).
  *
- * dma_rw vs user space: a copy waits for it as long as it likes, and holds no lock meanwhile.
- * dma_rw vs unmap: unmapping waits for the copy, as it would under stock type1, but nobody else.
+ * dma_rw vs user space: a copy may wait for user space without limit. It holds no lock meanwhile.
+ * dma_rw vs unmap: UNMAP waits for the copy, as under stock type1. No other code waits for it.
  *
  * Locking: the space's lock, which is dropped to copy.
  */
@@ -23,24 +23,24 @@
 #include "pins.h"
 
 /**
- * struct emulated_copy - a driver copies, without the space's lock
+ * struct emulated_copy - a copy in progress, without the space's lock
  * @node: in the space's list
- * @range: where; unmapping it waits
+ * @range: the addresses; UNMAP of them waits
  */
 struct emulated_copy {
 	struct list_head node;
 	struct iopf_range range;
 };
 
-/* How often a page is brought in that is gone again when it is to be copied. */
+/* How often a page is populated that is absent again when it is to be copied. */
 #define RW_TRIES 16
 
 /**
  * struct rw_job - bytes that a kernel thread copies, or has a thread of the process copy
- * @run: for the latter; nobody leaves it before it has ended
- * @user: where the next ones are in the process
+ * @run: for the thread of the process; the kernel thread waits until it has ended
+ * @user: the next address in the process
  * @data: the kernel's side
- * @count: how many are left
+ * @count: number of bytes left
  * @write: to the process
  */
 struct rw_job {
@@ -56,7 +56,10 @@ static unsigned long rw_bytes(void __user *user, void *data, size_t count, bool 
 	return write ? copy_to_user(user, data, count) : copy_from_user(data, user, count);
 }
 
-/* Copy what is there, in the process's address space. Whether that is all. */
+/*
+ * Copy the bytes whose pages are present, in the process's address space. Returns whether all are
+ * copied.
+ */
 static bool rw_there(struct rw_job *job)
 {
 	while (job->count) {
@@ -76,7 +79,7 @@ static bool rw_there(struct rw_job *job)
 	return true;
 }
 
-/* In a thread of the process: what is not there is brought in. */
+/* Copy in a thread of the process, and populate absent pages. */
 static int rw_run(struct iopf_run *run)
 {
 	struct rw_job *job = container_of(run, struct rw_job, run);
@@ -103,7 +106,10 @@ static void rw_free(struct iopf_run *run)
 	kfree(container_of(run, struct rw_job, run));
 }
 
-/* A kernel thread copies what is there; the process has all else brought in, and pays for it. */
+/*
+ * Copy in a kernel thread what is present. A thread of the process populates and copies the rest,
+ * so that the process pays for it.
+ */
 static int rw_copy_kthread(struct iopf_mm *m, void __user *user, void *data, size_t count,
 			   bool write)
 {
@@ -135,7 +141,7 @@ static int rw_copy_kthread(struct iopf_mm *m, void __user *user, void *data, siz
 	return ret == -ESRCH ? -EPERM : ret;
 }
 
-/* In a kernel thread in the memory's mm, otherwise only in the caller's own. */
+/* Copy. A kernel thread uses the mm of the memory. Any other caller may use its own mm only. */
 static int rw_copy(struct iopf_mm *m, void __user *user, void *data, size_t count, bool write)
 {
 	if (!current->mm)
@@ -166,7 +172,10 @@ static int rw_area(struct iopf_area *area, u64 iova, void *data, size_t count, b
 	return ret;
 }
 
-/* Where a driver writes is dirty: before, and after if a report was made in between. */
+/*
+ * Mark memory dirty that a driver writes to. Called before the copy, and after it, since a report
+ * may be made in between.
+ */
 static int rw_dirty(struct iopf_space *space, u64 iova, size_t count)
 {
 	struct iopf_area *area = mtree_load(&space->areas, iova);
@@ -184,10 +193,10 @@ static int rw_dirty(struct iopf_space *space, u64 iova, size_t count)
  * @count: bytes
  * @write: to the space's memory
  *
- * By the rule of stock type1 the memory must be mapped for reading even to be written.
+ * As in stock type1, the mapping must permit reads even for a write.
  *
- * Return: 0; -EBUSY while a CPU address is invalid; -EINVAL where nothing is mapped; -EPERM
- * beyond the mapping's permission or when its process is gone; -EFAULT.
+ * Return: 0; -EBUSY while a CPU address is invalid; -EINVAL where nothing is mapped; -EPERM if the
+ * mapping does not permit the access, or its process is gone; -EFAULT.
  */
 int iopf_emulated_rw(struct iopf_space *space, u64 iova, void *data, size_t count, bool write)
 {
@@ -201,7 +210,7 @@ int iopf_emulated_rw(struct iopf_space *space, u64 iova, void *data, size_t coun
 		struct iopf_area *area = mtree_load(&space->areas, iova);
 		size_t now;
 
-		/* What is written after the last report would be in none. */
+		/* A write after the last report would be in no report. */
 		if (!area || area->leaving || area->coming || (write && area->reported))
 			return -EINVAL;
 		if ((area->prot & need) != need)
@@ -211,7 +220,10 @@ int iopf_emulated_rw(struct iopf_space *space, u64 iova, void *data, size_t coun
 		if (ret)
 			return ret;
 		ret = rw_area(area, iova, data, now, write);
-		/* With chunks made before this can't fail, unless others have been there since. */
+		/*
+		 * The chunks exist since the first call, so this can't fail, unless another thread
+		 * has changed the areas since.
+		 */
 		if (write)
 			rw_dirty(space, iova, now);
 		if (ret)
@@ -224,11 +236,11 @@ int iopf_emulated_rw(struct iopf_space *space, u64 iova, void *data, size_t coun
 }
 
 /**
- * iopf_emulated_wait() - wait for drivers that copy to or from what is about to be unmapped
+ * iopf_emulated_wait() - wait for copies to or from memory that is about to be unmapped
  * @space: the space, locked; unlocked meanwhile
- * @range: nothing more is copied there
+ * @range: no new copy begins there
  *
- * Return: 0: there are none; 1: look at everything anew; -EINTR.
+ * Return: 0: there is no copy; 1: look at everything anew; -EINTR.
  */
 int iopf_emulated_wait(struct iopf_space *space, const struct iopf_range *range)
 {
