@@ -3,7 +3,7 @@
  * Files of a container in sysfs: the process that set it up, its policy, and how much is mapped.
  *
  * Any user may read them at any time. So reading walks no list, and takes no lock that an owner
- * could hold.
+ * could hold for long.
  */
 #include <linux/string.h>
 #include <linux/string_helpers.h>

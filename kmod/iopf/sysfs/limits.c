@@ -3,7 +3,7 @@
  * Files of a container in sysfs: the limits of its budget, and its counters. docs/guide/limits.md
  * describes each file. vfio/limits.c puts limits into force.
  *
- * Locking: reading takes no lock that an owner could hold.
+ * Locking: reading takes no lock that an owner could hold for long.
  */
 #include <linux/ctype.h>
 #include <linux/kernel.h>

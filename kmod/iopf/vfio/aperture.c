@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which I/O addresses a container can use: the apertures of its domains, without the reserved
- * regions of its groups.
+ * The I/O virtual addresses that a container can use: the apertures of its domains, without the
+ * reserved regions of its groups.
  *
- * Locking: the container's.
+ * Locking: the container's lock.
  */
 #include <linux/iommu.h>
 #include <linux/list.h>
@@ -46,7 +46,7 @@ static void limit_aperture(struct iopf_iovas *iovas, const struct iommu_domain *
 }
 
 /**
- * iopf_aperture_compute() - the usable addresses
+ * iopf_aperture_compute() - compute the usable addresses
  * @c: the container, locked
  * @more: NULL, or one more group to take into account: it has its domain, but is not in @c yet
  *
@@ -115,7 +115,7 @@ static bool areas_fit(struct iopf_container *c, const struct iopf_iovas *iovas)
 }
 
 /**
- * iopf_aperture_check() - the usable addresses with one more group
+ * iopf_aperture_check() - compute the usable addresses with one more group, and check the areas
  * @c: the container, locked
  * @at: the group; it has its domain
  * @iovas: out: to be freed with kfree()

@@ -271,7 +271,7 @@ struct iopf_container *iopf_container_get(void *data)
 	c = iopf_container_of(data);
 	if (c) {
 		kobject_get(&c->kobj);
-		/* The core holds the module for as long as the container is not released. */
+		/* The core holds the module until the container is released. */
 		__module_get(THIS_MODULE);
 	}
 	xa_unlock(&iopf_containers);

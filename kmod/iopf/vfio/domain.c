@@ -6,7 +6,7 @@
  * The container's pinned pages are mapped in a new domain before the group's devices may do DMA. So
  * no page is ever pinned without a domain that knows it.
  *
- * Locking: the container's.
+ * Locking: the container's lock.
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
@@ -78,7 +78,7 @@ static struct iopf_domains *domains_with(const struct iopf_domains *old,
 	return new;
 }
 
-/* Copy @old without @domain. This can't fail, because it is needed to detach. */
+/* Copy @old without @domain. Detaching needs this and can't fail, so it must not fail either. */
 static struct iopf_domains *domains_without(const struct iopf_domains *old,
 					    struct iommu_domain *domain)
 {

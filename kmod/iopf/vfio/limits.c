@@ -4,9 +4,9 @@
  *
  * The files are in the container's directory in sysfs. docs/guide/limits.md describes each of them.
  * budget/budget.c enforces the limits, pin/hot.c the limit of hot blocks. When a write that sets a
- * limit returns success, the container is within the limit. When it returns an error, nothing has
- * changed. The first limit makes a container budgeted: all mapped pages are counted. When the last
- * limit is removed, all counts are dropped.
+ * limit returns success, the container is within the limit (for a soft mark: as far as blocks can
+ * be evicted). When it returns an error, nothing has changed. The first limit makes a container
+ * budgeted: all mapped pages are counted. When the last limit is removed, all counts are dropped.
  *
  * setting a limit vs faults: the first limit sets the flag iopf_space.budgeted, then counts each
  *   chunk under its lock. Between the two it takes and drops the lock of iopf_area.chunks, so a
@@ -70,7 +70,7 @@ static void charge_all(struct iopf_container *c, bool budgeted)
 	while ((area = iopf_space_next_area(&c->space, area, &index, ULONG_MAX))) {
 		if (budgeted)
 			iopf_spans_flush(area);
-		/* A thread that makes a chunk after this sees the flag. Others are in the array. */
+		/* Threads that make a chunk after this see the flag. Older chunks are in the array. */
 		xa_lock(&area->chunks);
 		xa_unlock(&area->chunks);
 		chunk = NULL;

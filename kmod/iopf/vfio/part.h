@@ -26,7 +26,7 @@ struct iopf_container;
  * reverse order. All fields except @name may be NULL. A feature adds a line to that table, and
  * keeps its state private.
  *
- * Context: process context, without locks of ours.
+ * Context: process context, without locks of this module.
  */
 struct iopf_part {
 	const char *name;

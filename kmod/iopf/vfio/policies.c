@@ -5,8 +5,8 @@
  * policy of their own.
  *
  * A change is all or nothing. If the new policy pins, the memory is pinned first and the policy is
- * changed afterwards. If the old policy pinned, the policy is changed first. So memory whose policy
- * is to pin is pinned at any time.
+ * changed afterwards. If the old policy pinned, the policy is changed first and the memory is
+ * unpinned afterwards. So memory whose policy is to pin is pinned at any time.
  *
  * While pages are being pinned without the lock, the old policy applies. Then the policy is changed
  * under one hold of the lock, even if a store first erases policies of the range in batches
