@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Populating: having the CPU's page tables filled for a device.
+ * Populate the CPU's page tables for a device.
  *
- * iopf_mm_populate() may wait, for a disk, reclaim or user space, so it works in threads of the
- * process only, see pool.c. All limits of the process hold there, and its main thread's memory
- * policy, which the thread borrows for that time.
+ * iopf_mm_populate() may wait for a disk, reclaim or user space. So it works only in threads of the
+ * process: see pool.c. There all limits of the process apply. The thread borrows the memory policy
+ * of the process's main thread meanwhile.
  *
- * iopf_mm_populate_now() does not wait. In the context that reports faults, where other owners'
- * faults queue up behind, it does only what needs no waiting, no reclaim and no context but the
- * memory cgroup's; all else is left to a thread of the process:
+ * iopf_mm_populate_now() does not wait. In the context that reports faults, the faults of other
+ * owners queue behind it. So there it populates only if all these conditions hold, and leaves
+ * everything else to a thread of the process:
  *
- *   pages      absent, or present and not writable; never swapped out, being migrated, or marked
- *              for NUMA balancing
- *   memory     anonymous, or shared memory whose page nobody has locked, and in whose file nobody
- *              punches a hole. hugetlb, files and devices are left out: they charge, read and
- *              wait as they like.
- *   room       the memory cgroup and its parents stay below memory.high and memory.max; the free
- *              memory of each node that the policies name stays above its high watermark, so
- *              nobody reclaims or compacts
- *   nodes      the owner's cpuset has all nodes. The kernel thread has a copy of its main thread's
- *              memory policy meanwhile.
+ *   pages      The page is absent, or present and not writable. It is not swapped out, being
+ *              migrated, or marked for NUMA balancing.
+ *   memory     The memory is anonymous, or shared memory whose page is not locked and whose file
+ *              has no hole being punched. hugetlb, files and devices are left out: they charge,
+ *              read and wait in ways of their own.
+ *   room       The memory cgroup and its parents stay below memory.high and memory.max. The free
+ *              memory of each node that the policies name stays above the high watermark, so that
+ *              the allocation neither reclaims nor compacts.
+ *   nodes      The owner's cpuset has all nodes. The kernel thread uses a copy of the memory policy
+ *              of the main thread.
  *
- * What is allocated, page tables too, is charged to the owner's memory cgroup.
+ * Everything allocated, with page tables, is charged to the owner's memory cgroup.
  *
- * These are looks before the act: a look can be outrun by a migration that begins after it, or by
- * others who take the room. Then populating waits as long as that one migration or reclaim takes.
- *
- * populate vs exit: a thread of the process keeps its memory by being one. In any other context
- *   mm_users is held while populating only, and the last user's exit is left to others.
+ * check vs migration, other allocations: a migration may begin after the check, or another task may
+ *   take the free memory. Then populating waits for that one migration or reclaim.
+ * populate vs exit: a thread of the process keeps the memory alive. In any other context the caller
+ *   has a reference to mm_users only while it populates, and mmput_async() has a worker free the
+ *   memory if the process exits meanwhile.
  * Memory policies: see nodes.c.
  *
- * Locking: the mmap lock; task_lock() for a moment.
+ * Locking: the mmap lock; task_lock() for a few instructions.
  */
 #include <linux/cleanup.h>
 #include <linux/memcontrol.h>
@@ -45,7 +45,7 @@
 #include "nodes.h"
 #include "walk.h"
 
-/* Page tables for some pages that lie side by side. */
+/* Maximum number of page-table pages that adjacent pages need. */
 #define TABLE_PAGES	6U
 
 static bool own_thread(const struct mm_struct *mm)
@@ -59,7 +59,7 @@ static __always_inline bool memcg_has_room(struct mem_cgroup *memcg, unsigned in
 #ifdef CONFIG_MEMCG
 	struct mem_cgroup *parent;
 
-	/* What is charged ahead, too. The root has no limits. */
+	/* The kernel charges a batch in advance. The root cgroup has no limits. */
 	pages += MEMCG_CHARGE_BATCH;
 	for (; memcg && (parent = parent_mem_cgroup(memcg)); memcg = parent) {
 		const struct page_counter *counter = &memcg->memory;
@@ -73,15 +73,16 @@ static __always_inline bool memcg_has_room(struct mem_cgroup *memcg, unsigned in
 }
 
 /**
- * struct place - where pages are populated without waiting
- * @own: in a thread of the process
- * @roomy: otherwise: there is room for a page of 2 MiB beside all that is wanted
- * @pmd: otherwise: see iopf_walk_entry()
- * @memcg: otherwise: who pays
- * @held: that is referenced
- * @old: who paid before
- * @policy: in a thread of the process: what it has borrowed
- * @copy: otherwise: the main thread's policy; so large that nobody zeroes it
+ * struct place - context in which pages are populated without waiting
+ * @own: the caller is a thread of the process. True: of the other fields, only @policy is valid.
+ *       False: all but @policy are valid
+ * @roomy: there is room for a page of 2 MiB beside the requested pages
+ * @held: @memcg is referenced
+ * @pmd: see iopf_walk_entry()
+ * @memcg: the memory cgroup that is charged
+ * @old: the active memory cgroup of the caller before
+ * @policy: the borrowed memory policy
+ * @copy: copy of the main thread's memory policy. It is large, so nobody zeroes it
  */
 struct place {
 	bool own;
@@ -107,7 +108,7 @@ static noinline bool place_has_any_room(const struct place *place, unsigned int 
 	return place_has_room(place, pages, false);
 }
 
-/* Whether that is a process's memory cgroup. */
+/* Whether @memcg is the memory cgroup of the process. */
 static __always_inline bool memcg_is(const struct mm_struct *mm, const struct mem_cgroup *memcg)
 {
 #ifdef CONFIG_MEMCG
@@ -118,7 +119,7 @@ static __always_inline bool memcg_is(const struct mm_struct *mm, const struct me
 #endif
 }
 
-/* False: it is to be done elsewhere. */
+/* Begin to populate. False: a thread of the process has to do it. */
 static __always_inline bool place_begin(struct place *place, struct mm_struct *mm,
 					unsigned int pages, struct mem_cgroup *likely_memcg)
 {
@@ -157,15 +158,15 @@ static __always_inline void place_end(const struct place *place)
 		mem_cgroup_put(place->memcg);
 }
 
-/* Whether what the CPU does is permitted, as fixup_user_fault() asks. */
+/* Whether the VMA permits the access: the check of fixup_user_fault(). */
 static bool vma_permits_fault(const struct vm_area_struct *vma, bool write)
 {
 	return vma && vma->vm_flags & (write ? VM_WRITE : VM_READ);
 }
 
 /*
- * One page, as fixup_user_fault() does it, except that any signal ends a wait that can be
- * interrupted. The mmap lock is held before and after.
+ * Populate one page, as fixup_user_fault() does. But any signal ends an interruptible wait. The
+ * caller holds the mmap lock, and holds it again when this returns.
  */
 static int populate_page(struct mm_struct *mm, unsigned long vaddr, bool write,
 			 const struct iopf_vaddr_seen *seen)
@@ -178,7 +179,7 @@ static int populate_page(struct mm_struct *mm, unsigned long vaddr, bool write,
 	do {
 		if (signal_pending(current))
 			return fatal_signal_pending(current) ? -ESRCH : -EINTR;
-		/* Also when it has slept, without the lock. */
+		/* Checked again after each sleep, which drops the lock. */
 		if (iopf_vaddr_changed(seen))
 			return -EAGAIN;
 		vma = vma_lookup(mm, vaddr);
@@ -193,25 +194,24 @@ static int populate_page(struct mm_struct *mm, unsigned long vaddr, bool write,
 }
 
 /**
- * iopf_mm_populate() - have the CPU's page tables filled
- * @mm: whose
+ * iopf_mm_populate() - populate pages; may wait
+ * @mm: memory of the process
  * @vaddr: first address
- * @pages: pages; if it can't be all, the first of them
- * @write: for writing: copy-on-write is broken and the entry becomes dirty
- * @seen: when the address was taken from its area
+ * @pages: number of pages; on an error, the pages before it have been populated
+ * @write: for writing: breaks copy-on-write and makes the entries dirty
+ * @seen: state of the container when the address was read from its area
  *
- * When the address is the container's no more, no other page is populated. Who is in the middle of
- * one by then can't be waited for, and may have that; but if it sleeps without the mmap lock, as in
- * a userfaultfd, it finds out when it wakes up.
+ * When the container stops using the address, no further page is populated. Nobody can wait for the
+ * page that is being populated at that moment, so that page may still be populated. But if the wait
+ * for it has dropped the mmap lock, as a userfaultfd does, the address is checked again afterwards.
  *
- * May wait for a disk, for memory, or for user space (userfaultfd), so no
- * caller may hold anything that detaching or exiting waits for.
+ * May wait for a disk, for memory, or for user space (userfaultfd). So the caller must not hold
+ * anything that a detach or an exit waits for.
  *
- * Context: a thread of the process (pool.c); sleeps. In any other: -ESRCH.
- * Return: 0 when at least the first page is there; -ESRCH when the process is gone or going;
- * -EAGAIN: look at the area again;
- * -EINTR when the thread has to look at signals first; -EFAULT when there is no memory
- * or no permission, or can't be; -EHWPOISON, -ENOMEM.
+ * Context: a thread of the process (pool.c); sleeps. In any other thread: -ESRCH.
+ * Return: 0 if at least the first page is populated; -ESRCH: the process exits or has exited;
+ * -EAGAIN: the caller has to look at the area again; -EINTR: the thread has to handle signals
+ * first; -EFAULT: no memory at the address, or no permission; -EHWPOISON; -ENOMEM.
  */
 int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write,
 		     const struct iopf_vaddr_seen *seen)
@@ -240,14 +240,14 @@ int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pag
 }
 
 /**
- * iopf_mm_pin() - pin pages for long; in a thread of the process under its memory policy
- * @mm: whose, with its mmap lock held for reading
- * @vaddr: the first
- * @n: how many
- * @flags: FOLL_LONGTERM, and more
+ * iopf_mm_pin() - pin pages long-term; in a thread of the process, under its memory policy
+ * @mm: memory of the process; the caller holds its mmap lock for reading
+ * @vaddr: first address
+ * @n: number of pages
+ * @flags: FOLL_LONGTERM, and others
  * @pages: out: the pages
  *
- * Return: how many, or a negative error number.
+ * Return: number of pinned pages, or a negative error number.
  */
 long iopf_mm_pin(struct mm_struct *mm, unsigned long vaddr, unsigned int n, unsigned int flags,
 		 struct page **pages)
@@ -263,8 +263,8 @@ long iopf_mm_pin(struct mm_struct *mm, unsigned long vaddr, unsigned int n, unsi
 }
 
 /*
- * Whether a page of shared memory is there or can be populated at once. What other drivers and file
- * systems do is their own affair.
+ * Whether a page of shared memory is in memory, or can be populated without waiting. False for the
+ * files of other drivers and file systems.
  */
 static noinline bool shmem_at_once(struct vm_area_struct *vma, unsigned long vaddr)
 {
@@ -278,7 +278,7 @@ static noinline bool shmem_at_once(struct vm_area_struct *vma, unsigned long vad
 	return !folio || (!xa_is_value(folio) && !folio_test_locked(folio));
 }
 
-/* Whether a page may be of 2 MiB. */
+/* Whether the kernel may populate a page of 2 MiB at an address. */
 static bool may_be_huge(const struct vm_area_struct *vma, unsigned long vaddr)
 {
 	vaddr &= PMD_MASK;
@@ -286,7 +286,7 @@ static bool may_be_huge(const struct vm_area_struct *vma, unsigned long vaddr)
 	       vaddr + PMD_SIZE <= vma->vm_end;
 }
 
-/* In the context that reports faults: whether a page can be populated without waiting. */
+/* Whether a page can be populated without waiting; outside of the process's threads. */
 static __always_inline bool page_at_once(struct place *place, struct vm_area_struct *vma,
 					 unsigned long vaddr)
 {
@@ -297,14 +297,14 @@ static __always_inline bool page_at_once(struct place *place, struct vm_area_str
 		return false;
 	case IOPF_ENTRY_NO_TABLE:
 		huge = may_be_huge(vma, vaddr);
-		/* As a whole or not at all. */
+		/* A huge page needs room for all of it. */
 		return (place->roomy || !huge) && iopf_vma_has_room(vma, vaddr, huge);
 	default:
 		return iopf_vma_has_room(vma, vaddr, false);
 	}
 }
 
-/* One page, without waiting. False: that is not possible. */
+/* Populate one page without waiting. False: that is not possible. */
 static __always_inline bool populate_page_now(struct place *place, struct vm_area_struct *vma,
 					      unsigned long vaddr, bool write, bool *locked)
 {
@@ -317,25 +317,25 @@ static __always_inline bool populate_page_now(struct place *place, struct vm_are
 	    (!place->own && !page_at_once(place, vma, vaddr)))
 		return false;
 	ret = handle_mm_fault(vma, vaddr, flags, NULL);
-	/* Done, and in doing so it has dropped the lock. */
+	/* The fault is done, and handle_mm_fault() has dropped the lock. */
 	if (ret & VM_FAULT_COMPLETED)
 		*locked = false;
 	return !(ret & (VM_FAULT_ERROR | VM_FAULT_RETRY));
 }
 
 /**
- * iopf_mm_populate_now() - have the CPU's page tables filled, if that needs no waiting
- * @mm: whose; the caller holds it by mmgrab()
+ * iopf_mm_populate_now() - populate pages as far as that needs no waiting
+ * @mm: memory of the process; the caller has a reference (mmgrab())
  * @vaddr: first address
- * @pages: pages; if it can't be all, the first of them
+ * @pages: number of pages; stops at the first one that would need a wait
  * @write: for writing
- * @seen: when the address was taken from its area
+ * @seen: state of the container when the address was read from its area
  *
- * No lock is waited for, no disk, no user space, no process in the way of its exit. In a thread of
- * the process memory may be reclaimed; in any other context it is not.
+ * Waits for no lock, no disk and no user space, and does not delay the exit of the process. In a
+ * thread of the process it may reclaim memory; in any other context it does not.
  *
  * Context: process context, any process or kernel thread.
- * Return: whether the first page is there. If not, the reason is iopf_mm_populate()'s to find.
+ * Return: whether the first page is populated. If not, iopf_mm_populate() finds the reason.
  */
 bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned int pages,
 			  bool write, const struct iopf_vaddr_seen *seen)
@@ -368,7 +368,7 @@ bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned in
 	return done;
 }
 
-/* The pages of private memory that iopf_mm_bring_back() is to deal with. */
+/* Return a mask of the pages that iopf_mm_bring_back() handles. */
 static unsigned long pages_near(struct vm_area_struct *vma, unsigned long vaddr,
 				unsigned int pages, bool write, bool own)
 {
@@ -380,16 +380,17 @@ static unsigned long pages_near(struct vm_area_struct *vma, unsigned long vaddr,
 }
 
 /**
- * iopf_mm_bring_back() - have swapped pages read, and those that have been read in the page tables
- * @mm: whose; the caller holds it by mmgrab()
+ * iopf_mm_bring_back() - start to read swapped pages, and populate those that have been read
+ * @mm: memory of the process; the caller has a reference (mmgrab())
  * @vaddr: first address
- * @pages: pages; of those beyond the next 2 MiB boundary, and beyond BITS_PER_LONG, none is
- * @write: for writing: those that are there and may be written get dirty, too
- * @seen: when the address was taken from its area
+ * @pages: number of pages; those after the next 2 MiB boundary, or after BITS_PER_LONG pages, are
+ *         left out
+ * @write: for writing: also makes present, writable pages dirty
+ * @seen: state of the container when the address was read from its area
  *
- * Of private memory. What has never been there stays so, and what is shared since a fork: this
- * takes no memory that the process did not have. Only a thread of the process has pages read: what
- * has to be is on its way when this returns, all of it at the same time.
+ * Handles private memory only. It does not populate pages that were never present, nor break
+ * copy-on-write after a fork, so the process gets no new memory. Only a thread of the process reads
+ * pages: it starts all reads, which proceed in parallel, and does not wait for them.
  *
  * Context: process context, any process or kernel thread.
  */
@@ -412,7 +413,7 @@ void iopf_mm_bring_back(struct mm_struct *mm, unsigned long vaddr, unsigned int 
 	if (vma && vma_is_anonymous(vma))
 		near = pages_near(vma, vaddr, pages, write, own_thread(mm));
 	if (near && place_begin(&place, mm, pages, seen->memcg)) {
-		/* One that is not there yet keeps none of the others from being read. */
+		/* Don't stop at a page that is still being read: the other reads have to start. */
 		for_each_set_bit(i, &near, BITS_PER_LONG) {
 			if (iopf_vaddr_changed(seen))
 				break;

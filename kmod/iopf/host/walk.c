@@ -1,37 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reading the CPU's page tables.
+ * Walk the CPU's page tables.
  *
- * This is the cheapest way to learn which pages the CPU has at an address:
- * some 20 instructions a page, against 200 for GUP-fast, and it works on
- * another process's mm without switching to it. It takes no reference on the
- * pages. What comes out is runs, since what lies side by side is mapped by one call to the
- * IOMMU. What makes it safe:
+ * A walk is the cheapest way to find the pages that the CPU has: about 20 instructions per page,
+ * against 200 for GUP-fast. It works on the mm of another process without switching to it, and
+ * takes no reference to the pages. The result is runs of adjacent pages, because one call of the
+ * IOMMU maps a run. It is safe for these reasons:
  *
- *  - Page-table pages stay where there is memory: to free them, its owner unmaps the memory
- *    first, and that, as its exit, calls the notifier, which waits for the chunk's lock. The mm
- *    itself is held by mmgrab().
- *    Where there is none, a table may go with the last memory beside it, for which nobody waits:
- *    on bare metal the IPI that GUP-fast relies on goes to the CPUs that use the mm, which
- *    a kernel thread does not. But the entry above is cleared first. So each is looked at again
- *    when what is below has been read, and what was read of a table that is gone is thrown away.
- *    Only the same table back at the same place within those few reads would not be noticed:
- *    interrupts are off meanwhile, so that they are a matter of nanoseconds.
- *  - Entries stay true: the caller holds the chunk's lock and has seen that no
- *    invalidation of the address is in progress. Whoever changes a present
- *    entry calls the notifier first, and that waits for the chunk's lock.
+ *  - Page-table pages above present memory stay. Before the owner frees them, it unmaps the memory,
+ *    by munmap() or exit. That calls the notifier, which waits for the chunk's lock. The caller has
+ *    a reference to the mm (mmgrab()).
+ *  - Page-table pages above absent memory may be freed during the walk, together with other memory
+ *    in the same table. Nothing waits for the walk then: on bare metal, the IPI that GUP-fast
+ *    relies on goes only to CPUs that use the mm, and a kernel thread does not use it. But the
+ *    kernel clears the upper entry before it frees the table. So the walk reads the upper entry
+ *    again after it has read the table, and discards the table's entries if the upper entry has
+ *    changed. The walk would miss only a table that is removed and put back at the same place
+ *    between these reads. Interrupts are off, so the reads take nanoseconds.
+ *  - Present entries stay valid. The caller holds the chunk's lock, and has seen that no
+ *    invalidation of the address is in progress. The kernel calls the notifier before it changes a
+ *    present entry, and the notifier waits for the chunk's lock.
  *
- * "Writable" here means writable and dirty. With the CPU's entry dirty, the
- * page counts as dirty whatever the device does, until someone cleans the entry,
- * which again goes through the notifier and takes the device's mapping away.
- * So the device's writes need no marking of their own.
+ * "Writable" means writable and dirty here. While the CPU's entry is dirty, the page counts as
+ * dirty, so a write of the device needs no extra marking. Before the kernel cleans the entry, it
+ * calls the notifier, which unmaps the page.
  *
- * Addresses: any number may come here. What is beyond the process's address space is refused as
- * such, since the tables, indexed by some bits of it only, would have it for another address: one
- * that the notifier, asked by the number, does not know to be mapped.
+ * Addresses: the caller may pass any address. The walk refuses an address beyond the address space
+ * of the process. Only some bits of the address select entries, so the walk would find the page of
+ * another address, and the notifier would not find that mapping.
  *
- * Refused: see refuse.c. PROT_NONE and NUMA-hinting entries, which are without the user bit, look
- * like absent ones and go through a CPU fault.
+ * Refused pages: see refuse.c. PROT_NONE and NUMA-hinting entries do not have the user bit. So the
+ * walk treats them as absent, and a CPU fault handles them.
  */
 #include <linux/mm.h>
 #include <linux/pgtable.h>
@@ -54,8 +53,8 @@
 #endif
 
 /*
- * Where an entry has the number of a frame, on this machine. Known to be one mask, or the compiler
- * takes two for it each time.
+ * The bits of an entry that hold the frame's address, on this machine. OPTIMIZER_HIDE_VAR() makes
+ * the compiler keep one mask in a register. Without it, the compiler applies two masks each time.
  */
 static __always_inline unsigned long frame_mask(void)
 {
@@ -66,11 +65,11 @@ static __always_inline unsigned long frame_mask(void)
 }
 
 /*
- * An entry of the table that another refers to.
+ * Return the address of the entry for @vaddr in the table that @entry refers to.
  *
- * Entries of all levels are read as they are in memory, which the kernel's own accessors take
- * several times as long for. (Where that is not what they mean, in a paravirtualised guest of
- * Xen, there is no IOMMU.)
+ * Entries of all levels are read directly from memory. The kernel's accessors take several times as
+ * long. (Only in a paravirtualised Xen guest does the memory not hold the real entry, and such a
+ * guest has no IOMMU.)
  */
 static __always_inline const unsigned long *entry_below(unsigned long entry, unsigned long frame,
 							unsigned long vaddr, unsigned int shift)
@@ -80,7 +79,7 @@ static __always_inline const unsigned long *entry_below(unsigned long entry, uns
 	return &table[(vaddr >> shift) % PTRS_PER_PTE];
 }
 
-/* Whether it refers to a table; a process's tables are all for user space. */
+/* Whether an entry refers to a table. All tables of a process are for user space. */
 static __always_inline bool entry_is_table(unsigned long entry)
 {
 	return entry & _PAGE_PRESENT && !(entry & _PAGE_PSE);
@@ -94,7 +93,7 @@ static __always_inline bool entry_user(unsigned long entry)
 }
 
 /*
- * IOPF_RUN_WRITABLE or 0. What is special is never written to a disk: dirty or not is no matter.
+ * Return IOPF_RUN_WRITABLE or 0. A special page is never written to a disk, so it may be clean.
  */
 static __always_inline unsigned int entry_writable(unsigned long entry, bool special)
 {
@@ -121,7 +120,7 @@ static __always_inline void runs_add(struct iopf_runs *runs, unsigned int page, 
 	run->flags = flags;
 }
 
-/* One leaf that maps @size bytes. False: the walk is over. */
+/* Add the pages of a leaf that maps @size bytes. False: the walk is over. */
 static noinline bool walk_leaf(struct iopf_runs *runs, unsigned int n, unsigned long vaddr,
 			       unsigned long size, unsigned long entry)
 {
@@ -156,7 +155,7 @@ static __always_inline unsigned int pages_in_pmd(unsigned long vaddr)
 	return (PMD_SIZE - (vaddr & ~PMD_MASK)) >> PAGE_SHIFT;
 }
 
-/* Absent pages. False: the walk is over. */
+/* Skip absent pages. False: the walk is over. */
 static bool walk_absent(struct iopf_runs *runs, unsigned int n, bool stop)
 {
 	if (stop)
@@ -165,18 +164,18 @@ static bool walk_absent(struct iopf_runs *runs, unsigned int n, bool stop)
 	return true;
 }
 
-/* Where an entry may have an address, on any machine: a constant. */
+/* The bits of an entry that may hold an address on any machine. Unlike frame_mask(), a constant. */
 #define ENTRY_ADDRESS	GENMASK(51, PAGE_SHIFT)
-/* What has to be the same in two entries side by side that belong to one run. */
+/* The bits that tell whether two adjacent entries belong to one run. */
 #define ENTRY_ALIKE	(ENTRY_ADDRESS | _PAGE_PRESENT | _PAGE_USER | _PAGE_RW | \
 			 _PAGE_DIRTY_BITS | _PAGE_SPECIAL | _PAGE_DEVMAP)
-/* And what in two entries that are of one row, whatever their frames. */
+/* The bits that two entries of one row have in common; their frames may be scattered. */
 #define ENTRY_ROW	(ENTRY_ALIKE & ~ENTRY_ADDRESS)
-/* And what an entry has to be that has a page to look at. */
+/* An entry whose bits of ENTRY_KIND are ENTRY_PAGE has a struct page. */
 #define ENTRY_KIND	(_PAGE_PRESENT | _PAGE_USER | _PAGE_SPECIAL | _PAGE_DEVMAP)
 #define ENTRY_PAGE	(_PAGE_PRESENT | _PAGE_USER)
 
-/* An entry without a page to look at, or none. */
+/* Add the page of a special entry, or refuse it. */
 static noinline void walk_special(struct iopf_runs *runs, unsigned int page, unsigned long pte)
 {
 	phys_addr_t phys = pte & PTE_PFN_MASK;
@@ -188,8 +187,8 @@ static noinline void walk_special(struct iopf_runs *runs, unsigned int page, uns
 }
 
 /*
- * The first after @p that does not go on where the one before ends; @p is present and not special,
- * and the next one does.
+ * Find the end of a run that begins at @p: the first entry whose frame does not follow the frame of
+ * the entry before. The entry at @p is present and not special, and the next entry continues it.
  */
 static noinline const unsigned long *walk_run(const struct iopf_runs *runs, unsigned int page,
 					      const unsigned long *p, const unsigned long *end,
@@ -206,11 +205,11 @@ static noinline const unsigned long *walk_run(const struct iopf_runs *runs, unsi
 	return p;
 }
 
-/* The first entry after one that is empty that is not. */
+/* Return the first entry after the empty entry at @p that is not empty. */
 static __always_inline const unsigned long *walk_empty(const unsigned long *p,
 						       const unsigned long *end)
 {
-	/* Where little is present this loop is the greater part of a fault: eight at a time. */
+	/* In sparse memory a fault spends most of its time here. So eight entries at a time. */
 	for (p++; p + 8 <= end; p += 8)
 		if (READ_ONCE(p[0]) | READ_ONCE(p[1]) | READ_ONCE(p[2]) | READ_ONCE(p[3]) |
 		    READ_ONCE(p[4]) | READ_ONCE(p[5]) | READ_ONCE(p[6]) | READ_ONCE(p[7]))
@@ -224,9 +223,9 @@ static __always_inline const unsigned long *walk_empty(const unsigned long *p,
 }
 
 /*
- * The entries from @p on that are like @like but for their frames, none of which goes on where the
- * one before ends: what there is most of where frames are scattered. The first that is not, at
- * @end at the latest; the one at @end is looked at, too.
+ * Add the entries from @p on that form a row: they are equal to @like in ENTRY_ROW, and the frame
+ * of none follows the frame of the entry before. Scattered memory consists mostly of rows. Returns
+ * the first entry that is not part of the row, or @end. Reads the entry at @end, too.
  */
 static noinline const unsigned long *walk_row(struct iopf_runs *runs, const unsigned long *p,
 					      const unsigned long *end, unsigned long like)
@@ -252,7 +251,7 @@ static noinline const unsigned long *walk_row(struct iopf_runs *runs, const unsi
 	return p;
 }
 
-/* An entry that has a page to look at, and what there is after it that is like it. */
+/* Add the page of the entry at @p, and the run or row that it begins. Returns the next entry. */
 static __always_inline const unsigned long *
 walk_pages(struct iopf_runs *runs, unsigned int page, const unsigned long *p,
 	   const unsigned long *end, unsigned long pte, unsigned long frame)
@@ -274,7 +273,7 @@ walk_pages(struct iopf_runs *runs, unsigned int page, const unsigned long *p,
 	}
 	runs_add(runs, page, 1, phys, flags);
 	if (!((after ^ pte) & ENTRY_ROW)) {
-		/* Each is a run, and no more than that. */
+		/* Each entry of the row takes one run, so the row ends when the runs are full. */
 		end = min(end - 1, next + (ARRAY_SIZE(runs->run) - runs->nr));
 		if (next < end)
 			return walk_row(runs, next, end, pte);
@@ -282,7 +281,7 @@ walk_pages(struct iopf_runs *runs, unsigned int page, const unsigned long *p,
 	return next;
 }
 
-/* A page table's entries; there is room for a run. False: the walk is over. */
+/* Walk @n entries of a page table. There is room for a run. False: the walk is over. */
 static __always_inline bool walk_ptes(struct iopf_runs *runs, const unsigned long *first,
 				      unsigned int n, bool stop, unsigned long frame)
 {
@@ -310,8 +309,8 @@ static __always_inline bool walk_ptes(struct iopf_runs *runs, const unsigned lon
 }
 
 /*
- * Whether an entry refers to another table by now, or to none. Or hardware has set a bit in it just
- * now: then what is below is taken to be absent, and looked for by a fault of the CPU.
+ * Whether an upper entry has changed: it refers to another table or to none, or hardware has just
+ * set a bit in it. In the last case the pages below count as absent, and a CPU fault finds them.
  */
 static __always_inline bool entry_moved(const unsigned long *at, unsigned long entry)
 {
@@ -319,8 +318,8 @@ static __always_inline bool entry_moved(const unsigned long *at, unsigned long e
 }
 
 /*
- * One level down: where the entry is and what it says. False: the table is on its way out, which it
- * is not where the mmap lock keeps it (@kept).
+ * Go one level down, and set *@at and *@entry to the entry there. False: the table is being freed.
+ * With @kept, the mmap lock keeps the table.
  */
 static __always_inline bool walk_below(const unsigned long **at, unsigned long *entry,
 				       unsigned long frame, unsigned long vaddr,
@@ -335,11 +334,11 @@ static __always_inline bool walk_below(const unsigned long **at, unsigned long *
 }
 
 /*
- * The entry of an address that is either a leaf or refers to the table of 4 KiB pages. 0: there is
- * none, or the tables are on their way out.
- * @kept: under the mmap lock, with memory at the address: the tables above stay
- * @where: out: where it is, if @size is PMD_SIZE
- * @size: out: what a leaf there maps
+ * Walk down to a leaf of 2 MiB or 1 GiB, or to the entry that refers to the table of 4 KiB pages.
+ * Returns that entry. Returns 0 if there is none, or if the tables are being freed.
+ * @kept: the caller holds the mmap lock, and the address has memory, so the tables above stay
+ * @where: out: address of the entry, if @size is PMD_SIZE
+ * @size: out: number of bytes that a leaf at this level maps
  */
 static __always_inline unsigned long walk_down(struct mm_struct *mm, unsigned long vaddr,
 					       unsigned long frame, bool kept,
@@ -366,7 +365,7 @@ static __always_inline unsigned long walk_down(struct mm_struct *mm, unsigned lo
 	return entry;
 }
 
-/* @n pages from @vaddr on, which all lie in one PMD. False: the walk is over. */
+/* Walk @n pages from @vaddr on, all in one PMD. False: the walk is over. */
 static __always_inline bool walk_pmd(struct mm_struct *mm, unsigned long vaddr, unsigned int n,
 				     bool stop, struct iopf_runs *runs)
 {
@@ -389,8 +388,9 @@ static __always_inline bool walk_pmd(struct mm_struct *mm, unsigned long vaddr, 
 }
 
 /*
- * The pages from @vaddr on that come before the last PMD: how many. 0: the walk is over, which it
- * also is when there is no room for another run: what is below relies on that there is.
+ * Walk the pages from @vaddr on that lie before the last PMD. Returns the number of these pages, or
+ * 0 if the walk is over. The walk is also over when the runs are full, because walk_pmd() needs
+ * room for a run.
  */
 static noinline unsigned int walk_before(struct mm_struct *mm, unsigned long vaddr, unsigned int n,
 					 bool stop, struct iopf_runs *runs)
@@ -406,7 +406,7 @@ static noinline unsigned int walk_before(struct mm_struct *mm, unsigned long vad
 	return done;
 }
 
-/* Whether some of the addresses can't be the process's. The tables would not say so. */
+/* Whether some of the addresses are beyond the address space. The tables don't show that. */
 static __always_inline bool walk_beyond(const struct mm_struct *mm, unsigned long vaddr,
 					unsigned long size)
 {
@@ -414,15 +414,15 @@ static __always_inline bool walk_beyond(const struct mm_struct *mm, unsigned lon
 }
 
 /**
- * iopf_walk() - what the CPU maps at some pages
- * @mm: whose page tables
+ * iopf_walk() - find the pages that the CPU maps
+ * @mm: memory of the process
  * @vaddr: first address, page aligned
- * @page: the number of the first page, by which the runs say which they are about
- * @n: pages, at least one
- * @stop: go no further than to the first page that is absent
- * @runs: out
+ * @page: number of the first page; the runs use it
+ * @n: number of pages, at least one
+ * @stop: stop at the first absent page
+ * @runs: out: result
  *
- * Context: interrupts on; see the top of this file for what else must hold.
+ * Context: interrupts on; the top of this file says which locks the caller holds.
  */
 void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int page, unsigned int n,
 	       bool stop, struct iopf_runs *runs)
@@ -451,13 +451,13 @@ void iopf_walk(struct mm_struct *mm, unsigned long vaddr, unsigned int page, uns
 }
 
 /**
- * iopf_walk_leaves() - how many leaves of 2 MiB the CPU has side by side
- * @mm: whose page tables
- * @vaddr: where the first would begin, aligned to that
- * @max: how many to look for
+ * iopf_walk_leaves() - count adjacent leaves of 2 MiB of the CPU
+ * @mm: memory of the process
+ * @vaddr: address of the first leaf, aligned to 2 MiB
+ * @max: maximum number
  *
- * A guess, for which no lock is needed: what is read of a table that is on its way out is only
- * counted. Leaves that are not below the same table are not seen.
+ * The result is a guess, and needs no lock: the entries of a table that is being freed are merely
+ * counted. Leaves in another table than the first one are not counted.
  */
 unsigned int iopf_walk_leaves(struct mm_struct *mm, unsigned long vaddr, unsigned int max)
 {
@@ -480,8 +480,8 @@ unsigned int iopf_walk_leaves(struct mm_struct *mm, unsigned long vaddr, unsigne
 }
 
 /*
- * Whether a page of private memory needs no more than to be read from where it was swapped out to;
- * or, for writing, to be made dirty.
+ * Whether a page of private memory is swapped out (only with @swapped); or, with @write, is
+ * writable but clean.
  */
 static bool entry_near(unsigned long entry, bool write, bool swapped)
 {
@@ -493,18 +493,17 @@ static bool entry_near(unsigned long entry, bool write, bool swapped)
 }
 
 /**
- * iopf_walk_near() - which pages of private memory can be populated without new memory
- * @mm: whose page tables
+ * iopf_walk_near() - find pages of private memory that can be populated without new memory
+ * @mm: memory of the process
  * @vaddr: first address, page aligned
- * @n: pages, BITS_PER_LONG at most, which all lie in one PMD
- * @write: for writing
- * @swapped: those that are not there, too
+ * @n: number of pages, at most BITS_PER_LONG, all in one PMD
+ * @write: also find writable pages that are clean
+ * @swapped: also find swapped pages, whether or not they are in the swap cache
  *
- * With @swapped, those that have been swapped out, be they in the swap cache; and, for writing,
- * those that are clean. A guess: entries change while they are read.
+ * The result is a guess: entries may change during the walk.
  *
- * Context: interrupts on; under the mmap lock, which keeps the tables above the entries.
- * Return: a bit for each page.
+ * Context: interrupts on; the caller holds the mmap lock, which keeps the tables above the entries.
+ * Return: a mask with a bit for each page.
  */
 unsigned long iopf_walk_near(struct mm_struct *mm, unsigned long vaddr, unsigned int n, bool write,
 			     bool swapped)
@@ -530,13 +529,13 @@ unsigned long iopf_walk_near(struct mm_struct *mm, unsigned long vaddr, unsigned
 }
 
 /**
- * iopf_walk_entry() - what the CPU has for an address, for who is about to populate it
- * @vma: the memory there, under the mmap lock
+ * iopf_walk_entry() - find the CPU's entry of an address that is to be populated
+ * @vma: VMA of the address; the caller holds the mmap lock
  * @vaddr: the address
- * @pmd: kept from one page to the next, without dropping the lock or leaving a PMD out; NULL before
- *       the first one
+ * @pmd: in and out: entry of the PMD. The caller passes it on from page to page, in order, without
+ *       skipping a PMD or dropping the lock. NULL before the first page
  *
- * A guess: entries change while they are read.
+ * The result is a guess: entries may change during the walk.
  *
  * Context: interrupts on.
  */
@@ -549,7 +548,7 @@ enum iopf_entry iopf_walk_entry(const struct vm_area_struct *vma, unsigned long 
 
 	lockdep_assert_held(&vma->vm_mm->mmap_lock);
 
-	/* The table of 4 KiB pages may go while they are on. */
+	/* The table of 4 KiB pages could be freed while interrupts are on. */
 	local_irq_disable();
 	if (*pmd && vaddr & ~PMD_MASK)
 		entry = READ_ONCE(**pmd);

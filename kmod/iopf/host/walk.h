@@ -7,19 +7,19 @@
 #include <linux/mm_types.h>
 #include <linux/types.h>
 
-/* Of a run: writable, and dirty already. What to ask of the IOMMU, then. */
+/* The CPU's entries are writable and dirty. The value is the flag to pass to iommu_map(). */
 #define IOPF_RUN_WRITABLE	IOMMU_WRITE
-/* Part of an aligned leaf of 2 MiB or more; of 1 GiB. */
+/* The run is part of an aligned leaf of 2 MiB or 1 GiB; of 1 GiB. */
 #define IOPF_RUN_HUGE		BIT(8)
 #define IOPF_RUN_GIANT		BIT(9)
 
 /**
- * struct iopf_run - adjacent pages that the CPU maps alike, to adjacent frames
- * @phys: address of the first frame
+ * struct iopf_run - adjacent pages that the CPU maps with equal permissions to adjacent frames
+ * @phys: physical address of the first frame
  * @page: number of the first page
- * @n: pages
+ * @n: number of pages
  * @flags: IOPF_RUN_*
- * @shape: page, n and flags at once; one more is the same of the page after
+ * @shape: @page, @n and @flags in one word; @shape + 1 has the next page number
  */
 struct iopf_run {
 	phys_addr_t phys;
@@ -38,21 +38,20 @@ static inline bool iopf_run_writable(const struct iopf_run *run)
 	return run->flags & IOPF_RUN_WRITABLE;
 }
 
-/* No run is longer: as long as a chunk, the IOMMU might make one leaf of it. */
+/* Maximum length of a run. The IOMMU could make one leaf of a run as long as a chunk. */
 #define IOPF_RUN_MAX	256
 
-/* Scattered frames come one by one: as many as make the way down the tables a small part. */
+/* A scattered frame is a run of its own. With this many, walking down the tables costs little. */
 #define IOPF_RUNS		32
 
 /**
- * struct iopf_runs - what a walk finds
+ * struct iopf_runs - result of a walk
  * @run: the runs, in the order of addresses
- * @nr: how many
- * @next: number of the first page that was not looked at: where there is no room for more runs,
- *        or where the walk was to stop
- * @refused: something was met that is mapped, but never for a device
- * @mm: whose page tables
- * @base: the address of page 0
+ * @nr: number of runs
+ * @next: number of the first page that was not looked at, because @run is full or the walk stopped
+ * @refused: the walk has met a present page that no device may use
+ * @mm: memory of the process
+ * @base: address of page 0
  */
 struct iopf_runs {
 	struct iopf_run run[IOPF_RUNS];
@@ -64,11 +63,11 @@ struct iopf_runs {
 };
 
 /**
- * enum iopf_entry - what the CPU has for an address
- * @IOPF_ENTRY_NO_TABLE: nothing, not even a table of 4 KiB pages
- * @IOPF_ENTRY_NONE: nothing
- * @IOPF_ENTRY_PRESENT: a page
- * @IOPF_ENTRY_OTHER: a note where the page is, that it is on its way, or why there is none
+ * enum iopf_entry - the CPU's page table entry of an address
+ * @IOPF_ENTRY_NO_TABLE: there is no table of 4 KiB pages
+ * @IOPF_ENTRY_NONE: the entry is empty
+ * @IOPF_ENTRY_PRESENT: the entry is present
+ * @IOPF_ENTRY_OTHER: another entry: swap, migration, PROT_NONE, a marker
  */
 enum iopf_entry {
 	IOPF_ENTRY_NO_TABLE,
