@@ -2,10 +2,10 @@
 /*
  * vfio_iommu_iopf: a VFIO IOMMU backend that maps memory when the device faults.
  *
- * Start and end. The parameters are in lib/params.c. What a container is made of is in parts.c.
- * Where to read on: vfio/type1.c (what user space calls), vfio/container.c, vfio/attach.c, then
- * fault/, map/ and host/, which are the product. docs/internals/walk.md follows a fault
- * through them.
+ * This file starts and ends the module. The parameters are in lib/params.c. The parts of a
+ * container are in parts.c. Read next: vfio/type1.c (the calls of user space), vfio/container.c,
+ * vfio/attach.c, then the core of the product: fault/, map/ and host/. docs/internals/walk.md
+ * follows a fault through them.
  */
 #include <linux/init.h>
 #include <linux/kobject.h>
@@ -41,7 +41,7 @@ static int clock_init(void)
 	return 0;
 }
 
-/* Whoever wants memory back may wait for it. */
+/* WQ_MEM_RECLAIM, since reclaim may wait for this workqueue. */
 static int zap_wq_init(void)
 {
 	iopf_zap_wq = alloc_workqueue(IOPF_DRIVER_NAME "_zap", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
@@ -117,7 +117,7 @@ static void front_exit(void)
 	iopf_front_exit(iopf_kobj);
 }
 
-/* What the module begins with, in order; it ends in the reverse order. */
+/* The steps to start the module, in this order. It ends them in the reverse order. */
 static const struct {
 	int (*init)(void);
 	void (*exit)(void);
@@ -141,7 +141,7 @@ static const struct {
 	{ front_init, front_exit },
 };
 
-/* The end of the first @n steps. */
+/* Undo the first @n steps. */
 static void steps_undo(unsigned int n)
 {
 	while (n--)

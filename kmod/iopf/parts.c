@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a container and a device are made of: the one place that names every feature.
+ * The parts of a container and of a device. This is the one place that names every feature.
  *
- * A new feature of a container is a folder or a file, and a part in the table below. See
- * vfio/part.h for what a part says, and docs/internals/architecture.md.
+ * A new feature of a container is a folder or a file, and a part in the table below. For the
+ * functions of a part see vfio/part.h and docs/internals/architecture.md.
  */
 #include <linux/cleanup.h>
 #include <linux/mm.h>
@@ -48,7 +48,7 @@ static int space_init(struct iopf_container *c)
 
 static void space_stop(struct iopf_container *c)
 {
-	/* No area is left to ask for it again. */
+	/* No area is left that could schedule it again. */
 	cancel_delayed_work_sync(&c->space.repair);
 	guard(mutex)(&c->space.lock);
 	mtree_destroy(&c->space.areas);
@@ -59,7 +59,7 @@ static void space_free(struct iopf_container *c)
 	iopf_space_free(&c->space);
 }
 
-/* What is pinned */
+/* Pinned memory */
 
 static int pins_init(struct iopf_container *c)
 {
@@ -73,7 +73,7 @@ static void pins_stop(struct iopf_container *c)
 	mtree_destroy(&c->pins.policies.tree);
 }
 
-/* The budget, and what is held because it is hot */
+/* The budget, and hot blocks */
 
 static const struct iopf_evictor_ops evictor_ops = {
 	.evict = iopf_chunk_evict,
@@ -101,7 +101,7 @@ static void budget_stop(struct iopf_container *c)
 
 static void budget_free(struct iopf_container *c)
 {
-	/* It may never have been published, so never been stopped. */
+	/* A container that was never published was never stopped. */
 	iopf_hot_end(&c->pins.hots);
 	iopf_evictor_free(c->space.evictor);
 }
@@ -115,7 +115,7 @@ static int quota_init(struct iopf_container *c)
 	return 0;
 }
 
-/* Requests to have memory ready */
+/* Prefault requests */
 
 static int prefault_init(struct iopf_container *c)
 {
@@ -133,7 +133,7 @@ static void prefault_free(struct iopf_container *c)
 	iopf_prefaults_put(c->space.prefaults);
 }
 
-/* How long faults take */
+/* Latency */
 
 static int latency_init(struct iopf_container *c)
 {
@@ -183,8 +183,8 @@ static void sampling_free(struct iopf_container *c)
 }
 
 /*
- * In the order in which they begin; they end in the reverse order. The budget comes after the pins,
- * which have what it holds because it is hot.
+ * Parts begin in this order and end in the reverse order. The budget comes after the pins, which
+ * contain its hot blocks.
  */
 const struct iopf_part iopf_parts[] = {
 	{ "space", space_init, iopf_container_attrs, .stop = space_stop, .free = space_free },

@@ -2,36 +2,36 @@
 /*
  * Holds: ranges of areas that are kept pinned while devices fault in the rest.
  *
- * A page is pinned if and only if something covers it:
+ * A page is pinned if and only if it is covered, that is, if there is one of these reasons:
  *
- *  - a hold: user space, a kernel driver, a device's declared window, or the budget wants it;
+ *  - a hold: of user space, of a kernel driver, of a device's window, or of the budget;
  *  - the policy of its range is to pin (policy.c);
- *  - a group that can't fault, or may not, is attached (iopf_area.pinned).
+ *  - a group that can't or may not fault is attached (iopf_area.pinned).
  *
- * (One exception: what was pinned as a leaf of 2 MiB stays as long as any page of it is covered. To
- * take a page out the whole leaf would have to be unmapped for a moment, and devices that can't
- * fault may be using the others.)
+ * (One exception: pages that were pinned as a leaf of 2 MiB stay pinned as long as any of them is
+ * covered. To unpin one page, the whole leaf would have to be unmapped for a moment, and devices
+ * that can't fault may use the other pages.)
  *
- * They know nothing of each other and may overlap. Who comes finds all pinned, or has it pinned and
- * comes again (iopf_pin_run()); who goes has what nobody else covers unpinned. So coming is all or
- * nothing, too: should it fail, what nobody covers (without the one who came) is unpinned. Nothing
- * is covered in a space without a real device, for there is no domain that could know the
- * pages; see vfio/domain.c.
+ * Reasons are independent of each other and may overlap. A caller that adds a reason finds all of
+ * the range pinned, or has it pinned and tries again (iopf_pin_run()). A caller that removes a
+ * reason unpins the pages that nothing else covers. Adding is all or nothing: if it fails, the
+ * pages that nothing else covers are unpinned. In a space without a real device nothing is covered,
+ * since there is no domain that could map the pages; see vfio/domain.c.
  *
- * A hold lies in one area and goes with it. What is wanted of several areas are several holds of
- * the same owner. Windows and what mediators want are wanted whatever is mapped, so who maps
- * something there has it held before it is mapped: iopf_mediate_area().
+ * A hold lies in one area and ends with it. A range of several areas gets several holds of the same
+ * owner. Windows and mediators cover addresses, whatever is mapped there. So MAP_DMA creates their
+ * holds before it publishes an area: iopf_mediate_area().
  *
- * hold vs fault: map/chunk.c; a page is declared pinned under the chunk's lock before it is
- *   replaced, and a fault that meets it is told to go on. What is not held in the same 2 MiB is
- *   faulted in again if a leaf went for the part.
+ * hold vs fault: see map/chunk_pin.c. A page is marked as pinned under the chunk's lock before it
+ *   is replaced. A fault on it is answered SUCCESS. If a leaf is unmapped because a part of it is
+ *   held, the rest is faulted in again.
  * hold vs 1 GiB leaves: an area has none while any part of it is held.
- * hold vs invalidation: pinned pages stay. Devices' memory goes and is mapped again; see mmio.c.
+ * hold vs invalidation: pinned pages stay. Device memory is unmapped, and mapped again; see mmio.c.
  * hold vs unexpected faults: a fault in a guarded range maps nothing (see fault/group.c). Faults
- *   look it up under iopf_holds.lock, a leaf; the tree is changed under that and the space's lock.
- *   The hold enters the tree when all of it is pinned.
+ *   search the tree under iopf_holds.lock, a leaf. The tree changes under this lock and the space's
+ *   lock. A hold enters the tree when all of it is pinned.
  *
- * Locking: the space's.
+ * Locking: the space's lock.
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
@@ -87,7 +87,7 @@ static void hold_delete(struct iopf_space *space, struct iopf_hold *hold)
  * iopf_hold_covers() - whether a page is to be pinned
  * @area: the area
  * @iova: an address in it
- * @last: out: up to here all is as there, if not further
+ * @last: out: the answer holds up to here at least
  */
 bool iopf_hold_covers(struct iopf_area *area, u64 iova, u64 *last)
 {
@@ -104,7 +104,7 @@ bool iopf_hold_covers(struct iopf_area *area, u64 iova, u64 *last)
 	hold = hold_first(space, iova, *last);
 	if (!hold)
 		return false;
-	/* The first is the one that begins first. */
+	/* hold_first() returns the hold with the lowest address. */
 	if (hold->node.start > iova) {
 		*last = hold->node.start - 1;
 		return false;
@@ -114,8 +114,8 @@ bool iopf_hold_covers(struct iopf_area *area, u64 iova, u64 *last)
 }
 
 /*
- * Whether anything is to be pinned of an area. What is to be pinned is, but for devices' memory
- * that has been revoked: that is looked for.
+ * Whether anything in an area is to be pinned. Such pages are pinned already, except device memory
+ * that has been revoked. So that is searched for.
  */
 static bool area_held(struct iopf_area *area)
 {
@@ -135,12 +135,12 @@ static bool area_held(struct iopf_area *area)
 }
 
 /**
- * iopf_hold_fill() - pin what is to be pinned of a part of an area, and is not
+ * iopf_hold_fill() - check that all covered pages in a part of an area are pinned
  * @area: the area
  * @range: within it
  *
- * Return: 0, or the error of iopf_pin_require(): then the caller takes back what it wanted, and
- * calls iopf_hold_drain().
+ * Return: 0, or the error of iopf_pin_require(). Then the caller removes its reason, and calls
+ * iopf_hold_drain(). -EINTR: the caller is killed.
  */
 int iopf_hold_fill(struct iopf_area *area, const struct iopf_range *range)
 {
@@ -165,7 +165,7 @@ int iopf_hold_fill(struct iopf_area *area, const struct iopf_range *range)
 	}
 }
 
-/* The next range from @at to @last that nobody wants pinned, as long as it goes. */
+/* Find the next range between @at and @last that is not covered, as long as possible. */
 static bool next_uncovered(struct iopf_area *area, u64 at, u64 last, struct iopf_range *range)
 {
 	bool any = false;
@@ -189,18 +189,24 @@ static bool next_uncovered(struct iopf_area *area, u64 at, u64 last, struct iopf
 }
 
 /**
- * iopf_hold_drain() - unpin what nobody wants pinned of a part of an area
+ * iopf_hold_drain() - unpin pages that are not covered in a part of an area
  * @area: the area
  * @range: within it
  */
 void iopf_hold_drain(struct iopf_area *area, const struct iopf_range *range)
 {
-	/* Whole chunks: what is covered no more may have kept the rest of one. */
+	/*
+	 * Look at whole chunks: a page that is no longer covered may have kept the rest of a leaf
+	 * pinned.
+	 */
 	u64 at = max(range->first & ~(u64)(IOPF_CHUNK_SIZE - 1), area->range.first);
 	u64 last = min(range->last | (IOPF_CHUNK_SIZE - 1), area->range.last);
 	struct iopf_range part;
 
-	/* Nothing has been pinned of it, or who pins does this at the end. */
+	/*
+	 * If nothing in the area has been pinned, there is nothing to do. If pinning is in
+	 * progress, the last task that pins drains at its end.
+	 */
 	if (area->space->pins->pinning)
 		area->space->pins->undrained = true;
 	if (!area->no_spans || area->space->pins->pinning)
@@ -218,7 +224,7 @@ void iopf_hold_drain(struct iopf_area *area, const struct iopf_range *range)
 }
 
 /**
- * iopf_hold_fill_all() - pin what is to be pinned, and is not
+ * iopf_hold_fill_all() - check that all covered pages are pinned
  * @space: the space, locked
  *
  * Return: as iopf_hold_fill().
@@ -237,14 +243,14 @@ int iopf_hold_fill_all(struct iopf_space *space)
 		if (ret)
 			break;
 	}
-	/* Where no range has a policy of its own, this holds for all of the others, too. */
+	/* If no range has its own policy, the same holds for all following areas. */
 	if (ret == -EAGAIN && mtree_empty(&space->pins->policies.tree))
 		space->pins->missing.last = U64_MAX;
 	return ret;
 }
 
 /**
- * iopf_hold_drain_all() - unpin what nobody wants pinned
+ * iopf_hold_drain_all() - unpin all pages that are not covered
  * @space: the space, locked
  */
 void iopf_hold_drain_all(struct iopf_space *space)
@@ -260,8 +266,8 @@ void iopf_hold_drain_all(struct iopf_space *space)
 }
 
 /**
- * iopf_hold_area() - pin all of an area, for a group that can't fault
- * @area: not pinned so
+ * iopf_hold_area() - cover all of an area, for a group that can't fault
+ * @area: @pinned is not set
  *
  * Return: 0, or the error of iopf_pin_require() and nothing has changed.
  */
@@ -277,7 +283,7 @@ int iopf_hold_area(struct iopf_area *area)
 }
 
 /**
- * iopf_hold_area_undo() - no such group is left
+ * iopf_hold_area_undo() - undo iopf_hold_area(), since no such group is left
  * @area: pinned by iopf_hold_area()
  */
 void iopf_hold_area_undo(struct iopf_area *area)
@@ -287,8 +293,8 @@ void iopf_hold_area_undo(struct iopf_area *area)
 }
 
 /**
- * iopf_hold_area_end() - let go of all that is held of an area, for good
- * @area: on its way out
+ * iopf_hold_area_end() - end all holds of an area and unpin it, for good
+ * @area: about to be removed
  */
 void iopf_hold_area_end(struct iopf_area *area)
 {
@@ -305,16 +311,19 @@ void iopf_hold_area_end(struct iopf_area *area)
 	area->pinned = false;
 	if (area->no_spans)
 		iopf_pin_drop(area, &area->range);
-	/* Should pages have counted then that do not now. */
+	/*
+	 * Uncharge pages that counted when they were pinned, but did not count when they were
+	 * unpinned.
+	 */
 	iopf_pin_uncharge(area, area->locked);
 }
 
 /**
- * iopf_hold_add_area() - hold what lies in an area of a range
+ * iopf_hold_add_area() - hold the part of a range that lies in an area
  * @area: the area, published or not
- * @range: made to be of whole pages
- * @kind: who wants it
- * @owner: who of that kind
+ * @range: is extended to whole pages
+ * @kind: why
+ * @owner: the owner, among the owners of @kind
  *
  * Return: as iopf_hold_add().
  */
@@ -330,7 +339,7 @@ int iopf_hold_add_area(struct iopf_area *area, const struct iopf_range *range,
 
 	if (!iopf_range_intersect(&part, &area->range, &whole))
 		return 0;
-	/* A lock of many areas is as many holds. */
+	/* A lock over several areas counts as several holds. */
 	if (kind == IOPF_HOLD_LOCK && space->pins->holds.locks >= VFIO_IOPF_LOCKS_MAX)
 		return -ENOSPC;
 	hold = kzalloc(sizeof(*hold), GFP_KERNEL_ACCOUNT);
@@ -340,7 +349,7 @@ int iopf_hold_add_area(struct iopf_area *area, const struct iopf_range *range,
 	hold->node.last = part.last;
 	hold->kind = kind;
 	hold->owner = owner;
-	/* Otherwise it waits for a domain. */
+	/* Without a group, the range is pinned when there is a domain. */
 	if (space->groups)
 		ret = iopf_pin_require(area, &part);
 	if (ret) {
@@ -353,15 +362,15 @@ int iopf_hold_add_area(struct iopf_area *area, const struct iopf_range *range,
 }
 
 /**
- * iopf_hold_add() - hold what is mapped of a range
+ * iopf_hold_add() - hold the mapped parts of a range
  * @space: the space, locked
- * @range: made to be of whole pages; where no area is, nothing is held
- * @kind: who wants it
- * @owner: who of that kind; it holds nothing of @range yet
+ * @range: is extended to whole pages; addresses without an area are not held
+ * @kind: why
+ * @owner: the owner, among the owners of @kind; it holds nothing of @range yet
  *
- * Context: process context; may wait for a disk or user space.
- * Return: 0 with all of it resident, pinned and charged; or the error of iopf_pin_require() or
- * -ENOMEM, and nothing has changed.
+ * Context: process context. Called by a function of iopf_pin_run(): see iopf_pin_require().
+ * Return: 0 with all of it resident, pinned and charged; or the error of iopf_pin_require(),
+ * -ENOMEM or -ENOSPC, and nothing has changed.
  */
 int iopf_hold_add(struct iopf_space *space, const struct iopf_range *range,
 		  enum iopf_hold_kind kind, u64 owner)
@@ -388,9 +397,9 @@ int iopf_hold_add(struct iopf_space *space, const struct iopf_range *range,
 /**
  * iopf_hold_remove() - undo iopf_hold_add()
  * @space: the space, locked
- * @range: what is held of it by this owner goes; the holds lie in it as a whole
- * @kind: who wanted it
- * @owner: who of that kind
+ * @range: the holds of this owner in it end; each lies in it as a whole
+ * @kind: why it was held
+ * @owner: the owner, among the owners of @kind
  *
  * Return: whether there was any.
  */
@@ -418,7 +427,8 @@ bool iopf_hold_remove(struct iopf_space *space, const struct iopf_range *range,
 }
 
 /**
- * iopf_hold_area_renew() - what windows and mediators want held of an area is about to be said anew
+ * iopf_hold_area_renew() - remove the holds of windows and mediators from an area; the caller adds
+ *                          them anew
  * @area: the area
  */
 void iopf_hold_area_renew(struct iopf_area *area)
@@ -437,7 +447,7 @@ void iopf_hold_area_renew(struct iopf_area *area)
 }
 
 /**
- * iopf_hold_guarded() - whether devices don't fault at an address
+ * iopf_hold_guarded() - whether devices must not fault at an address
  * @space: the space
  * @iova: the address
  *

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hot blocks: what a space that thrashes holds pinned, within its allowance (hot_pinned_max).
+ * Hot blocks: blocks that a thrashing space holds pinned, within its allowance (hot_pinned_max).
  *
- * While more is used than there is room for, each block that is used goes and comes back all the
- * time, and the budget's order can't help it. So some of those that came back most often are held
- * (IOPF_HOLD_HOT): they don't fault any more, and the thrashing is left to the others. What is held
- * is pinned, and charged to RLIMIT_MEMLOCK, hence nothing is unless an allowance is given.
+ * While devices use more memory than the budget has room for, each used block is evicted and comes
+ * back all the time, and the order of eviction can't help. So some of the blocks that came back
+ * most often are held (IOPF_HOLD_HOT). They don't fault any more, and only the other blocks thrash.
+ * Held memory is pinned, and charged to RLIMIT_MEMLOCK. So nothing is held unless an allowance is
+ * given.
  *
- * It is let go when thrashing is over, when more is pinned than the soft limit of that, or
- * when the host is short of memory (a shrinker). After the latter two, and when pinning fails,
- * nothing is held for ten seconds.
+ * All blocks are released when thrashing ends, when more is pinned than the soft limit of pinned
+ * memory allows, or when the host is short of memory (a shrinker). After the latter two, and when
+ * pinning fails, nothing is held for ten seconds.
  *
- * Only what is mapped is held, so nothing has to be waited for, as a rule.
+ * Only mapped pages are held, so pinning does not wait, as a rule.
  *
- * hot vs unmap: a hold goes with its area; what is noted here of it is void then, and stays so
- *   until all is let go.
- * shrinker vs work: reclaim must not wait for the space's lock. It says what it wants, and the
- *   work does it.
+ * hot vs unmap: a hold ends with its area. The entry of it in the list here then has no effect, and
+ *   stays until all are released.
+ * shrinker vs work: reclaim must not wait for the space's lock. The shrinker sets @cool, and the
+ *   work releases the blocks.
  *
  * Locking: the evictor's work takes the space's lock. hots_lock is a leaf.
  */
@@ -37,7 +38,10 @@
 #include "pin.h"
 #include "pins.h"
 
-/* Blocks looked at to find the next, which must have come back so often, and held per turn. */
+/*
+ * HOT_LOOKS: blocks to look at to find the next one. HOT_REFAULTS: times that it must have come
+ * back. HOT_BATCH: blocks that are held in one run of the work.
+ */
 #define HOT_LOOKS	256
 #define HOT_REFAULTS	2
 #define HOT_BATCH	16
@@ -90,7 +94,7 @@ void iopf_hot_exit(void)
 	shrinker_free(hot_shrinker);
 }
 
-/* The longest run of pages of the chunk that are mapped and not pinned. */
+/* Find the longest run of pages of the chunk that are mapped and not pinned. Returns its length. */
 static unsigned int chunk_run(const struct iopf_chunk *chunk, unsigned int *first)
 {
 	const unsigned long *present = chunk->map.present;
@@ -115,7 +119,7 @@ static unsigned int chunk_run(const struct iopf_chunk *chunk, unsigned int *firs
 	}
 }
 
-/* What is to be held next, @room pages at most. How many pages; 0: nothing. */
+/* Choose the next pages to hold, @room at most. Returns their number; 0: nothing. */
 static unsigned int hot_choose(struct iopf_hots *h, unsigned long room, struct iopf_range *range)
 {
 	struct iopf_evictor *k = h->space->evictor;
@@ -126,7 +130,7 @@ static unsigned int hot_choose(struct iopf_hots *h, unsigned long room, struct i
 	guard(rcu)();
 	spin_lock(&k->lock);
 	block = iopf_budget_hottest(&k->lru, HOT_LOOKS, HOT_REFAULTS);
-	/* It is no candidate again before it has come back as often. */
+	/* It becomes a candidate again when it has come back as often. */
 	if (block)
 		block->refaults = 0;
 	spin_unlock(&k->lock);
@@ -190,7 +194,7 @@ static void hot_cool(struct iopf_hots *h)
 	h->until = jiffies + HOT_COOLING;
 }
 
-/* Pages that may be held beside those that are; negative: too much is pinned. */
+/* Returns how many more pages may be held; negative: too much is pinned. */
 static long hot_room(struct iopf_hots *h)
 {
 	struct iopf_evictor *k = h->space->evictor;
@@ -207,8 +211,8 @@ static long hot_room(struct iopf_hots *h)
 }
 
 /**
- * iopf_hot_work() - hold more, or let go
- * @space: whose budget has been looked at
+ * iopf_hot_work() - hold more blocks, or release all
+ * @space: the space, whose budget has been checked
  * @thrashing: whether the space thrashes
  *
  * Context: process context; takes the space's lock.
@@ -244,9 +248,9 @@ void iopf_hot_work(struct iopf_space *space, bool thrashing)
 }
 
 /**
- * iopf_hot_begin() - a space that holds nothing yet
- * @h: its
- * @space: it
+ * iopf_hot_begin() - initialize the hot ranges of a space, and list it for the shrinker
+ * @h: the space's hot ranges
+ * @space: the space
  */
 void iopf_hot_begin(struct iopf_hots *h, struct iopf_space *space)
 {
@@ -258,12 +262,12 @@ void iopf_hot_begin(struct iopf_hots *h, struct iopf_space *space)
 }
 
 /**
- * iopf_hot_end() - the space is going: the host need not ask it for anything
- * @h: its; the evictor's work ends after this
+ * iopf_hot_end() - hide the space from the shrinker, since the space is being released
+ * @h: the space's hot ranges; the evictor's work ends after this
  */
 void iopf_hot_end(struct iopf_hots *h)
 {
-	/* It never began. */
+	/* iopf_hot_begin() was not called. */
 	if (!h->space)
 		return;
 	spin_lock(&hots_lock);
@@ -272,8 +276,9 @@ void iopf_hot_end(struct iopf_hots *h)
 }
 
 /**
- * iopf_hot_forget() - nothing is held any more, and the evictor's work has ended
- * @h: the space's
+ * iopf_hot_forget() - free the list of hot ranges; nothing is held, and the evictor's work has
+ *                     ended
+ * @h: the space's hot ranges
  */
 void iopf_hot_forget(struct iopf_hots *h)
 {

@@ -9,7 +9,7 @@
  *   VFIO core's locks of a group that joins, or a sysfs file that is being removed. These callers
  *   wait for a thread of the process. iopf_pin_end() ends their wait when a device of the space is
  *   unbound, or when the space ends. Either the wait is already in the space's list, or the caller
- *   finds the reason (iopf_pins.unbinding, ended). The thread may be in a wait that nobody can end.
+ *   finds the reason (iopf_pins.unbinding, ended). The thread may be in a wait that can't be ended.
  *   It uses only its job. It gives back the pages that it pinned and charged.
  *
  * Locking: iopf_pins.waits_lock, a leaf.
@@ -29,7 +29,7 @@
 #include "pin.h"
 #include "pins.h"
 
-/* Pin up to @n pages. How many, or a negative error number. */
+/* Pin up to @n pages. Returns how many are pinned, or a negative error number. */
 static long job_pin(struct iopf_pin_job *job)
 {
 	unsigned int flags = FOLL_LONGTERM | (job->write ? FOLL_WRITE : 0) |
@@ -47,7 +47,10 @@ static long job_pin(struct iopf_pin_job *job)
 	return ret ?: -EFAULT;
 }
 
-/* All of it that may wait for user space, as long as it likes. 0 or a negative error number. */
+/*
+ * Pin and charge: all that may wait for user space without limit. Returns 0 or a negative error
+ * number.
+ */
 static int job_do(struct iopf_pin_job *job)
 {
 	long count = 0, n = job_pin(job);
@@ -78,7 +81,10 @@ static int job_run(struct iopf_run *run)
 	return job_do(container_of(run, struct iopf_pin_job, run));
 }
 
-/* What nobody has taken over is given back. No lock is held, or the space's. */
+/*
+ * Unpin and uncharge pages that the caller has not taken over. The caller holds no lock, or the
+ * lock of @space.
+ */
 void iopf_pin_job_undo(struct iopf_pin_job *job, struct iopf_space *space)
 {
 	if (!job->pinned)
@@ -98,7 +104,7 @@ static void job_free(struct iopf_run *run)
 	kfree(job);
 }
 
-/* The next @n pages of an area, from @iova on. NULL: no memory. */
+/* Make a job for @n pages of an area, from @iova on. Returns NULL if there is no memory. */
 struct iopf_pin_job *iopf_pin_job_create(struct iopf_area *area, u64 iova, unsigned int n)
 {
 	unsigned long index = (iova - area->range.first) >> PAGE_SHIFT;
@@ -121,28 +127,28 @@ struct iopf_pin_job *iopf_pin_job_create(struct iopf_area *area, u64 iova, unsig
 	return job;
 }
 
-/* Whether whoever wants memory pinned may be interrupted by any signal. */
+/* Whether any signal may interrupt the caller, which wants memory pinned. */
 bool iopf_pin_interruptible(const struct iopf_mm *m)
 {
-	/* An administrator may end a wait for somebody else's memory so. */
+	/* So an administrator may end a wait for another process's memory. */
 	return current->mm != m->mm && !(current->flags & PF_KTHREAD);
 }
 
-/* Have a thread of the process do it. */
+/* Have a thread of the process run the job, and wait for it. */
 static int job_hand_over(struct iopf_pin_job *job)
 {
 	return iopf_run_in(job->m->pool, &job->run,
 			   iopf_pin_interruptible(job->m) ? TASK_INTERRUPTIBLE : TASK_KILLABLE);
 }
 
-/* The same, until iopf_pin_end(). */
+/* As job_hand_over(), but iopf_pin_end() ends the wait. */
 static int job_wait_held(struct iopf_pin_job *job, struct iopf_space *space)
 {
 	int ret;
 
 	scoped_guard(spinlock, &space->pins->waits_lock)
 	{
-		/* Pairs with who says so before iopf_pin_end(). */
+		/* The reason is set before iopf_pin_end() is called. */
 		if (READ_ONCE(space->pins->unbinding) || READ_ONCE(space->pins->ended))
 			return -ENODEV;
 		list_add(&job->node, &space->pins->waits);
@@ -153,8 +159,8 @@ static int job_wait_held(struct iopf_pin_job *job, struct iopf_space *space)
 }
 
 /*
- * Do it where it is charged as the process's own accesses are. What waits for nothing brings
- * nothing in.
+ * Run the job in a context where it is charged like the process's own accesses. With PIN_NOW it
+ * runs in the caller, since it populates nothing.
  */
 int iopf_pin_job_wait(struct iopf_pin_job *job, struct iopf_space *space, enum pin_wait wait)
 {
@@ -166,8 +172,8 @@ int iopf_pin_job_wait(struct iopf_pin_job *job, struct iopf_space *space, enum p
 }
 
 /**
- * iopf_pin_end() - have those leave who wait in iopf_pin_run_held()
- * @space: the space, not locked; iopf_pins.unbinding or ended says why, to latecomers, too
+ * iopf_pin_end() - end all waits in iopf_pin_run_held()
+ * @space: the space, not locked; iopf_pins.unbinding or ended is set, so no new wait begins
  *
  * Context: process context.
  */

@@ -66,7 +66,7 @@ static inline void iopf_pin_job_take(struct iopf_pin_job *job)
 	job->pinned = false;
 }
 
-/* The end of whoever pins. */
+/* Drop the reference of the thread that pins. */
 static inline void iopf_pin_job_put(struct iopf_pin_job *job)
 {
 	iopf_run_put(&job->run);

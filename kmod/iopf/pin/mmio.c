@@ -25,21 +25,21 @@
 #include "hold.h"
 #include "mmio.h"
 
-/* How often mapping a device's memory is tried against invalidations and lack of memory. */
+/* Attempts to map device memory, against invalidations and lack of memory. */
 #define MMIO_ATTEMPTS 64
 
-/* Map one page of a device's memory and hold it. -EAGAIN: the CPU does not have it by now. */
+/* Map one page of device memory and hold it. Returns -EAGAIN if it is absent by now. */
 int iopf_pin_mmio(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page)
 {
 	bool write = area->prot & IOMMU_WRITE;
-	/* No device waits for it. */
+	/* No device waits for this. */
 	struct iopf_timing timing = {};
 	unsigned int mapped = 0;
 	int ret = -EBUSY;
 
 	WRITE_ONCE(area->mmio, true);
 	for (unsigned int attempt = 0; attempt < MMIO_ATTEMPTS; attempt++) {
-		/* Most are there already, mapped around the first. */
+		/* Most pages are mapped already, as neighbours of the first. */
 		if (iopf_chunk_hold_mmio(chunk, page))
 			return 0;
 		ret = iopf_chunk_fault(chunk, page, write, IOPF_CHUNK_PAGES, &mapped, &timing);
@@ -58,19 +58,22 @@ int iopf_pin_mmio(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int
 	return ret ?: -EBUSY;
 }
 
-/* Whether a page of a chunk is a device's, and is missing where it should be held. */
+/*
+ * Whether a page of a chunk is to be pinned, and is not. In an area with device memory it may be a
+ * page that has been revoked.
+ */
 static bool repair_wants(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page)
 {
 	u64 iova = chunk->iova + ((u64)page << PAGE_SHIFT), last;
 
-	/* Bits of pages that are missing are set by nobody else. */
+	/* Only code under the space's lock sets these bits. */
 	return !test_bit(page, iopf_chunkmap_pins(&chunk->map)) &&
 	       iopf_hold_covers(area, iova, &last);
 }
 
 /*
- * One page, whose owner's address space is not waited for. -EAGAIN: the lock has been dropped, and
- * the area may be gone.
+ * Repair one page, without waiting for the mmap lock of the process. Returns -EAGAIN if the lock
+ * has been dropped and the area may be freed.
  */
 static int repair_page(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page)
 {
@@ -104,7 +107,7 @@ static int repair_chunk(struct iopf_area *area, struct iopf_chunk *chunk, bool *
 		ret = repair_page(area, chunk, page);
 		if (ret == -EAGAIN)
 			return ret;
-		/* Not a device's memory by now. */
+		/* It is no device memory any more. */
 		if (ret == -ENOENT)
 			continue;
 		*missing |= ret;
@@ -116,9 +119,9 @@ static int repair_chunk(struct iopf_area *area, struct iopf_chunk *chunk, bool *
 }
 
 /*
- * Try to map again what owners of devices' memory have revoked of an area. 1: some of it that is to
- * be pinned is still missing and may come back; -EAGAIN: look at all areas anew, for others have
- * changed them. The space's lock is dropped in between.
+ * Try to map device memory of an area again that its owner has revoked. Returns 1 if a page that is
+ * to be pinned is still missing and may come back. Returns -EAGAIN if other threads have changed
+ * the areas: look at all areas anew. The space's lock is dropped in between.
  */
 static int repair_area(struct iopf_area *area)
 {
@@ -141,10 +144,10 @@ static int repair_area(struct iopf_area *area)
 }
 
 /**
- * iopf_pin_repair_all() - try to map again what owners of devices' memory have revoked
- * @space: the address space, whose @repair this is
+ * iopf_pin_repair_all() - try to map device memory again that its owners have revoked
+ * @space: the address space, whose work @repair calls this
  *
- * If some of it may come back, this is done again later.
+ * If some of it may come back, the work runs again later.
  *
  * Context: process context.
  */
@@ -160,7 +163,7 @@ void iopf_pin_repair_all(struct iopf_space *space)
 		while ((area = iopf_space_next_area(space, area, &index, ULONG_MAX))) {
 			ret = repair_area(area);
 			missing |= ret;
-			/* The space has changed: from the start, some time later. */
+			/* The space has changed: start again some time later. */
 			if (ret < 0)
 				break;
 		}

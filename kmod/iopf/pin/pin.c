@@ -1,32 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pinning areas, or parts of them. Who wants that, and when, is the matter of hold.c.
+ * Pinning areas, or parts of them. hold.c decides what is pinned, and when.
  *
- * A pinned page is as stock type1 has it: resident, pinned
- * (FOLL_LONGTERM), mapped, and charged to RLIMIT_MEMLOCK. Faults and the
- * notifier leave it alone.
+ * A pinned page is in the same state as under stock type1: resident, pinned (FOLL_LONGTERM),
+ * mapped, and charged to RLIMIT_MEMLOCK. Faults and the notifier leave it alone.
  *
- * Memory of devices is the business of mmio.c.
+ * For device memory see mmio.c.
  *
- * Pinning works on a running device: pages that were mapped without a pin
- * are replaced chunk by chunk, and a device that meets the gap faults and is told
- * to go on.
+ * Pinning works while devices run: pages that were mapped without a pin are replaced chunk by
+ * chunk. A device that uses a page meanwhile faults and is answered SUCCESS.
  *
- * Pinning, and charging for it, waits for user space for as long as user space likes, so it is done
- * without the space's lock. Who wants something pinned tries under the lock; when
- * something is not pinned, it takes back what it did, has it pinned ahead without the lock, and
- * tries again: iopf_pin_run(). So nobody meets a change that is half done.
+ * Pinning and charging may wait for user space without limit, so both are done without the space's
+ * lock. A caller that needs memory pinned tries under the lock. If some memory is not pinned, the
+ * caller undoes its changes, has the memory pinned without the lock, and tries again:
+ * iopf_pin_run(). So no other thread sees a change that is half done.
  *
- * pinning vs unpinning: while anything is being pinned ahead (iopf_pins.pinning) nothing is
- *   unpinned for want of a reason; the last one to end does that for all.
- * pinning vs unmapping, new addresses: iopf_space.serial tells that an area may be gone, or
- *   elsewhere; pages that were pinned then are let go again.
- * pinning vs the last group's end: without a domain there are no pinned pages; see
- *   vfio/domain.c.
+ * pinning vs unpinning: while any thread pins memory in advance (iopf_pins.pinning), no page is
+ *   unpinned because it is not covered. The last of these threads unpins for all.
+ * pinning vs unmapping, new addresses: iopf_space.serial tells that an area may be removed, or have
+ *   another CPU address. Then the pages that were pinned for it are unpinned.
+ * pinning vs the last group's end: without a domain there are no pinned pages; see vfio/domain.c.
  * pinning vs unbinding, the space's end: job.c.
  *
- * Locking: everything here runs under the space's lock, but for what may wait. Charges are
- * given back without waiting for the process's mmap lock, see host/charge.c.
+ * Locking: everything here runs under the space's lock, except what may wait for user space.
+ * Charges are given back without waiting for the process's mmap lock, see host/charge.c.
  */
 #include <linux/iommu.h>
 #include <linux/memcontrol.h>
@@ -46,10 +43,13 @@
 #include "pin.h"
 #include "pins.h"
 
-/* How often pinning one page is tried against others' changes of what is mapped. */
+/* Attempts to pin one page, against changes by other threads. */
 #define PIN_TRIES 10000
 
-/* Take over what has been pinned, if all is as it was. How many pages, or -errno. */
+/*
+ * Take over the pinned pages of a job, if nothing has changed. Returns the number of pages, or a
+ * negative error number.
+ */
 static long job_install(struct iopf_pin_job *job, struct iopf_area *area, struct iopf_chunk *chunk,
 			unsigned int page)
 {
@@ -62,7 +62,7 @@ static long job_install(struct iopf_pin_job *job, struct iopf_area *area, struct
 		ret = iopf_pin_mmio(area, chunk, page);
 		return ret ?: 1;
 	}
-	/* Somebody else may have pinned some of it meanwhile. */
+	/* Another thread may have pinned some of the pages meanwhile. */
 	if (!iopf_chunk_unpinned(chunk, &first, page + job->n - 1, &gap) || first != page ||
 	    gap != job->n)
 		return -EAGAIN;
@@ -79,8 +79,8 @@ static long job_install(struct iopf_pin_job *job, struct iopf_area *area, struct
 }
 
 /*
- * Pin the next pages of a chunk, at most @gap; the space's lock is dropped meanwhile. How many,
- * or a negative error number; -EAGAIN: the area may be gone.
+ * Pin the next pages of a chunk, at most @gap. The space's lock is dropped meanwhile. Returns the
+ * number of pages, or a negative error number; -EAGAIN: the area may be freed.
  */
 static long pin_some(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page,
 		     unsigned int gap, enum pin_wait wait)
@@ -107,14 +107,14 @@ static long pin_some(struct iopf_area *area, struct iopf_chunk *chunk, unsigned 
 	return n;
 }
 
-/* Whether whoever wants memory pinned wants it no more. */
+/* Whether a signal interrupts the caller, which needs memory pinned. */
 static bool pin_interrupted(const struct iopf_area *area)
 {
 	return iopf_pin_interruptible(area->mm) ? signal_pending(current) :
 					     fatal_signal_pending(current);
 }
 
-/* The same for a part of an area within one chunk. */
+/* Pin a part of an area within one chunk. */
 static int pin_part(struct iopf_area *area, const struct iopf_range *part, enum pin_wait wait)
 {
 	unsigned int page = iopf_chunkmap_page(part->first), gap;
@@ -122,7 +122,7 @@ static int pin_part(struct iopf_area *area, const struct iopf_range *part, enum 
 	struct iopf_chunk *chunk;
 	long n;
 
-	/* What is written through a pin after the last report would be in none. */
+	/* A write through a pin after the last report would be in no report. */
 	if (area->vaddr_invalid || area->reported)
 		return -EBUSY;
 	chunk = iopf_area_chunk(area, part->first, GFP_KERNEL_ACCOUNT);
@@ -150,7 +150,7 @@ static struct iopf_range first_part(const struct iopf_area *area, u64 at, u64 la
 	return part;
 }
 
-/* Pin what is mapped of a range, before anything depends on it. */
+/* Pin the areas of a range, before anything depends on it. */
 static int pin_ahead(struct iopf_space *space, const struct iopf_range *range, enum pin_wait wait)
 {
 	struct mem_cgroup *old = set_active_memcg(space->memcg);
@@ -163,13 +163,16 @@ static int pin_ahead(struct iopf_space *space, const struct iopf_range *range, e
 		unsigned long index = at;
 		struct iopf_area *area = mt_find(&space->areas, &index, range->last);
 
-		/* Nothing is pinned where no domain could know it. */
+		/* Without a domain nothing is pinned. */
 		if (!area || !space->domains->nr)
 			break;
 		part = first_part(area, at, range->last);
 		ret = pin_part(area, &part, wait);
 		if (ret == -EAGAIN) {
-			/* Others make changes all the time, or a device's memory comes and goes. */
+			/*
+			 * Other threads keep changing the areas, or device memory is revoked again
+			 * and again.
+			 */
 			ret = fatal_signal_pending(current) ? -EINTR :
 			      tries++ < PIN_TRIES ? 0 : -EBUSY;
 			continue;
@@ -184,14 +187,14 @@ static int pin_ahead(struct iopf_space *space, const struct iopf_range *range, e
 }
 
 /**
- * iopf_pin_page() - pin one page of an area for an emulated device, and charge it if need be
+ * iopf_pin_page() - pin one page of an area for an emulated device, and charge it if needed
  * @area: the area
- * @iova: the page's address; no emulated device has it pinned
+ * @iova: the page's address; no emulated device has pinned the page
  * @page: out: the page
  *
  * Context: process context, under the space's lock, which is dropped meanwhile.
- * Return: 0; -EAGAIN: all may be different, look again; what pinning and charging return: then the
- * area may be gone, too.
+ * Return: 0; -EAGAIN: everything may have changed, look again; or an error of pinning or charging:
+ * then the area may be freed, too.
  */
 int iopf_pin_page(struct iopf_area *area, u64 iova, struct page **page)
 {
@@ -226,13 +229,13 @@ int iopf_pin_page(struct iopf_area *area, u64 iova, struct page **page)
 }
 
 /**
- * iopf_pin_require() - find out whether all of a part of an area is pinned
+ * iopf_pin_require() - check whether all of a part of an area is pinned
  * @area: the area
  * @range: whole pages of it
  *
  * Context: process context, under the space's lock.
- * Return: 0; -EBUSY while its CPU address is invalid; -EAGAIN: it is not, and iopf_pin_run() knows
- * where to go on.
+ * Return: 0; -EBUSY while its CPU address is invalid, or after its last report; -EAGAIN: some of it
+ * is not pinned, and iopf_pin_run() knows where to continue.
  */
 int iopf_pin_require(struct iopf_area *area, const struct iopf_range *range)
 {
@@ -243,7 +246,7 @@ int iopf_pin_require(struct iopf_area *area, const struct iopf_range *range)
 
 	lockdep_assert_held(&space->lock);
 
-	/* What is written through a pin after the last report would be in none. */
+	/* A write through a pin after the last report would be in no report. */
 	if (area->vaddr_invalid || area->reported)
 		return -EBUSY;
 	for (u64 at = range->first;; at = part.last + 1) {
@@ -261,7 +264,7 @@ int iopf_pin_require(struct iopf_area *area, const struct iopf_range *range)
 	}
 }
 
-/* Do something that wants memory pinned, again and again until it is. */
+/* Call a function that needs memory pinned, again and again until it is pinned. */
 static int pin_run(struct iopf_space *space, iopf_pin_fn fn, void *data, enum pin_wait wait)
 {
 	unsigned int rounds = 0;
@@ -283,10 +286,13 @@ static int pin_run(struct iopf_space *space, iopf_pin_fn fn, void *data, enum pi
 		if (ret)
 			break;
 	}
-	/* In vain, or for what has changed by now. */
+	/* Pages may have been pinned in vain, or for a state that has changed since. */
 	if (ret || rounds > 1)
 		space->pins->undrained = true;
-	/* That, and what others could not unpin meanwhile. It is a walk over all areas. */
+	/*
+	 * Unpin these pages, and those that other threads could not unpin meanwhile. This goes
+	 * through all areas.
+	 */
 	if (ahead && !--space->pins->pinning && space->pins->undrained) {
 		space->pins->undrained = false;
 		iopf_hold_drain_all(space);
@@ -295,19 +301,21 @@ static int pin_run(struct iopf_space *space, iopf_pin_fn fn, void *data, enum pi
 }
 
 /**
- * iopf_pin_run() - do something that wants memory pinned
- * @space: the space, locked; unlocked while something is waited for, so all may change
- * @fn: does it, or fails and has changed nothing: with -EAGAIN when iopf_pin_require() did. It is
- *      called until it does not, and has to find everything anew each time.
+ * iopf_pin_run() - call a function that needs memory pinned
+ * @space: the space, locked; unlocked during each wait, so everything may change
+ * @fn: the function. If it fails it has changed nothing. It returns -EAGAIN when iopf_pin_require()
+ *      did. It is called until it does not return -EAGAIN, and has to find everything anew each
+ *      time.
  * @data: for @fn
  *
- * What is not pinned gets pinned without the space's lock: that waits for user space for as
- * long as user space likes. What has been pinned stays until it is over.
+ * Memory that is not pinned is pinned without the space's lock, since this may wait for user space
+ * without limit. It stays pinned until this returns.
  *
- * Context: process context; the caller holds no lock but the space's that others need.
- * Return: what @fn returns, never -EAGAIN; or what kept memory from being pinned: -ENOMEM over
- * RLIMIT_MEMLOCK or out of memory; -EFAULT without memory or permission; -ESRCH when its process is
- * gone; -EBUSY while its CPU address is invalid; -EINTR when a signal came.
+ * Context: process context; the caller holds no lock that others need but the space's.
+ * Return: the result of @fn, never -EAGAIN; or the reason why memory could not be pinned: -ENOMEM
+ * over RLIMIT_MEMLOCK or out of memory; -EFAULT without memory or permission; -ESRCH when its
+ * process is gone; -EBUSY while its CPU address is invalid, after its last report, or after too
+ * many attempts; -EINTR when a signal came.
  */
 int iopf_pin_run(struct iopf_space *space, iopf_pin_fn fn, void *data)
 {
@@ -315,7 +323,7 @@ int iopf_pin_run(struct iopf_space *space, iopf_pin_fn fn, void *data)
 }
 
 /**
- * iopf_pin_run_held() - the same for whoever holds what others may wait for
+ * iopf_pin_run_held() - as iopf_pin_run(), for a caller that holds a resource that others wait for
  * @space: the space, locked
  * @fn: as of iopf_pin_run()
  * @data: for @fn
@@ -329,7 +337,7 @@ int iopf_pin_run_held(struct iopf_space *space, iopf_pin_fn fn, void *data)
 }
 
 /**
- * iopf_pin_run_now() - the same for what waits for nothing: what is not there is not pinned
+ * iopf_pin_run_now() - as iopf_pin_run(), without waiting: absent pages are not pinned
  * @space: the space, locked
  * @fn: as of iopf_pin_run()
  * @data: for @fn
@@ -339,7 +347,7 @@ int iopf_pin_run_now(struct iopf_space *space, iopf_pin_fn fn, void *data)
 	return pin_run(space, fn, data, PIN_NOW);
 }
 
-/* Unpin what is pinned in [page, last]. How many pages were charged for that. */
+/* Unpin the pinned pages in [page, last]. Returns how many of them were charged. */
 static long drop_chunk(struct iopf_area *area, struct iopf_chunk *chunk, unsigned int page,
 		       unsigned int last, struct page **pages)
 {
@@ -359,11 +367,11 @@ static long drop_chunk(struct iopf_area *area, struct iopf_chunk *chunk, unsigne
 }
 
 /**
- * iopf_pin_drop() - unpin what is pinned of a part of an area; it is faulted in from now on
+ * iopf_pin_drop() - unpin the pinned pages of a part of an area; from now on they are faulted in
  * @area: the area
  * @range: whole pages of it
  *
- * What was pinned as a whole 2 MiB, and is not in @range as such, stays.
+ * Pages that were pinned as a whole 2 MiB stay pinned, unless all of them are in @range.
  *
  * Context: process context, under the space's lock.
  */

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * What is pinned of an address space: the beginning of it.
- */
+/* The pinned memory of an address space: initialization. */
 #include "../lib/params.h"
 #include "hot.h"
 #include "pins.h"
 
 /**
- * iopf_pins_init() - nothing is pinned
+ * iopf_pins_init() - initialize the pinned memory of a space; nothing is pinned
  * @pins: zeroed
- * @space: of what
+ * @space: the space
  */
 void iopf_pins_init(struct iopf_pins *pins, struct iopf_space *space)
 {
@@ -19,7 +17,7 @@ void iopf_pins_init(struct iopf_pins *pins, struct iopf_space *space)
 	spin_lock_init(&pins->holds.lock);
 	pins->policies.base = IOPF_POLICY_FAULT;
 	pins->policies.max = READ_ONCE(iopf_policy_entry_limit);
-	/* What is erased in bulk has to have MT_FLAGS_ALLOC_RANGE; see policy.c. */
+	/* A tree that is erased in bulk needs MT_FLAGS_ALLOC_RANGE; see policy.c. */
 	mt_init_flags(&pins->policies.tree, MT_FLAGS_ALLOC_RANGE);
 	INIT_LIST_HEAD(&pins->emulated.groups);
 	INIT_LIST_HEAD(&pins->emulated.devices);

@@ -68,12 +68,12 @@ struct iopf_emulated {
  * @waits_lock: protects @waits; a leaf
  * @waits: waits for memory to be pinned that can be ended; see job.c
  * @ended: the space is being released; read without a lock
- * @unbinding: devices in it, or about to be, that are being unbound from their VFIO drivers; under
- *             iopf_devices_lock, read without
+ * @unbinding: number of devices in it, or about to join, that are being unbound from their VFIO
+ *             drivers; under iopf_devices_lock, read without
  * @owing: some charged pages must still be given back, see host/charge.c; read without a lock
- * @pinning: how many wait for memory to be pinned; meanwhile nothing is unpinned for want of a
- *           reason; see pin.c
- * @undrained: something was to be unpinned meanwhile, or has been pinned in vain
+ * @pinning: number of threads that wait for memory to be pinned; meanwhile pages that are not
+ *           covered stay pinned; see pin.c
+ * @undrained: pages may have to be unpinned when @pinning falls to zero
  * @missing: the range that was found not to be pinned; see iopf_pin_require()
  * @pinners: attached groups that can't fault or may not; when not zero, all areas are pinned
  * @holds: the held ranges

@@ -1,37 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Policies: what is done about the memory of a range.
+ * Policies: how the memory of a range is treated.
  *
- *   fault     devices fault it in when they use it, and the host takes it back when it likes
- *   prefault  the same, but a request to have it ready is made at once (prefault/)
+ *   fault     devices fault it in when they use it, and the host may reclaim it
+ *   prefault  the same, and a prefault request is made at once (prefault/)
  *   pin       it is resident, pinned and charged, as under stock type1
  *
- * A range has the policy that user space gave it, or else the space's default: what the
- * administrator wrote, or else the strongest of what the attached devices ask for, or else fault.
- * A change of the default holds for what is mapped and has no policy of its own, at once.
+ * A range has the policy that user space gave it. Without one it has the space's default. The
+ * default is the policy that the administrator wrote, or else the strongest policy that the
+ * attached devices ask for, or else fault. A change of the default applies at once to mapped memory
+ * without its own policy.
  *
- * Invariants, under the space's lock: only what is mapped has a policy of its own; what is to
- * be pinned is, see hold.c.
+ * Invariants, under the space's lock: only mapped memory has its own policy; memory that is to be
+ * pinned is pinned, see hold.c.
  *
- * Changes are all or nothing. To pin, first all is pinned, then the policy is changed; to unpin the
- * other way round. So at any time a page that counts as pinned is. The policies of a range are one
- * entry of a tree, however many areas it goes over, so changing them can't fail half-way.
+ * Changes are all or nothing. To pin, all is pinned first, then the policy is changed. To unpin,
+ * the policy is changed first. So at any time a page that counts as pinned is pinned. The policy of
+ * a range is one entry of a tree, however many areas the range covers, so changing it can't fail
+ * half-way.
  *
- * While pages are being pinned without the lock, all is as before: the old policy holds. What is
- * then changed is changed under the lock at one go, also where a store thins the policies of a
- * range out before it (policy_thin()): nobody looks at policies without the lock, and from there on
- * nothing fails. So an area has the old policy or the new one.
+ * While pages are being pinned without the lock, the old policy holds. The change itself is made
+ * under the lock in one go. This is also so where a store first erases many policies of the range
+ * (policy_thin()): no code reads policies without the lock, and after that nothing fails. So an
+ * area has the old policy or the new one.
  *
- * Devices go on meanwhile: see hold.c.
+ * Devices run meanwhile: see hold.c.
  *
- * User space decides how many policies there are, up to policy_entry_limit. Unmapping an area
- * in the middle of a policy makes two of it and can't fail, so there may be one more for each area.
- * A store over a range frees the part of the tree that it covers at one go, so a large number of
- * policies is erased in batches. The tree has
- * MT_FLAGS_ALLOC_RANGE: without that flag the inner nodes of a tree have their metadata in the last
- * slot, and what frees a part of the tree takes it for a child (6.12).
+ * User space decides how many policies there are, up to policy_entry_limit. Unmapping an area in
+ * the middle of a policy splits it in two and can't fail, so there may be one more for each area. A
+ * store over a range frees the part of the tree that it covers in one go, so a large number of
+ * policies is erased in batches. The tree has MT_FLAGS_ALLOC_RANGE: without that flag the inner
+ * nodes of a tree have their metadata in the last slot, and code that frees a part of the tree
+ * takes the metadata for a child (6.12).
  *
- * Locking: the space's. An administrator's change of the default (vfio/limits.c) is made under
+ * Locking: the space's lock. An administrator's change of the default (vfio/limits.c) is made under
  * iopf_container.setting, outside of it. A device's own policy is in device/device.h.
  */
 #include <linux/cleanup.h>
@@ -49,16 +51,16 @@
 #include "pins.h"
 #include "policy.h"
 
-/* Policies that are erased at a time. */
+/* Number of policies that are erased at a time. */
 #define ERASE_BATCH	512
 
 /**
- * iopf_policy_own() - the policy that an address has been given
+ * iopf_policy_own() - return the policy that user space gave to an address
  * @space: the space, locked
  * @iova: the address
  * @last: as of iopf_policy_at()
  *
- * Return: it, or IOPF_POLICY_DEFAULT: none.
+ * Return: the policy, or IOPF_POLICY_DEFAULT: none.
  */
 enum iopf_policy iopf_policy_own(struct iopf_space *space, u64 iova, u64 *last)
 {
@@ -67,7 +69,7 @@ enum iopf_policy iopf_policy_own(struct iopf_space *space, u64 iova, u64 *last)
 
 	lockdep_assert_held(&space->lock);
 
-	/* Most have none. */
+	/* Most spaces have none. */
 	if (mtree_empty(&space->pins->policies.tree))
 		return IOPF_POLICY_DEFAULT;
 	rcu_read_lock();
@@ -78,19 +80,22 @@ enum iopf_policy iopf_policy_own(struct iopf_space *space, u64 iova, u64 *last)
 }
 
 /**
- * iopf_policy_at() - the policy that holds at an address
+ * iopf_policy_at() - return the policy that holds at an address
  * @space: the space, locked
  * @iova: the address
- * @last: in: look no further than here; out: up to here it is the same, if not further
+ * @last: in: the last address to look at; out: the policy holds up to here at least
  *
- * Return: it, never IOPF_POLICY_DEFAULT.
+ * Return: the policy, never IOPF_POLICY_DEFAULT.
  */
 enum iopf_policy iopf_policy_at(struct iopf_space *space, u64 iova, u64 *last)
 {
 	return iopf_policy_own(space, iova, last) ?: space->pins->policies.base;
 }
 
-/* The end of the first ERASE_BATCH policies of a range; its last address if there are no more. */
+/*
+ * Find the end of the first ERASE_BATCH policies of a range. Returns the range's last address if
+ * there are no more policies.
+ */
 static u64 erase_end(struct iopf_space *space, const struct iopf_range *range)
 {
 	MA_STATE(mas, &space->pins->policies.tree, range->first, range->first);
@@ -108,8 +113,8 @@ static u64 erase_end(struct iopf_space *space, const struct iopf_range *range)
 }
 
 /*
- * By how many the number of policies changes when @range gets another one, or none. Beyond the
- * first @most policies of the range it is not looked at: with 3 the result is at most 0 then.
+ * Count by how many the number of policies changes when @range gets another one, or none. This
+ * looks at the first @most policies of the range only: with 3 the result is at most 0 then.
  */
 static int policy_more(struct iopf_space *space, const struct iopf_range *range, bool another,
 		       unsigned int most)
@@ -130,7 +135,7 @@ static int policy_more(struct iopf_space *space, const struct iopf_range *range,
 	return more;
 }
 
-/* @range has ERASE_BATCH policies at most. */
+/* Store an entry for a range that has at most ERASE_BATCH policies. */
 static int policy_put(struct iopf_space *space, const struct iopf_range *range, void *entry,
 		      bool must)
 {
@@ -148,8 +153,8 @@ static void policy_erase(struct iopf_space *space, const struct iopf_range *rang
 }
 
 /*
- * Leave no more policies of a range than one store may replace. Returns whether there were more;
- * with @may_stop -EINTR, too: the owner is killed, and some are left.
+ * Erase policies of a range, until one store may replace the rest. Returns whether any were erased.
+ * With @may_stop it may return -EINTR: the owner is killed, and some policies are left.
  */
 static int policy_thin(struct iopf_space *space, const struct iopf_range *range, bool may_stop)
 {
@@ -167,15 +172,15 @@ static int policy_thin(struct iopf_space *space, const struct iopf_range *range,
 }
 
 /**
- * iopf_policy_store() - note the policy of a range
+ * iopf_policy_store() - store the policy of a range
  * @space: the space, locked
  * @range: whole pages
  * @policy: the policy
  *
- * What follows from it is the caller's to do.
+ * The caller pins, unpins or prefaults accordingly.
  *
- * Return: 0, or -ENOMEM, -ENOSPC, and nothing has changed; -EINTR: the caller is killed, and a
- * part of the range may have no policy of its own any more.
+ * Return: 0, or -ENOMEM, -ENOSPC, and nothing has changed; -EINTR: the caller is killed, and a part
+ * of the range may have lost its own policy.
  */
 int iopf_policy_store(struct iopf_space *space, const struct iopf_range *range,
 		      enum iopf_policy policy)
@@ -187,13 +192,16 @@ int iopf_policy_store(struct iopf_space *space, const struct iopf_range *range,
 
 	if (more > 0 && space->pins->policies.nr + more > space->pins->policies.max)
 		return -ENOSPC;
-	/* After the first batch there is no way back, but for who learns nothing of it. */
+	/*
+	 * After the first batch the store can't be undone. Only a killed caller may stop here,
+	 * since it does not see the result.
+	 */
 	thinned = policy_thin(space, range, true);
 	return thinned < 0 ? thinned : policy_put(space, range, entry, thinned);
 }
 
 /**
- * iopf_policy_forget() - a range is unmapped: it has no policy any more
+ * iopf_policy_forget() - erase the policies of a range that is being unmapped
  * @space: the space, locked
  * @range: the range
  */
@@ -211,12 +219,12 @@ void iopf_policy_forget(struct iopf_space *space, const struct iopf_range *range
 }
 
 /**
- * iopf_policy_next_default() - the next part of what is mapped that has no policy of its own
+ * iopf_policy_next_default() - find the next mapped part that has no policy of its own
  * @space: the space, locked
- * @at: where to look from
+ * @at: where to start
  * @range: out
  *
- * Return: whether there is one; no, too, when the caller is killed.
+ * Return: whether there is one; false also when the caller is killed.
  */
 bool iopf_policy_next_default(struct iopf_space *space, u64 at, struct iopf_range *range)
 {
