@@ -358,7 +358,7 @@ int iopf_front_init(struct kobject *root)
 	ret = sysfs_create_file(root, &front_attr.attr);
 	if (ret)
 		return ret;
-	/* The notifier comes first, so no load of type1 is missed. Seeing one twice does no harm. */
+	/* The notifier comes first, so no load of type1 is missed. Seeing one twice is harmless. */
 	ret = register_module_notifier(&front_notifier);
 	if (ret)
 		goto err_file;

@@ -70,7 +70,7 @@ static void charge_all(struct iopf_container *c, bool budgeted)
 	while ((area = iopf_space_next_area(&c->space, area, &index, ULONG_MAX))) {
 		if (budgeted)
 			iopf_spans_flush(area);
-		/* Threads that make a chunk after this see the flag. Older chunks are stored. */
+		/* Threads that make a chunk after this see the flag. Older chunks are found. */
 		xa_lock(&area->chunks);
 		xa_unlock(&area->chunks);
 		chunk = NULL;
