@@ -29,8 +29,8 @@
  * frozen areas: see area.c.
  * 1 GiB leaves: while a leaf maps the addresses of a chunk, the chunk maps nothing; see span.c.
  *
- * Only the functions of chunk_pin.c sleep. Memory for the IOMMU's page tables is allocated
- * without waiting: reclaim itself may wait in the notifier for the chunk's lock.
+ * Only functions of chunk_pin.c and iopf_chunk_dirty() sleep. Elsewhere memory for the IOMMU's page
+ * tables is allocated without waiting: reclaim itself may wait in the notifier for the chunk's lock.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -42,7 +42,7 @@
 #include "space.h"
 
 /* There may be one for each 2 MiB that is mapped. Sixteen chunks fit into a page. */
-#ifndef __CHECKER__ /* which lays structures out in its own way */
+#ifndef __CHECKER__ /* sparse lays out structures differently */
 static_assert(sizeof(struct iopf_chunk) <= 256 || IS_ENABLED(CONFIG_DEBUG_SPINLOCK));
 #endif
 

@@ -33,8 +33,8 @@ struct iopf_timing;
  * @whole: pinned in one step, from contiguous memory, so a domain may map it by a leaf of 2 MiB. So
  *         it is also unpinned in one step. Changes under the space's lock.
  * @lost: the host has unmapped pages since @heat was last incremented; a hint, without a lock
- * @heat: how often a device missed the chunk after that, up to IOPF_HEAT_MAX; see workset.c. Under
- *        @lock.
+ * @heat: how often a device faulted on the chunk after the host had unmapped pages of it, up to
+ *        IOPF_HEAT_MAX; see workset.c. Under @lock.
  * @look: enum iopf_look; changes under @lock
  * @block: what the space's budget has been charged for it. Under the budget's lock; its pages also
  *         under @lock. All zero without a budget.

@@ -133,7 +133,7 @@ unsigned int iopf_chunk_rest(struct iopf_chunk *chunk, unsigned int page, bool w
 		chunk_have(chunk, chunk->first, chunk->last, write, false, mapped);
 	}
 	n = iopf_chunk_have(chunk, page, chunk->last, write, mapped);
-	/* Go back in steps, since the begin of the mapped pages is not known. */
+	/* Go back in steps, since the first of the mapped pages is not known. */
 	for (unsigned int first = page, back; first > chunk->first; first = back) {
 		back = max_t(int, chunk->first, (int)first - BACK_PAGES);
 		if (chunk_have(chunk, back, first - 1, write, false, mapped) < first - back)

@@ -144,7 +144,10 @@ err_unmap:
 	iopf_chunkmap_take_pinned(&chunk->map, &first, page + n - 1, &taken, &mmio);
 	chunk_count(chunk, -(long)taken);
 	chunk_count_pinned(chunk, -(long)taken);
-	/* Devices could write to these pages meanwhile. The last run was mapped in some domains. */
+	/*
+	 * Devices could write to these pages meanwhile. The last run may have been mapped in some
+	 * domains.
+	 */
 	if (writable && READ_ONCE(chunk->area->space->tracking))
 		iopf_chunkmap_dirty(&chunk->map, page, done + run);
 	chunk_settle(chunk, IOPF_SETTLE_LOST);

@@ -77,7 +77,7 @@ static bool mm_has_room(struct iopf_space *space)
  * @space: the address space, not locked
  *
  * Called before the process maps anything. Registering waits for the mmap lock of the process,
- * which other threads may hold for any time.
+ * which other threads may hold without limit.
  *
  * Return: 0 with the space locked, or a negative error number without the lock: -ENOSPC: the space
  * follows as many processes as it may; -ESRCH: the process is exiting; -EINTR: the caller is

@@ -95,7 +95,7 @@ static inline void iopf_space_count(struct iopf_space *space, long pages)
 }
 
 /**
- * iopf_space_unlock_to_wait() - drop the lock before an operation that may take any time
+ * iopf_space_unlock_to_wait() - drop the lock before an operation that may wait without limit
  * @space: the address space, locked
  *
  * The caller then calls iopf_space_relock(). Meanwhile everything but the space itself may be
@@ -136,7 +136,7 @@ static inline int iopf_space_enter(struct iopf_space *space)
 }
 
 /**
- * iopf_space_leave() - end: the fault has been answered, or will be handled again
+ * iopf_space_leave() - undo iopf_space_enter(): the fault is answered, or will be handled again
  * @space: the address space
  * @turn: of iopf_space_enter()
  */

@@ -115,7 +115,7 @@ bool iopf_hold_covers(struct iopf_area *area, u64 iova, u64 *last)
 
 /*
  * Whether anything in an area is to be pinned. Such pages are pinned already, except device memory
- * that has been revoked. So that is searched for.
+ * that has been revoked. So in an area with device memory this looks for covered ranges.
  */
 static bool area_held(struct iopf_area *area)
 {

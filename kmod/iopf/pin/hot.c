@@ -14,7 +14,7 @@
  *
  * Only mapped pages are held, so pinning does not wait, as a rule.
  *
- * hot vs unmap: a hold ends with its area. The entry of it in the list here then has no effect, and
+ * hot vs unmap: a hold ends with its area. Its entry in iopf_hots.ranges then has no effect, and
  *   stays until all are released.
  * shrinker vs work: reclaim must not wait for the space's lock. The shrinker sets @cool, and the
  *   work releases the blocks.

@@ -66,7 +66,7 @@ struct iopf_emulated {
 /**
  * struct iopf_pins - the pinned memory of an address space, and the reasons to pin it
  * @waits_lock: protects @waits; a leaf
- * @waits: waits for memory to be pinned that can be ended; see job.c
+ * @waits: waits for memory to be pinned; iopf_pin_end() ends them; see job.c
  * @ended: the space is being released; read without a lock
  * @unbinding: number of devices in it, or about to join, that are being unbound from their VFIO
  *             drivers; under iopf_devices_lock, read without
