@@ -1,36 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Budgets: how much of a space may be mapped and pinned, and what goes to make room.
+ * Budgets limit the mapped and the pinned pages of a space. The evictor unmaps chunks to make room.
  *
- * The lists and the policy are core/budget.h; its blocks are chunks. This file says when they are
- * asked, and evicts; vfio/limits.c sets them. A space without limits is not
- * budgeted: nothing is counted, and all that its faults pay is a look at iopf_space.budgeted.
+ * core/budget.h has the lists and the policy; its blocks are chunks here. This file calls it and
+ * evicts; vfio/limits.c sets the limits. A space without limits has no budget: nothing is counted,
+ * and its faults only check iopf_space.budgeted.
  *
- * To evict is to unmap. The memory itself stays the process's; the host finds it unused when it
- * looks (host/mm.c: not mapped is not young), and decides.
+ * To evict is to unmap. The process keeps the memory. When reclaim looks at it, it finds it not
+ * young (host/mm.c), and decides.
  *
- * Charging: whoever changes what a chunk has mapped has the chunk counted anew before it drops the
- * chunk's lock (iopf_evictor_settle()). What is going to be mapped is reserved before, under the
- * same lock, so what is mapped is never more than the maximum. A fault maps as much as can be
- * reserved: a leaf of 2 MiB, the window, the page in question, or nothing (-EDQUOT). Prefetching
- * reserves below the soft mark only. There are no leaves of 1 GiB: they could go but as a whole.
+ * Charging: a function that maps or unmaps pages of a chunk calls iopf_evictor_settle(), which
+ * counts the chunk anew, before it drops the chunk's lock. Before it maps, it reserves the pages
+ * under the same lock. So the mapped pages never exceed the maximum. A fault maps what can be
+ * reserved: a leaf of 2 MiB, the window, the requested page, or nothing (-EDQUOT). Prefetching
+ * reserves below the soft mark only. A space with a budget has no leaves of 1 GiB, because a leaf
+ * can be evicted only as a whole.
  *
- * Making room: above the soft mark, and a little before the hard one, in the background. A fault
- * for which there is not a single page has room made by its worker, and tries again, as one that
- * meets an invalidation; if nothing may go just now, it waits like that one.
+ * Making room: @work evicts in the background above the soft mark, and a little below the hard one.
+ * If a fault finds no room for a single page, its worker makes room and retries, as after an
+ * invalidation. If no block may be evicted now, the worker waits, as for an invalidation.
  *
- * fault vs eviction: a victim is chosen without its chunk's lock. Under it the budget is asked once
- *   more; a fault that came in between has put the chunk where it may not go.
- * answer vs eviction: a fault says when it begins to be handled, and when it has been answered
- *   (iopf_evictor_enter(), iopf_evictor_leave()); what it has mapped does not go in between. A
- *   group of faults that has been served in part is answered when there is no room for the
- *   rest: waiting with what it has, it could keep others, or itself, waiting for good.
+ * fault vs eviction: the evictor chooses a victim without the chunk's lock. Under that lock it asks
+ *   the budget again: after a fault in between, the chunk may not be evicted.
+ * answer vs eviction: the fault handler reports the begin of a fault and its answer
+ *   (iopf_evictor_enter(), iopf_evictor_leave()). What the fault has mapped is not evicted in
+ *   between. If there is room for a part of a page-request group only, the group is answered: if it
+ *   waited with what it has mapped, it could block others, or itself, for ever.
  * unmap vs eviction: a chunk that is killed is forgotten under its lock. The evictor holds RCU,
  *   rechecks under the chunk's lock, and skips a chunk that has been killed.
- * freeze vs eviction: what is mapped of a frozen area stays, for its faults would wait.
+ * freeze vs eviction: mapped pages of a frozen area stay, because a fault on them would wait.
  *
- * Locking: iopf_chunk.lock -> iopf_evictor.lock, which is a leaf. A victim is chosen with the leaf
- * alone, which is dropped before the chunk's is taken.
+ * Locking: iopf_chunk.lock -> iopf_evictor.lock, which is a leaf. The evictor chooses a victim
+ * under the leaf alone, and drops it before it takes the chunk's lock.
  */
 #include <linux/cleanup.h>
 #include <linux/delay.h>
@@ -46,22 +47,22 @@
 #include "../lib/params.h"
 #include "budget.h"
 
-/* How long a page stays mapped at least: time for the device to try again. */
+/* Default of min_residency. The device retries its access in this time. */
 #define STAY_DEFAULT	(2 * NSEC_PER_MSEC)
 
-/* What an epoch takes at most; see core/budget.h. */
+/* Maximum duration of an epoch; see core/budget.h. */
 #define EPOCH		NSEC_PER_SEC
 
-/* Blocks evicted in a row before others have their turn. */
+/* Maximum number of blocks that one run of @work evicts. */
 #define BATCH		1024
 
-/* Blocks met in a row that may not go after all, until it is left at that. */
+/* The evictor gives up after this many victims in a row that may not be evicted. */
 #define SPARED_MAX	16
 
-/* How often it is tried to make room, at half a millisecond and more each time. */
+/* Attempts to make room for pinned pages, at least half a millisecond apart. */
 #define ROOM_TRIES	2000
 
-/* Whether @work has something to do; kicked at most once until it has looked. */
+/* Whether the caller has to queue @work. Sets @kicked, which stays set until @work has run. */
 static bool evictor_kick(struct iopf_evictor *k)
 {
 	lockdep_assert_held(&k->lock);
@@ -73,12 +74,12 @@ static bool evictor_kick(struct iopf_evictor *k)
 }
 
 /**
- * iopf_evictor_reserve() - room for what a fault is about to map
- * @k: the evictor; the space is budgeted
- * @map: what is mapped of the chunk, which is locked
- * @around: pages of the window; out: 1 when there is no room for more
- * @reserved: out: how many are reserved, to be given back by iopf_evictor_settle()
- * @huge: out: whether a leaf of 2 MiB may take the place of what is mapped
+ * iopf_evictor_reserve() - reserve room for the pages that a fault is about to map
+ * @k: the evictor; the space has a budget
+ * @map: mapped pages of the chunk, which is locked
+ * @around: pages of the window; out: 1 if there is no room for the window
+ * @reserved: out: number of reserved pages; iopf_evictor_settle() releases them
+ * @huge: out: whether a leaf of 2 MiB may replace the mapped pages
  *
  * Return: 0 or -EDQUOT.
  */
@@ -109,18 +110,18 @@ int iopf_evictor_reserve(struct iopf_evictor *k, const struct iopf_chunkmap *map
 }
 
 /**
- * iopf_evictor_reserve_ahead() - room for what nobody waits for
- * @k: the evictor; the space is budgeted
- * @map: what is mapped of the chunk, which is locked
- * @pages: how many there are to map at most, as far as they are not one leaf
- * @reserved: out: how many are reserved, to be given back by iopf_evictor_settle()
+ * iopf_evictor_reserve_ahead() - reserve room for prefetching
+ * @k: the evictor; the space has a budget
+ * @map: mapped pages of the chunk, which is locked
+ * @pages: maximum number of pages to map, unless they become a leaf
+ * @reserved: out: number of reserved pages; iopf_evictor_settle() releases them
  *
- * Return: whether there is.
+ * Return: whether there is room.
  */
 bool iopf_evictor_reserve_ahead(struct iopf_evictor *k, const struct iopf_chunkmap *map,
 				unsigned int pages, unsigned int *reserved)
 {
-	/* An empty chunk may get a leaf, whatever part of it is asked for. */
+	/* In an empty chunk, the caller may map a leaf of 2 MiB, even for a part of it. */
 	unsigned int all = iopf_chunkmap_empty(map) ? IOPF_CHUNK_PAGES : pages;
 	bool room;
 
@@ -133,12 +134,12 @@ bool iopf_evictor_reserve_ahead(struct iopf_evictor *k, const struct iopf_chunkm
 }
 
 /**
- * iopf_evictor_settle() - count what a chunk has mapped
- * @k: the evictor; the space is budgeted
- * @block: the chunk's, which is locked
- * @map: what is mapped of it
- * @reserved: what was reserved for it
- * @why: why it may have changed
+ * iopf_evictor_settle() - charge the mapped pages of a chunk
+ * @k: the evictor; the space has a budget
+ * @block: block of the chunk, which is locked
+ * @map: mapped pages of the chunk
+ * @reserved: number of pages that were reserved for the chunk
+ * @why: why the mapped pages may have changed
  */
 void iopf_evictor_settle(struct iopf_evictor *k, struct iopf_block *block,
 			 const struct iopf_chunkmap *map, unsigned int reserved,
@@ -158,9 +159,9 @@ void iopf_evictor_settle(struct iopf_evictor *k, struct iopf_block *block,
 }
 
 /**
- * iopf_evictor_forget() - a chunk is charged for no more
+ * iopf_evictor_forget() - uncharge a chunk for good
  * @k: the evictor
- * @block: the chunk's, which is locked; it may never have been
+ * @block: block of the chunk, which is locked; it need not have been charged
  */
 void iopf_evictor_forget(struct iopf_evictor *k, struct iopf_block *block)
 {
@@ -170,10 +171,10 @@ void iopf_evictor_forget(struct iopf_evictor *k, struct iopf_block *block)
 }
 
 /**
- * iopf_evictor_may_evict() - whether a chunk may go
+ * iopf_evictor_may_evict() - whether a chunk may be evicted
  * @k: the evictor
- * @block: the chunk's, which is locked
- * @frozen: its area is, so what is mapped would not come back: it may not
+ * @block: block of the chunk, which is locked
+ * @frozen: the area is frozen. The chunk may not be evicted, because a fault could not map it again
  */
 bool iopf_evictor_may_evict(struct iopf_evictor *k, struct iopf_block *block, bool frozen)
 {
@@ -190,7 +191,10 @@ bool iopf_evictor_may_evict(struct iopf_evictor *k, struct iopf_block *block, bo
 	return may;
 }
 
-/* Have one chunk go, because there is no room, or to see whether it is used. 0: none may go now. */
+/*
+ * Evict one chunk to make room, or with @look to see whether it is used. Returns the number of
+ * unmapped pages; 0: no chunk may be evicted now.
+ */
 static unsigned int evictor_evict(struct iopf_evictor *k, bool look)
 {
 	struct iopf_block *block;
@@ -212,12 +216,12 @@ static unsigned int evictor_evict(struct iopf_evictor *k, bool look)
 }
 
 /**
- * iopf_evictor_make_room() - have something go
- * @k: the evictor, whose space is not going away
- * @pages: how much there should be room for
+ * iopf_evictor_make_room() - evict chunks until there is room for some pages
+ * @k: the evictor; its space does not end meanwhile
+ * @pages: number of pages
  *
- * Context: process context, with none of the chunks' locks; does not sleep.
- * Return: pages that have gone; 0: nothing may go now.
+ * Context: process context, without a chunk's lock; does not sleep.
+ * Return: number of unmapped pages; 0: no chunk may be evicted now.
  */
 unsigned int iopf_evictor_make_room(struct iopf_evictor *k, unsigned int pages)
 {
@@ -229,19 +233,19 @@ unsigned int iopf_evictor_make_room(struct iopf_evictor *k, unsigned int pages)
 }
 
 /**
- * iopf_evictor_reserve_pin() - room for pages that are about to be pinned
- * @k: the evictor; the space is budgeted
- * @n: pages, none of which is pinned; they are given back by iopf_evictor_settle()
+ * iopf_evictor_reserve_pin() - reserve room for pages that are about to be pinned
+ * @k: the evictor; the space has a budget
+ * @n: number of pages, none of which is pinned; iopf_evictor_settle() releases the reservation
  *
  * Context: process context, under the space's lock; sleeps.
- * Return: 0; -ENOMEM: more than may be pinned, or there is no room; -EINTR.
+ * Return: 0; -ENOMEM: over the limit of pinned pages, or no room could be made; -EINTR.
  */
 int iopf_evictor_reserve_pin(struct iopf_evictor *k, unsigned int n)
 {
 	int ret;
 
 	for (unsigned int tries = 0; tries < ROOM_TRIES; tries++) {
-		/* Some of them may be mapped, but need not be any more when they get pinned. */
+		/* Mapped pages count too: they may be unmapped before they are pinned. */
 		spin_lock(&k->lock);
 		ret = iopf_budget_reserve_pinned(&k->lru, n, n);
 		spin_unlock(&k->lock);
@@ -256,8 +260,8 @@ int iopf_evictor_reserve_pin(struct iopf_evictor *k, unsigned int n)
 }
 
 /**
- * iopf_evictor_full() - whether nothing should be mapped that nobody waits for
- * @k: the evictor; the space is budgeted
+ * iopf_evictor_full() - whether prefetching has to stop
+ * @k: the evictor; the space has a budget
  */
 bool iopf_evictor_full(struct iopf_evictor *k)
 {
@@ -271,7 +275,7 @@ bool iopf_evictor_full(struct iopf_evictor *k)
 
 /**
  * iopf_evictor_enter() - see iopf_space_enter()
- * @k: the evictor; the space is budgeted
+ * @k: the evictor; the space has a budget
  */
 int iopf_evictor_enter(struct iopf_evictor *k)
 {
@@ -286,7 +290,7 @@ int iopf_evictor_enter(struct iopf_evictor *k)
 /**
  * iopf_evictor_leave() - see iopf_space_leave()
  * @k: the evictor
- * @turn: of iopf_evictor_enter()
+ * @turn: result of iopf_evictor_enter()
  */
 void iopf_evictor_leave(struct iopf_evictor *k, int turn)
 {
@@ -295,7 +299,7 @@ void iopf_evictor_leave(struct iopf_evictor *k, int turn)
 	spin_unlock(&k->lock);
 }
 
-/* Tell who polls, if thrashing has begun or ended. */
+/* If thrashing has begun or ended, wake the tasks that poll the file. */
 static void evictor_tell(struct iopf_evictor *k)
 {
 	bool changed;
@@ -309,7 +313,7 @@ static void evictor_tell(struct iopf_evictor *k)
 		sysfs_notify_dirent(k->thrashing);
 }
 
-/* When to look again; 0: when somebody kicks. */
+/* Return the delay until the next run of @work, in jiffies; 0: evictor_kick() decides. */
 static unsigned long evictor_rest(struct iopf_evictor *k)
 {
 	bool excess, thrashing;
@@ -322,7 +326,7 @@ static unsigned long evictor_rest(struct iopf_evictor *k)
 	thrashing = k->told || k->lru.thrashing;
 	aging_interval = k->lru.limits.aging_interval;
 	spin_unlock(&k->lock);
-	/* There is something that could not go yet. */
+	/* Some block could not be evicted yet. */
 	if (excess)
 		return 1;
 	if (thrashing)
@@ -350,11 +354,11 @@ static void evictor_work(struct work_struct *work)
 }
 
 /**
- * iopf_evictor_create() - a budget without limits
- * @space: whose
- * @ops: what others do for it
+ * iopf_evictor_create() - make an evictor without limits
+ * @space: the space
+ * @ops: the functions that the evictor calls
  *
- * Return: its evictor, or NULL.
+ * Return: the evictor, or NULL.
  */
 struct iopf_evictor *iopf_evictor_create(struct iopf_space *space,
 					 const struct iopf_evictor_ops *ops)
@@ -374,8 +378,8 @@ struct iopf_evictor *iopf_evictor_create(struct iopf_space *space,
 }
 
 /**
- * iopf_evictor_end() - nothing is mapped any more, and nobody can set a limit
- * @k: the evictor
+ * iopf_evictor_end() - stop the evictor's work
+ * @k: the evictor; nothing is mapped any more, and nobody can set a limit
  *
  * Context: process context, not under the space's lock.
  */
@@ -386,8 +390,8 @@ void iopf_evictor_end(struct iopf_evictor *k)
 }
 
 /**
- * iopf_evictor_free() - the space is being freed
- * @k: its evictor, or NULL
+ * iopf_evictor_free() - free the evictor of a space that is being freed
+ * @k: the evictor, or NULL
  */
 void iopf_evictor_free(struct iopf_evictor *k)
 {

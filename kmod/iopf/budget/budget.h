@@ -14,11 +14,13 @@ struct iopf_evictor;
 struct iopf_space;
 
 /**
- * struct iopf_evictor_ops - what others do for a budget
- * @evict: unmap what is not pinned of a block, chosen under RCU, if it may go
- *         (iopf_evictor_may_evict()); @look: to see whether it is used, rather than to make room.
- *         Returns the pages unmapped. Context: under RCU, with none of our locks.
- * @looked: the budget has been looked at; @thrashing: the space thrashes. Context: process context.
+ * struct iopf_evictor_ops - the functions that the evictor calls
+ * @evict: unmap the pages of a block that are not pinned, if iopf_evictor_may_evict() permits it.
+ *         @look: the reason is to see whether the block is used, not to make room. Returns the
+ *         number of unmapped pages. Context: the same RCU section in which the block was chosen,
+ *         with no lock of this module.
+ * @looked: called after each run of iopf_evictor.work; @thrashing: the space thrashes. Context:
+ *          process context.
  */
 struct iopf_evictor_ops {
 	unsigned int (*evict)(struct iopf_block *block, bool look);
@@ -27,15 +29,15 @@ struct iopf_evictor_ops {
 
 /**
  * struct iopf_evictor - the budget of an address space, and the work that evicts for it
- * @ops: what others do for it
+ * @ops: the functions that the evictor calls
  * @lock: a leaf, inside of chunks' locks
- * @lru: what is charged; under @lock
- * @kicked: @work is going to look; under @lock
- * @told: what user space has been told of thrashing; @work's alone
- * @space: whose; it ends @work before it goes
- * @work: evicts, expires, tells
- * @setting: one limit is set at a time; outside of the space's lock
- * @thrashing: the file of that name, for who polls it
+ * @lru: the budget and its blocks; under @lock
+ * @kicked: @work is queued or will queue itself; under @lock
+ * @told: the thrashing state that user space was notified of; @work writes it, under @lock
+ * @space: the space, which ends @work before it is freed
+ * @work: evicts to make room, evicts blocks that have aged, and notifies user space
+ * @setting: held while a limit is set; outside of the space's lock
+ * @thrashing: the sysfs file "thrashing", to notify tasks that poll it
  */
 struct iopf_evictor {
 	const struct iopf_evictor_ops *ops;
@@ -54,7 +56,7 @@ struct iopf_evictor *iopf_evictor_create(struct iopf_space *space,
 void iopf_evictor_end(struct iopf_evictor *k);
 void iopf_evictor_free(struct iopf_evictor *k);
 
-/* For chunks, under their locks, of spaces that are budgeted. */
+/* Called under a chunk's lock, in spaces with a budget. */
 int iopf_evictor_reserve(struct iopf_evictor *k, const struct iopf_chunkmap *map,
 			 unsigned int *around, unsigned int *reserved, bool *huge);
 bool iopf_evictor_reserve_ahead(struct iopf_evictor *k, const struct iopf_chunkmap *map,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Watching chunks: the table of those that are sampled, and the log of their use, as chunks see
- * them. core/sample.h says which chunks, when, and what the log looks like; sample/sampler.c
- * starts, stops, and unmaps chunks to see when they are missed.
+ * Watching chunks: the table of sampled chunks, and the log of their use, for the code of chunks.
+ * core/sample.h chooses the chunks and the times, and defines the log. sample/sampler.c starts and
+ * stops sampling, and looks at chunks: it unmaps them to see when a device faults on them.
  *
- * The number of its first page, the block, stands for a chunk here. iopf_chunk.look and the chunk's
- * point in the table agree whenever the chunk's lock is free.
+ * A block, the number of a chunk's first page, identifies the chunk here. iopf_chunk.look and the
+ * chunk's point in the table agree whenever the chunk's lock is free.
  *
- * look vs fault: both hold the chunk's lock, and change its state and its point under it.
- * stop vs fault: a fault that finds its chunk marked when sampling is off takes the mark off.
+ * look vs fault: both change the chunk's state and its point under the chunk's lock.
+ * stop vs fault: a fault that finds its chunk marked while sampling is off clears the mark.
  *
  * Locking: the chunk's lock, or the lock of its area's array, outside of iopf_watch.lock.
  */
@@ -19,12 +19,12 @@
 
 DEFINE_STATIC_KEY_FALSE(iopf_sample_on);
 
-/* A fault that took longer was not slow because of us. */
+/* A longer time has a reason other than sampling, and is not counted. */
 #define COST_MAX	(100 * NSEC_PER_MSEC)
 
 /**
- * iopf_watch_elapsed() - for how long there has been, or was, sampling
- * @w: the space's, locked
+ * iopf_watch_elapsed() - duration of sampling, until now or until its end
+ * @w: watch of the space, locked
  *
  * Return: nanoseconds.
  */
@@ -36,8 +36,8 @@ u64 iopf_watch_elapsed(const struct iopf_watch *w)
 }
 
 /**
- * iopf_watch_now() - the time that the log goes by
- * @w: the space's, locked
+ * iopf_watch_now() - current time of the log
+ * @w: watch of the space, locked
  *
  * Return: microseconds.
  */
@@ -47,8 +47,8 @@ u64 iopf_watch_now(const struct iopf_watch *w)
 }
 
 /**
- * iopf_watch_new() - a chunk has been made in a space that is sampled
- * @w: the space's
+ * iopf_watch_new() - count a new chunk of a space that is sampled
+ * @w: watch of the space
  * @block: the chunk
  * @look: enum iopf_look of the chunk; out
  *
@@ -58,19 +58,19 @@ void iopf_watch_new(struct iopf_watch *w, u64 block, u8 *look)
 {
 	spin_lock(&w->lock);
 	w->sample.all++;
-	/* At its first fault the threshold is looked at anew. */
+	/* The first fault of the chunk checks the threshold again. */
 	if (iopf_sample_stands(block, w->sample.threshold))
 		*look = IOPF_LOOK_NEW;
 	spin_unlock(&w->lock);
 }
 
 /**
- * iopf_watch_unmade() - there was no memory to publish a chunk that counts
- * @w: the space's
+ * iopf_watch_unmade() - undo iopf_watch_new(), when there was no memory to publish the chunk
+ * @w: watch of the space
  * @look: enum iopf_look of the chunk; out
  *
- * Stopping waits for the lock of the area's array, which has been held since iopf_watch_new(). So
- * what the chunk was counted in is still there.
+ * The caller has held the lock of the area's array since iopf_watch_new(), and stopping waits for
+ * that lock. So the chunk is still counted in @w.
  */
 void iopf_watch_unmade(struct iopf_watch *w, u8 *look)
 {
@@ -80,7 +80,7 @@ void iopf_watch_unmade(struct iopf_watch *w, u8 *look)
 	*look = IOPF_LOOK_NONE;
 }
 
-/* A chunk that never was mapped has been. NULL: it is none of those that are watched. */
+/* Log the first fault of a chunk. Returns its point, or NULL if the chunk is not watched. */
 static struct iopf_sample_point *miss_new(struct iopf_sample *s, u64 block, u64 now)
 {
 	struct iopf_sample_point *p = iopf_sample_find(s, block);
@@ -95,12 +95,12 @@ static struct iopf_sample_point *miss_new(struct iopf_sample *s, u64 block, u64 
 }
 
 /**
- * iopf_watch_fault() - a fault has been served by a chunk
- * @w: the space's
- * @block: the chunk, locked, which is watched, or was
- * @loose: pages of it that are mapped and not pinned
+ * iopf_watch_fault() - log a fault that has mapped pages of a watched chunk
+ * @w: watch of the space
+ * @block: the chunk, locked, which is or was watched
+ * @loose: number of its pages that are mapped and not pinned
  * @look: enum iopf_look of the chunk; in and out
- * @timing: the fault's clock
+ * @timing: clock of the fault
  */
 void iopf_watch_fault(struct iopf_watch *w, u64 block, unsigned int loose, u8 *look,
 		      struct iopf_timing *timing)
@@ -119,23 +119,25 @@ void iopf_watch_fault(struct iopf_watch *w, u64 block, unsigned int loose, u8 *l
 			w->out -= !!w->out;
 		} else if (p) {
 			iopf_sample_again(p);
-			/* Until all that we took is there again it is our doing. */
+			/* Sampling causes faults until all that it unmapped is mapped again. */
 			timing->sampled = loose <= p->pages;
 		}
 	}
 	*look = p ? IOPF_LOOK_BACK : IOPF_LOOK_NONE;
 	spin_unlock(&w->lock);
-	/* It is not timed otherwise: then what it took so far is left out. */
+	/* If the fault is not timed, start its clock now. The time until here is not counted. */
 	if (timing->sampled && !timing->on)
 		timing->start = iopf_clock();
 }
 
 /**
- * iopf_watch_look() - whether a chunk is to be unmapped, to see when it is missed
- * @w: the space's
- * @block: the chunk, locked, not dead; if so, it will be unmapped before its lock is dropped
- * @loose: pages of it that would be unmapped
+ * iopf_watch_look() - begin a look at a chunk, if one is due
+ * @w: watch of the space
+ * @block: the chunk, locked, not dead
+ * @loose: number of its pages that would be unmapped
  * @look: enum iopf_look of the chunk; in and out
+ *
+ * Return: true if the caller has to unmap the chunk before it drops the chunk's lock.
  */
 bool iopf_watch_look(struct iopf_watch *w, u64 block, unsigned int loose, u8 *look)
 {
@@ -155,10 +157,10 @@ bool iopf_watch_look(struct iopf_watch *w, u64 block, unsigned int loose, u8 *lo
 }
 
 /**
- * iopf_watch_spend() - note what sampling has cost
- * @w: the space's
+ * iopf_watch_spend() - count the cost of sampling
+ * @w: watch of the space
  * @ns: nanoseconds
- * @fault: of a fault that there would not have been otherwise
+ * @fault: the time is that of a fault that sampling has caused
  */
 void iopf_watch_spend(struct iopf_watch *w, u64 ns, bool fault)
 {

@@ -9,15 +9,15 @@
 #include "../../../core/sample.h"
 #include "../lib/timing.h"
 
-/* Some space is being sampled. */
+/* At least one space is being sampled. */
 DECLARE_STATIC_KEY_FALSE(iopf_sample_on);
 
 /**
- * enum iopf_look - what a chunk is to those who sample its space
- * @IOPF_LOOK_NONE: it is not watched
- * @IOPF_LOOK_NEW: it has not been mapped yet
- * @IOPF_LOOK_BACK: it has been seen used
- * @IOPF_LOOK_AWAY: it has been unmapped to see whether it is used
+ * enum iopf_look - state of a chunk in a space that is sampled
+ * @IOPF_LOOK_NONE: the chunk is not watched
+ * @IOPF_LOOK_NEW: the chunk has not been mapped yet
+ * @IOPF_LOOK_BACK: the chunk has been seen used
+ * @IOPF_LOOK_AWAY: the chunk has been unmapped to see whether it is used
  */
 enum iopf_look {
 	IOPF_LOOK_NONE,
@@ -27,15 +27,15 @@ enum iopf_look {
 };
 
 /**
- * struct iopf_watch - which chunks of an address space are sampled, and when they were used
- * @lock: leaf, inside the chunks' locks; protects all that follows
+ * struct iopf_watch - the sampled chunks of an address space, and when they were used
+ * @lock: leaf, inside the chunks' locks; protects all fields below
  * @on: chunks are being sampled
- * @began: when that began, in ns
- * @ended: when it was over, if not @on
- * @spent: ns that it took
- * @faults: that it took
- * @out: chunks looked at of late that may come back any time
- * @sample: what is watched, and the log; without memory before the first start
+ * @began: start of sampling, in ns
+ * @ended: end of sampling, in ns, if not @on
+ * @spent: time that sampling has cost, in ns
+ * @faults: number of faults that sampling has caused
+ * @out: number of chunks that were looked at recently, and may fault at any time
+ * @sample: the watched chunks and the log; without memory before the first start
  */
 struct iopf_watch {
 	spinlock_t lock; /* leaf */
