@@ -30,7 +30,8 @@
  * 1 GiB leaves: while a leaf maps the addresses of a chunk, the chunk maps nothing; see span.c.
  *
  * Only functions of chunk_pin.c and iopf_chunk_dirty() sleep. Elsewhere memory for the IOMMU's page
- * tables is allocated without waiting: reclaim itself may wait in the notifier for the chunk's lock.
+ * tables is allocated without waiting: reclaim itself may wait in the notifier for the chunk's
+ * lock.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
