@@ -16,7 +16,7 @@
 	}								\
 } while (0)
 
-/* Number of inputs that fuzz-smoke makes, for a second or two. Each target defines it. */
+/* Number of inputs that fuzz-smoke makes, in a second or two. Each target defines it. */
 extern const unsigned int fuzz_smoke_runs;
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);

@@ -4,8 +4,8 @@
  * machine. The native tests use it, and so does the test in which a simulated device runs the load.
  *
  *   zipf    uses block k of a random order in proportion to 1 / k
- *   scan    every second use runs through all blocks but a sixteenth, in order, again and again;
- *           the other uses are zipf in that sixteenth
+ *   scan    half of the uses are zipf in a sixteenth of the blocks; the other half run through all
+ *           other blocks in order, again and again. The uses alternate.
  *   loop    runs through all blocks in order, again and again
  *   phases  zipf in one half of the blocks, then in the other; an eighth belongs to both
  */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The model of a budget: an array of blocks, each with the moment of its placement, and for each
- * fault whether it is under way. The model computes sums, orders and distances anew at each use. A
- * program of operations runs on budget and model, and everything is compared after each one.
+ * fault whether it is in progress. The model computes sums, orders and distances anew at each use.
+ * A program of operations runs on budget and model. Both are compared after each operation.
  *
- * The program keeps the caller's side of the contract: pages are reserved before they are mapped,
- * and a block is evicted because the budget says so, or unmapped for another reason. The model does
- * not predict one thing, but asks the budget: whether it knows that faults are answered. The budget
- * may know late, but not early. With no fault under way it must know.
+ * The program keeps the caller's side of the contract: it reserves pages before it maps them, and
+ * evicts only blocks that the budget chose. It may unmap any block for another reason. The model
+ * cannot predict when the budget notices that faults are answered, so it asks the budget. The
+ * budget may notice this late, but not early. If no fault is in progress, it must notice it.
  *
  * The includer defines CHECK().
  */
@@ -24,7 +24,7 @@
 
 struct block_model {
 	enum iopf_generation gen;
-	u64 placed;	/* moment of the placement, unique */
+	u64 placed;	/* moment of the last placement; no two are the same */
 	u64 since;
 	u64 gone_at;	/* number of pages evicted before its eviction */
 	u32 pages;
@@ -48,7 +48,7 @@ struct budget_model {
 	u64 returned;
 	bool thrashing;
 	u64 thrash_events;
-	/* Since the maximum was lowered, the mapped pages have always exceeded it. */
+	/* The maximum was lowered below the mapped pages, and still is. */
 	bool beyond;
 };
 
@@ -162,7 +162,7 @@ static inline void model_tick(struct budget_pair *p)
 
 	if (m->came < soft && p->now - m->epoch < EPOCH_TICKS)
 		return;
-	/* In parts of the pages that came in; rounding favours neither. */
+	/* The thresholds are fractions of the mapped pages, rounded as in the budget. */
 	m->thrashing = soft != IOPF_BUDGET_NONE && m->came >= soft / 8 &&
 		       m->returned >= m->came / (was ? 4 : 2);
 	if (m->thrashing && !was)
@@ -172,7 +172,7 @@ static inline void model_tick(struct budget_pair *p)
 	m->returned = 0;
 }
 
-/* A block has no page that can be evicted. Returns whether its generation changes. */
+/* Notes that a block has no page that can be evicted. Returns whether its generation changes. */
 static inline bool model_leave(struct budget_model *m, struct block_model *bm, bool could,
 			       enum iopf_settle why)
 {
@@ -188,7 +188,7 @@ static inline bool model_leave(struct budget_model *m, struct block_model *bm, b
 	return moved;
 }
 
-/* A block gets its first page that can be evicted. */
+/* Notes that a block gets its first page that can be evicted. */
 static inline void model_arrive(struct budget_model *m, struct block_model *bm, u64 mapped)
 {
 	bm->back = bm->remembered && m->evicted - bm->gone_at <= mapped;
@@ -240,7 +240,7 @@ static inline void model_settle(struct budget_pair *p, unsigned int i, u32 pages
 		model_tick(p);
 }
 
-/* Settles the same change in both. */
+/* Settles the same change in the budget and in the model. */
 static inline void budget_settle(struct budget_pair *p, unsigned int i, u32 pages, u32 pinned,
 				 enum iopf_settle why)
 {
@@ -251,8 +251,8 @@ static inline void budget_settle(struct budget_pair *p, unsigned int i, u32 page
 }
 
 /*
- * Whether a block may be evicted. Asks the budget whether it knows that faults are answered, with
- * the model's view of the block, which may be a step ahead.
+ * Whether a block may be evicted. Asks the budget whether it has noticed that the faults of the
+ * block are answered. The block is the model's, which may be one operation ahead of the budget's.
  */
 static inline bool model_may_evict(struct budget_pair *p, unsigned int i)
 {
@@ -324,7 +324,7 @@ static inline bool budget_evict(struct budget_pair *p, bool expired)
 	struct iopf_block *got;
 	unsigned int i;
 
-	/* The model goes first: it asks about each block, and the answers remain true. */
+	/* The model runs first: it asks the budget about each block, and the answers stay valid. */
 	i = expired ? model_expired(p) : model_victim(p);
 	got = expired ? iopf_budget_expired(&p->b, p->now) : iopf_budget_victim(&p->b, p->now);
 	CHECK(got == (i < BLOCKS ? &p->block[i] : NULL));
@@ -469,7 +469,7 @@ static inline void budget_do_forget(struct budget_pair *p, unsigned int i)
 		p->m.beyond = false;
 }
 
-/* Operations that a program needs less often. */
+/* Operations that a program uses less often. */
 static inline void budget_do_rare(struct budget_pair *p, u8 op, u8 i, u8 n)
 {
 	if (op & 0x80) {
@@ -530,7 +530,7 @@ static inline void budget_step(struct budget_pair *p, struct input *in)
 	}
 }
 
-/* Runs a program. The out parameters tell which situations it reached. */
+/* Runs a program. @refaults and @thrashed say which situations it reached. */
 static inline void budget_run(const u8 *data, size_t size, u64 *refaults, u64 *thrashed)
 {
 	struct input in = { data, size };

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The model of a chunk map: an array with the state of each page, whether it is dirty or in a
- * report, and whether one leaf maps all pages. A program of operations runs on map and model, and
- * everything is compared after each one.
+ * report, and whether one leaf maps all pages. A program of operations runs on map and model. Both
+ * are compared after each operation.
  *
- * The program keeps the caller's side of the contract: it sets only absent pages. The bytes decide
- * everything else. The includer defines CHECK().
+ * The program keeps the caller's side of the contract: it sets only absent pages. The bytes of the
+ * fuzzer decide everything else. The includer defines CHECK().
  */
 #ifndef IOPF_CORE_TEST_MODEL_CHUNKMAP_H
 #define IOPF_CORE_TEST_MODEL_CHUNKMAP_H
@@ -122,7 +122,7 @@ static inline void model_fill(struct chunkmap_model *model, unsigned int page, u
 		model->page[i] = s;
 }
 
-/* Returns how many pages of a run of @n are absent, from its start: these may be set. */
+/* Returns the number of absent pages at the start of a run of @n pages. They may be set. */
 static inline unsigned int model_room(const struct chunkmap_model *model, unsigned int page,
 				      unsigned int n)
 {
@@ -134,7 +134,7 @@ static inline unsigned int model_room(const struct chunkmap_model *model, unsign
 	return room;
 }
 
-/* Removes the next run in [*page, last] of @wanted pages. */
+/* Removes the next run in [*page, last] whose pages are in the state @wanted. */
 static inline bool model_take(struct chunkmap_model *model, unsigned int *page, unsigned int last,
 			      unsigned int *n, bool (*wanted)(enum page_state))
 {
@@ -212,7 +212,7 @@ enum take {
 	TAKE_PINNED,
 };
 
-/* Takes up to @runs runs from [page, last], as a caller walks a range. */
+/* Takes up to @runs runs from [page, last], as a caller does for a range. */
 static inline void chunkmap_do_take(struct chunkmap_pair *p, unsigned int page, unsigned int last,
 				    enum take what, unsigned int runs)
 {
@@ -341,7 +341,7 @@ static inline void chunkmap_do_take_all(struct chunkmap_pair *p)
 	CHECK(iopf_chunkmap_empty(&p->map));
 }
 
-/* A report. Pages become dirty meanwhile; a second report and forgetting are possible. */
+/* Makes a report. Meanwhile pages become dirty. A second report or forgetting may interrupt it. */
 static inline void chunkmap_do_whole_report(struct chunkmap_pair *p, u8 op, unsigned int page,
 					    u8 len)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The model of the device table. Regular expressions say what the beginning of a rule and a whole
- * rule look like. Rules are matched as text. The includer defines CHECK().
+ * The model of the device table. Regular expressions describe the beginning of a rule and a whole
+ * rule. Rules are matched as text. The includer defines CHECK().
  */
 #ifndef IOPF_CORE_TEST_MODEL_DEVTABLE_H
 #define IOPF_CORE_TEST_MODEL_DEVTABLE_H
@@ -19,8 +19,8 @@
 #define DT_WINDOW	"window=0x[0-9A-Fa-f]{1,16}-0x[0-9A-Fa-f]{1,16} "
 
 enum devtable_regex {
-	DT_BEGUN,	/* no mode yet */
-	DT_WHOLE,	/* could end here */
+	DT_BEGUN,	/* the beginning of a rule, without a mode */
+	DT_WHOLE,	/* a whole rule */
 	DT_NR,
 };
 
@@ -41,7 +41,7 @@ static inline bool devtable_is(enum devtable_regex which, const char *s)
 	return !regexec(&re[which], s, 0, NULL, 0);
 }
 
-/* What a regular expression can't say: at most 8 windows, none of which ends before it begins. */
+/* A check beyond regular expressions: at most 8 windows, and none ends before it begins. */
 static inline bool devtable_windows_good(const char *rule)
 {
 	unsigned int nr = 0;
@@ -56,7 +56,10 @@ static inline bool devtable_windows_good(const char *rule)
 	return nr <= 8;
 }
 
-/* Whether kinds of match are there once each. They are at even places; a name may be "pci". */
+/*
+ * Whether the rule has each kind of match at most once. Only words at even places are kinds, since
+ * a device's name may be "pci".
+ */
 static inline bool devtable_once(const char *rule)
 {
 	unsigned int seen[26] = { };
@@ -83,13 +86,13 @@ static inline bool devtable_whole(const char *rule)
 
 static const struct model_grammar devtable_grammar = { devtable_begins, devtable_whole };
 
-/* Whether an id is what a rule has for it, "*" or a number. */
+/* Whether an id matches the rule's word: "*" or a number. */
 static inline bool devtable_number(const char *s, u16 val)
 {
 	return *s == '*' || strtoul(s, NULL, 16) == val;
 }
 
-/* Whether a rule, as the model wrote it, is for a device. */
+/* Whether a rule, in the form that the model wrote, matches a device. */
 static inline bool devtable_model_match(const char *rule, const struct iopf_id *id)
 {
 	char copy[IOPF_DEVTABLE_MAX_LINE + 2], class[8], *save = NULL;
@@ -119,7 +122,7 @@ static inline bool devtable_model_match(const char *rule, const struct iopf_id *
 	}
 }
 
-/* What a rule says, against what the model reads out of its text. */
+/* Compares a parsed rule with its text. */
 static inline void devtable_compare_rule(const struct iopf_rule *r, const struct model_line *l)
 {
 	const char *mode = strstr(l->rule, " none ") ? "none" :
@@ -129,7 +132,7 @@ static inline void devtable_compare_rule(const struct iopf_rule *r, const struct
 
 	CHECK(r->len == l->rule_len);
 	CHECK(r->source_len == l->source_len);
-	/* Names may be anything, modes as well; so only those that can't be mistaken. */
+	/* A device's name may be the word of a mode, so compare modes in rules without names. */
 	if (!strstr(l->rule, "address "))
 		CHECK(!strcmp(iopf_mode_name(r->mode), mode));
 	if (policy)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The model of the table of limits. It works as that of the device table (model_devtable.h) and
- * uses its words: regular expressions say what the beginning of a rule and a whole rule look like,
- * and rules are matched as text. The includer defines CHECK().
+ * The model of the table of limits. It works like the model of the device table (model_devtable.h)
+ * and uses its words: regular expressions describe the beginning of a rule and a whole rule, and
+ * rules are matched as text. The includer defines CHECK().
  */
 #ifndef IOPF_CORE_TEST_MODEL_LIMTABLE_H
 #define IOPF_CORE_TEST_MODEL_LIMTABLE_H
@@ -33,7 +33,7 @@ static inline bool limtable_is(bool whole, const char *s)
 	return !regexec(&re[whole], s, 0, NULL, 0);
 }
 
-/* A number of the text, in long double: none of those that fit into 64 bits loses a bit. */
+/* Returns a number of the text. A long double holds every 64-bit number exactly. */
 static inline long double limtable_scaled(const char *s)
 {
 	long double v = 0;
@@ -55,7 +55,7 @@ static inline bool limtable_good_user(const char *word)
 	return *word == '*' || (first <= last && last <= U32_MAX);
 }
 
-/* What a regular expression can't say of a word: numbers that are too great or too small. */
+/* A check beyond regular expressions: whether the numbers of a word are in their limits. */
 static inline bool limtable_good_word(const char *kind, const char *word)
 {
 	static const struct bound {
@@ -84,7 +84,7 @@ static inline bool limtable_good_word(const char *kind, const char *word)
 	return v >= (long double)b->min && v <= (long double)b->max;
 }
 
-/* Whether words are good one by one, and each kind of match and each setting is there once. */
+/* Whether all words are good, and the rule has each kind of match and each setting at most once. */
 static inline bool limtable_words_good(const char *rule)
 {
 	char copy[IOPF_DEVTABLE_MAX_LINE + 2], seen[IOPF_DEVTABLE_MAX_LINE + 2] = " ";
@@ -126,7 +126,7 @@ static inline bool limtable_whole(const char *rule)
 
 static const struct model_grammar limtable_grammar = { limtable_begins, limtable_whole };
 
-/* Whether a rule, as the model wrote it, is for a device and its owner. */
+/* Whether a rule, in the form that the model wrote, matches a device and its owner. */
 static inline bool limtable_model_match(const char *rule, const struct iopf_subject *subject)
 {
 	char copy[IOPF_DEVTABLE_MAX_LINE + 2], match[IOPF_DEVTABLE_MAX_LINE + 32] = "";
@@ -152,7 +152,7 @@ static inline bool limtable_model_match(const char *rule, const struct iopf_subj
 			if (strncmp(arg, subject->cgroup, len - 1))
 				return false;
 		} else {
-			/* Below it: it and a slash are the beginning of the path and a slash. */
+			/* With a slash at the end of both, the rule's path must begin the other. */
 			snprintf(pattern, sizeof(pattern), "%s%s", arg,
 				 arg[len - 1] == '/' ? "" : "/");
 			snprintf(path, sizeof(path), "%s%s", subject->cgroup,
@@ -164,7 +164,7 @@ static inline bool limtable_model_match(const char *rule, const struct iopf_subj
 	return !*match || devtable_model_match(strcat(match, "none "), &subject->id);
 }
 
-/* What a rule sets, against what the model reads out of its text. */
+/* Compares the settings of a parsed rule with its text. */
 static inline void limtable_compare_settings(const struct iopf_limit_rule *r, const char *rule)
 {
 	for (unsigned int i = 0; i < IOPF_SETTING_NR; i++) {

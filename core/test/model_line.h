@@ -2,25 +2,24 @@
 /*
  * The model of a line of a table: the device table and the table of limits. A line is cut into
  * words and put together again with single blanks between them. The grammar of the table says
- * whether words are the beginning of a rule, and whether they are a whole rule. The word to blame
- * is the first one with which the line is no beginning of a rule any more. The includer defines
- * CHECK().
+ * whether words are the beginning of a rule, and whether they are a whole rule. A wrong word is the
+ * first one after which the words are not the beginning of a rule. The includer defines CHECK().
  */
 #ifndef IOPF_CORE_TEST_MODEL_LINE_H
 #define IOPF_CORE_TEST_MODEL_LINE_H
 
 #include "../devtable.h"
 
-/* What the model makes of a line. */
+/* A line, parsed by the model. */
 struct model_line {
 	enum { LINE_EMPTY, LINE_RULE, LINE_BAD } kind;
-	size_t column;		/* of what is bad, from 1 */
-	size_t len;		/* of the word that is bad */
-	size_t first;		/* where the rule is in the line */
+	size_t column;		/* position of the wrong word or byte, from 1 */
+	size_t len;		/* length of the wrong word */
+	size_t first;		/* position of the rule in the line */
 	size_t rule_len;
-	size_t source;		/* and its comment */
+	size_t source;		/* position of its comment */
 	size_t source_len;
-	char rule[IOPF_DEVTABLE_MAX_LINE + 2]; /* its words, a blank after each */
+	char rule[IOPF_DEVTABLE_MAX_LINE + 2]; /* words of the rule, a blank after each */
 };
 
 struct model_grammar {
@@ -33,7 +32,7 @@ static inline bool line_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* Where the rule ends and the comment begins. */
+/* Returns the position at which the rule ends and the comment begins. */
 static inline size_t line_end(const char *s, size_t len)
 {
 	size_t end = len;
@@ -44,7 +43,7 @@ static inline size_t line_end(const char *s, size_t len)
 	return end;
 }
 
-/* The column of the first byte that may not be there; 0: there is none. */
+/* Returns the column of the first byte that is not allowed; 0: all bytes are allowed. */
 static inline size_t line_bad_byte(const char *s, size_t len, size_t end)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -56,7 +55,7 @@ static inline size_t line_bad_byte(const char *s, size_t len, size_t end)
 	return 0;
 }
 
-/* Copies the words to @l; false: one is bad. */
+/* Copies the words to @l. Returns false if one is wrong. */
 static inline bool line_words(const struct model_grammar *g, const char *s, size_t end,
 			      struct model_line *l)
 {
@@ -116,7 +115,7 @@ static inline void model_line(const struct model_grammar *g, const char *s, size
 	line_source(s, len, end, l);
 }
 
-/* Checks an error against the model's. @text is where the line begins, @line its number. */
+/* Checks an error against the model's. @text is the line, and @line is its number. */
 static inline void model_line_compare_error(const struct model_line *l, const char *text,
 					    unsigned int line,
 					    const struct iopf_devtable_error *err)
@@ -133,8 +132,8 @@ static inline void model_line_compare_error(const struct model_line *l, const ch
  * @g: the grammar
  * @text: the text
  * @len: its length
- * @ret: what the parser has returned
- * @err: the error that it has set; its line was 12345 before
+ * @ret: the result of the parser
+ * @err: the error that the parser has set; its line was 12345 before
  * @rule: checks a rule: its number from 0, its line, and @data
  * @data: for @rule
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The model of sampling: one entry for every possible block, a search through all of them each
- * time, and a log that keeps everything. Programs come from a fuzzer or from seeds.
+ * The model of sampling: an entry for every possible block, a search through all of them each
+ * time, and a log that keeps all events. Programs come from a fuzzer or from seeds.
  *
  * The includer defines CHECK(), see unit.h or fuzz.h.
  */
@@ -155,7 +155,7 @@ static inline void sample_do_look(struct model_sample *m, struct iopf_sample *s,
 	m->block[i].pages = arg == 254 ? 65535 : 2 * arg;
 }
 
-/* Block @i faults in both. @arg selects the kind, or is the number of faults. */
+/* Block @i faults in both. @arg selects the kind of fault, or is the number of faults. */
 static inline void sample_do_fault(struct model_sample *m, struct iopf_sample *s, unsigned int i,
 				   u8 arg, u64 now)
 {

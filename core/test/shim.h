@@ -5,8 +5,8 @@
  *
  * Each name must mean the same as in the kernel, also in corner cases: a search from beyond the end
  * returns the size; nothing is read after the last bit; ctype knows Latin-1. t_shim.c checks that.
- * Bitmaps are arrays of long words, but are handled bit by bit: here simplicity matters more
- * than speed.
+ * Bitmaps are arrays of long words, but are handled bit by bit: simplicity matters more than
+ * speed here.
  *
  * Some names are stricter than in the kernel. min() and max() refuse operands of different
  * signedness even if one is a constant. WARN_ON() aborts. The bitmap calls check their bounds
@@ -47,7 +47,7 @@ typedef long long s64;
 #define PAGE_SHIFT	12
 #define PAGE_SIZE	BIT(PAGE_SHIFT)
 
-/* Compilers that know it check accesses against it. */
+/* Compilers that support the attribute check accesses against it. */
 /* Newer <linux/stddef.h> defines it already. */
 #undef __counted_by
 #if __has_attribute(__counted_by__)
@@ -203,7 +203,7 @@ static inline unsigned long shim_weight(const unsigned long *map, unsigned long 
 	return weight;
 }
 
-/* Returns the first bit from @start that is @a_val in @a and, if there is a @b, @b_val in @b. */
+/* Returns the first bit from @start that is @a_val in @a and, if @b is not NULL, @b_val in @b. */
 static inline unsigned long shim_find(const unsigned long *a, bool a_val, const unsigned long *b,
 				      bool b_val, unsigned long size, unsigned long start)
 {

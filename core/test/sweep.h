@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Sweeps: every short text that can be made of some words or of some characters.
+ * Sweeps: every short text of some words or of some characters.
  */
 #ifndef IOPF_CORE_TEST_SWEEP_H
 #define IOPF_CORE_TEST_SWEEP_H
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Calls @check with each sequence of up to @most of @nr words, a blank between two. */
+/* Calls @check with each sequence of up to @most of @nr words, separated by blanks. */
 static inline void sweep_words(const char *const *words, size_t nr, size_t most,
 			       void (*check)(const char *text, size_t len))
 {
@@ -28,8 +28,8 @@ static inline void sweep_words(const char *const *words, size_t nr, size_t most,
 
 /**
  * struct sweep_frame - the text around a word
- * @before: what comes before it
- * @after: what comes after it
+ * @before: the text before the word
+ * @after: the text after the word
  */
 struct sweep_frame {
 	const char *before;

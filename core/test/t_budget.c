@@ -73,7 +73,7 @@ static void charges(void **state)
 	assert_true(iopf_budget_reserve(&b, 1ULL << 40, true));
 	iopf_budget_unreserve(&b, 1ULL << 40);
 	limit(&b, 80, 100, 0);
-	/* The soft limit is for prefetched pages. */
+	/* The soft limit applies to prefetched pages. */
 	assert_false(iopf_budget_reserve(&b, 81, false));
 	assert_true(iopf_budget_reserve(&b, 80, false));
 	assert_false(iopf_budget_reserve(&b, 1, false));
@@ -103,7 +103,10 @@ static void charges(void **state)
 	assert_int_equal(b.pinned, 0);
 }
 
-/* Eviction runs from a sixteenth below the limit, at most 1024 pages, down to twice that. */
+/*
+ * Eviction begins a sixteenth below the soft limit (1024 pages below it, if that is less), and ends
+ * at twice that distance.
+ */
 static void excess(void **state)
 {
 	struct iopf_block block = { };
@@ -159,7 +162,7 @@ static void bad_limits(void **state)
 	assert_int_equal(iopf_budget_check(&b, &limits), -EBUSY);
 	limits.max++;
 	assert_int_equal(iopf_budget_check(&b, &limits), 0);
-	/* Less than is mapped, but not pinned: the rest can be evicted. */
+	/* A limit below the mapped pages is allowed, since the other pages can be evicted. */
 	iopf_budget_settle(&b, &block, 500, 10, IOPF_SETTLE_MISSED, 0);
 	assert_int_equal(iopf_budget_check(&b, &limits), 0);
 	iopf_budget_limit(&b, &limits, 0);
@@ -171,7 +174,7 @@ static void bad_limits(void **state)
 	assert_int_equal(iopf_budget_reserve_pinned(&b, 11, 0), -ENOMEM);
 }
 
-/* The oldest goes first; a pinned or locked block never goes. */
+/* The oldest block is evicted first. A pinned or locked block is never evicted. */
 static void order(void **state)
 {
 	struct sim *s = sim_new(IOPF_BUDGET_MIN);
@@ -184,10 +187,10 @@ static void order(void **state)
 	assert_ptr_equal(iopf_budget_victim(&s->b, s->now), &s->block[1]);
 	iopf_budget_settle(&s->b, &s->block[1], 1, 1, IOPF_SETTLE_LOST, s->now);
 	assert_ptr_equal(iopf_budget_victim(&s->b, s->now), &s->block[2]);
-	/* Another fault in it: it is no longer the oldest. */
+	/* After another fault, the block is no longer the oldest. */
 	iopf_budget_settle(&s->b, &s->block[2], 2, 0, IOPF_SETTLE_MISSED, s->now);
 	assert_ptr_equal(iopf_budget_victim(&s->b, s->now), &s->block[3]);
-	/* Fewer pages: the order does not change. */
+	/* The loss of a page does not change the order. */
 	iopf_budget_settle(&s->b, &s->block[2], 1, 0, IOPF_SETTLE_LOST, s->now);
 	assert_ptr_equal(iopf_budget_victim(&s->b, s->now), &s->block[3]);
 	iopf_budget_unlock(&s->b, &s->block[0], s->now);
@@ -195,7 +198,7 @@ static void order(void **state)
 	free(s);
 }
 
-/* No block is evicted before its faults are answered, and before its time. */
+/* No block is evicted before its faults are answered, nor before min_residency. */
 static void stays(void **state)
 {
 	struct iopf_block block = { }, later = { };
@@ -212,7 +215,7 @@ static void stays(void **state)
 	iopf_budget_settle(&b, &block, 1, 0, IOPF_SETTLE_MISSED, 10);
 	assert_null(iopf_budget_victim(&b, 14));
 	assert_null(iopf_budget_victim(&b, 15));
-	/* A fault that enters now is not one of them, but the budget knows this only next turn. */
+	/* A fault that enters now is not the block's, but the budget knows this only next turn. */
 	two = iopf_budget_enter(&b);
 	assert_null(iopf_budget_victim(&b, 16));
 	iopf_budget_settle(&b, &later, 1, 0, IOPF_SETTLE_MISSED, 16);
@@ -225,7 +228,7 @@ static void stays(void **state)
 	assert_null(iopf_budget_victim(&b, 20));
 }
 
-/* Returns the block that was evicted last; every other one is evicted or mapped. */
+/* Returns the block that was evicted last. */
 static unsigned int last_gone(const struct sim *s, unsigned int n)
 {
 	unsigned int last = n;
@@ -237,7 +240,7 @@ static unsigned int last_gone(const struct sim *s, unsigned int n)
 	return last;
 }
 
-/* New blocks go first while they exceed their share; then used ones get another turn. */
+/* Inactive blocks are evicted first while they exceed their share. Then active blocks become so. */
 static void share(void **state)
 {
 	struct sim *s = sim_new(100);
@@ -251,7 +254,7 @@ static void share(void **state)
 	}
 	assert_int_equal(s->b.blocks[IOPF_GEN_INACTIVE], 25);
 	assert_int_equal(s->block[99].gen, IOPF_GEN_ACTIVE);
-	/* It refaulted first, and must prove itself when another block does. */
+	/* The block refaulted first. It becomes inactive when another block refaults. */
 	use(s, last_gone(s, 200));
 	assert_int_equal(s->block[99].gen, IOPF_GEN_INACTIVE);
 	assert_int_equal(s->b.blocks[IOPF_GEN_INACTIVE], 25);
@@ -266,7 +269,7 @@ static void distance(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < 200; i++)
 		use(s, i);
-	/* 99 went last, so 100 pages were evicted since 0, and one more is evicted to make room. */
+	/* Block 99 was evicted last, and 99 pages after block 0. To map block 0 evicts one more. */
 	assert_int_equal(s->b.clock - s->block[0].left, 99);
 	use(s, 0);
 	assert_int_equal(s->block[0].gen, IOPF_GEN_INACTIVE);
@@ -278,24 +281,24 @@ static void distance(void **state)
 	use(s, 54);
 	assert_int_equal(s->block[54].gen, IOPF_GEN_ACTIVE);
 	assert_int_equal(s->b.refaults, 2);
-	/* Too late. */
+	/* A block that refaults late is not active. */
 	for (unsigned int i = 200; i < 300; i++)
 		use(s, i);
 	assert_true(s->b.clock - s->block[5].left > 100);
 	use(s, 5);
 	assert_int_equal(s->block[5].gen, IOPF_GEN_INACTIVE);
-	/* A block that was dropped is not in use, even if it faults at once. */
+	/* A block that was lost but not evicted is not active, even if it faults at once. */
 	iopf_budget_settle(&s->b, &s->block[5], 0, 0, IOPF_SETTLE_LOST, s->now);
 	use(s, 5);
 	assert_int_equal(s->block[5].gen, IOPF_GEN_INACTIVE);
 	assert_int_equal(s->b.refaults, 2);
-	/* Repeatedly. */
+	/* Each early refault counts. */
 	for (unsigned int i = 0; i < 40; i++) {
 		iopf_budget_settle(&s->b, &s->block[5], 0, 0, IOPF_SETTLE_EVICTED, s->now);
 		use(s, 5);
 		assert_int_equal(s->block[5].refaults, min(i + 1, 15U));
 	}
-	/* It is the hottest by far, and refaulted last. */
+	/* The block has the most refaults, and refaulted last. */
 	assert_ptr_equal(iopf_budget_hottest(&s->b, 1, 15), &s->block[5]);
 	assert_null(iopf_budget_hottest(&s->b, 100, 16));
 	assert_null(iopf_budget_hottest(&s->b, 0, 0));
@@ -309,7 +312,7 @@ static void distance(void **state)
 	free(s);
 }
 
-/* By age: a block without a fault goes; a block that refaults is used. */
+/* A block without a fault for the aging interval is evicted. A block that refaults is active. */
 static void expiry(void **state)
 {
 	struct sim *s = sim_new(100);
@@ -373,7 +376,7 @@ static void scans(void **state)
 	free(s);
 }
 
-/* The working set changes: the new one gets the room in a few rounds. */
+/* When the working set changes, the new one gets the room in a few rounds. */
 static void phases(void **state)
 {
 	struct sim *s = sim_new(200);
@@ -393,7 +396,7 @@ static void phases(void **state)
 	free(s);
 }
 
-/* More is used than there is room for, in no order: thrashing is reported, and its end too. */
+/* A random load that exceeds the room thrashes. The budget reports the beginning and the end. */
 static void thrashes(void **state)
 {
 	struct sim *s = sim_new(200);
@@ -408,12 +411,12 @@ static void thrashes(void **state)
 		use(s, rng_below(&rng, 400));
 	assert_true(s->b.thrashing);
 	assert_int_equal(s->b.thrash_events, 1);
-	/* Nothing more comes in: the clock ends the epoch. */
+	/* When no page is mapped any more, the time ends the epoch. */
 	limit(&s->b, IOPF_BUDGET_NONE, 420, s->now);
 	for (unsigned int i = 0; i < 20000; i++)
 		use(s, rng_below(&rng, 400));
 	assert_true(s->b.thrashing);
-	/* Blocks that had no room are mapped by then. */
+	/* In this epoch, blocks were still mapped after the limit was raised. */
 	s->now += 1000000;
 	iopf_budget_tick(&s->b, s->now);
 	assert_true(s->b.thrashing);
@@ -423,7 +426,7 @@ static void thrashes(void **state)
 	s->now++;
 	iopf_budget_tick(&s->b, s->now);
 	assert_false(s->b.thrashing);
-	/* A loop that is far too long: no evicted block would be used in time. */
+	/* A loop that is much longer than the room: every refault is late. */
 	for (unsigned int i = 0; i < 20000; i++)
 		use(s, i % 2000);
 	assert_false(s->b.thrashing);

@@ -43,7 +43,7 @@ static bool near_word_edge(unsigned int page)
 	return (page + 2) % BITS_PER_LONG < 4;
 }
 
-/* Runs whose ends are around every word edge, set in each of the four ways, taken in parts. */
+/* Runs that end near every word edge, set in each of the four ways, and taken in parts. */
 static void set_and_take_runs(void **state)
 {
 	(void)state;
@@ -138,7 +138,7 @@ static void huge_has_no_pinned_runs(void **state)
 	assert_int_equal(iopf_chunkmap_lookup(&m, 7, true), IOPF_UPGRADE);
 }
 
-/* An empty interval: a walk that has consumed its last run asks about it. */
+/* An empty interval has no run. A walk asks about it after its last run. */
 static void take_beyond_last(void **state)
 {
 	struct iopf_chunkmarks marks = { };
@@ -158,7 +158,7 @@ static void take_beyond_last(void **state)
 	}
 	assert_memory_equal(&m, &before, sizeof(m));
 
-	/* Also for a huge chunk, which is otherwise taken for any page. */
+	/* A huge chunk is taken for any page, but not for an empty interval. */
 	m = (struct iopf_chunkmap){ };
 	iopf_chunkmap_set_huge(&m, true);
 	for (unsigned int last = 0; last <= LAST_PAGE; last++) {
@@ -170,7 +170,7 @@ static void take_beyond_last(void **state)
 	assert_int_equal(iopf_chunkmap_mapped(&m), IOPF_CHUNK_PAGES);
 }
 
-/* A run of pinned pages ends where device memory begins, and the other way round. */
+/* No run contains both pinned pages of memory and pages of device memory. */
 static void pinned_runs_of_devices(void **state)
 {
 	struct iopf_chunkmarks marks = { };
@@ -209,7 +209,10 @@ static void pinned_runs_of_devices(void **state)
 	assert_true(iopf_chunkmap_empty(&m));
 }
 
-/* Pages of a successful report are dropped, those of a failed one kept; new ones are kept. */
+/*
+ * A successful report drops its pages, and a failed report keeps them. Pages that became dirty
+ * meanwhile are kept.
+ */
 static void reports(void **state)
 {
 	(void)state;
@@ -276,7 +279,7 @@ static void pinned_counts_as_written(void **state)
 	assert_memory_equal(&marks, &before, sizeof(marks));
 }
 
-/* A report of page 3 is under way, and page 4 was written since. */
+/* Returns a map with a report of page 3 in progress. Page 4 was written after its start. */
 static struct iopf_chunkmap reporting(struct iopf_chunkmarks *marks)
 {
 	DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
@@ -314,7 +317,7 @@ static void no_marks(void **state)
 	assert_null(m.marks);
 }
 
-/* Tracking restarts meanwhile: the report fails, and nothing comes back. */
+/* Tracking restarts during a report. The report fails, and its pages do not become dirty again. */
 static void forgotten_while_reported(void **state)
 {
 	DECLARE_BITMAP(bits, IOPF_CHUNK_PAGES);
@@ -328,7 +331,7 @@ static void forgotten_while_reported(void **state)
 	assert_true(bitmap_empty(bits, IOPF_CHUNK_PAGES));
 }
 
-/* A second report before the first one failed: the pages of both are kept. */
+/* A second report begins before the first one fails. The pages of both are kept. */
 static void reported_twice(void **state)
 {
 	struct iopf_chunkmarks marks = { };

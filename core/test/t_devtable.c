@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The device table: what rules say, what is wrong with bad ones and where, which devices they
- * are for and who wins; every short sequence of telling words, and of telling characters,
- * against the model; the rules that come with the module.
+ * The device table: the contents of rules, the errors in bad rules and their positions, the devices
+ * that rules match, and the order of the tables; every short sequence of words, and of characters,
+ * from a small set against the model; the rules that the module contains.
  */
 #include "unit.h"
 
@@ -31,7 +31,7 @@ static const struct iopf_id plat = {
 };
 
 static const struct iopf_id nameless = { .name = "" };
-/* A name that reads like a kind of match. */
+/* A device whose name is a kind of match. */
 static const struct iopf_id like = { .name = "pci" };
 
 static const struct iopf_id all_ids[] = {
@@ -40,7 +40,7 @@ static const struct iopf_id all_ids[] = {
 	{ .name = "class" },
 };
 
-/* A table in memory that ends with it, parsed; @copy is for the caller to free after the table. */
+/* Parses a text in memory that ends with the text. The caller frees @copy after the table. */
 static struct iopf_devtable *parse(const char *text, char **copy, struct iopf_devtable_error *err,
 				   int want)
 {
@@ -234,7 +234,7 @@ static void what_a_rule_says(void **state)
 static const struct {
 	const char *text;
 	const struct iopf_id *id;
-	unsigned int line;	/* of the rule, or 0 */
+	unsigned int line;	/* line of the rule; 0: no rule matches */
 } matching[] = {
 	{ "", &nic, 0 }, { "# pci 8086:10c9 none", &nic, 0 },
 	{ "pci 8086:10c9 none", &nic, 1 }, { "pci 8086:10C9 none", &nic, 1 },
@@ -251,7 +251,7 @@ static const struct {
 	{ "class 01 none", &nvme, 1 }, { "class 0108 none", &nvme, 1 },
 	{ "class 010802 none", &nvme, 1 }, { "class 010801 none", &nvme, 0 },
 	{ "class 0802 none", &nvme, 0 }, { "class 00 none", &zero, 1 },
-	/* Ids of a device that is not on PCI mean nothing. */
+	/* The ids of a device that is not on PCI are invalid. */
 	{ "pci 8086:10c9 none", &plat, 0 }, { "pci *:* none", &plat, 0 },
 	{ "subsystem *:* none", &plat, 0 }, { "class 02 none", &plat, 0 },
 	{ "pci *:* address fsl-mc.1 none", &plat, 0 },
@@ -261,13 +261,13 @@ static const struct {
 	{ "address fsl-mc.11* none", &plat, 0 }, { "address * none", &plat, 1 },
 	{ "address * none", &nameless, 1 }, { "address a* none", &nameless, 0 },
 	{ "address pci none", &like, 1 }, { "address FSL-MC.1 none", &plat, 0 },
-	/* All have to agree. */
+	/* All matches have to agree. */
 	{ "pci 8086:10c9 class 02 subsystem 15d9:1 address 0000:01:00.0 none", &nic, 1 },
 	{ "pci 8086:10ca class 02 subsystem 15d9:1 address 0000:01:00.0 none", &nic, 0 },
 	{ "pci 8086:10c9 class 03 subsystem 15d9:1 address 0000:01:00.0 none", &nic, 0 },
 	{ "pci 8086:10c9 class 02 subsystem 15d9:2 address 0000:01:00.0 none", &nic, 0 },
 	{ "pci 8086:10c9 class 02 subsystem 15d9:1 address 0000:01:00.1 none", &nic, 0 },
-	/* The first that does. */
+	/* The first rule that matches applies. */
 	{ "pci 1:1 none\npci 8086:* none\npci 8086:10c9 arbitrary", &nic, 2 },
 	{ "address * none\npci 8086:* none", &nic, 1 }, { "\n\naddress * none", &nvme, 3 },
 };
@@ -355,7 +355,7 @@ static void limits(void **state)
 	char *text = malloc(len);
 
 	(void)state;
-	/* Bytes: newlines count. */
+	/* The bytes of a text, including newlines. */
 	assert_non_null(text);
 	memset(text, '\n', len);
 	assert_int_equal(parse_limits(text, len - 1, &err), 0);
@@ -364,7 +364,7 @@ static void limits(void **state)
 	assert_int_equal(err.column, 1);
 	assert_true(err.word == text + len - 1 && !err.len);
 	assert_string_equal(err.why, "the table is longer than 65536 bytes");
-	/* Bytes of a line: of one with a newline, of one without, of a comment. */
+	/* The bytes of a line: with a newline, without a newline, with a comment. */
 	for (int kind = 0; kind < 3; kind++) {
 		memset(text, ' ', 514);
 		text[0] = kind == 2 ? '#' : ' ';
@@ -379,7 +379,7 @@ static void limits(void **state)
 		assert_string_equal(err.why, "the line is longer than 512 bytes");
 		devtable_compare(text, 514, NULL, 0);
 	}
-	/* Rules; comments and empty lines do not count. */
+	/* The number of rules. Comments and empty lines do not count. */
 	len = 0;
 	for (unsigned int i = 0; i <= IOPF_DEVTABLE_MAX_RULES; i++) {
 		text[len++] = '\n';
@@ -393,7 +393,7 @@ static void limits(void **state)
 	assert_int_equal(err.column, 1);
 	assert_int_equal(err.len, 3);
 	assert_string_equal(err.why, "more than 1024 rules");
-	/* Room for more makes no difference. */
+	/* Room for more rules makes no difference. */
 	t = malloc(sizeof(*t) + (IOPF_DEVTABLE_MAX_RULES + 1) * sizeof(t->rule[0]));
 	assert_non_null(t);
 	t->max = IOPF_DEVTABLE_MAX_RULES + 1;
@@ -420,7 +420,7 @@ static void room(void **state)
 	free(many);
 }
 
-/* Less room than there could be rules: an error, and nothing is written beyond. */
+/* A table without room for all rules: an error, and nothing is written beyond its end. */
 static void little_room(void **state)
 {
 	static const char text[] = "pci 1:1 none\n# a\npci 2:2 none\n";
@@ -437,14 +437,14 @@ static void little_room(void **state)
 	free(t);
 }
 
-/* Every single byte: in a name, before a rule, in a comment. */
+/* Every value of a byte: in a name, before a rule, in a comment. */
 static void every_byte(void **state)
 {
 	(void)state;
 	for (unsigned int c = 0; c <= 0xff; c++) {
 		char name[] = "address a_b none", front[] = "?address a none";
 		char comment[] = "address a none # _ ";
-		/* Without the NUL at the end, so that reading it shows as a wrong column. */
+		/* The length excludes the NUL. A parser that reads it reports a wrong column. */
 		*strchr(name, '_') = (char)c;
 		*strchr(comment, '_') = (char)c;
 		front[0] = (char)c;
@@ -459,7 +459,7 @@ static void compare_all(const char *text, size_t len)
 	devtable_compare(text, len, all_ids, ARRAY_SIZE(all_ids));
 }
 
-/* Every sequence of up to five telling words. */
+/* Every sequence of up to five words from a small set. */
 static void every_short_rule(void **state)
 {
 	static const char *const words[] = {
@@ -471,7 +471,7 @@ static void every_short_rule(void **state)
 	sweep_words(words, ARRAY_SIZE(words), 5, compare_all);
 }
 
-/* Every model, class, name, and setting of up to four characters out of some that matter. */
+/* Every model, class, name, and setting of up to four characters from a small set. */
 static void every_short_word(void **state)
 {
 	static const struct sweep_frame frame[] = {
@@ -490,7 +490,7 @@ static unsigned int pick(u64 *rng, unsigned int n)
 	return (unsigned int)rng_below(rng, n);
 }
 
-/* Tables of random rules against random devices out of few, so that they meet often. */
+/* Tables of random rules against random devices. Both have few values, so rules match often. */
 static void random_tables(void **state)
 {
 	static const char *const devices[] = { "1", "2", "*" };
@@ -539,7 +539,7 @@ static void random_tables(void **state)
 	}
 }
 
-/* What comes with the module: it parses, each rule has a source, and none is hidden by another. */
+/* The rules of the module: they parse, each has a source, and no rule hides another. */
 static void builtin(void **state)
 {
 	struct iopf_devtable *t;
@@ -558,7 +558,7 @@ static void builtin(void **state)
 		id.device = r->device;
 		assert_true(r->vendor_mask && r->device_mask && !r->by_address && !r->class_mask);
 		assert_true(iopf_devtable_match(t, &id) == r);
-		/* None is so sure of a device that it would overrule a caution. */
+		/* No rule has a policy or windows: these are up to the administrator. */
 		assert_int_equal(r->policy, IOPF_POLICY_DEFAULT);
 		assert_int_equal(r->nr_windows, 0);
 	}

@@ -9,7 +9,7 @@
 
 #include "../hist.h"
 
-/* Every test adds values here: this is the one line that the module executes per CPU. */
+/* Adds a value, as the module does on the histogram of a CPU. */
 static void add(struct iopf_hist *hist, u64 value)
 {
 	hist->sum += value;
@@ -118,7 +118,7 @@ static void percentiles(void **state)
 			u64 want = percentile(value, n, permilles[i]);
 			u64 got = iopf_hist_percentile(&sum, permilles[i]);
 
-			/* Exact up to the bucket. */
+			/* The result is the last value of the right bucket. */
 			assert_true(got == iopf_hist_last(iopf_hist_bucket(want)));
 		}
 	}

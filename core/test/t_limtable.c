@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The table of limits: what rules say, what is wrong with bad ones and where, which devices and
- * owners they are for; which value of two counts; every short sequence of telling words, and of
- * telling characters, against the model.
+ * The table of limits: the contents of rules, the errors in bad rules and their positions, the
+ * devices and owners that rules match; the stricter of two values; every short sequence of words,
+ * and of characters, from a small set against the model.
  */
 #include "unit.h"
 
@@ -25,7 +25,7 @@ static const struct iopf_subject all[] = {
 	{ .id = { .name = "b" }, .uid = 2, .cgroup = "/ab" },
 };
 
-/* A table in memory that ends with it; @copy is for the caller to free after the table. */
+/* Parses a text in memory that ends with the text. The caller frees @copy after the table. */
 static struct iopf_limtable *parse(const char *text, char **copy, struct iopf_devtable_error *err,
 				   int want)
 {
@@ -89,7 +89,7 @@ static void what_a_rule_sets(void **state)
 	}
 }
 
-/* What is printed is parsed again, and says the same. */
+/* A printed value parses again, and is the same value. */
 static void print(void **state)
 {
 	char text[64];
@@ -178,7 +178,7 @@ static void bad_tables(void **state)
 
 static const struct {
 	const char *text;
-	unsigned int line;	/* of the rule, or 0 */
+	unsigned int line;	/* line of the rule; 0: no rule matches */
 } matching[] = {
 	{ "", 0 },
 	{ "user 107 aging_interval=1", 1 },
@@ -244,7 +244,7 @@ static void combine(void **state)
 	assert_true(s.value[IOPF_SETTING_RESIDENT_MAX] == IOPF_SETTING_MAX);
 	assert_int_equal(s.value[IOPF_SETTING_POLICY], IOPF_POLICY_PREFAULT);
 
-	/* The smaller; of policies the stronger; and what is new. */
+	/* The smaller number, the stronger policy, and new settings. */
 	more.value[IOPF_SETTING_RESIDENT_MAX] = 7;
 	more.value[IOPF_SETTING_POLICY] = IOPF_POLICY_PIN;
 	more.value[IOPF_SETTING_AGING_INTERVAL] = 3;
@@ -262,14 +262,14 @@ static void combine(void **state)
 	assert_int_equal(s.value[IOPF_SETTING_POLICY], IOPF_POLICY_PIN);
 	assert_int_equal(s.value[IOPF_SETTING_AGING_INTERVAL], 2);
 
-	/* What the others don't set is not looked at. */
+	/* Values that are not set have no effect. */
 	more.set = 0;
 	iopf_settings_restrict(&s, &more);
 	more.value[IOPF_SETTING_AGING_INTERVAL] = 1;
 	iopf_settings_restrict(&s, &more);
 	assert_int_equal(s.value[IOPF_SETTING_AGING_INTERVAL], 2);
 
-	/* A default is no restriction. */
+	/* A default does not change a value that is set. */
 	more.value[IOPF_SETTING_RESIDENT_MAX] = 1;
 	more.value[IOPF_SETTING_HOT_PINNED_MAX] = 9;
 	more.set = BIT(IOPF_SETTING_RESIDENT_MAX) | BIT(IOPF_SETTING_HOT_PINNED_MAX);
@@ -303,12 +303,12 @@ static void limits(void **state)
 	assert_int_equal(iopf_limtable_parse(t, text, len, &err), -EINVAL);
 	assert_int_equal(err.line, IOPF_DEVTABLE_MAX_RULES + 1);
 	assert_string_equal(err.why, "more than 1024 rules");
-	/* Less room than there could be rules: an error, and nothing is written beyond. */
+	/* A table without room for all rules: an error, and nothing is written beyond its end. */
 	t->max = 1;
 	assert_int_equal(iopf_limtable_parse(t, text, 2 * (sizeof(rule) - 1), &err), -EINVAL);
 	assert_int_equal(err.line, 2);
 	free(t);
-	/* Room for more makes no difference. */
+	/* Room for more rules makes no difference. */
 	t = malloc(sizeof(*t) + (IOPF_DEVTABLE_MAX_RULES + 1) * sizeof(t->rule[0]));
 	assert_non_null(t);
 	t->max = IOPF_DEVTABLE_MAX_RULES + 1;
@@ -322,7 +322,7 @@ static void compare_all(const char *text, size_t len)
 	limtable_compare(text, len, all, ARRAY_SIZE(all));
 }
 
-/* Every sequence of up to five telling words. */
+/* Every sequence of up to five words from a small set. */
 static void every_short_rule(void **state)
 {
 	static const char *const words[] = {
@@ -345,7 +345,7 @@ static void every_short_rule(void **state)
 	sweep_words(words, ARRAY_SIZE(words), 5, compare_all);
 }
 
-/* Every user, path and value of up to four characters out of some that matter. */
+/* Every user, path and value of up to four characters from a small set. */
 static void every_short_word(void **state)
 {
 	static const struct sweep_frame frame[] = {

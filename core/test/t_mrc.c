@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Miss-ratio curves: the prediction from a log of samples, against the policy run over each use of
- * each block, on synthetic loads; and small logs by hand.
+ * Miss-ratio curves. On synthetic loads, the prediction from a log of samples is compared with the
+ * policy itself, which runs over each use of each block. Small logs are written by hand.
  *
  * A load runs once before it is sampled, so it has no new blocks.
  */
@@ -18,7 +18,7 @@
 #define EPOCH	1000000ULL
 #define STAY	2000ULL
 
-/* Without the points where a loop or scan just fits: there one block decides. */
+/* Not the points at which a loop or scan just fits, since one block decides the result there. */
 static const unsigned int eighths[] = { 1, 2, 3, 5, 6, 7, 9 };
 
 static struct iopf_limits limits(u64 pages)
@@ -166,7 +166,7 @@ static u64 distinct(const u32 *use, u32 n, u32 blocks)
 	return sum;
 }
 
-/* Within a tenth, or within one hundredth of the uses if there are hardly any misses. */
+/* Checks that @got differs from @want by at most a tenth, or a hundredth of the uses. */
 static void close_to(u64 got, u64 want, u32 uses)
 {
 	u64 most = max(want / 10, (u64)uses / 100);
@@ -187,7 +187,10 @@ static void compare(u32 blocks, u32 uses, u32 points, u32 interval, unsigned int
 			u64 pages = (u64)blocks * PAGES * eighths[i] / 8;
 			u64 want = brute(use, uses, blocks, pages), got = faults(&log, pages);
 
-			/* A loop over twice to three times the room may or may not settle. */
+			/*
+			 * In a loop over twice to three times the room, the policy may or may not
+			 * keep the same blocks mapped.
+			 */
 			if (kind == LOAD_LOOP && points < blocks && eighths[i] == 3)
 				continue;
 			print_message("# %s, %u/8 of %u blocks: %llu misses, predicted %llu\n",
@@ -261,17 +264,17 @@ static void costs(void **state)
 	log_by_hand(&log, event, ARRAY_SIZE(event), 0);
 	assert_int_equal(log.m.blocks, 3);
 	assert_int_equal(log.m.uses, 6);
-	/* The first event: as found at the next sampling. */
+	/* The first event has the pages that were found at the next sampling. */
 	assert_int_equal(log.m.use[0].pages, 64);
 	assert_int_equal(log.m.use[0].faults, 2);
 	assert_int_equal(log.m.use[1].pages, 512);
 	assert_int_equal(log.m.use[1].faults, 32);
-	/* Nothing was mapped at the sampling: as before. */
+	/* No page was mapped at the next sampling, so the event has the previous values. */
 	assert_int_equal(log.m.use[2].pages, 64);
 	assert_int_equal(log.m.use[2].faults, 2);
 	assert_int_equal(log.m.use[3].pages, 512);
 	assert_int_equal(log.m.use[3].faults, 32);
-	/* Nothing is known: the average of the others. */
+	/* Nothing is known about the block, so the event has the average of the others. */
 	assert_int_equal(log.m.use[5].pages, 288);
 	assert_int_equal(log.m.use[5].faults, 17);
 	assert_int_equal(iopf_mrc_footprint(&log.m), 64 + 512 + 288);
@@ -287,7 +290,7 @@ static void costs(void **state)
 	log_free(&log);
 }
 
-/* A block of which nothing is known until much later has the later values, not the average. */
+/* A block whose values are known only much later has the later values, not the average. */
 static void known_later(void **state)
 {
 	const struct iopf_sample_event event[] = {
@@ -328,23 +331,23 @@ static void limits_of_limits(void **state)
 	assert_int_equal(point.faults, 0);
 	assert_int_equal(point.missed, 1);
 	assert_int_equal(point.stuck, 0);
-	/* Room for one of them. */
+	/* Room for one block. */
 	l = limits(300);
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
 	assert_int_equal(point.always, 3);
 	assert_int_equal(point.faults, 3 + 2 + 2);
 	assert_int_equal(point.missed, 4);
 	assert_int_equal(point.stuck, 0);
-	/* One evicts the other each time. Some time passes between the first two times. */
+	/* Each block evicts the other. More time passes before the first use of the second pass. */
 	assert_int_equal(point.evicted, 4);
 	assert_int_equal(point.stayed, 70000 + 3 * 10000);
-	/* Room for both, but not with some kept free: one stays, the other does not. */
+	/* Both fit, but background eviction begins: one block stays, the other does not. */
 	l = limits(410);
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
 	assert_int_equal(point.faults, 3);
 	assert_int_equal(point.missed, 2);
 	assert_int_equal(point.stuck, 0);
-	/* Room for none. */
+	/* Room for no block. */
 	l = limits(190);
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
 	assert_int_equal(point.faults, 3 + 2 + 2);
@@ -358,7 +361,7 @@ static void limits_of_limits(void **state)
 	log_free(&log);
 }
 
-/* Watched blocks stand for more: every count is scaled, to the nearest number. */
+/* Each watched block stands for several blocks: counts are scaled and rounded to the nearest. */
 static void stands_for_more(void **state)
 {
 	const struct iopf_sample_event event[] = {
@@ -378,7 +381,7 @@ static void stands_for_more(void **state)
 	assert_int_equal(point.missed, 4);
 	assert_int_equal(point.faults, 0);
 	assert_int_equal(point.stuck, 0);
-	/* There is room for one as it is, but it stands for 700 pages. */
+	/* There is room for one block, but it stands for 700 pages. */
 	l = limits(600);
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
 	assert_int_equal(point.always, 11);
@@ -405,7 +408,7 @@ static void waits(void **state)
 	assert_int_equal(point.stuck, 0);
 	assert_int_equal(point.faults, 4);
 	assert_int_equal(point.evicted, 4);
-	/* The last one stays until the log restarts, each other one until it may be evicted. */
+	/* The last block stays until the next pass, each other block until it may be evicted. */
 	assert_int_equal(point.stayed, 100000 - 30 + 3 * (10 + STAY));
 	log_free(&log);
 }
@@ -427,7 +430,7 @@ static void expiry(void **state)
 	l.aging_interval = 300000;
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
 	assert_int_equal(point.faults, 0);
-	/* Both expire after a use of the other: one at 80, the other at 140 and at 180. */
+	/* Each block expires at a use of the other: one at 80, the other at 140 and at 180. */
 	l.aging_interval = 70000;
 	iopf_mrc_run(&log.m, &l, EPOCH, &point);
 	assert_int_equal(point.faults, 2);
@@ -458,7 +461,7 @@ static void above(void **state)
 	assert_in_range(stand, 1, ARRAY_SIZE(event) - 1);
 	assert_int_equal(log.m.uses, stand);
 	assert_int_equal(log.m.blocks, stand);
-	/* Without the fall: all events, however close they are in the table. */
+	/* With the full threshold all events count, even if they are neighbours in the table. */
 	log.m.threshold = IOPF_SAMPLE_ALL;
 	memset(log.m.table, 0, log.m.slots * sizeof(*log.m.table));
 	iopf_mrc_load(&log.m, log.event, ARRAY_SIZE(event));
@@ -487,7 +490,7 @@ static void begins(void **state)
 	iopf_mrc_begin(&m, &head);
 	assert_int_equal(m.all / m.watched, 8);
 	assert_int_equal(m.all % m.watched, 0);
-	/* All blocks are watched: nothing to scale. */
+	/* All blocks are watched, so nothing is scaled. */
 	head.threshold = IOPF_SAMPLE_ALL;
 	head.all = 910;
 	iopf_mrc_begin(&m, &head);

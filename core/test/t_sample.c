@@ -62,7 +62,7 @@ static void one_block(void **state)
 	assert_int_equal(e.faults, 3);
 }
 
-/* The actual interval, when sampling is late. */
+/* The actual interval is measured when sampling is late. */
 static void late(void **state)
 {
 	struct iopf_sample_point *p;
@@ -83,7 +83,7 @@ static void late(void **state)
 		assert_in_range(s.alone, 100, i ? 1000 : 200);
 	}
 	assert_in_range(s.alone, 980, 1000);
-	/* The log has it, and the number of all blocks. */
+	/* The header has the interval, and the number of all blocks. */
 	s.all = 7;
 	iopf_sample_head(&s, now, &head);
 	assert_int_equal(head.alone, s.alone);
@@ -101,7 +101,7 @@ static void late(void **state)
 	assert_in_range(s.alone, 100, 120);
 }
 
-/* A share that does not depend on the blocks; all watched ones are below the threshold. */
+/* The watched share does not depend on the blocks. All watched blocks are below the threshold. */
 static void shares(void **state)
 {
 	struct iopf_sample s;

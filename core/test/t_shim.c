@@ -180,7 +180,7 @@ static void bitmap_combine(void **state)
 	bitmap_copy(c, b, BITS);
 	assert_int_equal(bitmap_weight(c, BITS), 70);
 	assert_true(test_bit(60, c) && test_bit(129, c));
-	/* In place. */
+	/* The result may be an operand. */
 	bitmap_or(c, c, a, BITS);
 	assert_int_equal(bitmap_weight(c, BITS), 120);
 }

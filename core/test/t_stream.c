@@ -58,7 +58,7 @@ static void grows(void **state)
 		page += 1 + ahead;
 		last = ahead;
 	}
-	/* No further. */
+	/* The prefetch does not exceed the bound. */
 	is(miss(&s, page, 1, true), BOUND, BOUND, 0);
 }
 
@@ -74,12 +74,12 @@ static void misses_of_many(void **state)
 	is(miss(&s, 50000, 4, false), 0, 0, 0);
 	is(miss(&s, 50004, 4, false), 4, 0, 0);
 	is(miss(&s, 50012, 16, false), 16, 4, 0);
-	/* More pages than the bound are missed; the prefetch is the bound. */
+	/* More pages than the bound are missed, so the prefetch has the size of the bound. */
 	is(miss(&s, 1 << 20, 1000, false), 0, 0, 0);
 	is(miss(&s, (1 << 20) + 1000, 1000, false), BOUND, 0, 0);
 }
 
-/* 2 MiB at a time, as of present memory: from 8 MiB on, the whole bound at once. */
+/* Misses of 2 MiB, as in present memory. From 8 MiB on, the prefetch is the whole bound. */
 static void steady(void **state)
 {
 	static const unsigned int want[] = { 0, 512, 1024, 100000, 100000 };
@@ -93,9 +93,9 @@ static void steady(void **state)
 		is(got, want[i], i ? want[i - 1] : 0, 0);
 		page += 512 + got.pages;
 	}
-	/* The memory ends before. */
+	/* The area ends before the bound. */
 	is(miss_within(&s, page, 512, 0, page + 600, 100000), 89, 100000, 0);
-	/* Just not steady, and just steady. */
+	/* A page less than steady, and steady. */
 	s = (struct iopf_streams){ };
 	miss_within(&s, 0, 1, 0, U64_MAX, 100000);
 	is(miss_within(&s, 1, IOPF_STREAM_STEADY - 1, 0, U64_MAX, 100000), 2047, 0, 0);
@@ -185,7 +185,7 @@ static void who_goes(void **state)
 	is(miss(&s, 3 + 3, 1, true), 0, 0, 0);
 }
 
-/* A slot without use for long is reused, the oldest first. */
+/* A slot that was not used for long is reused, the oldest first. */
 static void forgets(void **state)
 {
 	struct iopf_streams s = { };
@@ -197,11 +197,11 @@ static void forgets(void **state)
 		miss(&s, i * i * 100000, 1, true);
 		miss(&s, i * i * 100000 + 1, 1, true);
 	}
-	/* The second continues. */
+	/* The second stream continues. */
 	is(miss(&s, 100003, 1, true), 2, 1, 0);
 	for (unsigned int i = 0; i < IOPF_STREAM_OLD - 4; i++, page += i * 10000)
 		wasted += miss(&s, page, 1, false).wasted;
-	/* One slot was free; then the others are reused one by one when their time has come. */
+	/* One slot was free. Each other slot is reused when its stream counts as ended. */
 	assert_int_equal(wasted, 4);
 	is(miss(&s, 3, 1, true), 0, 0, 1);
 	is(miss(&s, 100006, 1, true), 4, 2, 0);
@@ -258,7 +258,7 @@ static unsigned int waste(struct iopf_streams *s, unsigned int ahead, unsigned i
 	return got.wasted;
 }
 
-/* Only a waste of an eighth of the bound halves it: neighbours by chance must not. */
+/* A waste of an eighth of the bound halves it. A smaller waste does not: it may be chance. */
 static void shrinks_for_much(void **state)
 {
 	struct iopf_streams s = { };
@@ -325,7 +325,7 @@ static void short_strides(void **state)
 	}
 }
 
-/* The bound on places is like that on pages: by the caller, and by the waste. */
+/* The caller and the waste bound places in the same way as pages. */
 static void bounded_strides(void **state)
 {
 	static const unsigned int want[] = { 0, 0, 0, 1, 2, 4, 8, 8, 8 };
@@ -339,7 +339,7 @@ static void bounded_strides(void **state)
 		assert_int_equal(got.pages, want[i]);
 		page += 100 * (u64)(got.pages + 1);
 	}
-	/* However much the caller allows. */
+	/* The limit on places holds even if the caller allows more. */
 	for (unsigned int i = 0; i < 3; i++) {
 		got = miss_within(&s, page, 1, 0, U64_MAX, 1000);
 		page += 100 * (u64)(got.pages + 1);
@@ -347,7 +347,7 @@ static void bounded_strides(void **state)
 	assert_int_equal(got.pages, IOPF_STREAM_PLACES);
 	got = miss_within(&s, page, 1, 0, U64_MAX, 8);
 	page += 100 * (u64)(got.pages + 1);
-	/* Halved four times; a use doubles it once. */
+	/* The bound was halved four times. A use doubles it once. */
 	s.shrink = 4;
 	is(miss(&s, page, 1, true), BOUND >> 3, 8, 0);
 	page += 100 * ((BOUND >> 3) + 1);
@@ -362,7 +362,7 @@ static void no_strides(void **state)
 	u64 far = IOPF_STREAM_STRIDE + 1;
 
 	(void)state;
-	/* Too far. */
+	/* The distance exceeds the largest stride. */
 	miss(&s, 1 << 20, 1, true);
 	miss(&s, (1 << 20) + far, 1, true);
 	miss(&s, (1 << 20) + 2 * far, 1, true);
@@ -371,7 +371,7 @@ static void no_strides(void **state)
 	miss(&s, (1 << 25) - far, 1, true);
 	miss(&s, (1 << 25) - 2 * far, 1, true);
 	is(miss(&s, (1 << 25) - 3 * far, 1, true), 0, 0, 0);
-	/* Different directions of the data. */
+	/* Reads and writes do not form a stride together. */
 	s = (struct iopf_streams){ };
 	is(miss(&s, 1000, 1, true), 0, 0, 0);
 	is(miss(&s, 1100, 1, false), 0, 0, 0);
@@ -396,7 +396,7 @@ static void no_strides(void **state)
 		is(miss(&s, 1000, 1, true), 0, 0, 0);
 }
 
-/* Two strides at a time, and a stream. */
+/* Two strides and a stream at the same time. */
 static void several_strides(void **state)
 {
 	struct iopf_streams s = { };
@@ -421,7 +421,7 @@ static void ends(void **state)
 	is(miss_within(&s, 1, 1, 0, 3, BOUND), 1, 0, 0);
 	is(miss_within(&s, 3, 1, 0, 4, BOUND), 1, 1, 0);
 	is(miss_within(&s, 5, 1, 0, 5, BOUND), 0, 1, 0);
-	/* More pages are missed than there are. */
+	/* The miss extends beyond the area. */
 	is(miss_within(&s, 6, 10, 0, 7, BOUND), 0, 0, 0);
 
 	for (unsigned int down = 0; down < 2; down++) {
@@ -432,7 +432,7 @@ static void ends(void **state)
 			miss_within(&s, 5000 + i * d, 1, 4000, 6000, BOUND);
 		is(miss_within(&s, 5000 + 3 * d, 1, 4000, 6000, BOUND), 1, 0, 0);
 		is(miss_within(&s, 5000 + 5 * d, 1, 4000, 6000, BOUND), 2, 1, 0);
-		/* At 800; there are places at 900 and 1000. */
+		/* The miss is at 800. There are places at 900 and 1000. */
 		is(miss_within(&s, 5000 + 8 * d, 1, 4000, 6000, BOUND), 2, 2, 0);
 	}
 }
@@ -477,7 +477,7 @@ static void cut(void **state)
 	is_at(got, 164, 1, 32, 196);
 	iopf_streams_cut(&s, &got, 20, true);
 	is_at(got, 164, 1, 20, 184);
-	/* Another stream gets the rest, and a third nothing. */
+	/* Another stream gets the rest, and a third stream gets nothing. */
 	miss(&s, 10000, 16, false);
 	got = miss(&s, 10016, 16, false);
 	iopf_streams_cut(&s, &got, 25, false);
@@ -486,7 +486,7 @@ static void cut(void **state)
 	got = miss(&s, 20016, 16, false);
 	iopf_streams_cut(&s, &got, 25, false);
 	is_at(got, 20032, 1, 0, 20032);
-	/* Its next miss is the page that it did not get. */
+	/* The next miss of the stream is the first page that was cut off. */
 	is(miss(&s, 184, 1, true), 40 > BOUND ? BOUND : 40, 20, 0);
 	is(miss(&s, 10037, 1, false), 10, 5, 0);
 	is(miss(&s, 20032, 1, false), 1, 0, 0);
@@ -515,7 +515,7 @@ static void cut(void **state)
 	assert_true(got.pages);
 }
 
-/* At the end of the address space, and any misses. */
+/* Random misses, and misses at the end of the address space. */
 static void anything(void **state)
 {
 	struct iopf_streams s = { };

@@ -30,12 +30,12 @@ static unsigned long wrong(unsigned int page, unsigned int size, unsigned int sh
 	iopf_window_around(&w, page, size, bound_first, bound_last);
 	if (w.first > page || w.last < page)
 		return 1;
-	/* The ends are in the block and in bounds ... */
+	/* The ends are in the block and in bounds. */
 	if (w.first >> shift != block || w.last >> shift != block)
 		return 1;
 	if (w.first < bound_first || w.last > bound_last)
 		return 1;
-	/* ... and their neighbours are not. */
+	/* The pages next to the ends are not. */
 	if (w.first > bound_first && (w.first - 1) >> shift == block)
 		return 1;
 	if (w.last < bound_last && (w.last + 1) >> shift == block)

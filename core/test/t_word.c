@@ -12,7 +12,7 @@ static bool hex(const char *s, size_t max, u64 *val)
 	char *copy = malloc(len);
 	bool is;
 
-	/* The word ends with its memory, so a sanitizer sees reads beyond. */
+	/* The word ends with its memory, so a sanitizer sees reads beyond it. */
 	assert_true(copy || !len);
 	memcpy(copy, s, len);
 	is = iopf_word_hex(copy, len, max, val);

@@ -182,7 +182,7 @@ static void refused(void **state)
 	(void)state;
 	assert_true(RAW(1, 0x4f, 0));
 	assert_true(RAW(2, 0x00, 0, 0x00, 0));
-	/* Reserved: a bit, a form. */
+	/* A reserved bit and a reserved form. */
 	assert_false(RAW(1, 0x80, 0));
 	assert_false(RAW(1, 0x30, 0));
 	/* Too few bytes, too many. */
@@ -190,7 +190,7 @@ static void refused(void **state)
 	assert_false(RAW(1, 0x00, 0, 0x00));
 	assert_false(RAW(1, 0x00));
 	assert_false(RAW(1, 0x20, 0, 1, 2, 3));
-	/* Numbers: without an end, longer than necessary, too large. */
+	/* Numbers that have no end, are longer than necessary, or are too large. */
 	assert_false(RAW(1, 0x00, 0x80));
 	assert_false(RAW(1, 0x00, 0x80, 0x00));
 	assert_true(RAW(1, 0x00, 0x80, 0x01));
@@ -201,7 +201,7 @@ static void refused(void **state)
 	/* Nothing follows the last possible chunk. */
 	assert_false(RAW(2, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x00, 0x00));
 	assert_true(RAW(2, 0x00, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x00, 0x00));
-	/* Runs: none, one too many, touching ones, beyond the end. */
+	/* No runs, one run too many, runs that touch, runs beyond the end. */
 	assert_false(RAW(1, 0x10, 0, 0));
 	assert_false(RAW(1, 0x10, 0, 2, 0, 0));
 	assert_false(RAW(1, 0x10, 0, 2, 0, 0, 0, 0));
@@ -215,7 +215,7 @@ static void refused(void **state)
 	assert_false(RAW(1, 0x10, 0, 0x82, 0x02));
 }
 
-/* 256 runs of one page are the most; longer than the bitmap, but valid. */
+/* The most runs are 256 of one page. They are longer than the bitmap, but valid. */
 static void many_runs(void **state)
 {
 	u8 bytes[2 + 2 + 2 * 257] = { 0x10, 0, 0x80, 0x02 };

@@ -15,7 +15,7 @@
  * @line: line of the error
  * @column: its column
  * @word: the word that the error is about
- * @why: how the message begins
+ * @why: the beginning of the message
  */
 struct table_bad {
 	const char *text;
@@ -25,7 +25,10 @@ struct table_bad {
 	const char *why;
 };
 
-/* A copy without a NUL, in memory that ends with the text. The caller frees it after the table. */
+/*
+ * Returns a copy without a NUL, in memory that ends with the text. The caller frees the copy after
+ * the table.
+ */
 static inline char *table_copy(const char *text)
 {
 	size_t len = strlen(text);
