@@ -2,10 +2,11 @@
 /*
  * The workers of a container, and the work that waits until an area thaws.
  *
- * A fault in a frozen area (see map/area.c) waits here without a worker. It looks at the count of
- * resumes, then at the area, and then joins the list unless the count has changed. Whoever thaws or
- * removes an area, or cancels faults, makes that change first, then counts a resume, and queues all
- * work of the list. So a fault has either seen the change, or it gets a worker and looks again.
+ * A fault in a frozen area (see map/area.c) waits here without a worker. It reads the count of
+ * resumes, then looks at the area, and then joins the list unless the count has changed. A thread
+ * that thaws or removes an area, or cancels faults, makes that change first. Then it increments the
+ * count, and queues all work of the list. So a fault either sees the change, or gets a worker and
+ * looks at the area again.
  *
  * The queue outlives its container: each parked fault and each prefetching worker holds a
  * reference. Its last user may run in one of its workers, which cannot destroy the workqueue they
@@ -28,7 +29,7 @@ static void queue_free_work(struct work_struct *work)
 }
 
 /**
- * iopf_backlog_create() - workers for a container
+ * iopf_backlog_create() - make the workqueue of a container
  * @id: the container's number, for the workers' names
  *
  * Return: the queue, with a reference; or NULL.
@@ -63,15 +64,17 @@ void iopf_backlog_put(struct iopf_backlog *q)
 }
 
 /**
- * iopf_backlog_resume() - an area has thawed, or faults have been cancelled: look again
+ * iopf_backlog_resume() - queue all work that waits until an area thaws
  * @q: the queue
+ *
+ * Called after an area has thawed, or faults have been cancelled. The work looks at its area again.
  */
 void iopf_backlog_resume(struct iopf_backlog *q)
 {
 	struct iopf_frozen_work *frozen, *next;
 
 	spin_lock(&q->lock);
-	/* The change comes before the count. Pairs with iopf_backlog_resumes(). */
+	/* Orders the caller's change before the count. Pairs with iopf_backlog_resumes(). */
 	smp_mb__before_atomic();
 	atomic_inc(&q->resumes);
 	list_for_each_entry_safe(frozen, next, &q->frozen, node) {
@@ -82,12 +85,13 @@ void iopf_backlog_resume(struct iopf_backlog *q)
 }
 
 /**
- * iopf_backlog_freeze() - let work wait until an area thaws
+ * iopf_backlog_freeze() - make work wait until an area thaws
  * @q: the queue
  * @frozen: the work; not queued
- * @resumes: of iopf_backlog_resumes(), before the look at the area
+ * @resumes: result of iopf_backlog_resumes(), read before the caller looked at the area
  *
- * Return: false: there has been a resume since; the caller looks at the area again.
+ * Return: whether the work waits. False: there has been a resume since; the caller looks at the
+ * area again.
  */
 bool iopf_backlog_freeze(struct iopf_backlog *q, struct iopf_frozen_work *frozen, int resumes)
 {

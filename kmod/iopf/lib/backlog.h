@@ -12,14 +12,15 @@ struct mem_cgroup;
 
 /**
  * struct iopf_backlog - the workers of a container, and the work that waits until an area thaws
- * @wq: workers for work that waits for nothing of user space
- * @refs: one for the container, one for each parked fault; a fault may outlive its container
- * @memcg: pays for chunks and IOMMU page tables, in whatever context a fault is handled
+ * @wq: workers for work that does not wait for user space
+ * @refs: one for the container, one for each parked fault and for each prefetching worker, which
+ *        may outlive the container
+ * @memcg: memory cgroup that is charged for chunks and IOMMU page tables, in any context
  * @lock: protects @frozen, and changes of @resumes; a leaf inside iopf_fault_queue.lock
  * @frozen: work that waits for an area to thaw, without a worker
  * @resumes: counts the reasons to look at an area again
  * @vaddr_seq: see struct iopf_vaddr_seen
- * @free_work: destroys the queue: its own workers cannot
+ * @free_work: destroys the queue, in the module's workqueue; the queue's own workers cannot do that
  */
 struct iopf_backlog {
 	struct workqueue_struct *wq;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Negative controls: switches that take one safety check away, so that the tests can
- * show that they notice. Built only with IOPF_CONTROLS; the module that is
- * installed has none of this.
+ * Negative controls: each switch disables one safety check, so that the tests can show that they
+ * notice. Built only with IOPF_CONTROLS. The installed module has no controls.
  */
 #ifndef IOPF_CONTROLS_H
 #define IOPF_CONTROLS_H
@@ -11,25 +10,25 @@
 #include <linux/compiler.h>
 #include <linux/delay.h>
 
-/* No check for an invalidation in progress when CPU pages are mapped. */
+/* Faults map pages without a check for an invalidation in progress. */
 extern bool iopf_break_retry;
-/* Clean CPU pages are mapped writable, as if the device's writes were noted elsewhere. */
+/* Faults map clean pages of the CPU writable, so a write of the device leaves no mark. */
 extern bool iopf_break_dirty;
-/* The notifier leaves everything mapped. */
+/* The notifier unmaps nothing. */
 extern bool iopf_break_notifier;
-/* While writes are tracked, pages become writable as ever and nobody notes it. */
+/* While writes are tracked, faults map pages writable without marking them dirty. */
 extern bool iopf_break_track;
-/* One device may have all the workers of its container. */
+/* One device may use all workers of its container. */
 extern bool iopf_break_fair;
-/* Addresses that no process can have are looked up all the same. */
+/* The walk accepts addresses beyond the address space of the process. */
 extern bool iopf_break_address;
-/* Memory that is not for devices is mapped like any other. */
+/* Faults map pages that no device may use. */
 extern bool iopf_break_refused;
-/* Faults map whatever the budget says. */
+/* Faults map pages without asking the budget. */
 extern bool iopf_break_budget;
-/* The container's lock is held while user space is copied to, and its memory pinned. */
+/* The container's lock is held during copies to user space, and while memory is pinned. */
 extern bool iopf_break_unlock;
-/* How long the notifier lingers between unmapping and letting the mm go on, µs. */
+/* Delay of the notifier after it has unmapped and before it returns, in µs. */
 extern unsigned int iopf_invalidate_delay_us;
 
 #define iopf_broken(check) unlikely(READ_ONCE(iopf_break_##check))

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Texts of rules that are written to a file in sysfs.
+ * Collect a text of rules that is written to a file in sysfs.
  *
- * sysfs gives us a page at a time, and who has a longer text writes full pages. So a full page is
- * a draft, and what is less ends it. A text must begin at the beginning of the file, and a draft
- * is for its writer to go on with; anything else is an error, so that no rule is lost
- * silently. A text of exactly so many pages wants an empty line more.
+ * sysfs passes one page at a time, so a program with a longer text writes full pages. A full page
+ * is a draft, and a shorter write ends the text. A text must begin at offset 0, and only the writer
+ * of a draft may continue it. Any other write is an error, so that no rule is lost silently. If a
+ * text has exactly the length of some pages, its writer must append an empty line.
  *
- * Locking: the lock of whose file it is.
+ * Locking: the lock of the file's owner.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -19,7 +19,7 @@
 #define DRAFT_MAX (IOPF_DEVTABLE_MAX_TEXT + PAGE_SIZE)
 
 /**
- * iopf_draft_drop() - forget what has been written
+ * iopf_draft_drop() - discard a draft
  * @d: the draft
  */
 void iopf_draft_drop(struct iopf_draft *d)
@@ -29,14 +29,14 @@ void iopf_draft_drop(struct iopf_draft *d)
 }
 
 /**
- * iopf_draft_write() - take a page, and at the end the text
+ * iopf_draft_write() - append a page, and use the text if it is complete
  * @d: the draft
- * @name: of the file in sysfs
- * @file: the writer
+ * @name: name of the file in sysfs
+ * @file: the open file of the writer
  * @buf: the page
- * @off: where it is in the text
- * @count: its length
- * @replace: takes the text; 0 or a negative error number
+ * @off: offset of the page in the text
+ * @count: length of the page
+ * @replace: uses the complete text; returns 0 or a negative error number
  *
  * Return: @count or a negative error number.
  */
@@ -62,7 +62,7 @@ ssize_t iopf_draft_write(struct iopf_draft *d, const char *name, const struct fi
 			return -ENOMEM;
 		d->writer = file;
 	}
-	/* There is room: what is too long is refused below. */
+	/* There is room for a page beyond the maximum: @replace refuses a text that is too long. */
 	memcpy(d->text + off, buf, count);
 	d->len += count;
 	if (count == PAGE_SIZE && d->len <= IOPF_DEVTABLE_MAX_TEXT)

@@ -7,10 +7,10 @@
 struct file;
 
 /**
- * struct iopf_draft - the beginning of a text that is longer than a page, and who is writing it
- * @writer: the open file
+ * struct iopf_draft - the beginning of a text that is longer than a page, and its writer
+ * @writer: the open file of the writer
  * @text: the text so far, or NULL
- * @len: its length
+ * @len: length of @text
  *
  * The owner's lock protects it.
  */

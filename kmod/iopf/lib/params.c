@@ -2,8 +2,8 @@
 /*
  * Module parameters, and the workqueues of the module.
  *
- * They are here because files of every layer use them. Parameters may change at any time: readers
- * use READ_ONCE(), or read a parameter once for a container. main.c makes the workqueues.
+ * They are here because files of all layers use them. A parameter may change at any time. So
+ * readers use READ_ONCE(), or read it once for each container. main.c makes the workqueues.
  */
 #include <linux/kernel.h>
 #include <linux/module.h>
@@ -40,9 +40,9 @@ module_param_named(policy_entry_limit, iopf_policy_entry_limit, uint, 0644);
 MODULE_PARM_DESC(policy_entry_limit,
 		 "Ranges with a policy of their own that a container may have; for containers made from now on (default: 262144)");
 
-/* 16 pages: what the CPU's own fault-around takes by default. */
+/* In pages. The default is that of the CPU's fault-around. */
 unsigned int iopf_fault_around __read_mostly = 16;
-/* The window that this makes. */
+/* The window that iopf_fault_around results in: see iopf_window_size(). */
 unsigned int iopf_fault_window __read_mostly = 16;
 
 static int fault_around_set(const char *val, const struct kernel_param *kp)

@@ -11,7 +11,7 @@ struct workqueue_struct;
 /* For work that may sleep and belongs to no container. */
 extern struct workqueue_struct *iopf_wq;
 
-/* For the rest of a long invalidation; see host/mm.c. */
+/* For the workers that finish long invalidations; see host/mm.c. */
 extern struct workqueue_struct *iopf_zap_wq;
 
 /* Module parameters; see params.c. */

@@ -3,8 +3,8 @@
  * The clock that times a fault, and the time that each phase of the fault has taken.
  *
  * The clock is the TSC, read without ordering. The kernel's own clocks do more than durations need:
- * they scale, and they make all processors agree. Where the kernel finds the TSC unfit for itself
- * when the module is loaded, the clock is local_clock().
+ * they scale, and they make all CPUs agree. If the kernel does not trust the TSC when the module is
+ * loaded, the clock is local_clock().
  *
  * A struct iopf_timing belongs to the context that handles its fault, so it needs no lock. Code
  * that maps and code that handles faults both record phases; fault/latency.c collects
@@ -30,7 +30,7 @@ void iopf_clock_init(void)
 
 /**
  * iopf_clock_ns() - convert a duration
- * @ticks: of iopf_clock()
+ * @ticks: difference of two values of iopf_clock()
  *
  * Return: nanoseconds.
  */
@@ -43,7 +43,7 @@ u64 iopf_clock_ns(u64 ticks)
 
 /**
  * iopf_timing_ns() - time since a fault was reported
- * @t: its clock; where faults are not timed, it began to run when it was set
+ * @t: clock of the fault; if the fault is not timed, the clock began when @t->start was set
  *
  * Return: nanoseconds.
  */

@@ -9,15 +9,16 @@
 #include <asm/msr.h>
 
 /**
- * enum iopf_phase - what a fault spends its time on
- * @IOPF_PHASE_QUEUEING: waiting for its turn: a worker, the end of an invalidation, page-table
- *                       memory, an area to thaw
- * @IOPF_PHASE_WALK: finding area and chunk, the chunk's lock, reading the CPU's page tables
- * @IOPF_PHASE_POPULATE: having pages faulted in, with whatever that waits for
+ * enum iopf_phase - the phases of a fault
+ * @IOPF_PHASE_QUEUEING: waiting for a worker, the end of an invalidation, page-table memory, or an
+ *                       area to thaw
+ * @IOPF_PHASE_WALK: finding area and chunk, waiting for the chunk's lock, reading the CPU's page
+ *                   tables
+ * @IOPF_PHASE_POPULATE: populating pages, with all waits for that
  * @IOPF_PHASE_MAP: iommu_map()
- * @IOPF_PHASE_RESPOND: the response
- * @IOPF_PHASE_TOTAL: all of it, from the report to the response
- * @IOPF_PHASE_NR: how many there are
+ * @IOPF_PHASE_RESPOND: sending the response
+ * @IOPF_PHASE_TOTAL: the whole fault, from the report to the response
+ * @IOPF_PHASE_NR: number of phases
  */
 enum iopf_phase {
 	IOPF_PHASE_QUEUEING,
@@ -30,11 +31,11 @@ enum iopf_phase {
 };
 
 /**
- * struct iopf_timing - the clock of one fault; belongs to who handles it
- * @on: it is timed
- * @phases: and so are its phases
- * @sampled: there would have been no fault but for who samples the container; see watch.c
- * @start: when it was reported
+ * struct iopf_timing - the clock of one fault; only the context that handles the fault uses it
+ * @on: the fault is timed
+ * @phases: its phases are timed, too
+ * @sampled: sampling of the container has caused the fault; see watch.c
+ * @start: when the fault was reported
  * @last: when the last phase ended
  * @spent: time spent in each phase
  */
@@ -50,15 +51,15 @@ struct iopf_timing {
 DECLARE_STATIC_KEY_TRUE(iopf_clock_tsc);
 
 /*
- * Time, in ticks: of the TSC, unordered, because waiting for what is under way costs more than
- * the few cycles by which it may be wrong.
+ * Return the time in ticks. The TSC is read without ordering: an ordered read waits for earlier
+ * instructions, which costs more than the few cycles by which an unordered read may be wrong.
  */
 static inline u64 iopf_clock(void)
 {
 	return static_branch_likely(&iopf_clock_tsc) ? rdtsc() : local_clock();
 }
 
-/* The clock of what nobody waits for: it stands still. */
+/* Turn the clock off, for work that nobody waits for. */
 static inline void iopf_timing_none(struct iopf_timing *t)
 {
 	t->on = false;
@@ -67,9 +68,9 @@ static inline void iopf_timing_none(struct iopf_timing *t)
 }
 
 /**
- * iopf_timing_lap() - a phase is over, the next one begins
- * @t: the fault's clock
- * @phase: which one is over
+ * iopf_timing_lap() - end a phase, and begin the next one
+ * @t: clock of the fault
+ * @phase: the phase that ends
  */
 static inline void iopf_timing_lap(struct iopf_timing *t, enum iopf_phase phase)
 {
@@ -82,10 +83,11 @@ static inline void iopf_timing_lap(struct iopf_timing *t, enum iopf_phase phase)
 }
 
 /**
- * iopf_timing_wait() - the fault has to wait: it gets its phases timed
- * @t: its clock
+ * iopf_timing_wait() - time the phases of a fault that has to wait
+ * @t: clock of the fault
  *
- * If they were not, what has been is walk, to which little was added by then.
+ * If the phases were not timed before, the time so far counts as walk. Other phases have taken
+ * little time by then.
  */
 static inline void iopf_timing_wait(struct iopf_timing *t)
 {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stores into maple trees, at the expense of the calling process.
+ * Stores into maple trees whose nodes are charged to the memory cgroup of the calling process.
  *
- * mtree_store_range() and its like allocate nodes without waiting first, and that without
- * __GFP_ACCOUNT, whatever they are told; the caller's flags count only when this has failed. So
- * user space could have any number of nodes that nobody is charged for. Here the nodes are
- * allocated before the store, and charged. A node that is replaced by another one is
- * charged anew, so that holds for erasing, too.
+ * mtree_store_range() and its like first try to allocate nodes without waiting and without
+ * __GFP_ACCOUNT, and use the caller's flags only if that fails. So user space could make the kernel
+ * allocate any number of uncharged nodes. Here the nodes are allocated, and charged, before the
+ * store. A store also replaces nodes, and the new nodes are charged too. So erasing uses the same
+ * function.
  *
- * Locking: the tree's own lock, in which no memory is waited for. The caller's lock keeps out other
+ * Locking: the tree's own lock, under which no allocation waits. The caller's lock excludes other
  * writers.
  */
 #include <linux/gfp.h>
@@ -17,7 +17,7 @@
 
 #include "tree.h"
 
-/* How often reclaim is asked for room, before a store fails. */
+/* Number of attempts, with a reclaim after each one, before a store fails. */
 #define STORE_ATTEMPTS 16
 
 static int tree_store(struct maple_tree *tree, unsigned long first, unsigned long last,
@@ -39,8 +39,8 @@ static int tree_store(struct maple_tree *tree, unsigned long first, unsigned lon
  * @tree: the tree; nobody else writes to it meanwhile
  * @first: first index
  * @last: last index
- * @entry: the entry, or NULL: the range is erased
- * @must: it can't fail, even if there is no room for it in the memory cgroup
+ * @entry: the entry, or NULL to erase the range
+ * @must: the store must not fail, even if the memory cgroup has no room for the nodes
  *
  * Context: process context; may wait for memory.
  * Return: 0 or -ENOMEM.
@@ -53,7 +53,7 @@ int iopf_tree_store(struct maple_tree *tree, unsigned long first, unsigned long 
 
 		if (!tree_store(tree, first, last, entry))
 			return 0;
-		/* Have the cgroup's limit, and the machine's, reclaimed for. */
+		/* This allocation makes the kernel reclaim for the cgroup and for the machine. */
 		page = __get_free_page(GFP_KERNEL_ACCOUNT);
 		if (!page)
 			break;

@@ -1,48 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sampling a space: which chunks its devices use, and when, at little cost.
+ * Sampling finds out at little cost which chunks of a space its devices use, and when.
  *
- * Devices do not tell. But what has been unmapped and is missed is in use. So some chunks are
- * unmapped now and then (looked at), and the fault that brings one back is an event: core/sample.h
- * says which chunks, when, and what the log of it looks like. User space reads the log
- * (iopfctl advise) and works out from it how many faults there would be at what limit.
+ * Devices do not report their accesses. But a chunk that is unmapped and faults again is in use. So
+ * the sampler unmaps some chunks now and then (it looks at them). The next fault of such a chunk is
+ * an event in the log. core/sample.h chooses the chunks and the times, and defines the log. User
+ * space reads the log, and estimates the number of faults for each limit (iopfctl advise).
  *
- * A look loses nothing, neither data nor dirty pages nor what the chunk is allowed to map: the
- * first fault maps what is there, as ever, and what comes after the answer the rest. Until then
- * nothing is mapped ahead of a device there, or nobody would learn that it is used.
+ * A look loses nothing: no data, no dirty page, and no permission of the chunk. The next fault maps
+ * as usual, and prefetching after its answer maps the rest. Before that fault nothing is prefetched
+ * in the chunk, because that would hide its use.
  *
- * Cost: the time of looking, and of the faults that brings about, from the report to the end of
- * what is done after the answer. When that exceeds 0.8 % of the time since sampling began, or would
- * if what has been looked at lately came back, nothing is looked at for as long; so chunks are
- * left alone for longer than the interval, all of them alike, and the log's header says how long.
- * What a fault costs beside our handler, in device, IOMMU and its driver, is not known here and
- * not counted. A space that is not sampled while others are pays for a call per fault that
- * finds nothing to do; while none is, nothing.
+ * Cost: the time of looks, and of the faults that they cause, from the report to the end of the
+ * work after the answer. The limit is 0.8 % of the time since sampling began. The sampler makes no
+ * look while the cost exceeds the limit, or would exceed it if all chunks that were looked at
+ * recently faulted. Then all chunks stay mapped for longer than the interval, by the same time,
+ * which is in the log's header. The cost of a fault outside of this module, in the device, the
+ * IOMMU and its driver, is unknown and not counted. While any space is sampled, each fault of the
+ * other spaces makes one call that finds nothing to do. While none is sampled, there is no cost.
  *
- * Leaves of 1 GiB: they would hide what is used in them. There are none while a space is
- * sampled.
+ * Leaves of 1 GiB would hide what is used in them. A space that is sampled has none.
  *
- * Memory: 64 bytes for each chunk that may be watched, 24 for each event, from the start to the
- * next start or the space's end.
+ * Memory: 64 bytes for each chunk that may be watched, and 24 for each event, from a start to the
+ * next start or the end of the space.
  *
- * Invariants: what is said of a chunk by iopf_chunk.look and by its point in the table agree
- * whenever the chunk's lock is free: BACK: seen; AWAY: away; NEW, NONE: it has no point, or one
- * that is left over from a chunk before it that had the same address, or from before it was
- * forgotten for want of room.
+ * Invariants: iopf_chunk.look and the chunk's point in the table agree whenever the chunk's lock is
+ * free:
  *
- * Locking: sampler.lock (starting, stopping, reading) -> the space's -> ... -> the chunk's ->
- * iopf_watch.lock, a leaf spinlock, which the locks of the areas' arrays go outside of, too.
- * Chunks are found by address under RCU.
+ *   BACK       the point is seen
+ *   AWAY       the point is away
+ *   NEW, NONE  the chunk has no point, or an old one: of an earlier chunk at the same address, or
+ *              from before the chunk was forgotten because the table was full
  *
- * look vs fault: both hold the chunk's lock, and change its state and its point under it.
- * look vs unmap: the chunk is found anew each time, or not; a dead one is not looked at.
- * look vs freeze: a chunk of a frozen area is let be, since its device could not get it back.
- * start vs new chunks: the space says that it is sampled before its chunks are gone through,
- *   passing through the lock of each area's array. So a chunk is made by who knows, or found there.
- * stop vs fault: who still finds a chunk marked finds sampling off, under iopf_watch.lock, and
- *   takes the mark off. Those that no fault comes to are gone through.
- * stop vs look: the worker is waited for, without the space's lock, which it does not take.
- * space's end: the files go first, which waits for whoever starts or reads; then it is stopped.
+ * Locking: sampler.lock (starting, stopping, the maximum) -> the space's lock -> ... -> the chunk's
+ * lock -> iopf_watch.lock, which is a leaf spinlock. The locks of the areas' arrays are outside of
+ * iopf_watch.lock, too. Chunks are found by address under RCU.
+ *
+ * look vs fault: both change the chunk's state and its point under the chunk's lock.
+ * look vs unmap: each look finds the chunk anew, or finds none. It skips a dead chunk.
+ * look vs freeze: a look skips a chunk of a frozen area, because a fault could not map it again.
+ * start vs new chunks: the start sets iopf_space.sampled, and then goes through the chunks. Before
+ *   each area it takes and drops the lock of the area's array. So a thread that makes a chunk
+ *   either sees the flag, or has published the chunk before, and the start finds it.
+ * stop vs fault: a fault that finds its chunk marked finds sampling off, under iopf_watch.lock, and
+ *   clears the mark. The stop goes through all chunks and clears the other marks.
+ * stop vs look: the stop waits for the worker without the space's lock. The worker does not take
+ *   the space's lock.
+ * end of the space: the files are removed first, which waits for a start or a read in progress.
+ *   Then sampling is stopped.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -62,31 +67,34 @@
 #include "../map/span.h"
 #include "sampler.h"
 
-/* Events that the log keeps: at 1 % of the time, what comes in half a minute and more. */
+/* Number of events in the log. At 1 % of the time, these come in half a minute or more. */
 #define EVENTS SZ_32K
-/* Chunks watched at most, unless told otherwise. */
+/* Default, least and greatest maximum number of watched chunks. */
 #define POINTS 1024U
 #define POINTS_MIN 16U
 #define POINTS_MAX SZ_256K
 #define INTERVAL_MAX (60U * MSEC_PER_SEC)
 /*
- * Of the time that may be spent, one part in so many: 0.8 %. What has been looked at comes back
- * when it likes, so that may be exceeded; 1 % is not, but at the very beginning.
+ * The limit of the cost, as a divisor of the time: 0.8 %. The chunks that were looked at may fault
+ * at any time, so the cost may exceed this limit. It does not exceed 1 %, except at the beginning.
  */
 #define SHARE 125U
-/* What a fault is taken to cost before there was any, and as much as one more says after that. */
+/* Assumed cost of a fault before the first one. Later it has the weight of one more fault. */
 #define COST_FIRST (50 * NSEC_PER_USEC)
-/* A chunk that does not come back soon is less and less likely to, at each turn of the worker. */
+/*
+ * The longer a chunk has not faulted after a look, the less likely it is to fault. So each run of
+ * the worker reduces iopf_watch.out by this fraction.
+ */
 #define OUT_DECAY 16U
-/* Looks before others have their turn on the processor. */
+/* Maximum number of looks in one run of the worker. */
 #define BATCH 64U
 
 /**
  * struct iopf_sampler - the sampling of a container
- * @space: its address space, which outlives it
- * @lock: outermost of our locks: starting, stopping, reading the log
- * @max: chunks watched at most. Under @lock.
- * @watch: which chunks, and when they were used
+ * @space: address space of the container; outlives the sampler
+ * @lock: held while sampling is started or stopped; the outermost lock of this file
+ * @max: maximum number of watched chunks; under @lock
+ * @watch: the watched chunks, and when they were used
  * @work: looks at chunks
  */
 struct iopf_sampler {
@@ -97,7 +105,7 @@ struct iopf_sampler {
 	struct delayed_work work;
 };
 
-/* Whether one more look may be too much. */
+/* Whether one more look could exceed the limit of the cost. */
 static bool sampler_broke(const struct iopf_sampler *sampler)
 {
 	u64 cost = div64_u64(sampler->watch.spent + COST_FIRST, sampler->watch.faults + 1);
@@ -108,7 +116,7 @@ static bool sampler_broke(const struct iopf_sampler *sampler)
 	       div_u64(iopf_watch_elapsed(&sampler->watch), SHARE);
 }
 
-/* The next block to look at, and when it was seen. False: none now. */
+/* Copy the point of the next block to look at. False: none is due, or it would cost too much. */
 static bool sampler_due(struct iopf_sampler *sampler, struct iopf_sample_point *due)
 {
 	struct iopf_sample_point *p = NULL;
@@ -130,7 +138,7 @@ static struct iopf_chunk *sampler_chunk(struct iopf_sampler *sampler, u64 block)
 	return area ? iopf_area_chunk_there(area, iova) : NULL;
 }
 
-/* A block that could not be looked at: not now, or never again. */
+/* Put off a block that can't be looked at now, or forget it if its chunk is not @there. */
 static void sampler_skip(struct iopf_sampler *sampler, const struct iopf_sample_point *due,
 			 bool there)
 {
@@ -138,7 +146,7 @@ static void sampler_skip(struct iopf_sampler *sampler, const struct iopf_sample_
 
 	spin_lock(&sampler->watch.lock);
 	p = iopf_sample_find(&sampler->watch.sample, due->block);
-	/* Unless it has been seen, or taken away, meanwhile. */
+	/* Only if the block has not been seen or looked at meanwhile. */
 	if (p && !p->away && p->at == due->at) {
 		if (there)
 			iopf_sample_defer(&sampler->watch.sample, p,
@@ -149,7 +157,7 @@ static void sampler_skip(struct iopf_sampler *sampler, const struct iopf_sample_
 	spin_unlock(&sampler->watch.lock);
 }
 
-/* Look at one chunk. False: none is due, or it would take too much. */
+/* Look at one chunk. False: none is due, or it would cost too much. */
 static bool sampler_look(struct iopf_sampler *sampler)
 {
 	struct iopf_sample_point due;
@@ -204,13 +212,13 @@ static void sampler_release(struct iopf_sample *s)
 	kvfree(s->event);
 }
 
-/* A chunk that was there before: what is mapped has been seen now, as far as we know. */
+/* Watch a chunk that was made before the start. If any of it is mapped, it counts as seen now. */
 static void chunk_begin(struct iopf_sampler *sampler, struct iopf_chunk *chunk)
 {
 	bool away;
 
 	spin_lock(&chunk->lock);
-	/* Its first fault has been quicker. */
+	/* A fault may have marked the chunk already. */
 	if (chunk->dead || chunk->look != IOPF_LOOK_NONE)
 		goto out;
 	away = !iopf_chunk_loose(chunk);
@@ -243,10 +251,10 @@ static void sampler_chunks(struct iopf_sampler *sampler,
 
 	area = NULL;
 	while ((area = iopf_space_next_area(space, area, &index, ULONG_MAX))) {
-		/* A chunk that is made after this knows; the others are in the array. */
+		/* A chunk made after this sees iopf_space.sampled. All others are in the array. */
 		xa_lock(&area->chunks);
 		xa_unlock(&area->chunks);
-		/* For both alike: at the end there are none. */
+		/* Sampling needs areas without spans. At a stop there are none. */
 		iopf_spans_flush(area);
 		chunk = NULL;
 		while ((chunk = iopf_area_next_chunk(area, chunk, &i)))
@@ -285,7 +293,7 @@ static int sampler_start(struct iopf_sampler *sampler, unsigned int interval)
 		return ret;
 	}
 	sampler_stop(sampler);
-	/* Before there is anything that its users have to see. */
+	/* Faults check this key first, so it is on before any chunk is watched. */
 	static_branch_inc(&iopf_sample_on);
 	spin_lock(&sampler->watch.lock);
 	old = sampler->watch.sample;
@@ -308,8 +316,8 @@ static int sampler_start(struct iopf_sampler *sampler, unsigned int interval)
 }
 
 /**
- * iopf_sampler_interval() - how often a chunk is looked at
- * @sampler: the container's
+ * iopf_sampler_interval() - return the interval of looks at a chunk
+ * @sampler: sampler of the container
  *
  * Return: milliseconds; 0: nothing is sampled.
  */
@@ -324,9 +332,9 @@ unsigned int iopf_sampler_interval(struct iopf_sampler *sampler)
 }
 
 /**
- * iopf_sampler_set_interval() - begin to sample, or end it
- * @sampler: the container's
- * @ms: how often a chunk is looked at; 0: end
+ * iopf_sampler_set_interval() - start or stop sampling
+ * @sampler: sampler of the container
+ * @ms: interval of looks at a chunk, in milliseconds; 0: stop
  *
  * Return: 0; -EINVAL; -ENOMEM; -EINTR.
  */
@@ -346,16 +354,16 @@ int iopf_sampler_set_interval(struct iopf_sampler *sampler, unsigned int ms)
 	return ret;
 }
 
-/* Chunks that are watched at most, when sampling is started the next time. */
+/* Return the maximum number of watched chunks for the next start. */
 unsigned int iopf_sampler_max(const struct iopf_sampler *sampler)
 {
 	return READ_ONCE(sampler->max);
 }
 
 /**
- * iopf_sampler_set_max() - set how many chunks are watched at most
- * @sampler: the container's
- * @max: how many
+ * iopf_sampler_set_max() - set the maximum number of watched chunks
+ * @sampler: sampler of the container
+ * @max: the maximum
  *
  * Return: 0; -EINVAL; -EBUSY while chunks are sampled; -EINTR.
  */
@@ -376,10 +384,10 @@ int iopf_sampler_set_max(struct iopf_sampler *sampler, unsigned int max)
 }
 
 /**
- * iopf_sampler_cost() - what sampling costs
- * @sampler: the container's
+ * iopf_sampler_cost() - return the cost of sampling
+ * @sampler: sampler of the container
  *
- * Return: its part of the time, in millionths.
+ * Return: millionths of the time since sampling began.
  */
 u64 iopf_sampler_cost(struct iopf_sampler *sampler)
 {
@@ -393,14 +401,15 @@ u64 iopf_sampler_cost(struct iopf_sampler *sampler)
 }
 
 /**
- * iopf_sampler_log() - read the log: the header as it is now, then events by their numbers
- * @sampler: the container's
- * @buf: out
- * @off: where to begin, in bytes; the header is at 0
- * @count: bytes at most
+ * iopf_sampler_log() - read the log: the present header, then events by their numbers
+ * @sampler: sampler of the container
+ * @buf: out: the data
+ * @off: offset in bytes; the header is at 0
+ * @count: maximum number of bytes
  *
- * Return: bytes; 0: what has not come yet; -EPIPE: what has been overwritten by later ones, as in
- * /dev/kmsg; -EINVAL: not a whole event; -ENODATA: there has been no sampling.
+ * Return: number of bytes; 0: there is no event at @off yet; -EPIPE: later events have overwritten
+ * the event at @off, as in /dev/kmsg; -EINVAL: @off or @count is not that of a whole event;
+ * -ENODATA: sampling has never been started.
  */
 ssize_t iopf_sampler_log(struct iopf_sampler *sampler, char *buf, loff_t off, size_t count)
 {
@@ -435,10 +444,10 @@ out:
 }
 
 /**
- * iopf_sampler_create() - what it takes to sample an address space
+ * iopf_sampler_create() - make the sampler of an address space
  * @space: the space; nothing is mapped in it yet
  *
- * Return: it, or NULL.
+ * Return: the sampler, or NULL.
  */
 struct iopf_sampler *iopf_sampler_create(struct iopf_space *space)
 {
@@ -456,10 +465,10 @@ struct iopf_sampler *iopf_sampler_create(struct iopf_space *space)
 }
 
 /**
- * iopf_sampler_end() - the end of sampling for good
- * @sampler: the container's
+ * iopf_sampler_end() - stop sampling for good
+ * @sampler: sampler of the container, which has no device any more, so there are no faults
  *
- * Context: without the space's lock; it has no device any more, so there are no faults.
+ * Context: process context, without the space's lock.
  */
 void iopf_sampler_end(struct iopf_sampler *sampler)
 {
@@ -468,8 +477,8 @@ void iopf_sampler_end(struct iopf_sampler *sampler)
 }
 
 /**
- * iopf_sampler_free() - free it, when nobody can find the container any more
- * @sampler: after iopf_sampler_end(), or NULL
+ * iopf_sampler_free() - free a sampler
+ * @sampler: the sampler, after iopf_sampler_end(); or NULL. Nobody can find its container any more
  */
 void iopf_sampler_free(struct iopf_sampler *sampler)
 {
