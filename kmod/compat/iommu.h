@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * IOMMU core functions that are exported but declared in private headers, and
- * the differences between kernel versions around them. See vfio_driver.h on
- * mirrored declarations.
+ * Functions that the IOMMU core exports but declares in private headers, and their differences
+ * between kernel versions. vfio_driver.h explains mirrored declarations.
  */
 #ifndef IOPF_COMPAT_IOMMU_H
 #define IOPF_COMPAT_IOMMU_H
@@ -15,7 +14,7 @@ int iommu_attach_group_handle(struct iommu_domain *domain, struct iommu_group *g
 			      struct iommu_attach_handle *handle);
 void iommu_detach_group_handle(struct iommu_domain *domain, struct iommu_group *group);
 
-/* The namespace these are exported to. From 6.13 on its name is a string. */
+/* Imports the namespace of these exports. From Linux 6.13 on, its name is a string. */
 #define IOPF_IMPORT_IOMMU_NS() MODULE_IMPORT_NS(IOMMUFD_INTERNAL)
 
 #endif /* IOPF_COMPAT_IOMMU_H */

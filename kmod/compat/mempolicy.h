@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Memory policies: the kernel counts their references, but does not export the end of it. */
+/* Memory policies have a reference count, but the kernel does not export __mpol_put(). */
 #ifndef IOPF_COMPAT_MEMPOLICY_H
 #define IOPF_COMPAT_MEMPOLICY_H
 
@@ -7,14 +7,14 @@
 #include <linux/slab.h>
 
 #ifdef CONFIG_NUMA
-/* As __mpol_put() of 6.12. kfree() frees what any slab cache has allocated. */
+/* Does the same as __mpol_put() of Linux 6.12. kfree() can free an object of any slab cache. */
 static inline void iopf_mpol_put(struct mempolicy *policy)
 {
 	if (policy && atomic_dec_and_test(&policy->refcnt))
 		kfree(policy);
 }
 
-/* Exchange the caller's own memory policy. Returns what it was, with its reference. */
+/* Set the memory policy of the calling thread. Returns the old one, with its reference. */
 static inline struct mempolicy *iopf_mpol_exchange(struct mempolicy *policy)
 {
 	task_lock(current);

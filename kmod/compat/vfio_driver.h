@@ -2,11 +2,11 @@
 /*
  * The VFIO core's interface to IOMMU backends.
  *
- * The kernel keeps these declarations in drivers/vfio/vfio.h, which header packages
- * do not ship, and modversions do not cover a structure passed by pointer: this
- * mirror must agree with the kernel it is built for. scripts/check-mirrors compares
- * it with the kernel's sources; the versions it was compared with are listed in
- * docs/internals/architecture.md, and building for an unknown one is refused below.
+ * The kernel keeps these declarations in drivers/vfio/vfio.h, which header packages do not ship.
+ * Modversions do not cover a structure that is passed by pointer. So this mirror must agree with
+ * the kernel that the module is built for. scripts/check-mirrors compares it with the kernel's
+ * sources. docs/internals/architecture.md lists the versions that were compared. The check below
+ * refuses to build for an unknown version.
  */
 #ifndef IOPF_COMPAT_VFIO_DRIVER_H
 #define IOPF_COMPAT_VFIO_DRIVER_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A kprobe that has another function called in place of the probed one: its pre-handler sets the
+ * A kprobe that diverts calls of the probed function to another function. Its pre-handler sets the
  * instruction pointer and returns 1.
  */
 #ifndef IOPF_TEST_DIVERT_H
@@ -14,9 +14,9 @@
  * @regs: registers
  * @flags: unused
  *
- * It does nothing. But a kprobe with a post-handler is never optimized. The kernel replaces others
- * by a jump after a moment, unless they are at a ftrace location. Then it calls the pre-handler and
- * ignores what that has set.
+ * The post-handler does nothing. But a kprobe with a post-handler is never optimized. After some
+ * time, the kernel replaces any other kprobe by a jump, unless it is at an ftrace location. An
+ * optimized kprobe ignores the instruction pointer that the pre-handler sets.
  */
 static void divert_after(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
 {

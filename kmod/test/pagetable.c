@@ -334,7 +334,7 @@ static int test_begin(const char *name)
 		ret = PTR_ERR(domain);
 		goto out_put;
 	}
-	/* Keep the IOMMU driver as long as the domain, even if the device goes. */
+	/* The domain needs the IOMMU driver, even after the device has been removed. */
 	if (!try_module_get(domain->owner->owner)) {
 		iommu_domain_free(domain);
 		ret = -ENODEV;
