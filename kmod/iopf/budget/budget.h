@@ -16,11 +16,11 @@ struct iopf_space;
 /**
  * struct iopf_evictor_ops - the functions that the evictor calls
  * @evict: unmap the pages of a block that are not pinned, if iopf_evictor_may_evict() permits it.
- *         @look: the reason is to see whether the block is used, not to make room. Returns the
+ *         With @look, the reason is to see whether the block is used, not to make room. Returns the
  *         number of unmapped pages. Context: the same RCU section in which the block was chosen,
  *         with no lock of this module.
- * @looked: called after each run of iopf_evictor.work; @thrashing: the space thrashes. Context:
- *          process context.
+ * @looked: called after each run of iopf_evictor.work, in process context. @thrashing says whether
+ *          the space thrashes.
  */
 struct iopf_evictor_ops {
 	unsigned int (*evict)(struct iopf_block *block, bool look);
