@@ -21,11 +21,11 @@
  * invalidation. If no block may be evicted now, the worker waits, as for an invalidation.
  *
  * fault vs eviction: the evictor chooses a victim without the chunk's lock. Under that lock it asks
- *   the budget again: after a fault in between, the chunk may not be evicted.
+ *   the budget again: if a fault has used the chunk meanwhile, it may not be evicted.
  * answer vs eviction: the fault handler reports the begin of a fault and its answer
- *   (iopf_evictor_enter(), iopf_evictor_leave()). What the fault has mapped is not evicted in
- *   between. If there is room for a part of a page-request group only, the group is answered: if it
- *   waited with what it has mapped, it could block others, or itself, for ever.
+ *   (iopf_evictor_enter(), iopf_evictor_leave()). Pages that the fault maps are not evicted before
+ *   the answer. If there is room for only a part of a page-request group, the group is answered: if
+ *   it waited and kept the pages mapped, it could block other groups, or itself, for ever.
  * unmap vs eviction: a chunk that is killed is forgotten under its lock. The evictor holds RCU,
  *   rechecks under the chunk's lock, and skips a chunk that has been killed.
  * freeze vs eviction: mapped pages of a frozen area stay, because a fault on them would wait.
@@ -53,7 +53,7 @@
 /* Maximum duration of an epoch; see core/budget.h. */
 #define EPOCH		NSEC_PER_SEC
 
-/* Maximum number of blocks that one run of @work evicts. */
+/* Maximum number of blocks that one run of @work evicts to make room, and also because of age. */
 #define BATCH		1024
 
 /* The evictor gives up after this many victims in a row that may not be evicted. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Watching chunks: the table of sampled chunks, and the log of their use, for the code of chunks.
+ * The table of watched chunks, and the log of their use. The code of chunks calls these functions.
  * core/sample.h chooses the chunks and the times, and defines the log. sample/sampler.c starts and
  * stops sampling, and looks at chunks: it unmaps them to see when a device faults on them.
  *

@@ -5,8 +5,8 @@
  * borrow vs set_mempolicy(): the borrower has a reference, and the last reference frees the policy.
  *   A copy has no reference count. So only kernel threads use one: a reader of /proc/TID/numa_maps
  *   takes references to the policy of a thread, but a kernel thread has no memory to read about.
- * free memory vs other allocations: the functions look before the caller allocates. Others may take
- *   the memory in between.
+ * free memory vs other allocations: the functions check before the caller allocates. Another task
+ *   may take the memory after the check.
  *
  * Locking: task_lock(), for a few instructions; the lock of a file's policies, for reading.
  */

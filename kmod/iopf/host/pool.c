@@ -2,11 +2,11 @@
 /*
  * Pools: threads of a process that populate its memory for devices.
  *
- * Populating may wait for a disk, for reclaim or for user space. Threads of the process whose
- * memory it is do that. vhost_task_create() makes these threads, and user space sees them in
- * /proc/PID/task. So the memory cgroup, the hugetlb cgroup, the cpuset, the I/O limits,
- * RLIMIT_NPROC and pids.max of the process apply, as for its own accesses, and SIGKILL ends a wait.
- * The threads are in worker.c.
+ * Populating may wait for a disk, for reclaim or for user space. So threads of the process itself
+ * populate its memory. vhost_task_create() makes these threads, and user space sees them in
+ * /proc/PID/task. The memory cgroup, the hugetlb cgroup, the cpuset, the I/O limits, RLIMIT_NPROC
+ * and pids.max of the process apply, as for its own accesses, and SIGKILL ends a wait. The threads
+ * are in worker.c.
  *
  * The first ioctl of a process that attaches a group or maps memory makes the pool. A thread of the
  * process can be made only in an ioctl of the process. If no thread can be made, an attach succeeds

@@ -3,8 +3,8 @@
  * Populate the CPU's page tables for a device.
  *
  * iopf_mm_populate() may wait for a disk, reclaim or user space. So it works only in threads of the
- * process: see pool.c. There all limits of the process apply. The thread borrows the memory policy
- * of the process's main thread meanwhile.
+ * process: see pool.c. All limits of the process apply to these threads. While a thread populates,
+ * it borrows the memory policy of the process's main thread.
  *
  * iopf_mm_populate_now() does not wait. In the context that reports faults, the faults of other
  * owners queue behind it. So there it populates only if all these conditions hold, and leaves

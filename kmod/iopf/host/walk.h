@@ -9,7 +9,7 @@
 
 /* The CPU's entries are writable and dirty. The value is the flag to pass to iommu_map(). */
 #define IOPF_RUN_WRITABLE	IOMMU_WRITE
-/* The run is part of an aligned leaf of 2 MiB or 1 GiB; of 1 GiB. */
+/* The run is part of an aligned leaf. HUGE: of 2 MiB or 1 GiB. GIANT, too: of 1 GiB. */
 #define IOPF_RUN_HUGE		BIT(8)
 #define IOPF_RUN_GIANT		BIT(9)
 

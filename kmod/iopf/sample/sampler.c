@@ -138,7 +138,7 @@ static struct iopf_chunk *sampler_chunk(struct iopf_sampler *sampler, u64 block)
 	return area ? iopf_area_chunk_there(area, iova) : NULL;
 }
 
-/* Put off a block that can't be looked at now, or forget it if its chunk is not @there. */
+/* Defer a block that can't be looked at now, or forget it if its chunk is not @there. */
 static void sampler_skip(struct iopf_sampler *sampler, const struct iopf_sample_point *due,
 			 bool there)
 {
