@@ -3,8 +3,8 @@
  * The MMU notifier of a process: the IOMMU loses each page that the CPU's page tables lose.
  *
  * An invalidation changes the CPU's page tables between invalidate_range_start() and
- * invalidate_range_end(). The start callback takes a spinning read lock. It unmaps the pages of the
- * range, and counts the invalidation. While the count is not 0, faults do not map in the range.
+ * invalidate_range_end(). The start callback counts the invalidation. Then it takes a spinning read
+ * lock, and unmaps the pages of the range. While the count is not 0, faults do not map there.
  *
  * Each counter covers 2 MiB of CPU addresses, hashed into a small array. So the counters need no
  * memory for untouched addresses and no allocation in a callback. An unrelated invalidation does
