@@ -12,7 +12,6 @@
  * vm: --mem 1024 --append numa=fake=2 --swap 512 --disk 256 --module fuse
  */
 #include <fcntl.h>
-#include <linux/mempolicy.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +23,7 @@
 
 #include "cgroup.h"
 #include "dma.h"
+#include "holder.h"
 #include "provider.h"
 #include "rig.h"
 #include "slowfs.h"
@@ -33,7 +33,6 @@
 #define FILE_LEN	(1 * MiB)
 #define PART		(4 * MEM_PAGE)
 #define SEED		9
-#define HOLDER		"/sys/kernel/debug/iopf_holder"
 
 /**
  * struct first - the first tenant, in its own process
@@ -46,6 +45,7 @@
  * @started: how many there are
  * @tid: of one of them
  * @turn: a pipe: it may begin
+ * @holder: pages that are being migrated
  */
 struct first {
 	struct rig r;
@@ -57,6 +57,7 @@ struct first {
 	unsigned int started;
 	pid_t tid;
 	int turn[2];
+	struct holder holder;
 };
 
 /**
@@ -258,40 +259,14 @@ static void begin_in_use(struct first *f)
 
 /* Pages that are being migrated, and don't arrive. */
 
-static void *migrate(void *arg)
-{
-	struct first *f = arg;
-	void *pages[PART / MEM_PAGE];
-	int node[PART / MEM_PAGE], status[PART / MEM_PAGE];
-	unsigned int n = PART / MEM_PAGE;
-
-	for (unsigned int i = 0; i < n; i++)
-		pages[i] = (char *)f->b.va + i * MEM_PAGE;
-	must_sys(syscall(SYS_move_pages, 0, n, pages, NULL, node, 0));
-	for (unsigned int i = 0; i < n; i++)
-		node[i] = !node[i];
-	must_sys(syscall(SYS_move_pages, 0, n, pages, node, status, MPOL_MF_MOVE));
-	return arg;
-}
-
 static void begin_migrate(struct first *f)
 {
-	unsigned int spins = 0;
-	uint64_t before, held;
-
-	must(knob_read_try(&before, HOLDER "/held"));
-	must(knob_write_try((uint64_t)getpid(), HOLDER "/process"));
-	start(f, migrate);
-	do {
-		sim_nap(&spins);
-		must(knob_read_try(&held, HOLDER "/held"));
-	} while (held == before);
+	holder_hold(&f->holder, f->b.va, f->b.len);
 }
 
 static void end_migrate(struct first *f)
 {
-	must(knob_write_try(0, HOLDER "/process"));
-	join(f);
+	holder_release(&f->holder);
 }
 
 static const struct hardship hardships[] = {
@@ -415,7 +390,9 @@ int main(void)
 
 	rig_backend_only();
 	rig_load("devices=2", "");
-	must_be(!system("insmod /iopf/modules/iopf_holder.ko"));
+	/* As an interrupt thread does; by default each device reports its own faults. */
+	sim_iommu_knob("prq_thread", 1);
+	holder_load();
 	mem_keep_still();
 	cgroup_use("+memory +io");
 	cold_file();
@@ -427,6 +404,6 @@ int main(void)
 	rig_clean(&r);
 	rig_close(&r);
 	rig_balanced_soon();
-	tap_is((unsigned int)system("rmmod iopf_holder"), 0, "the holder goes");
+	holder_unload();
 	return tap_done();
 }

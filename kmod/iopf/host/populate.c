@@ -41,6 +41,7 @@
 #include <linux/sched/task.h>
 #include <linux/shmem_fs.h>
 
+#include "../lib/controls.h"
 #include "mm.h"
 #include "nodes.h"
 #include "walk.h"
@@ -314,7 +315,7 @@ static __always_inline bool populate_page_now(struct place *place, struct vm_are
 
 	if (!vma_permits_fault(vma, write) ||
 	    (!vma_is_anonymous(vma) && !shmem_at_once(vma, vaddr)) ||
-	    (!place->own && !page_at_once(place, vma, vaddr)))
+	    (!place->own && !iopf_broken(wait) && !page_at_once(place, vma, vaddr)))
 		return false;
 	ret = handle_mm_fault(vma, vaddr, flags, NULL);
 	/* The fault is done, and handle_mm_fault() has dropped the lock. */

@@ -28,6 +28,8 @@ extern bool iopf_break_refused;
 extern bool iopf_break_budget;
 /* The container's lock is held during copies to user space, and while memory is pinned. */
 extern bool iopf_break_unlock;
+/* The thread of the IOMMU driver that reports faults waits for pages that are being migrated. */
+extern bool iopf_break_wait;
 /* Delay of the notifier after it has unmapped and before it returns, in µs. */
 extern unsigned int iopf_invalidate_delay_us;
 

@@ -82,6 +82,8 @@ bool iopf_break_budget;
 module_param_named(break_budget, iopf_break_budget, bool, 0644);
 bool iopf_break_unlock;
 module_param_named(break_unlock, iopf_break_unlock, bool, 0644);
+bool iopf_break_wait;
+module_param_named(break_wait, iopf_break_wait, bool, 0644);
 unsigned int iopf_invalidate_delay_us;
 module_param_named(invalidate_delay_us, iopf_invalidate_delay_us, uint, 0644);
 #endif
