@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Answering a fault: the one place that responds to the IOMMU core, and what the log says of
+ * Answering a fault: the one place that responds to the IOMMU core, and the log messages about
  * faults.
  *
- * Every group gets one response. INVALID is for what the container does not have or permit, never
- * FAILURE, which turns the device's page request interface off for good. A fault that many attempts
- * could not serve, for lack of memory or because of invalidations, is answered SUCCESS. Then the
- * device asks again.
+ * Every group gets one response. INVALID answers an access that the container does not have or does
+ * not permit. FAILURE is never sent: it turns the device's page request interface off for good. A
+ * fault that many attempts could not serve, for lack of memory or because of invalidations, is
+ * answered SUCCESS. Then the device asks again.
  */
 #include <linux/iommu.h>
 #include <linux/ratelimit.h>
@@ -16,7 +16,7 @@
 #include "answer.h"
 #include "latency.h"
 
-/* The only place that answers. Frees the group. */
+/* Answer a group, and free it. No other function answers. */
 void iopf_fault_respond(struct iopf_device *d, struct iopf_group *group,
 			enum iommu_page_response_code code, struct iopf_timing *timing)
 {
@@ -38,7 +38,7 @@ void iopf_fault_complain(struct iopf_device *d, const struct iommu_fault_page_re
 			 prm->perm & IOMMU_FAULT_PERM_WRITE ? "write" : "read", prm->addr, what);
 }
 
-/* A fault that has no business being there: counted each time, said once of each cause. */
+/* Count a fault of a device that must not fault here. Log the first one of each cause. */
 void iopf_fault_unexpected(struct iopf_device *d, const struct iommu_fault_page_request *prm,
 			   enum iopf_stat cause)
 {

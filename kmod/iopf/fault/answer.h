@@ -14,7 +14,7 @@ void iopf_fault_complain(struct iopf_device *d, const struct iommu_fault_page_re
 void iopf_fault_unexpected(struct iopf_device *d, const struct iommu_fault_page_request *prm,
 			   enum iopf_stat cause);
 
-/* The answer to what the attempts at a fault have come to. */
+/* Return the response code for the result of handling a fault. */
 static inline enum iommu_page_response_code fault_code(int ret)
 {
 	return ret ? IOMMU_PAGE_RESP_INVALID : IOMMU_PAGE_RESP_SUCCESS;

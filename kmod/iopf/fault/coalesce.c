@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Coalescing: a worker that is through with its fault answers those WAITING that need not wait any
- * more: WAITING -> ACTIVE, and then answered, or back to the list's head. If other workers found
- * the list empty meanwhile and ended, there are as many again then.
+ * Coalescing: a worker that has finished its fault answers the WAITING faults that need no wait any
+ * more. Such a fault goes from WAITING to ACTIVE. Then it is answered, or it goes back to the head
+ * of the list. Meanwhile other workers may have found the list empty and ended. Then new workers
+ * take their places.
  *
  * The states of such a fault, and the races, are in parked.c.
  */
@@ -20,13 +21,14 @@
 #include "want.h"
 
 /*
- * Faults without a worker that one looks at after its own: some 100 µs of work. When so many
- * have to wait after all, the others most likely have to.
+ * COALESCE_FAULTS: waiting faults that a worker tries after its own, about 100 µs of work. After
+ * COALESCE_MISSES faults that still have to wait the worker stops: the others most likely have to
+ * wait, too.
  */
 #define COALESCE_FAULTS 64
 #define COALESCE_MISSES 4
 
-/* The first fault that has no worker, to look at it: WAITING -> ACTIVE. NULL: there is none. */
+/* Take the first fault that has no worker: WAITING -> ACTIVE. NULL if there is none. */
 static struct iopf_parked *coalesce_take(struct iopf_fault_queue *fq)
 {
 	struct iopf_parked *parked = NULL;
@@ -44,7 +46,10 @@ static struct iopf_parked *coalesce_take(struct iopf_fault_queue *fq)
 	return parked;
 }
 
-/* Those that have to wait after all: ACTIVE -> WAITING, before the others, or to be cancelled. */
+/*
+ * Put faults that still have to wait back, before the others: ACTIVE -> WAITING. If the queue is
+ * dead, answer them INVALID.
+ */
 static void coalesce_give_back(struct iopf_fault_queue *fq, struct list_head *tried)
 {
 	struct iopf_parked *parked, *next;
@@ -60,11 +65,11 @@ static void coalesce_give_back(struct iopf_fault_queue *fq, struct list_head *tr
 			active_done(fq);
 		list_splice_init(tried, &fq->waiting);
 	}
-	/* Workers may have found nothing to do meanwhile. */
+	/* Meanwhile workers may have found the list empty and ended. */
 	iopf_parked_fill(fq);
 	spin_unlock(&fq->lock);
 
-	/* The drain has not seen them, and waits for us. */
+	/* The queue is dead. The drain has not seen these faults, and waits for @active. */
 	list_for_each_entry_safe(parked, next, tried, node) {
 		iopf_fault_respond(iopf_group_device(fq, parked->group), parked->group,
 				   IOMMU_PAGE_RESP_INVALID, &parked->timing);
@@ -84,7 +89,7 @@ static bool coalesce_one(struct iopf_fault_queue *fq, struct iopf_parked *parked
 	struct iopf_want *want = &parked->want;
 	int ret = -ENOENT, turn = iopf_space_enter(fq->space);
 
-	/* What it wants may be in memory by now, or in the swap cache. */
+	/* The wanted pages may be in memory by now, or in the swap cache. */
 	if (!want->pool || iopf_want_now(want)) {
 		iopf_timing_lap(&parked->timing, IOPF_PHASE_POPULATE);
 		iopf_want_drop(want);
@@ -99,9 +104,9 @@ static bool coalesce_one(struct iopf_fault_queue *fq, struct iopf_parked *parked
 }
 
 /*
- * What one fault waited for may well be what others wait for: a swap device reads several pages at
- * a time, a provider of memory copies many. Those that have no worker yet and can be answered now
- * are, all in a go, in order, until too many of them have to wait.
+ * Answer the faults that have no worker and need no wait any more, in order, until too many of them
+ * still have to wait. Faults often wait for the same event: a swap device reads several pages at a
+ * time, and a provider of memory copies many.
  */
 void iopf_fault_coalesce(struct iopf_fault_queue *fq)
 {

@@ -2,15 +2,14 @@
 /*
  * Faults: from the IOMMU core's report to the response.
  *
- * A fault is handled in place, in the context that reports it, when the CPU has the page: look up,
- * read the CPU's entry, map, respond. That takes no lock but the chunk's and waits for nothing. One
- * attempt is in request.h, and for groups of several requests in group.c.
+ * When the CPU has the page, a fault is handled in place, in the context that reports it: look up,
+ * read the CPU's page-table entry, map, respond. This takes only the chunk's lock and waits for
+ * nothing. request.h handles one request, group.c a group of several requests.
  *
- * When the CPU does not have the page, but can get it without waiting for more than memory, the
- * page is populated in place, too. Pages beside it are prefetched after the device has its answer:
- * prefetch.c.
+ * When the CPU does not have the page, but needs to wait for nothing but memory to get it, the page
+ * is populated in place, too. prefetch.c prefetches more pages after the device has its answer.
  *
- * Otherwise the fault is parked: parked.c. It waits without holding anything of the container.
+ * Otherwise the fault is parked (parked.c). A parked fault holds nothing of the container.
  *
  * Every group gets one response: here in place, or from a worker (retry.c, coalesce.c), or when the
  * group's devices are detached (iopf_fault_drain()).
@@ -20,8 +19,8 @@
  *   (iopf_fq_enter()), and detaching waits until it has left.
  * fault vs unmap: areas and chunks are found under RCU and checked under the chunk's lock; see
  *   map/area.c.
- * fault vs exit: mm_users is held while memory is populated in place, and the last user's exit is
- *   left to others; see iopf_mm_populate_now().
+ * fault vs exit: mm_users is held while memory is populated in place. mmput_async() drops it, so
+ *   that this context never tears the mm down; see iopf_mm_populate_now().
  */
 #include <linux/iommu.h>
 #include <linux/sched.h>
@@ -39,10 +38,10 @@
 #include "request.h"
 #include "want.h"
 
-/* Pages of a group that are populated in place, before a worker goes on. */
+/* Limit of pages of a group that are populated in place. A worker populates the rest. */
 #define IN_PLACE_PAGES 512
 
-/* A fault that could not be handled in place. */
+/* Park a fault that could not be handled in place, or answer it if it can't be parked. */
 static noinline void fault_later(struct iopf_fault_queue *fq, struct iopf_device *d,
 				 struct iopf_group *group, struct iopf_want *want,
 				 struct iopf_timing *timing)
@@ -50,14 +49,14 @@ static noinline void fault_later(struct iopf_fault_queue *fq, struct iopf_device
 	int ret;
 
 	iopf_device_count(d, IOPF_STAT_PARKED, 1);
-	/* Nobody else may answer or free it once it is parked. */
+	/* From now on the IOMMU core must neither answer nor free the group. */
 	iopf_group_dequeue(group);
 	ret = iopf_fault_park(fq, group, want, timing);
 	if (!ret)
 		return;
 	iopf_want_drop(want);
 	if (ret != -ESHUTDOWN) {
-		/* Nothing is lost: the device asks again. */
+		/* Answer SUCCESS without a mapping: the device asks again. */
 		iopf_device_count(d, IOPF_STAT_DEFERRED, 1);
 		ret = 0;
 	}
@@ -65,8 +64,8 @@ static noinline void fault_later(struct iopf_fault_queue *fq, struct iopf_device
 }
 
 /*
- * The requests of a group that have not been served yet, where most have one: its cost is that of
- * each fault.
+ * Try the requests of a group that have not been served yet. Most groups have one request, so this
+ * path is inlined.
  */
 static __always_inline int fault_in_place(struct iopf_fault_queue *fq, struct iopf_device *d,
 					  struct iopf_group *group, struct iopf_want *want,
@@ -83,8 +82,8 @@ static __always_inline int fault_in_place(struct iopf_fault_queue *fq, struct io
 }
 
 /*
- * Populate what is missing as long as that needs no waiting, and handle the fault again. What the
- * fault comes to then.
+ * Populate the missing pages as long as that needs no wait, and handle the fault again. Returns the
+ * result of the last attempt.
  */
 static noinline int fault_populate(struct iopf_fault_queue *fq, struct iopf_device *d,
 				   struct iopf_group *group, struct iopf_want *want,
@@ -106,26 +105,25 @@ static noinline int fault_populate(struct iopf_fault_queue *fq, struct iopf_devi
 		iopf_timing_lap(timing, IOPF_PHASE_POPULATE);
 		ret = fault_in_place(fq, d, group, want, served, timing);
 		*served = populated;
-		/* A group of scattered pages comes here for each of them. */
+		/* A group of scattered pages repeats this loop for each page. */
 		if (group->fault_count > 1)
 			cond_resched();
 	} while (ret == -ENOENT && want->from != from && pages < IN_PLACE_PAGES);
 	return ret;
 }
 
-/* Whether there would have been no fault if nobody sampled the space. */
+/* Return whether only the sampling of the space caused this fault. */
 static __always_inline bool fault_sampled(const struct iopf_timing *timing)
 {
 	return static_branch_unlikely(&iopf_sample_on) && timing->sampled;
 }
 
 /**
- * iopf_fault_handler() - a device of ours has faulted
- * @group: the page request group, which this function answers and frees, now
- *         or later
+ * iopf_fault_handler() - handle a fault of an attached device
+ * @group: the page-request group; this function, or a worker later, answers and frees it
  *
  * Context: the IOMMU driver's reporting context; may sleep for memory.
- * Return: 0: the core has nothing left to do.
+ * Return: always 0: the IOMMU core has nothing left to do.
  */
 int iopf_fault_handler(struct iopf_group *group)
 {
@@ -157,7 +155,7 @@ int iopf_fault_handler(struct iopf_group *group)
 	}
 	if (likely(!fault_must_wait(ret))) {
 		iopf_want_drop(&want);
-		/* After the answer nothing else keeps the queue. */
+		/* After the answer only iopf_fq_enter() keeps the queue from being detached. */
 		ahead = !ret && (served.pages || fault_sampled(&timing));
 		stay = (ahead || unlikely(turn >= 0)) && iopf_fq_enter(fq);
 		if (!stay)

@@ -9,9 +9,9 @@
  * device asks again.
  *
  * Unexpected faults: a device that may not fault, and any device where memory is locked for it,
- * finds all that it may use mapped. A fault all the same is counted and answered, and brings
- * nothing in: iopf_fault_filter(). For other devices that costs nothing: it is looked at only where
- * nothing had to be mapped.
+ * finds all memory mapped that it may use. If it faults nevertheless, iopf_fault_filter() counts
+ * and answers the fault, and maps nothing. Other devices pay nothing for this check: it runs only
+ * when a fault had nothing to map.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -26,19 +26,19 @@
 #include "request.h"
 #include "want.h"
 
-/* Requests of a group that are looked at before the processor is offered. */
+/* Number of requests to handle between two calls of cond_resched(). */
 #define SCAN_REQUESTS 32
 
-/* What a group waits for, of what its requests wait for. */
+/* Merge the result of one request (@one) into the result of its group. -ENOENT and -EAGAIN stay. */
 static int scan_result(int ret, int one)
 {
 	return one && ret != -ENOENT && ret != -EAGAIN ? one : ret;
 }
 
 /*
- * The requests of a group from @from on, without sleeping for them: all of them, or up to the first
- * one that neither is served nor joins the run of pages to populate. want->from is the first that
- * is not served; @some: whether any was.
+ * Try the requests of a group from @from on, without waiting for memory: all of them, or up to the
+ * first one that is not served and does not join the run of pages to populate. Set want->from to
+ * the first request that is not served, and @some if any request was served.
  */
 static int group_scan(struct iopf_fault_queue *fq, struct iopf_device *d, struct iopf_group *group,
 		      struct iopf_fault *from, bool all, struct iopf_want *want,
@@ -71,8 +71,8 @@ static int group_scan(struct iopf_fault_queue *fq, struct iopf_device *d, struct
 }
 
 /*
- * All requests of a group, or those that have not been served yet. Those that can be served are,
- * even when another has to wait.
+ * Try all requests of a group, or those that have not been served yet. A request that can be served
+ * is served even when another one has to wait.
  */
 int iopf_fault_group(struct iopf_fault_queue *fq, struct iopf_device *d, struct iopf_group *group,
 		     struct iopf_want *want, struct iopf_served *served, struct iopf_timing *timing)
@@ -86,13 +86,13 @@ int iopf_fault_group(struct iopf_fault_queue *fq, struct iopf_device *d, struct 
 		return -E2BIG;
 	}
 	ret = group_scan(fq, d, group, want->from ?: first, all, want, served, timing, &some);
-	/* There may never be room for all; let the device go on with what it has got. */
+	/* The budget may never have room for all. So answer when some requests have been served. */
 	if (unlikely(ret == -EDQUOT) && !all && !some)
 		ret = group_scan(fq, d, group, first, false, want, served, timing, &some);
 	return unlikely(ret == -EDQUOT) && some ? 0 : ret;
 }
 
-/* What a request of a device that may not fault finds, under RCU. */
+/* State of the page of a request, for a device that may not fault. */
 enum filtered {
 	FILTERED_HIT,
 	FILTERED_MISS,
@@ -114,16 +114,16 @@ static enum filtered fault_filter_request(struct iopf_space *space, struct iopf_
 	chunk = iopf_area_chunk_there(area, prm->addr);
 	if (chunk && iopf_chunk_serves(chunk, iopf_chunkmap_page(prm->addr), write))
 		return FILTERED_HIT;
-	/* Its owner may have taken it back, and given it again. */
+	/* The device that owns this memory may have revoked it and granted it again. */
 	return READ_ONCE(area->mmio) ? FILTERED_MMIO : FILTERED_MISS;
 }
 
 /*
- * A group of a device that may not fault. All that is mapped is pinned for it, so it can't be about
- * anything that is missing, and nothing is brought in: SUCCESS for what is mapped. It
- * may be from before, or about the gap in which a page is replaced by its pinned self. -EAGAIN: the
- * fault is to be handled as any other, as the device has become one that may, or it is about
- * other devices' memory.
+ * Handle a group of a device that may not fault. All its memory is pinned and mapped, so the group
+ * can't need a missing page, and nothing is mapped. Returns 0 (SUCCESS) if the pages are mapped:
+ * the group may be older than the mapping, or may have met the gap in which a page is replaced by
+ * its pinned mapping. Returns -EPERM if a page is not mapped. Returns -EAGAIN if the fault is to be
+ * handled like any other: the device may fault by now, or the address is memory of another device.
  */
 int iopf_fault_filter(struct iopf_fault_queue *fq, struct iopf_device *d, struct iopf_group *group)
 {
@@ -134,7 +134,7 @@ int iopf_fault_filter(struct iopf_fault_queue *fq, struct iopf_device *d, struct
 		enum filtered found;
 
 		scoped_guard(rcu) found = fault_filter_request(fq->space, d, &fault->fault.prm);
-		/* Said before anything is unpinned, and the look came under the chunk's lock. */
+		/* Attach sets @faulting before it unpins; the chunk's lock orders the lookup. */
 		if (found != FILTERED_HIT && READ_ONCE(fq->faulting))
 			return -EAGAIN;
 		iopf_fault_unexpected(d, &fault->fault.prm, IOPF_STAT_UNEXPECTED_DISABLED);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Queues: the beginning and the end of an attached group's faults, and how many may wait.
+ * Fault queues: create and end the queue of an attached group, and limit the faults that wait.
  *
- * Bounds: the requests of a group of devices that wait or are handled by a worker are limited to
- * twice what its devices may have outstanding. A device that obeys does not get there, be it reset
- * with all of them outstanding. See parked.c for what happens to those beyond that.
+ * Bounds: the number of page requests of a group of devices that wait, or that a worker handles, is
+ * limited to twice the number that its devices may have outstanding. A device that obeys the PRI
+ * does not reach this limit, even if it is reset with all requests outstanding. parked.c says what
+ * happens to requests beyond it.
  */
 #include <linux/list.h>
 #include <linux/mempool.h>
@@ -15,18 +16,18 @@
 #include "queue.h"
 
 /*
- * What a device may have outstanding when nothing says so: a stalling one, and one whose page
- * requests were not on yet. PCIe has 512 page request group indices.
+ * Outstanding requests of a device without a known allocation: a device that stalls, or whose PRI
+ * was not enabled yet. PCIe has 512 page request group indices.
  */
 #define DEVICE_REQUESTS 512U
 
-/* No more than that, whatever the device was allowed: VT-d's page request queue has 2048. */
+/* Upper limit, whatever the device was allowed. VT-d's page request queue has 2048 entries. */
 #define DEVICE_REQUESTS_MAX 4096U
 
 /* Faults that can be parked when the owner's memory cgroup has no room: one for each worker. */
 #define PARKED_RESERVE 32
 
-/* What a device may have outstanding. */
+/* Return the number of page requests that a device may have outstanding. */
 static unsigned int device_requests(struct device *dev)
 {
 	unsigned int nr = 0;
@@ -39,7 +40,7 @@ static unsigned int device_requests(struct device *dev)
 }
 
 /**
- * iopf_fault_room() - page faults are on for the devices of a group: how many may wait
+ * iopf_fault_room() - compute how many requests of a group may wait; page faults are on by now
  * @fq: the group
  */
 void iopf_fault_room(struct iopf_fault_queue *fq)
@@ -48,25 +49,25 @@ void iopf_fault_room(struct iopf_fault_queue *fq)
 
 	for (unsigned int i = 0; i < fq->nr_devices; i++)
 		nr += device_requests(fq->device[i]->dev);
-	/* A device that is reset forgets those it has, and begins anew. */
+	/* A device that is reset forgets its outstanding requests, and sends as many again. */
 	WRITE_ONCE(fq->max_requests, 2 * nr);
 }
 
 /**
- * iopf_fq_init() - the faults of a group that is about to be attached: none yet
- * @fq: zeroed; @nr_devices and the devices are the caller's to set
- * @space: where it will be attached
- * @release: frees it; calls iopf_fq_end()
+ * iopf_fq_init() - begin an empty fault queue for a group that is about to be attached
+ * @fq: zeroed; the caller sets @nr_devices and the devices
+ * @space: the space of the attachment
+ * @release: frees the queue; calls iopf_fq_end()
  *
- * Context: process context of the owner, who is charged for memory for faults that have to wait.
- * Return: 0 or -ENOMEM; the caller has a reference in any case.
+ * Context: process context of the owner, which is charged for the reserve of parked faults.
+ * Return: 0 or -ENOMEM. The caller holds a reference in either case.
  */
 int iopf_fq_init(struct iopf_fault_queue *fq, struct iopf_space *space,
 		 void (*release)(struct iopf_fault_queue *fq))
 {
 	fq->space = space;
 	fq->release = release;
-	/* Until it is in the container's list. */
+	/* Until iopf_quota_share() finds the queue in the container's list. */
 	fq->max_workers = 1;
 	refcount_set(&fq->refs, 1);
 	spin_lock_init(&fq->lock);
@@ -79,7 +80,7 @@ int iopf_fq_init(struct iopf_fault_queue *fq, struct iopf_space *space,
 }
 
 /**
- * iopf_fq_end() - no fault uses a queue any more
+ * iopf_fq_end() - free the reserve of a queue that no fault uses any more
  * @fq: the queue
  */
 void iopf_fq_end(struct iopf_fault_queue *fq)

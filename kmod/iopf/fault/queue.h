@@ -15,11 +15,11 @@
 struct iopf_backlog;
 struct iopf_space;
 
-/* Streams of the group's devices that are being served in the background at a time. */
+/* Limit of streams of a group's devices that the worker serves at a time. */
 #define IOPF_RUNNERS 8
 
 /**
- * struct iopf_runner - what is still to be prefetched for a device
+ * struct iopf_runner - the rest of a stream, which a worker prefetches for a device
  * @d: the device
  * @page: the first page
  * @stride: distance in pages from one page to the next; 1: adjacent pages
@@ -38,29 +38,29 @@ struct iopf_runner {
 
 /**
  * struct iopf_fault_queue - the faults of an attached group of devices
- * @handle: the IOMMU core finds the queue by it when a device of the group faults
+ * @handle: leads the IOMMU core to the queue when a device of the group faults
  * @space: the space of the attachment; outlives the attachment
  * @release: frees the queue and the object that contains it
  * @refs: one for the attachment, one for each waiting or parked fault
- * @node: in the container's list; changes under its lock and iopf_devices_lock
+ * @node: in the container's list of queues; changes under the container's lock and
+ *        iopf_devices_lock
  * @faulting: the group uses page faults; otherwise all memory is pinned for it. Under the
  *            space's lock.
  * @lock: protects @dead, @waiting, @parked, @requests, @workers and @active
  * @dead: the group is being detached: the queue takes no more faults
- * @waiting: faults that wait for one of its workers, in order
- * @parked: faults that have a worker and wait for memory, and nothing of ours
- * @requests: page requests of faults that wait, or are handled by a worker
- * @max_requests: how many there may be of them, and in a group; see iopf_fault_room()
- * @reserve: memory for such faults
+ * @waiting: faults that wait for a worker of the group, in order
+ * @parked: faults that have a worker and wait for memory; they hold nothing of the container
+ * @requests: number of page requests that wait, or that a worker handles
+ * @max_requests: limit of @requests, and of the requests of one group; see iopf_fault_room()
+ * @reserve: memory for waiting faults (struct iopf_parked)
  * @workers: number of workers
  * @max_workers: limit of @workers; at least 1, see quota.c
- * @max_ahead: pages that may be prefetched for each of its devices and not used yet; see quota.c
- * @active: faults being handled out of the reporting context, and what is done after an answer;
- *          never for long
- * @running: @run_work is queued, with references as of a parked fault. Under @lock.
+ * @max_ahead: limit of prefetched pages that are not used yet, for each device; see quota.c
+ * @active: number of ACTIVE faults, and of contexts that work after an answer; never for long
+ * @running: @run_work is queued, and holds the references of a parked fault. Under @lock.
  * @nr_runners: number of used entries in @runner. Under @lock.
  * @runner: the work for @run_work. Under @lock.
- * @run_queue: where @run_work is queued; the container may be gone before it runs. Under @lock.
+ * @run_queue: where @run_work is queued; the container may be freed before it runs. Under @lock.
  * @run_work: see prefetch.c
  * @idle: woken when @active falls to zero
  * @nr_devices: devices in the group
@@ -114,11 +114,11 @@ static inline void iopf_fq_put(struct iopf_fault_queue *fq)
 }
 
 /**
- * iopf_fq_device() - the device of a group that a fault is from
+ * iopf_fq_device() - find the device of a group that faulted
  * @fq: the group's queue
  * @dev: the device
  *
- * Return: it. A device can't join a group that user space owns, so it is there.
+ * Return: the device. It is always found: no device can join a group that user space owns.
  */
 static inline struct iopf_device *iopf_fq_device(struct iopf_fault_queue *fq, struct device *dev)
 {
@@ -132,7 +132,7 @@ static inline struct iopf_device *iopf_fq_device(struct iopf_fault_queue *fq, st
  * iopf_fq_enter() - begin to use the queue after the answer to a fault
  * @fq: the queue
  *
- * Return: whether it is not dead; then detaching waits for iopf_fq_leave().
+ * Return: false if the queue is dead; true: detaching waits for iopf_fq_leave().
  */
 static inline bool iopf_fq_enter(struct iopf_fault_queue *fq)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One page request, without sleeping: the part of the fault path that every fault takes. So it is
- * inlined where it is used, which is in fault.c for the most, and in group.c.
+ * Handle one page request without sleeping. Every fault takes this path, so it is inlined in its
+ * callers: fault.c, and group.c.
  */
 #ifndef IOPF_FAULT_REQUEST_H
 #define IOPF_FAULT_REQUEST_H
@@ -21,14 +21,14 @@
 #include "want.h"
 
 /*
- * The chunk of an address, under RCU. -EPERM when the container has no such address or permission;
- * -ENOMEM; -ESHUTDOWN.
+ * Find or create the chunk of an address. Returns ERR_PTR(-EPERM) when the container has no such
+ * address or permission, -ENOMEM, or -ESHUTDOWN. Called under RCU.
  */
 static __always_inline struct iopf_chunk *
 fault_find(struct iopf_space *space, struct iopf_device *d,
 	   const struct iommu_fault_page_request *prm, int need)
 {
-	/* Before the look at the tree. Pairs with iopf_hint_renew(). */
+	/* Read before the lookup in the tree. Pairs with iopf_hint_renew(). */
 	u64 generation = smp_load_acquire(&space->generation);
 	struct iopf_chunk *chunk = iopf_hint_get(generation, prm->addr);
 	struct iopf_area *area;
@@ -56,10 +56,10 @@ fault_find(struct iopf_space *space, struct iopf_device *d,
 }
 
 /*
- * One page request, without sleeping. 0 when the page is mapped; -EPERM when the
- * container has no such address or permission; otherwise as
- * iopf_chunk_fault(), with the page added to @want for -ENOENT. When the whole window around it is
- * there, @served says so.
+ * Handle one page request, without sleeping. Returns 0 when the page is mapped; -EPERM when the
+ * container has no such address or permission; otherwise the error of iopf_chunk_fault(). For
+ * -ENOENT the page has been added to @want. @served is set when the whole window around the page is
+ * mapped.
  */
 static __always_inline int fault_request(struct iopf_space *space, struct iopf_device *d,
 					 const struct iommu_fault_page_request *prm,
@@ -101,7 +101,7 @@ static __always_inline int fault_request(struct iopf_space *space, struct iopf_d
 	return ret;
 }
 
-/* Whether an attempt has come to nothing that is final. */
+/* Return whether the result of an attempt is not final: the fault has to wait. */
 static inline bool fault_must_wait(int ret)
 {
 	return ret == -ENOENT || ret == -EBUSY || ret == -ENOMEM || ret == -EAGAIN ||

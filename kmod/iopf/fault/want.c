@@ -13,8 +13,8 @@
 #include "want.h"
 
 /*
- * The pages of a group are mostly adjacent: a run is populated at once. Pages that do not join the
- * run are populated after it.
+ * Add a page to the run if it is adjacent. The pages of a group are mostly adjacent, and a run is
+ * populated at once. Other pages are populated after the run.
  */
 static void want_join(struct iopf_want *want, const struct iopf_area *area, u64 iova, bool write)
 {
@@ -33,12 +33,12 @@ static void want_join(struct iopf_want *want, const struct iopf_area *area, u64 
 
 /**
  * iopf_want_page() - note that a page is missing
- * @want: what is wanted already
- * @chunk: the page's, found under RCU
- * @iova: its address
- * @write: for writing
+ * @want: the run so far
+ * @chunk: chunk of the page, found under RCU
+ * @iova: address of the page
+ * @write: populate for writing
  *
- * Return: whether that is noted. Otherwise the area has just lost its address, or is gone.
+ * Return: true if the page is noted; false if the area has just lost its address, or is gone.
  */
 bool iopf_want_page(struct iopf_want *want, const struct iopf_chunk *chunk, u64 iova, bool write)
 {
@@ -46,7 +46,7 @@ bool iopf_want_page(struct iopf_want *want, const struct iopf_chunk *chunk, u64 
 
 	iova &= PAGE_MASK;
 	if (want->pool) {
-		/* The run's look at the count came before this, too. */
+		/* iopf_area_vaddr_begin() has read the count of the run before this check. */
 		if (READ_ONCE(chunk->dead) || !iopf_area_has_vaddr(area))
 			return false;
 		want_join(want, area, iova, write);

@@ -10,7 +10,7 @@
 struct iopf_chunk;
 struct iopf_fault;
 
-/* Pages of one run: so that populating them in place stays below a million instructions. */
+/* Limit of a run: populating that many pages in place takes less than a million instructions. */
 #define WANT_PAGES 128
 
 /**
@@ -36,7 +36,7 @@ struct iopf_want {
 
 bool iopf_want_page(struct iopf_want *want, const struct iopf_chunk *chunk, u64 iova, bool write);
 
-/* The wanted pages have been populated. With fault_around off there is to be nothing else. */
+/* Describe the wanted pages, which have been populated. With fault_around 0, prefetch nothing. */
 static inline struct iopf_served iopf_want_served(const struct iopf_want *want)
 {
 	return (struct iopf_served){
