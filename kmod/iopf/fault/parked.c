@@ -2,55 +2,54 @@
 /*
  * Parked faults: faults that have to wait.
  *
- * Such a fault is taken off the IOMMU core's list, so that nobody else answers it, put on its
- * group's queue, and given to a worker, which has the page populated and tries again (retry.c).
- * While it waits, for a disk or a userfaultfd that may never come, it holds nothing of the
- * container's. Its worker is
+ * The fault handler takes such a fault off the IOMMU core's list, so that nobody else answers it,
+ * puts it on its group's queue, and gives it to a worker. The worker populates the page and tries
+ * again (retry.c). It may wait for a disk, or for a userfaultfd that never answers. Meanwhile it
+ * holds nothing of the container. The worker is
  *
  *   a thread of the process   while pages of its memory are wanted, see host/pool.c
- *   one of the workqueue's    while anything else is waited for: memory for the IOMMU's tables, the
- *                             end of an invalidation
- *   none                      while its area is frozen: on queue->frozen
+ *   one of the workqueue    while the fault waits for something else: memory for the IOMMU's page
+ *                           tables, the end of an invalidation
+ *   none                    while its area is frozen: the fault is on queue->frozen
  *
- * Its states:
+ * The states of a parked fault:
  *
- *   WAITING    on fq->waiting: the group has all the workers it may have
+ *   WAITING    on fq->waiting: all workers that the group may have are taken
  *   PARKED     on fq->parked; the worker may be asleep in the mm
  *   ACTIVE     off the lists, counted in fq->active; a worker handles it and waits for nothing but
  *              memory
  *   CANCELLED  off the lists, answered by iopf_fault_drain(); the worker only frees it
  *
- * A response comes from the worker in ACTIVE, or from the drain, which takes WAITING and PARKED
- * faults only. The transitions happen under fq->lock.
+ * The worker answers a fault that is ACTIVE. The drain answers faults that are WAITING or PARKED,
+ * and no others. All transitions happen under fq->lock.
  *
- * Bounds: see queue.c. A group of requests beyond the limit, and one for which there is no memory,
- * is answered SUCCESS: the device asks again. The owner's memory cgroup is charged for each fault.
- * When it has no room, faults use a reserve, one for each worker; the reserve was charged when the
- * group was attached. A group with more requests than the limit is INVALID.
+ * Bounds: see queue.c. A page-request group beyond the limit, or without memory to park it, is
+ * answered SUCCESS: the device asks again. The owner's memory cgroup is charged for each parked
+ * fault. When the cgroup has no room, faults use a reserve, one for each worker; it was charged
+ * when the group was attached. A group with more requests than the limit is answered INVALID.
  *
- * Fairness: a group of devices has a limited number of workers (quota.c). So when hundreds of one
- * device's faults wait for what may never come, the other devices of its container still have their
- * workers. A worker that is through with its fault makes the first one that is WAITING PARKED, and
- * queues its work behind that of other devices. A fault is WAITING only while all workers are
- * taken, so it never waits for a worker that does not come.
+ * Fairness: a group of devices has a limited number of workers (quota.c). So when hundreds of
+ * faults of one device wait for memory that may never come, the other devices of the container
+ * still have their workers. A worker that has finished its fault turns the first WAITING fault into
+ * a PARKED one, and queues its work behind that of other devices. A fault is WAITING only while all
+ * workers are taken. So a worker that finishes always takes it.
  *
- * fault vs detach: the drain marks the queue dead (nothing is parked any more), cancels what is
- *   parked and waits for what is active. A job that is queued for a thread of a process is taken
- *   back, and a thread that is asleep in the mm is interrupted. Until that thread looks up, which a
- *   few file systems make take long, it keeps the queue's memory, and touches no more of it than
- *   the list state. A WAITING fault has no worker and is freed by the drain; a worker that comes to
- *   its end meanwhile may make it PARKED first. The drain looks at both lists until they are empty,
- *   and finds it there.
- * fault vs freeze: a fault in a frozen area (map/area.c) is parked without a worker. Thawing,
- *   removing the area, and the drain make their change, then count a resume and give all faults on
- *   queue->frozen a worker. A fault joins that list only if there was no resume since before its
- *   attempt. So it has either seen the change or is given a worker; once that worker looks it finds
- *   the area thawed, gone, or the fault cancelled. A worker that has an address of the area in hand
- *   is told (iopf_vaddr_changed()) before it populates the next page there. The same goes for
- *   unmapping.
- * fault vs exit: a thread of the process is killed with it, and ends its fault first, or leaves it
- *   to a workqueue, where populating says that the process is gone.
- * fault vs unload: a fault that is WAITING or PARKED holds the module.
+ * fault vs detach: the drain marks the queue dead, so that no fault is parked any more. It cancels
+ *   WAITING and PARKED faults, and waits for ACTIVE ones. It takes back a job that is queued for a
+ *   thread of a process, and interrupts a thread that sleeps in the mm. A few file systems delay
+ *   such a thread for long. Until it wakes up it keeps the memory of the queue, and then only reads
+ *   the state of the fault. A WAITING fault has no worker, so the drain frees it. A worker that
+ *   ends meanwhile may turn it into a PARKED fault. The drain goes through both lists until they
+ *   are empty, so it finds the fault there.
+ * fault vs freeze: a fault in a frozen area (map/area.c) is parked without a worker. Thaw, unmap
+ *   and drain first make their change, then count a resume, and give a worker to every fault on
+ *   queue->frozen. A fault joins that list only if no resume was counted since before its attempt.
+ *   So either the attempt has seen the change, or the fault gets a worker. That worker finds the
+ *   area thawed or gone, or the fault cancelled. A worker that populates at a CPU address of the
+ *   area checks iopf_vaddr_changed() before each page. Unmapping relies on the same check.
+ * fault vs exit: a thread of the process is killed with the process. It ends its fault first, or
+ *   leaves it to a workqueue, where populating fails because the process is gone.
+ * fault vs unload: a waiting or parked fault holds a reference to the module.
  */
 #include <linux/iommu.h>
 #include <linux/memcontrol.h>
@@ -68,7 +67,7 @@
 #include "parked.h"
 #include "queue.h"
 
-/* How often a parked fault tries before the device is told to try itself. */
+/* Limit of attempts of a parked fault. Then the answer is SUCCESS, and the device asks again. */
 #define MAX_ATTEMPTS 64
 
 struct kmem_cache *iopf_parked_cache;
@@ -84,7 +83,7 @@ void iopf_fault_cache_exit(void)
 	kmem_cache_destroy(iopf_parked_cache);
 }
 
-/* Now it begins to wait for what is wanted, or for something else. */
+/* Choose the phase that counts the time from now on. */
 static void parked_waits(struct iopf_parked *parked)
 {
 	lockdep_assert_held(&parked->fq->lock);
@@ -92,7 +91,7 @@ static void parked_waits(struct iopf_parked *parked)
 	parked->waits = parked->want.pool ? IOPF_PHASE_POPULATE : IOPF_PHASE_QUEUEING;
 }
 
-/* The worker is there; until then it was queueing. */
+/* Note that the worker has begun: the time until now was queueing. */
 void iopf_parked_start(struct iopf_parked *parked)
 {
 	spin_lock(&parked->fq->lock);
@@ -103,7 +102,7 @@ void iopf_parked_start(struct iopf_parked *parked)
 	spin_unlock(&parked->fq->lock);
 }
 
-/* PARKED -> ACTIVE, unless it has been cancelled meanwhile. */
+/* PARKED -> ACTIVE. Returns false if the drain has cancelled the fault. */
 bool iopf_parked_activate(struct iopf_parked *parked)
 {
 	bool mine;
@@ -120,7 +119,7 @@ bool iopf_parked_activate(struct iopf_parked *parked)
 	return mine;
 }
 
-/* The end of ACTIVE: the group has been answered, and its requests count no more. */
+/* End the ACTIVE state of a fault that has been answered. */
 void iopf_parked_over(struct iopf_parked *parked)
 {
 	struct iopf_fault_queue *fq = parked->fq;
@@ -131,7 +130,10 @@ void iopf_parked_over(struct iopf_parked *parked)
 	spin_unlock(&fq->lock);
 }
 
-/* Give a fault to whoever can do what it waits for. From then on it may be gone. */
+/*
+ * Queue a fault for a thread of the process that it waits for, or else for the workqueue. The fault
+ * may be freed when the lock is dropped.
+ */
 static void parked_queue(struct iopf_parked *parked)
 {
 	struct iopf_pool *old = parked->pool;
@@ -146,7 +148,7 @@ static void parked_queue(struct iopf_parked *parked)
 		queue_work(parked->queue->wq, &parked->frozen.work);
 }
 
-/* False: there has been a resume since the attempt, so it is to be made again. */
+/* Put a fault on the frozen list. Returns false if a resume followed the attempt: try again. */
 static bool parked_freeze(struct iopf_parked *parked)
 {
 	lockdep_assert_held(&parked->fq->lock);
@@ -157,7 +159,7 @@ static bool parked_freeze(struct iopf_parked *parked)
 	return iopf_backlog_freeze(parked->queue, &parked->frozen, parked->resumes);
 }
 
-/* Whether the caller can do what a fault waits for. */
+/* Return whether the calling thread can populate for the fault, or no populating is needed. */
 static bool parked_stays(const struct iopf_parked *parked)
 {
 	return !parked->want.pool || parked->want.pool->mm == current->mm;
@@ -200,7 +202,7 @@ static void parked_begin(struct iopf_parked *parked)
 	parked_queue(parked);
 }
 
-/* Give faults without a worker one, as far as there may be more. */
+/* Give workers to WAITING faults, up to the limit of workers. */
 void iopf_parked_fill(struct iopf_fault_queue *fq)
 {
 	lockdep_assert_held(&fq->lock);
@@ -211,7 +213,7 @@ void iopf_parked_fill(struct iopf_fault_queue *fq)
 	}
 }
 
-/* A worker of the queue is through with its fault: the next one. */
+/* Give the worker that has finished its fault to the next one. */
 void iopf_parked_worker_done(struct iopf_fault_queue *fq)
 {
 	spin_lock(&fq->lock);
@@ -221,8 +223,8 @@ void iopf_parked_worker_done(struct iopf_fault_queue *fq)
 }
 
 /**
- * iopf_fault_more_workers() - a queue may have more of them, or fewer, from now on
- * @fq: the queue; says already how many
+ * iopf_fault_more_workers() - apply a new limit of workers
+ * @fq: the queue; @max_workers is set already
  */
 void iopf_fault_more_workers(struct iopf_fault_queue *fq)
 {
@@ -231,7 +233,10 @@ void iopf_fault_more_workers(struct iopf_fault_queue *fq)
 	spin_unlock(&fq->lock);
 }
 
-/* Nobody uses it any more, and its group is somebody else's or gone. */
+/*
+ * Free a fault that nobody uses any more. Its page-request group has been answered, or belongs to
+ * the caller.
+ */
 void iopf_parked_free(struct iopf_parked *parked)
 {
 	struct iopf_backlog *queue = parked->queue;
@@ -247,7 +252,7 @@ void iopf_parked_free(struct iopf_parked *parked)
 
 static void parked_work(struct work_struct *work)
 {
-	/* It wants no memory of a process, so nothing interrupts it. */
+	/* The fault wants no memory of a process, so no signal interrupts it. */
 	WARN_ON_ONCE(iopf_parked_run(container_of(work, struct iopf_parked, frozen.work)));
 }
 
@@ -256,7 +261,7 @@ static bool parked_job(struct iopf_job *job)
 	return iopf_parked_run(container_of(job, struct iopf_parked, job));
 }
 
-/* Memory for a fault that has to wait, at the owner's expense; NULL: there is none now. */
+/* Allocate a parked fault, charged to the owner's memory cgroup. NULL if there is no memory now. */
 static struct iopf_parked *parked_alloc(struct iopf_fault_queue *fq)
 {
 	struct mem_cgroup *old = set_active_memcg(fq->space->memcg);
@@ -266,7 +271,7 @@ static struct iopf_parked *parked_alloc(struct iopf_fault_queue *fq)
 	return parked;
 }
 
-/* Whether a group may wait beside those that do. One always may. */
+/* Return whether there is room for one more page-request group. An empty queue always has room. */
 static bool park_room(const struct iopf_fault_queue *fq, const struct iopf_group *group)
 {
 	lockdep_assert_held(&fq->lock);
@@ -276,8 +281,8 @@ static bool park_room(const struct iopf_fault_queue *fq, const struct iopf_group
 }
 
 /*
- * Park a group that has to wait. -ESHUTDOWN: the queue is dead; -ENOMEM; -ENOSPC: its devices
- * have as many requests waiting as they may.
+ * Park a group. Returns 0; -ESHUTDOWN if the queue is dead; -ENOMEM; or -ENOSPC if the limit of
+ * waiting requests is reached.
  */
 int iopf_fault_park(struct iopf_fault_queue *fq, struct iopf_group *group, struct iopf_want *want,
 		    struct iopf_timing *timing)
@@ -302,7 +307,7 @@ int iopf_fault_park(struct iopf_fault_queue *fq, struct iopf_group *group, struc
 	iopf_timing_wait(timing);
 	parked->timing = *timing;
 	parked->waits = IOPF_PHASE_QUEUEING;
-	/* At worst one page is populated at a time. */
+	/* In the worst case each attempt populates one page. */
 	parked->limit = MAX_ATTEMPTS + group->fault_count;
 
 	spin_lock(&fq->lock);
@@ -315,7 +320,7 @@ int iopf_fault_park(struct iopf_fault_queue *fq, struct iopf_group *group, struc
 		list_add_tail(&parked->node, &fq->waiting);
 		refcount_inc(&fq->refs);
 		refcount_inc(&parked->queue->refs);
-		/* The container's use of the module keeps it from going before this. */
+		/* The container's reference keeps the module loaded until here. */
 		__module_get(THIS_MODULE);
 		if (fq->workers < READ_ONCE(fq->max_workers) || iopf_broken(fair)) {
 			fq->workers++;
@@ -329,8 +334,8 @@ int iopf_fault_park(struct iopf_fault_queue *fq, struct iopf_group *group, struc
 }
 
 /*
- * WAITING or PARKED -> CANCELLED: the group and the clock of one of them, for the caller to answer.
- * NULL: there is none left.
+ * WAITING or PARKED -> CANCELLED, for one fault. Returns its group and clock: the caller answers.
+ * Returns NULL if no fault is left.
  */
 static struct iopf_group *drain_one(struct iopf_fault_queue *fq, struct iopf_timing *timing)
 {
@@ -353,21 +358,21 @@ static struct iopf_group *drain_one(struct iopf_fault_queue *fq, struct iopf_tim
 	fq->requests -= parked->requests;
 	iopf_timing_lap(&parked->timing, parked->waits);
 	*timing = parked->timing;
-	/* After the change of the state, so that who looks up sees it. */
+	/* Cancel after the state has changed, so that an interrupted thread sees the new state. */
 	if (parked->pool && iopf_pool_cancel(parked->pool, &parked->job)) {
 		mine = true;
 		fq->workers--;
 	}
 	spin_unlock(&fq->lock);
-	/* What has a worker is freed by it. */
+	/* The worker frees a fault that has one. */
 	if (mine)
 		iopf_parked_free(parked);
 	return group;
 }
 
 /**
- * iopf_fault_drain() - answer everything that is outstanding and take no more
- * @fq: about to be detached
+ * iopf_fault_drain() - answer all waiting and parked faults, and take no more
+ * @fq: the queue of a group that is about to be detached
  *
  * When this returns, no worker touches a group, the container or a device of
  * the queue, though some may still sleep in an mm.
@@ -386,10 +391,10 @@ void iopf_fault_drain(struct iopf_fault_queue *fq)
 	while ((group = drain_one(fq, &timing)))
 		iopf_fault_respond(iopf_group_device(fq, group), group,
 				   IOMMU_PAGE_RESP_INVALID, &timing);
-	/* Those that waited for an area to thaw have nothing to wait for any more. */
+	/* Wake faults that wait for an area to thaw: they have been cancelled. */
 	iopf_backlog_resume(fq->space->faults);
 	wait_event(fq->idle, !READ_ONCE(fq->active));
-	/* The last active worker is out of the lock before anything is freed. */
+	/* The last active worker must leave the lock before anything is freed. */
 	spin_lock(&fq->lock);
 	spin_unlock(&fq->lock);
 }

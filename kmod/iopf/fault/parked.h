@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Faults that have to wait: what the files about them share. Nobody else uses it.
+ * Parked faults: declarations that parked.c, retry.c and coalesce.c share. Other files use queue.h.
  */
 #ifndef IOPF_PARKED_H
 #define IOPF_PARKED_H
@@ -26,23 +26,23 @@ enum parked_state {
 
 /**
  * struct iopf_parked - a fault that has to wait
- * @frozen: the worker's work, in @queue; waits there while its area is frozen
- * @job: the worker's, in @pool
- * @pool: where @job is queued or being done, referenced, or NULL. Under fq->lock.
- * @queue: its container's, referenced
- * @fq: its group's queue, referenced
+ * @frozen: work for a worker of @queue; waits on queue->frozen while the area is frozen
+ * @job: job for a thread of @pool
+ * @pool: the pool where @job is queued or runs, referenced, or NULL. Under fq->lock.
+ * @queue: backlog of the container, referenced
+ * @fq: fault queue of the group of devices, referenced
  * @node: in fq->waiting while WAITING, in fq->parked while PARKED
  * @state: under fq->lock
- * @group: the page request group; gone once CANCELLED
- * @requests: its requests, which count in fq->requests until it is answered
- * @limit: attempts
- * @attempt: those there have been
- * @thawed: it has been there, so it is to be tried at once
- * @resumes: the queue's count before the last attempt
- * @want: what to populate next
- * @served: what has been populated last
- * @timing: its clock; under fq->lock while WAITING or PARKED, otherwise as @group
- * @waits: what it spends its time on while it is WAITING or PARKED
+ * @group: the page-request group; NULL once CANCELLED
+ * @requests: number of its page requests; counted in fq->requests until the answer
+ * @limit: limit of @attempt
+ * @attempt: number of attempts so far
+ * @thawed: the fault waited for its area to thaw, so the next attempt follows without a wait
+ * @resumes: the count of resumes of @queue before the last attempt
+ * @want: the pages to populate next
+ * @served: the pages that were populated last; prefetch continues there
+ * @timing: clock of the fault; under fq->lock while WAITING or PARKED, otherwise as @group
+ * @waits: the phase that counts the time while the fault is WAITING or PARKED
  */
 struct iopf_parked {
 	struct iopf_frozen_work frozen;
@@ -64,10 +64,10 @@ struct iopf_parked {
 	enum iopf_phase waits;
 };
 
-/* What becomes of a fault that has to wait once more. */
+/* How a fault waits after an attempt that did not serve it. */
 enum parked_next {
 	PARKED_HERE,
-	PARKED_ELSEWHERE, /* it has been given away, and may be gone */
+	PARKED_ELSEWHERE, /* another worker has it; it may be freed */
 	PARKED_NOWHERE, /* the queue is dead */
 };
 
@@ -86,14 +86,14 @@ void iopf_parked_free(struct iopf_parked *parked);
 void iopf_parked_fill(struct iopf_fault_queue *fq);
 void iopf_parked_worker_done(struct iopf_fault_queue *fq);
 
-/* The device of a group that is handled. */
+/* Find the device of a page-request group that has not been answered. */
 static inline struct iopf_device *iopf_group_device(struct iopf_fault_queue *fq,
 						    const struct iopf_group *group)
 {
 	return iopf_fq_device(fq, group->fault_param->dev);
 }
 
-/* A fault is ACTIVE no more. */
+/* Count a fault off that leaves ACTIVE, and wake the drain. */
 static inline void active_done(struct iopf_fault_queue *fq)
 {
 	lockdep_assert_held(&fq->lock);

@@ -24,8 +24,8 @@
 #include "want.h"
 
 /*
- * The waiting half: have what is wanted, holding nothing of the container. -EINTR: the thread is to
- * look at signals, and to come back.
+ * Populate the wanted pages, or wait for a moment, and hold nothing of the container. Returns
+ * -EINTR if the thread has to handle signals first, and then to call again.
  */
 static int parked_wait(struct iopf_parked *parked)
 {
@@ -52,7 +52,9 @@ static int parked_wait(struct iopf_parked *parked)
 		parked->thawed = false;
 		return 0;
 	}
-	/* An invalidation, or no memory: get reclaim going, and give it time. */
+	/*
+	 * An invalidation, or a lack of memory: start reclaim by an allocation, and give it time.
+	 */
 	old = set_active_memcg(q->memcg);
 	page = __get_free_page(GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	set_active_memcg(old);
@@ -61,7 +63,7 @@ static int parked_wait(struct iopf_parked *parked)
 	return 0;
 }
 
-/* Answer a fault that is ACTIVE, and do what follows. */
+/* Answer a fault that is ACTIVE, then prefetch. */
 static void parked_answer(struct iopf_parked *parked, struct iopf_device *d, int ret, int turn)
 {
 	struct iopf_fault_queue *fq = parked->fq;
@@ -73,7 +75,7 @@ static void parked_answer(struct iopf_parked *parked, struct iopf_device *d, int
 	iopf_parked_over(parked);
 }
 
-/* One attempt at a fault that is ACTIVE. PARKED_NOWHERE: it has been answered. */
+/* Try a fault that is ACTIVE once. PARKED_NOWHERE: it has been answered. */
 static enum parked_next parked_try(struct iopf_parked *parked, int waited)
 {
 	struct iopf_fault_queue *fq = parked->fq;
@@ -86,13 +88,13 @@ static enum parked_next parked_try(struct iopf_parked *parked, int waited)
 		iopf_fault_complain(d, &parked->group->last_fault.fault.prm,
 				    waited == -ESRCH ? "is memory of a process that is gone" :
 						       "has no memory behind it");
-	/* Before the look at the area. Pairs with iopf_backlog_resume(). */
+	/* Read before the lookup of the area. Pairs with iopf_backlog_resume(). */
 	parked->resumes = iopf_backlog_resumes(parked->queue);
 	turn = iopf_space_enter(fq->space);
 	ret = waited ?:
 		       iopf_fault_group(fq, d, parked->group, &parked->want, &served,
 					&parked->timing);
-	/* It may have waited for an invalidation or an area only. */
+	/* Nothing was populated: the fault waited for an invalidation or for an area to thaw. */
 	if (!ret && !parked->served.pages)
 		parked->served = served;
 	if (fault_must_wait(ret)) {
@@ -124,7 +126,7 @@ static enum parked_next parked_try(struct iopf_parked *parked, int waited)
 	return PARKED_NOWHERE;
 }
 
-/* All of a worker's part. Returns whether it is to be called again, see struct iopf_job. */
+/* Run a worker for a fault. Returns true if the thread has to call again, see struct iopf_job. */
 bool iopf_parked_run(struct iopf_parked *parked)
 {
 	struct iopf_fault_queue *fq = parked->fq;
