@@ -13,8 +13,8 @@
 #define GRID_MS		20	/* five ticks at 250 Hz */
 
 /*
- * Sleep @ms, and then to the next point of a grid of absolute time. Timer ticks are on that grid
- * too: whatever happened before, a measurement begins in the same place between two ticks.
+ * Sleep @ms, and then until the next point of a grid of absolute time. Timer ticks are on that grid
+ * too. So each measurement begins at the same place between two ticks.
  */
 static void rest(unsigned int ms)
 {

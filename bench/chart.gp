@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The benchmark's chart. Variables from report.py: dir (where the data are and the chart goes), goals and
-# missed (how many), least (where their axis begins), minor and zero (instructions of a CPU's fault),
+# The benchmark's chart. Variables from report.py: dir (directory of the data and the chart), goals and
+# missed (numbers of goals), least (begin of their axis), minor and zero (instructions of a CPU's fault),
 # kinds (of faults), touched (kinds of passes).
 
 set terminal svg size 1500,1240 dynamic enhanced rounded font "DejaVu Sans,Arial,sans-serif,13" background "#ffffff"
@@ -20,7 +20,7 @@ set style fill solid 1.0 noborder
 set key textcolor rgb ink samplen 2
 set multiplot
 
-# Top left: each goal, as the share of what is allowed.
+# Top left: each goal, the measured value as a share of the allowed one.
 set origin 0.0, 0.44
 set size 0.52, 0.56
 set lmargin 48
@@ -71,7 +71,7 @@ plot dir."/latency.dat" using ($0 - 0.22):2:xtic(1) with boxes lc rgb ours title
      "" using ($0 - 0.22):2:(sprintf("%.0f", $2)) with labels offset 0, 0.6 textcolor rgb ours font ",10" notitle, \
      "" using ($0 + 0.22):4:(sprintf("%.0f", $4)) with labels offset 0, 0.6 textcolor rgb ink font ",10" notitle
 
-# Bottom left: what a page costs until the device has it.
+# Bottom left: the cost of a page until the device can access it.
 set origin 0.0, 0.0
 set size 0.64, 0.43
 set lmargin 9

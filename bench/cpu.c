@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CPU page faults: see cpu.h. Each touch is timed on its own, and the cost of looking at the clock
- * taken off: the median knows nothing of ticks and of page-table pages allocated on the way.
+ * CPU page faults: see cpu.h. Each touch is timed separately, and the cost of reading the clock is
+ * subtracted. So ticks and allocations of page tables, which are rare, do not change the median.
  */
 #include "cpu.h"
 
@@ -34,7 +34,7 @@ static uint64_t clock_cost(void)
 	return sample_median(&cpu_sample);
 }
 
-/* Touch a page each @step of @va. */
+/* Touch a page at each @step of @va. */
 static void touch_step(const char *key, volatile char *va, size_t len, size_t step, bool write,
 		       uint64_t overhead)
 {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The cost of taking back what the device has used: see dma.h.
+ * The cost of taking memory back from the device: see dma.h.
  *
- * 64 MiB that the device has touched are unmapped by UNMAP_DMA; and, which stock knows nothing
- * of, the host drops the memory (MADV_DONTNEED) while it is mapped for the device, less what it
- * costs the host to drop the same memory when it is not. Both are busy time: what is freed later,
- * by RCU or a worker, counts.
+ * The device touches 64 MiB. Two costs are measured:
+ *  - UNMAP_DMA of this memory;
+ *  - not with stock: MADV_DONTNEED of this memory while it is mapped for the device, minus
+ *    MADV_DONTNEED of the same memory while it is not mapped.
+ * Both are busy time, so memory that RCU or a worker frees later counts.
  */
 #include <stdio.h>
 #include <string.h>
@@ -63,7 +64,7 @@ static uint64_t drop_busy(const struct simbuf *b)
 	return busy_ns() - before;
 }
 
-/* What the measuring itself costs. */
+/* The cost of the measurement itself. */
 static uint64_t nothing_busy(void)
 {
 	uint64_t before = busy_ns();

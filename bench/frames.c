@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Frames: see frames.h. In which order the kernel hands out frames is its own business. So
- * scattered memory is what is touched in a random order; contiguous memory is huge pages that the
- * CPU has come to map page by page, since one page of each was protected for a moment. Whether
- * that worked is looked up, not believed.
+ * Frames: see frames.h. User space cannot choose the frames of its memory. So scattered memory is
+ * memory that is touched in a random order. Contiguous memory is huge pages that the CPU maps page
+ * by page, since one page of each was protected for a moment. The code checks the result in
+ * /proc/self/pagemap.
  */
 #include "frames.h"
 
@@ -52,7 +52,7 @@ void frames_shuffle(unsigned int *order, size_t n)
 	}
 }
 
-/* Huge pages to 4 KiB pages of the same frames. */
+/* Make the CPU map huge pages by 4 KiB pages of the same frames. */
 static void map_by_pages(char *va, size_t len)
 {
 	for (size_t off = 0; off < len; off += MEM_HUGE) {
@@ -94,7 +94,7 @@ void frames_populate(enum frames kind, void *va, size_t len)
 void frames_free(enum frames kind, void *va, size_t len)
 {
 	mem_unmap(va, len);
-	/* The pool keeps its pages, which others need. */
+	/* Freed pages stay in the pool. Return them to the kernel for the other cases. */
 	if (kind == FRAMES_HUGETLB)
 		must(mem_write_file("/proc/sys/vm/nr_hugepages", "0"));
 }

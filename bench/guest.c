@@ -3,10 +3,11 @@
  * The benchmark, inside the VM, under the deterministic clock (vm/run --icount): one instruction of
  * the guest is one nanosecond of its clock, so two runs give the same figures.
  *
- * CPU faults first, then stock vfio_iommu_type1, then vfio_iommu_iopf, in one boot. Figures go to a
- * file; bench/report.py on the host makes the table, the JSON and the chart of them.
+ * The benchmark measures CPU faults first, then stock vfio_iommu_type1, then vfio_iommu_iopf, in
+ * one boot. It writes figures to a file. bench/report.py on the host turns them into the table, the
+ * JSON and the chart.
  *
- * Parts can be chosen, for work on one of them. For a profile only the backend's side runs, and the
+ * The command line can select parts. For a profile, only the side of vfio_iommu_iopf runs, and the
  * addresses of the kernel's functions are copied while the modules are loaded.
  */
 #include <stdio.h>
@@ -20,12 +21,12 @@
 #include "part.h"
 #include "phase.h"
 
-static const char *symbols;	/* where to copy them to; NULL: no profile */
+static const char *symbols;	/* file for the addresses of functions; NULL: no profile */
 
 static const struct {
 	const char *name;
 	void (*measure)(struct rig *r, const char *side);
-	bool stock;	/* is there anything to compare */
+	bool stock;	/* also measured with stock */
 } parts[] = {
 	{ "map", map_costs, true },
 	{ "pass", pass_costs, true },
@@ -36,7 +37,7 @@ static const struct {
 	{ "stream", stream_faults, false },
 };
 
-/* Modules of its own, since several engines cost a change of tasks for each command. */
+/* Reload the modules for this part: several engines cost a context switch for each command. */
 static void tail(const char *name)
 {
 	struct rig r;
@@ -48,7 +49,7 @@ static void tail(const char *name)
 	rig_close(&r);
 }
 
-/* Two processors, by the machine's clock: a run of its own. */
+/* Measure two processors by the wall clock, in a separate run. */
 static void smp(void)
 {
 	struct rig r;
@@ -105,7 +106,7 @@ int main(int argc, char **argv)
 		figure_line("run complete 1");
 		return 0;
 	}
-	/* What the kernel does once a second for itself is nobody's cost here. */
+	/* Avoid the kernel's update of statistics, which adds to a cost once a second. */
 	must(mem_write_file("/proc/sys/vm/stat_interval", "100000"));
 	printf("cpu: page faults\n");
 	cpu_faults();

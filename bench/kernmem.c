@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's own memory: see kernmem.h. And the memory of ranges that nobody touches.
+ * The kernel's own memory: see kernmem.h. And the memory that untouched ranges cost.
  *
- * Free objects in a slab cache count as held, as they are: the figures are of whole pages.
- * Anything else that the kernel does at the time is in them; so what is little is done several
- * times, and the median taken.
+ * The figures are whole pages, so free objects in a slab cache count too. Other activity of the
+ * kernel changes the figures. So small measurements are repeated, and the median is the result.
  */
 #include "kernmem.h"
 
@@ -20,10 +19,10 @@
 #define TiB		(1ul << 40)
 #define SPARSE_ROUNDS	9
 
-/* Of a line of /proc/slabinfo: pages per slab, slabs. */
+/* Two fields of a line of /proc/slabinfo: pages per slab, number of slabs. */
 #define SLABINFO	"%*s %*u %*u %*u %*u %llu : tunables %*u %*u %*u : slabdata %*u %llu"
 
-/* Pages of the caches whose names begin with "iopf_", but not with "iopf_sim". */
+/* Return the bytes of the caches whose names begin with "iopf_", but not with "iopf_sim". */
 static uint64_t caches_bytes(void)
 {
 	FILE *f = fopen("/proc/slabinfo", "re");
@@ -72,7 +71,7 @@ void kernmem_figures(const struct kernmem *before, const struct kernmem *after, 
 	difference(side, key, "tables", before->tables, after->tables);
 }
 
-/* The same for the smallest range says what is the range's and what is the mapping's. */
+/* A second call with the smallest range shows which part of the memory depends on the length. */
 static void sparse_range(struct rig *r, const char *side, const char *name, size_t len)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = len };

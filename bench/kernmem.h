@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The kernel's own memory: what it holds for its bookkeeping, in bytes.
+ * The kernel's own memory, which it uses for bookkeeping, in bytes.
  */
 #ifndef BENCH_KERNMEM_H
 #define BENCH_KERNMEM_H
@@ -8,11 +8,11 @@
 #include <stdint.h>
 
 /**
- * struct kernmem - what it holds at a moment
+ * struct kernmem - the kernel's memory at one time
  * @slab: pages of all slab caches
  * @other: vmalloc, per-CPU memory, kernel stacks
- * @caches: of @slab, what the backend's own caches hold; told apart only with slab_nomerge
- * @tables: of the simulated IOMMU's page tables, which are neither in @slab nor in @other
+ * @caches: the part of @slab in the backend's own caches; correct only with slab_nomerge
+ * @tables: page tables of the simulated IOMMU, which are neither in @slab nor in @other
  */
 struct kernmem {
 	uint64_t slab;
@@ -21,10 +21,10 @@ struct kernmem {
 	uint64_t tables;
 };
 
-/** kernmem_look() - let things settle, and look */
+/** kernmem_look() - wait for background work, then read the memory */
 void kernmem_look(struct kernmem *m);
 
-/** kernmem_figures() - what came in between, as <key>_slab and so on; negative means less */
+/** kernmem_figures() - write the differences, as <key>_slab and so on; negative: less memory */
 void kernmem_figures(const struct kernmem *before, const struct kernmem *after, const char *side,
 		     const char *key);
 

@@ -2,9 +2,9 @@
 /*
  * The cost of MAP_DMA and UNMAP_DMA: see dma.h.
  *
- * Three kinds of memory: not yet there ("absent"), there in 4 KiB pages ("present"), and there in
- * huge pages ("thp"). Stock pins, so its sizes end where this machine's memory ends; 8 and 64 GiB
- * are only mapped where nothing is pinned.
+ * Three kinds of memory: unpopulated ("absent"), populated in 4 KiB pages ("present"), and
+ * populated in huge pages ("thp"). Stock pins, so its sizes are bounded by the memory of this
+ * machine. 8 and 64 GiB are mapped only if nothing is pinned.
  */
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +23,7 @@ struct map_case {
 	void *(*get)(size_t len);
 	bool fill;
 	unsigned int times;
-	bool pins;	/* can stock do it here */
+	bool pins;	/* small enough for stock, which pins */
 };
 
 static const struct map_case map_cases[] = {
@@ -72,7 +72,7 @@ static void map_case(struct rig *r, const char *side, const struct map_case *c)
 
 void map_costs(struct rig *r, const char *side)
 {
-	/* Address space far beyond the memory is what 64 GiB in this machine are. */
+	/* 64 GiB is far more address space than this machine has memory. */
 	must(mem_write_file("/proc/sys/vm/overcommit_memory", "1"));
 	for (size_t i = 0; i < ARRAY_SIZE(map_cases); i++) {
 		const struct map_case *c = &map_cases[i];

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Marks: where a phase of the benchmark begins and ends, for who counts instructions from outside
- * (bench/profile). A mark is a nop that nothing else uses, "nopl 0x10f5KK00(%rax)" of kind KK: it
- * costs one instruction, and means nothing to a processor.
+ * Marks: the begin and end of a phase of the benchmark, for a profiler outside of the VM
+ * (bench/profile) that counts instructions. A mark is a nop that nothing else uses,
+ * "nopl 0x10f5KK00(%rax)" of kind KK. It costs one instruction and has no effect.
  */
 #ifndef BENCH_MARK_H
 #define BENCH_MARK_H
 
-#define MARK_NEXT	1	/* from here on it is the next phase; the first is phase 1 */
+#define MARK_NEXT	1	/* the next phase begins; the first is phase 1 */
 #define MARK_ON		2
 #define MARK_OFF	3
 
-/* The bytes of one, with the kind between head and tail. */
+/* The bytes of a mark, with the kind between head and tail. */
 #define MARK_HEAD	"\x0f\x1f\x80\x00"
 #define MARK_TAIL	"\xf5\x10"
 #define MARK_LEN	7

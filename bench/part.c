@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Parts: see part.h. A name that nothing goes by is noticed at the end: nobody has asked for it. */
+/* Parts: see part.h. At the end, a chosen name that no caller has asked about is an error. */
 #include "part.h"
 
 #include <stddef.h>
@@ -29,7 +29,7 @@ bool part_wanted(const char *part)
 	for (int i = 0; i < nr_parts; i++) {
 		if (strncmp(parts[i], part, len) || (parts[i][len] && parts[i][len] != ':'))
 			continue;
-		/* Of a case it is the case that has to be asked for. */
+		/* A name with a case counts as asked only when part_case_wanted() gets the case. */
 		asked[i] |= !parts[i][len];
 		wanted = true;
 	}

@@ -2,14 +2,14 @@
 /*
  * The cost of passes over a buffer: see dma.h.
  *
- * The device touches eight bytes of each page, so what there is to see is the cost of
- * translations. For each kind of memory: map, one cold pass, the same pass twice more (hot), unmap.
- * Memory that is populated beforehand is mapped and passed over several times, and medians
- * are taken; memory that is not ("absent") is populated by the pass, so there is but one.
- * The cold pass of stock is a hot one: it paid in MAP_DMA.
+ * The device touches eight bytes of each page, so the figures show the cost of translations. For
+ * each kind of memory: map, one cold pass, the same pass twice more (hot), unmap. With populated
+ * memory this is repeated, and the median is the result. Unpopulated memory ("absent") is populated
+ * by the pass, so it is measured once. With stock, the cold pass does not fault: MAP_DMA has mapped
+ * everything.
  *
- * The buffers are as large as it takes for what the machine does for itself meanwhile, some ten
- * thousand instructions, not to show.
+ * The machine itself executes some ten thousand instructions during a pass. The buffers are large
+ * enough to make this negligible.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +32,7 @@ struct pass_case {
 	bool present;
 	unsigned int order;
 	unsigned int prg_pages;
-	unsigned int size;	/* of an access */
+	unsigned int size;	/* bytes of an access */
 	unsigned int mib;
 };
 
@@ -57,7 +57,7 @@ static const struct pass_case pass_cases[] = {
 
 static struct sample map, unmap, cold_busy, hot_busy, cold_device, hot_device;
 
-/* How many different pages the command meets. */
+/* Return the number of different pages that the command accesses. */
 static uint64_t pass_distinct(const struct iopf_sim_cmd *cmd)
 {
 	unsigned char *met;
@@ -93,7 +93,7 @@ static void pass_sample(const char *side, const char *name, const char *what, st
 	sample_figures(s, side, key);
 }
 
-/* Cold, then hot twice: the second is the figure. */
+/* Run a cold pass, then two hot passes. The second hot pass is measured. */
 static void pass_round(struct rig *r, const struct iopf_sim_cmd *cmd, const struct simbuf *b,
 		       const char *name, struct iopf_sim_cpl *cold)
 {
@@ -127,8 +127,8 @@ static void pass_round(struct rig *r, const struct iopf_sim_cmd *cmd, const stru
 static void pass_case(struct rig *r, const char *side, const struct pass_case *c)
 {
 	/*
-	 * Contiguous frames are of one huge page each. The device sees them at another alignment,
-	 * so that it is page by page that they are mapped, not as one.
+	 * Contiguous frames are those of a huge page. The I/O virtual addresses have another
+	 * alignment, so the frames are mapped page by page, not as one leaf.
 	 */
 	uint64_t shift = c->frames == FRAMES_CONTIGUOUS ? MEM_PAGE : 0;
 	struct simbuf b = { .iova = RIG_IOVA + shift, .len = c->mib * MiB };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Phases: what the profile (bench/profile) counts apart. Each is a span or many, from phase_on() to
- * phase_off(). Without a profile nothing is written, and the marks are nops.
+ * Phases: the profile (bench/profile) counts each phase separately. A phase has one or more spans,
+ * from phase_on() to phase_off(). Without a profile nothing is written, and the marks are nops.
  */
 #ifndef BENCH_PHASE_H
 #define BENCH_PHASE_H
@@ -11,18 +11,18 @@
 
 #include "mark.h"
 
-/** phase_profile() - a profile is taken: tell it of the phases, in the figures */
+/** phase_profile() - switch the profile on: write the phases to the figures */
 void phase_profile(void);
 
-/** phase_symbols() - copy the addresses of functions of the kernel and of the modules loaded */
+/** phase_symbols() - copy the addresses of functions of the kernel and of loaded modules */
 void phase_symbols(const char *path);
 
 /**
- * phase_next() - what follows is a new phase
- * @name: of the phase
- * @base: name of the phase, earlier or later, whose share the report takes off; "-": none
- * @count: units in it, what the report divides by
- * @unit: what one is called
+ * phase_next() - begin a new phase
+ * @name: name of the phase
+ * @base: name of an earlier or later phase, whose instructions the report subtracts; "-": none
+ * @count: number of units in the phase, by which the report divides
+ * @unit: name of a unit
  */
 void phase_next(const char *name, const char *base, uint64_t count, const char *unit);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ran: see ran.h. /proc/schedstat has a line for each CPU, whose seventh number is the time tasks
- * ran.
+ * Ran: see ran.h. /proc/schedstat has a line for each CPU. Its seventh number is the time for which
+ * tasks ran.
  */
 #include "ran.h"
 

@@ -5,9 +5,9 @@
 usage: report.py [--json] [--check] FIGURES OUT-DIRECTORY
        report.py --smp SMP-FIGURES OUT-DIRECTORY
 
-Writes OUT/bench.json and OUT/bench.svg, prints the table (or the JSON). Nothing printed or written
-depends on the clock on the wall, but for two devices at once, whose figures are taken from OUT/smp.txt where
-it is. Exit status 1 with --check when a goal is missed that does not depend on that clock.
+Writes OUT/bench.json and OUT/bench.svg, and prints the table (or the JSON). Only the figures of two devices at
+once depend on the wall clock. They are read from OUT/smp.txt if it exists. Exit status with --check: 1 if a goal
+is missed that does not depend on the wall clock.
 """
 
 import math
@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "demo"))
 import figures  # noqa: E402  (the path above is where it is)
 from figures import dat, grouped  # noqa: E402
 
-# The goals. U: a minor fault of the CPU, Z: a zero-fill; docs/internals/performance.md says exactly what.
+# The goals. U: a minor fault of the CPU, Z: a zero-fill; docs/internals/performance.md defines them.
 GOAL_SINGLE_U = 0.9
 GOAL_CONTIGUOUS_U = 0.05
 GOAL_SCATTERED_U = 0.15
@@ -107,12 +107,12 @@ def collect(path):
 
 
 def cold(side, case):
-    """What all of the machine did in the cold pass that it does not in a hot one."""
+    """Busy time of the whole machine in the cold pass, minus that of a hot one."""
     return max(0, side[f"{case}_cold_busy"] - side[f"{case}_hot_busy"])
 
 
 def first_touch(side, case):
-    """MAP_DMA and the cold pass, per page that was touched."""
+    """Cost of MAP_DMA and the cold pass, per touched page."""
     return (side[f"{case}_map"] + cold(side, case)) / side[f"{case}_pages"]
 
 
@@ -130,22 +130,22 @@ def latency(side, key):
 
 
 def sched_latencies(side):
-    """Cases of scheduling latency: [{"name", "longest", "control", "own", "took"}, ...]. The control is the same case
-    without a device, or 0. Own is the difference of longest and control."""
+    """Cases of scheduling latency: [{"name", "longest", "control", "own", "took"}, ...]. "control" is the same case
+    without a device, or 0. "own" is the difference of "longest" and "control"."""
     cases = [{what: side[f"sched_latency{i}_{what}"] for what in ("name", "longest", "control", "took")}
              for i in range(100) if f"sched_latency{i}_longest" in side]
     return [{**entry, "own": max(0, entry["longest"] - entry["control"])} for entry in cases]
 
 
 def drop(side, case):
-    """Unmapping, and the host's dropping: what is due to the device's mappings."""
+    """The cost of the device's mappings when memory is unmapped, and when the host drops it."""
     unmap = side[f"drop_{case}_unmap"] - side[f"drop_{case}_nothing"]
     used = side.get(f"drop_{case}_used")
     return unmap, None if used is None else used - side[f"drop_{case}_plain"]
 
 
 def turns_of(lines):
-    """Turns "one other both": throughput of both at once to that of one, the median of the turns."""
+    """Median over the turns "one other both": throughput of both at once, divided by that of one."""
     turns = [[int(word) for word in line.split()] for line in lines]
     ratios = sorted(one / both + other / both for one, other, both in turns)
     return {"rounds": len(turns), "ratio": round(statistics.median(ratios), 2),
@@ -155,7 +155,7 @@ def turns_of(lines):
 
 
 def smp(path):
-    """Two devices, and two processes that share nothing: what the emulated machine can do at best."""
+    """The speedup of two devices, and of two processes that share nothing: the best of the emulated machine."""
     if not os.path.exists(path):
         return None
     side = collect(path)["smp"]
@@ -163,9 +163,9 @@ def smp(path):
 
 
 def derive(raw):
-    """What the table, the goals and the chart are about."""
+    """Results for the table, the goals and the chart."""
     cpu, stock, ours = raw["cpu"], raw["type1"], raw["iopf"]
-    # A pass is a sum, with all that comes up now and then; so is what it is compared with.
+    # A pass is a sum, which includes rare events. So it is compared with a sum.
     zero, minor = cpu["zero_fill_mean"], cpu["minor_write"]
 
     def single(case, unit):
@@ -385,7 +385,7 @@ def rows(result):
 
 
 def chart(result, out):
-    least = 0.01    # where the axis begins
+    least = 0.01    # begin of the axis
     found = result["goals"]
     bars = {True: [], False: []}
     for i, entry in enumerate(found):

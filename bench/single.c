@@ -2,14 +2,14 @@
 /*
  * The cost of one fault on one page, in an idle machine: see dma.h.
  *
- * Two pages in each 2 MiB block of a large anonymous mapping are present, the first from the start,
- * the second only after the device has faulted on the first: so no fault can be answered by work
- * done for another one, and fault-around finds nothing to map. The first of a block pays for
- * the backend's bookkeeping of the block, the second does not. In another mapping nothing is
- * present, so the first of a block pays for the memory and the CPU's page table, too.
+ * Two pages in each 2 MiB block of a large anonymous mapping are populated: the first before the
+ * device faults on it, and the second after that. So no fault maps another page, and fault-around
+ * finds nothing to map. The first fault of a block includes the backend's bookkeeping of the block;
+ * the second does not. In another mapping no page is populated, so the first fault of a block
+ * includes the allocation of memory and of the CPU's page table.
  *
- * The figure is what the device measures, report to response, and beside it the whole machine's
- * busy time for such a command, less that of the same command with the page mapped.
+ * There are two figures: the time from report to response, which the device measures; and the busy
+ * time of the whole machine for such a command, minus that of the same command with a mapped page.
  */
 #include <stdio.h>
 #include <string.h>
@@ -38,7 +38,7 @@ static void single_run(struct simdev *s, const struct iopf_sim_cmd *cmd, bool fa
 	sample_add(&host, busy);
 }
 
-/* The page at @off of each block, made present, or not, right before its turn. */
+/* Access the page at @off of each block. If @present, populate the page right before its access. */
 static void single_round(struct rig *r, const struct simbuf *b, unsigned int opcode, size_t off,
 			 const char *side, const char *key, bool present, bool faults)
 {
@@ -47,7 +47,7 @@ static void single_round(struct rig *r, const struct simbuf *b, unsigned int opc
 	snprintf(base, sizeof(base), "%.*s_hot", (int)strcspn(key, "_"), key);
 	phase_next(key, faults ? base : "-", SINGLE_BLOCKS, faults ? "fault" : "command");
 	for (unsigned int i = 0; i < SINGLE_BLOCKS; i++) {
-		/* What is absent would be prefetched for a device that goes in order. */
+		/* Access absent pages out of order, so that they are not prefetched. */
 		size_t at = (present ? i : i ^ i >> 1) * MEM_HUGE + off;
 		struct iopf_sim_cmd cmd = sim_cmd(opcode, b, at, MEM_PAGE, 1);
 

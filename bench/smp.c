@@ -2,14 +2,15 @@
 /*
  * Two devices that fault at once on two processors: see dma.h.
  *
- * Each device passes over a buffer of its own, in one container, whose pages are there but so far
- * apart that each is a fault. By turns one device works, the other one, and both. Time is the
- * machine's, which other work on the host stretches: so there are many short turns, and the
- * report takes the median of the ratios of turns that lie side by side.
+ * Two devices in one container access a buffer each. The populated pages are so far apart that each
+ * page is a fault. In turns, one device works, then both, then the other one. Time is wall-clock
+ * time, which other work on the host extends. So there are many short turns, and the report takes
+ * the median of the ratios of adjacent turns.
  *
- * What two emulated processors can do at best is not known beforehand: the host may not have two
- * idle ones, and emulation has locks of its own. So two processes that share nothing, each on a
- * processor, fault on memory of their own in turns in between, and go through the same arithmetic.
+ * The best speedup of two emulated processors is not known beforehand: the host may not have two
+ * idle processors, and the emulator has locks. So the same is measured with two processes that
+ * share nothing. Each runs on its own processor and faults on its own memory, in turns between
+ * those of the devices.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -29,16 +30,16 @@
 #define SMP_LEN		(SMP_FAULTS * SMP_STEP)
 #define SMP_PAIR	2
 
-/** struct smp_span - from when to when a turn took, ns */
+/** struct smp_span - begin and end of a turn, ns */
 struct smp_span {
 	uint64_t start;
 	uint64_t end;
 };
 
-/** struct smp_process - one of the two whose faults are the processor's */
+/** struct smp_process - a process that takes CPU page faults */
 struct smp_process {
-	int go;		/* a byte written starts a turn */
-	int done;	/* a span read is the turn's */
+	int go;		/* pipe: a byte starts a turn */
+	int done;	/* pipe: the process writes the span of the turn */
 };
 
 static void smp_start(struct simdev *s, const struct simbuf *b)
@@ -49,7 +50,7 @@ static void smp_start(struct simdev *s, const struct simbuf *b)
 	sim_start(s, &cmd);
 }
 
-/* Without a look at the rings in between: both processors are the devices'. */
+/* Wait for a completion. Sleep between polls of the ring: the devices need both processors. */
 static void smp_wait(struct simdev *s, struct iopf_sim_cpl *cpl)
 {
 	const struct timespec nap = { .tv_nsec = 10000000 };
@@ -61,7 +62,7 @@ static void smp_wait(struct simdev *s, struct iopf_sim_cpl *cpl)
 		tap_bail("only %llu faults", (unsigned long long)cpl->faults);
 }
 
-/* Of the devices in @mask at once; ns from the first's start to the last's end. */
+/* Run the devices in @mask at once. Return the ns from the first start to the last end. */
 static uint64_t smp_turn(struct rig *r, const struct simbuf *b, unsigned int mask)
 {
 	uint64_t started[SMP_PAIR] = { 0 }, first = 0, last = 0;
@@ -89,7 +90,7 @@ static uint64_t smp_turn(struct rig *r, const struct simbuf *b, unsigned int mas
 	return last - first;
 }
 
-/* Fault on each step of fresh mappings of populated memory, again and again when told to. */
+/* For each byte in @go, map populated memory anew, and fault on each step of it. */
 static _Noreturn void smp_process(unsigned int cpu, int go, int done)
 {
 	cpu_set_t set;
@@ -126,7 +127,7 @@ static void smp_processes_start(struct smp_process *p)
 		must_sys(pipe(done));
 		if (!must_sys(fork())) {
 			close(go[1]);
-			/* Of those before this one: with them it would never see their end. */
+			/* Close the earlier pipes, so that their readers see the end. */
 			for (unsigned int j = 0; j < i; j++)
 				close(p[j].go);
 			smp_process(i, go[0], done[1]);
@@ -146,7 +147,7 @@ static void smp_processes_end(struct smp_process *p)
 	}
 }
 
-/* Of the processes in @mask at once; as smp_turn(). */
+/* Like smp_turn(), for the processes in @mask. */
 static uint64_t smp_cpu_turn(struct smp_process *p, unsigned int mask)
 {
 	uint64_t first = UINT64_MAX, last = 0;

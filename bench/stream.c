@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How often jobs and streams fault: see dma.h.
+ * The number of faults of jobs and streams: see dma.h.
  *
- * A job is one pass over a cold, populated buffer, page by page; its memory is scattered, and it
- * begins at the start of a 2 MiB block, or somewhere in one. A stream is 1 GiB passed over in
- * commands of 1 MiB, as many in the ring as fit; the last command that faulted says where the
- * faults stopped.
+ * A job is one pass over a cold, populated buffer, page by page. Its memory is scattered. It begins
+ * at the start of a 2 MiB block, or within one. A stream is a pass over 1 GiB in commands of 1 MiB,
+ * with a full ring. The last command that faulted shows where the faults stopped.
  *
- * The stream leaves 1 GiB touched, so the memory that the kernel needs for that is looked at here
- * too.
+ * After the stream, 1 GiB is touched. The memory that the kernel needs for this is measured too.
  */
 #include <stdio.h>
 #include <string.h>
@@ -56,7 +54,7 @@ void job_faults(struct rig *r, const char *side)
 	char key[64];
 
 	printf("%s: faults of jobs\n", side);
-	/* Aligned to each other, so that "within" is within a block for either side. */
+	/* CPU and I/O addresses have the same alignment, so "within" is within a block for both. */
 	b.va = mem_aligned(JOB_BUF, MEM_HUGE);
 	must_be(mmap(b.va, b.len, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == b.va);

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The latency of faults under a mixed load, memory not being short: see dma.h.
+ * The latency of faults under a mixed load, without a shortage of memory: see dma.h.
  *
- * Several buffers, each with its own kind of memory and order, are used in turns that a fixed
- * seed chooses; each command is one access to one page, so the latency of each fault, report to
- * response, is in its completion. Rounds alternate between one command at a time and four, on as
- * many engines; buffers are mapped afresh for each, and absent memory is dropped. The two are
- * told apart: engines are threads that share the one processor with the faults, so with four of
- * them latency is for the greater part their waiting for each other, which devices do not do.
+ * There are several buffers, with different kinds of memory and orders of access. A fixed seed
+ * chooses the buffer of each command. A command is one access to one page, so its completion has
+ * the latency of the fault, from report to response. Rounds alternate between one command at a time
+ * and four, on one engine and on four. Buffers are mapped anew for each round, and absent memory is
+ * dropped. The two kinds of rounds have separate figures: engines are threads, which share the one
+ * processor with the handling of faults. With four engines, most of the latency is the wait for
+ * other engines, which real devices do not have.
  *
- * Huge pages that have to be cleared first are not part of the mix: their latency is the
- * clearing. They are measured by themselves.
+ * Huge pages that must be cleared first are measured separately, since their latency is mostly the
+ * clearing.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +24,8 @@
 
 #define TAIL_ROUNDS	6
 #define TAIL_AT_ONCE	4u
-#define TAIL_FAULTS	16384	/* no more than that */
-#define TAIL_LEAST	5000	/* or a 99.9th percentile says nothing */
+#define TAIL_FAULTS	16384	/* room for faults */
+#define TAIL_LEAST	5000	/* fewer faults give no meaningful 99.9th percentile */
 #define TAIL_SEED	0x7a11
 
 struct tail_kind {
@@ -33,9 +34,9 @@ struct tail_kind {
 	unsigned int step;	/* pages from one access to the next */
 	unsigned int accesses;
 	unsigned int opcode;
-	bool present;		/* the pages accessed are populated, the others are not */
+	bool present;		/* pages that are accessed are populated */
 	bool random;
-	bool dense;		/* all are */
+	bool dense;		/* all pages are populated */
 };
 
 static const struct tail_kind mix[] = {
@@ -101,7 +102,7 @@ static void source_close(struct rig *r, struct tail_source *s)
 	frames_free(s->k->frames, s->b.va, s->b.len);
 }
 
-/* One of those that have accesses left, each as likely as it has many left. */
+/* Choose a source at random, in proportion to the number of accesses that it has left. */
 static unsigned int pick(const struct tail_source *s, unsigned int n, unsigned int left,
 			 unsigned int turn)
 {
@@ -121,7 +122,7 @@ static void completed(const struct iopf_sim_cpl *cpl, bool alone)
 	if (!cpl->faults)
 		return;
 	must_be(nr_faults < TAIL_FAULTS);
-	/* Where a page was taken away or had to be asked for again, the longest. */
+	/* If the command faulted more than once, take the longest fault. */
 	faults[nr_faults].ns = cpl->fault_ns_max;
 	faults[nr_faults].alone = alone;
 	faults[nr_faults++].kind = (unsigned int)cpl->cookie;
@@ -170,7 +171,7 @@ static int by_ns(const void *a, const void *b)
 	return (x->ns > y->ns) - (x->ns < y->ns);
 }
 
-/* Latency in the order of size, of all kinds (kind < 0) or one. */
+/* Write percentiles of the latency, of all kinds (@kind < 0) or of one. */
 static void percentiles(const char *side, const char *key, const char *name, int kind, bool alone)
 {
 	static const unsigned int at[] = { 5000, 7500, 9000, 9500, 9900, 9950, 9990, 10000 };
@@ -186,7 +187,7 @@ static void percentiles(const char *side, const char *key, const char *name, int
 	figure_line("%s %s_name %s", side, key, name);
 	figure_line("%s %s_faults %u", side, key, n);
 	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
-		/* The smallest value that so many of ten thousand don't exceed. */
+		/* The smallest value that at[i] of 10000 values do not exceed. */
 		unsigned int rank = (unsigned int)(((uint64_t)n * at[i] + 9999) / 10000);
 
 		figure_line("%s %s_p%u %llu", side, key, at[i],

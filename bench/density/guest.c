@@ -2,9 +2,9 @@
 /*
  * Guest: see guest.h.
  *
- * Every slice of every extent has a version. A job that writes makes a new one, a job that
- * verifies expects the present one, and the seed of the pattern is made of the guest and the
- * version: data of another guest, of another place or of another time are wrong data.
+ * Every slice of every extent has a version. A job that writes makes a new version, and a job that
+ * verifies expects the present version. The seed of the pattern depends on the guest and the
+ * version. So data of another guest, of another place or of another time are wrong data.
  */
 #include "guest.h"
 
@@ -22,12 +22,12 @@
 #include "rig.h"
 #include "skew.h"
 
-#define SLICES		8u	/* of a page */
+#define SLICES		8u	/* slices of a page */
 #define SLICE		(MEM_PAGE / SLICES)
 
 /*
- * Looking for a completion costs the CPU others need. Later looks are a quarter of the wait
- * apart.
+ * To poll for a completion costs CPU time, which other guests need. So the guest sleeps for a
+ * quarter of the time that it has waited, or longer, between two polls.
  */
 #define NAP_NS		50000u
 #define NAP_SHARE	4u
@@ -44,8 +44,8 @@ struct work {
 	struct simdev sim;
 	struct simbuf buf;
 	struct skew skew;
-	uint16_t *version;	/* of slice s of extent e: [e * SLICES + s] */
-	unsigned int *turn;	/* of extent e: jobs so far */
+	uint16_t *version;	/* version of slice s of extent e: [e * SLICES + s] */
+	unsigned int *turn;	/* number of jobs so far of extent e */
 };
 
 static void nap(uint64_t ns)
@@ -70,13 +70,13 @@ static void work_open(struct work *w)
 	must(vfio_container_open(&w->container));
 	must(vfio_dev_open(&w->vfio, &w->container, bdf, VFIO_TYPE1v2_IOMMU));
 	must(sim_up(&w->sim, &w->vfio, NULL));
-	/* An idle device is to cost nothing. */
+	/* An idle device must not cost CPU time. */
 	sim_knob(bdf, "slow_poll", 1);
 	if (rig_stock() == iopf_serves_me())
 		tap_bail("%s is not served by who should serve it", bdf);
 }
 
-/* What a guest has in memory after its start: nothing that compresses or merges. */
+/* Fill the memory with data that the kernel can neither compress nor merge. */
 static void work_fill(struct work *w)
 {
 	uint64_t *word = w->buf.va;
@@ -89,7 +89,7 @@ static void work_fill(struct work *w)
 	}
 }
 
-/* As a hypervisor starts one: the memory is mapped for the device first, then the guest boots. */
+/* Start like a hypervisor: map the memory for the device first, then fill it. */
 static void work_start(struct work *w)
 {
 	unsigned int extents = (unsigned int)(w->conf->size / w->conf->extent);
@@ -177,7 +177,7 @@ static void work_job(struct work *w)
 	work_count(w, &cpl, tail);
 }
 
-/* What the device wrote, as the CPU sees it. */
+/* Check with the CPU the data that the device wrote. */
 static void work_check(struct work *w)
 {
 	unsigned int every = w->conf->check_every;
@@ -201,7 +201,7 @@ static void guest_main(struct guest *g, const struct guest_conf *conf)
 	uint64_t think = conf->think_us * 1000ull;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* Naps are as long as they say. */
+	/* The kernel must not extend sleeps. */
 	prctl(PR_SET_TIMERSLACK, 1);
 	work_open(&w);
 	work_start(&w);
@@ -211,7 +211,7 @@ static void guest_main(struct guest *g, const struct guest_conf *conf)
 			nap(HOLD_NAP_NS);
 			continue;
 		}
-		/* Even chances from half of it to one and a half: guests don't fall into step. */
+		/* Uniform from half to one and a half of it, so that guests do not synchronize. */
 		nap(think / 2 + skew_random(&w.skew, think + 1));
 		work_job(&w);
 	}
@@ -223,7 +223,7 @@ static void guest_main(struct guest *g, const struct guest_conf *conf)
 	__atomic_store_n(&g->state, GUEST_DONE, __ATOMIC_RELEASE);
 }
 
-/* Whether the process has ended; if so, how. */
+/* Return whether the process has ended. @status is its status then. */
 static bool guest_ended(struct guest *g, int *status, int options)
 {
 	pid_t pid = must_sys(waitpid(g->pid, status, options));
@@ -245,7 +245,7 @@ int guest_start(struct guest *g, const struct guest_conf *conf)
 		fflush(stdout);
 		_exit(0);
 	}
-	/* Shared with the guest, which had a 0 to write there. */
+	/* The starter sets it, since fork() returned 0 to the guest. */
 	g->pid = pid;
 	while (__atomic_load_n(&g->state, __ATOMIC_ACQUIRE) != GUEST_RUNNING) {
 		nap(START_NAP_NS);

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Guest: a process with memory, a container and a device of its own, as a virtual machine is one to
- * its host. Its device does jobs all the time, with pauses; the data are checked in each.
+ * Guest: a process with its own memory, container and device. To the host, a virtual machine is
+ * such a process. Its device runs jobs with pauses, and each job checks its data.
  *
  * Vocabulary:
  *  - A "job" is one command: the device reads and verifies, or writes, a slice of each page of an
- *    extent. The slices of a page take turns, so all bytes are used in the end.
- *  - "Think time" is the pause between a completion and the next job. It makes the load a guest
- *    offers a small part of what the one processor can do, so that the processor is not what
- *    limits how many guests there can be.
+ *    extent. Jobs use the slices of a page in turn, so in the end all bytes are used.
+ *  - "Think time" is the pause between a completion and the next job. With it, a guest uses only a
+ *    small part of the one processor, so the processor does not limit the number of guests.
  *
- * The process shares a struct guest with the one that started it: the counters are read while it
- * runs, each of them on its own.
+ * The process shares a struct guest with its starter, which reads the counters while the process
+ * runs. There is no lock, so counters that are read together may differ by a job.
  */
 #ifndef BENCH_DENSITY_GUEST_H
 #define BENCH_DENSITY_GUEST_H
@@ -24,14 +23,14 @@
 #include "hist.h"
 
 /**
- * struct guest_conf - what all guests have in common
+ * struct guest_conf - settings of all guests
  * @size: bytes of memory
  * @extent: bytes of an extent
- * @hot_percent: of the memory that is the working set
- * @tail_permille: of the jobs that go elsewhere
- * @write_percent: of the jobs that write
- * @think_us: think time, mean
- * @check_every: at the end the CPU looks at one extent in so many
+ * @hot_percent: share of the memory that is the working set
+ * @tail_permille: share of the jobs outside of the working set
+ * @write_percent: share of the jobs that write
+ * @think_us: mean think time
+ * @check_every: at the end the CPU checks one extent of this number of extents
  */
 struct guest_conf {
 	size_t size;
@@ -45,28 +44,28 @@ struct guest_conf {
 
 enum guest_state {
 	GUEST_STARTING,
-	GUEST_RUNNING,	/* memory mapped for the device and filled, jobs are done */
-	GUEST_REFUSED,	/* the host did not give it memory; @err says how */
+	GUEST_RUNNING,	/* the memory is mapped for the device and filled, and jobs run */
+	GUEST_REFUSED,	/* the host gave it no memory; @err is the error */
 	GUEST_DONE,
 };
 
 /**
- * struct guest - what the guest and who started it share
- * @pid: its process; 0: gone
- * @index: of the guest, and of its device
+ * struct guest - state that a guest and its starter share
+ * @pid: its process; 0: it has ended
+ * @index: number of the guest, and of its device
  * @state: enum guest_state
  * @err: GUEST_REFUSED: a negative errno
- * @hold: set by the starter: no jobs for now
+ * @hold: set by the starter: run no jobs for now
  * @stop: set by the starter: finish, check, exit
- * @start_ns: what starting took: MAP_DMA, filling the memory
- * @jobs: done
- * @tail_jobs: of them outside of the working set
- * @tail_faulted: of these, those in which the device met a fault
- * @hot_faulted: of the others
- * @faults: requests of the device, in groups
- * @wrong: words that were not what they should be
- * @checked: bytes looked at by the CPU at the end
- * @latency: of jobs, in ns, from fetch to completion by the device
+ * @start_ns: duration of the start: MAP_DMA, and filling the memory
+ * @jobs: completed jobs
+ * @tail_jobs: jobs outside of the working set
+ * @tail_faulted: jobs of @tail_jobs in which the device faulted
+ * @hot_faulted: other jobs in which the device faulted
+ * @faults: page-request groups of the device
+ * @wrong: words with wrong data
+ * @checked: bytes that the CPU checked at the end
+ * @latency: latency of jobs, in ns, from fetch to completion by the device
  */
 struct guest {
 	pid_t pid;
@@ -88,20 +87,19 @@ struct guest {
 
 /**
  * guest_start() - start a guest and wait until it runs
- * @g: in memory that processes share; index set, the rest zero
- * @conf: what it is like; kept by the caller
+ * @g: the guest, in shared memory; @index is set, and the rest is zero
+ * @conf: its settings, which must stay
  *
- * While it starts the guest is what the kernel's OOM killer takes first.
+ * While the guest starts, the kernel's OOM killer takes it first.
  *
- * Return: 0; -ENOMEM, -EFAULT...: what MAP_DMA said; -ESRCH: the kernel killed it for want of
- * memory
+ * Return: 0; -ENOMEM, -EFAULT...: the error of MAP_DMA; -ESRCH: the OOM killer killed the guest.
  */
 int guest_start(struct guest *g, const struct guest_conf *conf);
 
-/** guest_alive() - is its process there; one that ended without being told to fails the run */
+/** guest_alive() - whether its process runs; bails out if the process ended without a stop */
 bool guest_alive(struct guest *g);
 
-/** guest_end() - wait for a guest that was told to stop; bails out if it did not end well */
+/** guest_end() - wait for a guest that was told to stop; bails out if it failed */
 void guest_end(struct guest *g);
 
 #endif /* BENCH_DENSITY_GUEST_H */

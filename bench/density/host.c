@@ -14,9 +14,9 @@
 #include "mem.h"
 #include "tap.h"
 
-#define HOST_STORE	"/dev/nullb0"	/* the name the kernel gives the first of its kind */
+#define HOST_STORE	"/dev/nullb0"	/* the kernel's name of the first null_blk device */
 
-/* Their names, and the fields of /proc/vmstat they are the sum of. */
+/* Names of the counters, and the fields of /proc/vmstat of which they are the sum. */
 static const struct {
 	const char *name;
 	const char *field[2];

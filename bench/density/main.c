@@ -2,8 +2,8 @@
 /*
  * The density experiment, inside the VM, under the deterministic clock: how many guests a host of
  * a given memory can have, first with stock vfio_iommu_type1, which pins them, then with
- * vfio_iommu_iopf. See docs/internals/density.md. Figures go to a file; report.py on the host makes
- * the table, the JSON and the chart of them. For a profile only the backend's side runs.
+ * vfio_iommu_iopf. See docs/internals/density.md. Figures go to a file. report.py on the host turns
+ * them into the table, the JSON and the chart. For a profile only the side of vfio_iommu_iopf runs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,19 +18,19 @@
 #include "tally.h"
 
 /*
- * What the kernel keeps free, as a part of what guests can have: on a large host that is next to
- * nothing, while the default on a small machine is a tenth.
+ * The memory that the kernel keeps free, as a part of the guests' memory. It is very little on a
+ * large host, but by default a tenth on a small machine.
  */
 #define RESERVE_SHARE	128
 
-/* What is asked for on the command line, as name=number. All of them have to be there. */
+/* Arguments of the command line, as name=number. All are required. */
 static struct {
 	const char *name;
 	unsigned int least;
 	unsigned int most;
 	unsigned int value;
 } params[] = {
-	{ "size_mib", 1, 1024, 0 },	/* of a guest's memory */
+	{ "size_mib", 1, 1024, 0 },	/* memory of a guest */
 	{ "extent_kib", 4, 1024, 0 },
 	{ "hot_percent", 1, 99, 0 },
 	{ "tail_permille", 0, 1000, 0 },
@@ -38,7 +38,7 @@ static struct {
 	{ "think_us", 1, 10000000, 0 },
 	{ "settle_ms", 0, 100000, 0 },
 	{ "window_ms", 1, 100000, 0 },
-	{ "windows", 1, 100, 0 },	/* of a step, at most */
+	{ "windows", 1, 100, 0 },	/* most windows of a step */
 	{ "swap_mib", 1, 1 << 20, 0 },
 	{ "check_every", 1, 1 << 20, 0 },
 };
@@ -102,7 +102,7 @@ static void run_figures(void)
 	figure("run", "available", mem_info_kb("MemAvailable") * 1024);
 }
 
-/* FILE=TEXT, cut in two. */
+/* Split FILE=TEXT. */
 static struct side_setting setting_read(char *arg)
 {
 	char *text = strchr(arg, '=');
@@ -113,7 +113,7 @@ static struct side_setting setting_read(char *arg)
 	return (struct side_setting){ .file = arg, .text = text };
 }
 
-/* A setting of the host, which holds at once. */
+/* Apply a setting of the host. It is valid at once. */
 static void host_set(char *arg)
 {
 	struct side_setting set = setting_read(arg);
@@ -187,7 +187,7 @@ int main(int argc, char **argv)
 	args_read(&plan, steps, argv + 2, argc - 2);
 	if (plan.symbols)
 		phase_profile();
-	/* What the kernel does once a second for itself is nobody's cost here. */
+	/* Avoid the kernel's update of statistics, which adds to a cost once a second. */
 	must(mem_write_file("/proc/sys/vm/stat_interval", "100000"));
 	host_store_fill(param("swap_mib"));
 	must(mem_write_file("/proc/sys/vm/min_free_kbytes", "%zu",
@@ -196,8 +196,9 @@ int main(int argc, char **argv)
 	if (!plan.symbols)
 		side_run("type1", true, &plan);
 	/*
-	 * Not for stock: nothing of a pinned guest can go there. With the little beside it that
-	 * can, the kernel tries for minutes before it admits that there is no room for one more.
+	 * Stock gets no swap, since memory of a pinned guest cannot be swapped out. If there were
+	 * swap for the little other memory, the kernel would try to reclaim for minutes before it
+	 * refuses another guest.
 	 */
 	host_swap_on(param("swap_mib"));
 	side_run("iopf", false, &plan);

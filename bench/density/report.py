@@ -21,7 +21,7 @@ from figures import dat, grouped, size, time  # noqa: E402
 SIDES = ("type1", "iopf")
 PAGE = 4096
 
-# The goal: so many times the guests of pinning, each with that share of what a pinned guest does.
+# The goal: the number of guests as a multiple of pinned guests, and the rate of each as a share of a pinned guest's.
 GOAL_GUESTS = 4
 GOAL_SHARE = 0.9
 
@@ -62,7 +62,7 @@ def collect(path):
 
 
 def curve(steps, reference):
-    """What the curve of a side is like; reference: a pinned guest's rate."""
+    """Properties of the curve of a side. reference: a pinned guest's rate."""
     good = []
     for step in steps:
         step["share"] = round(step["guest_rate"] / reference, 4)
@@ -94,7 +94,7 @@ def derive(result):
     result["goal"] = {
         "guests": GOAL_GUESTS, "share": GOAL_SHARE, "pinned_guests": pinned, "iopf_guests": good,
         "ratio": round(good / pinned, 2), "reached": good >= GOAL_GUESTS * pinned,
-        # Pinning was not tried any further where it held all guests of the last step.
+        # If pinning held all guests of the last step, more guests were not tried.
         "decided": "refused" in result["type1"],
     }
     return result
@@ -147,7 +147,7 @@ def data_right(result):
 
 
 def smoke(result):
-    """TAP: does the experiment do what it is to do."""
+    """TAP: whether the experiment works."""
     stock, ours = result["type1"], result["iopf"]
     last = ours["steps"][-1]
     points = [

@@ -19,7 +19,7 @@
 struct side {
 	const char *name;
 	const struct side_plan *plan;
-	struct guest *guests;	/* shared with their processes */
+	struct guest *guests;	/* in memory shared with their processes */
 	unsigned int running;
 };
 
@@ -33,7 +33,7 @@ static void rest(unsigned int ms)
 	nanosleep(&ts, NULL);
 }
 
-/* Whether two windows saw the same rate, to SETTLED_PERCENT. */
+/* Return whether the rates of two windows differ by SETTLED_PERCENT at most. */
 static bool same_rate(uint64_t before, uint64_t now)
 {
 	uint64_t apart = before > now ? before - now : now - before;
@@ -52,7 +52,7 @@ static void side_window(const struct side *s)
 	phase_off();
 }
 
-/* Look at windows until nothing changes any more; the last one counts. */
+/* Measure windows until the rate does not change any more. The last window is the result. */
 static void side_measure(struct side *s)
 {
 	static struct tally from, to;
@@ -84,7 +84,7 @@ static void side_hold(struct side *s, bool hold)
 		__atomic_store_n(&s->guests[i].hold, hold, __ATOMIC_RELAXED);
 }
 
-/* What each container is to have. */
+/* Apply the settings of a container. */
 static void side_set(const struct side *s, const struct guest *g)
 {
 	for (unsigned int i = 0; i < s->plan->settings && !rig_stock(); i++) {
@@ -97,7 +97,7 @@ static void side_set(const struct side *s, const struct guest *g)
 	}
 }
 
-/* One more guest; false when the host can't hold it. */
+/* Start one more guest. Return false if the host cannot hold it. */
 static bool side_grow(struct side *s)
 {
 	struct guest *g = &s->guests[s->running];
@@ -118,8 +118,8 @@ static bool side_grow(struct side *s)
 }
 
 /*
- * Guests up to a number; false when the host can't hold them. The others pause: what is measured is
- * not how long a start takes on a busy host.
+ * Start guests up to a number. Return false if the host cannot hold them. The running guests pause
+ * meanwhile, since the duration of a start on a busy host is not measured.
  */
 static bool side_grow_to(struct side *s, unsigned int guests)
 {
@@ -175,7 +175,7 @@ void side_run(const char *name, bool stock, const struct side_plan *plan)
 
 		if (!s.running)
 			tap_bail("%s: the host can't hold a single guest", name);
-		/* When there can't be more: as many as there are, if that is not the last step. */
+		/* The host holds no more: measure the present number if no step has measured it. */
 		if (s.running > measured)
 			side_measure(&s);
 		measured = s.running;

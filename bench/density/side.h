@@ -2,9 +2,10 @@
 /*
  * Side: the experiment with one of the two backends.
  *
- * Guests are started one after the other and go on working. At each step, a number of guests, the
- * host is looked at in windows, one after the other, until the guests' throughput is the same in
- * two of them. A side ends when the host can't hold another guest, or with the last step.
+ * Guests are started one after the other, and continue to work. A step is a number of guests. At
+ * each step, the host is measured in windows, one after the other, until two windows have the same
+ * throughput of all guests. A side ends when the host cannot hold another guest, or after the last
+ * step.
  */
 #ifndef BENCH_DENSITY_SIDE_H
 #define BENCH_DENSITY_SIDE_H
@@ -14,9 +15,9 @@
 #include "guest.h"
 
 /**
- * struct side_setting - a file and what to write into it
- * @file: of the host, a path; or of each container, its name in sysfs
- * @text: what
+ * struct side_setting - a file, and the text to write into it
+ * @file: a path on the host; or the name of a container's file in sysfs
+ * @text: the text
  */
 struct side_setting {
 	const char *file;
@@ -26,16 +27,16 @@ struct side_setting {
 #define SIDE_SETTINGS_MAX	16
 
 /**
- * struct side_plan - what to do
- * @conf: of the guests
- * @settle_ms: how long a step is left alone first
+ * struct side_plan - the plan of a side
+ * @conf: settings of the guests
+ * @settle_ms: time before the first window of a step
  * @window_ms: length of a window
- * @windows: how many there are at most
- * @step: the steps, numbers of guests, ascending
- * @steps: how many
- * @setting: of the containers, with the backend
- * @settings: how many
- * @symbols: a profile is taken: where to copy the kernel's symbols to; or NULL
+ * @windows: most windows of a step
+ * @step: the steps: numbers of guests, ascending
+ * @steps: number of steps
+ * @setting: settings of the containers of vfio_iommu_iopf
+ * @settings: number of settings
+ * @symbols: for a profile, the file to which the kernel's symbols are copied; or NULL
  */
 struct side_plan {
 	struct guest_conf conf;
@@ -50,10 +51,10 @@ struct side_plan {
 };
 
 /**
- * side_run() - all steps, then the data of all guests are checked
- * @name: of the side, in the figures
- * @stock: with stock type1; else with the backend
- * @plan: what to do
+ * side_run() - run all steps, then check the data of all guests
+ * @name: name of the side in the figures
+ * @stock: use stock type1; otherwise vfio_iommu_iopf
+ * @plan: the plan
  */
 void side_run(const char *name, bool stock, const struct side_plan *plan);
 

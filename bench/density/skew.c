@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Skew: see skew.h. The generator is the device's own (iopf_sim_mix()) over a counter. The modulo
- * prefers small numbers by one part in 2^50 here.
+ * Skew: see skew.h. The generator is that of the simulated device (iopf_sim_mix()) over a counter.
+ * The modulo favours small numbers by one part in 2^50 here.
  */
 #include "skew.h"
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Skew: which part of its memory a guest's device works on next.
+ * Skew: the choice of the memory that a guest's device uses next.
  *
- * Memory is cut into extents. Some of them, scattered over all of it, are hot: the working set. A
- * job goes to a hot extent, or, with the chance given, to one of the others: the tail. Within
- * either all extents are alike. The same seed gives the same sequence.
+ * Memory is divided into extents. Some extents, scattered over the memory, are hot: the working
+ * set. A job uses a hot extent, or, with a given probability, one of the others: the tail. Within
+ * the working set and within the tail, all extents have the same probability. The same seed gives
+ * the same sequence.
  */
 #ifndef BENCH_DENSITY_SKEW_H
 #define BENCH_DENSITY_SKEW_H
@@ -14,11 +15,11 @@
 
 /**
  * struct skew - a sequence of extents
- * @extents: how many there are
- * @hot: how many of them are hot
- * @tail_permille: the chance of a job to go elsewhere
- * @order: the extents, in an order by chance; the first @hot are hot
- * @state: of the generator
+ * @extents: number of extents
+ * @hot: number of hot extents
+ * @tail_permille: probability of a job in the tail
+ * @order: the extents in random order; the first @hot are hot
+ * @state: state of the generator
  */
 struct skew {
 	unsigned int extents;
@@ -31,10 +32,10 @@ struct skew {
 /**
  * skew_init() - begin a sequence
  * @k: out
- * @extents: how many there are, at least 2
- * @hot_percent: how many of them are hot; at least one is, and at least one is not
- * @tail_permille: the chance of a job to go to one that is not
- * @seed: of the choice and of the sequence
+ * @extents: number of extents, at least 2
+ * @hot_percent: share of hot extents; at least one extent is hot, and at least one is not
+ * @tail_permille: probability of a job in the tail
+ * @seed: seed of the choice of hot extents and of the sequence
  */
 void skew_init(struct skew *k, unsigned int extents, unsigned int hot_percent,
 	       unsigned int tail_permille, uint64_t seed);
@@ -42,13 +43,13 @@ void skew_init(struct skew *k, unsigned int extents, unsigned int hot_percent,
 /** skew_free() - free what skew_init() allocated */
 void skew_free(struct skew *k);
 
-/** skew_random() - a number below @below, of the same generator */
+/** skew_random() - a random number below @below, from the same generator */
 uint64_t skew_random(struct skew *k, uint64_t below);
 
 /**
  * skew_next() - the next extent
  * @k: the sequence
- * @tail: out: it is not a hot one
+ * @tail: out: the extent is not hot
  */
 unsigned int skew_next(struct skew *k, bool *tail);
 

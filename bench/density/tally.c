@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tally: see tally.h. The guests go on while their counters are read, so counters of one guest
- * may be a job apart.
+ * Tally: see tally.h. The guests continue while their counters are read, so the counters of a guest
+ * may differ by a job.
  */
 #include "tally.h"
 
@@ -23,7 +23,7 @@ void tally_take(struct tally *t, const struct guest *guests, unsigned int n)
 		t->slow += iopf_count(rig_bdf(i), "parked");
 }
 
-/* One figure of a step: "<side> step <guests> <key> <value>". */
+/* Write one figure of a step: "<side> step <guests> <key> <value>". */
 static void step(const char *side, unsigned int n, const char *key, uint64_t value)
 {
 	figure_line("%s step %u %s %llu", side, n, key, (unsigned long long)value);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tally: what guests and their host have counted up to a moment. What happened between two is the
- * figures of a step.
+ * Tally: the counters of the guests and their host at one time. The figures of a step are the
+ * differences between two tallies.
  */
 #ifndef BENCH_DENSITY_TALLY_H
 #define BENCH_DENSITY_TALLY_H
@@ -9,14 +9,14 @@
 #include "guest.h"
 #include "host.h"
 
-#define TALLY_MAX_GUESTS	64	/* what the simulator has devices for */
+#define TALLY_MAX_GUESTS	64	/* most devices of the simulator */
 
 /**
- * struct tally - counters at a moment
- * @each: of each guest, its latency apart
- * @latency: of all of them
- * @slow: faults of all of them that had to wait for memory or swap
- * @host: of the host
+ * struct tally - counters at one time
+ * @each: counters of each guest, without its latency
+ * @latency: latency of all guests
+ * @slow: faults of all guests that waited for memory or swap
+ * @host: counters of the host
  */
 struct tally {
 	struct guest each[TALLY_MAX_GUESTS];
@@ -26,27 +26,27 @@ struct tally {
 };
 
 /**
- * tally_take() - look at all counters
+ * tally_take() - read all counters
  * @t: out
  * @guests: the guests
- * @n: how many
+ * @n: number of guests
  */
 void tally_take(struct tally *t, const struct guest *guests, unsigned int n);
 
 /**
- * tally_jobs() - jobs done between two tallies of the same guests
- * @from: the first
- * @to: the second
- * @n: how many guests
+ * tally_jobs() - number of jobs between two tallies of the same guests
+ * @from: the first tally
+ * @to: the second tally
+ * @n: number of guests
  */
 uint64_t tally_jobs(const struct tally *from, const struct tally *to, unsigned int n);
 
 /**
- * tally_figures() - write what happened between two tallies of the same guests
- * @side: whose figures they are
- * @n: how many guests
- * @from: the first
- * @to: the second
+ * tally_figures() - write the differences between two tallies of the same guests
+ * @side: the side of the figures
+ * @n: number of guests
+ * @from: the first tally
+ * @to: the second tally
  */
 void tally_figures(const char *side, unsigned int n, const struct tally *from,
 		   const struct tally *to);

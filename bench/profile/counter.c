@@ -3,15 +3,15 @@
  * A plugin of QEMU that counts how often the guest executes each instruction, between marks that
  * the guest's program sets (bench/mark.h).
  *
- * Each address has a running count that the translated code itself adds to. A phase's share is kept
- * by taking the counts off where it is switched on and adding them where it is switched off: so a
- * mark costs a walk over all addresses, and everything else an addition.
+ * Each address has a running count, which the translated code increments. When a phase is switched
+ * on, the plugin subtracts all counts from the phase's share. When the phase is switched off, it
+ * adds all counts. So a mark costs a walk over all addresses, and an instruction costs an addition.
  *
- * Only for one emulated processor, or for one thread that emulates all of them (vm/run --icount):
- * nothing is locked. An instruction that faults, and is executed again, counts twice. The
- * repetitions of "rep stosb" and the like are executions, as they are for the instruction clock.
+ * The plugin works only with one emulated processor, or with one thread that emulates all of them
+ * (vm/run --icount), since there are no locks. An instruction that faults and is executed again
+ * counts twice. Each repetition of "rep stosb" and the like counts, as in the instruction clock.
  *
- * Vocabulary: a phase is what is measured as one, in one or many spans from on to off.
+ * Vocabulary: a phase is a unit of measurement. It has one or more spans, from on to off.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,9 +24,9 @@
 
 #define PHASES		64
 #define ADDRS_BITS	21
-#define ADDRS		(1u << ADDRS_BITS)	/* of instructions; a kernel's run has 300 000 */
+#define ADDRS		(1u << ADDRS_BITS)	/* most addresses; a run of a kernel has 300 000 */
 
-/* All found by the same index. Never moved: the translated code has the addresses of @count. */
+/* Arrays with a common index. They never move, since translated code has addresses of @count. */
 static uint64_t *addr, *count, *share[PHASES];
 static uint32_t used;
 static uint32_t *hash;	/* index + 1, or 0 */
@@ -40,7 +40,7 @@ static void fail(const char *what)
 	exit(2);
 }
 
-/* Zeroed, and no memory before it is used. */
+/* Reserve zeroed memory, which the kernel allocates at the first use. */
 static void *reserve(size_t size)
 {
 	void *va = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -121,7 +121,7 @@ static void translate(uint64_t id, struct qemu_plugin_tb *tb)
 	}
 }
 
-/* One line for each instruction that ran in a phase: address, phase, how often. */
+/* Write a line for each instruction that ran in a phase: address, phase, count. */
 static void finish(uint64_t id, void *userdata)
 {
 	FILE *f = fopen(out, "w");

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The few functions of QEMU's plugin interface (version 1, QEMU 4.2 and later) that the counter
- * uses. Written down here because Debian 12 has the interface in its QEMU, but no header for it.
- * QEMU's documentation "QEMU TCG Plugins" describes them; the emulator provides them when it
- * loads us.
+ * uses. QEMU of Debian 12 has the interface, but Debian has no header for it. QEMU's documentation
+ * "QEMU TCG Plugins" describes the functions. The emulator provides them when it loads the plugin.
  */
 #ifndef BENCH_PROFILE_QEMU_H
 #define BENCH_PROFILE_QEMU_H

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Instructions by function, of what bench/profile/run counted.
+"""Instructions by function, from the counts of bench/profile/run.
 
 usage: report.py DIRECTORY [--top N] [--annotate FUNCTION]
 
@@ -22,12 +22,12 @@ sys.path.insert(0, os.path.join(TOP, "demo"))
 
 import figures  # noqa: E402  (the path above is where it is)
 
-KERNEL = 0xffff800000000000     # where its half begins, less what nobody uses
+KERNEL = 0xffff800000000000     # begin of the kernel's half of the address space
 USER = "(user space)"
 
 
 class Symbols:
-    """Addresses to functions. A module's are named as the kernel names them: "function [module]"."""
+    """Addresses to functions. A function of a module is named "function [module]", as by the kernel."""
 
     def __init__(self, path):
         found = {}
@@ -35,7 +35,7 @@ class Symbols:
             for line in lines:
                 words = line.split()
                 if words[1] in "tTwW":
-                    # Of several names of one address the first is as good as the others.
+                    # An address may have several names. Take the first one.
                     found.setdefault(int(words[0], 16), " ".join(words[2:]))
         if not any(found):
             figures.die(f"{path} shows no addresses")
@@ -68,7 +68,7 @@ def phases(path):
 
 
 def counts(path, names):
-    """{name of a phase: {address: count}}; phases of the same name are one."""
+    """{name of a phase: {address: count}}; phases with the same name are added up."""
     found = {}
     with open(path, encoding="utf-8") as lines:
         for line in lines:
