@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How long faults take: histograms for each device and each space, in phases.
+ * Latency of faults: histograms for each device and each container, by phase.
  *
- * What is measured: every fault that is answered, from the call of our handler to the end of the
- * response. What comes before, in the device, the IOMMU and its driver, nobody here can see. The
- * phases (enum iopf_phase) follow each other without a gap and add up to the total. They are
- * measured for each fault that had to wait, and for one in so many of the others (parameter
- * "latency"): the total alone costs 35 instructions, with the phases it is 200, of a short
- * fault's 3400. A phase counts the faults that had it: none that is handled in place has been
- * queueing.
+ * Every fault is measured, from the call of iopf_fault_handler() to the end of the response. The
+ * time before that, in the device, the IOMMU and its driver, is not visible here. The phases (enum
+ * iopf_phase) follow each other without a gap and add up to the total. They are measured for each
+ * fault that has to wait, and for one in N of the others (N is the parameter "latency_sampling").
+ * The total alone costs 35 instructions, with the phases 200, of the 3400 of a short fault. A phase
+ * counts only the faults that went through it: a fault handled in place has no queueing phase.
  *
- * Where map and walk alternate, for a fault that maps several runs, each adds up. What is
- * populated ahead of a device belongs to the fault that brought it about. An attempt in place that
- * ends in waiting counts as walk when its phases were not measured, or when nothing could
- * be populated.
+ * When a fault maps several runs, map and walk alternate, and the times of each are added up. An
+ * attempt in place that ends in waiting counts as walk when its phases were not measured, or when
+ * nothing could be populated.
  *
- * Memory: 6.1 KiB for each processor and attached device; 12 KiB for each device that has ever
- * been attached and for each space, for what was measured by devices that have left.
+ * Memory: 6.1 KiB for each processor and attached device; 12 KiB for each device that has ever been
+ * attached and for each container, for the measurements of devices that have left.
  *
- * Invariants: what a device measures is in its processors' histograms for as long as it is
- * attached, and counts for the device and for the container. When it leaves, it goes to the past of
- * both. When either is reset, it goes to the past of the other. So each shows everything of its own
- * since it was reset, whatever happens to the other.
+ * Invariants: while a device is attached, its measurements are in its per-CPU histograms, and count
+ * for the device and for the container. When the device is detached, they are added to the past of
+ * both. When one of the two is reset, they move to the past of the other. So device and container
+ * each show everything since their own last reset.
  *
- * Locking: iopf_devices_lock for all but the counting. A processor's histogram is moved away by
- * that processor, between two instructions of whoever counts there. So no fault is lost or
- * counted twice, though one that is just being counted may leave its duration on one side and its
- * count on the other. The counters have 32 bits: one processor's 4 billion faults of one
- * bucket, without a reset, are none.
+ * Locking: iopf_devices_lock for everything but counting. Each processor moves its own histogram
+ * away, in an interrupt, between two instructions of the code that counts. So no fault is lost or
+ * counted twice. A fault that is just being counted may leave its duration on one side and its
+ * count on the other. The counters have 32 bits: a bucket of one processor wraps to 0 after 4
+ * billion faults without a reset.
  *
- * read, reset vs detach: under the lock; d->latency is NULL then, or the past has it all.
- * count vs detach: a device is detached from its domain, so that its IOMMU driver reports no faults
- *   any more, and has no active workers, before its histograms go.
- * read, reset vs removal of the directory: sysfs waits, so who removes one does not hold the lock.
+ * read, reset vs detach: both run under the lock. After detach d->latency is NULL, and the past has
+ *   everything.
+ * count vs detach: before the histograms are freed, the device is detached from its domain, so its
+ *   IOMMU driver reports no more faults, and it has no active workers.
+ * read, reset vs removal of the directory: removal waits for readers and writers of the files, so
+ *   the caller does not hold the lock.
  */
 #include <linux/cleanup.h>
 #include <linux/cpu.h>
@@ -47,10 +47,10 @@
 
 DEFINE_STATIC_KEY_TRUE(iopf_latency_on);
 
-/* One fault in so many that are handled in place has its phases measured. */
+/* Of the faults handled in place, one in latency_every has its phases measured. */
 static unsigned int latency_every __read_mostly = 8;
 
-/* A processor learns of a new rate when it next measures phases: that is not to take for ever. */
+/* A processor reads the rate when it next measures phases. This limit bounds the delay. */
 #define LATENCY_EVERY_MAX 1000U
 
 static int latency_set(const char *val, const struct kernel_param *kp)
@@ -79,7 +79,7 @@ module_param_cb(latency_sampling, &latency_ops, &latency_every, 0644);
 MODULE_PARM_DESC(latency_sampling,
 		 "Measure how long faults take, and the phases of each one in so many; 1: of all; 0: measure nothing (default: 8)");
 
-/* What was measured by devices that are not attached any more, or before a reset of others. */
+/* Measurements of devices that have been detached, or from before a reset of the other side. */
 struct iopf_latency_past {
 	struct iopf_hist_sum hist[IOPF_PHASE_NR];
 };
@@ -100,7 +100,7 @@ void iopf_timing_add_phases(struct iopf_device *d, const struct iopf_timing *t)
 }
 
 /**
- * iopf_latency_attach() - a device is about to be attached
+ * iopf_latency_attach() - allocate the histograms of a device that is about to be attached
  * @d: the device
  * @shared: the past of its container
  *
@@ -111,7 +111,7 @@ int iopf_latency_attach(struct iopf_device *d, struct iopf_latency_past *shared)
 {
 	lockdep_assert_held(&iopf_devices_lock);
 
-	/* It stays with the device, who is nobody's to pay for. */
+	/* The past stays with the device, so no owner is charged for it. */
 	if (!d->latency_past)
 		d->latency_past = kvzalloc(sizeof(*d->latency_past), GFP_KERNEL);
 	if (!d->latency_past)
@@ -123,7 +123,7 @@ int iopf_latency_attach(struct iopf_device *d, struct iopf_latency_past *shared)
 	return 0;
 }
 
-/* One processor's histograms. */
+/* Arguments of part_take(): histograms of one processor, and their destination. */
 struct latency_part {
 	struct iopf_latency *from;
 	struct iopf_latency_past *to;
@@ -137,7 +137,7 @@ static void part_take(void *info)
 		iopf_hist_take(&part->to->hist[phase], &part->from->hist[phase]);
 }
 
-/* Move what an attached device has measured. */
+/* Move the measurements of an attached device to @to. */
 static void latency_take(struct iopf_device *d, struct iopf_latency_past *to)
 {
 	struct latency_part part = { .to = to };
@@ -148,7 +148,7 @@ static void latency_take(struct iopf_device *d, struct iopf_latency_past *to)
 	guard(cpus_read_lock)();
 	for_each_possible_cpu(cpu) {
 		part.from = per_cpu_ptr(d->latency, cpu);
-		/* On a processor that is off nobody counts. */
+		/* An offline processor counts nothing, so its histogram can be moved from here. */
 		if (smp_call_function_single(cpu, part_take, &part, true))
 			part_take(&part);
 	}
@@ -166,8 +166,8 @@ static void latency_peek(const struct iopf_device *d, enum iopf_phase phase,
 }
 
 /**
- * iopf_latency_detach() - a device has been detached, or was not attached after all
- * @d: the device, after iopf_latency_attach(), be it that failed; no fault of it is under way
+ * iopf_latency_detach() - move the measurements of a device to the past, and free its histograms
+ * @d: the device, after iopf_latency_attach(), even a failed one; no fault of it is under way
  *
  * Context: under iopf_devices_lock.
  */
@@ -186,9 +186,9 @@ void iopf_latency_detach(struct iopf_device *d)
 }
 
 /**
- * iopf_latency_past_alloc() - an empty past for a container
+ * iopf_latency_past_alloc() - allocate an empty past for a container
  *
- * Return: to be freed with kvfree(), or NULL.
+ * Return: the past, which the caller frees with kvfree(), or NULL.
  */
 struct iopf_latency_past *iopf_latency_past_alloc(void)
 {
@@ -196,12 +196,12 @@ struct iopf_latency_past *iopf_latency_past_alloc(void)
 }
 
 /**
- * iopf_latency_sum() - what was measured of a phase
- * @d: of this device, or NULL:
- * @past: in a container, by devices that have left
- * @queues: and by those of its attached groups, a list of struct iopf_fault_queue
+ * iopf_latency_sum() - sum up the measurements of a phase, of a device or of a container
+ * @d: the device; NULL: the container
+ * @past: the container: measurements of devices that have left
+ * @queues: the container: its attached groups, a list of struct iopf_fault_queue
  * @phase: the phase
- * @sum: it is added to this
+ * @sum: the measurements are added to this
  */
 void iopf_latency_sum(struct iopf_device *d, const struct iopf_latency_past *past,
 		      const struct list_head *queues, enum iopf_phase phase,
@@ -225,10 +225,10 @@ void iopf_latency_sum(struct iopf_device *d, const struct iopf_latency_past *pas
 }
 
 /**
- * iopf_latency_reset() - begin to measure anew
- * @d: as of iopf_latency_sum()
- * @past: as of iopf_latency_sum()
- * @queues: as of iopf_latency_sum()
+ * iopf_latency_reset() - reset the measurements of a device or of a container
+ * @d: see iopf_latency_sum()
+ * @past: see iopf_latency_sum()
+ * @queues: see iopf_latency_sum()
  */
 void iopf_latency_reset(struct iopf_device *d, struct iopf_latency_past *past,
 			const struct list_head *queues)

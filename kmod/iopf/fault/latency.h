@@ -13,14 +13,14 @@
 struct iopf_latency_past;
 
 /*
- * Ticks of a bucket's width, as a shift: what is told apart at all. 32 cycles are some ten
- * nanoseconds, and 2^35 times that are five minutes; longer waits count as that long.
+ * Width of the smallest bucket in ticks, as a shift: the resolution. 32 cycles are about ten
+ * nanoseconds, and 2^35 times that are five minutes. Longer waits count as five minutes.
  */
 #define IOPF_LATENCY_SHIFT	5
 
 /**
- * struct iopf_latency - what was measured, on one CPU
- * @skip: faults until the next one with phases
+ * struct iopf_latency - measurements of one device on one CPU
+ * @skip: number of faults until the next one whose phases are measured
  * @hist: durations by phase; the sum in ticks, the buckets in units of IOPF_LATENCY_SHIFT
  */
 struct iopf_latency {
@@ -43,9 +43,9 @@ static inline void iopf_latency_add(struct iopf_device *d, enum iopf_phase phase
 }
 
 /**
- * iopf_timing_begin() - a fault has been reported
- * @t: its clock
- * @d: its device, attached
+ * iopf_timing_begin() - start the clock of a fault that has been reported
+ * @t: the clock
+ * @d: the device of the fault, attached
  */
 static inline void iopf_timing_begin(struct iopf_timing *t, struct iopf_device *d)
 {
@@ -59,9 +59,9 @@ static inline void iopf_timing_begin(struct iopf_timing *t, struct iopf_device *
 }
 
 /**
- * iopf_timing_end() - the fault has been answered
- * @t: its clock
- * @d: its device, still attached
+ * iopf_timing_end() - count the duration of a fault that has been answered
+ * @t: the clock
+ * @d: the device of the fault, still attached
  */
 static inline void iopf_timing_end(struct iopf_timing *t, struct iopf_device *d)
 {
@@ -74,7 +74,7 @@ static inline void iopf_timing_end(struct iopf_timing *t, struct iopf_device *d)
 		t->spent[IOPF_PHASE_RESPOND] = end - t->last;
 		iopf_timing_add_phases(d, t);
 	}
-	/* The last: who sees this finds the phases there. */
+	/* Count the total last: a reader that sees it also sees the phases. */
 	iopf_latency_add(d, IOPF_PHASE_TOTAL, end - t->start);
 }
 

@@ -5,12 +5,12 @@
  * The fault handler takes such a fault off the IOMMU core's list, so that nobody else answers it,
  * puts it on its group's queue, and gives it to a worker. The worker populates the page and tries
  * again (retry.c). It may wait for a disk, or for a userfaultfd that never answers. Meanwhile it
- * holds nothing of the container. The worker is
+ * holds nothing of the container. The worker is one of these:
  *
  *   a thread of the process   while pages of its memory are wanted, see host/pool.c
- *   one of the workqueue    while the fault waits for something else: memory for the IOMMU's page
+ *   one of the workqueue      while the fault waits for something else: memory for the IOMMU's page
  *                           tables, the end of an invalidation
- *   none                    while its area is frozen: the fault is on queue->frozen
+ *   none                      while its area is frozen: the fault is on queue->frozen
  *
  * The states of a parked fault:
  *
@@ -32,15 +32,15 @@
  * faults of one device wait for memory that may never come, the other devices of the container
  * still have their workers. A worker that has finished its fault turns the first WAITING fault into
  * a PARKED one, and queues its work behind that of other devices. A fault is WAITING only while all
- * workers are taken. So a worker that finishes always takes it.
+ * workers are taken. So one of them takes the fault when it has finished its own.
  *
  * fault vs detach: the drain marks the queue dead, so that no fault is parked any more. It cancels
  *   WAITING and PARKED faults, and waits for ACTIVE ones. It takes back a job that is queued for a
  *   thread of a process, and interrupts a thread that sleeps in the mm. A few file systems delay
- *   such a thread for long. Until it wakes up it keeps the memory of the queue, and then only reads
- *   the state of the fault. A WAITING fault has no worker, so the drain frees it. A worker that
- *   ends meanwhile may turn it into a PARKED fault. The drain goes through both lists until they
- *   are empty, so it finds the fault there.
+ *   such a thread for long. Until it wakes up it keeps the memory of the queue. Then it touches
+ *   nothing of the queue but the lists and counters. A WAITING fault has no worker, so the drain
+ *   frees it. A worker that ends meanwhile may turn it into a PARKED fault. The drain goes through
+ *   both lists until they are empty, so it finds the fault there.
  * fault vs freeze: a fault in a frozen area (map/area.c) is parked without a worker. Thaw, unmap
  *   and drain first make their change, then count a resume, and give a worker to every fault on
  *   queue->frozen. A fault joins that list only if no resume was counted since before its attempt.

@@ -67,7 +67,7 @@ struct iopf_parked {
 /* How a fault waits after an attempt that did not serve it. */
 enum parked_next {
 	PARKED_HERE,
-	PARKED_ELSEWHERE, /* another worker has it; it may be freed */
+	PARKED_ELSEWHERE, /* another worker or the frozen list has it; it may be freed */
 	PARKED_NOWHERE, /* the queue is dead */
 };
 

@@ -2,32 +2,34 @@
 /*
  * Prefetching: what is done for a device after its fault has been answered.
  *
- * A fault is answered when its own pages and a small window around them are mapped, so that no
- * device waits for what others might want. Then, in the same context:
+ * A fault is answered when its own pages and a small window around them are mapped. So the device
+ * does not wait for prefetching. Then, in the same context:
  *
- *   the rest    of the 2 MiB, if the whole window was there: as far as there is no gap
- *   ahead       what the device will want next, if it goes in order (core/stream.h): pages that
- *               the CPU has are mapped, those that it has not are populated, if the
- *               ones before were absent, too, and if that needs no waiting
- *   swapped     where the host looks for what is not used there is none of that, but
- *               what it has swapped out of a window comes back together
+ *   the rest    of the 2 MiB is mapped up to the first gap, if the whole window was mapped
+ *   ahead       pages that a sequential device will use next (core/stream.h): present pages are
+ *               mapped; absent pages are populated if the pages before them were absent, too, and
+ *               if populating needs no wait
+ *   swapped     where the host looks for unused pages there is no prefetching, but the swapped
+ *               pages of a window are read back together
  *
  * One fault causes at most this work: mapping 2 MiB of present pages, or AHEAD_LEAVES leaves of
  * that size, or populating IOPF_AHEAD_ABSENT pages. A worker prefetches the rest of a long stream,
  * a slice of that size at a time, and takes the streams in turn. A stream over present memory does
  * not fault any more once the worker is ahead of the device.
  *
- * Bounds: IOPF_AHEAD_PRESENT and IOPF_AHEAD_ABSENT pages at a time, less for devices that do not
- * use what they get. What is there already is mapped only; nothing is taken from a disk.
+ * Bounds: IOPF_AHEAD_PRESENT and IOPF_AHEAD_ABSENT pages at a time, less for devices that leave
+ * prefetched pages unused. Present pages are only mapped. Nothing is read from a disk.
  *
- * after vs detach: who goes on after the answer counts as active in the queue, which detaching
- *   waits for; the worker takes a count for each slice, and a dead queue gives none.
- * after vs unmap, invalidation: all looks are fresh, under RCU and the chunk's lock, as for faults.
- *   What window_unmap_clean() sees is a hint: it unmaps, under the chunk's lock, as an invalidation
- *   would, what is mapped by then, never what is pinned, and loses no dirty page. A page that has
- *   become writable meanwhile is missed once more, one of an area frozen meanwhile when it thaws.
- * after vs freeze: where an area has no CPU address, none is read; what is populated at one that
- *   was read before ends with it, see iopf_vaddr_changed().
+ * after vs detach: a context that works after the answer counts as active in the queue, and
+ *   detaching waits for it. The worker counts as active for each slice. A dead queue lets no slice
+ *   begin.
+ * after vs unmap, invalidation: each lookup is done anew, under RCU and the chunk's lock, as for
+ *   faults. window_unmap_clean() decides without the lock, so its decision is a hint. Then it
+ *   unmaps under the chunk's lock, as an invalidation does. It never unmaps pinned pages, and loses
+ *   no dirty page. A page that has become writable meanwhile causes one more fault. So does a page
+ *   of an area that was frozen meanwhile, when the area thaws.
+ * after vs freeze: the address of an area without a CPU address is not read. Populating at an
+ *   address that was read before ends when the address changes, see iopf_vaddr_changed().
  * after vs exit: as for faults, see iopf_mm_populate_now().
  * The worker holds references as a parked fault does: fault queue, backlog, module.
  */
@@ -50,14 +52,15 @@
 /* Present pages to prefetch: 1 GiB, for which page tables take 2 MiB. */
 #define IOPF_AHEAD_PRESENT	(SZ_1G / PAGE_SIZE)
 /*
- * Pages to populate ahead. A fault costs about as much as zeroing a third of a page, so with this
- * many the faults are 1 % of it; and other devices wait no longer than that takes.
+ * Limit of pages to populate ahead. A fault costs about as much as zeroing a third of a page. So
+ * with 32 pages the faults cost 1 % of the zeroing. Other devices wait no longer than the zeroing
+ * of 32 pages takes.
  */
 #define IOPF_AHEAD_ABSENT	32U
-/* Leaves of 2 MiB to map at a time: less work than a chunk of 4 KiB pages. */
+/* Limit of 2 MiB leaves to map at a time: less work than one chunk of 4 KiB pages. */
 #define AHEAD_LEAVES		16U
 
-/* The area of an address, if it permits the access; under RCU. */
+/* Find the area of an address, if it permits the access. Under RCU. */
 static struct iopf_area *ahead_area(struct iopf_space *space, u64 iova, bool write)
 {
 	struct iopf_area *area = mtree_load(&space->areas, iova);
@@ -65,7 +68,10 @@ static struct iopf_area *ahead_area(struct iopf_space *space, u64 iova, bool wri
 	return area && area->prot & (write ? IOMMU_WRITE : IOMMU_READ) ? area : NULL;
 }
 
-/* The chunk of an address in an area, if there is one or it can be made; under RCU. */
+/*
+ * Find or make the chunk of an address. NULL if that fails, or if the host looks for unused pages
+ * there. Under RCU.
+ */
 static struct iopf_chunk *area_chunk(struct iopf_area *area, u64 iova)
 {
 	struct iopf_chunk *chunk = iopf_area_chunk(area, iova, GFP_NOWAIT | __GFP_NOWARN);
@@ -73,10 +79,10 @@ static struct iopf_chunk *area_chunk(struct iopf_area *area, u64 iova)
 	return IS_ERR(chunk) || iopf_chunk_aged(chunk) ? NULL : chunk;
 }
 
-/* The chunk of an address that permits the access, if there is one or it can be made; under RCU. */
+/* Find or make the chunk of an address, as area_chunk(), if its area permits the access. */
 static struct iopf_chunk *ahead_chunk(struct iopf_space *space, u64 iova, bool write)
 {
-	/* As in fault_find(), which has looked here a moment ago. */
+	/* fault_find() has used the same hint a moment ago. */
 	struct iopf_chunk *chunk = iopf_hint_get(smp_load_acquire(&space->generation), iova);
 	struct iopf_area *area;
 
@@ -86,15 +92,15 @@ static struct iopf_chunk *ahead_chunk(struct iopf_space *space, u64 iova, bool w
 	return area ? area_chunk(area, iova) : NULL;
 }
 
-/* Pages from @iova on to the end of the chunk, at most @pages. */
+/* Return the number of pages from @iova to the end of the chunk, at most @pages. */
 static unsigned int ahead_slice(const struct iopf_chunk *chunk, u64 iova, unsigned int pages)
 {
 	return min(pages, chunk->last - iopf_chunkmap_page(iova) + 1);
 }
 
 /*
- * The chunk of an address. Where the CPU has leaves of 2 MiB side by side, the chunks of all of
- * those that are to be prefetched: making the chunks one by one would cost more than mapping them.
+ * Find or make the chunk of an address. If the CPU has several adjacent 2 MiB leaves there, find or
+ * make the chunks of all leaves to prefetch: making chunks one by one costs more than mapping them.
  * Returns the number of chunks. Under RCU.
  */
 static unsigned int ahead_chunks(struct iopf_area *area, u64 iova, unsigned int pages,
@@ -105,7 +111,7 @@ static unsigned int ahead_chunks(struct iopf_area *area, u64 iova, unsigned int 
 
 	max = min_t(u64, max, (area->range.last - iova + 1) >> IOPF_CHUNK_SHIFT);
 	/*
-	 * A frozen area may be given another address and process, see iopf_area_rebase(). Pairs
+	 * The address and the process of a frozen area may change, see iopf_area_rebase(). Pairs
 	 * with iopf_area_thaw().
 	 */
 	if (smp_load_acquire(&area->frozen))
@@ -122,8 +128,9 @@ static unsigned int ahead_chunks(struct iopf_area *area, u64 iova, unsigned int 
 }
 
 /*
- * Have pages side by side that the CPU has: how many. As far as they go within one chunk; where
- * that is one leaf, which is little work, within AHEAD_LEAVES of them.
+ * Map adjacent present pages, up to the first absent one. Stop at the end of the chunk, or after
+ * AHEAD_LEAVES chunks if each of them is one leaf, which is little work. Returns the number of
+ * pages that are mapped now.
  */
 static unsigned int ahead_present(struct iopf_fault_queue *fq, struct iopf_device *d, u64 iova,
 				  unsigned int pages, bool write)
@@ -152,7 +159,10 @@ static unsigned int ahead_present(struct iopf_fault_queue *fq, struct iopf_devic
 	return had;
 }
 
-/* Have pages side by side that the CPU need not have, as far as they go within one chunk. */
+/*
+ * Populate and map adjacent pages, at most to the end of the chunk. Returns the number of pages
+ * that are mapped now.
+ */
 static unsigned int ahead_absent(struct iopf_fault_queue *fq, struct iopf_device *d, u64 iova,
 				 unsigned int pages, bool write)
 {
@@ -177,7 +187,7 @@ static unsigned int ahead_absent(struct iopf_fault_queue *fq, struct iopf_device
 
 	iopf_mm_populate_now(mm, vaddr, pages, write, &seen);
 	mmdrop(mm);
-	/* Whatever the address is by now. */
+	/* Look the chunk up again: the area may have changed. */
 	rcu_read_lock();
 	chunk = ahead_chunk(space, iova, write);
 	if (chunk) {
@@ -190,7 +200,7 @@ static unsigned int ahead_absent(struct iopf_fault_queue *fq, struct iopf_device
 	return had;
 }
 
-/* Have one slice of what is ahead: how many of its pages have been dealt with, 0 at the end. */
+/* Prefetch one slice of a stream. Returns the number of pages that are mapped now; 0: stop. */
 static unsigned int ahead_step(struct iopf_fault_queue *fq, const struct iopf_runner *r,
 			       bool absent)
 {
@@ -208,7 +218,7 @@ static void runner_advance(struct iopf_runner *r, unsigned int pages)
 	iopf_device_count(r->d, IOPF_STAT_PREFETCHED, pages);
 }
 
-/* Tell the streams what could not be prefetched. */
+/* Tell the streams how many pages could not be prefetched. */
 static void runner_short(const struct iopf_runner *r)
 {
 	if (!r->pages)
@@ -232,7 +242,7 @@ static void runner_queue(struct iopf_fault_queue *fq, const struct iopf_runner *
 			fq->run_queue = q;
 			refcount_inc(&fq->refs);
 			refcount_inc(&q->refs);
-			/* The container's use of the module keeps it from going before this. */
+			/* The container's reference keeps the module loaded until here. */
 			__module_get(THIS_MODULE);
 			queue_work(q->wq, &fq->run_work);
 		}
@@ -242,7 +252,7 @@ static void runner_queue(struct iopf_fault_queue *fq, const struct iopf_runner *
 		runner_short(r);
 }
 
-/* Take the first runner to work on, which keeps its slot. */
+/* Copy the first runner, which keeps its slot. Returns false if there is none. */
 static bool runner_take(struct iopf_fault_queue *fq, struct iopf_runner *r)
 {
 	bool any;
@@ -260,7 +270,7 @@ static bool runner_take(struct iopf_fault_queue *fq, struct iopf_runner *r)
 	return any;
 }
 
-/* The other runners have their turn; one that is at its end goes. */
+/* Put a runner behind the others, or remove it if it is at its end. */
 static void runner_give_back(struct iopf_fault_queue *fq, const struct iopf_runner *r, bool end)
 {
 	spin_lock(&fq->lock);
@@ -274,13 +284,13 @@ static void runner_give_back(struct iopf_fault_queue *fq, const struct iopf_runn
 }
 
 /**
- * iopf_prefetch_work() - run ahead of the devices of a group
- * @work: the queue's
+ * iopf_prefetch_work() - prefetch the rest of the streams of a group's devices
+ * @work: @run_work of the queue
  */
 void iopf_prefetch_work(struct work_struct *work)
 {
 	struct iopf_fault_queue *fq = container_of(work, struct iopf_fault_queue, run_work);
-	/* Not by way of the space, which may be gone by now. */
+	/* Don't use fq->space: the space may be freed by now. */
 	struct iopf_backlog *q = fq->run_queue;
 	struct iopf_runner r;
 
@@ -298,7 +308,11 @@ void iopf_prefetch_work(struct work_struct *work)
 	module_put(THIS_MODULE);
 }
 
-/* The rest of the chunk of an address whose window is mapped: how many pages from there on are. */
+/*
+ * Map the rest of the chunk around an address whose window is mapped. For absent pages that were
+ * populated, map nothing, unless a leaf was split. Returns the number of pages that are mapped from
+ * the address on.
+ */
 static unsigned int ahead_rest(struct iopf_fault_queue *fq, struct iopf_device *d,
 			       const struct iopf_served *served, struct iopf_range *area)
 {
@@ -321,15 +335,16 @@ static unsigned int ahead_rest(struct iopf_fault_queue *fq, struct iopf_device *
 	return pages;
 }
 
-/* Whether the device seems to have used a page as it uses another now. */
+/* Return whether a page is mapped for this access, so that the device has probably used it. */
 static bool chunk_used(const struct iopf_chunk *chunk, unsigned int page, bool write)
 {
 	return iopf_chunkmap_lookup(&chunk->map, page, write) == IOPF_HIT;
 }
 
 /*
- * The pages of the window beside those that were served, on the side to which the device seems to
- * go: it has used their neighbour on the other side. Under RCU.
+ * Find the pages of the window beside the served ones, in the direction in which the device seems
+ * to move: it has used the neighbour page on the other side. Returns false if there is no
+ * direction. Under RCU.
  */
 static bool window_beside(const struct iopf_chunk *chunk, const struct iopf_served *served,
 			  struct iopf_window *w)
@@ -352,8 +367,8 @@ static bool window_beside(const struct iopf_chunk *chunk, const struct iopf_serv
 }
 
 /*
- * What is mapped, but not for writing, would be made so page by page. Not mapped at all, it is
- * mapped for writing all at once, by the next fault.
+ * Unmap a window that is mapped read-only. Otherwise the device would fault on each page to write
+ * it. Once unmapped, the next fault maps the whole window for writing.
  */
 static void window_unmap_clean(struct iopf_fault_queue *fq, const struct iopf_served *served,
 			       const struct iopf_window *w)
@@ -373,10 +388,11 @@ static void window_unmap_clean(struct iopf_fault_queue *fq, const struct iopf_se
 }
 
 /*
- * Where the host looks for unused memory there is no prefetching. But what it has swapped out comes
- * back together: a device that has missed two pages side by side gets the rest of the window read,
- * so that it waits for the disk at most once more, and not for each. What comes back is clean,
- * so who then writes misses each page once more: the same holds for that.
+ * Where the host looks for unused memory there is no prefetching. But swapped pages are read back
+ * together: when a device has missed two adjacent pages, the rest of the window is read. So the
+ * device waits for the disk at most once more, and not for each page. The pages that are read are
+ * clean, so a later write would fault on each page again. Therefore, when the device writes, the
+ * window is made writable.
  */
 static void ahead_window(struct iopf_fault_queue *fq, const struct iopf_served *served)
 {
@@ -401,7 +417,7 @@ static void ahead_window(struct iopf_fault_queue *fq, const struct iopf_served *
 	rcu_read_unlock();
 	if (!mm)
 		return;
-	/* They are mapped by the next fault, as what the CPU has in its window. */
+	/* The next fault maps these pages, which are then present in its window. */
 	iopf_mm_bring_back(mm, vaddr, w.last - w.first + 1, write, &seen);
 	mmdrop(mm);
 	if (write)
@@ -409,10 +425,10 @@ static void ahead_window(struct iopf_fault_queue *fq, const struct iopf_served *
 }
 
 /**
- * iopf_prefetch() - go on where a fault has been answered
- * @fq: the queue, entered
+ * iopf_prefetch() - prefetch for a device after the answer to its fault
+ * @fq: the queue; the caller has entered it, or counts as active
  * @d: the device
- * @served: what it got
+ * @served: the pages that the fault got
  *
  * Context: the reporting context, or a worker; may sleep for memory.
  */
