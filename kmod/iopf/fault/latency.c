@@ -11,7 +11,7 @@
  *
  * When a fault maps several runs, map and walk alternate, and the times of each are added up. An
  * attempt in place that ends in waiting counts as walk when its phases were not measured, or when
- * nothing could be populated.
+ * nothing could be populated. Prefetching follows the answer, so it is not measured.
  *
  * Memory: 6.1 KiB for each processor and attached device; 12 KiB for each device that has ever been
  * attached and for each container, for the measurements of devices that have left.

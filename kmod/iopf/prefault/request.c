@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A request to have memory ready before a device uses it: what it is about, ranges that user space
- * names or a working set (workset.c), and how it is done: range by range, each a slice at a time
- * (slice.c). When that happens, what else can happen to it, and the races are requests.c's.
+ * One prefault request: which memory it covers, and how the worker maps it. A request covers ranges
+ * that user space names, or a working set (workset.c). The worker goes through it range by range,
+ * and through each range slice by slice (slice.c). requests.c has the states of requests and the
+ * races.
  *
- * What a request is about is checked once, in the ioctl. Areas may go or change until its turn
- * comes, so each slice looks for its area anew; what is not there any more is counted as missed.
+ * The ranges of a request are checked once, in the ioctl. Areas may be unmapped or changed until
+ * the request has its turn. So each slice looks its area up again, and pages without an area count
+ * as failed.
  *
- * run vs cancel, release: while it is ACTIVE the space stays; prefault_wait() is the one place
- *   where it is not, and what comes after that begins with asking whether it still may.
+ * run vs cancel, release: the space stays while the request is ACTIVE. Only prefault_wait() leaves
+ *   ACTIVE. After the wait it calls iopf_prefaults_activate() to learn whether the space may still
+ *   be used.
  *
- * A request for what has no policy of its own finds its ranges as it goes on: there may be any
- * number of them.
+ * A request for the ranges without a policy of their own finds them one by one, because their
+ * number is not limited.
  *
- * Locking: the space's lock for the check, and to find such ranges. The worker has what a
- * request is about for itself; what it counts is under the set's lock.
+ * Locking: the space's lock protects the check, and the search for such ranges. The ranges of a
+ * request belong to its worker. The set's lock protects the counters.
  */
 #include <linux/eventfd.h>
 #include <linux/iommu.h>
@@ -38,7 +41,7 @@ static u64 range_pages(const struct iopf_range *range)
 }
 
 /**
- * iopf_prefault_forget() - forget what a request is about
+ * iopf_prefault_forget() - free the ranges or the working set of a request
  * @p: the request; it has ended, or never began, and has no worker
  */
 void iopf_prefault_forget(struct iopf_prefault *p)
@@ -51,7 +54,7 @@ void iopf_prefault_forget(struct iopf_prefault *p)
 
 /**
  * iopf_prefault_put() - drop a reference to a request
- * @p: the request; one that was never started goes
+ * @p: the request; the last reference frees it
  */
 void iopf_prefault_put(struct iopf_prefault *p)
 {
@@ -66,7 +69,7 @@ void iopf_prefault_put(struct iopf_prefault *p)
 	kfree(p);
 }
 
-/* The next run of pages of a working set. */
+/* Find the next run of pages of a working set. */
 static bool workset_next(struct iopf_prefault *p, struct iopf_range *range)
 {
 	unsigned int first = find_next_bit(p->chunk.pages, IOPF_CHUNK_PAGES, p->next_page), end;
@@ -90,7 +93,7 @@ static bool workset_next(struct iopf_prefault *p, struct iopf_range *range)
 	return true;
 }
 
-/* The next range that has no policy of its own. */
+/* Find the next range that has no policy of its own. */
 static bool rest_next(struct iopf_prefault *p, struct iopf_space *space, struct iopf_range *range)
 {
 	if (!p->rest)
@@ -100,7 +103,7 @@ static bool rest_next(struct iopf_prefault *p, struct iopf_space *space, struct 
 	if (!p->rest)
 		return false;
 	p->rest_at = range->last + 1;
-	/* There is nothing beyond the very last address. */
+	/* 0: the range ended at the last address of all. */
 	p->rest = p->rest_at;
 	return true;
 }
@@ -126,7 +129,7 @@ static void prefault_missed(struct iopf_prefault *p, u64 pages)
 
 static void prefault_count(struct iopf_prefault *p, const struct iopf_slice *s, bool done)
 {
-	/* Some may have gone again. */
+	/* Some pages that were mapped first may have been unmapped again. */
 	unsigned int good = max(s->good, s->present);
 
 	iopf_prefaults_account(p, s->present, good - s->present,
@@ -134,8 +137,9 @@ static void prefault_count(struct iopf_prefault *p, const struct iopf_slice *s, 
 }
 
 /*
- * What a slice has to wait for, without the space. -EIDRM: the request has ended meanwhile,
- * and the space may have, too. -ERESTART: it is ASLEEP, and goes on when it is run again.
+ * Wait for what the slice needs, without using the space. Returns -EIDRM if the request has ended
+ * meanwhile: the space may be freed, too. Returns -ERESTART if the request is ASLEEP and has to be
+ * run again.
  */
 static int prefault_wait(struct iopf_prefault *p, struct mem_cgroup *memcg, struct iopf_slice *s)
 {
@@ -149,7 +153,7 @@ static int prefault_wait(struct iopf_prefault *p, struct mem_cgroup *memcg, stru
 	return iopf_prefaults_activate(p) ? ret : -EIDRM;
 }
 
-/* Whether somebody else has to go on: a thread of the process, unless that has ended. */
+/* Return whether a thread of another process has to continue. False if that process has ended. */
 static bool prefault_moves(const struct iopf_slice *s)
 {
 	return s->pool->mm != current->mm && !READ_ONCE(s->pool->dead);
@@ -161,7 +165,7 @@ static int prefault_slice(struct iopf_prefault *p, struct iopf_space *space,
 	enum iopf_slice_state state;
 	int ret;
 
-	/* What it wanted before it was interrupted. */
+	/* Drop the pages that were wanted before an interruption. */
 	iopf_slice_end(s);
 	for (;;) {
 		state = iopf_slice_map(space, s);
@@ -182,7 +186,7 @@ static int prefault_slice(struct iopf_prefault *p, struct iopf_space *space,
 	}
 }
 
-/* What is left of a range. -ERESTART: it goes on when it is run again. */
+/* Map the rest of a range. Returns -ERESTART if the request has to be run again to continue. */
 static int prefault_range(struct iopf_prefault *p, struct iopf_space *space,
 			  struct mem_cgroup *memcg)
 {
@@ -204,7 +208,7 @@ static int prefault_range(struct iopf_prefault *p, struct iopf_space *space,
 			return ret;
 		p->in_slice = false;
 		iopf_slice_end(s);
-		/* What user space has been told last stays true. */
+		/* The counters of a request that has ended must not change. */
 		if (ret != -EIDRM)
 			prefault_count(p, s, !ret);
 		if (ret)
@@ -219,14 +223,15 @@ static int prefault_range(struct iopf_prefault *p, struct iopf_space *space,
 }
 
 /**
- * iopf_prefault_run() - do what a request is about, in its worker
+ * iopf_prefault_run() - map the memory of a request, in its worker
  * @p: the request; ACTIVE
- * @space: its space, which is there while the request is ACTIVE, no longer
- * @memcg: who pays for what is populated
+ * @space: the space of the request; it stays only while the request is ACTIVE
+ * @memcg: the memory cgroup to charge for page tables
  *
- * Context: process context; sleeps, for ever in ASLEEP.
- * Return: 0; -ECANCELED: it was to stop; -EIDRM: it has ended meanwhile; -ERESTART: it is ASLEEP,
- * and to be run again, by a thread of @p->slice.pool if there is one; or why it failed.
+ * Context: process context; sleeps, in ASLEEP without a limit.
+ * Return: 0; -ECANCELED: it was asked to stop; -EIDRM: the request has ended meanwhile; -ERESTART:
+ * the request is ASLEEP, and has to be run again, by a thread of @p->slice.pool if there is one; or
+ * the error of a request that failed.
  */
 int iopf_prefault_run(struct iopf_prefault *p, struct iopf_space *space, struct mem_cgroup *memcg)
 {
@@ -263,7 +268,7 @@ static struct iopf_prefault *prefault_create(struct iopf_prefaults *ps, int even
 	return p;
 }
 
-/* What user space says, as whole pages. */
+/* Copy a range from user space, and check that it consists of whole pages. */
 static int range_get(struct iopf_range *range, const struct vfio_iopf_range __user *from)
 {
 	struct vfio_iopf_range user;
@@ -289,7 +294,7 @@ static int ranges_get(struct iopf_prefault *p, const struct vfio_iopf_prefault *
 	return ret;
 }
 
-/* Under the space's lock: there is a device that could use it, and the ranges are right. */
+/* Check that the space has a domain, so that a device can use the memory, and check the ranges. */
 static int prefault_check(struct iopf_space *space, const struct iopf_prefault *p, int prot)
 {
 	int ret;
@@ -304,12 +309,12 @@ static int prefault_check(struct iopf_space *space, const struct iopf_prefault *
 }
 
 /**
- * iopf_prefault_of_ranges() - a request for ranges
+ * iopf_prefault_of_ranges() - make a request for ranges
  * @space: the space
  * @arg: argsz and flags have been checked
  *
  * Context: process context; takes the space's lock.
- * Return: the request, not started; an error pointer with what VFIO_IOPF_PREFAULT answers.
+ * Return: the request, not started; or an error pointer with the error of VFIO_IOPF_PREFAULT.
  */
 struct iopf_prefault *iopf_prefault_of_ranges(struct iopf_space *space,
 					      const struct vfio_iopf_prefault *arg)
@@ -342,14 +347,14 @@ struct iopf_prefault *iopf_prefault_of_ranges(struct iopf_space *space,
 }
 
 /**
- * iopf_prefault_of_workset() - a request for a working set
+ * iopf_prefault_of_workset() - make a request for a working set
  * @space: the space
- * @data: the working set, of kvmalloc(); taken over, also on error
- * @size: its size
- * @eventfd: to be signalled; negative: none
+ * @data: the working set, of kvmalloc(); this function takes it over, also on error
+ * @size: size of @data in bytes
+ * @eventfd: the eventfd to signal at the end; negative: none
  *
  * Context: process context; takes the space's lock.
- * Return: the request, not started; an error pointer with the ioctl's error.
+ * Return: the request, not started; or an error pointer with the ioctl's error.
  */
 struct iopf_prefault *iopf_prefault_of_workset(struct iopf_space *space, u8 *data, size_t size,
 					       int eventfd)
@@ -373,11 +378,13 @@ struct iopf_prefault *iopf_prefault_of_workset(struct iopf_space *space, u8 *dat
 }
 
 /**
- * iopf_prefault_of_policy() - a request for what has the policy to be ready
+ * iopf_prefault_of_policy() - make a request for memory with the policy prefault
  * @space: the space, locked
- * @range: whole pages, mapped; NULL: all that has no policy of its own when the request gets there
+ * @range: whole pages, mapped; NULL: all ranges that have no policy of their own when the worker
+ *         gets to them
  *
- * Return: the request, not started; an error pointer: -ENOMEM; -EBUSY: too many are under way.
+ * Return: the request, not started; or an error pointer: -ENOMEM; -EBUSY: too many requests are
+ * under way.
  */
 struct iopf_prefault *iopf_prefault_of_policy(struct iopf_space *space,
 					      const struct iopf_range *range)
@@ -409,7 +416,7 @@ struct iopf_prefault *iopf_prefault_of_policy(struct iopf_space *space,
 }
 
 /**
- * iopf_prefault_id() - the number that user space has for a request
+ * iopf_prefault_id() - return the number by which user space knows a request
  * @p: the request
  */
 u64 iopf_prefault_id(const struct iopf_prefault *p)

@@ -18,7 +18,7 @@ struct iopf_prefaults;
 struct mem_cgroup;
 struct vfio_iopf_prefault;
 
-/* See requests.c. Before DONE it is under way; from then on nothing of it changes. */
+/* See requests.c. Before DONE a request is under way; from DONE on it does not change. */
 enum prefault_state {
 	PREFAULT_WAITING,
 	PREFAULT_ACTIVE,
@@ -29,14 +29,14 @@ enum prefault_state {
 };
 
 /**
- * struct iopf_prefault - a request
- * @work: the worker's, in the set's queue
- * @job: the worker's, in @pool
+ * struct iopf_prefault - a prefault request
+ * @work: work for a worker of the set's queue
+ * @job: job for a thread of @pool
  * @pool: the pool where @job was queued last, referenced, or NULL
- * @refs: one for being in the list, one for the worker, one for each ioctl at it
+ * @refs: one for the list, one for the worker, one for each ioctl that uses the request
  * @ps: the set it belongs to, referenced
- * @node: in the set's list, unless it is new or forgotten
- * @id: its number
+ * @node: in the set's list, unless the request is new or forgotten
+ * @id: number of the request
  * @state: see requests.c
  * @stop: asks the worker to end the request
  * @error: the negative error number, if the request failed
@@ -45,10 +45,12 @@ enum prefault_state {
  * @already_mapped: pages that were mapped already
  * @mapped: pages that have been mapped
  * @failed: pages that could not be mapped
- * @write: for writing
- * @policy: it follows from a policy, so it goes over what is mapped, with whatever permission
- * @rest: it is about what has no policy of its own, found as it goes on; at most @pages
- * @rest_at: from here on
+ * @write: map for writing
+ * @policy: the request follows from a policy: it covers all mapped ranges, whatever their
+ *          permission
+ * @rest: the request covers the ranges without a policy of their own; the worker finds them one by
+ *        one. At most @pages
+ * @rest_at: the address from which to find the next of them
  * @ranges: the ranges of the request, or NULL
  * @nr_ranges: number of ranges
  * @next_range: index of the next range
@@ -61,8 +63,9 @@ enum prefault_state {
  * @in_slice: a slice of @left is in progress
  * @slice: the slice
  *
- * @pool, from @node to @eventfd, and what is counted, all is under the set's lock; @id is constant.
- * What it is about is constant until the worker has begun, then the worker's.
+ * The set's lock protects @pool, the fields from @node to @eventfd, and the counters
+ * @already_mapped, @mapped and @failed. @id is constant. The other fields are constant until the
+ * worker begins; then only the worker uses them.
  */
 struct iopf_prefault {
 	struct work_struct work;

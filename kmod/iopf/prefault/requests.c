@@ -1,33 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The requests of a space to have memory ready before a device uses it: what becomes of them.
- * What a request is about, and how it is done, is request.c's.
+ * The prefault requests of a space: memory is mapped before a device uses it. This file has the
+ * states of requests. request.c does the work of one request.
  *
- * A space works on one request at a time, in the order they came. A worker of its fault
- * queue begins, so faults have theirs beside it and share no lock with it but those of the chunks.
- * Where pages are wanted that the CPU does not have, a thread of their process goes on (pool.c),
- * and then of another process, if need be. The states of a request:
+ * A space works on one request at a time, in the order in which they came. A worker of the
+ * container's workqueue begins. Faults have their own workers, and share only the locks of chunks
+ * with it. Where pages are absent from the CPU's page tables, a thread of their process continues
+ * (pool.c), and later a thread of another process if needed. The states of a request:
  *
- *   WAITING    for those before it, or for its worker
- *   ACTIVE     the worker is at it and may use the space; it waits for nothing but memory
- *   ASLEEP     the worker may wait for a disk or user space, for ever, or it is between two
- *              threads; it holds no more than the request and a pool
- *   DONE, FAILED, CANCELLED   the end; user space can still ask about it
+ *   WAITING    waits for the requests before it, or for its worker
+ *   ACTIVE     the worker runs, and may use the space; it waits for nothing but memory
+ *   ASLEEP     the worker may wait for a disk or for user space, without a limit, or the request
+ *              goes from one thread to another; it holds only the request and a pool
+ *   DONE, FAILED, CANCELLED   the request has ended; user space can still query it
  *
- * Whoever wants to end a request does so itself in WAITING and ASLEEP, and interrupts its thread;
- * in ACTIVE it asks by @stop and waits. A worker that wakes up in a request that has ended leaves,
- * and touches the space no more; the next request does not wait for that. Such workers count as
- * requests, so there is a bound to them, and the pool has another one.
+ * Cancel and release end a request that is WAITING or ASLEEP themselves, and interrupt its thread.
+ * For an ACTIVE request they set @stop and wait. A worker that wakes up and finds that its request
+ * has ended does not touch the space any more, and ends. The next request does not wait for that.
+ * Such workers count as requests (@held), so their number is limited. The pool has a limit of its
+ * threads, too.
  *
- * cancel vs worker: all transitions are under iopf_prefaults.lock.
- * release vs worker: iopf_prefaults_end() ends all and waits for the one that is ACTIVE, if any.
- *   What a worker asleep needs is kept by references: the request, the set of requests, the fault
- *   queue, the module; see docs/internals/locking.md.
- * release vs ioctl: whoever comes after the release finds the set dead and empty.
- * unload: a worker holds the module, and its queue is destroyed before the module goes.
+ * cancel vs worker: all transitions happen under iopf_prefaults.lock.
+ * release vs worker: iopf_prefaults_end() ends all requests, and waits for the ACTIVE one, if any.
+ *   References keep what a sleeping worker needs: the request, the set of requests, the backlog,
+ *   the module; see docs/internals/locking.md.
+ * release vs ioctl: an ioctl after the release finds the set dead and empty.
+ * unload: a worker holds a reference to the module. Its workqueue is destroyed before the module.
  *
- * Locking: only iopf_pool.lock is inside of iopf_prefaults.lock, a spinlock. Event counters are
- *   signalled without it.
+ * Locking: only iopf_pool.lock nests inside iopf_prefaults.lock, a spinlock. An eventfd is
+ * signalled without the lock.
  */
 #include <linux/cleanup.h>
 #include <linux/eventfd.h>
@@ -42,27 +43,29 @@
 #include "request.h"
 #include "requests.h"
 
-/* Requests that have ended and can be asked about; the header for user space says so. */
+/* Limit of ended requests that user space can query; include/uapi/linux/vfio_iopf.h names it. */
 #define ENDED_MAX 48
 
-/* Requests under way that follow from a policy: they are not what user space asks to have ready. */
+/*
+ * Limit of requests under way that follow from a policy; they do not count for the limit of ioctls.
+ */
 #define POLICY_MAX 1024
 
 /**
- * struct iopf_prefaults - the requests of a space
+ * struct iopf_prefaults - the prefault requests of a space
  * @refs: one for the space, one for each request
- * @space: may be used by an ACTIVE request
- * @queue: whose workers they use, referenced
+ * @space: the space; only an ACTIVE request may use it
+ * @queue: backlog whose workers the requests use, referenced
  * @lock: protects all that follows, and the requests' states and counts
  * @idle: woken when a request ends
  * @dead: the space is being released
- * @requests: all that are known, in the order they came
- * @running: the one that is being worked on, or is about to be
- * @held: those under way, with those that have ended but whose worker sleeps
- * @policies: those of @held that follow from a policy
- * @ended: those in @requests that have ended
- * @last_id: of the last request
- * @pages: pages mapped by all of them
+ * @requests: all known requests, in the order in which they came
+ * @running: the request that has the worker, or NULL
+ * @held: number of requests under way, and of ended requests whose worker still sleeps
+ * @policies: number of requests of @held that follow from a policy
+ * @ended: number of ended requests in @requests
+ * @last_id: number of the last request
+ * @pages: number of pages that all requests have mapped
  */
 struct iopf_prefaults {
 	refcount_t refs;
@@ -81,8 +84,8 @@ struct iopf_prefaults {
 };
 
 /**
- * iopf_prefaults_create() - the requests of a space: none yet
- * @space: the space; its fault queue is there
+ * iopf_prefaults_create() - make an empty set of requests for a space
+ * @space: the space; its backlog exists
  *
  * Return: the set, with a reference for the space; or NULL.
  */
@@ -122,7 +125,7 @@ static void prefault_signal(struct eventfd_ctx *eventfd)
 	eventfd_ctx_put(eventfd);
 }
 
-/* Give the next request in line its worker. */
+/* Give a worker to the first WAITING request, unless one is running. */
 static void prefaults_next(struct iopf_prefaults *ps)
 {
 	struct iopf_prefault *p;
@@ -136,14 +139,17 @@ static void prefaults_next(struct iopf_prefaults *ps)
 			continue;
 		WRITE_ONCE(ps->running, p);
 		refcount_inc(&p->refs);
-		/* Whoever is here has a use of the module, or is an ioctl, which has one. */
+		/* The caller is an ioctl or a worker, which holds a reference to the module. */
 		__module_get(THIS_MODULE);
 		queue_work(ps->queue->wq, &p->work);
 		return;
 	}
 }
 
-/* The oldest that has ended is forgotten, if they are too many. The caller drops its reference. */
+/*
+ * Forget the oldest ended request if there are too many. The caller drops the reference of the
+ * list.
+ */
 static struct iopf_prefault *prefaults_trim(struct iopf_prefaults *ps)
 {
 	struct iopf_prefault *p;
@@ -162,7 +168,7 @@ static struct iopf_prefault *prefaults_trim(struct iopf_prefaults *ps)
 	return NULL;
 }
 
-/* A request and its worker are done with. */
+/* Count a request off that has ended and has no worker any more. */
 static void prefaults_less(struct iopf_prefaults *ps, const struct iopf_prefault *p)
 {
 	lockdep_assert_held(&ps->lock);
@@ -172,8 +178,8 @@ static void prefaults_less(struct iopf_prefaults *ps, const struct iopf_prefault
 }
 
 /*
- * The end of a request, once. What has to be done without the lock is the caller's:
- * prefault_ended().
+ * Work that the end of a request leaves for prefault_ended(), which the caller calls without the
+ * lock. A request ends once.
  */
 struct prefault_end {
 	struct iopf_prefault *forgotten;
@@ -197,13 +203,13 @@ static void prefault_end(struct iopf_prefault *p, enum prefault_state state, int
 	p->error = error;
 	ps->ended++;
 	if (ps->running != p) {
-		/* There never was a worker, who would see to this. */
+		/* No worker was ever given to the request, so it is counted off here. */
 		prefaults_less(ps, p);
 		end->unused = p;
 		refcount_inc(&p->refs);
 	} else if ((waiting && cancel_work(&p->work)) ||
 		   (p->pool && iopf_pool_cancel(p->pool, &p->job))) {
-		/* There will be none, so what it would have had is ours. */
+		/* The worker will not run, so its references are dropped here. */
 		prefaults_less(ps, p);
 		end->unused = p;
 		end->module = true;
@@ -224,7 +230,7 @@ static void prefault_ended(struct prefault_end *end)
 	}
 	if (end->forgotten)
 		iopf_prefault_put(end->forgotten);
-	/* Not the last use: the caller has one. */
+	/* The caller holds another reference to the module. */
 	if (end->module)
 		module_put(THIS_MODULE);
 }
@@ -233,7 +239,7 @@ static void prefault_ended(struct prefault_end *end)
  * iopf_prefaults_activate() - WAITING or ASLEEP -> ACTIVE
  * @p: the request
  *
- * Return: whether it is; otherwise it has ended meanwhile, and the space may have, too.
+ * Return: true if it is ACTIVE; false if it has ended meanwhile: the space may be freed, too.
  */
 bool iopf_prefaults_activate(struct iopf_prefault *p)
 {
@@ -251,7 +257,7 @@ bool iopf_prefaults_activate(struct iopf_prefault *p)
  * iopf_prefaults_doze() - ACTIVE -> ASLEEP
  * @p: the request
  *
- * Return: whether it is; otherwise it is to stop.
+ * Return: true if it is ASLEEP; false if the request has to stop.
  */
 bool iopf_prefaults_doze(struct iopf_prefault *p)
 {
@@ -266,11 +272,11 @@ bool iopf_prefaults_doze(struct iopf_prefault *p)
 }
 
 /**
- * iopf_prefaults_account() - pages of a request have been dealt with
+ * iopf_prefaults_account() - count pages of a request
  * @p: the request
- * @already_mapped: how many were mapped before
- * @mapped: how many have been mapped
- * @failed: how many could not be
+ * @already_mapped: number of pages that were mapped before
+ * @mapped: number of pages that have been mapped
+ * @failed: number of pages that could not be mapped
  */
 void iopf_prefaults_account(struct iopf_prefault *p, u64 already_mapped, u64 mapped, u64 failed)
 {
@@ -282,7 +288,10 @@ void iopf_prefaults_account(struct iopf_prefault *p, u64 already_mapped, u64 map
 	spin_unlock(&p->ps->lock);
 }
 
-/* It is ASLEEP, or has ended. Whether the same thread is to go on; otherwise it may be gone. */
+/*
+ * Choose the thread that continues a request, which is ASLEEP or has ended. Returns true if it is
+ * the calling thread. Otherwise the request may be freed.
+ */
 static bool prefault_again(struct iopf_prefault *p)
 {
 	struct iopf_pool *pool = p->slice.pool, *old;
@@ -299,7 +308,9 @@ static bool prefault_again(struct iopf_prefault *p)
 	return false;
 }
 
-/* The worker's part. Returns whether it is to be called again, see struct iopf_job. */
+/*
+ * Run the worker of a request. Returns true if the thread has to call again, see struct iopf_job.
+ */
 static bool prefaults_run(struct iopf_prefault *p)
 {
 	struct iopf_prefaults *ps = p->ps;
@@ -320,14 +331,17 @@ static bool prefaults_run(struct iopf_prefault *p)
 	iopf_prefault_forget(p);
 	prefault_ended(&end);
 	iopf_prefault_put(p);
-	/* The queue it ran in is destroyed before the module can go, or the thread holds it. */
+	/*
+	 * The workqueue is destroyed before the module is unloaded; a thread of a process holds its
+	 * own reference to the module.
+	 */
 	module_put(THIS_MODULE);
 	return false;
 }
 
 static void prefaults_work(struct work_struct *work)
 {
-	/* It populates nothing, so nothing interrupts it. */
+	/* A worker of the workqueue populates nothing, so no signal interrupts it. */
 	WARN_ON_ONCE(prefaults_run(container_of(work, struct iopf_prefault, work)));
 }
 
@@ -337,7 +351,7 @@ static bool prefaults_job(struct iopf_job *job)
 }
 
 /**
- * iopf_prefaults_join() - make a request one of a set; it is not started
+ * iopf_prefaults_join() - add a new request to a set, without starting it
  * @ps: the set
  * @p: the request
  */
@@ -353,13 +367,13 @@ void iopf_prefaults_join(struct iopf_prefaults *ps, struct iopf_prefault *p)
 }
 
 /**
- * iopf_prefaults_end() - the space is released: cancel everything
+ * iopf_prefaults_end() - cancel all requests of a space that is being released
  * @ps: the set; stays until its last reference is dropped
  *
- * When this returns nothing uses the space any more, though a worker may still sleep in
- * an mm.
+ * When this function returns, no request uses the space any more. A worker may still sleep in an
+ * mm.
  *
- * Context: process context; sleeps, but for nothing but memory.
+ * Context: process context; sleeps, but only for memory.
  */
 void iopf_prefaults_end(struct iopf_prefaults *ps)
 {
@@ -386,7 +400,7 @@ void iopf_prefaults_end(struct iopf_prefaults *ps)
 			prefault_ended(&end);
 	} while (more);
 
-	/* What was ACTIVE can't doze off any more. */
+	/* An ACTIVE request can't fall ASLEEP any more, because @stop is set. */
 	wait_event(ps->idle, !READ_ONCE(ps->running));
 	spin_lock(&ps->lock);
 	list_splice_init(&ps->requests, &all);
@@ -399,10 +413,10 @@ void iopf_prefaults_end(struct iopf_prefaults *ps)
 }
 
 /**
- * iopf_prefaults_count() - count, for people
+ * iopf_prefaults_count() - return the counters for sysfs
  * @ps: the set
- * @held: out: requests under way
- * @pages: out: pages mapped by requests so far
+ * @held: out: number of requests under way
+ * @pages: out: number of pages that requests have mapped so far
  */
 void iopf_prefaults_count(struct iopf_prefaults *ps, unsigned int *held, u64 *pages)
 {
@@ -416,7 +430,8 @@ void iopf_prefaults_count(struct iopf_prefaults *ps, unsigned int *held, u64 *pa
  * iopf_prefaults_start() - begin a request
  * @p: the request; the caller keeps its reference
  *
- * Return: 0; -EBUSY: too many are under way; -EINVAL: the space has been released meanwhile.
+ * Return: 0; -EBUSY: too many requests are under way; -EINVAL: the space has been released
+ * meanwhile.
  */
 int iopf_prefaults_start(struct iopf_prefault *p)
 {
@@ -441,7 +456,7 @@ int iopf_prefaults_start(struct iopf_prefault *p)
 
 /**
  * iopf_prefaults_policy_room() - whether one more request may follow from a policy
- * @ps: the set; the space's lock is held, without which there are no more of them
+ * @ps: the set; the space's lock is held: without it no such request is added
  */
 bool iopf_prefaults_policy_room(struct iopf_prefaults *ps)
 {
@@ -454,9 +469,9 @@ bool iopf_prefaults_policy_room(struct iopf_prefaults *ps)
  * iopf_prefaults_start_policy() - begin a request that follows from a policy
  * @p: the request; the caller keeps its reference
  *
- * Context: the space's lock has been held since the request was made, so that it can't fail,
- * but for spaces that are being released or have no device: nothing is to be made ready there.
- * Return: its number, or 0.
+ * Context: the space's lock has been held since the request was made. So this fails only if the
+ * space is being released or has no domain: no device can use the memory then.
+ * Return: the number of the request, or 0.
  */
 u64 iopf_prefaults_start_policy(struct iopf_prefault *p)
 {
@@ -512,12 +527,12 @@ static void prefault_tell(const struct iopf_prefault *p, struct vfio_iopf_prefau
 }
 
 /**
- * iopf_prefaults_query() - say how far a request is, and maybe cancel it
+ * iopf_prefaults_query() - return the progress of a request, and cancel it if asked to
  * @space: the space
  * @status: id is set, argsz and flags have been checked; out: the rest
- * @cancel: end it
+ * @cancel: cancel the request
  *
- * Context: process context; with @cancel it sleeps, but for nothing but memory.
+ * Context: process context; with @cancel it sleeps, but only for memory and for the worker.
  * Return: 0; -ENOENT: there is no such request; -EINTR: the caller is killed.
  */
 int iopf_prefaults_query(struct iopf_space *space, struct vfio_iopf_prefault_status *status,
@@ -542,7 +557,7 @@ int iopf_prefaults_query(struct iopf_space *space, struct vfio_iopf_prefault_sta
 	spin_unlock(&ps->lock);
 
 	prefault_ended(&end);
-	/* The worker may be a thread of the owner, who decides how often it runs. */
+	/* The worker may be a thread of the owner, which decides how often that thread runs. */
 	if (cancel)
 		ret = wait_event_killable(ps->idle, READ_ONCE(p->state) >= PREFAULT_DONE);
 	scoped_guard(spinlock, &ps->lock)

@@ -21,7 +21,7 @@ u64 iopf_prefaults_start_policy(struct iopf_prefault *p);
 int iopf_prefaults_query(struct iopf_space *space, struct vfio_iopf_prefault_status *status,
 			 bool cancel);
 
-/* For the worker of a request. */
+/* Called by the worker of a request. */
 bool iopf_prefaults_activate(struct iopf_prefault *p);
 bool iopf_prefaults_doze(struct iopf_prefault *p);
 void iopf_prefaults_account(struct iopf_prefault *p, u64 already_mapped, u64 mapped, u64 failed);

@@ -2,29 +2,29 @@
 /*
  * Slices: memory is mapped ahead of its use, in pieces of at most one chunk.
  *
- * A slice is mapped as a fault would map it, by iopf_chunk_fault(), which maps all that the CPU has
- * in the chunk. What the CPU does not have is populated first. So all rules of chunk.c
- * hold here, too: invalidations, tracking, frozen and dying areas.
+ * iopf_chunk_fault() maps a slice as it does for a fault: all present pages of the chunk. Absent
+ * pages are populated first. So all rules of chunk.c hold here, too: invalidations, tracking,
+ * frozen and dying areas.
  *
- * Always as a read: where the CPU may write and has, and nobody tracks writes, a read maps for
- * writing as well; and while they are tracked, nothing gets writable or dirty. A page that
- * was mapped for reading only and can be written by now is unmapped first; a device that meets the
- * gap faults.
+ * A slice is always mapped as for a read. Where the CPU's page-table entry is writable and writes
+ * are not tracked, a read maps for writing, too. While writes are tracked, no page becomes writable
+ * or dirty. A page that is mapped read-only, and that the CPU can write by now, is unmapped first.
+ * A device that uses it in between faults.
  *
- * What may wait for a disk or user space (iopf_slice_wait()) is kept apart from what does not
- * (iopf_slice_map(), iopf_slice_populate()), since only the latter may use the space or
- * be waited for; see requests.c.
+ * iopf_slice_wait() may wait for a disk or user space. iopf_slice_map() and iopf_slice_populate()
+ * do not. So only these two may run in ACTIVE, where the space is used and others wait for the
+ * request; see requests.c.
  *
  * Memory: when the kernel can't charge a populated page to the owner's memory cgroup, the OOM
  * killer runs. A hint is not worth that. So each step first allocates as many pages as it may need
  * from the same memory cgroup, and frees them again. This allocation may fail. Others may take the
  * pages in between: an OOM kill is unlikely, not impossible.
  *
- * slice vs unmap, map: the area is looked up each time, under RCU. If the slice is no longer
- *   all in one area that permits it, it is over.
- * slice vs freeze: a frozen area is left out, rather than waited for. What was wanted of it before
- *   is not populated, see iopf_vaddr_changed().
- * slice vs exit: as a fault: only threads of the process populate.
+ * slice vs unmap, map: the area is looked up each time, under RCU. A slice ends when it is no
+ *   longer inside one area that permits the access.
+ * slice vs freeze: a slice does not wait for a frozen area, but skips it. Pages that were wanted
+ *   before the freeze are not populated, see iopf_vaddr_changed().
+ * slice vs exit: only threads of the process populate, as for faults.
  */
 #include <linux/delay.h>
 #include <linux/iommu.h>
@@ -42,16 +42,18 @@
 #include "../map/space.h"
 #include "slice.h"
 
-/* Pages populated between two looks whether to stop. */
+/* Pages to populate between two checks of *@stop. */
 #define POPULATE_PAGES	32U
-/* Pages that must be free before: those, and page tables. */
+/* Pages that must be free before populating: POPULATE_PAGES, and page tables. */
 #define PROBE_PAGES	(POPULATE_PAGES + 4)
-/* Areas that permit nothing are skipped, that many at a time. */
+/* Number of areas without the permission to skip between two calls of cond_resched(). */
 #define SKIP_AREAS	64
-/* Attempts at one page, until what is left of the slice is given up. */
+/* Limit of attempts at one page. Then the rest of the slice is skipped. */
 #define MAX_TRIES	32
 
-/* What the area permits decides, or, for a working set, what is left of it. */
+/*
+ * Check whether an area permits the access. Without @strict, use the other kind of access instead.
+ */
 static bool area_permits(const struct iopf_area *area, bool *write, bool strict)
 {
 	int need = *write ? IOMMU_WRITE : IOMMU_READ;
@@ -63,16 +65,16 @@ static bool area_permits(const struct iopf_area *area, bool *write, bool strict)
 }
 
 /**
- * iopf_slice_cut() - the first slice of a range
+ * iopf_slice_cut() - find the first slice of a range
  * @space: the space
  * @range: whole pages
- * @write: for writing
- * @strict: leave out what may not be read or written, as @write says; otherwise do what may be
- * @s: out
+ * @write: map for writing
+ * @strict: skip areas that do not permit the access; otherwise use the access that they permit
+ * @s: out: the slice
  *
  * Context: process context.
- * Return: whether there is one: if not, nothing of the range is mapped by user space. The slice
- * begins at or after the range.
+ * Return: true if there is a slice; it begins at or after the start of the range. False if no area
+ * of the range permits the access.
  */
 bool iopf_slice_cut(struct iopf_space *space, const struct iopf_range *range, bool write,
 		    bool strict, struct iopf_slice *s)
@@ -106,7 +108,7 @@ bool iopf_slice_cut(struct iopf_space *space, const struct iopf_range *range, bo
 	return area;
 }
 
-/* The pages of the chunk that the slice is content with. */
+/* Return the bitmap of pages that are mapped well enough for the slice. */
 static const unsigned long *slice_good(const struct iopf_slice *s, const struct iopf_chunk *chunk)
 {
 	lockdep_assert_held(&chunk->lock);
@@ -138,14 +140,14 @@ static void slice_count(struct iopf_slice *s, struct iopf_chunk *chunk)
 	spin_unlock(&chunk->lock);
 }
 
-/* What a look at the chunk says of the next pages that are not good. */
+/* The next pages of a chunk that are not mapped well enough. */
 struct slice_gap {
 	unsigned int page;
 	unsigned int end; /* exclusive */
 	bool mapped;
 };
 
-/* False: there are none. */
+/* Find the next gap. Returns false if there is none. */
 static bool slice_look(struct iopf_slice *s, struct iopf_chunk *chunk, struct slice_gap *gap)
 {
 	unsigned int end = iopf_chunkmap_page(s->range.last) + 1;
@@ -160,7 +162,7 @@ static bool slice_look(struct iopf_slice *s, struct iopf_chunk *chunk, struct sl
 	if (gap->page < end) {
 		gap->end = find_next_bit(good, end, gap->page);
 		gap->mapped = test_bit(gap->page, chunk->map.present);
-		/* All of the gap is to be of one kind. */
+		/* All pages of a gap are mapped, or all are not. */
 		i = gap->mapped ? find_next_zero_bit(chunk->map.present, gap->end, gap->page)
 				: find_next_bit(chunk->map.present, gap->end, gap->page);
 		gap->end = min(gap->end, i);
@@ -179,7 +181,7 @@ static enum iopf_slice_state slice_want(struct iopf_slice *s, const struct iopf_
 {
 	const struct iopf_area *area = chunk->area;
 
-	/* Neither its mm nor its address is to be looked at while it has none. */
+	/* The area has no CPU address now, so its mm and address must not be read. */
 	if (!iopf_area_vaddr_begin(chunk, &s->seen)) {
 		slice_skip_rest(s);
 		return IOPF_SLICE_DONE;
@@ -192,7 +194,7 @@ static enum iopf_slice_state slice_want(struct iopf_slice *s, const struct iopf_
 
 static void slice_skip_page(struct iopf_slice *s)
 {
-	/* There may be nothing beyond it. */
+	/* The page may be the last one of the slice. */
 	if (s->range.last - s->at < PAGE_SIZE)
 		slice_skip_rest(s);
 	else
@@ -200,7 +202,7 @@ static void slice_skip_page(struct iopf_slice *s)
 	s->tries = 0;
 }
 
-/* One attempt at the gap. IOPF_SLICE_DONE: look again. */
+/* Try to map a gap once. IOPF_SLICE_DONE: look for the next gap. */
 static enum iopf_slice_state slice_try(struct iopf_slice *s, struct iopf_chunk *chunk,
 				       const struct slice_gap *gap)
 {
@@ -208,7 +210,7 @@ static enum iopf_slice_state slice_try(struct iopf_slice *s, struct iopf_chunk *
 	unsigned int mapped = 0;
 	int ret;
 
-	/* Nobody waits for it. */
+	/* No device waits for a slice, so it takes no room in a full budget. */
 	if (unlikely(READ_ONCE(chunk->area->space->budgeted)) &&
 	    iopf_evictor_full(chunk->area->space->evictor)) {
 		slice_skip_rest(s);
@@ -219,8 +221,9 @@ static enum iopf_slice_state slice_try(struct iopf_slice *s, struct iopf_chunk *
 		return IOPF_SLICE_DONE;
 	}
 	/*
-	 * Mapped for reading only. That it can be written now has to be seen to first; and again,
-	 * now and then, since populating may have come less far than it seems.
+	 * The gap is mapped read-only. Populate it for writing before it is unmapped. Populate
+	 * again at every fourth attempt, because the first time may have populated less than
+	 * @populated says.
 	 */
 	if (gap->mapped) {
 		if (s->at >= s->populated || s->tries % 4 == 0)
@@ -240,7 +243,7 @@ static enum iopf_slice_state slice_try(struct iopf_slice *s, struct iopf_chunk *
 		slice_skip_page(s);
 		return IOPF_SLICE_DONE;
 	}
-	/* Frozen, its process gone, beyond the budget, or it is gone itself. */
+	/* The area is frozen or gone, its process is gone, or the budget is full. */
 	slice_skip_rest(s);
 	return IOPF_SLICE_DONE;
 }
@@ -251,7 +254,7 @@ static enum iopf_slice_state slice_map_chunk(struct iopf_slice *s, struct iopf_c
 	struct slice_gap gap;
 	u64 at;
 
-	/* Each turn gets on by a page or counts as a try at it, of which there are not many. */
+	/* Each turn advances by a page, or counts as an attempt, which MAX_TRIES limits. */
 	while (state == IOPF_SLICE_DONE && slice_look(s, chunk, &gap)) {
 		at = chunk->iova + ((u64)gap.page << PAGE_SHIFT);
 		if (at != s->at) {
@@ -264,12 +267,12 @@ static enum iopf_slice_state slice_map_chunk(struct iopf_slice *s, struct iopf_c
 }
 
 /**
- * iopf_slice_map() - map what the CPU has of a slice
+ * iopf_slice_map() - map the present pages of a slice
  * @space: the space
  * @s: the slice
  *
  * Context: as a fault; does not sleep.
- * Return: what the slice needs next; when it is done, @s->good says what is mapped.
+ * Return: the next step of the slice. When it is done, @s->good is the number of mapped pages.
  */
 enum iopf_slice_state iopf_slice_map(struct iopf_space *space, struct iopf_slice *s)
 {
@@ -301,7 +304,7 @@ out:
 	return state;
 }
 
-/* Whether @pages pages of memory can be allocated without an OOM kill. */
+/* Return whether @pages pages can be charged to a memory cgroup without an OOM kill. */
 static bool probe(struct mem_cgroup *memcg, unsigned int pages)
 {
 	struct mem_cgroup *old = set_active_memcg(memcg);
@@ -321,7 +324,7 @@ static bool probe(struct mem_cgroup *memcg, unsigned int pages)
 	return had == pages;
 }
 
-/* The same, of the memory of whoever owns @mm. */
+/* Call probe() for the memory cgroup of @mm. */
 static bool probe_mm(struct mm_struct *mm, unsigned int pages)
 {
 	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(mm);
@@ -332,19 +335,19 @@ static bool probe_mm(struct mm_struct *mm, unsigned int pages)
 }
 
 /**
- * iopf_slice_populate() - populate what a slice wants, as far as that needs no waiting
+ * iopf_slice_populate() - populate the wanted pages of a slice that need no wait
  * @s: the slice
- * @stop: set by others: no more
+ * @stop: set by another thread to stop this one
  *
  * The slice still wants the pages if the first one could not be populated.
  *
- * Context: a thread of the process; sleeps for memory only. Any other populates nothing.
- * Return: 0: look again; -EAGAIN: the first page has to be waited for; -ENOMEM: memory is short.
+ * Context: a thread of the process; sleeps for memory only. Another thread populates nothing.
+ * Return: 0: map again; -EAGAIN: the first page needs a wait; -ENOMEM: memory is short.
  */
 int iopf_slice_populate(struct iopf_slice *s, const bool *stop)
 {
 	struct mm_struct *mm = s->pool->mm;
-	/* If the first page brings the rest with it, as a huge page does, that saves looking. */
+	/* Begin with one page: a huge page brings the other pages with it, which saves time. */
 	unsigned int n = s->at == s->range.first && s->populated == s->at ? 1 : s->pages;
 	unsigned int done;
 
@@ -370,18 +373,18 @@ int iopf_slice_populate(struct iopf_slice *s, const bool *stop)
 }
 
 /**
- * iopf_slice_wait() - what a slice has to wait for
+ * iopf_slice_wait() - wait for the next step of a slice
  * @s: the slice
- * @memcg: who pays for the IOMMU's tables
+ * @memcg: the memory cgroup that page tables of the IOMMU are charged to
  *
- * Populates the first page it wants, if there is one; otherwise gives the host some time, and sees
- * whether there is memory.
+ * Populates the first wanted page, if there is one. Otherwise checks that there is memory, and
+ * sleeps for a moment.
  *
- * May sleep for as long as user space likes, so nobody may wait for
- * this, and the space may be gone afterwards.
+ * May sleep for as long as user space likes. So no other thread may wait for this function, and the
+ * space may be freed when it returns.
  *
- * Context: a thread of the process, if there is a wish.
- * Return: 0: look again; -ENOMEM: memory is short; -EINTR: look at signals, and come back.
+ * Context: a thread of the process, if the slice wants pages.
+ * Return: 0: map again; -ENOMEM: memory is short; -EINTR: handle signals, and call again.
  */
 int iopf_slice_wait(struct iopf_slice *s, struct mem_cgroup *memcg)
 {
@@ -397,7 +400,7 @@ int iopf_slice_wait(struct iopf_slice *s, struct mem_cgroup *memcg)
 		return -ENOMEM;
 	ret = iopf_mm_populate(s->pool->mm, s->vaddr, 1, s->write, &s->seen);
 	if (ret == -EINTR) {
-		/* That was none. */
+		/* An interrupted attempt does not count. */
 		s->tries--;
 		return ret;
 	}
@@ -414,13 +417,13 @@ int iopf_slice_wait(struct iopf_slice *s, struct mem_cgroup *memcg)
 		slice_skip_rest(s);
 		return 0;
 	}
-	/* No memory there, or not for this. */
+	/* There is no memory at this address, or not for this access. */
 	slice_skip_page(s);
 	return 0;
 }
 
 /**
- * iopf_slice_end() - let go of what a slice wants
+ * iopf_slice_end() - forget the wanted pages of a slice
  * @s: the slice
  */
 void iopf_slice_end(struct iopf_slice *s)

@@ -13,10 +13,9 @@ struct mem_cgroup;
 
 /**
  * enum iopf_slice_state - what a slice needs next
- * @IOPF_SLICE_DONE: nothing: all that can be mapped is
- * @IOPF_SLICE_WANT: pages the CPU does not have: iopf_slice_populate()
- * @IOPF_SLICE_WAIT: memory for the IOMMU's tables, or that an invalidation be over:
- *                   iopf_slice_wait()
+ * @IOPF_SLICE_DONE: nothing: all pages that can be mapped are mapped
+ * @IOPF_SLICE_WANT: pages that are absent: call iopf_slice_populate()
+ * @IOPF_SLICE_WAIT: memory for page tables, or the end of an invalidation: call iopf_slice_wait()
  */
 enum iopf_slice_state {
 	IOPF_SLICE_DONE,
@@ -27,13 +26,13 @@ enum iopf_slice_state {
 /**
  * struct iopf_slice - pages to be mapped ahead of their use, in one area and one chunk
  * @range: I/O virtual addresses, whole pages
- * @write: for writing
+ * @write: map for writing
  * @good: number of pages that were mapped well enough at the last check
  * @present: number of pages that were mapped well enough at the first check
  * @begun: the first check is done
  * @skipped: the rest of the slice is given up
- * @at: the address to continue from: nothing more can be done before it
- * @populated: the address that populate has reached
+ * @at: the address to continue from: the pages before it are finished
+ * @populated: the first address that has not been populated
  * @tries: attempts at the page at @at
  * @pool: threads of the process that owns the wanted pages, referenced; or NULL
  * @vaddr: CPU address of the first wanted page

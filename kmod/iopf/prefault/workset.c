@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Working sets: what the devices of a space have mapped, told to user space as a string of
- * bytes (core/workset.h) that can be given back to another space, after a restart or on
- * another machine.
+ * Working sets: the pages that the devices of a space have mapped, exported to user space as a
+ * string of bytes (core/workset.h). User space can import it into another space, after a restart or
+ * on another machine.
  *
- * Heat. The device says nothing of what it uses while it is mapped. But what has been taken from a
- * chunk, by the host's look for unused pages or for any other reason, and then been faulted in
- * again, is in use: chunks count how often that has happened, each time once, however many
- * pages were taken (iopf_chunk.heat). Pages that stay mapped through all that stay in the set
- * with their chunk's heat: were they not used, the host's look would have taken them away for
- * good. Where the host never looked nothing is known and the heat is 0; so without pressure
- * the order is that of addresses, and with it, what matters comes first.
+ * Heat. A device does not report which mapped pages it uses. But a page that was unmapped, by the
+ * aging of the host or for another reason, and was then faulted in again, is in use. Each chunk
+ * counts how often that has happened, each time once, however many pages were unmapped
+ * (iopf_chunk.heat). Pages that stay mapped all the time stay in the set with the heat of their
+ * chunk: aging would have unmapped them for good if they were not used. Where the host never looked
+ * for unused pages, the heat is 0. So without memory pressure the set is in the order of addresses.
+ * Under pressure, hot chunks come first.
  *
- * An area need not begin where a chunk does, so two areas may have a part each of one chunk's
- * addresses: they make one record.
+ * An area need not begin at a chunk boundary. So two areas may share the addresses of one chunk:
+ * they make one record.
  *
- * export vs faults: each chunk is told as it is at one moment; they go on meanwhile.
- * export vs map, unmap: user space is copied to without the space's lock, since that may wait
- *   for ever. Records are made in pieces under it, and each piece begins at the address where the
- *   one before has ended.
+ * export vs faults: each chunk is exported as it is at one moment; faults continue meanwhile.
+ * export vs map, unmap: records are made in pieces under the space's lock, and each piece begins at
+ *   the address where the one before has ended. The lock is dropped for the copy to user space,
+ *   which may wait without a limit.
  *
- * Locking: the space's lock; the chunks' inside.
+ * Locking: the space's lock; the locks of chunks nest inside.
  */
 #include <linux/cleanup.h>
 #include <linux/mm.h>
@@ -39,26 +39,26 @@
 #include "request.h"
 #include "workset.h"
 
-/* Bytes that are made under the space's lock at a time. */
+/* Bytes of records that are made under the space's lock at a time. */
 #define EXPORT_PIECE	SZ_64K
 
-/* Bytes that are copied from user space before others get the processor. */
+/* Bytes that are copied from user space between two calls of cond_resched(). */
 #define IMPORT_PIECE	SZ_64K
 
-/* What the chunks of one span may add to that. */
+/* Room that must be left in a piece: the chunks of one span may take that many bytes. */
 #define EXPORT_LEAST	((IOPF_SPAN_SIZE / IOPF_CHUNK_SIZE + 1) * IOPF_WORKSET_RECORD)
 
 /**
  * struct export - a working set that is being written to user space
- * @to: the buffer there
- * @room: its size
- * @size: what the working set takes so far
- * @records: how many
+ * @to: the buffer in user space
+ * @room: size of the buffer
+ * @size: size of the working set so far
+ * @records: number of records so far
  * @next: the chunk after the last record
  * @chunk: the record that comes next, if @pending: another area may have a part of the chunk
- * @pending: there is one
- * @at: I/O virtual addresses before this have been looked at
- * @done: all have
+ * @pending: @chunk is valid
+ * @at: I/O virtual addresses before this have been exported
+ * @done: all addresses have been exported
  * @fill: bytes in @piece
  * @piece: records to be copied to user space, without the space's lock
  */
@@ -76,7 +76,7 @@ struct export {
 	u8 piece[EXPORT_PIECE];
 };
 
-/* Make a record of what is pending, if there is room; in any case know how much that takes. */
+/* Make a record of the pending chunk, if there is room. Count its size in any case. */
 static int export_flush(struct export *e)
 {
 	unsigned int n;
@@ -108,7 +108,7 @@ static int export_chunk(struct export *e, struct iopf_chunk *chunk)
 		if (ret)
 			return ret;
 	}
-	/* It may have been part of a larger leaf a moment ago. */
+	/* The chunk may have been part of a larger leaf a moment ago, and be exported already. */
 	if (!e->pending && nr < e->next)
 		return 0;
 	spin_lock(&chunk->lock);
@@ -124,7 +124,7 @@ static int export_chunk(struct export *e, struct iopf_chunk *chunk)
 	return 0;
 }
 
-/* A leaf of 1 GiB is as many full chunks, which map nothing themselves. */
+/* Export a leaf of 1 GiB as full chunks. The chunks themselves map nothing. */
 static int export_span(struct export *e, const struct iopf_span *span)
 {
 	u64 nr = span->iova >> IOPF_CHUNK_SHIFT, last = nr + IOPF_SPAN_SIZE / IOPF_CHUNK_SIZE - 1;
@@ -144,7 +144,7 @@ static int export_span(struct export *e, const struct iopf_span *span)
 	return ret;
 }
 
-/* The leaves of an area from the span *@i on, that do not begin after a chunk. */
+/* Export the leaves of an area from span *@i on, up to those that begin after @chunk. */
 static int export_spans(struct export *e, struct iopf_area *area, unsigned long *i,
 			unsigned long chunk)
 {
@@ -162,14 +162,14 @@ static int export_spans(struct export *e, struct iopf_area *area, unsigned long 
 	return ret;
 }
 
-/* Go on behind @last, if there is anything. */
+/* Continue behind @last, or end if @last is the last address of all. */
 static void export_go_on(struct export *e, u64 last)
 {
 	e->at = last + 1;
 	e->done = !e->at;
 }
 
-/* An area from @e->at on, as far as there is room. */
+/* Export an area from @e->at on, until the piece is full. */
 static int export_area(struct export *e, struct iopf_area *area)
 {
 	u64 first = max(e->at, area->range.first);
@@ -197,7 +197,7 @@ static int export_area(struct export *e, struct iopf_area *area)
 	return ret;
 }
 
-/* The next piece, from @e->at on. */
+/* Make the next piece, from @e->at on. */
 static int export_collect(struct iopf_space *space, struct export *e)
 {
 	struct iopf_area *area;
@@ -242,7 +242,7 @@ static void age_areas(struct iopf_space *space)
 	}
 }
 
-/* All of it but the header, copied; the space's lock is dropped while that may wait. */
+/* Make all records and copy them to user space. The space's lock is dropped for each copy. */
 static int export_all(struct iopf_space *space, struct export *e)
 {
 	u8 __user *to = e->to + IOPF_WORKSET_HEADER;
@@ -265,11 +265,11 @@ static int export_all(struct iopf_space *space, struct export *e)
 /**
  * iopf_workset_export() - VFIO_IOPF_WORKING_SET_SAVE
  * @space: the space
- * @arg: argsz and flags have been checked; size: out: of the working set
+ * @arg: argsz and flags have been checked; size: out: size of the working set
  *
  * Context: process context; takes the space's lock.
- * Return: 0; -ENOSPC: the buffer is too small, and @arg says what it takes; -EFAULT, -EINTR,
- * -E2BIG, -ENOMEM.
+ * Return: 0; -ENOSPC: the buffer is too small, and @arg has the size that is needed; -EFAULT,
+ * -EINTR, -E2BIG, -ENOMEM.
  */
 int iopf_workset_export(struct iopf_space *space, struct vfio_iopf_working_set *arg)
 {
@@ -308,7 +308,10 @@ int iopf_workset_export(struct iopf_space *space, struct vfio_iopf_working_set *
 	return ret;
 }
 
-/* To be freed by kvfree(). Not of pages of 2 MiB, each of which may be cleared at one go. */
+/*
+ * Allocate a buffer, which the caller frees with kvfree(). 2 MiB pages are avoided, because each
+ * may be cleared without a chance to reschedule.
+ */
 static u8 *import_alloc(u64 size)
 {
 	return size < PMD_SIZE ? kvmalloc(size, GFP_KERNEL_ACCOUNT)
@@ -334,7 +337,7 @@ static int import_copy(u8 *to, const u8 __user *from, u64 size)
  * @arg: argsz, flags and reserved have been checked
  *
  * Context: process context; takes the space's lock.
- * Return: a request for it, not started; or an error pointer.
+ * Return: a request for the working set, not started; or an error pointer.
  */
 struct iopf_prefault *iopf_workset_import(struct iopf_space *space,
 					  const struct vfio_iopf_working_set_restore *arg)
