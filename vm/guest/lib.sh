@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# What the scripts of the guest share. They run under busybox.
+# Common functions of the guest's scripts, which run under busybox.
 #
-# Ports: named channels to the host (virtio-serial). out: what people read. verdict: one event a line,
+# Ports are named channels to the host (virtio-serial). out: text for people. verdict: one event a line,
 # for the runner on the host. files: one tar archive, written at the end.
 
-# Path of the port named $1.
+# Print the path of the port named $1.
 port()
 {
 	for p in /sys/class/virtio-ports/*; do
@@ -23,7 +23,7 @@ event()
 	echo "$*" >"$VERDICT"
 }
 
-# Print the complaints in the file $1 with what surrounds them; false when there are none.
+# Print the complaints in the file $1 with surrounding lines. Return false if there are none.
 complaints()
 {
 	grep -v '^#' /iopf/complaints >/tmp/.complaints

@@ -29,7 +29,7 @@ RUNNER = os.getpid()
 
 
 def die_with_parent():
-    """Called in the child before exec: a guest does not outlive the runner, however that ends."""
+    """Make the kernel kill this process when the runner ends. The child calls this before exec."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != RUNNER:
         os._exit(1)

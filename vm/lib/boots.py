@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Other ways to boot a machine: what a test needs is the same, what the kernel does to memory is not.
+"""Other ways to boot a machine, in which the kernel manages memory in another way.
 
-A test names those it is run in beside its own machine, in a line "also: no5lvl zswap" of its opening comment.
-vm/guest/boot-is says whether a boot is what it is called, before the tests and after them.
+A line "also: no5lvl zswap" in a test's opening comment names the boots in which it runs too, beside its own machine.
+vm/guest/boot-is checks before and after the tests that a boot has the properties of its name.
 """
 
-# Name: words for the kernel's command line, those that are left out of it, MiB of swap if there is none.
+# Name: words to add to the kernel's command line, words to leave out, MiB of swap if the job has none.
 BOOTS = {
     "no5lvl": (["no5lvl"], [], 0),
-    # mitigations=off would win.
+    # mitigations=off would switch PTI off.
     "pti": (["pti=on"], ["mitigations=off"], 0),
     "zswap": (["zswap.enabled=1"], [], 512),
     "numa": (["numa=fake=2"], [], 0),
@@ -16,7 +16,7 @@ BOOTS = {
 
 
 def apply(job):
-    """Make a job's machine boot the way it names."""
+    """Change a job so that its machine boots in the way that the job names."""
     if not job.boot:
         return
     words, without, swap = BOOTS[job.boot]

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# What the scripts of vm/ and scripts/ share: where things live, messages, and fetching Debian
-# packages without installing them.
+# Common parts of the scripts in vm/ and scripts/: directories, messages, and fetching Debian packages
+# without installing them.
 #
-# Everything the build makes is below $BUILD (build/ unless IOPF_BUILD says otherwise); only the debug
-# kernel, which takes long to build, is kept outside the tree in $CACHE. A directory that holds the
-# result of several steps is built under a temporary name and renamed when it is complete, so that
-# whatever has its final name is whole, however the making of it was interrupted.
+# All results of the build are below $BUILD (build/, or $IOPF_BUILD). Only the debug kernel, which takes
+# long to build, is outside of the tree in $CACHE. If a directory is made in several steps, it has a
+# temporary name until it is complete. So a directory with its final name is complete, even if a script
+# was interrupted.
 
 set -euo pipefail
 
@@ -33,7 +33,7 @@ die()
 	exit 2
 }
 
-# Run a command, its output kept for the error message only.
+# Run a command. Print its output only if it fails.
 quietly()
 {
 	local log rc=0
@@ -47,7 +47,7 @@ quietly()
 	return "$rc"
 }
 
-# One process at a time makes the thing named $1; the lock goes with the process.
+# Lock the thing named $1, so that only one process makes it. The lock ends with the process.
 lock()
 {
 	local fd
@@ -81,14 +81,14 @@ apt_update()
 	APT_UPDATED=1
 }
 
-# Version apt would download of package $1.
+# Print the version of package $1 that apt would download.
 apt_version()
 {
 	apt-cache policy "$1" | sed -n 's/^  Candidate: //p'
 }
 
-# Download package $1 at version $2 into $BUILD/download, print the path of the .deb. A file of the
-# right name and size is taken as it is: apt writes to partial names and checks the hash by itself.
+# Download package $1 at version $2 into $BUILD/download, print the path of the .deb. A file with the right
+# name and size is complete, since it gets its name only after the hash is checked.
 apt_fetch()
 {
 	local pkg=$1 version=$2 dir=$BUILD/download record name size hash deb try
@@ -106,7 +106,7 @@ apt_fetch()
 	for try in 1 2 3; do
 		rm -rf "$dir/.get.$pkg"
 		mkdir "$dir/.get.$pkg"
-		# apt's own sandbox user cannot write into a directory of ours.
+		# apt's sandbox user cannot write into this directory.
 		say "downloading $pkg $version ($((size >> 20)) MiB)"
 		if (cd "$dir/.get.$pkg" &&
 		    quietly apt-get -q -o APT::Sandbox::User=root download "$pkg=$version") &&
@@ -117,7 +117,7 @@ apt_fetch()
 			return 0
 		fi
 		say "download of $pkg failed (attempt $try)"
-		# The archive may have moved on since the lists were fetched.
+		# The archive may have changed after the package lists were fetched.
 		[ -n "${APT_UPDATED:-}" ] || [ "$(id -u)" -ne 0 ] || apt_update
 	done
 	die "could not download $pkg $version"

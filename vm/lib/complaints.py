@@ -20,7 +20,7 @@ PATTERN = _load()
 
 
 def excerpts(text):
-    """The lines of each complaint with what surrounds it; neighbouring complaints make one excerpt."""
+    """Excerpts: each complaint with surrounding lines. Neighbouring complaints make one excerpt."""
     lines = text.splitlines()
     found, last = [], -1
     for i, line in enumerate(lines):

@@ -11,7 +11,7 @@ import stat
 
 
 class Archive:
-    """The tree to be; directories appear by themselves."""
+    """The files of an archive. Parent directories are added automatically."""
 
     def __init__(self):
         self.entries = {}

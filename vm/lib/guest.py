@@ -9,14 +9,14 @@ import subprocess
 import cpio
 from paths import BUILD, TOP, die
 
-# Modules that are always on board, for those who load them themselves. What a kernel does not have
-# (debug: built in or left out) is no error here; it is when something asks for it.
+# Modules that every guest has, for tests that load them. A module that the kernel lacks (in the debug kernel it is
+# built in or left out) is an error only when something loads it.
 USUAL = ("vfio", "vfio_iommu_type1", "vfio_pci", "virtio_blk", "virtio_pci", "virtio_console",
          "zram", "lz4", "crc32c_generic", "ext4")
 
 
 def busybox():
-    """A static one: the guest has no libraries. ldd has nothing to list then, and fails."""
+    """Path of a static busybox, since the guest has no libraries. For a static program ldd fails."""
     for path in ("/bin/busybox", shutil.which("busybox"), "/usr/lib/busybox/busybox-static"):
         if path and os.path.exists(path) and subprocess.run(
                 ["ldd", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -36,7 +36,7 @@ def base(archive):
         archive.directory(name)
     for name in ("sbin", "usr/bin", "usr/sbin"):
         archive.symlink(name, "/bin")
-    # The kernel opens it for process 1 before devtmpfs is mounted.
+    # The kernel opens /dev/console for process 1 before devtmpfs is mounted.
     archive.device("dev/console", 5, 1)
     archive.device("dev/null", 1, 3, 0o666)
     archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
@@ -44,7 +44,7 @@ def base(archive):
 
 
 def add_dir(archive, where, path):
-    """All files of a directory of the build, when it has been built."""
+    """All files of a directory of the build, if it exists."""
     if os.path.isdir(path):
         for name in sorted(os.listdir(path)):
             if os.path.isfile(os.path.join(path, name)):
@@ -52,7 +52,7 @@ def add_dir(archive, where, path):
 
 
 def libraries(path):
-    """What the loader of a program loads with it, itself included. A static program, or none, has nothing."""
+    """The libraries of a program, and its loader. A static program, or a script, has none."""
     with open(path, "rb") as f:
         if f.read(4) != b"\x7fELF":
             return []
@@ -69,7 +69,7 @@ def libraries(path):
 
 
 def find_test(name):
-    """A test is named, or given as a file. Compiled ones are in build/tests, scripts where they are."""
+    """Path of a test, given by name or as a file. Compiled tests are in build/tests, scripts in the tree."""
     places = [name] if "/" in name else [os.path.join(BUILD, "tests", name)] + [
         os.path.join(TOP, "tests", where, name + suffix)
         for where in ("vm", "clients") for suffix in ("", ".sh")]
@@ -92,7 +92,7 @@ def build(path, kernel, job):
     for name in ("iopf-load", "iopf-unload"):
         archive.host("iopf/bin/" + name, os.path.join(here, name))
 
-    # What the guest loads by itself, in an order that serves: the file system wants its checksum.
+    # Modules that the guest loads by itself. A file system comes after the checksum that it needs.
     loads = ["virtio_blk"] if job.swap or job.disk or job.image else []
     loads += ["crc32c_generic", "ext4"] if job.disk or job.image or job.pmem else []
     loads += ["nd_e820", "nd_pmem"] if job.pmem else []
@@ -119,7 +119,7 @@ def build(path, kernel, job):
     if job.mode != "tests":
         directory = os.path.join(BUILD, "tests")
         for name in sorted(os.listdir(directory) if os.path.isdir(directory) else ()):
-            # All the tests take long to unpack; a command gets those it names.
+            # To unpack all tests takes long, so a command gets only the tests that it names.
             if name.startswith("t_") and os.access(os.path.join(directory, name), os.X_OK) and \
                (job.mode == "shell" or name in " ".join(job.command)):
                 archive.host("iopf/tests/" + name, os.path.join(directory, name))

@@ -44,7 +44,7 @@ class Kernel:
             self.builtin = {module_name(line.strip()) for line in f}
 
     def closure(self, names):
-        """The modules with all they depend on; what is built in needs nothing."""
+        """The modules and all their dependencies, without those that are built in."""
         found, todo = set(), [n.replace("-", "_") for n in names]
         while todo:
             name = todo.pop()
@@ -60,7 +60,7 @@ class Kernel:
         return name in self.deps or name in self.builtin
 
     def add_modules(self, archive, names):
-        """Put modules into the archive, unpacked, with the lists modprobe reads."""
+        """Put modules into the archive, unpacked, with the lists that modprobe reads."""
         base = "lib/modules/" + self.release + "/"
         lines = []
         for name in self.closure(names):
@@ -72,7 +72,7 @@ class Kernel:
         archive.host(base + "modules.builtin", os.path.join(self.tree, "modules.builtin"))
 
     def _contents(self, path):
-        """An uncompressed module. Unpacking takes seconds in a guest, so it is done here, once."""
+        """An uncompressed module. To unpack it in each guest would take seconds, so the host unpacks it once."""
         source = os.path.join(self.tree, path)
         if not path.endswith((".ko", ".ko.xz")):
             die(f"{source}: only plain modules and those packed by xz can be put into a guest")
@@ -89,7 +89,7 @@ class Kernel:
         with lzma.open(source) as f:
             data = f.read()
         os.makedirs(os.path.dirname(cache), exist_ok=True)
-        # Guests are made side by side, by threads too: each writes a file of its own.
+        # Several processes and threads may do this at the same time, so each writes its own file first.
         with tempfile.NamedTemporaryFile(dir=os.path.dirname(cache), delete=False) as f:
             f.write(data)
         os.rename(f.name, cache)

@@ -3,11 +3,11 @@
 
 QEMU writes four files into the directory of the run, and this process follows them: console (the
 kernel's serial console, where complaints are looked for), out (what the job prints), verdict (one
-event a line, written by vm/guest), files (a tar archive of the guest's /out). Files rather than
-pipes, so that a slow reader never slows the guest, and all is still there when something went wrong.
+event a line, written by vm/guest), files (a tar archive of the guest's /out). These are files and not
+pipes, so that a slow reader never slows the guest, and everything is kept after a failure.
 
-Only the verdict says that a run was good: a guest that ends without the EXIT event has failed.
-Times are limits for a hang, never verdicts on speed.
+Only the EXIT event in verdict says that a run was good: a guest that ends without it has failed.
+Time limits only detect hangs. They are never verdicts on speed.
 """
 
 import os
@@ -24,16 +24,16 @@ from paths import die, say
 
 OK, FAILED, ERROR, COMPLAINT, TIMEOUT, SKIPPED = 0, 1, 2, 3, 4, 77
 
-# memmap of the simulator's BARs; the guest always has memory there.
+# memmap that reserves memory for the simulator's BARs. The guest always has memory at this address.
 BAR_RESERVE = "memmap=2M$0x10000000"
 MIN_MEM = 512
-# The firmware keeps tables at the end of memory. Persistent memory, which is taken from it, comes before.
+# The firmware keeps tables at the end of memory. Persistent memory lies before them.
 FIRMWARE_MIB = 2
 POLL = 0.03
 
 
 class Job:
-    """What to run, and on what. vm/run and vm/check fill it in."""
+    """A command or tests to run, and the properties of the machine. vm/run and scripts/check fill it in."""
 
     def __init__(self):
         self.mode = "command"       # or tests, shell
@@ -62,7 +62,7 @@ class Job:
 
 
 def host_tsc_khz():
-    """The rate of this host's TSC, which is the guest's; roughly will do."""
+    """The approximate rate of this host's TSC, which the guest uses too."""
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
         for line in f:
             if line.startswith("cpu MHz"):
@@ -71,12 +71,12 @@ def host_tsc_khz():
 
 
 def ended(qemu):
-    """Whether a child has ended, which is waited for later."""
+    """Whether a child has ended. The child stays a zombie, for a later wait."""
     return os.waitid(os.P_PID, qemu.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 class Machine:
-    """A run. Callbacks: on_text(str) gets what the job prints, on_event(list of words) the events."""
+    """A run. Callbacks: on_text(str) gets the output of the job, on_event(list of words) gets the events."""
 
     def __init__(self, kernel, job, directory, on_text, on_event=None, on_console=None,
                  on_start=None):
@@ -87,58 +87,57 @@ class Machine:
         self.accel = accel.pick("tcg" if job.icount else job.accel, kernel, job.icount)
         self.booted = None          # seconds from start to the BOOT event
         self.exit = None            # status in the EXIT event
-        self.complained = []        # what COMPLAINT events named
+        self.complained = []        # names in COMPLAINT events
         self.timed_out = False
         self.stuck = False
         self.unused = False         # see boots.py
         self.deadline = None
         self.buffers = {}
         self.pid = None             # of QEMU
-        self.used = 0.0             # seconds of the processors, at its end
-        # TCG is 10 to 50 times slower than hardware, the debug kernel again several times.
+        self.used = 0.0             # processor time of the run, in seconds, set at its end
+        # TCG is 10 to 50 times slower than hardware. The debug kernel is several times slower than the stock one.
         self.boot_limit = (30 if self.accel == "kvm" else 90) * (4 if kernel.debug else 1) * \
             (3 if job.icount else 1)
 
     def path(self, name):
         return os.path.join(self.dir, name)
 
-    # What QEMU is started with.
+    # Arguments of QEMU.
 
     def _cpu_args(self):
         job = self.job
         smp = ["-smp", str(job.cpus)]
         if self.kernel.debug:
-            # The firmware's MP table, all that it has, shows no cores. (Not so the others: with
-            # several sockets they do not trust the TSC.)
+            # This kernel runs without ACPI and reads the firmware's MP table, which lists sockets but no
+            # cores. Other kernels get cores, since they do not trust the TSC of several sockets.
             smp = ["-smp", f"{job.cpus},sockets={job.cpus},cores=1,threads=1"]
         if self.accel == "kvm":
             return ["-accel", "kvm", "-cpu", "host"] + smp
         if job.icount:
-            # Deterministic: nothing random, no clock of the host, 1 ns is 1 instruction.
+            # Deterministic: no random numbers, no clock of the host, 1 ns is 1 instruction.
             return ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off",
                     "-cpu", "max,-rdrand,-rdseed", "-seed", "1",
                     "-rtc", "base=2026-01-01,clock=vm"] + smp
-        # Suspected of rare crashes with several CPUs in QEMU 7.2: its cmpxchg16b.
+        # cmpxchg16b of QEMU 7.2 sometimes returns garbage. It is suspected to cause rare crashes with several CPUs.
         return ["-accel", "tcg,thread=" + ("multi" if job.cpus > 1 else "single"),
-                # QEMU 7.2's cmpxchg16b now and then comes back with garbage.
                 "-cpu", "max,-cx16"] + smp
 
     def _append(self):
         words = ["console=ttyS0", "loglevel=5", "panic=-1", "oops=panic", "nokaslr",
                  "mitigations=off", "cryptomgr.notests", "log_buf_len=4M", BAR_RESERVE,
-                 # Of the guest's clock; a busy host must not look like a stall.
+                 # Seconds of the guest's clock. A busy host must not look like a stall.
                  "rcupdate.rcu_cpu_stall_timeout=150", "watchdog_thresh=60"]
         if self.kernel.debug:
-            # The ACPI interpreter allocates so much that under KASAN it takes most of the boot.
-            # With it go two clocks. The one that is left the guest can't calibrate by itself under
-            # load; without any, every sleep lasts a tick of 4 ms.
+            # Under KASAN, the ACPI interpreter takes most of the boot time, since it allocates much. Without
+            # ACPI, two clocks are missing. The remaining clock is the TSC, which the guest cannot calibrate
+            # under load. Without any clock, every sleep lasts a tick of 4 ms.
             words += ["kasan_multi_shot", "printk.time=1", "acpi=off", "tsc=reliable",
                       f"tsc_early_khz={host_tsc_khz()}", "max_loop=0"]
         if self.job.icount:
             words += ["random.trust_cpu=off"]
         else:
-            # The kernel counts ticks of the timer while it goes round a loop, and panics when there
-            # are too few: "IO-APIC + timer doesn't work". On a busy host there are too few.
+            # The kernel counts timer ticks during a delay loop, and panics if there are too few: "IO-APIC +
+            # timer doesn't work". This happens on a busy host.
             words += ["no_timer_check"]
         if self.job.pmem:
             words += [f"memmap={self.job.pmem}M!{self._mem()}M"]
@@ -150,7 +149,7 @@ class Machine:
     def _argv(self):
         job = self.job
         mem = self._mem() + (job.pmem + FIRMWARE_MIB if job.pmem else 0)
-        # ioeventfd would hand a guest's output to another thread, at a moment of its own choosing.
+        # With ioeventfd another thread would handle a guest's output, at an unpredictable time.
         argv = [accel.QEMU, "-machine", job.machine, "-m", str(mem),
                 "-nodefaults", "-no-reboot", "-display", "none", "-nic", "none", "-monitor", "none"]
         argv += self._cpu_args()
@@ -172,7 +171,7 @@ class Machine:
         if job.image:
             argv += ["-drive", f"file={job.image},id=image,if=none,format=raw,readonly=on",
                      "-device", "virtio-blk-pci,drive=image,serial=image"]
-        # An IOMMU among them comes before what stands behind it.
+        # The job lists an IOMMU before the devices behind it.
         argv += job.devices
         if job.nvme:
             argv += ["-drive", f"file={self.path('nvme')},id=nvme,if=none,format=raw,cache=unsafe",
@@ -180,7 +179,7 @@ class Machine:
         return argv
 
     def cpu_seconds(self):
-        """What QEMU has used of this machine's processors so far."""
+        """The processor time that QEMU has used so far."""
         try:
             with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as f:
                 words = f.read().rpartition(")")[2].split()
@@ -189,7 +188,7 @@ class Machine:
             return 0.0
 
     def extend(self, seconds):
-        """The guest has come on: give it time from now."""
+        """Restart the time limit, after progress of the guest."""
         self.deadline = time.monotonic() + seconds
 
     # The run.
@@ -231,7 +230,7 @@ class Machine:
         finally:
             if not ended(qemu):
                 qemu.kill()
-            # wait() would not say what it has used.
+            # Popen.wait() would not return the processor time.
             _, code, usage = os.wait4(qemu.pid, 0)
             qemu.returncode = os.waitstatus_to_exitcode(code)
             self.used = usage.ru_utime + usage.ru_stime
@@ -255,7 +254,7 @@ class Machine:
             if self.booted is True:
                 self.booted = now - start
             if self.exit is not None:
-                # It ends by itself; it need not be waited for long.
+                # QEMU ends by itself. Do not wait long.
                 ending = ending or now + 5
                 if now > ending:
                     return
@@ -271,7 +270,7 @@ class Machine:
             self.booted = time.monotonic() - start
 
     def _poll(self, follow):
-        """Take up what the files have grown by. The output first: an event follows what it is about."""
+        """Read new data of the files. Pass the output on first, since an event refers to output before it."""
         grew = False
         verdict = follow["verdict"].read()
         for name in ("console", "out"):
@@ -343,7 +342,7 @@ class Machine:
             self.on_text("\n".join(self.console().splitlines()[-30:]) + "\n")
 
     def collect(self):
-        """Unpack what the guest left in /out; False when not all of it has come."""
+        """Unpack the guest's /out. Return False if the archive is not complete."""
         if not self.job.out or not os.path.getsize(self.path("files")):
             return True
         os.makedirs(self.job.out, exist_ok=True)
@@ -362,8 +361,8 @@ class Machine:
 
 
 def run(kernel, job, directory, on_text, **callbacks):
-    """Run a job, a second time when the guest did not come up the first time (a known, rare fault of
-    multi-threaded TCG; it says nothing about the job). Returns status, the machine, boots that failed.
+    """Run a job. If the guest does not boot, try once more: this is a known, rare fault of multi-threaded
+    TCG, and says nothing about the job. Returns the status, the machine, and the number of failed boots.
     """
     failed = 0
     while True:

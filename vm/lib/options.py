@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The options that say what machine a job needs: the same for vm/run and for a test's "vm:" line."""
+"""Options for the machine of a job. They are the same for vm/run and for a test's "vm:" line."""
 
 import argparse
 import os
@@ -39,7 +39,7 @@ def add_machine_options(p):
 
 
 class TestParser(argparse.ArgumentParser):
-    """Of the "vm:" lines in a test's source, which an error names."""
+    """A parser of the "vm:" lines in a test's source. Its errors name the source."""
 
     source = None
 
@@ -62,7 +62,7 @@ def device_args(items):
 
 
 def make_job(args):
-    """A job with what the machine options ask for."""
+    """A job with the properties of the machine options."""
     job = machine.Job()
     for name in ("mem", "cpus", "icount", "swap", "disk", "pmem", "nvme", "append", "boot", "variant", "machine",
                  "expect_complaint"):

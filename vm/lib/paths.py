@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where things live, and how to give up. The shell scripts have the same in common.sh."""
+"""Directories and error messages. The shell scripts have the same in common.sh."""
 
 import os
 import sys

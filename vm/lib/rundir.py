@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The directory of a run, build/vm/run.*: kept when the run failed, the last few of them."""
+"""The directory of a run, build/vm/run.*. Only the last few directories of failed runs are kept."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ def in_use(path):
 
 
 def age(path):
-    """When it was last changed; another runner may be removing it."""
+    """Time of the last change. Another runner may remove the directory at the same time."""
     try:
         return os.stat(path).st_mtime
     except OSError:
@@ -27,11 +27,11 @@ def age(path):
 
 
 class RunDir:
-    """Used by a with statement."""
+    """For use in a with statement."""
 
     def __init__(self):
         self.keep = True
-        self.quiet = False          # someone else says where it is
+        self.quiet = False          # the caller prints the path
         self.path = None
 
     def __enter__(self):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which tests share a boot, and in what order machines run, so that all processors are busy to the end.
+"""The division of tests into boots, and the order of machines. All processors should be busy until the end.
 
-All is by estimate: what a test took of the processors in the last run here, else what the file of weights says,
-else a guess. A wrong one costs time and nothing else.
+The time of a test is an estimate: the processor time of the last run here, or the value in the file of weights, or
+a guess. A wrong estimate only costs time.
 """
 
 import json
@@ -12,16 +12,16 @@ import threading
 from paths import BUILD, TOP
 
 WEIGHTS = os.path.join(TOP, "tests", "weights")
-# Seconds of one processor: a test nobody knows, and a boot.
+# Seconds of one processor: an unknown test, and a boot.
 UNKNOWN = 3.0
 BOOT = 5.0
-# A machine should not have more than this share of all that there is to do, or the others wait for it.
+# Largest share of all work for one machine. With more, the run would end with only this machine at work.
 SHARE = 0.08
 SHORTEST = 40.0
 
 
 class Weights:
-    """What tests take, by their names in a machine (suite.Group.name)."""
+    """The processor time of tests, by their names in a machine (suite.Group.name)."""
 
     def __init__(self, kver):
         self.file = os.path.join(BUILD, "vm", f"times.{kver}")
@@ -39,14 +39,14 @@ class Weights:
             pass
 
     def given(self, name):
-        """Of the file, which is the same everywhere."""
+        """The value in the file of weights, which is the same on every machine."""
         return self.known.get(name) or self.known.get(name.split(" ")[0]) or UNKNOWN
 
     def __call__(self, name):
         return self.last.get(name) or self.given(name)
 
     def learn(self, used):
-        """Keep what tests have taken, for the next run."""
+        """Save the times of tests for the next run."""
         self.last.update({name: round(cpu, 1) for name, (cpu, _) in used.items()})
         os.makedirs(os.path.dirname(self.file), exist_ok=True)
         with open(f"{self.file}.{os.getpid()}", "w", encoding="ascii") as f:
@@ -55,7 +55,7 @@ class Weights:
 
 
 def deal(items, weight, hands):
-    """Deal items to so many hands, the heaviest first, each to the hand that has least."""
+    """Divide items among a number of hands. Each item, the heaviest first, goes to the hand with the least weight."""
     dealt = [[] for _ in range(hands)]
     sums = [0.0] * hands
     for item in sorted(items, key=weight, reverse=True):
@@ -66,7 +66,7 @@ def deal(items, weight, hands):
 
 
 def shard(groups, weights, which, of):
-    """One of so many parts of all tests, the same each time: what is known from here does not count."""
+    """Part "which" of "of" parts of all tests. It must be the same everywhere, so it ignores times of this machine."""
     names = sorted(((g, t) for g in groups for t in g.tests), key=lambda x: (x[0].title(), x[0].name(x[1][0])))
     mine = deal(names, lambda x: weights.given(x[0].name(x[1][0])), of)[which - 1:which]
     keep = {(id(g), t) for hand in mine for g, t in hand}
@@ -76,7 +76,7 @@ def shard(groups, weights, which, of):
 
 
 def machines(groups, weights, jobs):
-    """The groups, those that are long in parts; the longest first."""
+    """The groups, the longest first. Long groups are divided into parts."""
     def weight(g):
         return BOOT + sum(weights(name) for name in g.names())
 
@@ -86,13 +86,13 @@ def machines(groups, weights, jobs):
     for g in groups:
         hands = 1 if jobs == 1 else min(len(g.tests), -(-int(weight(g)) // int(limit)))
         for hand in deal(g.tests, lambda t, g=g: weights(g.name(t[0])), hands):
-            # In the order of their names, as they would be in one machine.
+            # Keep the order of the group.
             parts.append(g.part([t for t in g.tests if t in hand]))
     return sorted(parts, key=weight, reverse=True), total
 
 
 class Pool:
-    """Runs units of work, each on so many of the processors, in the order given as far as they are free."""
+    """Runs units of work. Each needs a number of processors. The first unit with enough free processors starts."""
 
     def __init__(self, processors):
         self.free = self.processors = max(processors, 1)
@@ -100,7 +100,7 @@ class Pool:
         self.failure = None
 
     def run(self, units):
-        """units: (processors, function). Raises what the first function has raised."""
+        """units: (processors, function). Raises the first exception of a function."""
         todo = list(units)
         threads = []
         with self.changed:

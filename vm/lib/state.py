@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What has passed already, so that a long run can be done in pieces.
+"""The tests that have passed, so that a long run can be interrupted and continued.
 
-A test counts only while nothing of what was tested is different: its own file, our modules, the kernel.
+An entry is valid only for the same file of the test, the same modules and the same kernel.
 """
 
 import hashlib
@@ -33,13 +33,13 @@ class State:
         return self.hashes[path]
 
     def key(self, grp, test):
-        """Of a test (file, seconds) of a group."""
+        """The key of a test (file, seconds) of a group."""
         files = [test[0], self.kernel.image] + sorted(self.kernel.our_modules(grp.args.variant).values())
         text = " ".join([grp.name(test[0])] + [self._hash(f) for f in files])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def split(self, groups):
-        """Take from the groups what has passed. Returns the groups that are left, and entries of the others."""
+        """Remove passed tests from the groups. Returns the remaining groups, and the entries of the passed tests."""
         had = []
         for g in groups:
             left = []
@@ -53,7 +53,7 @@ class State:
         return [g for g in groups if g.tests], had
 
     def done(self, grp, test, result):
-        """A test has passed: result is its tap.Test."""
+        """Add a passed test. result is its tap.Test."""
         entry = {"key": self.key(grp, test), "name": grp.name(test[0]),
                  "passed": max(result.points - result.skipped, 0), "skipped": result.skipped}
         with self.lock, open(self.path, "a", encoding="ascii") as f:

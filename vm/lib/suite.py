@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tests in virtual machines: which machine each needs, one boot for those that need the same.
+"""Tests in virtual machines. Tests that need the same machine share a boot.
 
-A test is run by vm/guest/run-tests, which puts marks into its output: a line of "@@", a word and the
-test's name. What comes between BEGIN and END is the test's own.
+vm/guest/run-tests runs the tests and puts marks into the output: a line of "@@", a word and the test's
+name. The lines between BEGIN and END are the test's output.
 
-When a guest dies or a test cannot be ended, that test has failed, and the tests that had not begun
-get a new boot. So each test runs exactly once.
+If a guest dies or a test cannot be killed, that test has failed, and the tests that have not begun get
+a new boot. So each test runs exactly once.
 
-Except where hangs are to be retried: then a test that hangs has no verdict, and gets a new boot too, so
-many times; after the last one it has failed.
+If hangs are retried, a test that hangs has no verdict and gets a new boot too, up to a number of times.
+After the last one it has failed.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from paths import die
 MARK = "@@ "
 OPTIONS = re.compile(r"\bvm:[ \t]*(--.*?)\s*(?:\*/)?$", re.M)
 ALSO = re.compile(r"\balso:[ \t]*([a-z0-9 ]+?)\s*(?:\*/)?$", re.M)
-# The host's grace on top of a test's own limit, which the guest keeps: stacks are printed then.
+# Seconds that the host adds to a test's limit. The guest enforces the limit itself, and prints stacks then.
 GRACE = 120
 
 
@@ -61,13 +61,13 @@ class Group:
         return " ".join(words) or "default machine"
 
     def part(self, tests):
-        """Some of its tests, in a machine of their own."""
+        """A group of some of its tests, for a separate machine."""
         part = Group(self.args)
         part.tests = tests
         return part
 
     def name(self, path):
-        """What a test is called in this machine."""
+        """The name of a test in this machine."""
         return base(path) + (f" [{self.args.boot}]" if self.args.boot else "")
 
     def names(self):
@@ -75,8 +75,8 @@ class Group:
 
 
 def group(tests, scale, only=None):
-    """Group (file to run, source with the options) pairs; limits of time are scaled. A test is in a group for
-    each way to boot its machine, or in that for the one that is named ("plain": as it is)."""
+    """Group (file to run, source with the options) pairs. scale: factor for time limits. A test is in a group for
+    each way to boot its machine; with only, in the group for that way ("plain": the test's own machine)."""
     groups = {}
     for path, source in tests:
         args, also = read_options(source)
@@ -97,14 +97,14 @@ def base(path):
 
 
 class Boot:
-    """One boot for some tests: follows the marks, feeds each test's lines to its stream."""
+    """One boot for some tests. It follows the marks, and passes each test's lines to its stream."""
 
     def __init__(self, report, tests, retry=False, name=base):
         self.report = report
         self.retry = retry
-        self.name = name            # what a test is called
-        self.clean = []             # tests that have ended, all points good
-        self.used = {}              # name: seconds of the processors, and on the clock
+        self.name = name            # function: name of a test
+        self.clean = []             # tests that have ended without a failed point
+        self.used = {}              # name: processor time, and time on the clock, in seconds
         self.start = None
         self.hung = []              # names
         self.seconds = {base(p): s for p, s in tests}
@@ -149,7 +149,7 @@ class Boot:
             self.finish(int(words[2]))
 
     def finish(self, status):
-        """The current test is over: with a status, without one (it has failed), or it hung."""
+        """End the current test: with a status, without one (it has failed), or because it hung."""
         if self.current.hung:
             self.current.forget()
             self.hung.append(self.current.base)
@@ -162,7 +162,7 @@ class Boot:
         self.current = None
 
     def event(self, words):
-        """On the verdict channel: the host's own limit follows the test."""
+        """Handle an event of the verdict channel. The host's time limit depends on the present test."""
         if words[0] in ("BEGIN", "END"):
             now = (self.machine.cpu_seconds(), time.monotonic())
             if words[0] == "BEGIN":
@@ -176,17 +176,17 @@ class Boot:
 
 
 class Tally:
-    """What machines have come to."""
+    """Sums over all machines."""
 
     def __init__(self):
         self.boots = self.repeated = self.retried = 0
-        self.used = {}              # of tests, as in Boot
-        self.machines = []          # (seconds of the processors, on the clock, what)
+        self.used = {}              # times of tests, as in Boot
+        self.machines = []          # (processor time, time on the clock, description)
 
 
 def run_group(report, kernel, grp, accel, tally, retries=0, done=None):
-    """Run a group's tests. A test that hangs is run again, so many times at most. done: called with each
-    test that has passed in a boot that was good until its end."""
+    """Run a group's tests. A test that hangs is run again, at most retries times. done: called with each test
+    that has passed, if its boot had no error until its end."""
     todo = list(grp.tests)
     hangs = {}
     while todo:
@@ -228,7 +228,7 @@ def run_group(report, kernel, grp, accel, tally, retries=0, done=None):
 
 
 def after(report, job, boot, vm, status):
-    """Account for how the boot ended. Returns the tests that need another one."""
+    """Report how the boot ended. Returns the tests that need another boot."""
     todo = job.tests
     left = [t for t in todo if base(t[0]) not in boot.begun]
     if vm.booted is None:
@@ -262,7 +262,7 @@ def after(report, job, boot, vm, status):
         report.point(False, f"the guest ran only {len(boot.begun)} of {len(todo)} tests")
         return []
     if len(left) == len(todo):
-        # Nothing has begun: another boot would do no better.
+        # No test has begun, so another boot would not help.
         if status == machine.OK:
             report.point(False, "the guest ran no test")
         return []

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""TAP: many tests' points made into one stream, numbered anew, with the count at the end.
+"""TAP: joins the points of many tests into one stream, numbers them anew, and prints the count at the end.
 
-A test passes by what it prints and how it ends together: the points it announced, all of them ok,
-and exit status 0. A test that ends early, prints no plan, or exits otherwise counts one failed point
-more. A skipped point or test is counted and its reason shown.
+A test passes if it prints as many points as it announced, all of them are ok, and its exit status is 0. A test
+that ends early, prints no plan, or has another exit status counts as one more failed point. A skipped point or
+test is counted, and its reason is shown.
 """
 
 import re
@@ -16,7 +16,7 @@ SKIP_STATUS = 77
 
 
 class Report:
-    """The stream that goes out. Tests may run side by side: each writes its points as one piece."""
+    """The output stream. Tests may run at the same time. A lock keeps their lines apart."""
 
     def __init__(self):
         self.number = self.passed = self.failed = self.skipped = 0
@@ -43,14 +43,14 @@ class Report:
                   (f" # SKIP {skip}" if skip is not None else ""), flush=True)
 
     def earlier(self, what, passed, skipped):
-        """Points of an earlier run that count for this one."""
+        """Add points of an earlier run to this one."""
         with self.lock:
             self.passed += passed
             self.skipped += skipped
             self.diag(f"{what} was run before: {passed} passed, {skipped} skipped")
 
     def finish(self):
-        """The last lines. Returns the exit status."""
+        """Print the last lines. Returns the exit status."""
         print(f"1..{self.number}")
         for what in self.failures:
             print(f"# failed: {what}")
@@ -60,10 +60,9 @@ class Report:
 
 
 class Test:
-    """One test's own stream, line by line, and its end.
+    """The stream of one test, line by line, and its end.
 
-    With hold, it is shown at its end only, for until then it may hang, and be as if it had never been: see
-    hang().
+    With hold, its output is shown only at its end, since a test that hangs may have no verdict: see hang().
     """
 
     def __init__(self, report, name, hold=False):
@@ -111,21 +110,21 @@ class Test:
         self._show(self.report.point, False, f"{self.name}: {why}")
 
     def hang(self, why):
-        """It hung. That is a failure, or, of a test that is held, no verdict."""
+        """Note that the test hung. This is a failure, or, with hold, no verdict."""
         if self.held is None:
             self.fail(why)
         else:
             self.hung = why
 
     def complain(self):
-        """The kernel complained. That is a verdict, on a test that hung too."""
+        """Note that the kernel complained. This is a failure, also of a test that hung."""
         if self.hung:
             self.fail(self.hung)
             self.hung = None
         self.fail("the kernel complained")
 
     def forget(self):
-        """Show what was held, points as comments: they are of no account."""
+        """Show the held output, with points as comments, since they do not count."""
         for how, what in self.held:
             if how == self.report.point:
                 what = [f"before it hung: {'ok' if what[0] else 'not ok'} - {what[1]}"]
@@ -133,7 +132,7 @@ class Test:
         self.report.diag(f"{self.name}: {self.hung}")
 
     def release(self):
-        """Show what was held."""
+        """Show the held output."""
         held, self.held = self.held, None
         for how, what in held or ():
             how(*what)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Unit tests of vm/lib: what judges the tests is tested first. Prints TAP."""
+"""Unit tests of vm/lib, which decides the verdicts of all other tests. Prints TAP."""
 
 import contextlib
 import io
@@ -204,7 +204,7 @@ def test_suite():
 
 
 def test_unused():
-    """A boot in which what it is for has not happened fails."""
+    """A boot fails if the kernel has not used the feature of the boot."""
     report = tap.Report()
     vm = types.SimpleNamespace(booted=1.0, complained=[], unused=True, timed_out=False, exit=0, stuck=False,
                                console=lambda: "")
@@ -215,7 +215,7 @@ def test_unused():
 
 
 def fake_groups(text):
-    """Groups "memory[/boot]: tests", and what the tests take by the digits in their names."""
+    """Groups "memory[/boot]: tests". The digits in a test's name are its time."""
     groups = []
     for line in text.splitlines():
         what, _, tests = line.partition(": ")
@@ -228,7 +228,7 @@ def fake_groups(text):
 
 
 class FakeWeights:
-    """The digits of the name."""
+    """The digits in the name."""
 
     def __call__(self, name):
         return float("".join(c for c in name if c.isdigit()) or 1)
@@ -310,7 +310,7 @@ def test_state():
 
 
 def test_collect():
-    """What comes back from a guest, whole and cut short."""
+    """An archive from a guest, whole and truncated."""
     with tempfile.TemporaryDirectory() as d:
         with open(os.path.join(d, "data"), "wb") as f:
             f.write(b"x" * 2000)
@@ -321,7 +321,7 @@ def test_collect():
         with contextlib.redirect_stderr(io.StringIO()):
             check(machine.Machine.collect(vm) and os.path.getsize(os.path.join(out, "data")) == 2000,
                   "collect: all of it")
-            # Head and four blocks of data.
+            # A header and four blocks of data.
             for size in (100, 512 + 100, 512 + 3 * 512):
                 os.truncate(files, size)
                 check(not machine.Machine.collect(vm), f"collect: {size} bytes of it are a failure")
