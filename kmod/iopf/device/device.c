@@ -2,16 +2,17 @@
 /*
  * Devices: the data about each device, and the backend that serves it.
  *
- * Every device that is bound to a VFIO driver has a directory under
- * /sys/kernel/vfio_iopf/devices. How it copes with I/O page faults is somebody's word: see table.c.
- * What its directory has, and what follows from a change, is the business of the folders above
- * (struct iopf_devices_ops).
+ * Every device that is bound to a VFIO driver has a directory under /sys/kernel/vfio_iopf/devices.
+ * The administrator or the device table says how the device copes with I/O page faults: see
+ * table.c. The folders above make the files of the directory, and act on changes (struct
+ * iopf_devices_ops).
  *
- * PCI devices are followed by a bus notifier; devices on other buses appear when they are first
- * attached and stay until the module goes. The module does not learn when they are unbound.
+ * A bus notifier follows PCI devices. A device on another bus appears when it is first attached,
+ * and stays until the module is unloaded, because the module does not learn when it is unbound.
  *
- * Locking: iopf_devices_lock. All code here needs it, so its holder waits for memory only. A
- * directory is removed without it, since the removal waits for readers and writers of its files.
+ * Locking: iopf_devices_lock. All code here needs it, so a holder of the lock waits for memory
+ * only. A directory is removed without the lock, because the removal waits for readers and writers
+ * of its files.
  */
 #include <linux/cleanup.h>
 #include <linux/device.h>
@@ -28,15 +29,18 @@
 /* See device.h, and docs/internals/locking.md. */
 DEFINE_MUTEX(iopf_devices_lock);
 
-/* The log has so many lines of each kind about a device in that time, whatever its owner does. */
+/* Limit of log lines of each kind about a device per interval, whatever its owner does. */
 #define LOG_INTERVAL	(60 * HZ)
 #define LOG_LINES	10
 
-/* One device is made at a time. Outside of iopf_devices_lock, which its files' readers take. */
+/*
+ * Serialises the creation of devices. Taken outside iopf_devices_lock, which readers of the files
+ * take.
+ */
 static DEFINE_MUTEX(iopf_devices_making);
 
 static LIST_HEAD(iopf_devices);
-/* Another backend is asked before this one, see front.c; under iopf_devices_lock. */
+/* The VFIO core asks another backend before this one, see front.c. Under iopf_devices_lock. */
 static bool devices_behind;
 static struct kobject *iopf_devices_kobj;
 static const struct iopf_devices_ops *devices_ops;
@@ -143,11 +147,11 @@ static struct iopf_device *device_find(struct device *dev)
 }
 
 /**
- * iopf_device_get() - what is known of a device
+ * iopf_device_get() - find the data of a device, or make it
  * @dev: the device
  *
  * Context: without iopf_devices_lock.
- * Return: it, made if need be, with a reference; or an error pointer.
+ * Return: the data, with a reference; or an error pointer.
  */
 struct iopf_device *iopf_device_get(struct device *dev)
 {
@@ -164,12 +168,12 @@ struct iopf_device *iopf_device_get(struct device *dev)
 }
 
 /**
- * iopf_devices_each() - do something with each device
- * @fn: does it; anything but 0 ends the tour
+ * iopf_devices_each() - call a function for each device
+ * @fn: the function; a return value other than 0 ends the loop
  * @data: for @fn
  *
  * Context: under iopf_devices_lock.
- * Return: what @fn returned last.
+ * Return: the last return value of @fn.
  */
 int iopf_devices_each(int (*fn)(struct iopf_device *d, void *data), void *data)
 {
@@ -192,10 +196,10 @@ void iopf_device_put(struct iopf_device *d)
 }
 
 /**
- * iopf_device_served() - note, and say once and not too often, who serves a device and why
+ * iopf_device_served() - note which backend serves a device and why, and log a change
  * @d: the device
- * @by: a module, or "none"
- * @reason: why not this one, or ""; a constant
+ * @by: a module name, or "none"
+ * @reason: why this module does not serve the device, or ""; a constant
  *
  * Context: under iopf_devices_lock.
  */
@@ -215,7 +219,7 @@ static const char reason_bypassed[] = IOPF_REASON_OPENED_BEFORE
 	": its container was opened while vfio_iommu_type1 was asked first";
 
 /**
- * iopf_device_released() - a device is in no container that this module knows of
+ * iopf_device_released() - note that this module knows no container of a device
  * @d: the device
  *
  * Context: under iopf_devices_lock.
@@ -228,7 +232,7 @@ void iopf_device_released(struct iopf_device *d)
 	d->reason = devices_behind ? reason_behind : "";
 }
 
-/* Whether somebody has the device, through another backend or without one. */
+/* Return whether the device is in use, by another backend or without one. */
 static bool device_claimed(struct iopf_device *d)
 {
 	struct iommu_group *group = iommu_group_get(d->dev);
@@ -239,11 +243,11 @@ static bool device_claimed(struct iopf_device *d)
 }
 
 /**
- * iopf_devices_set_behind() - whether another backend is asked before this one
- * @behind: it is
+ * iopf_devices_set_behind() - note whether the VFIO core asks another backend before this one
+ * @behind: it does
  *
- * Each device that this module does not serve says so from now on. When it is over, those that
- * are in use go on saying that they were opened meanwhile.
+ * From now on each device that this module does not serve shows this as its reason. When @behind
+ * becomes false, the devices in use show that their container was opened meanwhile.
  */
 void iopf_devices_set_behind(bool behind)
 {
@@ -265,7 +269,7 @@ void iopf_devices_set_behind(bool behind)
 
 static bool device_is_vfio(struct pci_dev *pdev)
 {
-	/* Bridges' drivers manage no DMA of their own either, and are nobody's to pass on. */
+	/* Drivers of bridges set driver_managed_dma, too, but VFIO never serves a bridge. */
 	return pdev->driver && pdev->driver->driver_managed_dma &&
 	       pdev->hdr_type == PCI_HEADER_TYPE_NORMAL;
 }
@@ -283,7 +287,7 @@ static void device_appear(struct device *dev)
 		iopf_device_put(d);
 }
 
-/* Out of sysfs; without the lock. */
+/* Remove a device from sysfs. Called without the lock. */
 static void device_remove(struct iopf_device *d)
 {
 	devices_ops->unpublish(d);
@@ -291,7 +295,7 @@ static void device_remove(struct iopf_device *d)
 	iopf_device_put(d);
 }
 
-/* A device is about to be unbound. */
+/* Tell the folders above that a device is about to be unbound. */
 static void device_unbind(struct device *dev)
 {
 	struct iopf_device *d;
@@ -307,7 +311,7 @@ static void device_unbind(struct device *dev)
 	iopf_device_put(d);
 }
 
-/* Take a device off the list, then, without the lock, out of sysfs. */
+/* Take a device off the list, then drop the lock and remove it from sysfs. */
 static void device_vanish(struct device *dev)
 {
 	struct iopf_device *d;
@@ -356,8 +360,8 @@ static int device_scan(struct device *dev, void *data)
 
 /**
  * iopf_devices_init() - begin to follow devices
- * @root: where their directory is
- * @ops: what others do for them
+ * @root: the parent of the directory "devices"
+ * @ops: callbacks of the folders above
  *
  * Return: 0 or a negative error number.
  */

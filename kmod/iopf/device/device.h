@@ -22,23 +22,24 @@ struct iopf_ruling;
 struct vfio_iopf_mediator;
 
 /**
- * enum iopf_stat - what is counted for each device
- * @IOPF_STAT_FAULTS: page request groups (or stalls) answered
- * @IOPF_STAT_PAGE_REQUESTS: page requests in them
- * @IOPF_STAT_MAPPED: pages mapped for them
+ * enum iopf_stat - counters of each device
+ * @IOPF_STAT_FAULTS: page-request groups (or stalls) answered
+ * @IOPF_STAT_PAGE_REQUESTS: page requests in these groups
+ * @IOPF_STAT_MAPPED: pages mapped for the device
  * @IOPF_STAT_PARKED: groups that had to wait for memory, a disk or user space
  * @IOPF_STAT_COALESCED: parked groups answered without their own worker, because another group
  *                   waited for the same pages
  * @IOPF_STAT_RETRIES: attempts repeated because of an invalidation or lack of memory
- * @IOPF_STAT_RETRIES_EXHAUSTED: groups told to go on without their page after too many attempts;
- *                     the device asks again
- * @IOPF_STAT_DEFERRED: groups told to ask again, since as many waited as may, or for want of memory
- * @IOPF_STAT_RESPONSES_INVALID: groups answered "invalid request"
- * @IOPF_STAT_PREFETCHED: pages populated before the device asked for them, as it goes in order
- * @IOPF_STAT_PREFETCH_USED: those of them that it came to the end of
- * @IOPF_STAT_PREFETCH_WASTED: those that it did not, as far as is known
- * @IOPF_STAT_UNEXPECTED_LOCKED: page requests where it is not to fault
- * @IOPF_STAT_UNEXPECTED_DISABLED: page requests while it may not fault at all
+ * @IOPF_STAT_RETRIES_EXHAUSTED: groups answered SUCCESS without their page after too many attempts;
+ *                               the device asks again
+ * @IOPF_STAT_DEFERRED: groups answered SUCCESS without their page, because the limit of waiting
+ *                      requests was reached, or memory was short; the device asks again
+ * @IOPF_STAT_RESPONSES_INVALID: groups answered INVALID
+ * @IOPF_STAT_PREFETCHED: pages mapped or populated before a sequential device asked for them
+ * @IOPF_STAT_PREFETCH_USED: prefetched pages of runs whose end the device has reached
+ * @IOPF_STAT_PREFETCH_WASTED: prefetched pages that the device has not used, as far as is known
+ * @IOPF_STAT_UNEXPECTED_LOCKED: page requests at addresses where the device must not fault
+ * @IOPF_STAT_UNEXPECTED_DISABLED: page requests of a device that may not fault at all
  * @IOPF_STAT_NR: number of counters
  */
 enum iopf_stat {
@@ -64,42 +65,43 @@ struct iopf_stats {
 };
 
 /**
- * struct iopf_device - a device that a VFIO driver has
+ * struct iopf_device - a device that is bound to a VFIO driver
  * @kobj: /sys/kernel/vfio_iopf/devices/<name>
  * @dev: the device, referenced
  * @node: in the list of devices
- * @mode: how it may fault: the administrator's word, or the device table's
- * @enabled: it may fault now; never with IOPF_MODE_NONE
- * @policy: of what its containers map, where nothing else is said; see pin/policy.c
- * @windows: where a selective device does not fault, whatever is mapped there; an array, or NULL
+ * @mode: how the device may fault, set by the administrator or by the device table
+ * @enabled: the device may fault now; always false with IOPF_MODE_NONE
+ * @policy: default policy of the device for the memory of its container; see pin/policy.c
+ * @windows: addresses at which a selective device does not fault, whatever is mapped there; an
+ *           array, or NULL
  * @nr_windows: number of windows
- * @rule: who decided on these, and by which rule
- * @ruling: what a newer device table says, for when it is released; or NULL; see table.c
- * @ruling_new: of a table that is being looked at
- * @mediator: the driver that says where it does not fault, or NULL; see vfio/mediate.c
- * @unexpected_logged: causes of unexpected faults that the log has named, bits by iopf_stat
- * @setting: one change by an administrator at a time; outside of the container's lock
+ * @rule: the rule that decided on these fields, and its origin
+ * @ruling: the ruling of a newer device table, applied when the device is released; or NULL; see
+ *          table.c
+ * @ruling_new: the ruling of a table that is being written
+ * @mediator: the driver that says where the device does not fault, or NULL; see vfio/mediate.c
+ * @unexpected_logged: causes of unexpected faults that have been logged, bits by iopf_stat
+ * @setting: serialises changes by an administrator; taken outside the container's lock
  * @attach: the attachment, current or in preparation, or NULL
- * @unbinding: it is being unbound from its VFIO driver
- * @unbound_from: the container that counts it in iopf_pins.unbinding, or NULL
- * @backend: who serves its container: a module name, or "none"
- * @reason: why not this module, see core/reason.h; or ""
+ * @unbinding: the device is being unbound from its VFIO driver
+ * @unbound_from: the container that counts the device in iopf_pins.unbinding, or NULL
+ * @backend: the backend that serves the device's container: a module name, or "none"
+ * @reason: why this module does not serve the container, see core/reason.h; or ""
  * @stats: counters
- * @complaints: limits the log messages about its faults
- * @news: limits the log messages about its backend; its owner can change the backend at any rate
- * @latency: how long its faults took, while it is attached; see fault/latency.c
- * @latency_past: and before; NULL until it is attached the first time
- * @latency_shared: the past of its container, while it is attached
+ * @complaints: limits the log messages about faults of the device
+ * @news: limits the log messages about @backend, which the owner can change at any rate
+ * @latency: latency of faults since the device was attached; see fault/latency.c
+ * @latency_past: latency of faults before that; NULL until the device is attached the first time
+ * @latency_shared: the past of the device's container, while the device is attached
  * @latency_dir: the sysfs directory that shows the latency
  * @streams_lock: protects @streams; a leaf
- * @streams: its sequential or strided streams through memory
+ * @streams: sequential and strided streams of the device through memory
  *
  * iopf_devices_lock protects @node, @mode, @enabled, @policy, @windows, @mediator, @rule, @ruling,
- * @ruling_new, @attach, @unbinding, @unbound_from, @backend, @reason, @latency_past.
- * With @attach set, @mode, @enabled and
- * @policy change under the container's lock, too, and @windows does not change. @attach and the
- * mediator's locks change under the container's lock, too.
- * @latency does not change while faults can happen.
+ * @ruling_new, @attach, @unbinding, @unbound_from, @backend, @reason, @latency_past. While @attach
+ * is set, @mode, @enabled and @policy change under the container's lock, too, and @windows does not
+ * change. @attach and the locks of the mediator also change under the container's lock. @latency
+ * does not change while faults can happen.
  */
 struct iopf_device {
 	struct kobject kobj;
@@ -133,14 +135,16 @@ struct iopf_device {
 };
 
 /**
- * struct iopf_devices_ops - what others do for devices
+ * struct iopf_devices_ops - callbacks of the folders above, for events of devices
  * @sysfs: shows and stores the files of a device's directory
- * @publish: the directory is there; 0 or a negative error number: then the directory goes, with its
- *           files
- * @unpublish: the directory is about to go; waits for who uses what @publish has made
- * @unbind: the device is about to be unbound from its VFIO driver; without our locks
- * @unclaim: the device has left its VFIO driver; under iopf_devices_lock
- * @forget: a device of this name has left its VFIO driver, be it one that is not known
+ * @publish: the directory exists. Returns 0 or a negative error number: then the directory and its
+ *           files are removed
+ * @unpublish: the directory is about to be removed; waits for users of the files of @publish
+ * @unbind: the device is about to be unbound from its VFIO driver; called without a lock of this
+ *          module
+ * @unclaim: the device has been unbound from its VFIO driver; called under iopf_devices_lock
+ * @forget: a device of this name has been unbound from its VFIO driver; also called for an unknown
+ *          device
  */
 struct iopf_devices_ops {
 	const struct sysfs_ops *sysfs;
@@ -153,7 +157,7 @@ struct iopf_devices_ops {
 
 extern struct mutex iopf_devices_lock;
 
-/* Who owns what is held for a window; see pin/hold.c. */
+/* Return the owner number of the holds for a window; see pin/hold.c. */
 static inline u64 iopf_device_window_owner(const struct iopf_range *windows, unsigned int i)
 {
 	return (unsigned long)&windows[i];

@@ -2,22 +2,22 @@
 /*
  * The device table: which devices may fault, and how. The rules are in core/devtable.h.
  *
- * The first that knows a device counts: the module parameter "ids", then the administrator's
- * rules, then those that come with the module. A device that nobody knows may not fault, whatever
- * its registers offer.
+ * The first match counts: the module parameter "ids", then the administrator's rules, then the
+ * built-in rules of the module. A device without a match may not fault, whatever its registers
+ * offer.
  *
- * /sys/kernel/vfio_iopf/device_table shows what is in force, in that order, a line each: who says
- * it, the line of his text, the rule, and as a comment its source. What is written to it takes the
- * place of the administrator's rules as a whole; a text with a mistake is refused, the log says
- * where it is, and nothing has changed. Each device gets its ruling from a new table at once, but
- * for those in use: theirs waits until they are released. A mode that was written by hand lasts
- * until then.
+ * /sys/kernel/vfio_iopf/device_table shows the rules in force, in that order. Each line has the
+ * origin, the line number in the text of the origin, the rule, and its source as a comment. A write
+ * replaces all rules of the administrator. A text with a mistake is refused: the log says where the
+ * mistake is, and nothing changes. A device that is not in use gets its ruling from a new table at
+ * once. A device in use gets it when it is released. A mode that was written by hand lasts until
+ * then.
  *
- * Vocabulary: a ruling is what the tables say of one device, ready to be put into it: what needs
- * memory comes first, for all devices, and then nothing can fail.
+ * A ruling is the result of the tables for one device, ready to be applied. First the rulings of
+ * all devices are allocated. After that no step can fail.
  *
- * Locking: iopf_devices_lock for all of it. The list "ids" has the module's parameter lock, taken
- * inside of it.
+ * Locking: iopf_devices_lock. The module's parameter lock protects the list "ids", and nests
+ * inside.
  */
 #include <linux/device.h>
 #include <linux/moduleparam.h>
@@ -70,7 +70,7 @@ MODULE_PARM_DESC(ids,
 		 "Devices that may fault, whatever the device table says: vendor:device in hexadecimal (* for any device), device names, or all; comma-separated; for devices that turn up from now on, or when the table is written (default: none)");
 
 /**
- * struct iopf_table - rules and the text they point into
+ * struct iopf_table - rules, and the text that they point into
  * @rules: the rules
  * @len: bytes of text
  * @text: the text
@@ -87,12 +87,12 @@ static struct iopf_table *table_admin;
 static struct iopf_draft table_draft;
 
 /**
- * struct iopf_ruling - what the tables say of a device
- * @mode: how it may fault
- * @policy: its policy
- * @nr_windows: how many windows
- * @windows: where it does not fault, or NULL
- * @rule: who says so, and by which rule
+ * struct iopf_ruling - the result of the tables for one device
+ * @mode: how the device may fault
+ * @policy: default policy of the device
+ * @nr_windows: number of windows
+ * @windows: addresses at which the device does not fault, or NULL
+ * @rule: the rule that decided, and its origin
  */
 struct iopf_ruling {
 	enum iopf_mode mode;
@@ -104,7 +104,7 @@ struct iopf_ruling {
 
 #define RULE_IDS_FORMAT "ids - %s"
 #define RULE_DEFAULT "default - address * none"
-/* What a rule has around its text and its source. */
+/* Size of the text around a rule and its source. */
 #define RULE_EXTRA (sizeof("builtin 4294967295 ") + sizeof(" # ") + sizeof("\n"))
 
 static void table_free(struct iopf_table *t)
@@ -115,9 +115,9 @@ static void table_free(struct iopf_table *t)
 }
 
 /**
- * iopf_table_complain() - say what is wrong with a text of rules
- * @name: of the file in sysfs
- * @err: what is wrong
+ * iopf_table_complain() - log the mistake in a text of rules
+ * @name: name of the file in sysfs
+ * @err: the mistake
  */
 void iopf_table_complain(const char *name, const struct iopf_devtable_error *err)
 {
@@ -129,7 +129,7 @@ void iopf_table_complain(const char *name, const struct iopf_devtable_error *err
 		       err->column, err->why);
 }
 
-/* A table of a text that stays the caller's; -EINVAL has been explained in the log. */
+/* Make a table from a copy of a text. For -EINVAL the mistake has been logged. */
 static struct iopf_table *table_new(const char *text, size_t len)
 {
 	unsigned int room = iopf_devtable_room(text, len);
@@ -158,9 +158,9 @@ err_free:
 }
 
 /**
- * iopf_table_id() - what rules know of a device
+ * iopf_table_id() - return the identity of a device, which rules match
  * @dev: the device
- * @id: out: that
+ * @id: out: the identity
  */
 void iopf_table_id(struct device *dev, struct iopf_id *id)
 {
@@ -177,9 +177,9 @@ void iopf_table_id(struct device *dev, struct iopf_id *id)
 }
 
 /**
- * iopf_table_print() - a rule as it is shown, without a newline
- * @s: where to
- * @origin: who says it
+ * iopf_table_print() - print a rule, without a newline
+ * @s: the buffer
+ * @origin: origin of the rule
  * @r: the rule
  */
 void iopf_table_print(struct seq_buf *s, enum iopf_origin origin, const struct iopf_rule *r)
@@ -212,7 +212,7 @@ static void ruling_free(struct iopf_ruling *r)
 	kfree(r);
 }
 
-/* What the tables say of a device, with @admin as the administrator's. */
+/* Make the ruling for a device, with @admin as the administrator's table. */
 static struct iopf_ruling *ruling_new(struct device *dev, const struct iopf_table *admin)
 {
 	struct iopf_ruling *r = kzalloc(sizeof(*r), GFP_KERNEL);
@@ -248,7 +248,7 @@ static struct iopf_ruling *ruling_new(struct device *dev, const struct iopf_tabl
 	return r;
 }
 
-/* Put a ruling into force; it is gone then. */
+/* Apply a ruling, and free it. */
 static void ruling_apply(struct iopf_device *d, struct iopf_ruling *r)
 {
 	swap(d->windows, r->windows);
@@ -260,7 +260,7 @@ static void ruling_apply(struct iopf_device *d, struct iopf_ruling *r)
 	ruling_free(r);
 }
 
-/* Whether a device is as a ruling wants it, so that only the rule's text is new. */
+/* Return whether a ruling changes nothing but the text of the rule. */
 static bool ruling_is(const struct iopf_device *d, const struct iopf_ruling *r)
 {
 	return d->mode == r->mode && d->enabled == (r->mode != IOPF_MODE_NONE) &&
@@ -269,7 +269,7 @@ static bool ruling_is(const struct iopf_device *d, const struct iopf_ruling *r)
 }
 
 /**
- * iopf_table_device() - what the tables say of a device that is new
+ * iopf_table_device() - apply the tables to a new device
  * @d: the device
  *
  * Context: under iopf_devices_lock.
@@ -288,7 +288,7 @@ int iopf_table_device(struct iopf_device *d)
 	return 0;
 }
 
-/* What the device has of the tables goes with it. */
+/* Free the rulings of a device. */
 void iopf_table_device_free(struct iopf_device *d)
 {
 	ruling_free(d->ruling);
@@ -297,7 +297,7 @@ void iopf_table_device_free(struct iopf_device *d)
 }
 
 /**
- * iopf_table_released() - a device is not in use any more: what a new table said counts now
+ * iopf_table_released() - apply the ruling that waited until the device was released
  * @d: the device
  *
  * Context: under iopf_devices_lock.
@@ -311,7 +311,7 @@ void iopf_table_released(struct iopf_device *d)
 	d->ruling = NULL;
 }
 
-/* Have what a table says of a device at hand. */
+/* Allocate the ruling of a new table for a device. */
 static int table_prepare(struct iopf_device *d, void *data)
 {
 	d->ruling_new = ruling_new(d->dev, data);
@@ -329,7 +329,7 @@ static int table_commit(struct iopf_device *d, void *data)
 {
 	struct iopf_ruling *r = d->ruling_new;
 
-	/* What the table before this one said, if the device has not been released since. */
+	/* Drop the ruling of the previous table, which the device did not get yet. */
 	ruling_free(d->ruling);
 	d->ruling = NULL;
 	d->ruling_new = NULL;
@@ -338,7 +338,7 @@ static int table_commit(struct iopf_device *d, void *data)
 		return 0;
 	}
 	if (ruling_is(d, r)) {
-		/* The windows are being looked at: leave them alone. */
+		/* The windows are in use, so they must not be replaced. */
 		swap(d->rule, r->rule);
 		ruling_free(r);
 		return 0;
@@ -349,7 +349,7 @@ static int table_commit(struct iopf_device *d, void *data)
 	return 0;
 }
 
-/* Take a text as the administrator's rules. */
+/* Replace the administrator's rules by a text. */
 static int table_replace(const char *text, size_t len)
 {
 	struct iopf_table *t;
@@ -429,10 +429,11 @@ static struct bin_attribute table_attr = {
 };
 
 /**
- * iopf_table_init() - parse what comes with the module, and show the table
+ * iopf_table_init() - parse the built-in rules, and create the file of the table
  * @root: /sys/kernel/vfio_iopf
  *
- * Before there are devices. Return: 0 or -errno.
+ * Context: before iopf_devices_init().
+ * Return: 0 or a negative error number.
  */
 int iopf_table_init(struct kobject *root)
 {
@@ -458,7 +459,7 @@ err_builtin:
 	return ret;
 }
 
-/* After the devices. */
+/* Called after iopf_devices_exit(). */
 void iopf_table_exit(struct kobject *root)
 {
 	sysfs_remove_bin_file(root, &table_attr);
