@@ -27,7 +27,7 @@
 #define INTERVAL_MAX	60000
 /* Minimum number of events for a recommendation. */
 #define EVENTS_MIN	32
-/* Seconds between two reads of the log. The log has room for more events than come meanwhile. */
+/* Seconds between two reads of the log. The log holds more events than occur in this time. */
 #define NAP		0.25
 
 static const struct option advise_options[] = {
@@ -141,7 +141,7 @@ static int parse(struct advise *a, int argc, char **argv)
 	return CTL_OK;
 }
 
-/* The number of faults so far, and their total duration. */
+/* Read the number of faults so far, and their total duration. */
 static int read_latency(const struct advise *a, uint64_t *count, uint64_t *sum)
 {
 	unsigned long long n, ns;
@@ -204,7 +204,7 @@ static int sample_on(struct advise *a)
 	return ret;
 }
 
-/* Compute the number and duration of the faults during sampling, from before and after. */
+/* Compute number and duration of the faults during sampling: totals after, minus totals before. */
 static void count_faults(struct advise *a, uint64_t count, uint64_t sum, uint64_t count_after,
 			 uint64_t sum_after)
 {
@@ -218,7 +218,7 @@ static void count_faults(struct advise *a, uint64_t count, uint64_t sum, uint64_
 	if (a->faults)
 		a->load.fault_ns = a->load.stalled_ns / a->faults;
 	else if (count)
-		/* No faults during sampling: use those before. */
+		/* No faults during sampling: use the mean duration of the faults before. */
 		a->load.fault_ns = (double)sum / count;
 }
 
@@ -264,7 +264,7 @@ static int sample(struct advise *a)
 	return CTL_OK;
 }
 
-/* A limit of the container. An absent limit, or "max", is IOPF_BUDGET_NONE. */
+/* Read a limit of the container. An absent limit, or "max", is IOPF_BUDGET_NONE. */
 static uint64_t read_limit(const struct advise *a, const char *name, uint64_t unit, uint64_t by)
 {
 	uint64_t value;
@@ -291,7 +291,7 @@ static void read_limits(struct advise *a)
 	};
 }
 
-/* The limits of the table, unless the user gave them: @steps equal steps. */
+/* Choose the limits of the table in @steps equal steps, unless the user gave limits. */
 static void choose_sizes(struct advise *a)
 {
 	uint64_t least = curve_least(&a->load), most = curve_most(&a->load);

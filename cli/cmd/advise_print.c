@@ -42,7 +42,7 @@ static struct json_object *bar(const struct curve_point *p, double most)
 	char text[CHART_WIDTH + 1];
 	int n = most > 0 ? (int)(p->per_s / most * CHART_WIDTH + 0.5) : 0;
 
-	/* A few faults are not none. */
+	/* A limit with any fault at all has a bar. */
 	if (!n && p->faults)
 		n = 1;
 	memset(text, '#', n);

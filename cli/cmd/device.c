@@ -3,7 +3,7 @@
  * iopfctl device: the device table.
  *
  * There are two tables: the administrator's file, which is permanent, and the module's table, which
- * is in force. "apply" copies the first to the second. udev runs "apply" when the module is loaded.
+ * is in force. "apply" copies the file to the module. udev runs "apply" when the module is loaded.
  * edit.c changes the file.
  */
 #include <errno.h>
@@ -51,7 +51,7 @@ static bool is_match_word(const char *word)
 	return false;
 }
 
-/* The words of a rule before its mode, separated by single blanks. */
+/* Write the words of a rule before its mode to @buf, separated by single blanks. */
 static void match_text(const struct iopf_rule *rule, char *buf, size_t size)
 {
 	char text[IOPF_DEVTABLE_MAX_LINE + 1], *save, *word;
@@ -97,7 +97,7 @@ static struct json_object *rule_row(enum iopf_origin origin, const struct iopf_r
 	return row;
 }
 
-/* A row for an entry of the parameter "ids", which means "arbitrary". */
+/* Make a row for an entry of the parameter "ids". Such an entry means "arbitrary". */
 static struct json_object *ids_row(const char *entry)
 {
 	struct json_object *row = out_object();
@@ -254,7 +254,7 @@ static int device_mode(const struct edit_args *args)
 	if (snprintf(assign, sizeof(assign), "mode=%s", args->words[1]) >= (int)sizeof(assign))
 		return ctl_usage("'%s' is no mode", args->words[1]);
 	argv[2] = args->words[0];
-	/* As in ctl_run(). */
+	/* Start getopt_long() again, as ctl_run() does. */
 	optind = 0;
 	return cmd_set.run(4, argv);
 }

@@ -78,7 +78,7 @@ static bool rule_equal(const struct iopf_rule *a, const struct iopf_rule *b)
 	return true;
 }
 
-/* The words of the rule and @more as a text; NULL: out of memory. */
+/* Return the words of the rule and @more as a text; NULL: out of memory. */
 static char *join(const struct edit_args *args, const char *more)
 {
 	size_t len = strlen(more) + 1;
@@ -196,7 +196,7 @@ static int edit_write(struct edit *edit, const struct edit_args *args, size_t at
 	return status;
 }
 
-/* The position of line number @line, which counts from 1. */
+/* Return the position of line number @line. The first line is 1. */
 static size_t line_start(const struct conf *conf, unsigned int line)
 {
 	const char *p = conf->text;
@@ -210,7 +210,7 @@ static size_t line_start(const struct conf *conf, unsigned int line)
 	return p - conf->text;
 }
 
-/* The position of a new rule: the end, or before the first rule and the comments above that. */
+/* Return the position of a new rule: the end; @first: above the first rule and its comments. */
 static size_t place(const struct edit *edit, bool first)
 {
 	unsigned int line;

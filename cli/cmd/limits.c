@@ -46,7 +46,7 @@ static int need_limits(void)
 	return status;
 }
 
-/* The pairs of words that are the match of a rule. Returns the first word after them, or NULL. */
+/* Collect the pairs of words that form a rule's match. Returns the word after them, or NULL. */
 static char *limits_match(char *match, size_t size, char **save)
 {
 	char *word = strtok_r(NULL, " \t", save);
@@ -61,7 +61,7 @@ static char *limits_match(char *match, size_t size, char **save)
 	return word;
 }
 
-/* A line of the module's file: origin, line number, pairs of words, settings, comment. */
+/* Make a row from a line of the module's file: origin, number, match, settings, comment. */
 static struct json_object *limits_row(char *line)
 {
 	struct json_object *row = out_object(), *settings = out_array();

@@ -46,7 +46,7 @@ static const struct out_col list_cols[] = {
 	{ "pinned_high", "PINNED-HIGH", OUT_RIGHT | OUT_SIZE | OUT_DETAIL },
 	{ "pinned_max", "PIN-MAX", OUT_RIGHT | OUT_SIZE },
 	{ "hot_pinned", "HOT-PINNED", OUT_RIGHT | OUT_SIZE | OUT_DETAIL },
-	{ "hot_pinned_max", "HOT-PINNED-PINNED-MAX", OUT_RIGHT | OUT_SIZE | OUT_DETAIL },
+	{ "hot_pinned_max", "HOT-PINNED-MAX", OUT_RIGHT | OUT_SIZE | OUT_DETAIL },
 	{ "policy", "POLICY", 0 },
 	{ "faults", "FAULTS", OUT_RIGHT | OUT_DETAIL },
 	{ "faults_per_s", "FAULTS/S", OUT_RIGHT },
@@ -114,7 +114,7 @@ static void interrupt(int sig)
 	interrupted = 1;
 }
 
-/* A row; NULL: the container has ended. */
+/* Make a row. Returns NULL if the container has ended. */
 static struct json_object *list_row(const char *id, const struct rate_reading *before,
 				    const struct rate_reading *now)
 {

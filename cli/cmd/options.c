@@ -26,7 +26,7 @@ enum {
 	OPT_VERSION,
 };
 
-/* The command that runs; NULL before main() has found one. */
+/* The command that runs; NULL until ctl_run() sets it. */
 static const struct cmd *running;
 
 static const struct option common_options[] = {
@@ -61,7 +61,7 @@ void ctl_environment(void)
 int ctl_run(const struct cmd *cmd, int argc, char **argv)
 {
 	running = cmd;
-	/* 0, not 1: it makes glibc start again with another argv. */
+	/* 0 makes getopt_long() of glibc start again with another argv. 1 does not. */
 	optind = 0;
 	return cmd->run(argc, argv);
 }

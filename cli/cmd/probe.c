@@ -62,7 +62,7 @@ struct probe_name {
 /**
  * struct probe - arguments and results
  * @name: the devices in the command line, sorted
- * @nr: how many; 0: all devices
+ * @nr: number of these devices; 0: all devices
  * @all: show bridges, too
  * @rules: the device table
  * @common: facts that several devices share
@@ -151,7 +151,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct probe_name *)a)->name, ((const struct probe_name *)b)->name);
 }
 
-/* Whether a name is in the command line; notes that its device exists. */
+/* Whether a name is in the command line. If so, mark its device as found. */
 static bool is_named(struct probe *p, const char *name)
 {
 	const struct probe_name key = { .name = name };

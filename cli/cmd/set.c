@@ -4,7 +4,7 @@
  *
  * The command checks all arguments before it writes the first. If the kernel rejects a value, the
  * command restores the values that it has already changed, in reverse order, and reports those that
- * it cannot restore. Two commands at the same time: each restores the values that it has read.
+ * it cannot restore. If two commands run at the same time, each restores the values that it read.
  */
 #include <ctype.h>
 #include <errno.h>

@@ -80,7 +80,7 @@ uint64_t curve_most(const struct curve_load *load)
 	uint64_t footprint = iopf_mrc_footprint(&load->m);
 	uint64_t slack = min(footprint / (SLACK_PART - 1) + 1, (uint64_t)SLACK_MAX);
 
-	/* So that even 1/32 less is enough. */
+	/* curve_at() also tries 1/32 less, which must be enough, too. */
 	return round_limit(load, (footprint + slack) * 32 / 31 + 1);
 }
 
@@ -103,7 +103,7 @@ static double slowdown(const struct curve_load *load, uint64_t faults)
 {
 	double time = load->m.time * 1e3;
 
-	/* Subtract the faults during sampling. At least a tenth of the time was work. */
+	/* Subtract the duration of the faults, and assume that a tenth of the time was work. */
 	time = max(time - load->stalled_ns, time / 10);
 	return 100 * (faults * load->fault_ns) / time;
 }
@@ -163,7 +163,7 @@ uint64_t curve_recommend(struct curve_load *load, uint32_t alone, double slowdow
 	curve_at(load, good, alone, point);
 	if (point->slowdown_high > slowdown)
 		return 0;
-	/* Go down in steps, so that no larger limit is worse. */
+	/* Go down in steps. So all larger limits have been tried and are acceptable. */
 	step = max((good - bad) / STEPS, grain(load));
 	while (good > bad + step) {
 		uint64_t next = round_limit(load, good - step);

@@ -2,7 +2,7 @@
 /*
  * The verdict on a device: see verdict.h. This file reads nothing: it draws conclusions from facts.
  *
- * These decide, in this order:
+ * These functions decide, in this order:
  *
  *   has_faulted()  the device faults, or has faulted
  *   lacks()        the device lacks something, and no setting helps
@@ -13,8 +13,8 @@
  * first container opens the device. So the verdict is "enabled" only for a device that has been
  * served, and "unsupported" only for a device for which that driver has refused.
  *
- * A capability is no permission. A device with all capabilities may still fail to handle a page
- * fault on some accesses. For that there is the device table.
+ * A capability is no permission. A device with all capabilities may still be unable to take a page
+ * fault on some accesses. So the device table says which devices may fault.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -49,13 +49,13 @@ static void __attribute__((format(printf, 2, 3))) need(struct verdict *v, const 
 	va_end(args);
 }
 
-/* Whether the module's reason is @word. */
+/* Whether the module's reason begins with @word. */
 static bool because(const struct facts *f, const char *word)
 {
 	return iopf_word_is(f->reason, strcspn(f->reason, ":"), word);
 }
 
-/* The sentence after the word of that reason. */
+/* Return the sentence after the first word of the module's reason. */
 static const char *sentence(const struct facts *f)
 {
 	const char *colon = strstr(f->reason, ": ");
@@ -72,7 +72,7 @@ static bool has_faulted(struct verdict *v, const struct facts *f)
 		    *f->container ? " in container " : "", f->container);
 		return true;
 	}
-	/* The module has served it before, and gives no reason against it. */
+	/* The module has served the device before, and gives no reason why it may not fault. */
 	if (f->faults && !*f->reason) {
 		why(v, VERDICT_ENABLED, "not in use; it has faulted since it was bound");
 		return true;
@@ -122,7 +122,7 @@ static bool unreadable(struct verdict *v, const struct facts *f)
 	return true;
 }
 
-/* The module's reason dates from before the device table permitted page faults. */
+/* Whether the module gave its reason before the device table permitted page faults. */
 static bool asked_before_allowed(const struct facts *f)
 {
 	return f->mode != IOPF_MODE_NONE && because(f, IOPF_REASON_DISABLED);
@@ -198,7 +198,7 @@ void verdict_judge(struct verdict *v, const struct facts *f)
 		return;
 	needs_device(v, f);
 	needs_module(v, f);
-	/* The driver has not been asked, or only before page faults were permitted. */
+	/* The module has not asked the IOMMU's driver since page faults were permitted. */
 	if (!v->nr_needs || (v->nr_needs == 1 && asked_before_allowed(f)))
 		need(v,
 		     "the driver of its IOMMU (%s) enables page faults for it, which shows at its first use",

@@ -9,8 +9,8 @@
 
 /**
  * enum verdict_kind - whether the device can take page faults
- * @VERDICT_ENABLED: it does, or has done since a VFIO driver has it
- * @VERDICT_POSSIBLE: it could after a change
+ * @VERDICT_ENABLED: it takes page faults, or has done so since a VFIO driver was bound to it
+ * @VERDICT_POSSIBLE: it can after a change
  * @VERDICT_UNSUPPORTED: it cannot, and no change helps
  * @VERDICT_UNKNOWN: this user may not read its capabilities
  */
@@ -23,7 +23,7 @@ enum verdict_kind {
 
 /**
  * struct verdict - the verdict
- * @kind: whether it can
+ * @kind: whether the device can take page faults
  * @why: the reason, half a sentence; "" for VERDICT_POSSIBLE
  * @nr_needs: number of conditions, for VERDICT_POSSIBLE
  * @needs: the conditions, half sentences

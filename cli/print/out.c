@@ -150,7 +150,7 @@ static void print_value(FILE *f, const struct out_col *col, struct json_object *
 	}
 }
 
-/* The text of a value in a table; the caller frees it. */
+/* Return the text of a value in a table. The caller frees it. */
 static char *visible(const struct out_col *col, struct json_object *row)
 {
 	char *raw = NULL, *text;
@@ -242,7 +242,7 @@ static void table_end(struct table *t)
 /**
  * out_table() - print rows as a table, or as JSON after out_set_json()
  * @cols: the columns
- * @nr: how many
+ * @nr: number of columns
  * @key: the key of the rows in JSON
  * @rows: an array of objects, which stays with the caller
  *
@@ -296,7 +296,7 @@ static void print_record(const struct out_col *cols, unsigned int nr, struct jso
 /**
  * out_records() - print each value of each row in a line, or JSON after out_set_json()
  * @cols: the values, including those with OUT_DETAIL
- * @nr: how many
+ * @nr: number of values
  * @key: the key of the rows in JSON
  * @rows: an array of objects, which stays with the caller
  *

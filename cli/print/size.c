@@ -47,8 +47,8 @@ int size_parse(const char *text, uint64_t *bytes)
 }
 
 /**
- * size_text() - convert bytes to a text, in the largest unit that is not larger than they are
- * @bytes: how many
+ * size_text() - convert bytes to a text, in the largest unit that does not exceed the size
+ * @bytes: the size
  * @buf: out: the text, rounded down; a fraction below 10 has one decimal
  * @size: size of @buf
  */

@@ -70,7 +70,7 @@ static bool is_set(const char *name)
 	return value && *value;
 }
 
-/* Whether the requested locale, which is not installed, has UTF-8 as its charset. */
+/* Whether the charset of the requested locale is UTF-8. The locale need not be installed. */
 static bool wants_utf8(void)
 {
 	static const char * const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
@@ -112,7 +112,7 @@ static bool put_visible(FILE *f, uint32_t c)
 /**
  * text_visible() - make a text safe for tables and messages
  * @s: any bytes
- * @len: how many
+ * @len: number of bytes
  *
  * Return: the text, in the locale's charset; the caller frees it
  */
@@ -175,7 +175,7 @@ static void put_escaped(FILE *to, uint32_t c)
  * @to: the stream
  * @json: the output of json-c: strings contain all non-ASCII bytes, and C0 controls are escaped
  *
- * A terminal without UTF-8 gets ASCII: to it, some bytes of UTF-8 may be controls.
+ * A terminal without UTF-8 gets ASCII, because it may take some bytes of UTF-8 for controls.
  */
 void text_json(FILE *to, const char *json)
 {

@@ -2,10 +2,10 @@
 /*
  * The administrator's file: see conf.h.
  *
- * Concurrent changes: a command that changes the file holds a lock from reading to writing. The
- * lock is on a second file beside the first. Only users who may change the file can open the second
- * file. So no other user can hold the lock. Waiting for the lock ends after LOCK_WAIT_MS. Editors
- * ignore the lock.
+ * Concurrent changes: a command that changes the file locks it before it reads, until it has
+ * written. The lock is on a second file beside the first. Only users who may change the file can
+ * open the second file. So no other user can hold the lock. A command waits LOCK_WAIT_MS for the
+ * lock. Editors ignore it.
  *
  * Symbolic links: the file's name may be a link. conf_lock() resolves it, once. So a command reads
  * and replaces the same file, even if the link changes meanwhile.
@@ -105,8 +105,8 @@ int conf_read(struct conf *conf)
 }
 
 /*
- * Resolve the file's name, which may be a symbolic link, and may point to nothing. @links: how many
- * links there were.
+ * Resolve the file's name. It may be a symbolic link, whose target need not exist. @links: out: the
+ * number of links.
  */
 static int resolve(char path[PATH_MAX], unsigned int *links)
 {

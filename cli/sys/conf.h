@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The administrator's device table: a file that people edit, too. iopfctl reads it as a whole and
- * replaces it as a whole. A reader sees either the old file or the new one.
+ * The administrator's device table: a file that people also edit by hand. iopfctl reads and
+ * replaces the whole file. A reader sees either the old file or the new one.
  */
 #ifndef CLI_CONF_H
 #define CLI_CONF_H

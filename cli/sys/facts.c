@@ -2,7 +2,7 @@
 /*
  * Facts about a device from sysfs and the device table: see facts.h.
  *
- * Two kinds of IOMMU show in sysfs whether they accept page requests, both in hexadecimal:
+ * Two kinds of IOMMU show in sysfs whether they accept page requests. Both files are hexadecimal:
  *
  *   Intel  "ecap", the extended capability register; bit 29, page request support (VT-d
  *          specification, 11.4.3)
@@ -29,7 +29,7 @@ static_assert(FACTS_TEXT > IOPF_DEVTABLE_MAX_LINE);
 
 #define CLASS_BRIDGE	6
 
-/* One more than is shown: the device itself may be among them. */
+/* One more than facts.others names: the device itself may be one of them. */
 #define GROUP_SHOWN	(FACTS_OTHERS + 1)
 
 /** fact_word() - a fact as a word; NULL: unknown */
@@ -119,7 +119,7 @@ static void judge(struct facts *f, const struct rules *rules)
 	}
 }
 
-/* The mode, by the rule that the module applies to the device. */
+/* Set the mode by the rule that the module applies to the device. */
 static void module_rule(struct facts *f, char *line)
 {
 	struct iopf_devtable_error err;
@@ -181,7 +181,7 @@ static void module_facts(struct facts *f)
 		f->container[0] = 0;
 }
 
-/* An id of a device; 0: it has none. */
+/* Return an id of a device. Return 0 if it has none. */
 static unsigned int read_id(const char *name, const char *file)
 {
 	uint64_t id;
@@ -227,7 +227,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct group *)a)->name, ((const struct group *)b)->name);
 }
 
-/* A group faults only if all its devices may fault. Bridges do not count. */
+/* Whether a device prevents its group from faulting: it may not fault, and is no bridge. */
 static bool is_obstacle(const char *name, const struct rules *rules)
 {
 	return !may_fault(name, rules) && read_id(name, "class") >> 16 != CLASS_BRIDGE;
@@ -250,7 +250,7 @@ static void read_group(struct group *g, const char *member, const struct rules *
 	sysfs_list_free(&names);
 }
 
-/* The group of a device. Each group is read only once. */
+/* Return the group of a device. Read each group only once. */
 static const struct group *find_group(struct facts_common *common, const struct facts *f)
 {
 	struct group *g = calloc(1, sizeof(*g)), **found;
@@ -318,8 +318,8 @@ void facts_end(struct facts_common *common)
  * @f: the device, with the facts from pci_each()
  * @common: the shared facts; the function adds to them
  *
- * Facts that several devices share are read once. So the work is linear in the number of devices,
- * for any groups.
+ * The function reads facts that several devices share only once. So the work is linear in the
+ * number of devices, however large the groups are.
  */
 void facts_gather(struct facts *f, struct facts_common *common)
 {

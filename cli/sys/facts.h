@@ -52,7 +52,7 @@ enum fact {
  * @iommu: the IOMMU of the device, or ""
  * @iommu_kind: the kind of @iommu: "intel-iommu", "amd-iommu", ...; or ""
  * @iommu_version: the version of @iommu, or ""
- * @prs: @iommu accepts page requests
+ * @prs: whether @iommu accepts page requests
  * @group: IOMMU group, or ""
  * @nr_others: number of other devices in the group that may not fault
  * @others: up to FACTS_OTHERS of these devices, separated by blanks; or ""
@@ -62,13 +62,13 @@ enum fact {
  * @known: vfio_iommu_iopf knows the device
  * @mode: how the device may fault: an enum iopf_mode
  * @policy: the policy for its memory, or ""
- * @windows: a window is declared, in which the device does not fault
- * @origin: the origin of @mode: "ids", "admin", "builtin", "default", or "override" by hand
+ * @windows: somebody has declared a window in which the device does not fault
+ * @origin: the origin of @mode: "ids", "admin", "builtin", "default", or "override" (set by hand)
  * @rule: the rule that sets @mode, or ""
  * @backend: the backend of its container, or ""
  * @reason: why its memory is pinned, see core/reason.h; or ""
  * @container: its container, or ""
- * @faults: number of its faults since a VFIO driver has it
+ * @faults: number of its faults since a VFIO driver was bound to it
  */
 struct facts {
 	char name[FACTS_NAME];

@@ -29,11 +29,11 @@
 	(PCI_FILL_IDENT | PCI_FILL_CLASS | PCI_FILL_CLASS_EXT | PCI_FILL_SUBSYS | \
 	 PCI_FILL_CAPS | PCI_FILL_EXT_CAPS)
 
-/* Where pci_error() continues while libpci reads a device, and its message. */
+/* While libpci reads a device, pci_error() jumps to @failed. @failure is its message. */
 static jmp_buf *failed;
 static char failure[256];
 
-/* libpci reports errors and warnings by these functions. The first must not return. */
+/* libpci calls pci_error() for errors, pci_quiet() for warnings. pci_error() must not return. */
 static void __attribute__((noreturn, format(printf, 1, 2))) pci_error(char *fmt, ...)
 {
 	va_list args;
@@ -73,7 +73,7 @@ static enum fact capability(struct pci_dev *d, unsigned int id, unsigned int ctr
 /**
  * struct devices - all devices
  * @pacc: libpci's handle
- * @nr: how many
+ * @nr: number of devices
  * @sorted: the devices, in the order of their addresses
  */
 struct devices {
@@ -152,8 +152,8 @@ static void fill(struct facts *f, const struct devices *all, struct pci_dev *d)
 }
 
 /*
- * Call fill() for a device that may vanish meanwhile. libpci would exit the program then. Returns
- * 0, -ENODEV if the device has vanished, or an exit status.
+ * Call fill(). If the device vanishes meanwhile, libpci calls pci_error(), which jumps back here.
+ * Returns 0, -ENODEV if the device has vanished, or an exit status.
  */
 static int try_fill(struct facts *f, const struct devices *all, struct pci_dev *d)
 {

@@ -26,7 +26,7 @@ static int read_device(struct rate_device *d, const char *name)
 	return d->name ? 1 : -ENOMEM;
 }
 
-/* The order of struct rate_reading. */
+/* Compare by container, then by name: the order of struct rate_reading. */
 static int by_container(const void *a, const void *b)
 {
 	const struct rate_device *x = a, *y = b;
@@ -35,7 +35,7 @@ static int by_container(const void *a, const void *b)
 	return order ? order : strverscmp(x->name, y->name);
 }
 
-/* The first device in a container, or the position where it would be. */
+/* Return the first device in a container, or the position where it would be. */
 static const struct rate_device *first_of(const struct rate_reading *r, const char *container)
 {
 	unsigned int low = 0, high = r->nr;

@@ -15,7 +15,7 @@
  * struct rate_device - a device in a reading
  * @name: its name
  * @container: its container, as text
- * @faults: number of its faults since a VFIO driver has it
+ * @faults: number of its faults since a VFIO driver was bound to it
  */
 struct rate_device {
 	char *name;

@@ -103,7 +103,7 @@ enum iopf_origin rules_split(char *line, unsigned int *number, char **rest)
 	return IOPF_ORIGIN_DEFAULT;
 }
 
-/* The rules of one origin as a text, each at its line number. */
+/* Return the rules of one origin as a text. Each rule is on the line with its number. */
 static char *text_of(const char *all, enum iopf_origin origin)
 {
 	char *copy = strdup(all), *save, *line, *rest, *text = NULL;

@@ -3,10 +3,10 @@
  * Samples: see samples.h.
  *
  * The module's log is a ring. If iopfctl reads too slowly, the module overwrites the oldest events.
- * iopfctl counts these events. They make the sample smaller, which is no error. Neither is reaching
- * SAMPLES_MAX: the owner of the container controls the number of events.
+ * iopfctl counts the lost events. A loss makes the sample smaller, but is no error. Reaching
+ * SAMPLES_MAX is no error either: the owner of the container controls the number of events.
  *
- * Only one program can sample a container at a time. If another one does, samples_start() fails.
+ * Only one program can sample a container at a time. samples_start() fails if another program does.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #include "samples.h"
 #include "sysfs.h"
 
-/* Events per read(): as many as sysfs returns. */
+/* Number of events per read(): sysfs returns at most a page. */
 #define SOME	(4096 / sizeof(struct iopf_sample_event))
 /* Maximum number of consecutive reads that find their events overwritten. */
 #define TRIES	16

@@ -21,7 +21,7 @@
  * @container: its container
  * @fd: the open log; -1: not open
  * @event: the events read so far
- * @nr: how many
+ * @nr: number of events in @event
  * @room: number of events that @event has memory for
  * @next: number of the next event to read
  * @lost: number of events that the module has overwritten before iopfctl read them

@@ -116,7 +116,7 @@ static int read_line(const char *path, char *buf, size_t size, size_t *len)
 	return ret;
 }
 
-/* The same for a file that contains no NUL. */
+/* Reads a line as read_line() does. A file that contains a NUL is an error. */
 static int read_text(const char *path, char *buf, size_t size)
 {
 	size_t len;
@@ -229,7 +229,7 @@ static int write_path(const char *path, const char *text, size_t len)
  * @text: the value
  * @fmt: path
  *
- * Return: 0 or a negative errno; the kernel's, if it rejects the value
+ * Return: 0 or a negative errno: the kernel's, if the kernel rejects the value
  */
 int sysfs_write(const char *text, const char *fmt, ...)
 {
@@ -253,7 +253,7 @@ int sysfs_write(const char *text, const char *fmt, ...)
  * @len: its length
  * @fmt: path
  *
- * Return: 0 or a negative errno; the kernel's, if it rejects the text
+ * Return: 0 or a negative errno: the kernel's, if the kernel rejects the text
  */
 int sysfs_write_all(const char *text, size_t len, const char *fmt, ...)
 {
@@ -411,7 +411,7 @@ int sysfs_need_module(void)
  * sysfs_check_name() - check that an argument can be the name of a directory
  * @name: the argument
  *
- * Return: 0; -EINVAL: it would lead elsewhere
+ * Return: 0; -EINVAL: it would lead to another directory
  */
 int sysfs_check_name(const char *name)
 {

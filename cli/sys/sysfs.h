@@ -39,7 +39,7 @@ struct json_object *sysfs_text(const char *fmt, ...) SYSFS_PRINTF(1, 2);
 
 /**
  * struct sysfs_names - the entries of a directory, in the order of versionsort()
- * @nr: how many
+ * @nr: number of names
  * @name: the names
  */
 struct sysfs_names {
