@@ -76,7 +76,7 @@ struct iopf_sim_bank {
 } ____cacheline_aligned_in_smp;
 
 /**
- * struct iopf_sim_endpoint_ops - what the IOMMU calls in the device
+ * struct iopf_sim_endpoint_ops - callbacks of the device, which the IOMMU calls
  * @response: deliver the response to a page request group. Atomic. The caller holds
  *            iommu_fault_param.lock, or is the thread that sent the request.
  */
@@ -87,7 +87,7 @@ struct iopf_sim_endpoint_ops {
 
 /**
  * struct iopf_sim_endpoint - a device as the IOMMU knows it
- * @ops: what the IOMMU calls in the device
+ * @ops: callbacks of the device
  * @segment: PCI domain
  * @devfn: device and function, on bus 0
  * @stall: the device faults by stalling, not by page requests
@@ -96,7 +96,7 @@ struct iopf_sim_endpoint_ops {
  * @window: physical address of the BARs, a target of peer-to-peer DMA
  * @window_size: bytes of @window
  * @window_va: the CPU's mapping of @window
- * @ignore_inv: negative control: the bank ignores invalidations
+ * @ignore_inv: negative control: the device ignores invalidations
  * @overflows: groups lost because the page request queue was full
  * @kind: the kind of the IOMMU in front of the device
  * @node: in the list of endpoints
@@ -142,7 +142,7 @@ struct iopf_sim_access {
  * struct iopf_sim_request - a page request message
  * @ep: the device that sends it
  * @addr: page address
- * @tag: the device's own name for the group. The response carries it back.
+ * @tag: name that the device gives to the group. The response carries it back.
  * @prg: page request group index, or stall tag
  * @pasid: PASID of a stop marker
  * @perm: IOMMU_FAULT_PERM_*. A last request with 0 is a stop marker.

@@ -51,7 +51,7 @@ enum iopf_sim_group_state {
  * @pages: page requests in the group
  * @tag: name of the group; never used twice
  * @task: the engine to wake
- * @answered: time of the response by local_clock(), which is twice as fast as ktime_get()
+ * @answered: time of the response by local_clock(), which costs half as much as ktime_get()
  */
 struct iopf_sim_group {
 	enum iopf_sim_group_state state;
@@ -95,7 +95,7 @@ struct iopf_sim_knobs {
 };
 
 /**
- * struct iopf_sim_counters - what a device has done
+ * struct iopf_sim_counters - counters of a device
  * @requests: page requests sent
  * @groups: page request groups sent
  * @responses_success: responses "success"
@@ -139,16 +139,16 @@ struct iopf_sim_engine;
  * @ep: its link to the IOMMU
  * @name: PCI address
  * @index: number of the device
- * @knobs: see there; read and written without a lock
- * @counters: see there
+ * @knobs: see struct iopf_sim_knobs; read and written without a lock
+ * @counters: see struct iopf_sim_counters
  * @bank_counter: the bank counters that debugfs shows
- * @debugfs: its directory
+ * @debugfs: debugfs directory of the device
  *
  * @lock: raw; protects the fields from here to @held, and the BAR's registers against resets
  * @cfg: configuration space
  * @writable: bits of @cfg that software can change
  * @bar: the BAR, NULL while memory decoding is off
- * @bar_phys: last address of @bar
+ * @bar_phys: physical address that @bar has, or had last
  * @epoch: count of resets; each bank has a copy
  * @state: see above
  * @error: why the device is halted
@@ -171,7 +171,7 @@ struct iopf_sim_engine;
  *
  * @sq_lock: held by the poller, and while a command is fetched
  * @cq_lock: held while a completion is written
- * @dead: the engines will be stopped
+ * @dead: the device is being destroyed, and its engines will be stopped
  * @nr_engines: number of engines
  * @engine: the engines
  */

@@ -57,7 +57,7 @@ static bool nap(struct iopf_sim_device *dev, u32 naps)
 	bool kicked;
 	u64 ns;
 
-	/* Before the check of the wakeup conditions. */
+	/* Set the state before the check of the wakeup conditions. */
 	set_current_state(TASK_IDLE);
 	raw_spin_lock_irq(&dev->lock);
 	kicked = dev->kicked || dev->dead;

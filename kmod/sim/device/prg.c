@@ -408,7 +408,7 @@ void iopf_sim_prg_forget(struct iopf_sim_device *dev)
 }
 
 /**
- * iopf_sim_prg_answer() - a response has reached the device
+ * iopf_sim_prg_answer() - deliver a response to the device
  * @dev: the device, locked
  * @prg: group index
  * @tag: name of the group

@@ -199,7 +199,7 @@ out:
 /**
  * iopf_sim_regs_halt() - halt the device, since it cannot reach a ring
  * @e: the engine that noticed
- * @error: completion status that tells why
+ * @error: completion status: the reason of the halt
  * @iova: address in the ring
  */
 void iopf_sim_regs_halt(struct iopf_sim_engine *e, u32 error, u64 iova)

@@ -6,8 +6,8 @@
  * before the device sees them.
  *
  * Invariants: a held response is delivered once, by its timer or by the response that overtakes it.
- * The first of them clears @pending. Its timer frees it. The device is freed after all its held
- * responses.
+ * The delivery clears @pending. The timer frees the held response. The device is freed after all
+ * its held responses.
  *
  * Locking: iopf_sim_device.lock. The IOMMU calls in atomic context or under a mutex.
  */
@@ -22,12 +22,12 @@
 
 /**
  * struct iopf_sim_held - a held response
- * @timer: delivers and frees it
+ * @timer: delivers the response, unless another one has overtaken it, and frees it
  * @dev: the device
  * @prg: group index
  * @tag: name of the group
  * @code: the response code
- * @pending: it is not delivered yet
+ * @pending: the response has not been delivered yet
  */
 struct iopf_sim_held {
 	struct hrtimer timer;
@@ -143,7 +143,7 @@ static noinline void respond_with_knobs(struct iopf_sim_device *dev, u32 prg, u6
 }
 
 /**
- * iopf_sim_response() - the IOMMU answers a page request group
+ * iopf_sim_response() - take the IOMMU's response to a page request group
  * @ep: the device
  * @prg: group index
  * @tag: name of the group

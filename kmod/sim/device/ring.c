@@ -62,7 +62,7 @@ static int dma(struct iopf_sim_engine *e, u64 iova, bool write, void *buf)
  * iopf_sim_ring_fetch() - fetch the next command
  * @e: the poller. On success @e->cmd is the command.
  *
- * Return: 0, or a completion status that tells why there is no command.
+ * Return: 0, or a completion status: the reason why there is no command.
  */
 int iopf_sim_ring_fetch(struct iopf_sim_engine *e)
 {
@@ -191,7 +191,10 @@ void iopf_sim_ring_complete(struct iopf_sim_engine *e)
 	struct iopf_sim_device *dev = e->dev;
 
 	e->cpl.ns = ktime_get_ns() - e->started;
-	/* Interruptible only so that the hung task check ignores the wait. No signal comes. */
+	/*
+	 * Interruptible only so that the hung task check ignores the wait. A kthread gets no
+	 * signal.
+	 */
 	while (mutex_lock_interruptible(&dev->cq_lock))
 		;
 	write_completion(e);

@@ -5,8 +5,8 @@
  * Invariants:
  *  - A translation is looked up, checked and used in one critical section of its bank. So a thread
  *    that changes the page table and then takes the lock of every bank knows that nothing uses the
- *    old translation any more. iotlb_sync does only this. It stands for the invalidation
- *    completion that real hardware waits for.
+ *    old translation any more. iotlb_sync does only this, in place of the invalidation completion
+ *    that a driver of real hardware waits for.
  *  - The device uses a cached translation that the page table no longer has, as hardware does,
  *    while an unmap waits for its invalidation (iopf_sim_domain.unsynced). If no unmap waits, the
  *    invalidation was forgotten: the access is refused and counted. An IOVA that translates to

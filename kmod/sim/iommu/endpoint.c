@@ -2,10 +2,10 @@
 /*
  * Endpoints: the devices behind the simulated IOMMU.
  *
- * Purpose: know the devices, and follow what happens to them: bus mastering, ATS, reset, a new
- * size of the ATC.
+ * Purpose: keep the list of devices, and apply changes of a device: bus mastering, ATS, a reset, a
+ * new size of the ATC.
  *
- * Locking: the list has a mutex. For the rest see link.h.
+ * Locking: endpoints_lock protects the list. For the other locks see link.h.
  */
 #include <linux/pci.h>
 #include <linux/slab.h>
@@ -18,10 +18,10 @@ static DEFINE_MUTEX(endpoints_lock);
 static LIST_HEAD(endpoints);
 
 /**
- * iopf_sim_endpoint_find() - the endpoint a PCI device belongs to
+ * iopf_sim_endpoint_find() - find the endpoint of a device
  * @dev: any device
  *
- * Return: the endpoint, NULL if @dev is not a simulated device.
+ * Return: the endpoint, or NULL if @dev is not a simulated device.
  */
 struct iopf_sim_endpoint *iopf_sim_endpoint_find(struct device *dev)
 {

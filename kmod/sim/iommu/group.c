@@ -10,8 +10,8 @@
  *  - Devices of one group are behind one kind of IOMMU, so they can share a domain.
  *  - The group lives while one of its devices is on the bus.
  *
- * Locking: the core calls with iommu_probe_device_lock held, under which devices get their groups.
- * endpoint.reports protects whether a device still has its group.
+ * Locking: the core holds iommu_probe_device_lock while a device gets its group. endpoint.reports
+ * protects @dev of the endpoint, and so the group of the device.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

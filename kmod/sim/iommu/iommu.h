@@ -120,7 +120,7 @@ static inline u64 iopf_sim_kind_page(const struct iopf_sim_kind *kind)
  * @lock: serialises unmaps, and the linking and unlinking of tables. Neither the device's walk nor
  *        a map into an existing table takes it.
  * @root: the top table, which lives as long as the page table
- * @idle: IOVA of the one empty last-level table that stays linked, or %IOPF_SIM_PT_NONE
+ * @idle: IOVA of the one empty level 0 table that stays linked, or %IOPF_SIM_PT_NONE
  *
  * A map sets leaves without @lock, see pagetable.c. All other changes are made under @lock.
  * iopf_sim_pt_lookup() reads in an RCU read-side section without @lock, as a device walks tables

@@ -2,13 +2,13 @@
 /*
  * iopf_sim_iommu - a simulated IOMMU whose devices can fault.
  *
- * Purpose: be to the IOMMU core what a hardware driver is.
+ * Purpose: serve the IOMMU core as the driver of a hardware IOMMU does.
  *
  * Invariants:
  *  - The driver claims only the devices that iopf_sim.ko has registered (struct
  *    iopf_sim_endpoint). It has a firmware node of its own and gives each device a reference to
- *    that node before the core probes the device. So it can live beside any other IOMMU of the
- *    machine.
+ *    that node before the core probes the device. So the driver can coexist with any other IOMMU of
+ *    the machine.
  *  - The module cannot be unloaded before its devices are gone: the core holds a reference on it
  *    for each device, and iopf_sim.ko uses its symbols.
  *
@@ -63,7 +63,7 @@ static struct iommu_device *probe_device(struct device *dev)
 	return &sim_iommu;
 }
 
-/* The core has attached the release domain. */
+/* The core calls this when it has attached the release domain. */
 static void release_device(struct device *dev)
 {
 	struct iopf_sim_endpoint *ep = dev_iommu_priv_get(dev);
@@ -130,8 +130,8 @@ static const struct iommu_ops sim_iommu_ops = {
 
 /*
  * Tells the core which IOMMU is in front of a new device. iommu_fwspec_init() needs
- * iommu_probe_device_lock, which modules cannot take, so this function does its work. Nothing else
- * knows the device yet.
+ * iommu_probe_device_lock, which modules cannot take. So this function does the work of
+ * iommu_fwspec_init(). No other code knows the device yet.
  */
 static int set_fwspec(struct device *dev)
 {

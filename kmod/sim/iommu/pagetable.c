@@ -2,13 +2,13 @@
 /*
  * Page tables of the simulated IOMMU.
  *
- * Purpose: map and unmap build them, and the device walks them. They have the shape and the cost of
- * those of real hardware.
+ * Purpose: map and unmap change the page tables, and the device walks them. They have the shape and
+ * the cost of page tables of real hardware.
  *
- * Invariants:
- *  - An entry is 0 (nothing), a pointer to a table of the next level, or a leaf. In bits that
- *    hardware ignores, the pointer counts the table's entries that are not 0 or about to be set.
- *  - A leaf of 64 KiB is 16 entries of a level 0 table. They are set and cleared together, since a
+ * Invariants: - An entry is 0 (nothing), a pointer to a table of the next level, or a leaf. In bits
+ *  that hardware ignores, a pointer has a count: the number of entries of the table that are not 0,
+ *  or are about to be set. - A leaf of 64 KiB is 16 entries of a level 0 table. They are set and
+ *  cleared together, since a
  *    page table with such leaves has no smaller ones.
  *  - Every leaf has a size of the page table's kind, and lies in its aperture.
  *  - A map over a mapping fails. No entry is ever replaced.
@@ -16,19 +16,19 @@
  *    If the request starts at the start of a larger leaf, the whole leaf is unmapped, and the
  *    returned size is larger than the requested one, as with VT-d. If the request starts inside a
  *    leaf, the unmap stops there.
- *  - An empty table is unlinked, and freed after a grace period. There is one exception: the
- *    last-level table that became empty last stays linked (@idle). Otherwise a page that is mapped
- *    and unmapped in turns would cost the zeroing of a table each time.
+ *  - An empty table is unlinked, and freed after a grace period. There is one exception: the level
+ *  0 table that became empty most recently stays linked (@idle). Otherwise a page that is mapped
+ *  and unmapped repeatedly would cost the zeroing of a table each time.
  *
  * Locking: iopf_sim_pt.lock for unmaps and for linking and unlinking tables; RCU for walks. A map
- * into an existing table takes no lock, as in hardware drivers. It first counts its entries in the
- * table (table_hold()), in the word that would become 0 if the table were unlinked, then changes
- * each entry from 0 to a leaf. A table that counts entries stays linked, and so do the tables
- * above. Memory is allocated outside the lock with the caller's gfp.
+ * into an existing table takes no lock, as in hardware drivers. It first adds its entries to the
+ * count of the table (table_hold()). The count is in the slot, the word that an unlink sets to 0.
+ * Then the map changes each entry from 0 to a leaf. A table whose count is not 0 stays linked, and
+ * so do the tables above. Memory is allocated outside the lock with the caller's gfp.
  *
  * map vs map: the second map finds the entry in use and fails.
- * map vs unmap of other pages of the same table: the map holds the table, which then stays, or
- *   finds it gone and makes another one.
+ * map vs unmap of other pages of the same table: either the map holds the table, so the table
+ *   stays, or the map finds no table and makes another one.
  *
  * Vocabulary: level 0 tables hold 4 KiB and 64 KiB leaves, level 1 2 MiB ones, level 2 1 GiB ones;
  * the root is level 3. The slot of a table is the entry that points to it.
@@ -142,7 +142,7 @@ static void prune(struct iopf_sim_pt *pt, u64 iova)
 	for (; level < PT_ROOT_LEVEL; level++) {
 		u64 entry = READ_ONCE(*slot[level]);
 
-		/* A map may have counted its entries. */
+		/* Meanwhile a map may have added to the count. */
 		if (entry & PT_USED || !try_cmpxchg(slot[level], &entry, 0))
 			break;
 		table_free_rcu(entry_table(entry));
@@ -395,7 +395,7 @@ int iopf_sim_map_pages(struct iommu_domain *domain, unsigned long iova, phys_add
 	iopf_sim_count(IOPF_SIM_STAT_MAPS, 1);
 	/*
 	 * The common case, without a call: one leaf of 4 KiB in an existing table. map_any()
-	 * finds out about all other cases.
+	 * handles all other cases, and all errors.
 	 */
 	if (unlikely(pgsize != SZ_4K || count != 1)) {
 		ret = map_any(pt, iova, phys, pgsize, count, prot, gfp, mapped);

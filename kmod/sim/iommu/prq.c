@@ -10,8 +10,8 @@
  *    the last of its group, the IOMMU answers "success", so that the device asks again. The core
  *    discards a group that lost its last request.
  *  - The requests of one call enter the queue together and leave it in order.
- *  - Every group gets exactly one response. The fault handler gives it; the core, if there is no
- *    handler; or this file, on an overflow or if the domain takes no faults.
+ *  - Every group gets exactly one response. The fault handler sends it. If there is no handler, the
+ *  core sends it. On an overflow, or if the domain takes no faults, this file sends it.
  *
  * Locking: prq.lock (raw) protects the overflow state and the list. A thread holds
  * endpoint.reports for reading around each report, so that an attach can wait for reports. The
@@ -37,7 +37,7 @@
  * @worker: drains @batches if @thread is set
  * @work: the work of @worker
  * @lock: protects @overflow and @batches
- * @used: requests in the queue, and requests that did not fit but still count
+ * @used: number of requests in the queue; for a moment also requests that do not fit
  * @overflow: requests are lost until the queue is empty
  * @batches: struct prq_batch for the thread, in order
  * @entries: knob: number of requests that fit
@@ -118,7 +118,7 @@ static noinline void end_overflow(void)
 	if (!clear)
 		return;
 
-	/* No request enters the queue before the overflow ends. */
+	/* No request can enter the queue until the overflow ends. */
 	iopf_queue_discard_partial(prq.queue);
 	raw_spin_lock_irqsave(&prq.lock, irq);
 	WRITE_ONCE(prq.overflow, false);
@@ -144,7 +144,7 @@ static noinline unsigned int enter_full(unsigned int nr, unsigned int used, unsi
 	if (in < nr)
 		WRITE_ONCE(prq.overflow, true);
 	raw_spin_unlock_irqrestore(&prq.lock, irq);
-	/* After the overflow is declared. */
+	/* Leave after the overflow is declared, so that one of the threads ends it. */
 	leave(nr - in);
 	return in;
 }
@@ -224,7 +224,7 @@ static noinline void request_seldom(struct iopf_sim_request *req, unsigned int n
 }
 
 /**
- * iopf_sim_request_pages() - page requests arrive at the IOMMU
+ * iopf_sim_request_pages() - send page requests to the IOMMU
  * @req: the requests of one device, in order
  * @nr: number of requests
  *
@@ -253,7 +253,7 @@ EXPORT_SYMBOL_GPL(iopf_sim_request_pages);
 void iopf_sim_prq_flush(struct iopf_sim_endpoint *ep)
 {
 	kthread_flush_worker(prq.worker);
-	/* An engine that reports in place holds it for reading. */
+	/* An engine that reports in place holds @reports for reading. */
 	down_write(&ep->reports);
 	up_write(&ep->reports);
 }

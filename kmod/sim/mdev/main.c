@@ -2,10 +2,10 @@
 /*
  * iopf_sim_mdev - emulated VFIO devices, as mediated devices are.
  *
- * Purpose: be a driver that uses vfio_pin_pages(), vfio_unpin_pages() and vfio_dma_rw() as user
- * space tells it to (include/uapi/linux/iopf_sim_mdev.h), for tests of an IOMMU backend's side of
- * these calls. The devices are platform devices, not children of the mdev bus: VFIO sees no
- * difference, and user space need not create them.
+ * Purpose: call vfio_pin_pages(), vfio_unpin_pages() and vfio_dma_rw() when user space asks for it
+ * (include/uapi/linux/iopf_sim_mdev.h), to test how an IOMMU backend serves these calls. The
+ * devices are platform devices, not children of the mdev bus: VFIO sees no difference, and user
+ * space need not create the devices.
  *
  * Locking: none here.
  */

@@ -103,7 +103,7 @@ void iopf_sim_mdev_unpin_all(struct iopf_sim_mdev *mdev)
 /**
  * iopf_sim_mdev_count_pins() - add the pinned pages and their pins to a status
  * @mdev: the device, locked
- * @status: its pages and pins are increased
+ * @status: out: pages and pins are increased
  */
 void iopf_sim_mdev_count_pins(struct iopf_sim_mdev *mdev, struct iopf_sim_mdev_status *status)
 {
@@ -173,7 +173,10 @@ long iopf_sim_mdev_pin(struct iopf_sim_mdev *mdev, void __user *arg)
 		return ret;
 	if (!pin.flags)
 		return -EINVAL;
-	/* Room for one page at least: VFIO decides what to return for a request of none. */
+	/*
+	 * Room for one page at least: a request of 0 pages is passed on, and VFIO decides its
+	 * result.
+	 */
 	pages = kvcalloc(pin.npages + 1, sizeof(*pages), GFP_KERNEL_ACCOUNT);
 	if (!pages)
 		return -ENOMEM;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Emulated VFIO devices: their ioctls and what VFIO tells them.
+ * Emulated VFIO devices: their ioctls, and the callbacks that VFIO calls.
  *
  * Invariants: when dma_unmap returns, nothing in its range is pinned, unless user space asked the
  * device to ignore the notification. When close_device returns, nothing is pinned.
