@@ -5,10 +5,11 @@
  * Purpose: map and unmap change the page tables, and the device walks them. They have the shape and
  * the cost of page tables of real hardware.
  *
- * Invariants: - An entry is 0 (nothing), a pointer to a table of the next level, or a leaf. In bits
- *  that hardware ignores, a pointer has a count: the number of entries of the table that are not 0,
- *  or are about to be set. - A leaf of 64 KiB is 16 entries of a level 0 table. They are set and
- *  cleared together, since a
+ * Invariants:
+ *  - An entry is 0 (nothing), a pointer to a table of the next level, or a leaf. In bits that
+ *    hardware ignores, a pointer has a count: the number of entries of the table that are not 0,
+ *    or are about to be set.
+ *  - A leaf of 64 KiB is 16 entries of a level 0 table. They are set and cleared together, since a
  *    page table with such leaves has no smaller ones.
  *  - Every leaf has a size of the page table's kind, and lies in its aperture.
  *  - A map over a mapping fails. No entry is ever replaced.
@@ -17,8 +18,8 @@
  *    returned size is larger than the requested one, as with VT-d. If the request starts inside a
  *    leaf, the unmap stops there.
  *  - An empty table is unlinked, and freed after a grace period. There is one exception: the level
- *  0 table that became empty most recently stays linked (@idle). Otherwise a page that is mapped
- *  and unmapped repeatedly would cost the zeroing of a table each time.
+ *    0 table that became empty most recently stays linked (@idle). Otherwise a page that is mapped
+ *    and unmapped repeatedly would cost the zeroing of a table each time.
  *
  * Locking: iopf_sim_pt.lock for unmaps and for linking and unlinking tables; RCU for walks. A map
  * into an existing table takes no lock, as in hardware drivers. It first adds its entries to the

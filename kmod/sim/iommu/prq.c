@@ -11,7 +11,7 @@
  *    discards a group that lost its last request.
  *  - The requests of one call enter the queue together and leave it in order.
  *  - Every group gets exactly one response. The fault handler sends it. If there is no handler, the
- *  core sends it. On an overflow, or if the domain takes no faults, this file sends it.
+ *    core sends it. On an overflow, or if the domain takes no faults, this file sends it.
  *
  * Locking: prq.lock (raw) protects the overflow state and the list. A thread holds
  * endpoint.reports for reading around each report, so that an attach can wait for reports. The
