@@ -168,7 +168,7 @@ struct iopf_device *iopf_device_get(struct device *dev)
 }
 
 /**
- * iopf_devices_each() - call a function for each device
+ * iopf_devices_each() - call a function for each device in the list
  * @fn: the function; a return value other than 0 ends the loop
  * @data: for @fn
  *
@@ -244,7 +244,7 @@ static bool device_claimed(struct iopf_device *d)
 
 /**
  * iopf_devices_set_behind() - note whether the VFIO core asks another backend before this one
- * @behind: it does
+ * @behind: true if it does
  *
  * From now on each device that this module does not serve shows this as its reason. When @behind
  * becomes false, the devices in use show that their container was opened meanwhile.

@@ -27,8 +27,8 @@ struct vfio_iopf_mediator;
  * @IOPF_STAT_PAGE_REQUESTS: page requests in these groups
  * @IOPF_STAT_MAPPED: pages mapped for the device
  * @IOPF_STAT_PARKED: groups that had to wait for memory, a disk or user space
- * @IOPF_STAT_COALESCED: parked groups answered without their own worker, because another group
- *                   waited for the same pages
+ * @IOPF_STAT_COALESCED: waiting groups that the worker of another group answered, because their
+ *                       pages came meanwhile
  * @IOPF_STAT_RETRIES: attempts repeated because of an invalidation or lack of memory
  * @IOPF_STAT_RETRIES_EXHAUSTED: groups answered SUCCESS without their page after too many attempts;
  *                               the device asks again

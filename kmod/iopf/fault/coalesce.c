@@ -80,7 +80,7 @@ static void coalesce_give_back(struct iopf_fault_queue *fq, struct list_head *tr
 
 /*
  * Try to answer one fault that has no worker, without waiting. Returns false if the fault has to
- * wait. There is no prefetching after the answer: other faults wait for theirs.
+ * wait. No prefetching follows the answer, because other faults wait for their answers.
  */
 static bool coalesce_one(struct iopf_fault_queue *fq, struct iopf_parked *parked)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Prefetching: what is done for a device after its fault has been answered.
+ * Prefetching: maps and populates pages for a device after the answer to its fault.
  *
  * A fault is answered when its own pages and a small window around them are mapped. So the device
  * does not wait for prefetching. Then, in the same context:

@@ -46,8 +46,8 @@ enum prefault_state {
  * @mapped: pages that have been mapped
  * @failed: pages that could not be mapped
  * @write: map for writing
- * @policy: the request follows from a policy: it covers all mapped ranges, whatever their
- *          permission
+ * @policy: the request follows from a policy: an area that does not permit writes is mapped for
+ *          reading
  * @rest: the request covers the ranges without a policy of their own; the worker finds them one by
  *        one. At most @pages
  * @rest_at: the address from which to find the next of them

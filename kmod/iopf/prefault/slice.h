@@ -12,7 +12,7 @@ struct iopf_pool;
 struct mem_cgroup;
 
 /**
- * enum iopf_slice_state - what a slice needs next
+ * enum iopf_slice_state - the next step of a slice
  * @IOPF_SLICE_DONE: nothing: all pages that can be mapped are mapped
  * @IOPF_SLICE_WANT: pages that are absent: call iopf_slice_populate()
  * @IOPF_SLICE_WAIT: memory for page tables, or the end of an invalidation: call iopf_slice_wait()
