@@ -94,7 +94,7 @@ static void fill_dirty(struct blocked *s, void *p)
 	memcpy(d->data, &get, sizeof(get));
 }
 
-/* The bitmap begins in the middle of a word, which is read. */
+/* The bitmap begins in the middle of a word, so the kernel reads this word first. */
 static void fill_dirty_word(struct blocked *s, void *p)
 {
 	struct vfio_iommu_type1_dirty_bitmap_get get;
@@ -237,8 +237,8 @@ static void fill_unlock(struct blocked *s, void *p)
 }
 
 /*
- * Steps that pin everything: a group that may not fault joins, or an administrator switches faults
- * off.
+ * Actions that pin all memory: a group joins that may not fault, or an administrator switches
+ * faults off.
  */
 
 static void fill_fuse(struct blocked *s, void *p)

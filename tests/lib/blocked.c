@@ -80,7 +80,7 @@ void blocked_open(struct rig *r)
 	rig_map(r, &blocked_own);
 	rig_both_ways(&r->sim[0], &blocked_own, 1, "the owner's device");
 	must(dirty_track(&r->c, true));
-	/* A working set that is not empty. */
+	/* Make the working set non-empty. */
 	must_be(sim_read(&r->sim[0], &blocked_own, 0, blocked_own.len, NULL) == IOPF_SIM_ST_OK);
 }
 
@@ -159,8 +159,8 @@ static void pages_prepare(struct blocked *s)
 }
 
 /*
- * While memory is being pinned the kernel holds mmap_lock, so the process can neither map memory
- * nor fork. All of that is done before.
+ * While memory is being pinned, the kernel holds mmap_lock, so the process can neither map memory
+ * nor fork. So this function maps memory and starts threads before.
  */
 void blocked_prepare(struct rig *r, unsigned int i)
 {

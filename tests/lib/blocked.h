@@ -2,7 +2,7 @@
 /*
  * Accesses to user space's memory that block until the test releases them. A userfaultfd holds
  * each access that an ioctl of a container makes. A file system in user space (FUSE) holds memory
- * that is being pinned. Meanwhile the test checks that nobody else waits.
+ * that is being pinned. Meanwhile the test checks that no other process waits.
  */
 #ifndef TESTS_LIB_BLOCKED_H
 #define TESTS_LIB_BLOCKED_H
@@ -45,17 +45,17 @@ int blocked_end(unsigned int i);
 /** blocked_want() - the result that blocked_end() should return */
 int blocked_want(unsigned int i);
 
-/** blocked_reports() - whether it is part of a report of dirty pages; only one can be under way */
+/** blocked_reports() - whether the access is part of a report of dirty pages, one at a time */
 bool blocked_reports(unsigned int i);
 
-/** blocked_alone() - whether it pins all memory of the container, also memory that is held */
+/** blocked_alone() - whether the access pins all memory of the container, also held memory */
 bool blocked_alone(unsigned int i);
 
 /** blocked_joins() - whether device 3 joins the container */
 bool blocked_joins(unsigned int i);
 
 /**
- * blocked_others() - whether nobody waits for the accesses that are held
+ * blocked_others() - whether other processes do not wait for the accesses that are held
  * @r: the owner's rig
  * @seconds: a longer wait is a failure
  *
@@ -68,10 +68,10 @@ bool blocked_others(struct rig *r, unsigned int seconds);
 /** blocked_unbind_prepare() - fork a process that can unbind a device, before anything is held */
 void blocked_unbind_prepare(const char *bdf);
 
-/** blocked_unbind() - let that process begin */
+/** blocked_unbind() - let the process of blocked_unbind_prepare() begin */
 void blocked_unbind(void);
 
-/** blocked_unbound() - whether it succeeds within some seconds */
+/** blocked_unbound() - whether that process succeeds within some seconds */
 bool blocked_unbound(unsigned int seconds);
 
 /** blocked_over() - whether an access ends within some seconds, although it is held */

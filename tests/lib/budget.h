@@ -12,7 +12,7 @@
 
 #include "rig.h"
 
-/* The least that may be mapped at a time; see core/budget.h. */
+/* The smallest limit of mapped bytes; see core/budget.h. */
 #define BUDGET_LEAST	(64 * MEM_PAGE)
 
 /** budget_write() - write text to a file; 0 or a negative errno */
@@ -39,7 +39,7 @@ void budget_none(const char *bdf);
 uint64_t budget_mapped(void);
 
 /**
- * struct budget_watch - a thread that reads all the time how much is mapped
+ * struct budget_watch - a thread that reads the number of mapped bytes all the time
  * @thread: the thread
  * @stop: set by budget_watch_end()
  * @most: the largest value
@@ -55,10 +55,10 @@ struct budget_watch {
 /** budget_watch() - begin */
 void budget_watch(struct budget_watch *w);
 
-/** budget_watch_end() - end; the most that was mapped at a time */
+/** budget_watch_end() - end; returns the most bytes that were mapped at a time */
 uint64_t budget_watch_end(struct budget_watch *w);
 
-/** budget_check() - decide points: two devices use a buffer larger than the maximum; each byte */
+/** budget_check() - decide points: two devices use all bytes of a buffer beyond the maximum */
 void budget_check(struct rig *r);
 
 #endif /* TESTS_LIB_BUDGET_H */

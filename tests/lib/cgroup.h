@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Memory, hugetlb, I/O and cpuset cgroups (v2), below the root: to put a tenant into one, and to
- * read what was charged to it.
+ * Memory, hugetlb, I/O and cpuset cgroups (v2), below the root. A test puts a tenant into a cgroup,
+ * and reads its charges.
  */
 #ifndef TESTS_LIB_CGROUP_H
 #define TESTS_LIB_CGROUP_H
@@ -20,10 +20,10 @@ bool cgroup_has(const char *controller);
 /** cgroup_make() - make a cgroup, unless it exists */
 void cgroup_make(const char *name);
 
-/** cgroup_remove() - remove it; its processes have ended, or are about to */
+/** cgroup_remove() - remove a cgroup; its processes have ended, or end soon */
 void cgroup_remove(const char *name);
 
-/** cgroup_try() - write to a file of it; 0 or a negative errno */
+/** cgroup_try() - write to a file of a cgroup; 0 or a negative errno */
 int cgroup_try(const char *name, const char *file, const char *text);
 
 /** cgroup_set() - the same, bails out on failure */
@@ -41,7 +41,7 @@ long cgroup_field(const char *name, const char *file, const char *field);
 /** cgroup_io() - read a field of io.stat for a disk, such as "rbytes"; 0: absent */
 long cgroup_io(const char *name, dev_t disk, const char *field);
 
-/** cgroup_disk() - the disk that a file is on, as io.max names it; @text has room for 32 bytes */
+/** cgroup_disk() - the disk of a file, named as in io.max; @text has room for 32 bytes */
 dev_t cgroup_disk(int fd, char *text);
 
 #endif /* TESTS_LIB_CGROUP_H */

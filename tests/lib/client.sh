@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# Programs of Debian, run in the image (vm/run --image), for tests that are scripts: start one, tell
-# it things, hear what it says; and the devices they drive. Needs tap.sh.
+# For tests that are scripts: start a program of Debian in the image (vm/run --image), send it commands,
+# read its replies; and handle the devices that it drives. Needs tap.sh.
 #
-# A program that runs but does not come back is a hang. No time is set for that here: the runner has a
-# limit for each test.
+# A program that runs but does not prompt again hangs. There is no time limit for that here: the runner
+# has a limit for each test.
 
 IOPF=/sys/kernel/vfio_iopf
 PARAMETERS=/sys/module/vfio_iommu_iopf/parameters
 
-# The file systems a program expects.
+# Mount the file systems that a program expects.
 client_root()
 {
 	for dir in dev dev/hugepages dev/shm proc sys tmp; do
@@ -19,7 +19,7 @@ client_root()
 	done
 }
 
-# Start a program of the image that prompts with $1 and reads commands; wait for the first prompt.
+# Start a program of the image, which prompts with $1 and reads commands. Wait for the first prompt.
 client_start()
 {
 	CLIENT_PROMPT=$1
@@ -33,7 +33,7 @@ client_start()
 	client_prompt
 }
 
-# Wait until it prompts again. Programs flush what they said when they prompt.
+# Wait until the program prompts again. Programs flush their output before the prompt.
 client_prompt()
 {
 	until [ "$(grep -o "$CLIENT_PROMPT" client.log | wc -l)" -gt "$CLIENT_ASKED" ]; do
@@ -47,13 +47,13 @@ client_prompt()
 
 client_say()
 {
-	# One that is gone must not take us along.
+	# If the program has ended, SIGPIPE must not kill this script.
 	(trap '' PIPE; echo "$*" >&3) 2>/dev/null && return
 	client_log
 	bail "the program does not listen to '$*'"
 }
 
-# Tell it something and wait until it is done; CLIENT_REPLY is what it said.
+# Send a command and wait until it is done. CLIENT_REPLY is the reply.
 client_ask()
 {
 	client_say "$@"
@@ -73,14 +73,14 @@ client_log()
 	sed 's/^/#   /' client.log
 }
 
-# Wait for its end: its exit status.
+# Wait until the program ends. Returns its exit status.
 client_end()
 {
 	exec 3>&-
 	wait "$CLIENT"
 }
 
-# The devices of PCI class $1 (0x...), by address.
+# Print the addresses of the devices of PCI class $1 (0x...).
 devices()
 {
 	for dev in /sys/bus/pci/devices/*; do
@@ -90,7 +90,7 @@ devices()
 	done
 }
 
-# Give device $1 to driver $2; "" is none.
+# Bind device $1 to driver $2. "": bind no driver.
 give()
 {
 	dev=/sys/bus/pci/devices/$1
@@ -100,7 +100,7 @@ give()
 	[ "$(basename "$(readlink "$dev/driver")")" = "$2" ] || bail "$2 does not take $1"
 }
 
-# Load VFIO and the backend with parameters "$@", no simulator.
+# Load VFIO and the backend with parameters "$@", without the simulator.
 backend_load()
 {
 	modprobe vfio_iommu_type1 || bail "cannot load type1"
@@ -108,15 +108,15 @@ backend_load()
 	insmod /iopf/modules/vfio_iommu_iopf.ko "$@" || bail "cannot load the backend"
 }
 
-# One point: device $1, open now, is served by $2.
+# One point: backend $2 serves device $1, which is open.
 check_served()
 {
 	check_is "$1 is served by $2" "$(cat "$IOPF/devices/$1/backend")" "$2"
 	diag "reason: $(cat "$IOPF/devices/$1/reason")"
 }
 
-# Points: what the program has mapped is pinned; device $1, served by $2, did not fault. (What is charged to
-# the program says less: some lock all their memory.)
+# Points: the memory that the program has mapped is pinned, and device $1, which $2 serves, did not fault.
+# (The charge of the program shows less, since some programs lock all their memory.)
 check_pinned()
 {
 	if [ "$2" = vfio_iommu_iopf ]; then
@@ -130,7 +130,7 @@ check_pinned()
 	check_is "$2: nothing faulted" "$(cat "$IOPF/devices/$1/faults")" 0
 }
 
-# The backend is to serve containers without a device that faults.
+# Make the backend serve containers without a faulting device.
 serve_pinned()
 {
 	check "serve_pinned can be set" [ -e "$PARAMETERS/serve_pinned" ] &&

@@ -5,7 +5,7 @@
 #include "control.h"
 #include "tap.h"
 
-/* Points that failed. */
+/* Return the number of failed points. */
 static unsigned int failures(struct rig *r, void (*check)(struct rig *r),
 			     void (*breaks)(struct rig *r, bool broken), bool broken)
 {

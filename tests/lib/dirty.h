@@ -39,10 +39,10 @@ int dirty_get(struct vfio_container *c, struct dirty_map *m);
 /** dirty_unmap() - unmap the range of @m with VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP */
 int dirty_unmap(struct vfio_container *c, struct dirty_map *m);
 
-/** dirty_page() - is page @page of the range dirty */
+/** dirty_page() - whether page @page of the range is dirty */
 bool dirty_page(const struct dirty_map *m, size_t page);
 
-/** dirty_count() - dirty pages */
+/** dirty_count() - number of dirty pages */
 size_t dirty_count(const struct dirty_map *m);
 
 /**

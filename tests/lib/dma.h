@@ -45,7 +45,7 @@ struct dma {
 /** dma_start() - let @s do @n commands over and over in a thread */
 void dma_start(struct dma *d, struct simdev *s, const struct iopf_sim_cmd *cmds, unsigned int n);
 
-/** dma_start_both() - write @b with the pattern of @seed, verify it, over and over */
+/** dma_start_both() - write the pattern of @seed to @b, and verify it, over and over */
 void dma_start_both(struct dma *d, struct simdev *s, const struct simbuf *b, uint64_t seed);
 
 /** dma_rounds() - rounds completed so far */
@@ -57,7 +57,7 @@ void dma_wait_rounds(struct dma *d, uint64_t more);
 /** dma_stop() - let the round end, end the thread; returns the number of bad completions */
 uint64_t dma_stop(struct dma *d);
 
-/** dma_describe() - how the commands ended, as comments */
+/** dma_describe() - print the statuses of the commands, as comments */
 void dma_describe(const struct dma *d);
 
 #endif /* TESTS_LIB_DMA_H */

@@ -5,11 +5,11 @@
 #include "fair.h"
 
 #define SEED		100
-/* Where the flood's memory is, and the other's, away from what the test maps itself. */
+/* Addresses of the flood's memory and of the other device's, beyond the buffers of the test. */
 #define FLOOD_IOVA	(RIG_IOVA + (1ull << 32))
 #define OTHER_IOVA	(RIG_IOVA + (2ull << 32))
 #define OTHER_LEN	(16 * MEM_PAGE)
-/* Rather long: it is waited in full when the other device starves, as it shall in the control. */
+/* A long time. The test waits for all of it if the other device starves, as in the control. */
 #define STARVED_SECONDS	30
 
 static uint64_t parked(const struct flood *f)
@@ -49,7 +49,7 @@ void flood_start(struct flood *f, struct rig *r, unsigned int devices)
 		}
 		sim_ring(&r->sim[i]);
 	}
-	/* A hang is for the runner to notice. */
+	/* The runner notices a hang. */
 	while (parked(f) - before < devices * FLOOD_GROUPS)
 		sim_nap(&spins);
 	tap_diag("%llu faults wait", (unsigned long long)(parked(f) - before));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A flood: devices have hundreds of faults that wait for memory that nobody provides. The check:
- * others do not wait for them.
+ * A flood: devices have hundreds of faults that wait for memory, and the test does not provide it.
+ * The check: other devices do not wait.
  */
 #ifndef TESTS_LIB_FAIR_H
 #define TESTS_LIB_FAIR_H
@@ -10,7 +10,7 @@
 #include "rig.h"
 
 #define FLOOD_MAX	3
-/* Groups that a device can have outstanding: of each of 8 engines as many as a command may have. */
+/* Groups that a device can have outstanding: 8 engines with the most groups of a command each. */
 #define FLOOD_GROUPS	(8 * IOPF_SIM_MAX_PRG)
 #define FLOOD_LEN	(FLOOD_GROUPS * MEM_PAGE)
 
@@ -41,7 +41,7 @@ void flood_waits(struct flood *f);
 /** flood_end() - provide the memory; decide points: data, and one answer for each group */
 void flood_end(struct flood *f);
 
-/** flood_stop() - provide the memory, and decide no points: for devices that have left */
+/** flood_stop() - provide the memory without deciding points, after the devices have left */
 void flood_stop(struct flood *f);
 
 /**

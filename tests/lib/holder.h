@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Pages of this process that are being migrated, and don't arrive until the test releases them:
- * threads that need such a page wait. Needs two memory nodes (vm: --append numa=fake=2).
+ * Pages of this process in migration, which does not end until the test releases them. Threads that
+ * need such a page wait. Needs two memory nodes (vm: --append numa=fake=2).
  */
 #ifndef TESTS_LIB_HOLDER_H
 #define TESTS_LIB_HOLDER_H
@@ -11,9 +11,9 @@
 
 /**
  * struct holder - some pages that are held
- * @va: the first
+ * @va: address of the first page
  * @len: bytes, at most HOLDER_MAX
- * @thread: moves them to another node
+ * @thread: the thread that moves the pages to another node
  */
 struct holder {
 	void *va;
@@ -26,7 +26,7 @@ struct holder {
 /** holder_load() - load the module that holds migrations */
 void holder_load(void);
 
-/** holder_unload() - decide a point: it can be unloaded */
+/** holder_unload() - decide a point: the module can be unloaded */
 void holder_unload(void);
 
 /**
@@ -39,7 +39,7 @@ void holder_unload(void);
  */
 void holder_hold(struct holder *h, void *va, size_t len);
 
-/** holder_release() - let the pages arrive */
+/** holder_release() - let the migration end */
 void holder_release(struct holder *h);
 
 #endif /* TESTS_LIB_HOLDER_H */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Injected faults: see inject.h. The kernel's fail-nth counts everything that can be made to fail,
- * allocations of slabs and pages and copies to and from user space.
+ * Injected faults: see inject.h. The kernel's fail-nth counts all calls that can fail by injection:
+ * allocations of slabs and pages, and copies to and from user space.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ bool inject_begin(void)
 {
 	if (access(NTH, F_OK) || access("/sys/kernel/debug/failslab", F_OK))
 		return false;
-	/* Those that may wait, too; and without a word, which would be a complaint. */
+	/* Allocations that may wait fail too. Print nothing, since that is a complaint. */
 	setting("failslab", "ignore-gfp-wait", "N");
 	setting("failslab", "verbose", "0");
 	setting("fail_page_alloc", "ignore-gfp-wait", "N");
@@ -51,12 +51,12 @@ bool inject_end(void)
 {
 	char text[16] = "";
 
-	/* Reading is counted as well: should it be that which fails, then nothing else did. */
+	/* This read counts as well. If it fails, no earlier call has failed. */
 	if (pread(inject_fd, text, sizeof(text) - 1, 0) < 0)
 		return false;
 	if (!atoi(text))
 		return true;
-	/* Nor may this be what is left to fail. */
+	/* The write may be the call that fails. Then write again. */
 	while (pwrite(inject_fd, "0", 1, 0) < 0)
 		;
 	return false;

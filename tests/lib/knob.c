@@ -222,10 +222,10 @@ bool iopf_loaded(void)
 	return !access("/sys/module/vfio_iommu_iopf", F_OK);
 }
 
-/* Sequence number of the last record before the mark. */
+/* Sequence number of the last record before kmsg_mark(). */
 static uint64_t kmsg_last;
 
-/* Count the records after @after that hold @needle (NULL: none); *@last is the newest's number. */
+/* Count records after @after with @needle (NULL: count none). *@last is the newest's number. */
 static unsigned int kmsg_scan(uint64_t after, const char *needle, uint64_t *last)
 {
 	unsigned long long seq;
@@ -237,7 +237,7 @@ static unsigned int kmsg_scan(uint64_t after, const char *needle, uint64_t *last
 	fd = must_sys(open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC));
 	for (;;) {
 		n = read(fd, record, sizeof(record) - 1);
-		/* EPIPE: records were overwritten before they were read; go on with the next. */
+		/* EPIPE: unread records were overwritten. Continue with the next one. */
 		if (n < 0 && errno == EPIPE)
 			continue;
 		if (n <= 0)

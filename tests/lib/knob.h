@@ -41,7 +41,7 @@ int sim_count_try(const char *bdf, const char *name, uint64_t *value);
 /** sim_iommu_knob() - set a knob of the simulated IOMMU */
 void sim_iommu_knob(const char *name, uint64_t value);
 
-/** sim_iommu_knob_get() - read it */
+/** sim_iommu_knob_get() - read a knob of the simulated IOMMU */
 uint64_t sim_iommu_knob_get(const char *name);
 
 /** sim_iommu_count() - a counter of the simulated IOMMU */
@@ -71,7 +71,7 @@ bool iopf_loaded(void);
 /** kmsg_mark() - remember this point of the kernel log */
 void kmsg_mark(void);
 
-/** kmsg_count() - records with @needle in them since kmsg_mark() */
+/** kmsg_count() - number of records with @needle since kmsg_mark() */
 unsigned int kmsg_count(const char *needle);
 
 #endif /* TESTS_LIB_KNOB_H */

@@ -18,7 +18,7 @@ const char *latency_device(unsigned int n)
 	return dir[n];
 }
 
-/* Containers are numbered upwards. */
+/* The newest container has the largest number. */
 const char *latency_container(void)
 {
 	DIR *d = opendir(KNOB_IOPF_DIR "/containers");
@@ -32,7 +32,7 @@ const char *latency_container(void)
 	while ((e = readdir(d))) {
 		int id = (int)strtol(e->d_name, NULL, 10);
 
-		/* "." and ".." are 0, which no container is. */
+		/* "." and ".." give 0, which is not the number of a container. */
 		if (id > newest)
 			newest = id;
 	}

@@ -32,7 +32,7 @@ struct latency_summary latency_summary(const char *dir, const char *phase);
 unsigned long long latency_count(const char *dir, const char *phase);
 
 /**
- * latency_counted() - wait until @faults faults are counted, which is after their responses
+ * latency_counted() - wait until @faults faults are counted; they are counted after the response
  * @dir: directory of the device or container
  * @faults: the number to wait for
  *

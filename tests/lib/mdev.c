@@ -129,7 +129,7 @@ int mdev_write(struct mdev *m, enum mdev_way way, uint64_t iova, const void *dat
 	return mdev_rw(m, way, true, iova, data, len);
 }
 
-/* Where transfers start and end: as far from its beginning as in the buffer meant. */
+/* Return a bounce buffer whose part [off, off + len) is the memory of a transfer. */
 static struct simbuf mdev_bounce(size_t off, size_t len)
 {
 	struct simbuf copy = { .len = off + len };

@@ -22,7 +22,7 @@
 
 /**
  * enum mdev_way - how the device reaches memory
- * @MDEV_PINNED: through pages it has pinned
+ * @MDEV_PINNED: through pages that it has pinned
  * @MDEV_DMA_RW: vfio_dma_rw(), called by the process itself
  * @MDEV_DMA_RW_KTHREAD: vfio_dma_rw(), called by a kernel thread
  * @MDEV_WAYS: number of ways
@@ -49,42 +49,42 @@ struct mdev {
 /** mdev_group_id() - number of the IOMMU group of emulated device @n */
 int mdev_group_id(unsigned int n);
 
-/** mdev_attach() - group of device @n into a container, IOMMU type if none is set yet */
+/** mdev_attach() - put the group of device @n into a container; set the type if it has none */
 int mdev_attach(struct mdev *m, struct vfio_container *c, unsigned int n, int type);
 
 /** mdev_get() - open the device */
 int mdev_get(struct mdev *m);
 
-/** mdev_open() - both */
+/** mdev_open() - mdev_attach() and mdev_get() */
 int mdev_open(struct mdev *m, struct vfio_container *c, unsigned int n, int type);
 
 /** mdev_put() - close the device, which unpins everything; the group stays in the container */
 void mdev_put(struct mdev *m);
 
-/** mdev_close() - mdev_put() and close the group; fine when closed already */
+/** mdev_close() - mdev_put(), and close the group; they may be closed already */
 void mdev_close(struct mdev *m);
 
 /**
  * mdev_pin() - pin pages
  * @m: the device
- * @iova: of the first
- * @npages: how many
+ * @iova: address of the first page
+ * @npages: number of pages
  * @access: MDEV_R, MDEV_W or both
  *
  * Return: what vfio_pin_pages() returned: the number of pages, or a negative errno
  */
 int mdev_pin(struct mdev *m, uint64_t iova, unsigned int npages, unsigned int access);
 
-/** mdev_unpin() - unpin pages; -ENOENT when one is not pinned */
+/** mdev_unpin() - unpin pages; -ENOENT: a page is not pinned */
 int mdev_unpin(struct mdev *m, uint64_t iova, unsigned int npages);
 
-/** mdev_way_name() - for the text of a point */
+/** mdev_way_name() - name of a way, for the text of a point */
 const char *mdev_way_name(enum mdev_way way);
 
-/** mdev_read() - @len bytes at @iova into @data */
+/** mdev_read() - the device reads @len bytes at @iova into @data */
 int mdev_read(struct mdev *m, enum mdev_way way, uint64_t iova, void *data, size_t len);
 
-/** mdev_write() - @len bytes from @data to @iova */
+/** mdev_write() - the device writes @len bytes from @data to @iova */
 int mdev_write(struct mdev *m, enum mdev_way way, uint64_t iova, const void *data, size_t len);
 
 /** mdev_fill() - the device writes the pattern into bytes [off, off + len) of @b; at most 1 MiB */
@@ -92,15 +92,15 @@ int mdev_fill(struct mdev *m, enum mdev_way way, const struct simbuf *b, size_t 
 	      uint64_t seed);
 
 /**
- * mdev_differs() - the device reads: words that are not the pattern
+ * mdev_differs() - the device reads memory, and counts words that are not the pattern
  * @m: the device
  * @way: how it reads
  * @b: the buffer
  * @off: first byte, a multiple of 8
  * @len: bytes, a multiple of 8; at most 1 MiB
- * @seed: of the pattern
+ * @seed: seed of the pattern
  *
- * Return: how many; 0 when every byte is right; or a negative errno
+ * Return: their number; 0: every byte is right; or a negative errno
  */
 int64_t mdev_differs(struct mdev *m, enum mdev_way way, const struct simbuf *b, size_t off,
 		     size_t len, uint64_t seed);

@@ -2,8 +2,8 @@
 /*
  * Memory for tests: see mem.h.
  *
- * The memory cgroup: cgroup v2 does not move the charge of memory with a process, so
- * the process joins its cgroup when the first mapping is made, before it has touched it.
+ * The memory cgroup: cgroup v2 does not move the charge of memory with a process. So the process
+ * joins its cgroup at the first mapping, before it touches the memory.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -74,7 +74,7 @@ static void *mem_map(void *at, size_t len, int prot, int flags, int fd)
 {
 	void *va;
 
-	/* Without a memory controller only mem_pressure() can't work, and says so. */
+	/* Without a memory controller only mem_pressure() fails, and returns an error. */
 	(void)mem_cgroup_join();
 	va = mmap(at, len, prot, flags, fd, 0);
 	if (va == MAP_FAILED)
@@ -145,7 +145,7 @@ void *mem_file(const char *path, size_t len, bool shared, bool create, int *fd)
 		static const char zeros[65536];
 		size_t done = 0;
 
-		/* Real blocks, not a hole: a write fault then has nothing to allocate. */
+		/* Allocate blocks, so that a write fault need not allocate any. */
 		while (done < len) {
 			size_t n = len - done < sizeof(zeros) ? len - done : sizeof(zeros);
 
@@ -233,7 +233,7 @@ size_t mem_incore(const void *va, size_t len)
 	return count;
 }
 
-/* Value of "Field:  123 kB" when @line is that field's, else -1. */
+/* Return the value of a line "Field:  123 kB"; -1: @line is of another field. */
 static long mem_field(const char *line, const char *field)
 {
 	size_t n = strlen(field);
@@ -369,7 +369,7 @@ bool mem_swap_is_disk(void)
 	return disk;
 }
 
-/* Does nothing but end a system call. */
+/* A handler that does nothing: the signal interrupts a system call. */
 static void mem_interrupt(int signal)
 {
 	(void)signal;
@@ -385,16 +385,16 @@ static void *mem_press(void *arg)
 	struct mem_presser *p = arg;
 
 	/*
-	 * memory.reclaim, not memory.high: the latter also puts to sleep whoever allocates
-	 * while the use is above it. -EAGAIN: less than that could be reclaimed.
+	 * memory.reclaim, not memory.high, which also makes tasks sleep that allocate above it.
+	 * -EAGAIN: the kernel reclaimed less.
 	 */
 	p->err = mem_write_file(CGROUP_MINE "/memory.reclaim", "%zu", p->bytes);
 	return NULL;
 }
 
 /*
- * The kernel goes on for as long as there is any progress, which under DMA may be minutes: it is
- * interrupted then.
+ * The kernel continues as long as it makes progress. With DMA that may be minutes, so a signal
+ * interrupts it.
  */
 int mem_pressure(size_t bytes)
 {
@@ -422,9 +422,9 @@ int mem_pressure(size_t bytes)
 #define SWAP_OUT_ROUNDS	30
 
 /*
- * A swap entry in the page table is not enough: the page may still be in the swap cache, and
- * would come back from there with everything that was ever written to it. mincore(2) looks into
- * the cache.
+ * A swap entry in the page table is not enough: the page may still be in the swap cache. Then a
+ * fault would get the same page, and a test could not notice lost writes. mincore(2) also looks
+ * into the swap cache.
  */
 size_t mem_swap_out(void *va, size_t len)
 {
@@ -437,7 +437,7 @@ size_t mem_swap_out(void *va, size_t len)
 		if (round)
 			must(mem_pressure((pages - gone) * MEM_PAGE));
 		gone = pages - mem_incore(va, len);
-		/* What is being written can't go yet. */
+		/* Pages under writeback cannot be freed yet. */
 		if (gone < pages)
 			usleep(2000);
 		if (round > 10 && gone == before)

@@ -27,7 +27,7 @@ void *mem_anon(size_t len);
 /** mem_shared_anon() - shared anonymous memory */
 void *mem_shared_anon(size_t len);
 
-/** mem_thp() - private anonymous memory at a 2 MiB boundary, THP asked for, not yet touched */
+/** mem_thp() - private anonymous memory at a 2 MiB boundary, with MADV_HUGEPAGE, untouched */
 void *mem_thp(size_t len);
 
 /** mem_memfd() - shared mapping of a new memfd; *@fd is the memfd */
@@ -105,19 +105,18 @@ bool mem_swap_is_disk(void);
  * @va: first byte
  * @len: bytes
  *
- * Uses MADV_PAGEOUT, then the pressure of a memory cgroup for this process, until no page of the
- * range is in core, or no further page goes.
+ * Uses MADV_PAGEOUT, then reclaim from a memory cgroup of this process, until no page of the range
+ * is in core, or no further page is swapped out.
  *
- * Return: pages that are out of core now, the swap cache included
+ * Return: the number of pages that are neither mapped nor in the swap cache
  */
 size_t mem_swap_out(void *va, size_t len);
 
 /**
- * mem_pressure() - ask the process's own memory cgroup to give memory back
- * @bytes: how much
+ * mem_pressure() - reclaim memory from the process's own memory cgroup
+ * @bytes: bytes to reclaim; the kernel may reclaim less
  *
- * The process is moved into a cgroup of its own when it first maps memory here. Less may be
- * reclaimed than was asked for.
+ * The first function of this file that maps memory moves the process into its own cgroup.
  */
 int mem_pressure(size_t bytes);
 

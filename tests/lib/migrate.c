@@ -6,7 +6,7 @@
 #include "migrate.h"
 #include "tap.h"
 
-/* Pages that were reported, copied from @b to @copy. */
+/* Copy the reported pages from @b to @copy. Return their number. */
 static size_t sync_copy(struct rig *r, const struct simbuf *b, char *copy)
 {
 	struct dirty_map m;

@@ -68,7 +68,7 @@ void mixed_close(struct mixed *m, const char *what)
 	rig_close(&m->r);
 	memset(m->joined, 0, sizeof(m->joined));
 	rig_balanced();
-	/* Tables go after a grace period. */
+	/* Page tables are freed after a grace period. */
 	while (sim_iommu_count("tables") && spins < 20000)
 		sim_nap(&spins);
 	tap_is(sim_iommu_count("tables"), 0, "%s: no page table is left", what);

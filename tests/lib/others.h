@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Processes that must not wait while an owner's access is held. They are forked before anything is
+ * Processes that must not wait while an owner's access is held. They are forked before an access is
  * held, and wait until the test lets them run.
  */
 #ifndef TESTS_LIB_OTHERS_H
@@ -8,7 +8,7 @@
 
 #include "rig.h"
 
-/** others_fork() - fork the process of others_run(), unless it is there already */
+/** others_fork() - fork the process of others_run(), unless it exists already */
 void others_fork(struct rig *owner);
 
 /** others_run() - see blocked_others() */

@@ -123,7 +123,7 @@ bool policy_charged_is(size_t bytes, const char *what)
 {
 	unsigned int spins = 0;
 
-	/* Where the address space is in use, charges are given back a moment later: charge.c. */
+	/* If the address space is in use, the module uncharges it a moment later: charge.c. */
 	while (policy_locked_kb() > bytes / 1024 && spins < 2000)
 		sim_nap(&spins);
 	return tap_is(policy_locked_kb(), bytes / 1024, "%s: KiB charged", what);

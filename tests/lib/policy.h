@@ -18,7 +18,7 @@ int policy_set(struct vfio_container *c, uint64_t iova, uint64_t size, uint32_t 
 /**
  * policy_get() - VFIO_IOPF_POLICY with VFIO_IOPF_POLICY_GET
  * @c: the container
- * @iova: where
+ * @iova: the address
  * @p: out
  */
 int policy_get(struct vfio_container *c, uint64_t iova, struct vfio_iopf_policy *p);
@@ -32,7 +32,7 @@ int policy_default(const char *bdf, const char *policy);
 /** policy_device() - write to a device's file "policy" */
 int policy_device(const char *bdf, const char *policy);
 
-/** policy_count() - a number from the container that a device is in */
+/** policy_count() - read a number from a file of the container that a device is in */
 uint64_t policy_count(const char *bdf, const char *name);
 
 /**
@@ -52,21 +52,21 @@ int policy_unlock(struct vfio_container *c, uint64_t id, uint32_t flags);
 /** policy_mode() - write to a device's file "mode" */
 int policy_mode(const char *bdf, const char *mode);
 
-/** policy_table() - write to the device table, in place of all that was written before */
+/** policy_table() - write the device table, which replaces the old one */
 int policy_table(const char *text);
 
-/** policy_locked_kb() - what this process has charged to RLIMIT_MEMLOCK */
+/** policy_locked_kb() - KiB that are charged to RLIMIT_MEMLOCK of this process */
 size_t policy_locked_kb(void);
 
-/** policy_charged_is() - decide a point: what this process has charged to RLIMIT_MEMLOCK */
+/** policy_charged_is() - decide a point: bytes charged to RLIMIT_MEMLOCK of this process */
 bool policy_charged_is(size_t bytes, const char *what);
 
 /**
- * policy_pinned_is() - decide a point: so much is pinned in a container, and charged to this
+ * policy_pinned_is() - decide a point: @bytes are pinned in a container, and charged to this
  * process
  * @bdf: a device in the container
- * @bytes: how much
- * @what: for the point
+ * @bytes: the expected number
+ * @what: text of the point
  */
 bool policy_pinned_is(const char *bdf, size_t bytes, const char *what);
 

@@ -99,7 +99,7 @@ uint8_t *workset_get(struct vfio_container *c, uint32_t flags, size_t *size)
 	struct vfio_iopf_working_set set = { .argsz = sizeof(set), .flags = flags };
 	uint8_t *data = NULL;
 
-	/* It may grow while a device is at work, but not for long. */
+	/* The working set may grow while a device works. If the buffer is too small, try again. */
 	for (;;) {
 		if (!ioctl(c->fd, VFIO_IOPF_WORKING_SET_SAVE, &set))
 			break;

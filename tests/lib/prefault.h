@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Prefaulting: requests that memory be ready before a device uses it, and working sets. Results are
- * 0 or a negative errno.
+ * Prefaulting: requests to populate memory before a device uses it, and working sets. Results are 0
+ * or a negative errno.
  */
 #ifndef TESTS_LIB_PREFAULT_H
 #define TESTS_LIB_PREFAULT_H
@@ -19,10 +19,10 @@
 /**
  * prefault_start() - VFIO_IOPF_PREFAULT
  * @c: the container
- * @ranges: what
- * @nr: how many
+ * @ranges: the ranges
+ * @nr: number of ranges
  * @flags: PREFAULT_READ, PREFAULT_WRITE
- * @eventfd: to be signalled; -1: none
+ * @eventfd: eventfd to signal; -1: none
  * @id: out
  */
 int prefault_start(struct vfio_container *c, const struct vfio_iopf_range *ranges, unsigned int nr,
@@ -34,23 +34,23 @@ int prefault_query(struct vfio_container *c, uint64_t id, struct vfio_iopf_prefa
 /** prefault_cancel() - VFIO_IOPF_PREFAULT_CANCEL */
 int prefault_cancel(struct vfio_container *c, uint64_t id, struct vfio_iopf_prefault_status *s);
 
-/** prefault_wait() - wait for the end of a request; *@s is how it ended. Bails out on a hang. */
+/** prefault_wait() - wait for the end of a request; *@s is its status. Bails out on a hang. */
 void prefault_wait(struct vfio_container *c, uint64_t id, struct vfio_iopf_prefault_status *s);
 
-/** prefault_run() - a buffer, from start to end, which has to be that it is done */
+/** prefault_run() - prefault a buffer, and wait for the end; bails out if it does not succeed */
 void prefault_run(struct vfio_container *c, const struct simbuf *b, uint32_t flags,
 		  struct vfio_iopf_prefault_status *s);
 
-/** prefault_knob() - a number in sysfs about this process's container; bails out without one */
+/** prefault_knob() - read a number of this process's container in sysfs; bails out on failure */
 uint64_t prefault_knob(const char *name);
 
 /**
- * workset_get() - VFIO_IOPF_WORKING_SET_SAVE, of whatever size it is
+ * workset_get() - VFIO_IOPF_WORKING_SET_SAVE of any size; bails out on failure
  * @c: the container
  * @flags: VFIO_IOPF_WORKING_SET_AGE
  * @size: out
  *
- * Return: allocated, to be freed by the caller; bails out on failure
+ * Return: the working set; the caller frees it.
  */
 uint8_t *workset_get(struct vfio_container *c, uint32_t flags, size_t *size);
 

@@ -75,7 +75,7 @@ unsigned long provider_provided(struct provider *p, unsigned long pages)
 {
 	unsigned int spins = 0;
 
-	/* The thread counts a page after the device may have been given it. */
+	/* The device may get a page before the thread counts it. */
 	while (__atomic_load_n(&p->provided, __ATOMIC_RELAXED) < pages && spins < 10000)
 		sim_nap(&spins);
 	return __atomic_load_n(&p->provided, __ATOMIC_RELAXED);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A machine of QEMU's: see qtest.h.
+ * A machine of QEMU: see qtest.h.
  *
- * The protocol is a line each way: a command, then "OK", with a value where there is one.
- * Lines that begin with IRQ may come in between.
+ * In the protocol, a command is a line. The answer is a line "OK", with a value if the command has
+ * one. Lines that begin with IRQ may come between them.
  */
 #include <inttypes.h>
 #include <linux/pci_regs.h>
@@ -23,7 +23,7 @@
 #define PCI_DATA_PORT		0xcfc
 #define PCI_ADDRESS_ENABLE	0x80000000u
 
-/* Capabilities lie behind the header, four bytes each at least. */
+/* Capabilities lie after the header, and have at least four bytes each. */
 #define PCI_CAPS_MOST		48
 
 void qtest_start(struct qtest *q, const char * const argv[])
@@ -62,7 +62,7 @@ static void qtest_gone(struct qtest *q)
 	tap_bail("QEMU ended, status 0x%x", status);
 }
 
-/* The answer to what was sent: what follows OK. */
+/* Return the answer to a command: the text after OK. */
 static const char *qtest_answer(struct qtest *q)
 {
 	fputc('\n', q->to);

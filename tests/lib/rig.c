@@ -20,14 +20,14 @@
 
 #define RIG_BUSY_SPINS	20000
 
-/* In the order of unloading: each module after its users. */
+/* Modules in the order of unloading: each module after its users. */
 static const char * const rig_modules[] = {
 	"iopf_failure", "iopf_holder", "iopf_pinner", "iopf_pagetable", "iopf_mediator",
 	"vfio_iommu_iopf", "iopf_sim", "iopf_sim_iommu", "iopf_sim_mdev",
 };
 
 static bool rig_loaded;
-/* The backend has been printed since the modules were loaded. */
+/* Whether the backend has been printed since the modules were loaded. */
 static bool rig_said;
 static bool rig_no_backend;
 

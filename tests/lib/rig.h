@@ -17,7 +17,7 @@
 #include "vfio.h"
 
 #define RIG_MAX_DEVICES	17
-#define RIG_IOVA	0x100000000ull	/* where most tests map their first buffer */
+#define RIG_IOVA	0x100000000ull	/* address of the first buffer in most tests */
 
 /**
  * struct rig - a container and its devices
@@ -45,7 +45,7 @@ void rig_load(const char *sim_args, const char *iopf_args);
 /** rig_unload() - unload backend and simulator; returns 0 or a negative errno; -EAGAIN: in use */
 int rig_unload(void);
 
-/** rig_unload_soon() - the same after the death of a process; see rig_balanced_soon() */
+/** rig_unload_soon() - the same after a process has ended; see rig_balanced_soon() */
 int rig_unload_soon(void);
 
 /** rig_stock() - whether stock type1 should serve: NOBACKEND=1, or rig_load() with NULL */
@@ -57,8 +57,8 @@ void rig_backend_only(void);
 /**
  * rig_debug_kernel() - whether the kernel has lockdep, KASAN and other checkers
  *
- * Everything takes about nine times longer there, even on the instruction clock. A test whose sizes
- * or pauses depend on that asks.
+ * Everything takes about nine times longer there, even on the instruction clock. Tests choose sizes
+ * and pauses by it.
  */
 bool rig_debug_kernel(void);
 
@@ -77,7 +77,7 @@ void rig_open_at(struct rig *r, unsigned int first, unsigned int devices, int ty
 /**
  * rig_open_mapped() - open a container with device 0, and map anonymous memory for it
  * @r: the rig
- * @b: where to map, and how much; the function sets @b->va
+ * @b: address and length of the mapping; the function sets @b->va
  */
 void rig_open_mapped(struct rig *r, struct simbuf *b);
 
@@ -136,8 +136,8 @@ bool rig_same(const struct simbuf *b, uint64_t seed, const char *what);
 void rig_balanced(void);
 
 /**
- * rig_balanced_soon() - the same after the death of a process: a fault in progress may keep its
- * memory for a moment
+ * rig_balanced_soon() - the same after a process has ended: a fault in progress may keep its memory
+ * for a moment
  */
 void rig_balanced_soon(void);
 

@@ -22,7 +22,7 @@ const char *sample_path(const char *name)
 	long newest = 0;
 
 	must_be(d);
-	/* "." and ".." are 0, which no container is. */
+	/* "." and ".." give 0, which is not the number of a container. */
 	while ((e = readdir(d))) {
 		long id = strtol(e->d_name, NULL, 10);
 
@@ -53,7 +53,7 @@ uint64_t sample_get(const char *name)
 	return value;
 }
 
-/* Bytes at an offset of the log: how many, or a negative errno. */
+/* Read bytes at an offset of the log. Return their number, or a negative errno. */
 static ssize_t log_read(void *buf, size_t size, uint64_t off)
 {
 	int fd = open(sample_path("sampling/log"), O_RDONLY | O_CLOEXEC), err;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Sampling of this test's container, by its files in sysfs: see kmod/iopf/sample/sampler.c, and
- * core/sample.h for what the log looks like.
+ * core/sample.h for the format of the log.
  *
  * The functions use the newest container.
  */

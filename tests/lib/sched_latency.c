@@ -57,7 +57,7 @@ static void *watch(void *unused)
 
 void sched_latency_begin(void)
 {
-	/* Nothing of what was before. */
+	/* Let earlier work finish, so that it is not measured. */
 	usleep(SETTLE_US);
 	longest = 0;
 	watching = true;
@@ -105,7 +105,7 @@ static void *reserve(size_t len)
 	return va;
 }
 
-/* A device reads or writes a word in each @step of the buffer. */
+/* Make a device read or write a word in each @step of the buffer. */
 static void touch(struct simdev *s, const struct simbuf *b, unsigned int op, size_t step)
 {
 	struct iopf_sim_cmd cmd = sim_cmd(op, b, 0, b->len, 1);
@@ -114,7 +114,7 @@ static void touch(struct simdev *s, const struct simbuf *b, unsigned int op, siz
 	must_be(sim_run(s, &cmd, NULL) == IOPF_SIM_ST_OK);
 }
 
-/* Every other page is there, and mapped for the device; without one, of the CPU. */
+/* Populate every other page, by the device; without a device, by the CPU. */
 static void alternate(struct rig *r, const struct simbuf *b)
 {
 	if (r)
@@ -124,7 +124,7 @@ static void alternate(struct rig *r, const struct simbuf *b)
 			memset((char *)b->va + at, 1, 1);
 }
 
-/* What the host does to a process's memory. */
+/* Actions of the host on a process's memory. */
 
 static void host_drop(const struct simbuf *b)
 {
@@ -161,7 +161,7 @@ static uint64_t host_alone(void (*does)(const struct simbuf *b), const struct si
 	return sched_latency_end(NULL);
 }
 
-/* The same to memory with every other page there, with a device and without. */
+/* Measure a host action on memory with every other page populated, with a device and without. */
 static void host_alternating(void (*does)(const struct simbuf *b), size_t len, const char *name)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = len };
@@ -184,7 +184,7 @@ static void host_alternating(void (*does)(const struct simbuf *b), size_t len, c
 		mem_unmap(b.va, b.len);
 }
 
-/* Shared memory that stays in its file: hardly anything of this is the host's. */
+/* Shared memory stays in its file, so the host itself has little work. */
 static void shared_pages(unsigned int scale)
 {
 	struct simbuf b = { .iova = RIG_IOVA, .len = scale * 64 * MiB };
@@ -271,7 +271,7 @@ static void huge_pages(unsigned int scale)
 	mem_unmap(b.va, b.len);
 }
 
-/* A process with memory of its own, in its device if @device. 0: it is ready to be killed. */
+/* Fork a process that populates memory, for its device if @device. Return its pid when it is ready. */
 static pid_t owner_begin(struct simbuf b, bool device, bool chunks)
 {
 	int ready[2];
@@ -385,7 +385,7 @@ static void prefault_and_cancel(const struct simbuf *b, unsigned int us, const c
 	report(name);
 }
 
-/* A prefault of memory without an address makes a chunk for each 2 MiB, and maps nothing. */
+/* A prefault of memory without a CPU address makes a chunk for each 2 MiB, and maps nothing. */
 static void chunks_make(const struct simbuf *b)
 {
 	struct vfio_iopf_range range = { b->iova, b->len };
@@ -419,7 +419,7 @@ static void chunks_read(const struct simbuf *b)
 	must(dirty_track(&rig.c, true));
 	report("starting to track writes, many chunks");
 	dirty_map_init(&map, b->iova, b->len);
-	/* The pages of the bitmap are populated before. */
+	/* Populate the pages of the bitmap before the measurement. */
 	memset(map.bits, 0, map.words * sizeof(*map.bits));
 	sched_latency_begin();
 	must(dirty_get(&rig.c, &map));
@@ -461,7 +461,7 @@ static void huge_area(unsigned int scale)
 	chunks_make(&b);
 	chunks_read(&b);
 	chunks_change();
-	/* fork() copies only memory that has been used. */
+	/* fork() copies page tables only of a VMA that has been used. */
 	*(volatile char *)b.va = 1;
 	sched_latency_begin();
 	host_fork(&b);

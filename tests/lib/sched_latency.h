@@ -2,9 +2,9 @@
 /*
  * Scheduling latency: how long a task of the highest priority waits for the processor.
  *
- * A thread with real-time priority sleeps for short intervals, and notes how much too late it gets
- * the processor. The longest delay counts. On a machine with one processor under the deterministic
- * clock (vm: --icount) the delay is a number of instructions, and the same in each run.
+ * A thread with real-time priority sleeps for short intervals, and measures the delay until it gets
+ * the processor. The result is the longest delay. On a machine with one processor under the
+ * deterministic clock (vm: --icount) it is a number of instructions, and the same in each run.
  */
 #ifndef TESTS_LIB_SCHED_LATENCY_H
 #define TESTS_LIB_SCHED_LATENCY_H

@@ -17,12 +17,12 @@
 #include "tap.h"
 
 /*
- * Waiting: yields first, then naps that get longer. On a kernel full of checks a wake-up costs
- * more than a short nap, and on one CPU it is the engine and the workers that are kept waiting.
+ * A wait yields first, then sleeps for longer and longer times. On the debug kernel a wake-up costs
+ * more than a short sleep. On one CPU, each wake-up delays the engine and the workers.
  */
 #define SIM_SPINS	50
 #define SIM_NAP_US	200
-#define SIM_NAPS	8	/* as many of each length */
+#define SIM_NAPS	8	/* number of sleeps of each length */
 #define SIM_NAP_MAX_US	10000
 
 /* Entries that fit into a ring page of the BAR. */
@@ -122,12 +122,12 @@ static void sim_find_kick(struct simdev *s)
 
 static void sim_kick(struct simdev *s)
 {
-	/* A kick is a hint: a device that went away meanwhile shows elsewhere. */
+	/* Ignore errors: a kick is a hint, and other accesses notice that a device was removed. */
 	if (s->use_kick)
 		(void)vfio_config_write(s->vfio, s->kick, 4, 1);
 }
 
-/* Wait until STATUS has one of the bits in @any, or, with @any 0, not the bits in @none. */
+/* Wait until STATUS has one of the bits in @any; if @any is 0, until it has no bit of @none. */
 static int sim_wait_status(struct simdev *s, uint32_t any, uint32_t none)
 {
 	uint64_t start = sim_seconds();
@@ -251,10 +251,10 @@ int sim_poll(struct simdev *s, struct iopf_sim_cpl *cpl)
 	return 1;
 }
 
-/* Without a look at the counters: so many times as long. */
+/* Without access to the counters, wait this many times as long. */
 #define SIM_HANG_UNSEEN 10
 
-/* Whether the device has got on, however slowly, since the last time. */
+/* Return whether the device has made any progress since the last call. */
 static bool sim_progressed(const struct simdev *s, uint64_t *seen, unsigned int *unseen)
 {
 	static const char * const counters[] = {
@@ -264,7 +264,7 @@ static bool sim_progressed(const struct simdev *s, uint64_t *seen, unsigned int 
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(counters); i++) {
-		/* Unprivileged, or the device is unplugged. */
+		/* The user is unprivileged, or the device is unplugged. */
 		if (sim_count_try(s->vfio->bdf, counters[i], &value))
 			return ++*unseen < SIM_HANG_UNSEEN;
 		sum += value;
@@ -338,7 +338,7 @@ struct iopf_sim_cmd sim_cmd(unsigned int opcode, const struct simbuf *b, size_t 
 		.size = 4096,
 	};
 
-	/* Lengths that are no multiple of a page are moved in words. */
+	/* If the length is not a multiple of a page, the accesses are words. */
 	if (len % cmd.size)
 		cmd.size = 8;
 	cmd.count = len / cmd.size;

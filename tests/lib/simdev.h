@@ -26,7 +26,7 @@
 #define SIM_HANG_SECONDS	90
 
 /**
- * struct simbuf - memory that the device may reach
+ * struct simbuf - memory that the device may access
  * @va: address for this process
  * @iova: address for the device
  * @len: bytes
@@ -62,7 +62,7 @@ struct sim_rings {
  * @cq_entries: slots
  * @sq_tail: commands submitted, free-running; rung or not
  * @cq_head: completions consumed, free-running
- * @kick: offset of the kick register in configuration space, 0 when there is none
+ * @kick: offset of the kick register in configuration space; 0: there is none
  * @engines: engines of the device
  * @use_kick: write the kick register at each sim_ring()
  */
@@ -100,32 +100,32 @@ void sim_reg64_set(struct simdev *s, unsigned int off, uint64_t value);
 /** sim_space() - commands that can be submitted before the submission ring is full */
 uint32_t sim_space(struct simdev *s);
 
-/** sim_submit() - put @cmd into the ring, without ringing; -EAGAIN when it is full */
+/** sim_submit() - put @cmd into the ring, without ringing; -EAGAIN: the ring is full */
 int sim_submit(struct simdev *s, const struct iopf_sim_cmd *cmd);
 
 /** sim_ring() - ring the doorbell, and kick the device if it has a kick register */
 void sim_ring(struct simdev *s);
 
-/** sim_poll() - take one completion: 1, or 0 when there is none */
+/** sim_poll() - take one completion; returns 1, or 0 if there is none */
 int sim_poll(struct simdev *s, struct iopf_sim_cpl *cpl);
 
-/** sim_wait() - take one completion, wait for it; bails out on a hang */
+/** sim_wait() - wait for one completion, and take it; bails out on a hang */
 void sim_wait(struct simdev *s, struct iopf_sim_cpl *cpl);
 
 /**
- * sim_wait_for() - the same, giving up after some time without any progress
+ * sim_wait_for() - the same, but fail after some time without progress
  * @s: the device
  * @cpl: out
- * @seconds: how long
+ * @seconds: that time
  *
- * Return: 0, -ETIMEDOUT, or -EIO when the device is halted
+ * Return: 0; -ETIMEDOUT; -EIO: the device is halted
  */
 int sim_wait_for(struct simdev *s, struct iopf_sim_cpl *cpl, unsigned int seconds);
 
 /** sim_run() - submit, ring, wait; returns the completion's status (IOPF_SIM_ST_*) */
 int sim_run(struct simdev *s, const struct iopf_sim_cmd *cmd, struct iopf_sim_cpl *cpl);
 
-/** sim_start() - submit (bails out when the ring is full) and ring; wait with sim_wait() */
+/** sim_start() - submit (bails out if the ring is full) and ring; wait with sim_wait() */
 void sim_start(struct simdev *s, const struct iopf_sim_cmd *cmd);
 
 /** sim_nap() - let other tasks run; each loop that waits calls it; *@spins starts at 0 */
@@ -134,7 +134,7 @@ void sim_nap(unsigned int *spins);
 /** sim_status_name() - "OK", "INVALID", ... */
 const char *sim_status_name(unsigned int status);
 
-/** sim_describe() - the registers of the device, as comments */
+/** sim_describe() - print the registers of the device, as comments */
 void sim_describe(struct simdev *s);
 
 /* Commands. Defaults: sequential accesses of 4 KiB, one request at a time. */
@@ -169,7 +169,7 @@ int sim_checksum(struct simdev *s, const struct simbuf *b, size_t off, size_t le
 		 struct iopf_sim_cpl *cpl);
 int sim_copy(struct simdev *s, const struct simbuf *dst, size_t dst_off, const struct simbuf *src,
 	     size_t src_off, size_t len, struct iopf_sim_cpl *cpl);
-/** sim_ask() - send a page request for each page, also if it is mapped, and use none */
+/** sim_ask() - send a page request for each page, also for mapped pages, and access no page */
 int sim_ask(struct simdev *s, const struct simbuf *b, size_t off, size_t len);
 /** sim_touch() - read 8 bytes of every page */
 int sim_touch(struct simdev *s, const struct simbuf *b, size_t off, size_t len,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A file system in user space (FUSE): see slowfs.h. One file, served by a process of its own.
+ * A file system in user space (FUSE): see slowfs.h. A separate process serves its one file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,12 +20,12 @@
 #include "slowfs.h"
 #include "tap.h"
 
-/* In FUSE this error is about a request that the file system does not know. */
+/* FUSE's error for a request that the file system does not know. */
 #define FUSE_MISSING	38
 #define SLOWFS_DIR	"/tmp/slowfs"
 
 static pid_t fuse_pid;
-/* Pipes: it tells of reads that wait; it is told what to do. */
+/* Pipes: the process reports reads that wait, and gets commands. */
 static int fuse_reads, fuse_go;
 
 static void fuse_reply(int fd, uint64_t unique, int error, const void *data, size_t len)
@@ -55,7 +55,7 @@ static struct fuse_attr fuse_attr(uint64_t node)
 	};
 }
 
-/* Reads that wait. */
+/* The reads that wait. */
 static struct {
 	uint64_t unique;
 	uint32_t size;
@@ -122,7 +122,7 @@ static void fuse_answer(int fd, const struct fuse_in_header *in, int told)
 	}
 }
 
-/* 'h': hold reads from now on; anything else: let go what is held. */
+/* Execute a command. 'h': hold later reads; otherwise: answer held reads and later reads. */
 static void fuse_command(int fd, int go)
 {
 	char c;
@@ -153,7 +153,7 @@ static void fuse_serve(int fd, int told, int go)
 		else if (errno == ENODEV)
 			_exit(0);
 		else if (errno == EPERM)
-			/* Not mounted yet. */
+			/* The file system is not mounted yet. */
 			usleep(1000);
 	}
 }
@@ -210,7 +210,7 @@ void slowfs_hold(void)
 	struct pollfd told = { .fd = fuse_reads, .events = POLLIN };
 	char c;
 
-	/* Of reads that nobody asked about. */
+	/* Drop earlier reports of reads. */
 	while (poll(&told, 1, 0) == 1)
 		must_be(read(fuse_reads, &c, 1) == 1);
 	c = 'h';

@@ -11,19 +11,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** slowfs_start() - mount it; reads are answered at once, with zeros */
+/** slowfs_start() - mount the file system; it answers reads at once, with zeros */
 void slowfs_start(void);
 
 /** slowfs_stop() - stop the file system; reads that wait get an error */
 void slowfs_stop(void);
 
-/** slowfs_mem() - a private mapping of @len bytes, the @nr-th of such parts, not read yet */
+/** slowfs_mem() - a private mapping of the @nr-th part of @len bytes of the file, untouched */
 void *slowfs_mem(unsigned int nr, size_t len);
 
-/** slowfs_hold() - from now on reads wait */
+/** slowfs_hold() - let reads wait from now on */
 void slowfs_hold(void);
 
-/** slowfs_held() - wait until one more read waits; returns whether one does */
+/** slowfs_held() - wait until one more read waits; returns whether a read waits */
 bool slowfs_held(void);
 
 /** slowfs_release() - answer the reads that wait, and all later ones */

@@ -2,9 +2,8 @@
 /*
  * TAP output: see tap.h.
  *
- * Output is line-buffered from the start, so that a reader on a serial console sees each
- * point as it is decided and a forked child inherits an empty buffer. One mutex keeps lines
- * of several threads apart.
+ * Output is line-buffered from the start. So a reader on a serial console sees each point at once,
+ * and a forked child inherits an empty buffer. A mutex keeps the lines of threads apart.
  */
 #include <pthread.h>
 #include <stdarg.h>
@@ -144,7 +143,7 @@ void tap_bail(const char *fmt, ...)
 	pthread_mutex_lock(&tap.lock);
 	printf("Bail out! %s\n", what);
 	fflush(stdout);
-	/* Not exit(): other threads may be anywhere, and nothing needs tidying up. */
+	/* Not exit(), whose handlers would run beside other threads. No handler is needed. */
 	_exit(1);
 }
 

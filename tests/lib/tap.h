@@ -24,8 +24,8 @@
 #endif
 
 /**
- * tap_plan() - announce how many points will follow; optional, at most once, first
- * @points: how many
+ * tap_plan() - announce the number of points; optional, at most once, before the first point
+ * @points: the number
  */
 void tap_plan(unsigned int points);
 
@@ -39,23 +39,23 @@ void tap_plan(unsigned int points);
 bool tap_ok(bool pass, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /**
- * tap_is() - decide one point: two numbers are equal; prints both when they are not
- * @got: what came out
- * @want: what should have
- * @fmt: what the point says
+ * tap_is() - decide one point: two numbers are equal; prints both if they are not
+ * @got: the result
+ * @want: the expected result
+ * @fmt: text of the point
  *
- * Return: equal
+ * Return: whether they are equal
  */
 bool tap_is(uint64_t got, uint64_t want, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /**
  * tap_errno_is() - decide one point: two results, each 0 or a negative errno, are equal
- * @got: what came out
- * @want: what should have
- * @fmt: what the point says
+ * @got: the result
+ * @want: the expected result
+ * @fmt: text of the point
  *
- * Return: equal
+ * Return: whether they are equal
  */
 bool tap_errno_is(int got, int want, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# TAP for tests that are scripts (busybox): points as they are decided, the plan at the end. What does
-# not work although everything depends on it is a bail(), which fails the test.
+# TAP for tests that are scripts (busybox). Each point is printed at once, and the plan at the end. If the
+# set-up fails, a script calls bail(), which fails the test.
 
 TAP_POINTS=0
 TAP_FAILED=0
@@ -18,7 +18,7 @@ bail()
 	exit 1
 }
 
-# One point, named $1; the rest is a command: passed if it succeeds.
+# One point, named $1. The other arguments are a command. The point passes if the command succeeds.
 check()
 {
 	tap_what=$1
@@ -33,7 +33,7 @@ check()
 	fi
 }
 
-# One point, named $1: $2 is what it should be, $3.
+# One point, named $1: $2 equals the expected value $3.
 check_is()
 {
 	check "$1" [ "$2" = "$3" ] && return
@@ -41,7 +41,7 @@ check_is()
 	return 1
 }
 
-# The last thing a test does.
+# End a test. A test calls this last.
 tap_end()
 {
 	echo "1..$TAP_POINTS"

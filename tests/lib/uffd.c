@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A userfaultfd by hand: see uffd.h.
+ * A userfaultfd without a thread: see uffd.h.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO as the tests use it: see vfio.h.
+ * VFIO for tests: see vfio.h.
  */
 #include <errno.h>
 #include <fcntl.h>

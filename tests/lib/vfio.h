@@ -120,7 +120,7 @@ void vfio_dev_put(struct vfio_dev *d);
 /** vfio_dev_detach() - VFIO_GROUP_UNSET_CONTAINER; the device must be closed first */
 int vfio_dev_detach(struct vfio_dev *d);
 
-/** vfio_dev_close() - vfio_dev_put() and close the group; fine when closed already */
+/** vfio_dev_close() - vfio_dev_put(), and close the group; they may be closed already */
 void vfio_dev_close(struct vfio_dev *d);
 
 /** vfio_reset() - VFIO_DEVICE_RESET: function level reset */
@@ -136,18 +136,18 @@ int vfio_config_read(struct vfio_dev *d, unsigned int off, unsigned int len, uin
 int vfio_config_write(struct vfio_dev *d, unsigned int off, unsigned int len, uint32_t value);
 
 /**
- * vfio_find_cap() - offset of a capability
+ * vfio_find_cap() - find a capability
  * @d: the device
- * @id: of the capability; with VFIO_EXT_CAP: of an extended one
+ * @id: id of the capability; with VFIO_EXT_CAP: of an extended capability
  *
- * Return: the offset, or -ENOENT, or another negative errno
+ * Return: its offset, -ENOENT, or another negative errno
  */
 int vfio_find_cap(struct vfio_dev *d, unsigned int id);
 #define VFIO_EXT_CAP	0x10000
 
 /**
- * vfio_req_eventfd() - an eventfd that the kernel signals when it wants the device back
- * (VFIO_PCI_REQ_IRQ_INDEX): the start of an unplug
+ * vfio_req_eventfd() - an eventfd that the kernel signals at the start of an unplug
+ * (VFIO_PCI_REQ_IRQ_INDEX)
  * @d: the device
  *
  * Return: the eventfd or a negative errno
@@ -179,7 +179,7 @@ int vfio_unmap(struct vfio_container *c, uint64_t iova, uint64_t size);
  * vfio_get_info() - VFIO_IOMMU_GET_INFO with all its capabilities
  * @c: the container
  *
- * Return: allocated, to be freed by the caller; NULL with errno on failure
+ * Return: the information, which the caller frees; NULL with errno on failure
  */
 struct vfio_iommu_type1_info *vfio_get_info(struct vfio_container *c);
 
@@ -187,7 +187,7 @@ struct vfio_iommu_type1_info *vfio_get_info(struct vfio_container *c);
 const struct vfio_info_cap_header *vfio_info_cap(const struct vfio_iommu_type1_info *info,
 						 unsigned int id);
 
-/** vfio_avail() - mappings that are left in the container (dma_avail); -1: not reported */
+/** vfio_avail() - number of mappings that the container still permits (dma_avail); -1: unknown */
 int64_t vfio_avail(struct vfio_container *c);
 
 #endif /* TESTS_LIB_VFIO_H */
