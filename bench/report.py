@@ -345,7 +345,7 @@ def rows_of_latency(result):
     out.append(("all but the IOMMU's page tables", "", f"{memory['touched_kib_per_mib']:.3g}", ""))
     out.append(("of it the backend's own caches", "", f"{memory['touched_caches_kib_per_mib']:.3g}", ""))
     out.append(("the IOMMU's page tables", "", f"{memory['touched_tables_kib_per_mib']:.3g}",
-                "whoever maps: stock has the same"))
+                "the same as with stock"))
     return out
 
 
@@ -360,10 +360,10 @@ def rows_of_sched_latency(result):
 
 
 def rows_of_smp(entry):
-    out = ["Two at once on two processors, by the clock on the wall: not repeatable"]
+    out = ["Two at once on two processors, by the wall clock: not repeatable"]
     for name, turns in (("two devices", entry), ("two processes, by the CPU's own faults", entry["cpu"])):
         out.append((f"{name}; ms", f"{turns['one_ns'] / 1e6:.0f}", f"{turns['both_ns'] / 1e6:.0f}",
-                    f"{turns['ratio']:.2f} of one's throughput (median of {turns['rounds']}; half of them "
+                    f"{turns['ratio']:.2f} of one's throughput (median of {turns['rounds']} rounds; half are "
                     f"{turns['quartiles'][0]} to {turns['quartiles'][1]})"))
     return out
 

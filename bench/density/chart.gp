@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The chart of the density experiment. Variables from report.py: dir (where the data are and the chart
-# goes), pinned (guests that pinning can hold), good (guests at 90 % and more), ratio (of the two), slope,
+# The chart of the density experiment. Variables from report.py: dir (directory of the data and the chart),
+# pinned (guests that pinning can hold), good (guests at 90 % and more), ratio (of the two), slope,
 # inflection, plateau (of the backend's curve), last (most guests), size (of a guest, MiB), hot (percent
 # of it), host (MiB).
 
@@ -41,7 +41,7 @@ plot [0 : last * 1.03] slope * x with lines lc rgb pale lw 1 dt 3 title sprintf(
 unset arrow
 unset label
 
-# Right top: of one guest.
+# Right top: a single guest.
 set lmargin 8
 set origin 0.5, 0.42
 set size 0.5, 0.51

@@ -39,7 +39,7 @@ void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn,
 void qemu_plugin_register_atexit_cb(uint64_t id, void (*cb)(uint64_t id, void *userdata),
 				    void *userdata);
 
-/* What a plugin provides. */
+/* A plugin provides these symbols. */
 extern int qemu_plugin_version;
 int qemu_plugin_install(uint64_t id, const struct qemu_info_t *info, int argc, char **argv);
 

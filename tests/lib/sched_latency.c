@@ -271,7 +271,7 @@ static void huge_pages(unsigned int scale)
 	mem_unmap(b.va, b.len);
 }
 
-/* Fork a process that populates memory, for its device if @device. Return its pid when it is ready. */
+/* Fork a process that populates memory, by its device if @device. Return its pid when ready. */
 static pid_t owner_begin(struct simbuf b, bool device, bool chunks)
 {
 	int ready[2];

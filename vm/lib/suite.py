@@ -222,7 +222,7 @@ def run_group(report, kernel, grp, accel, tally, retries=0, done=None):
             if hangs[name] > retries:
                 report.point(False, f"{name}: hung {hangs[name]} times")
             else:
-                report.diag(f"{name} hung, which is no verdict: again")
+                report.diag(f"{name} hung and has no verdict; it is run again")
                 todo.append(test)
                 tally.retried += 1
 
@@ -239,7 +239,7 @@ def after(report, job, boot, vm, status):
         report.point(False, "kmemleak found leaks after " +
                      ", ".join(base(t[0]) for t in todo if t not in left))
     if vm.unused and not left:
-        report.point(False, f"the boot {job.boot}: what it is for has not happened in " +
+        report.point(False, f"the boot {job.boot}: the kernel did not use its feature in " +
                      ", ".join(base(t[0]) for t in todo))
     found = complaints.excerpts(vm.console()) if not vm.complained else []
     if found and not job.expect_complaint:
