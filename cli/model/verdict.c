@@ -138,7 +138,7 @@ static void needs_mode(struct verdict *v, const struct facts *f)
 	if (!strcmp(f->origin, "override"))
 		need(v, "it is enabled: iopfctl set --device %s enabled=1", f->name);
 	else if (*f->rule)
-		need(v, "the device table permits it, whose rule now is '%s'", f->rule);
+		need(v, "the device table permits it (the matching rule is now '%s')", f->rule);
 	else
 		need(v,
 		     "the device table permits it: iopfctl device add --apply pci %04x:%04x arbitrary, provided that it handles page faults on all accesses",
@@ -148,7 +148,7 @@ static void needs_mode(struct verdict *v, const struct facts *f)
 static void needs_device(struct verdict *v, const struct facts *f)
 {
 	if (f->pri == FACT_NO && f->stall != FACT_YES && !f->faults)
-		need(v, "it stalls on a missing page, which no register shows; it has no PRI");
+		need(v, "it stalls on a missing page (no register shows that); it has no PRI");
 	if (f->pri_failed)
 		need(v, "it is reset: a Response Failure has disabled its PRI");
 	needs_mode(v, f);
@@ -201,7 +201,7 @@ void verdict_judge(struct verdict *v, const struct facts *f)
 	/* The module has not asked the IOMMU's driver since page faults were permitted. */
 	if (!v->nr_needs || (v->nr_needs == 1 && asked_before_allowed(f)))
 		need(v,
-		     "the driver of its IOMMU (%s) enables page faults for it, which shows at its first use",
+		     "the driver of its IOMMU (%s) enables page faults for it (its first use shows that)",
 		     f->iommu);
 }
 

@@ -137,7 +137,7 @@ int samples_start(struct samples *s, const char *container, unsigned int interva
 	if (now)
 		return ctl_fail(CTL_FAILED,
 				"another program samples container %s; "
-				"if none does any more, write 0 to %s/"
+				"if that program has ended, write 0 to %s/"
 				SYSFS_CONTAINERS "/%s/" SAMPLES_DIR "/interval_ms",
 				container, sysfs_root(), container);
 	if (max) {
