@@ -48,7 +48,7 @@ static void loop(struct log *log)
 		};
 }
 
-/* A container after sampling. A fault takes @fault_us. */
+/* Make a container as it is after sampling. A fault takes @fault_us. */
 static void sampled(struct tree *t, const struct log *log, unsigned int fault_us)
 {
 	tree_module(t);

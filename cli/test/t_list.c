@@ -259,11 +259,11 @@ static void watch(void **state)
 		next_line(t, out);
 		rate = json_object_get_double(tree_json(t, "/containers/0/faults_per_s"));
 	} while (json_object_get_int(tree_json(t, "/containers/0/faults")) == 111);
-	/* 250 more in 0.05 s or later. */
+	/* 250 more faults, in 0.05 s or more. */
 	assert_true(rate > 0 && rate <= 250 / 0.05);
 	assert_true(json_object_get_double(tree_json(t, "/containers/1/faults_per_s")) == 0);
 
-	/* Bound again. The other device of the container continues to count. */
+	/* A device is bound again. The other device of the container continues to count. */
 	tree_file(t, "kernel/vfio_iopf/devices/0000:01:00.1/faults", "3\n");
 	do {
 		next_line(t, out);

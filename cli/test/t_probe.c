@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iopfctl probe: what it reads of a device, and its verdict. Most tests start with a device that
- * has everything, and remove one thing.
+ * iopfctl probe: the facts that it reads about a device, and its verdict. Most tests start with a
+ * device that has every feature, and remove one.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -318,7 +318,7 @@ static void reasons(void **state)
 	VERDICT(t, "possible", "serves the last one: elsewhere)");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "iommu_refused: in other words\n");
 	VERDICT(t, "unsupported", "dmar0");
-	/* The device has been permitted since then. Nobody has asked the IOMMU driver. */
+	/* The table permits the device since then. Nobody has asked the IOMMU driver yet. */
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
 		  "disabled: it, or another one of its group, is not enabled (device table, or its sysfs file mode)\n");
 	VERDICT(t, "possible", "enables page faults for it");

@@ -86,7 +86,7 @@ static void device(void **state)
 	RUN(t, CTL_USAGE, "device", "mode", "0000:01:00.0");
 }
 
-/* Each follows a good assignment, which the command must not execute. */
+/* Each bad assignment follows a good one, which the command must not execute. */
 static void bad(void **state)
 {
 	static char *const args[] = {

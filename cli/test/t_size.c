@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sizes: valid ones, invalid ones, and printed ones, which are never rounded up.
+ * Sizes: valid and invalid texts, and printed sizes, which are never rounded up.
  */
 #include <errno.h>
 #include <string.h>

@@ -224,7 +224,7 @@ void tree_device(struct tree *t, const char *name, const char *container, unsign
 
 static const char * const locale_names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
 
-/* In the child: execute iopfctl. The child opens the program before it gives up its rights. */
+/* In the child: execute iopfctl. The child opens the program before it drops its privileges. */
 static void become(struct tree *t, char **argv)
 {
 	int fd = open(IOPFCTL, O_RDONLY | O_CLOEXEC);
