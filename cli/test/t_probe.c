@@ -239,7 +239,7 @@ static void selective(void **state)
 	tree_device(t, DEV, "2", 0);
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/mode", "selective\n");
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason",
-		  "undeclared: it faults only in part, and nobody has said yet where it may not\n");
+		  "undeclared: it is selective, and user space has not declared yet which ranges can't fault\n");
 	VERDICT(t, "possible", "declares where it does not fault");
 	JSON_LENGTH(t, "/devices/0/needs", 1);
 	tree_file(t, "kernel/vfio_iopf/devices/" DEV "/reason", "\n");

@@ -110,7 +110,7 @@ int iopf_evictor_reserve(struct iopf_evictor *k, const struct iopf_chunkmap *map
 }
 
 /**
- * iopf_evictor_reserve_ahead() - reserve room for prefetching
+ * iopf_evictor_reserve_prefetch() - reserve room for prefetching
  * @k: the evictor; the space has a budget
  * @map: mapped pages of the chunk, which is locked
  * @pages: maximum number of pages to map, unless they become a leaf
@@ -118,8 +118,8 @@ int iopf_evictor_reserve(struct iopf_evictor *k, const struct iopf_chunkmap *map
  *
  * Return: whether there is room.
  */
-bool iopf_evictor_reserve_ahead(struct iopf_evictor *k, const struct iopf_chunkmap *map,
-				unsigned int pages, unsigned int *reserved)
+bool iopf_evictor_reserve_prefetch(struct iopf_evictor *k, const struct iopf_chunkmap *map,
+				   unsigned int pages, unsigned int *reserved)
 {
 	/* In an empty chunk, the caller may map a leaf of 2 MiB, even for a part of it. */
 	unsigned int all = iopf_chunkmap_empty(map) ? IOPF_CHUNK_PAGES : pages;

@@ -59,8 +59,8 @@ void iopf_evictor_free(struct iopf_evictor *k);
 /* Called under a chunk's lock, in spaces with a budget. */
 int iopf_evictor_reserve(struct iopf_evictor *k, const struct iopf_chunkmap *map,
 			 unsigned int *around, unsigned int *reserved, bool *huge);
-bool iopf_evictor_reserve_ahead(struct iopf_evictor *k, const struct iopf_chunkmap *map,
-				unsigned int pages, unsigned int *reserved);
+bool iopf_evictor_reserve_prefetch(struct iopf_evictor *k, const struct iopf_chunkmap *map,
+				   unsigned int pages, unsigned int *reserved);
 void iopf_evictor_settle(struct iopf_evictor *k, struct iopf_block *block,
 			 const struct iopf_chunkmap *map, unsigned int reserved,
 			 enum iopf_settle why);

@@ -67,7 +67,7 @@ static const struct kernel_param_ops ids_ops = {
 
 module_param_cb(ids, &ids_ops, NULL, 0644);
 MODULE_PARM_DESC(ids,
-		 "Devices that may fault, whatever the device table says: vendor:device in hexadecimal (* for any device), device names, or all; comma-separated; for devices that turn up from now on, or when the table is written (default: none)");
+		 "Devices that may fault, regardless of the device table: vendor:device in hexadecimal (* for any device), device names, or all; comma-separated; applies to new devices, and when the table is written (default: none)");
 
 /**
  * struct iopf_table - rules, and the text that they point into
@@ -344,7 +344,7 @@ static int table_commit(struct iopf_device *d, void *data)
 		return 0;
 	}
 	d->ruling = r;
-	dev_info(d->dev, IOPF_DRIVER_NAME ": is in use with mode %s; mode %s of the new device table counts when it is released\n",
+	dev_info(d->dev, IOPF_DRIVER_NAME ": is in use with mode %s; mode %s of the new device table applies when it is released\n",
 		 iopf_mode_name(d->mode), iopf_mode_name(r->mode));
 	return 0;
 }

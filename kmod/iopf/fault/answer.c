@@ -45,7 +45,7 @@ void iopf_fault_unexpected(struct iopf_device *d, const struct iommu_fault_page_
 	iopf_device_count(d, cause, 1);
 	if (!test_and_set_bit(cause, &d->unexpected_logged))
 		dev_warn(d->dev, IOPF_DRIVER_NAME
-			 ": %s at 0x%llx faults %s; they are answered, but map nothing (said once)\n",
+			 ": %s at 0x%llx faults %s; they are answered, but map nothing (logged once)\n",
 			 prm->perm & IOMMU_FAULT_PERM_WRITE ? "write" : "read", prm->addr,
 			 cause == IOPF_STAT_UNEXPECTED_LOCKED ? "where memory is locked for it"
 							      : "though the device may not fault");

@@ -77,7 +77,7 @@ static const struct kernel_param_ops latency_ops = {
 
 module_param_cb(latency_sampling, &latency_ops, &latency_every, 0644);
 MODULE_PARM_DESC(latency_sampling,
-		 "Measure how long faults take, and the phases of each one in so many; 1: of all; 0: measure nothing (default: 8)");
+		 "Measure the duration of faults, and the phases of one fault in this number; 1: of every fault; 0: measure nothing (default: 8)");
 
 /* Measurements of devices that have been detached, or from before a reset of the other side. */
 struct iopf_latency_past {

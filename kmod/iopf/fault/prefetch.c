@@ -418,7 +418,7 @@ static void ahead_window(struct iopf_fault_queue *fq, const struct iopf_served *
 	if (!mm)
 		return;
 	/* The next fault maps these pages, which are then present in its window. */
-	iopf_mm_bring_back(mm, vaddr, w.last - w.first + 1, write, &seen);
+	iopf_mm_populate_swapped(mm, vaddr, w.last - w.first + 1, write, &seen);
 	mmdrop(mm);
 	if (write)
 		window_unmap_clean(fq, served, &w);

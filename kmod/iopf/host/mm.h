@@ -167,8 +167,8 @@ int iopf_mm_populate(struct mm_struct *mm, unsigned long vaddr, unsigned int pag
 		     const struct iopf_vaddr_seen *seen);
 bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned int pages,
 			  bool write, const struct iopf_vaddr_seen *seen);
-void iopf_mm_bring_back(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write,
-			const struct iopf_vaddr_seen *seen);
+void iopf_mm_populate_swapped(struct mm_struct *mm, unsigned long vaddr, unsigned int pages,
+			      bool write, const struct iopf_vaddr_seen *seen);
 long iopf_mm_pin(struct mm_struct *mm, unsigned long vaddr, unsigned int n, unsigned int flags,
 		 struct page **pages);
 int iopf_mm_populate_mmio(struct mm_struct *mm, unsigned long vaddr, bool write, bool now);

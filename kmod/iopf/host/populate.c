@@ -369,7 +369,7 @@ bool iopf_mm_populate_now(struct mm_struct *mm, unsigned long vaddr, unsigned in
 	return done;
 }
 
-/* Return a mask of the pages that iopf_mm_bring_back() handles. */
+/* Return a mask of the pages that iopf_mm_populate_swapped() handles. */
 static unsigned long pages_near(struct vm_area_struct *vma, unsigned long vaddr,
 				unsigned int pages, bool write, bool own)
 {
@@ -381,7 +381,7 @@ static unsigned long pages_near(struct vm_area_struct *vma, unsigned long vaddr,
 }
 
 /**
- * iopf_mm_bring_back() - start to read swapped pages, and populate those that have been read
+ * iopf_mm_populate_swapped() - start to read swapped pages, and populate those that have been read
  * @mm: memory of the process; the caller has a reference (mmgrab())
  * @vaddr: first address
  * @pages: number of pages; those after the next 2 MiB boundary, or after BITS_PER_LONG pages, are
@@ -395,8 +395,8 @@ static unsigned long pages_near(struct vm_area_struct *vma, unsigned long vaddr,
  *
  * Context: process context, any process or kernel thread.
  */
-void iopf_mm_bring_back(struct mm_struct *mm, unsigned long vaddr, unsigned int pages, bool write,
-			const struct iopf_vaddr_seen *seen)
+void iopf_mm_populate_swapped(struct mm_struct *mm, unsigned long vaddr, unsigned int pages,
+			      bool write, const struct iopf_vaddr_seen *seen)
 {
 	struct vm_area_struct *vma;
 	unsigned long near = 0;

@@ -49,7 +49,7 @@ ssize_t iopf_draft_write(struct iopf_draft *d, const char *name, const struct fi
 	if (!off)
 		iopf_draft_drop(d);
 	if (off != d->len || (off && file != d->writer)) {
-		pr_err(IOPF_DRIVER_NAME ": %s: not at the beginning, and not where this writer's last page ended\n",
+		pr_err(IOPF_DRIVER_NAME ": %s: a write has to begin at offset 0, or where the last write of the same file ended\n",
 		       name);
 		return -EINVAL;
 	}

@@ -28,7 +28,7 @@ MODULE_PARM_DESC(disable_hugepages,
 bool iopf_serve_pinned;
 module_param_named(serve_pinned, iopf_serve_pinned, bool, 0644);
 MODULE_PARM_DESC(serve_pinned,
-		 "Serve containers without any faulting device, too, with everything pinned, instead of leaving them to vfio_iommu_type1; for containers made from now on (default: no)");
+		 "Serve containers without a device that can fault, too, with all memory pinned, instead of leaving them to vfio_iommu_type1; for containers made from now on (default: no)");
 
 unsigned int iopf_dma_entry_limit __read_mostly = U16_MAX;
 module_param_named(dma_entry_limit, iopf_dma_entry_limit, uint, 0644);
@@ -38,7 +38,7 @@ MODULE_PARM_DESC(dma_entry_limit,
 unsigned int iopf_policy_entry_limit __read_mostly = 1U << 18;
 module_param_named(policy_entry_limit, iopf_policy_entry_limit, uint, 0644);
 MODULE_PARM_DESC(policy_entry_limit,
-		 "Ranges with a policy of their own that a container may have; for containers made from now on (default: 262144)");
+		 "Ranges of a container that may have their own policy; for containers made from now on (default: 262144)");
 
 /* In pages. The default is that of the CPU's fault-around. */
 unsigned int iopf_fault_around __read_mostly = 16;
@@ -61,7 +61,7 @@ static const struct kernel_param_ops fault_around_ops = {
 module_param_cb(fault_around, &fault_around_ops, &iopf_fault_around, 0644);
 __MODULE_PARM_TYPE(fault_around, "uint");
 MODULE_PARM_DESC(fault_around,
-		 "Window around a fault, in pages: those that the CPU has are mapped, too; if it has all of them, so is the rest of the 2 MiB up to the first gap; 0: no window and no prefetching; at most 512 (default: 16)");
+		 "Window around a fault, in pages: those that the CPU has mapped are mapped for the device, too; if it has mapped all of them, so is the rest of the 2 MiB up to the first gap; 0: no window and no prefetching; at most 512 (default: 16)");
 
 #ifdef IOPF_CONTROLS
 bool iopf_break_retry;

@@ -42,7 +42,7 @@ struct task_struct;
  * @pins: pages that emulated devices have pinned, by page of the area; see pin/emulated.c. Under
  *        the space's lock.
  * @id: a number that no other area of the space has had
- * @coming: MAP_DMA is in progress and has not pinned everything yet, so emulated devices pin
+ * @incomplete: MAP_DMA is in progress and has not pinned everything yet, so emulated devices pin
  *          nothing in it. Under the space's lock.
  * @leaving: being unmapped; emulated devices pin nothing more. Under the space's lock.
  * @reported: being unmapped, and its last report is being made or has been made. Under the space's
@@ -78,7 +78,7 @@ struct iopf_area {
 	unsigned long locked;
 	struct xarray pins;
 	u64 id;
-	bool coming;
+	bool incomplete;
 	bool leaving;
 	bool reported;
 	unsigned int notifications;

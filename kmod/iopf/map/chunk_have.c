@@ -65,7 +65,8 @@ static unsigned int chunk_have(struct iopf_chunk *chunk, unsigned int first, uns
 	f.may_write = !f.tracking;
 	ret = iopf_chunk_aged(chunk) ? -EBUSY : chunk_may_map(chunk);
 	if (unlikely(budgeted) && !ret &&
-	    !iopf_evictor_reserve_ahead(space->evictor, &chunk->map, last - first + 1, &reserved))
+	    !iopf_evictor_reserve_prefetch(space->evictor, &chunk->map, last - first + 1,
+					   &reserved))
 		ret = -EBUSY;
 	if (!ret) {
 		ret = chunk_have_huge(&f);

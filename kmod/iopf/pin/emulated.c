@@ -228,7 +228,7 @@ static int pin_one(struct iopf_space *space, u64 iova, int prot, struct page **p
 			return -EBUSY;
 		area = mtree_load(&space->areas, iova);
 		/* UNMAP does not look at pins again after its last report. */
-		if (!area || area->leaving || area->reported || area->coming)
+		if (!area || area->leaving || area->reported || area->incomplete)
 			return -EINVAL;
 		if ((area->prot & prot) != prot)
 			return -EPERM;

@@ -211,7 +211,7 @@ int iopf_emulated_rw(struct iopf_space *space, u64 iova, void *data, size_t coun
 		size_t now;
 
 		/* A write after the last report would be in no report. */
-		if (!area || area->leaving || area->coming || (write && area->reported))
+		if (!area || area->leaving || area->incomplete || (write && area->reported))
 			return -EINVAL;
 		if ((area->prot & need) != need)
 			return -EPERM;

@@ -135,14 +135,14 @@ static bool area_held(struct iopf_area *area)
 }
 
 /**
- * iopf_hold_fill() - check that all covered pages in a part of an area are pinned
+ * iopf_hold_require() - check that all covered pages in a part of an area are pinned
  * @area: the area
  * @range: within it
  *
  * Return: 0, or the error of iopf_pin_require(). Then the caller removes its reason, and calls
  * iopf_hold_drain(). -EINTR: the caller is killed.
  */
-int iopf_hold_fill(struct iopf_area *area, const struct iopf_range *range)
+int iopf_hold_require(struct iopf_area *area, const struct iopf_range *range)
 {
 	struct iopf_range part = { .first = range->first };
 	int ret;
@@ -224,12 +224,12 @@ void iopf_hold_drain(struct iopf_area *area, const struct iopf_range *range)
 }
 
 /**
- * iopf_hold_fill_all() - check that all covered pages are pinned
+ * iopf_hold_require_all() - check that all covered pages are pinned
  * @space: the space, locked
  *
- * Return: as iopf_hold_fill().
+ * Return: as iopf_hold_require().
  */
-int iopf_hold_fill_all(struct iopf_space *space)
+int iopf_hold_require_all(struct iopf_space *space)
 {
 	unsigned long index = 0;
 	struct iopf_area *area;
@@ -239,7 +239,7 @@ int iopf_hold_fill_all(struct iopf_space *space)
 
 	area = NULL;
 	while ((area = iopf_space_next_area(space, area, &index, ULONG_MAX))) {
-		ret = iopf_hold_fill(area, &area->range);
+		ret = iopf_hold_require(area, &area->range);
 		if (ret)
 			break;
 	}

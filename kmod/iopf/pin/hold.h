@@ -53,9 +53,9 @@ bool iopf_hold_remove(struct iopf_space *space, const struct iopf_range *range,
 bool iopf_hold_covers(struct iopf_area *area, u64 iova, u64 *last);
 bool iopf_hold_guarded(struct iopf_space *space, u64 iova);
 
-int iopf_hold_fill(struct iopf_area *area, const struct iopf_range *range);
+int iopf_hold_require(struct iopf_area *area, const struct iopf_range *range);
 void iopf_hold_drain(struct iopf_area *area, const struct iopf_range *range);
-int iopf_hold_fill_all(struct iopf_space *space);
+int iopf_hold_require_all(struct iopf_space *space);
 void iopf_hold_drain_all(struct iopf_space *space);
 int iopf_hold_area(struct iopf_area *area);
 void iopf_hold_area_undo(struct iopf_area *area);

@@ -106,7 +106,7 @@ struct iopf_sampler {
 };
 
 /* Whether one more look could exceed the limit of the cost. */
-static bool sampler_broke(const struct iopf_sampler *sampler)
+static bool sampler_over_limit(const struct iopf_sampler *sampler)
 {
 	u64 cost = div64_u64(sampler->watch.spent + COST_FIRST, sampler->watch.faults + 1);
 
@@ -122,7 +122,7 @@ static bool sampler_due(struct iopf_sampler *sampler, struct iopf_sample_point *
 	struct iopf_sample_point *p = NULL;
 
 	spin_lock(&sampler->watch.lock);
-	if (sampler->watch.on && !sampler_broke(sampler))
+	if (sampler->watch.on && !sampler_over_limit(sampler))
 		p = iopf_sample_due(&sampler->watch.sample, iopf_watch_now(&sampler->watch));
 	if (p)
 		*due = *p;

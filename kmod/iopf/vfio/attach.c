@@ -65,7 +65,7 @@ static const char reason_failed[] = IOPF_REASON_FAILED ": attaching it here fail
 static const char reason_pinned[] = IOPF_REASON_PINNED
 	": it may not fault, so its container is pinned";
 static const char reason_unanswered[] = IOPF_REASON_UNDECLARED
-	": it faults only in part, and nobody has said yet where it may not";
+	": it is selective, and user space has not declared yet which ranges can't fault";
 
 static const char served_type1[] = "vfio_iommu_type1";
 static const char served_here[] = IOPF_DRIVER_NAME;
@@ -179,7 +179,7 @@ static int attach_hold(struct iopf_container *c, struct iopf_attach *at)
 
 	/* Pin what was requested while the container had no domain. */
 	if (list_is_singular(&c->attaches))
-		ret = iopf_hold_fill_all(&c->space);
+		ret = iopf_hold_require_all(&c->space);
 	for (unsigned int i = 0; !ret && i < at->faults.nr_devices; i++)
 		ret = windows_hold(c, at->faults.device[i]->windows,
 				   at->faults.device[i]->nr_windows);

@@ -63,7 +63,7 @@ static int map_held(struct iopf_container *c, struct iopf_area *area)
 	int ret = c->pins.pinners ? iopf_hold_area(area) : 0;
 
 	ret = ret ?: iopf_mediate_area(area);
-	return ret ?: iopf_hold_fill(area, &area->range);
+	return ret ?: iopf_hold_require(area, &area->range);
 }
 
 /* A published area whose memory must still be pinned. */
@@ -91,7 +91,7 @@ static int map_commit(struct iopf_space *space, void *data)
 	iopf_hold_area_renew(area);
 	ret = map_held(c, area);
 	if (!ret)
-		area->coming = false;
+		area->incomplete = false;
 	return ret;
 }
 
@@ -123,7 +123,7 @@ static int map_pin(struct iopf_container *c, struct iopf_area *area)
 	LIST_HEAD(gone);
 	int ret;
 
-	area->coming = true;
+	area->incomplete = true;
 	do {
 		ret = iopf_pin_run(&c->space, map_commit, &commit);
 		area = commit_area(c, &commit);

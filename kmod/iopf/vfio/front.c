@@ -53,7 +53,7 @@
 static bool front_stay = true;
 module_param_named(stay_first, front_stay, bool, 0644);
 MODULE_PARM_DESC(stay_first,
-		 "When vfio_iommu_type1 is loaded after this module, register again, to be asked first again; otherwise only say so (default: yes)");
+		 "If vfio_iommu_type1 is loaded after this module, register again, so that the VFIO core asks this module first; otherwise only log it (default: yes)");
 
 /**
  * struct front - room for a registration with the VFIO core
@@ -268,7 +268,7 @@ static void front_lost(void)
 	}
 	front_set_behind(true);
 	pr_warn(IOPF_DRIVER_NAME
-		": vfio_iommu_type1 was loaded after this module and is asked first: it serves all new containers, with everything pinned; to be asked first again write 1 to /sys/kernel/vfio_iopf/first\n");
+		": vfio_iommu_type1 was loaded after this module and is asked first: it serves all new containers and pins all their memory; to change that write 1 to /sys/kernel/vfio_iopf/first\n");
 	if (READ_ONCE(front_stay))
 		pr_warn(IOPF_DRIVER_NAME ": registering again failed: %d\n", ret);
 }

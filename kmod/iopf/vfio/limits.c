@@ -273,10 +273,10 @@ int iopf_limits_set_budget(struct iopf_container *c, enum iopf_setting setting, 
 	}
 	mutex_unlock(&k->setting);
 	if (ret == -EINVAL)
-		pr_notice(IOPF_DRIVER_NAME ": container %u: %s below %lu bytes, with which no device gets on: not set\n",
+		pr_notice(IOPF_DRIVER_NAME ": container %u: %s not set: below %lu bytes no device makes progress\n",
 			  c->id, iopf_setting_name(setting), IOPF_BUDGET_MIN * PAGE_SIZE);
 	else if (ret == -EBUSY)
-		pr_notice(IOPF_DRIVER_NAME ": container %u: %s below what is pinned and can't go: not set\n",
+		pr_notice(IOPF_DRIVER_NAME ": container %u: %s not set: more memory is pinned and can't be unpinned\n",
 			  c->id, iopf_setting_name(setting));
 	return ret;
 }
@@ -430,7 +430,7 @@ int iopf_limits_join(struct iopf_container *c, struct iommu_group *group,
 		undo->joined = s;
 		mod_delayed_work(iopf_wq, &c->space.evictor->work, 0);
 	} else if (ret == -EBUSY) {
-		pr_notice_ratelimited(IOPF_DRIVER_NAME ": container %u: more is pinned than a group that would join may have\n",
+		pr_notice_ratelimited(IOPF_DRIVER_NAME ": container %u: a group was not attached: more memory is pinned than its limits allow\n",
 				      c->id);
 	}
 	return ret;

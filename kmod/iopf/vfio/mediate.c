@@ -187,7 +187,7 @@ static void mediator_abandon(struct vfio_iopf_mediator *m, struct iopf_container
 	lockdep_assert_held(&c->space.lock);
 
 	if (__ratelimit(&d->news))
-		dev_warn(d->dev, IOPF_DRIVER_NAME ": its mediator is gone and not all can be pinned; what was locked stays locked\n");
+		dev_warn(d->dev, IOPF_DRIVER_NAME ": its mediator is gone, and not all memory can be pinned; locked ranges stay locked\n");
 	guard(mutex)(&iopf_devices_lock);
 	m->gone = true;
 }

@@ -219,7 +219,7 @@ int iopf_policy_refresh(struct iopf_container *c)
 		return 0;
 	c->pins.policies.base = new;
 	if (new == IOPF_POLICY_PIN) {
-		ret = iopf_hold_fill_all(space);
+		ret = iopf_hold_require_all(space);
 		if (ret) {
 			c->pins.policies.base = old;
 			iopf_hold_drain_all(space);
