@@ -362,7 +362,7 @@ struct iopf_block *iopf_budget_victim(struct iopf_budget *b, u64 now)
 		u64 both = b->pages[IOPF_GEN_INACTIVE] + b->pages[IOPF_GEN_ACTIVE];
 
 		block = oldest(b, IOPF_GEN_ACTIVE);
-		if (!block || b->pages[IOPF_GEN_INACTIVE] > both / IOPF_BUDGET_NEW_SHARE ||
+		if (!block || b->pages[IOPF_GEN_INACTIVE] > both / IOPF_BUDGET_INACTIVE_SHARE ||
 		    !iopf_budget_may_evict(b, block, now))
 			break;
 		demote(b, block, now);

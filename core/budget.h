@@ -54,7 +54,7 @@
 #define IOPF_BUDGET_NONE	U64_MAX
 
 /* The share of inactive blocks, as a divisor of the pages that can be evicted. */
-#define IOPF_BUDGET_NEW_SHARE	4
+#define IOPF_BUDGET_INACTIVE_SHARE	4
 /* Most blocks of "active" to look at for one victim. */
 #define IOPF_BUDGET_DEMOTIONS	32
 
