@@ -228,9 +228,12 @@ static void check_busy(struct rig *r)
 	must_be(!pthread_create(&reader, NULL, read_self, slow));
 	must_be(slowfs_held());
 	must(budget_set(bdf, "hot_pinned_max", HOT * MEM_PAGE));
-	wait_value("hot_pinned", is_zero, "the address space is in use: let go");
+	dma_wait_rounds(&d, 3);
+	tap_is(budget_get(bdf, "hot_pinned"), MEM_PAGE,
+	       "the address space is in use: what is held stays, and nothing is added");
 	must(budget_set(bdf, "resident_max", 2 * BLOCKS * MEM_PAGE));
 	wait_value("thrashing", is_zero, "room for all");
+	wait_value("hot_pinned", is_zero, "let go, although the address space is in use");
 	slowfs_release();
 	must_be(!pthread_join(reader, NULL));
 	while (policy_locked_kb())

@@ -10,7 +10,8 @@
  *
  * All blocks are released when thrashing ends, when more is pinned than the soft limit of pinned
  * memory allows, or when the host is short of memory (a shrinker). After the latter two, and when
- * pinning fails, nothing is held for ten seconds.
+ * pinning fails, nothing is held for ten seconds. A pin that would have to wait is no such failure:
+ * the next run of the work tries again.
  *
  * Only mapped pages are held, so pinning does not wait, as a rule.
  *
@@ -223,6 +224,7 @@ void iopf_hot_work(struct iopf_space *space, bool thrashing)
 	struct iopf_range range;
 	unsigned int n;
 	long room;
+	int ret;
 
 	if (xchg(&h->cool, false) || hot_room(h) < 0)
 		hot_cool(h);
@@ -240,8 +242,11 @@ void iopf_hot_work(struct iopf_space *space, bool thrashing)
 		n = hot_choose(h, room, &range);
 		if (!n)
 			return;
-		if (hot_hold(h, &range, n)) {
-			hot_cool(h);
+		ret = hot_hold(h, &range, n);
+		if (ret) {
+			/* -EINTR: the address space is in use; -EBUSY: the block is gone again. */
+			if (ret != -EINTR && ret != -EBUSY)
+				hot_cool(h);
 			return;
 		}
 	}
