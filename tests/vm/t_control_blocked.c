@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Negative control: a switch makes the backend hold the container's lock while it copies to user
- * space and while it pins memory. Then others wait, and the check of t_blocked_access notices.
+ * Negative controls of the checks of t_blocked_access. A switch makes the backend hold the
+ * container's lock while it copies to user space and while it pins memory. Then others wait.
+ * Another switch lets a group that joins wait for memory while its device is being unbound.
  *
  * vm: --mem 1024 --variant controls --module fuse
  */
@@ -29,6 +30,29 @@ static void check(struct rig *r)
 	}
 }
 
+static void breaks_unbind(struct rig *r, bool broken)
+{
+	(void)r;
+	must(iopf_param("break_unbind", broken));
+}
+
+/* A group that joins waits for memory to be pinned, until its device is unbound. */
+static void check_unbind(struct rig *r)
+{
+	for (unsigned int i = 0; i < blocked_count(); i++) {
+		if (!blocked_joins(i))
+			continue;
+		blocked_unbind_prepare(rig_bdf(3));
+		blocked_prepare(r, i);
+		tap_ok(blocked_begin(i), "%s: held", blocked_name(i));
+		blocked_unbind();
+		tap_ok(blocked_over(i, 5), "%s: ends when its device is unbound", blocked_name(i));
+		blocked_end(i);
+		must_be(blocked_unbound(120));
+		must(rig_bind(rig_bdf(3)));
+	}
+}
+
 int main(void)
 {
 	struct rig r;
@@ -37,6 +61,7 @@ int main(void)
 	rig_load("devices=4", "");
 	blocked_open(&r);
 	control_check(&r, check, breaks, "nobody waits");
+	control_check(&r, check_unbind, breaks_unbind, "unbinding does not wait");
 	blocked_close(&r);
 	rig_balanced();
 	return tap_done();

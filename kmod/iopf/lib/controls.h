@@ -30,6 +30,8 @@ extern bool iopf_break_budget;
 extern bool iopf_break_unlock;
 /* The thread of the IOMMU driver that reports faults waits for pages that are being migrated. */
 extern bool iopf_break_wait;
+/* Unbinding a device does not end the waits of callers that hold what the unbinding waits for. */
+extern bool iopf_break_unbind;
 /* Delay of the notifier after it has unmapped and before it returns, in µs. */
 extern unsigned int iopf_invalidate_delay_us;
 

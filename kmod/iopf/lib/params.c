@@ -84,6 +84,8 @@ bool iopf_break_unlock;
 module_param_named(break_unlock, iopf_break_unlock, bool, 0644);
 bool iopf_break_wait;
 module_param_named(break_wait, iopf_break_wait, bool, 0644);
+bool iopf_break_unbind;
+module_param_named(break_unbind, iopf_break_unbind, bool, 0644);
 unsigned int iopf_invalidate_delay_us;
 module_param_named(invalidate_delay_us, iopf_invalidate_delay_us, uint, 0644);
 #endif

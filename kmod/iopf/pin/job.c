@@ -23,6 +23,7 @@
 
 #include "../host/charge.h"
 #include "../host/mm.h"
+#include "../lib/controls.h"
 #include "../map/area.h"
 #include "charge.h"
 #include "job.h"
@@ -164,7 +165,7 @@ static int job_wait_held(struct iopf_pin_job *job, struct iopf_space *space)
  */
 int iopf_pin_job_wait(struct iopf_pin_job *job, struct iopf_space *space, enum pin_wait wait)
 {
-	if (wait == PIN_HELD)
+	if (wait == PIN_HELD && !iopf_broken(unbind))
 		return job_wait_held(job, space);
 	if (wait == PIN_NOW || current->mm == job->m->mm)
 		return job_do(job);
