@@ -76,6 +76,26 @@ void iopf_chunk_move(struct iopf_chunk *chunk, const struct iopf_domains *domain
 	spin_unlock(&chunk->lock);
 }
 
+/* Undo a pin of @n pages. @done of them are mapped, and @tried may be mapped in some domains. */
+static void chunk_pin_undo(struct iopf_chunk *chunk, unsigned int page, unsigned int n,
+			   unsigned int done, unsigned int tried)
+{
+	unsigned int first = page, taken;
+	bool mmio;
+
+	if (done)
+		chunk_unmap_run(chunk, page, done);
+	spin_lock(&chunk->lock);
+	iopf_chunkmap_take_pinned(&chunk->map, &first, page + n - 1, &taken, &mmio);
+	chunk_count(chunk, -(long)taken);
+	chunk_count_pinned(chunk, -(long)taken);
+	/* Devices could write to these pages meanwhile. */
+	if (chunk->area->prot & IOMMU_WRITE && READ_ONCE(chunk->area->space->tracking))
+		iopf_chunkmap_dirty(&chunk->map, page, tried);
+	chunk_settle(chunk, IOPF_SETTLE_LOST);
+	spin_unlock(&chunk->lock);
+}
+
 /**
  * iopf_chunk_pin() - map pages that have been pinned
  * @chunk: the chunk
@@ -95,8 +115,7 @@ int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pa
 {
 	struct iopf_space *space = chunk->area->space;
 	bool writable = chunk->area->prot & IOMMU_WRITE;
-	unsigned int done = 0, run, first = page, taken, reserved = 0;
-	bool mmio;
+	unsigned int done = 0, run, reserved = 0;
 	int ret;
 
 	lockdep_assert_held(&space->lock);
@@ -130,29 +149,14 @@ int iopf_chunk_pin(struct iopf_chunk *chunk, unsigned int page, struct page **pa
 		ret = iopf_domains_map(chunk->domains, chunk_page_iova(chunk, page + done),
 				       PFN_PHYS(pfn), (size_t)run << PAGE_SHIFT,
 				       chunk_prot(chunk, writable), GFP_KERNEL_ACCOUNT);
-		if (ret)
-			goto err_unmap;
+		if (ret) {
+			chunk_pin_undo(chunk, page, n, done, done + run);
+			return ret;
+		}
 		if (run == IOPF_CHUNK_PAGES && IS_ALIGNED(pfn, IOPF_CHUNK_PAGES))
 			chunk->whole = chunk->area->space->huge_ok;
 	}
 	return 0;
-
-err_unmap:
-	if (done)
-		chunk_unmap_run(chunk, page, done);
-	spin_lock(&chunk->lock);
-	iopf_chunkmap_take_pinned(&chunk->map, &first, page + n - 1, &taken, &mmio);
-	chunk_count(chunk, -(long)taken);
-	chunk_count_pinned(chunk, -(long)taken);
-	/*
-	 * Devices could write to these pages meanwhile. The last run may have been mapped in some
-	 * domains.
-	 */
-	if (writable && READ_ONCE(chunk->area->space->tracking))
-		iopf_chunkmap_dirty(&chunk->map, page, done + run);
-	chunk_settle(chunk, IOPF_SETTLE_LOST);
-	spin_unlock(&chunk->lock);
-	return ret;
 }
 
 /**
