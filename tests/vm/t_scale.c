@@ -21,6 +21,7 @@
 #define LESS		6000u	/* in place of each larger number, on the debug kernel */
 #define AREAS		65535u	/* dma_entry_limit */
 #define LOCKS		VFIO_IOPF_LOCKS_MAX
+#define LOCKS_LESS	(LOCKS / 4)	/* on the debug kernel */
 #define PINS		16384u
 #define PINS_AT_ONCE	512u
 
@@ -162,22 +163,24 @@ static void check_areas_used(struct rig *r, unsigned int n)
 
 static void check_locks(struct rig *r, enum order by)
 {
-	struct simbuf b = { mem_anon(LOCKS * 2 * MEM_PAGE), RIG_IOVA, LOCKS * 2 * MEM_PAGE };
+	unsigned int locks = rig_debug_kernel() ? LOCKS_LESS : LOCKS;
+	size_t len = (size_t)locks * 2 * MEM_PAGE;
+	struct simbuf b = { mem_anon(len), RIG_IOVA, len };
 	static uint64_t id[LOCKS];
 	const unsigned int *i;
 
 	rig_map(r, &b);
 	for (int by_unmap = 0; by_unmap < 2; by_unmap++) {
-		i = in_order(by, LOCKS);
-		for (unsigned int k = 0; k < LOCKS; k++)
+		i = in_order(by, locks);
+		for (unsigned int k = 0; k < locks; k++)
 			must(policy_lock(&r->c, b.iova + i[k] * 2 * MEM_PAGE, MEM_PAGE, 0,
 					 &id[k]));
-		policy_pinned_is(r->vfio[0].bdf, LOCKS * MEM_PAGE, "locks");
+		policy_pinned_is(r->vfio[0].bdf, locks * MEM_PAGE, "locks");
 		if (by_unmap) {
 			rig_unmap(r, &b);
 		} else {
-			i = in_order(RANDOM, LOCKS);
-			for (unsigned int k = 0; k < LOCKS; k++)
+			i = in_order(RANDOM, locks);
+			for (unsigned int k = 0; k < locks; k++)
 				must(policy_unlock(&r->c, id[i[k]], 0));
 		}
 		policy_pinned_is(r->vfio[0].bdf, 0, order_name[by]);
