@@ -51,7 +51,7 @@
  * @page: page of its last miss
  * @next: page of its next miss
  * @stride: pages from one miss to the next; 0: neighbours
- * @ahead: pages (of a stride: places) in its last prefetch
+ * @depth: pages (of a stride: places) in its last prefetch
  * @used: value of @clock of struct iopf_streams at its last miss; 0: the slot is free
  * @write: the stream writes
  * @much: the last prefetch was a good part of the bound
@@ -60,7 +60,7 @@ struct iopf_stream {
 	u64 page;
 	u64 next;
 	s64 stride;
-	unsigned int ahead;
+	unsigned int depth;
 	u64 used;
 	bool write;
 	bool much;
@@ -132,7 +132,7 @@ static inline struct iopf_stream *iopf_streams_find(struct iopf_streams *s,
 /* Returns whether a stream seems to be running. */
 static inline bool iopf_stream_runs(const struct iopf_streams *s, const struct iopf_stream *one)
 {
-	return (one->ahead || one->stride) && s->clock - one->used < IOPF_STREAM_OLD;
+	return (one->depth || one->stride) && s->clock - one->used < IOPF_STREAM_OLD;
 }
 
 /* Returns the slot to reuse: the oldest that does not run, or the oldest. */
@@ -167,13 +167,13 @@ static inline struct iopf_stream *iopf_streams_stride(struct iopf_streams *s,
 		struct iopf_stream *second = &s->stream[i];
 		s64 d = (s64)(m->page - second->page);
 
-		if (!second->used || second->write != m->write || second->ahead || second->stride ||
+		if (!second->used || second->write != m->write || second->depth || second->stride ||
 		    d > IOPF_STREAM_STRIDE || d < -IOPF_STREAM_STRIDE)
 			continue;
 		for (unsigned int j = 0; j < IOPF_STREAMS; j++) {
 			struct iopf_stream *first = &s->stream[j];
 
-			if (j == i || !first->used || first->write != m->write || first->ahead ||
+			if (j == i || !first->used || first->write != m->write || first->depth ||
 			    first->stride || second->page - first->page != (u64)d)
 				continue;
 			first->used = 0;
@@ -197,7 +197,7 @@ static inline unsigned int iopf_stream_bound(const struct iopf_streams *s,
 static inline unsigned int iopf_stream_pages(const struct iopf_stream *one,
 					     const struct iopf_miss *m, unsigned int bound)
 {
-	unsigned int pages = clamp(2 * one->ahead, min(m->n, bound), bound);
+	unsigned int pages = clamp(2 * one->depth, min(m->n, bound), bound);
 
 	if (pages >= IOPF_STREAM_STEADY)
 		pages = bound;
@@ -211,7 +211,7 @@ static inline unsigned int iopf_stream_places(const struct iopf_stream *one,
 	u64 room = one->stride > 0 ? (m->last - m->page) / (u64)one->stride
 				   : (m->page - m->first) / (u64)-one->stride;
 
-	return min_t(u64, clamp(2 * one->ahead, 1U, bound), room);
+	return min_t(u64, clamp(2 * one->depth, 1U, bound), room);
 }
 
 /**
@@ -234,11 +234,11 @@ static inline struct iopf_prefetch iopf_streams_miss(struct iopf_streams *s,
 	s64 stride = 0;
 
 	s->clock++;
-	if (one && !one->stride && !one->ahead && m->page != one->next) {
+	if (one && !one->stride && !one->depth && m->page != one->next) {
 		stride = (s64)(m->page - one->page);
 	} else if (one) {
 		stride = one->stride;
-		result.used = one->ahead;
+		result.used = one->depth;
 		s->shrink -= result.used && s->shrink;
 		bound = iopf_stream_bound(s, m, stride);
 		result.pages = stride ? iopf_stream_places(one, m, bound)
@@ -247,7 +247,7 @@ static inline struct iopf_prefetch iopf_streams_miss(struct iopf_streams *s,
 		one = iopf_streams_stride(s, m, &stride);
 		if (!one)
 			one = iopf_streams_victim(s);
-		result.wasted = one->ahead;
+		result.wasted = one->depth;
 		s->shrink += result.wasted && one->much && s->shrink < IOPF_STREAM_SHRINK;
 	}
 	result.stride = stride ?: 1;
@@ -257,7 +257,7 @@ static inline struct iopf_prefetch iopf_streams_miss(struct iopf_streams *s,
 		.page = m->page,
 		.next = result.next,
 		.stride = stride,
-		.ahead = result.pages,
+		.depth = result.pages,
 		.used = s->clock,
 		.write = m->write,
 		.much = result.pages >= bound / IOPF_STREAM_MUCH,
@@ -280,10 +280,10 @@ static inline void iopf_streams_short(struct iopf_streams *s, u64 next, unsigned
 	for (unsigned int i = 0; i < IOPF_STREAMS; i++) {
 		struct iopf_stream *one = &s->stream[i];
 
-		if (!one->used || one->write != write || one->next != next || one->ahead < missing)
+		if (!one->used || one->write != write || one->next != next || one->depth < missing)
 			continue;
 		one->next -= (u64)(one->stride ?: 1) * missing;
-		one->ahead -= missing;
+		one->depth -= missing;
 		return;
 	}
 }
@@ -291,28 +291,28 @@ static inline void iopf_streams_short(struct iopf_streams *s, u64 next, unsigned
 /**
  * iopf_streams_cut() - reduce a prefetch so that all streams together stay below a bound
  * @s: the device's streams
- * @ahead: the prefetch of one stream; reduced if needed
+ * @p: the prefetch of one stream; reduced if needed
  * @max: most pages (of strides: places) that are prefetched and not used yet
  * @write: that stream writes
  *
  * Pages prefetched for a forgotten stream do not count.
  */
-static inline void iopf_streams_cut(struct iopf_streams *s, struct iopf_prefetch *ahead, u64 max,
+static inline void iopf_streams_cut(struct iopf_streams *s, struct iopf_prefetch *p, u64 max,
 				    bool write)
 {
 	unsigned int cut;
 	u64 all = 0;
 
-	if (!ahead->pages)
+	if (!p->pages)
 		return;
 	for (unsigned int i = 0; i < IOPF_STREAMS; i++)
-		all += iopf_stream_runs(s, &s->stream[i]) ? s->stream[i].ahead : 0;
+		all += iopf_stream_runs(s, &s->stream[i]) ? s->stream[i].depth : 0;
 	if (all <= max)
 		return;
-	cut = min_t(u64, ahead->pages, all - max);
-	iopf_streams_short(s, ahead->next, cut, write);
-	ahead->pages -= cut;
-	ahead->next -= (u64)ahead->stride * cut;
+	cut = min_t(u64, p->pages, all - max);
+	iopf_streams_short(s, p->next, cut, write);
+	p->pages -= cut;
+	p->next -= (u64)p->stride * cut;
 }
 
 #endif /* IOPF_CORE_STREAM_H */

@@ -543,10 +543,10 @@ static void anything(void **state)
 			unsigned int before = 0, after = 0;
 
 			for (unsigned int k = 0; k < IOPF_STREAMS; k++)
-				before += s.stream[k].ahead;
+				before += s.stream[k].depth;
 			iopf_streams_short(&s, a.next, missing, m.write);
 			for (unsigned int k = 0; k < IOPF_STREAMS; k++)
-				after += s.stream[k].ahead;
+				after += s.stream[k].depth;
 			assert_int_equal(before - after, missing);
 			ahead -= missing;
 		}

@@ -133,7 +133,7 @@ int iopf_fault_handler(struct iopf_group *group)
 	struct iopf_want want __uninitialized;
 	struct iopf_served served __uninitialized;
 	struct iopf_timing timing __uninitialized;
-	bool ahead, stay;
+	bool after, stay;
 	int ret, turn;
 
 	iopf_timing_begin(&timing, d);
@@ -156,8 +156,8 @@ int iopf_fault_handler(struct iopf_group *group)
 	if (likely(!fault_must_wait(ret))) {
 		iopf_want_drop(&want);
 		/* After the answer only iopf_fq_enter() keeps the queue from being detached. */
-		ahead = !ret && (served.pages || fault_sampled(&timing));
-		stay = (ahead || unlikely(turn >= 0)) && iopf_fq_enter(fq);
+		after = !ret && (served.pages || fault_sampled(&timing));
+		stay = (after || unlikely(turn >= 0)) && iopf_fq_enter(fq);
 		if (!stay)
 			iopf_space_leave(fq->space, turn);
 		iopf_fault_respond(d, group, fault_code(ret), &timing);
@@ -165,7 +165,7 @@ int iopf_fault_handler(struct iopf_group *group)
 			iopf_space_leave(fq->space, turn);
 			if (!ret && served.pages)
 				iopf_prefetch(fq, d, &served);
-			if (ahead && fault_sampled(&timing))
+			if (after && fault_sampled(&timing))
 				iopf_watch_spend(fq->space->watch, iopf_timing_ns(&timing), true);
 			iopf_fq_leave(fq);
 		}

@@ -12,13 +12,13 @@
  *   swapped     where the host looks for unused pages there is no prefetching, but the swapped
  *               pages of a window are read back together
  *
- * One fault causes at most this work: mapping 2 MiB of present pages, or AHEAD_LEAVES leaves of
- * that size, or populating IOPF_AHEAD_ABSENT pages. A worker prefetches the rest of a long stream,
- * a slice of that size at a time, and takes the streams in turn. A stream over present memory does
- * not fault any more once the worker is ahead of the device.
+ * One fault causes at most this work: mapping 2 MiB of present pages, or PREFETCH_LEAVES leaves of
+ * that size, or populating IOPF_PREFETCH_ABSENT pages. A worker prefetches the rest of a long
+ * stream, a slice of that size at a time, and takes the streams in turn. A stream over present
+ * memory does not fault any more once the worker is ahead of the device.
  *
- * Bounds: IOPF_AHEAD_PRESENT and IOPF_AHEAD_ABSENT pages at a time, less for devices that leave
- * prefetched pages unused. Present pages are only mapped. Nothing is read from a disk.
+ * Bounds: IOPF_PREFETCH_PRESENT and IOPF_PREFETCH_ABSENT pages at a time, less for devices that
+ * leave prefetched pages unused. Present pages are only mapped. Nothing is read from a disk.
  *
  * after vs detach: a context that works after the answer counts as active in the queue, and
  *   detaching waits for it. The worker counts as active for each slice. A dead queue lets no slice
@@ -50,18 +50,18 @@
 #include "queue.h"
 
 /* Present pages to prefetch: 1 GiB, for which page tables take 2 MiB. */
-#define IOPF_AHEAD_PRESENT	(SZ_1G / PAGE_SIZE)
+#define IOPF_PREFETCH_PRESENT	(SZ_1G / PAGE_SIZE)
 /*
  * Limit of pages to populate ahead. A fault costs about as much as zeroing a third of a page. So
  * with 32 pages the faults cost 1 % of the zeroing. Other devices wait no longer than the zeroing
  * of 32 pages takes.
  */
-#define IOPF_AHEAD_ABSENT	32U
+#define IOPF_PREFETCH_ABSENT	32U
 /* Limit of 2 MiB leaves to map at a time: less work than one chunk of 4 KiB pages. */
-#define AHEAD_LEAVES		16U
+#define PREFETCH_LEAVES		16U
 
 /* Find the area of an address, if it permits the access. Under RCU. */
-static struct iopf_area *ahead_area(struct iopf_space *space, u64 iova, bool write)
+static struct iopf_area *prefetch_area(struct iopf_space *space, u64 iova, bool write)
 {
 	struct iopf_area *area = mtree_load(&space->areas, iova);
 
@@ -80,7 +80,7 @@ static struct iopf_chunk *area_chunk(struct iopf_area *area, u64 iova)
 }
 
 /* Find or make the chunk of an address, as area_chunk(), if its area permits the access. */
-static struct iopf_chunk *ahead_chunk(struct iopf_space *space, u64 iova, bool write)
+static struct iopf_chunk *prefetch_chunk(struct iopf_space *space, u64 iova, bool write)
 {
 	/* fault_find() has used the same hint a moment ago. */
 	struct iopf_chunk *chunk = iopf_hint_get(smp_load_acquire(&space->generation), iova);
@@ -88,12 +88,12 @@ static struct iopf_chunk *ahead_chunk(struct iopf_space *space, u64 iova, bool w
 
 	if (likely(chunk && chunk->area->prot & (write ? IOMMU_WRITE : IOMMU_READ)))
 		return iopf_chunk_aged(chunk) ? NULL : chunk;
-	area = ahead_area(space, iova, write);
+	area = prefetch_area(space, iova, write);
 	return area ? area_chunk(area, iova) : NULL;
 }
 
 /* Return the number of pages from @iova to the end of the chunk, at most @pages. */
-static unsigned int ahead_slice(const struct iopf_chunk *chunk, u64 iova, unsigned int pages)
+static unsigned int prefetch_slice(const struct iopf_chunk *chunk, u64 iova, unsigned int pages)
 {
 	return min(pages, chunk->last - iopf_chunkmap_page(iova) + 1);
 }
@@ -103,10 +103,10 @@ static unsigned int ahead_slice(const struct iopf_chunk *chunk, u64 iova, unsign
  * make the chunks of all leaves to prefetch: making chunks one by one costs more than mapping them.
  * Returns the number of chunks. Under RCU.
  */
-static unsigned int ahead_chunks(struct iopf_area *area, u64 iova, unsigned int pages,
-				 struct iopf_chunk *chunks[AHEAD_LEAVES])
+static unsigned int prefetch_chunks(struct iopf_area *area, u64 iova, unsigned int pages,
+				    struct iopf_chunk *chunks[PREFETCH_LEAVES])
 {
-	unsigned int max = min(pages / IOPF_CHUNK_PAGES, AHEAD_LEAVES);
+	unsigned int max = min(pages / IOPF_CHUNK_PAGES, PREFETCH_LEAVES);
 	unsigned long vaddr;
 
 	max = min_t(u64, max, (area->range.last - iova + 1) >> IOPF_CHUNK_SHIFT);
@@ -129,26 +129,26 @@ static unsigned int ahead_chunks(struct iopf_area *area, u64 iova, unsigned int 
 
 /*
  * Map adjacent present pages, up to the first absent one. Stop at the end of the chunk, or after
- * AHEAD_LEAVES chunks if each of them is one leaf, which is little work. Returns the number of
+ * PREFETCH_LEAVES chunks if each of them is one leaf, which is little work. Returns the number of
  * pages that are mapped now.
  */
-static unsigned int ahead_present(struct iopf_fault_queue *fq, struct iopf_device *d, u64 iova,
-				  unsigned int pages, bool write)
+static unsigned int prefetch_present(struct iopf_fault_queue *fq, struct iopf_device *d, u64 iova,
+				     unsigned int pages, bool write)
 {
-	struct iopf_chunk *chunks[AHEAD_LEAVES];
-	unsigned int mapped = 0, had = 0, n = 0;
+	struct iopf_chunk *chunks[PREFETCH_LEAVES];
+	unsigned int mapped = 0, done = 0, n = 0;
 	struct iopf_area *area;
 
 	rcu_read_lock();
-	area = ahead_area(fq->space, iova, write);
+	area = prefetch_area(fq->space, iova, write);
 	if (area)
-		n = ahead_chunks(area, iova, pages, chunks);
+		n = prefetch_chunks(area, iova, pages, chunks);
 	for (unsigned int i = 0; i < n && !iopf_chunk_aged(chunks[i]); i++) {
 		unsigned int page = iopf_chunkmap_page(iova), slice, got;
 
-		slice = ahead_slice(chunks[i], iova, pages - had);
+		slice = prefetch_slice(chunks[i], iova, pages - done);
 		got = iopf_chunk_have(chunks[i], page, page + slice - 1, write, &mapped);
-		had += got;
+		done += got;
 		iova += (u64)got << PAGE_SHIFT;
 		if (got < slice || !READ_ONCE(chunks[i]->map.huge))
 			break;
@@ -156,30 +156,30 @@ static unsigned int ahead_present(struct iopf_fault_queue *fq, struct iopf_devic
 	rcu_read_unlock();
 	if (mapped)
 		iopf_device_count(d, IOPF_STAT_MAPPED, mapped);
-	return had;
+	return done;
 }
 
 /*
  * Populate and map adjacent pages, at most to the end of the chunk. Returns the number of pages
  * that are mapped now.
  */
-static unsigned int ahead_absent(struct iopf_fault_queue *fq, struct iopf_device *d, u64 iova,
-				 unsigned int pages, bool write)
+static unsigned int prefetch_absent(struct iopf_fault_queue *fq, struct iopf_device *d, u64 iova,
+				    unsigned int pages, bool write)
 {
 	struct iopf_space *space = fq->space;
-	unsigned int page = iopf_chunkmap_page(iova), mapped = 0, had = 0;
+	unsigned int page = iopf_chunkmap_page(iova), mapped = 0, done = 0;
 	struct iopf_vaddr_seen seen;
 	struct iopf_chunk *chunk;
 	struct mm_struct *mm;
 	unsigned long vaddr;
 
 	rcu_read_lock();
-	chunk = ahead_chunk(space, iova, write);
+	chunk = prefetch_chunk(space, iova, write);
 	if (!chunk || !iopf_area_vaddr_begin(chunk, &seen)) {
 		rcu_read_unlock();
 		return 0;
 	}
-	pages = ahead_slice(chunk, iova, pages);
+	pages = prefetch_slice(chunk, iova, pages);
 	mm = chunk->area->mm->mm;
 	vaddr = iopf_area_vaddr(chunk->area, iova);
 	mmgrab(mm);
@@ -189,26 +189,26 @@ static unsigned int ahead_absent(struct iopf_fault_queue *fq, struct iopf_device
 	mmdrop(mm);
 	/* Look the chunk up again: the area may have changed. */
 	rcu_read_lock();
-	chunk = ahead_chunk(space, iova, write);
+	chunk = prefetch_chunk(space, iova, write);
 	if (chunk) {
-		pages = ahead_slice(chunk, iova, pages);
-		had = iopf_chunk_have(chunk, page, page + pages - 1, write, &mapped);
+		pages = prefetch_slice(chunk, iova, pages);
+		done = iopf_chunk_have(chunk, page, page + pages - 1, write, &mapped);
 	}
 	rcu_read_unlock();
 	if (mapped)
 		iopf_device_count(d, IOPF_STAT_MAPPED, mapped);
-	return had;
+	return done;
 }
 
 /* Prefetch one slice of a stream. Returns the number of pages that are mapped now; 0: stop. */
-static unsigned int ahead_step(struct iopf_fault_queue *fq, const struct iopf_runner *r,
-			       bool absent)
+static unsigned int prefetch_step(struct iopf_fault_queue *fq, const struct iopf_runner *r,
+				  bool absent)
 {
 	unsigned int pages = r->stride == 1 ? r->pages : 1;
 	u64 iova = r->page << PAGE_SHIFT;
 
-	return absent ? ahead_absent(fq, r->d, iova, pages, r->write) :
-			ahead_present(fq, r->d, iova, pages, r->write);
+	return absent ? prefetch_absent(fq, r->d, iova, pages, r->write) :
+			prefetch_present(fq, r->d, iova, pages, r->write);
 }
 
 static void runner_advance(struct iopf_runner *r, unsigned int pages)
@@ -295,12 +295,12 @@ void iopf_prefetch_work(struct work_struct *work)
 	struct iopf_runner r;
 
 	while (runner_take(fq, &r)) {
-		unsigned int had = ahead_step(fq, &r, false);
+		unsigned int done = prefetch_step(fq, &r, false);
 
-		runner_advance(&r, had);
-		if (!had)
+		runner_advance(&r, done);
+		if (!done)
 			runner_short(&r);
-		runner_give_back(fq, &r, !had || !r.pages);
+		runner_give_back(fq, &r, !done || !r.pages);
 		cond_resched();
 	}
 	iopf_fq_put(fq);
@@ -313,14 +313,14 @@ void iopf_prefetch_work(struct work_struct *work)
  * populated, map nothing, unless a leaf was split. Returns the number of pages that are mapped from
  * the address on.
  */
-static unsigned int ahead_rest(struct iopf_fault_queue *fq, struct iopf_device *d,
-			       const struct iopf_served *served, struct iopf_range *area)
+static unsigned int prefetch_rest(struct iopf_fault_queue *fq, struct iopf_device *d,
+				  const struct iopf_served *served, struct iopf_range *area)
 {
 	unsigned int page = iopf_chunkmap_page(served->iova), mapped = 0, pages = 0;
 	struct iopf_chunk *chunk;
 
 	rcu_read_lock();
-	chunk = ahead_chunk(fq->space, served->iova, served->write);
+	chunk = prefetch_chunk(fq->space, served->iova, served->write);
 	if (chunk) {
 		*area = chunk->area->range;
 		if (served->absent && !READ_ONCE(chunk->refill))
@@ -350,7 +350,7 @@ static bool window_beside(const struct iopf_chunk *chunk, const struct iopf_serv
 			  struct iopf_window *w)
 {
 	unsigned int first = iopf_chunkmap_page(served->iova);
-	unsigned int last = first + ahead_slice(chunk, served->iova, served->pages) - 1;
+	unsigned int last = first + prefetch_slice(chunk, served->iova, served->pages) - 1;
 	bool write = served->write;
 
 	iopf_window_around(w, last, READ_ONCE(iopf_fault_around), chunk->first, chunk->last);
@@ -377,7 +377,7 @@ static void window_unmap_clean(struct iopf_fault_queue *fq, const struct iopf_se
 	struct iopf_area *area;
 
 	rcu_read_lock();
-	area = ahead_area(fq->space, served->iova, true);
+	area = prefetch_area(fq->space, served->iova, true);
 	if (area)
 		chunk = iopf_area_chunk_there(area, served->iova);
 	if (chunk && !READ_ONCE(area->frozen) &&
@@ -394,7 +394,7 @@ static void window_unmap_clean(struct iopf_fault_queue *fq, const struct iopf_se
  * clean, so a later write would fault on each page again. Therefore, when the device writes, the
  * window is made writable.
  */
-static void ahead_window(struct iopf_fault_queue *fq, const struct iopf_served *served)
+static void prefetch_window(struct iopf_fault_queue *fq, const struct iopf_served *served)
 {
 	bool write = served->write && !READ_ONCE(fq->space->tracking);
 	struct iopf_chunk *chunk = NULL;
@@ -405,7 +405,7 @@ static void ahead_window(struct iopf_fault_queue *fq, const struct iopf_served *
 	unsigned long vaddr;
 
 	rcu_read_lock();
-	area = ahead_area(fq->space, served->iova, served->write);
+	area = prefetch_area(fq->space, served->iova, served->write);
 	if (area)
 		chunk = iopf_area_chunk_there(area, served->iova);
 	if (chunk && iopf_chunk_aged(chunk) && window_beside(chunk, served, &w) &&
@@ -437,44 +437,44 @@ void iopf_prefetch(struct iopf_fault_queue *fq, struct iopf_device *d,
 {
 	struct iopf_miss miss = {
 		.page = served->iova >> PAGE_SHIFT,
-		.bound = served->absent ? IOPF_AHEAD_ABSENT : IOPF_AHEAD_PRESENT,
+		.bound = served->absent ? IOPF_PREFETCH_ABSENT : IOPF_PREFETCH_PRESENT,
 		.write = served->write,
 	};
 	struct iopf_range area;
-	struct iopf_prefetch ahead;
+	struct iopf_prefetch p;
 	struct iopf_runner r;
 	unsigned int done = 0;
 
-	miss.n = ahead_rest(fq, d, served, &area);
+	miss.n = prefetch_rest(fq, d, served, &area);
 	if (!miss.n) {
 		if (served->absent)
-			ahead_window(fq, served);
+			prefetch_window(fq, served);
 		return;
 	}
 	miss.first = area.first >> PAGE_SHIFT;
 	miss.last = area.last >> PAGE_SHIFT;
 	scoped_guard(spinlock, &d->streams_lock) {
-		ahead = iopf_streams_miss(&d->streams, &miss);
-		iopf_streams_cut(&d->streams, &ahead, READ_ONCE(fq->max_ahead), miss.write);
+		p = iopf_streams_miss(&d->streams, &miss);
+		iopf_streams_cut(&d->streams, &p, READ_ONCE(fq->max_prefetch), miss.write);
 	}
-	iopf_device_count(d, IOPF_STAT_PREFETCH_USED, ahead.used);
-	iopf_device_count(d, IOPF_STAT_PREFETCH_WASTED, ahead.wasted);
+	iopf_device_count(d, IOPF_STAT_PREFETCH_USED, p.used);
+	iopf_device_count(d, IOPF_STAT_PREFETCH_WASTED, p.wasted);
 
 	r = (struct iopf_runner){
 		.d = d,
-		.page = ahead.page,
-		.stride = ahead.stride,
-		.pages = ahead.pages,
-		.next = ahead.next,
+		.page = p.page,
+		.stride = p.stride,
+		.pages = p.pages,
+		.next = p.next,
 		.write = served->write,
 	};
-	while (r.pages && done < (served->absent ? IOPF_AHEAD_ABSENT : IOPF_CHUNK_PAGES)) {
-		unsigned int had = ahead_step(fq, &r, served->absent);
+	while (r.pages && done < (served->absent ? IOPF_PREFETCH_ABSENT : IOPF_CHUNK_PAGES)) {
+		unsigned int n = prefetch_step(fq, &r, served->absent);
 
-		if (!had)
+		if (!n)
 			break;
-		runner_advance(&r, had);
-		done += had;
+		runner_advance(&r, n);
+		done += n;
 	}
 	if (!r.pages)
 		return;

@@ -55,7 +55,7 @@ struct iopf_runner {
  * @reserve: memory for waiting faults (struct iopf_parked)
  * @workers: number of workers
  * @max_workers: limit of @workers; at least 1, see quota.c
- * @max_ahead: limit of prefetched pages that are not used yet, for each device; see quota.c
+ * @max_prefetch: limit of prefetched pages that are not used yet, for each device; see quota.c
  * @active: number of ACTIVE faults, and of contexts that work after an answer; never for long
  * @running: @run_work is queued, and holds the references of a parked fault. Under @lock.
  * @nr_runners: number of used entries in @runner. Under @lock.
@@ -82,7 +82,7 @@ struct iopf_fault_queue {
 	mempool_t *reserve;
 	unsigned int workers;
 	unsigned int max_workers;
-	unsigned int max_ahead;
+	unsigned int max_prefetch;
 	unsigned int active;
 	bool running;
 	unsigned int nr_runners;

@@ -55,7 +55,7 @@ void iopf_quota_share(struct list_head *queues, unsigned int fault_workers_max,
 	list_for_each_entry(fq, queues, node) {
 		WRITE_ONCE(fq->max_workers,
 			   clamp(fault_workers_max / groups, 1U, IOPF_DEVICE_WORKERS));
-		WRITE_ONCE(fq->max_ahead,
+		WRITE_ONCE(fq->max_prefetch,
 			   prefetch_max == UINT_MAX ? UINT_MAX : prefetch_max / devices);
 		iopf_fault_more_workers(fq);
 	}
