@@ -108,7 +108,7 @@ static void print_summary(const struct advise *a)
 		printf("recommended: resident_max=%s, with %.1f faults/s, slowdown %.1f %%\n", size,
 		       a->advice.per_s, a->advice.slowdown);
 	else
-		printf("no limit keeps the slowdown below %g %%: first uses of memory alone exceed it\n",
+		printf("no limit keeps the slowdown below %g %%: first uses alone exceed it\n",
 		       a->slowdown);
 	printf("(if a device waits for each fault, and the host has the memory)\n\n");
 }

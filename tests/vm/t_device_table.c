@@ -330,7 +330,8 @@ static void check_long(void)
 	ruled(PLAIN, "none", UNKNOWN, "and is taken");
 	tap_errno_is(pwrite(fd, "\n", 1, 4096) < 0 ? -errno : 0, -EINVAL,
 		     "whose text was dropped can't go on with it");
-	tap_is(kmsg_count("table: a write has to begin at offset 0"), 3, "the log says so each time");
+	tap_is(kmsg_count("table: a write has to begin at offset 0"), 3,
+	       "the log says so each time");
 	close(fd);
 }
 
