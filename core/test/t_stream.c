@@ -552,7 +552,7 @@ static void anything(void **state)
 		}
 	}
 	for (unsigned int i = 0; i < IOPF_STREAMS; i++)
-		held += s.stream[i].used ? s.stream[i].ahead : 0;
+		held += s.stream[i].used ? s.stream[i].depth : 0;
 	/* Each prefetched page is used, wasted or still open. */
 	assert_int_equal(ahead, used + wasted + held);
 	assert_true(used && wasted);
