@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Fault-around windows: the pages of a chunk to look at when the device faults on one of them.
+ * Fault-around windows. When the device faults on a page, the fault handler also maps the present
+ * pages of the window around it.
  */
 #ifndef IOPF_CORE_WINDOW_H
 #define IOPF_CORE_WINDOW_H

@@ -12,7 +12,7 @@
 #include "holder.h"
 
 #define LEN	(4 * MEM_PAGE)
-/* The other device makes no progress for so many seconds: it waits. */
+/* The other device waits if it makes no progress for this time, in seconds. */
 #define PATIENCE	5
 
 static struct simbuf held = { .iova = RIG_IOVA, .len = LEN };

@@ -472,8 +472,8 @@ void iopf_area_forget_vaddr(struct iopf_space *space)
  * iopf_area_freeze() - let devices map nothing more
  * @area: the area
  *
- * Faults in the area wait. What is mapped stays. The caller waits for a grace period before it
- * changes mm and vaddr.
+ * Later faults in the area wait. Pages that are mapped stay mapped. Before the caller changes the
+ * area's mm or vaddr, it waits for a grace period of RCU.
  *
  * Context: process context, under the space's lock.
  */

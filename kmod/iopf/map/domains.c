@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The IOMMU domains of an address space, used as one: each mapping goes into all of them.
+ * The IOMMU domains of an address space. The functions here map and unmap a range in all of them.
  *
  * Locking: the caller ensures that no other task maps or unmaps the same addresses meanwhile.
  */
